@@ -1,0 +1,369 @@
+"""What a poll tells: agent states, the platform's code tables, one agent's record, and a snapshot of them all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, NoReturn
+
+import attrs
+
+
+class AgentState(StrEnum):
+    """What an agent is doing in a queue, in mod_callcenter's sense of the words."""
+
+    IDLE = "idle"
+    """Signed in, but not being given calls (after a call, for instance)."""
+    WAITING = "waiting"
+    """Ready for a call."""
+    RECEIVING = "receiving"
+    """Being offered a call: the phone rings."""
+    TALKING = "talking"
+    """In a call of the queue."""
+    PAUSED = "paused"
+    """On a break."""
+    OFFLINE = "offline"
+    """Not signed in."""
+    UNKNOWN = "unknown"
+    """A code that no table lists; `AgentStatus.state_code` has its number."""
+
+
+STATE_CODES: Final[Mapping[int, AgentState]] = MappingProxyType(
+    {
+        1: AgentState.IDLE,
+        2: AgentState.WAITING,
+        3: AgentState.RECEIVING,
+        4: AgentState.TALKING,
+        1200: AgentState.OFFLINE,
+        1201: AgentState.IDLE,
+        1202: AgentState.RECEIVING,
+        1204: AgentState.TALKING,
+        1213: AgentState.WAITING,
+        1214: AgentState.RECEIVING,
+        1215: AgentState.TALKING,
+        1217: AgentState.PAUSED,
+    }
+)
+"""The record's `state` code to the agent's state. A code that is not here is `AgentState.UNKNOWN`."""
+
+CODE_LABELS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        1: "idle",
+        2: "waiting",
+        3: "receiving",
+        4: "talking",
+        1012: "does not exist",
+        1013: "disabled",
+        1014: "not registered",
+        1015: "not in a call",
+        1016: "enabled",
+        1017: "registered",
+        1200: "offline",
+        1201: "idle",
+        1202: "ringing",
+        1203: "off-hook",
+        1204: "in a call",
+        1208: "other",
+        1210: "queue fault",
+        1211: "no such queue",
+        1212: "not answered",
+        1213: "waiting",
+        1214: "receiving",
+        1215: "answered",
+        1216: "rejected",
+        1217: "paused",
+    }
+)
+"""The platform's own words for the codes of `state` and `status`."""
+
+
+def code_label(code: int) -> str:
+    """Return the platform's word for a code, or ``code 1299`` for one that the table does not list."""
+    return CODE_LABELS.get(code, f"code {code}")
+
+
+class SeatKey(NamedTuple):
+    """Names a seat: one extension in one queue. A plain ``(queue, extension)`` tuple is equal to it."""
+
+    queue: str
+    extension: str
+
+
+@attrs.frozen(kw_only=True)
+class AgentStatus:
+    """One record of a snapshot: an agent (extension) in a queue, as the platform described it.
+
+    Times are the server's local time, to the second: aware when the client was told the server's `timezone`, naive
+    otherwise, and None for "never" or "not given". A field's name on the wire is given in brackets.
+    """
+
+    queue: str
+    """The queue, or task group [queuename]."""
+    extension: str
+    """The extension number [extnumber]: a string, because leading zeros count."""
+    name: str | None = None
+    """The agent's name [seatsname]."""
+    state: AgentState
+    """What the agent is doing: `state_code` read by the code table."""
+    state_code: int
+    """The agent state's code, as sent [state]."""
+    status_code: int | None = None
+    """The extension status's code, as sent [status]."""
+    last_answered_at: datetime | None = None
+    """When the agent last answered a call [lastanswertime]."""
+    last_offered_at: datetime | None = None
+    """When the agent was last offered a call [lastassigntime]."""
+    last_changed_at: datetime | None = None
+    """When the agent last signed in or went on or off a break [seatschangetime]; calls do not move it."""
+    no_answer_count: int = 0
+    """Offered calls that the agent did not answer [noanswercount]."""
+    calls_answered: int = 0
+    """Calls that the agent answered [callsanswered]."""
+    external_calls_count: int | None = None
+    """Calls outside the queue [externalcallscount]."""
+    wrap_up_time: int | None = None
+    """Pause between a call and the next offer, in seconds [wrapuptime]."""
+    max_no_answer: int | None = None
+    """Without meaning at present, says the platform's reference [maxnoanswer]."""
+
+    @property
+    def key(self) -> SeatKey:
+        """The seat that this record is about."""
+        return SeatKey(self.queue, self.extension)
+
+    @property
+    def state_label(self) -> str:
+        """The platform's word for `state_code`."""
+        return code_label(self.state_code)
+
+    @property
+    def status_label(self) -> str | None:
+        """The platform's word for `status_code`, or None where none was given."""
+        return None if self.status_code is None else code_label(self.status_code)
+
+
+@attrs.frozen
+class FieldProblem:
+    """A field that made no sense and was read as "not given"."""
+
+    queue: str | None
+    """The record's queue, or None when the field stands outside the records."""
+    extension: str | None
+    """The record's extension, or None when the field stands outside the records."""
+    field: str
+    """The field's name on the wire, such as ``lastanswertime``."""
+    reason: str
+    """What was wrong with it."""
+
+
+class Snapshot(Mapping[SeatKey, AgentStatus]):
+    """Every agent of every queue at one moment: an immutable mapping from seat to record.
+
+    Snapshots are equal when they hold the same records; as with any mapping, neither order nor the time of observation
+    counts.
+
+    Args:
+        agents: The records. Two equal records of one seat are taken as one.
+        observed_at: When the answer had arrived (aware).
+        server_time: The server's clock when it answered (aware), if it said.
+        problems: Fields that made no sense and were left out.
+
+    Raises:
+        ValueError: Two different records are about one seat, or a time is naive.
+    """
+
+    __slots__ = ("_agents", "_observed_at", "_problems", "_queues", "_server_time")
+
+    _agents: dict[SeatKey, AgentStatus]
+    _observed_at: datetime
+    _server_time: datetime | None
+    _problems: tuple[FieldProblem, ...]
+    _queues: Mapping[str, tuple[AgentStatus, ...]] | None
+
+    def __init__(
+        self,
+        agents: Iterable[AgentStatus] = (),
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: Iterable[FieldProblem] = (),
+    ) -> None:
+        by_seat: dict[SeatKey, AgentStatus] = {}
+        for agent in agents:
+            if by_seat.setdefault(agent.key, agent) != agent:
+                raise ValueError(f"two different records of queue {agent.queue!r}, extension {agent.extension!r}")
+        for name, moment in (("observed_at", observed_at), ("server_time", server_time)):
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"{name} must be an aware datetime, not {moment!r}")
+        self._fill(by_seat, observed_at, server_time, tuple(problems))
+
+    def _fill(
+        self,
+        agents: dict[SeatKey, AgentStatus],
+        observed_at: datetime,
+        server_time: datetime | None,
+        problems: tuple[FieldProblem, ...],
+    ) -> None:
+        self._agents = agents
+        self._observed_at = observed_at
+        self._server_time = server_time
+        self._problems = problems
+        self._queues = None
+
+    @classmethod
+    def _of(
+        cls,
+        agents: dict[SeatKey, AgentStatus],
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: tuple[FieldProblem, ...] = (),
+    ) -> Snapshot:
+        """Make a snapshot of a dict that is already right and that nobody will change."""
+        snapshot = cls.__new__(cls)
+        snapshot._fill(agents, observed_at, server_time, problems)
+        return snapshot
+
+    @property
+    def observed_at(self) -> datetime:
+        """When the answer had arrived (aware; UTC from a client)."""
+        return self._observed_at
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The server's clock when it answered (aware UTC) [rsptime], or None if it did not say."""
+        return self._server_time
+
+    @property
+    def problems(self) -> tuple[FieldProblem, ...]:
+        """Fields that made no sense and were read as "not given"."""
+        return self._problems
+
+    @property
+    def queues(self) -> Mapping[str, tuple[AgentStatus, ...]]:
+        """The records by queue name."""
+        if self._queues is None:
+            groups: dict[str, list[AgentStatus]] = {}
+            for agent in self._agents.values():
+                groups.setdefault(agent.queue, []).append(agent)
+            self._queues = MappingProxyType({name: tuple(agents) for name, agents in groups.items()})
+        return self._queues
+
+    def counts(self, queue: str | None = None) -> dict[AgentState, int]:
+        """Return how many agents are in each state, in one queue or in all (then an agent counts in each of its queues).
+
+        Every state has an entry, 0 included; a queue that nobody is in has zeros.
+        """
+        counts = dict.fromkeys(AgentState, 0)
+        for agent in self._agents.values() if queue is None else self.queues.get(queue, ()):
+            counts[agent.state] += 1
+        return counts
+
+    def to_json(self) -> bytes:
+        """Return the snapshot as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
+        document = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "observed_at": self._observed_at.isoformat(),
+            "server_time": None if self._server_time is None else self._server_time.isoformat(),
+            "agents": [_agent_to_json(agent) for agent in self._agents.values()],
+            "problems": [attrs.asdict(problem) for problem in self._problems],
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Snapshot:
+        """Return the snapshot that `to_json` wrote.
+
+        Raises:
+            ValueError: The data is damaged, of another kind, or of a version that this release does not know.
+        """
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"a saved snapshot must be JSON: {error}") from None
+        if not isinstance(document, dict) or document.get("format") != _FORMAT:
+            raise ValueError(f'this is no saved snapshot: it does not say "format": "{_FORMAT}"')
+        if document.get("version") != _VERSION:
+            raise ValueError(
+                f"the saved snapshot has version {document.get('version')!r}; this release reads version {_VERSION}"
+            )
+        try:
+            return cls(
+                [_agent_from_json(fields) for fields in document["agents"]],
+                observed_at=datetime.fromisoformat(document["observed_at"]),
+                server_time=_time_from_json(document["server_time"]),
+                problems=[FieldProblem(**fields) for fields in document["problems"]],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
+
+    def __getitem__(self, key: tuple[str, str]) -> AgentStatus:
+        return self._agents[key]  # type: ignore[index]  # a SeatKey is a tuple, so an equal plain tuple finds it
+
+    def __iter__(self) -> Iterator[SeatKey]:
+        return iter(self._agents)
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._agents
+
+    def keys(self) -> KeysView[SeatKey]:
+        """The seats."""
+        return self._agents.keys()
+
+    def values(self) -> ValuesView[AgentStatus]:
+        """The records."""
+        return self._agents.values()
+
+    def items(self) -> ItemsView[SeatKey, AgentStatus]:
+        """Pairs of seat and record."""
+        return self._agents.items()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Snapshot of {len(self._agents)} agents in {len(self.queues)} queues, "
+            f"{self._observed_at.isoformat(timespec='seconds')}>"
+        )
+
+
+_FORMAT: Final = "sipqueue-snapshot"
+_VERSION: Final = 1
+_AGENT_FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
+_AGENT_TIMES: Final = ("last_answered_at", "last_offered_at", "last_changed_at")
+_AGENT_INTEGERS: Final = ("state_code", "no_answer_count", "calls_answered")
+_AGENT_OPTIONAL_INTEGERS: Final = ("status_code", "external_calls_count", "wrap_up_time", "max_no_answer")
+
+
+def _agent_to_json(agent: AgentStatus) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: getattr(agent, name) for name in _AGENT_FIELDS}
+    for name in _AGENT_TIMES:
+        if fields[name] is not None:
+            fields[name] = fields[name].isoformat()
+    return fields
+
+
+def _agent_from_json(fields: dict[str, Any]) -> AgentStatus:
+    for name in ("queue", "extension"):
+        if not isinstance(fields[name], str):
+            _refuse(name, fields[name])
+    for name in (*_AGENT_INTEGERS, *_AGENT_OPTIONAL_INTEGERS):
+        if type(fields[name]) is not int and not (fields[name] is None and name in _AGENT_OPTIONAL_INTEGERS):
+            _refuse(name, fields[name])
+    if not isinstance(fields["name"], str | None):
+        _refuse("name", fields["name"])
+    times = {name: _time_from_json(fields[name]) for name in _AGENT_TIMES}
+    return AgentStatus(**{**fields, **times, "state": AgentState(fields["state"])})
+
+
+def _time_from_json(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _refuse(name: str, value: object) -> NoReturn:
+    raise ValueError(f"an agent's {name} is {value!r}")
