@@ -1,0 +1,31 @@
+"""A stand-in for the platform: a seeded model of a call centre, and a server that shows it as the platform would.
+
+The two halves do not know each other. `CallCentre` plays a `Plan` and keeps the `GroundTruth`; `Platform` (without a
+socket) and `PlatformServer` show any `Centre`. `Simulator` joins them. Needs the extra ``simulator``.
+"""
+
+from sipqueue_async.simulator.model import CallCentre
+from sipqueue_async.simulator.plan import Plan
+from sipqueue_async.simulator.platform import Platform, PlatformOptions
+from sipqueue_async.simulator.seats import Centre, Seat
+from sipqueue_async.simulator.server import PlatformServer
+from sipqueue_async.simulator.simulator import LiveCentre, Simulator
+from sipqueue_async.simulator.truth import ExternalCall, GroundTruth, Offer, Outcome, Signing, StateInterval
+
+__all__ = [
+    "CallCentre",
+    "Centre",
+    "ExternalCall",
+    "GroundTruth",
+    "LiveCentre",
+    "Offer",
+    "Outcome",
+    "Plan",
+    "Platform",
+    "PlatformOptions",
+    "PlatformServer",
+    "Seat",
+    "Signing",
+    "Simulator",
+    "StateInterval",
+]

@@ -1,0 +1,353 @@
+"""The people of a simulated call centre and what they do: simpy processes of callers and agents."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Generator, Iterator
+from datetime import datetime, time, timedelta
+from typing import Any, Final
+
+import attrs
+import simpy
+
+from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator.plan import SHORT_CALL, Plan
+from sipqueue_async.simulator.truth import Outcome, TruthRecorder
+
+_Process = Generator[simpy.Event, Any, None]
+
+SHORTEST_RING: Final = 0.3
+"""Nobody answers or refuses sooner, in seconds."""
+DISPATCH_ROUND: Final = 0.1
+"""The dispatcher's pace: after an offer that was not answered the phone is silent for that many seconds at least."""
+RINGING: Final = 1202
+IN_A_CALL: Final = 1204
+STATE_CODES: Final = {
+    AgentState.OFFLINE: 1200,
+    AgentState.IDLE: 1201,
+    AgentState.WAITING: 1213,
+    AgentState.RECEIVING: 1214,
+    AgentState.TALKING: 1215,
+    AgentState.PAUSED: 1217,
+}
+"""What the records' `state` says. The extension's `status` says the same unless its phone rings or is in use."""
+
+
+@attrs.define(eq=False)
+class SeatCell:
+    """One extension in one queue: what its record is made from. Times are model seconds."""
+
+    key: SeatKey
+    name: str
+    state: AgentState | None = None
+    """None while the records do not show the seat."""
+    status_code: int = STATE_CODES[AgentState.OFFLINE]
+    last_answered_at: float | None = None
+    last_offered_at: float | None = None
+    last_changed_at: float | None = None
+    no_answer_count: int = 0
+    calls_answered: int = 0
+    external_calls_count: int = 0
+    touched: bool = True
+    """Whether anything may have changed since the record was last made."""
+
+
+@attrs.define(eq=False)
+class _Queue:
+    name: str
+    rng: random.Random
+    callers: deque[_Caller] = attrs.Factory(deque["_Caller"])
+    """Who waits and is being offered to nobody; the oldest first."""
+    ready: dict[_Agent, None] = attrs.Factory(dict["_Agent", None])
+    """Who waits for a call; the longest waiting first."""
+
+
+@attrs.define(eq=False)
+class _Caller:
+    queue: _Queue
+    arrived_at: float
+    hangs_up_at: float
+    talk: float
+
+
+@attrs.define(eq=False)
+class _Agent:
+    extension: str
+    rng: random.Random
+    seats: dict[_Queue, SeatCell]
+    sign_out: simpy.Event
+    """Is processed when the shift is over."""
+    shift_end: float = 0.0
+    wake: simpy.Event | None = None
+    """While the agent waits: what ends the waiting, with a caller for its value, or None for something else to do."""
+    break_due: bool = False
+    errand_due: bool = False
+
+
+class Floor:
+    """Plays a plan in a simpy environment, and records what happens.
+
+    Nothing outside may schedule anything in `env`, so what happens depends on the plan and the seed alone.
+    Each queue and each agent draws from a random stream of its own: the callers of a queue are the same
+    whatever the agents do.
+    """
+
+    def __init__(self, plan: Plan, seed: int, truth: TruthRecorder) -> None:
+        self.env = simpy.Environment()
+        self.seats: list[SeatCell] = []
+        self.touched = True
+        self._plan = plan
+        self._truth = truth
+        self._queues = [_Queue(name, random.Random(f"{seed} {name}")) for name in plan.queue_names]
+        self._agents = list(self._hire(seed))
+        self.seats.extend(seat for agent in self._agents for seat in agent.seats.values())
+        self.seats.sort(key=lambda seat: (plan.queue_names.index(seat.key.queue), seat.key.extension))
+        for queue in self._queues:
+            self._open(queue)
+        for number, agent in enumerate(self._agents):
+            self.env.process(self._career(agent, number))
+            if plan.breaks_per_hour:
+                self.env.process(self._breaks(agent, random.Random(f"{seed} {agent.extension} breaks")))
+            if plan.external_calls_per_hour:
+                self.env.process(self._errands(agent, random.Random(f"{seed} {agent.extension} errands")))
+        if plan.counter_reset:
+            self.env.process(self._midnights())
+
+    def reset_counters(self, at: float) -> None:
+        """Set all counters of all seats to 0."""
+        for seat in self.seats:
+            seat.no_answer_count = seat.calls_answered = seat.external_calls_count = 0
+            seat.touched = True
+        self.touched = True
+        self._truth.reset_counters(at)
+
+    def _hire(self, seed: int) -> Iterator[_Agent]:
+        plan, rng = self._plan, random.Random(f"{seed} seating")
+        several = round(plan.several_queues * plan.agents) if plan.queues > 1 else 0
+        flexible = set(rng.sample(range(plan.agents), several))
+        digits = max(2, len(str(plan.agents)))
+        for number, extension in enumerate(plan.extensions):
+            home = self._queues[number % plan.queues]
+            others = [queue for queue in self._queues if queue is not home]
+            more = rng.sample(others, rng.randint(1, len(others))) if number in flexible else []
+            name = f"Agent {number + 1:0{digits}}"
+            seats = {queue: SeatCell(SeatKey(queue.name, extension), name) for queue in (home, *more)}
+            agent = _Agent(extension, random.Random(f"{seed} {extension}"), seats, self.env.event())
+            self._show_signed_out(agent)
+            yield agent
+
+    # Callers
+
+    def _open(self, queue: _Queue) -> None:
+        for _ in range(self._plan.opening_callers):
+            queue.callers.append(self._caller(queue))
+        if self._plan.calls_per_hour:
+            self.env.process(self._arrivals(queue))
+
+    def _caller(self, queue: _Queue) -> _Caller:
+        now, patience = self.env.now, self._plan.patience
+        hangs_up_at = now + (queue.rng.expovariate(1 / patience) if patience < math.inf else math.inf)
+        return _Caller(queue, now, hangs_up_at, self._talk(queue.rng))
+
+    def _talk(self, rng: random.Random) -> float:
+        plan = self._plan
+        if rng.random() < plan.short_calls:
+            return rng.uniform(*SHORT_CALL)
+        return max(SHORT_CALL[0], rng.lognormvariate(math.log(plan.talk_median), plan.talk_sigma))
+
+    def _arrivals(self, queue: _Queue) -> _Process:
+        rate = self._plan.calls_per_hour / 3600
+        while True:
+            yield self.env.timeout(queue.rng.expovariate(rate))
+            queue.callers.append(self._caller(queue))
+            self._dispatch(queue)
+
+    def _oldest(self, queue: _Queue) -> _Caller | None:
+        """Return who has waited longest. Those who hung up meanwhile are only now taken off the list."""
+        while queue.callers and queue.callers[0].hangs_up_at <= self.env.now:
+            queue.callers.popleft()
+        return queue.callers[0] if queue.callers else None
+
+    def _dispatch(self, queue: _Queue) -> None:
+        if self._oldest(queue) is not None and queue.ready:
+            self._interrupt(next(iter(queue.ready)), queue.callers.popleft())
+
+    def _next_caller(self, agent: _Agent) -> _Caller | None:
+        waiting = [caller for queue in agent.seats if (caller := self._oldest(queue)) is not None]
+        if not waiting:
+            return None
+        return min(waiting, key=lambda caller: caller.arrived_at).queue.callers.popleft()
+
+    # Agents
+
+    def _career(self, agent: _Agent, number: int) -> _Process:
+        plan = self._plan
+        if plan.shift_hours is None:
+            yield from self._shift(agent, math.inf)
+            return
+        shift, off = plan.shift_hours * 3600, plan.off_hours * 3600
+        # How far the agent is in the round of shift and time off when the model starts.
+        position = (shift + off) * number / plan.agents if plan.staggered else 0.0
+        if position < shift:
+            yield from self._shift(agent, shift - position)
+            position = shift
+        yield self.env.timeout(shift + off - position)
+        while True:
+            yield from self._shift(agent, shift)
+            yield self.env.timeout(off)
+
+    def _shift(self, agent: _Agent, seconds: float) -> _Process:
+        env = self.env
+        agent.shift_end = env.now + seconds
+        agent.sign_out = env.event()
+        if seconds < math.inf:
+            agent.sign_out = env.timeout(seconds)
+            env.process(self._closing_time(agent))
+        agent.break_due = False
+        self._truth.sign_in(agent.extension, env.now)
+        self._note_change(agent)
+        while not agent.sign_out.processed:
+            if agent.break_due:
+                yield from self._take_break(agent)
+            elif agent.errand_due:
+                yield from self._call_outside(agent)
+            elif (caller := self._next_caller(agent) or (yield from self._wait(agent))) is not None:
+                yield from self._take_offer(agent, caller)
+        self._truth.sign_out(agent.extension, env.now)
+        self._show_signed_out(agent)
+
+    def _closing_time(self, agent: _Agent) -> _Process:
+        yield agent.sign_out
+        self._interrupt(agent, None)
+
+    def _wait(self, agent: _Agent) -> Generator[simpy.Event, Any, _Caller | None]:
+        self._show(agent, AgentState.WAITING)
+        agent.wake = self.env.event()
+        for queue in agent.seats:
+            queue.ready[agent] = None
+        caller: _Caller | None = yield agent.wake
+        return caller
+
+    def _interrupt(self, agent: _Agent, caller: _Caller | None) -> None:
+        """End an agent's waiting, for a caller or for something else; an agent with things to do is left alone."""
+        if agent.wake is None:
+            return
+        for queue in agent.seats:
+            del queue.ready[agent]
+        wake, agent.wake = agent.wake, None
+        wake.succeed(caller)
+
+    def _take_offer(self, agent: _Agent, caller: _Caller) -> _Process:
+        env, seat = self.env, agent.seats[caller.queue]
+        outcome, delay = self._reaction(agent, caller)
+        seat.last_offered_at = env.now
+        self._show(agent, AgentState.IDLE, RINGING, seat, AgentState.RECEIVING)
+        offer = self._truth.offer(seat.key, env.now)
+        yield env.timeout(delay)
+        if outcome is Outcome.ANSWERED:
+            seat.last_answered_at = env.now
+            seat.calls_answered += 1
+            self._truth.answer(offer, env.now)
+            self._show(agent, AgentState.IDLE, IN_A_CALL, seat, AgentState.TALKING)
+            yield env.timeout(caller.talk)
+            self._truth.end(offer, outcome, env.now)
+            yield from self._stay_idle(agent, self._plan.wrap_up)
+            return
+        self._truth.end(offer, outcome, env.now)
+        if outcome is not Outcome.ABANDONED:
+            seat.no_answer_count += 1
+            caller.queue.callers.appendleft(caller)
+            self._dispatch(caller.queue)
+            yield from self._stay_idle(agent, self._plan.no_answer_pause)
+        self._show(agent, AgentState.WAITING)
+        yield self._lapse(agent, DISPATCH_ROUND)
+
+    def _reaction(self, agent: _Agent, caller: _Caller) -> tuple[Outcome, float]:
+        """Return what will become of an offer made now, and after how many seconds."""
+        plan, rng = self._plan, agent.rng
+        # A gamma distribution of shape 2: few are very quick, a few are slow.
+        delay = min(max(rng.gammavariate(2, plan.answer_delay / 2), SHORTEST_RING), plan.ring_timeout * 0.99)
+        chance = rng.random()
+        if chance < plan.refused:
+            outcome = Outcome.REFUSED
+        elif chance < plan.refused + plan.missed:
+            outcome, delay = Outcome.MISSED, plan.ring_timeout
+        else:
+            outcome = Outcome.ANSWERED
+        left = caller.hangs_up_at - self.env.now
+        return (outcome, delay) if delay < left else (Outcome.ABANDONED, left)
+
+    def _stay_idle(self, agent: _Agent, seconds: float) -> _Process:
+        if seconds:
+            self._show(agent, AgentState.IDLE)
+            yield self._lapse(agent, seconds)
+
+    def _lapse(self, agent: _Agent, seconds: float) -> simpy.Event:
+        """Return what ends a stretch of time that the end of the shift cuts short."""
+        return self.env.timeout(seconds) if self.env.now + seconds < agent.shift_end else agent.sign_out
+
+    def _take_break(self, agent: _Agent) -> _Process:
+        self._note_change(agent)
+        self._show(agent, AgentState.PAUSED)
+        yield self._lapse(agent, agent.rng.uniform(0.5, 1.5) * self._plan.break_minutes * 60)
+        agent.break_due = False
+        if not agent.sign_out.processed:
+            self._note_change(agent)
+
+    def _call_outside(self, agent: _Agent) -> _Process:
+        agent.errand_due = False
+        for seat in agent.seats.values():
+            seat.external_calls_count += 1
+        self._show(agent, AgentState.IDLE, IN_A_CALL)
+        call = self._truth.external_call(agent.extension, self.env.now)
+        yield self.env.timeout(self._talk(agent.rng))
+        self._truth.end_external_call(call, self.env.now)
+
+    # The clock's doings. A break falls due at any time and is taken when the agent can; an errand is for idle hours.
+
+    def _breaks(self, agent: _Agent, rng: random.Random) -> _Process:
+        while True:
+            yield self.env.timeout(rng.expovariate(self._plan.breaks_per_hour / 3600))
+            agent.break_due = True
+            self._interrupt(agent, None)
+
+    def _errands(self, agent: _Agent, rng: random.Random) -> _Process:
+        while True:
+            yield self.env.timeout(rng.expovariate(self._plan.external_calls_per_hour / 3600))
+            agent.errand_due = agent.wake is not None
+            self._interrupt(agent, None)
+
+    def _midnights(self) -> _Process:
+        start = self._plan.start
+        midnight = datetime.combine(start, time.min) + timedelta(days=1)
+        yield self.env.timeout((midnight - start).total_seconds())
+        while True:
+            self.reset_counters(self.env.now)
+            yield self.env.timeout(86400.0)
+
+    # What the records show
+
+    def _show(
+        self,
+        agent: _Agent,
+        everywhere: AgentState | None,
+        status_code: int | None = None,
+        seat: SeatCell | None = None,
+        there: AgentState | None = None,
+    ) -> None:
+        """Put all the agent's seats into a state, and one of them perhaps into another."""
+        for cell in agent.seats.values():
+            cell.state = there if cell is seat else everywhere
+            cell.status_code = STATE_CODES[cell.state or AgentState.OFFLINE] if status_code is None else status_code
+            cell.touched = True
+            self._truth.show(cell.key, cell.state, self.env.now)
+        self.touched = True
+
+    def _show_signed_out(self, agent: _Agent) -> None:
+        self._show(agent, AgentState.OFFLINE if self._plan.show_signed_out else None)
+
+    def _note_change(self, agent: _Agent) -> None:
+        for seat in agent.seats.values():
+            seat.last_changed_at = self.env.now

@@ -1,0 +1,129 @@
+"""A call centre in model time: a plan and a seed make one course of events, which is run step by step."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from sipqueue_async import AgentState
+from sipqueue_async.simulator._floor import STATE_CODES, Floor, SeatCell
+from sipqueue_async.simulator.plan import Plan
+from sipqueue_async.simulator.seats import Seat
+from sipqueue_async.simulator.truth import GroundTruth, TruthRecorder
+
+
+class CallCentre:
+    """A seeded discrete-event model of a call centre.
+
+    Nothing happens but by `run_until` and `advance`, and what happens is settled by plan and seed: the same two give
+    the same `truth`, by whatever steps and with whatever is read in between.
+
+    An agent with seats in several queues shows a call in the seat of that call's queue only; meanwhile the agent's
+    other seats are idle.
+
+    Args:
+        plan: What the centre is like; `Plan()` if not given.
+        seed: Any integer.
+    """
+
+    def __init__(self, plan: Plan | None = None, *, seed: int = 0) -> None:
+        self._plan = Plan() if plan is None else plan
+        self._truth = TruthRecorder(self._plan.start)
+        self._floor = Floor(self._plan, seed, self._truth)
+        self._now = 0.0
+        self._records: list[Seat | None] = [None] * len(self._floor.seats)
+        self._shown: tuple[Seat, ...] = ()
+        self.run_until(0.0)
+
+    @property
+    def plan(self) -> Plan:
+        """What the centre is like."""
+        return self._plan
+
+    @property
+    def truth(self) -> GroundTruth:
+        """What really happened, up to `now`."""
+        return self._truth
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues' names."""
+        return self._plan.queue_names
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """All extensions, signed in or not."""
+        return self._plan.extensions
+
+    @property
+    def now(self) -> float:
+        """Model seconds since the start."""
+        return self._now
+
+    @property
+    def local_time(self) -> datetime:
+        """The server's local time (naive): the plan's start and the model seconds since."""
+        return self._truth.local_time(self._now)
+
+    def run_until(self, seconds: float) -> None:
+        """Let everything happen that is due up to and including a moment, in model seconds since the start.
+
+        Raises:
+            ValueError: The moment has passed already, or is no finite number.
+        """
+        if not self._now <= seconds < math.inf:
+            raise ValueError(f"the model is at {self._now} s and cannot run until {seconds} s")
+        env = self._floor.env
+        # Environment.run(until) would put an event of its own into the queue, at a time rounded by the step's length.
+        while env.peek() <= seconds:
+            env.step()
+        self._now = seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let so many model seconds pass.
+
+        Raises:
+            ValueError: The number is negative or not finite.
+        """
+        self.run_until(self._now + seconds)
+
+    def reset_counters(self) -> None:
+        """Set all counters of all seats to 0, as happens when the platform is restarted; times and states stay."""
+        self._floor.reset_counters(self._now)
+
+    def seats(self) -> tuple[Seat, ...]:
+        """Return the records now, by queue and extension; signed-out agents are absent unless the plan shows them.
+
+        A seat's record is the same object for as long as nothing in it changes, and so is the whole tuple.
+        """
+        if self._floor.touched:
+            records = self._records
+            for index, cell in enumerate(self._floor.seats):
+                if cell.touched:
+                    cell.touched = False
+                    record = None if cell.state is None else self._record(cell, cell.state)
+                    if record != records[index]:
+                        records[index] = record
+            self._floor.touched = False
+            self._shown = tuple(record for record in records if record is not None)
+        return self._shown
+
+    def _record(self, cell: SeatCell, state: AgentState) -> Seat:
+        return Seat(
+            queue=cell.key.queue,
+            extension=cell.key.extension,
+            name=cell.name,
+            state=state,
+            state_code=STATE_CODES[state],
+            status_code=cell.status_code,
+            last_answered_at=self._to_the_second(cell.last_answered_at),
+            last_offered_at=self._to_the_second(cell.last_offered_at),
+            last_changed_at=self._to_the_second(cell.last_changed_at),
+            no_answer_count=cell.no_answer_count,
+            calls_answered=cell.calls_answered,
+            external_calls_count=cell.external_calls_count,
+            wrap_up_time=self._plan.wrap_up,
+        )
+
+    def _to_the_second(self, seconds: float | None) -> datetime | None:
+        return None if seconds is None else self._truth.local_time(seconds).replace(microsecond=0)

@@ -1,0 +1,321 @@
+"""The platform without its socket: form fields in, a JSON body out; tokens, filters, and refusals on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, TypedDict
+
+import attrs
+
+from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator.seats import Centre, Seat
+
+LOGIN: Final = "App.Sip_Auth.Login"
+LOGOUT: Final = "App.Sip_Auth.Logout"
+STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
+
+MESSAGES: Final[Mapping[int, str]] = {
+    400: "illegal request",
+    500: "server error",
+    600: "token invalid",
+    601: "appid not authorized",
+    602: "the appid's authorization has expired",
+    603: "module not licensed",
+    604: "this IP is not authorized",
+}
+"""What `msg` says for a `ret` other than 200, unless told otherwise."""
+
+FAILURES: Final[Mapping[str, str]] = {
+    "1001": "server connection failed",
+    "1002": "abnormal operation",
+    "1003": "operation failed",
+    "1010": "extension exception",
+    "1011": "extension not owned by this company",
+    "1012": "extension does not exist",
+    "1013": "extension disabled",
+    "1014": "extension not registered",
+}
+"""What `codemsg` says for the code of a failed operation."""
+
+STATE_FILTER: Final[Mapping[str, AgentState | None]] = {
+    "": None,
+    "0": None,
+    "1": AgentState.IDLE,
+    "2": AgentState.WAITING,
+    "3": AgentState.RECEIVING,
+    "4": AgentState.TALKING,
+}
+"""The request's `state`, which is not of the records' table of codes. None is everybody."""
+
+
+class PlatformOptions(TypedDict, total=False):
+    """The keyword arguments of `Platform`, for those who hand them through."""
+
+    appid: str
+    accesskey: str | None
+    tokens: Iterable[str]
+    token_lifetime: float
+    clock: Callable[[], float]
+    timezone: tzinfo
+    shuffle: bool
+
+
+@attrs.define
+class _Fault:
+    body: bytes
+    times: float
+    service: str | None
+
+
+class _Refusal(Exception):  # noqa: N818  # an answer of another kind, not an error of ours
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+class Platform:
+    """Answers the requests of the platform's clients about a call centre.
+
+    Args:
+        centre: Whose seats to show.
+        appid: The one appid that may log in.
+        accesskey: Its access key; a random one if not given.
+        tokens: Tokens that are good without a login and never expire, such as the ``ABCDEFG`` of the reference page.
+        token_lifetime: Seconds for which a token from a login is good; 12 hours on the real platform.
+        clock: Seconds on a clock that never steps back; tokens expire by it.
+        timezone: The zone of the centre's local time, needed for `reqtime` and `rsptime`.
+        shuffle: Whether to list the records in another order at each request, as real back ends do.
+    """
+
+    def __init__(
+        self,
+        centre: Centre,
+        *,
+        appid: str = "demo",
+        accesskey: str | None = None,
+        tokens: Iterable[str] = (),
+        token_lifetime: float = 12 * 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+        timezone: tzinfo = UTC,
+        shuffle: bool = False,
+    ) -> None:
+        self._centre = centre
+        self._appid = appid
+        self._accesskey = secrets.token_urlsafe(24) if accesskey is None else accesskey
+        # Tokens are kept as digests: a dict of the tokens themselves would compare them in a time that tells of them.
+        self._expiries = {_digest(token): math.inf for token in tokens}
+        self._token_lifetime = token_lifetime
+        self._clock = clock
+        self._timezone = timezone
+        self._shuffler = random.Random(0) if shuffle else None
+        self._rendered: dict[SeatKey, tuple[Seat, bytes]] = {}
+        self._faults: list[_Fault] = []
+        self._services: Counter[str] = Counter()
+        self._logins = 0
+
+    @property
+    def appid(self) -> str:
+        """The appid that may log in."""
+        return self._appid
+
+    @property
+    def accesskey(self) -> str:
+        """The appid's access key."""
+        return self._accesskey
+
+    @property
+    def logins(self) -> int:
+        """How many logins have succeeded."""
+        return self._logins
+
+    @property
+    def requests(self) -> int:
+        """How many requests have been answered, in whatever way."""
+        return self._services.total()
+
+    @property
+    def requests_by_service(self) -> Counter[str]:
+        """How many requests each service was sent; those that named none are under ``""``."""
+        return self._services.copy()
+
+    def revoke_tokens(self) -> None:
+        """Make every token dead, the fixed ones too: the next request with one is answered with ret 600."""
+        self._expiries.clear()
+
+    def refuse(self, ret: int, *, msg: str | None = None, times: int | None = 1, service: str | None = None) -> None:
+        """Answer coming requests with a `ret` other than 200, whatever they ask.
+
+        Args:
+            ret: Such as 400, 500 or 600 to 604.
+            msg: The answer's `msg`; by default what the code means.
+            times: How many requests; None for all until `relent`.
+            service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
+
+        Raises:
+            ValueError: `ret` is 200, or `times` is less than 1.
+        """
+        if ret == 200:
+            raise ValueError("ret 200 is no refusal")
+        self._plant(_refused(ret, msg), times, service)
+
+    def fail(self, code: str, *, times: int | None = 1, service: str | None = None) -> None:
+        """Answer coming requests with ret 200 and `data.status` 1: the operation failed.
+
+        Args:
+            code: The code of ``data.errors``, such as ``"1003"``.
+            times: How many requests; None for all until `relent`.
+            service: Only requests to this service; None for any.
+
+        Raises:
+            ValueError: `times` is less than 1.
+        """
+        self._plant(_failed(code), times, service)
+
+    def relent(self) -> None:
+        """Forget all that `refuse` and `fail` asked for."""
+        self._faults.clear()
+
+    def answer(self, fields: Mapping[str, str]) -> bytes:
+        """Return the body (JSON, ASCII) that answers a request with these form fields. It goes with HTTP status 200."""
+        service = fields.get("service", "")
+        self._services[service] += 1
+        fault = next((fault for fault in self._faults if fault.service in {None, service}), None)
+        if fault is not None:
+            fault.times -= 1
+            if fault.times <= 0:
+                self._faults.remove(fault)
+            return fault.body
+        service_of = {LOGIN: self._login, LOGOUT: self._logout, STATUS: self._status}.get(service)
+        if service_of is None:
+            return _refused(400, f"{MESSAGES[400]}: there is no service {service!r}")
+        try:
+            return service_of(fields)
+        except _Refusal as refusal:
+            return refusal.body
+
+    def reject(self, msg: str) -> bytes:
+        """Return the body that answers a request whose form cannot be read: ret 400. It counts as one to ``""``."""
+        self._services[""] += 1
+        return _refused(400, f"{MESSAGES[400]}: {msg}")
+
+    def _plant(self, body: bytes, times: int | None, service: str | None) -> None:
+        if times is not None and times < 1:
+            raise ValueError(f"times must be 1 or more, or None for ever, not {times!r}")
+        self._faults.append(_Fault(body, math.inf if times is None else times, service))
+
+    def _login(self, fields: Mapping[str, str]) -> bytes:
+        right_appid = hmac.compare_digest(_digest(fields.get("appid", "")), _digest(self._appid))
+        right_key = hmac.compare_digest(_digest(fields.get("accesskey", "")), _digest(self._accesskey))
+        if not (right_appid and right_key):
+            return _failed("1003")
+        now = self._clock()
+        self._expiries = {token: expiry for token, expiry in self._expiries.items() if now < expiry}
+        token = secrets.token_hex(16)
+        self._expiries[_digest(token)] = now + self._token_lifetime
+        self._logins += 1
+        local_time = self._centre.local_time
+        result = {
+            "token": token,
+            "companycode": "simulated",
+            "companyname": "Simulated call centre",
+            "authtime": _local(local_time),
+            "authmodel": "simulator",
+        }
+        return self._succeeded("login success", json.dumps(result).encode(), self._unix(local_time))
+
+    def _logout(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        del self._expiries[_digest(fields["token"])]
+        return self._succeeded("logout success", b"[]", self._unix(self._centre.local_time))
+
+    def _status(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        queue, extension, state = (fields.get(name, "") for name in ("queuename", "extnumber", "state"))
+        if state not in STATE_FILTER:
+            return _refused(400, f"{MESSAGES[400]}: state must be one of 0, 1, 2, 3, 4")
+        if extension and extension not in self._centre.extensions:
+            return _failed("1012")
+        requested_at = self._unix(self._centre.local_time)
+        wanted = STATE_FILTER[state]
+        records = [
+            self._render(seat)
+            for seat in self._centre.seats()
+            if (not queue or seat.queue == queue)
+            and (not extension or seat.extension == extension)
+            and (wanted is None or seat.state is wanted)
+        ]
+        if self._shuffler is not None:
+            self._shuffler.shuffle(records)
+        return self._succeeded("get success", b"[" + b",".join(records) + b"]", requested_at)
+
+    def _check_token(self, fields: Mapping[str, str]) -> None:
+        expiry = self._expiries.get(_digest(fields.get("token", "")))
+        if expiry is None or self._clock() >= expiry:
+            raise _Refusal(_refused(600))
+
+    def _render(self, seat: Seat) -> bytes:
+        """Return a record's JSON; while the centre hands out the same object, that is made once."""
+        key = seat.key
+        known = self._rendered.get(key)
+        if known is None or known[0] is not seat:
+            known = self._rendered[key] = (seat, json.dumps(_record(seat), separators=(",", ":")).encode())
+        return known[1]
+
+    def _succeeded(self, desc: str, result: bytes, requested_at: int) -> bytes:
+        return b'{"ret":200,"data":{"status":0,"desc":"%b","result":%b,"reqtime":%d,"rsptime":%d},"msg":""}' % (
+            desc.encode(),
+            result,
+            requested_at,
+            self._unix(self._centre.local_time),
+        )
+
+    def _unix(self, local_time: datetime) -> int:
+        return int(local_time.replace(tzinfo=self._timezone).timestamp())
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _local(moment: datetime | None) -> str:
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _record(seat: Seat) -> dict[str, Any]:
+    """Return a record's fields in the order and the types of the reference's example."""
+    return {
+        "queuename": seat.queue,
+        "seatsname": seat.name,
+        "extnumber": seat.extension,
+        "status": seat.status_code,
+        "state": seat.state_code,
+        "lastanswertime": _local(seat.last_answered_at),
+        "lastassigntime": _local(seat.last_offered_at),
+        "seatschangetime": _local(seat.last_changed_at),
+        "noanswercount": seat.no_answer_count,
+        "callsanswered": seat.calls_answered,
+        "externalcallscount": seat.external_calls_count,
+        "wrapuptime": seat.wrap_up_time,
+        "maxnoanswer": seat.max_no_answer,
+    }
+
+
+def _refused(ret: int, msg: str | None = None) -> bytes:
+    text = MESSAGES.get(ret, f"error {ret}") if msg is None else msg
+    # An empty PHP array, where a success has an object.
+    return json.dumps({"ret": ret, "data": [], "msg": text}, separators=(",", ":")).encode()
+
+
+def _failed(code: str) -> bytes:
+    meaning = FAILURES.get(code, f"error {code}")
+    data = {"status": 1, "desc": meaning, "errors": {"code": code, "codemsg": meaning}}
+    return json.dumps({"ret": 200, "data": data, "msg": ""}, separators=(",", ":")).encode()

@@ -1,0 +1,72 @@
+"""What a platform needs to know of a call centre: its seats' records, and the few questions it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import attrs
+
+from sipqueue_async import AgentState, SeatKey
+
+
+@attrs.frozen(kw_only=True)
+class Seat:
+    """The record of one extension in one queue, as the platform would show it now.
+
+    Times are the server's local time (naive), cut to the second as the records are, None for never. The names in
+    brackets are the record's on the wire.
+    """
+
+    queue: str
+    """The queue [queuename]."""
+    extension: str
+    """The extension number [extnumber]."""
+    name: str
+    """The agent's name [seatsname]."""
+    state: AgentState
+    """What the agent is doing in this queue."""
+    state_code: int
+    """The code of `state` [state]."""
+    status_code: int
+    """The code of what the extension is doing, in whatever queue [status]."""
+    last_answered_at: datetime | None = None
+    """When the agent last answered a call of this queue [lastanswertime]."""
+    last_offered_at: datetime | None = None
+    """When a call of this queue was last offered to the agent [lastassigntime]."""
+    last_changed_at: datetime | None = None
+    """When the agent last signed in, or went on or off a break [seatschangetime]."""
+    no_answer_count: int = 0
+    """Offers refused or missed [noanswercount]."""
+    calls_answered: int = 0
+    """Offers answered [callsanswered]."""
+    external_calls_count: int = 0
+    """The agent's calls outside the queues [externalcallscount]."""
+    wrap_up_time: int = 0
+    """Seconds between the end of a call and the next offer [wrapuptime]."""
+    max_no_answer: int = 0
+    """Without meaning, says the platform's reference [maxnoanswer]."""
+
+    @property
+    def key(self) -> SeatKey:
+        """Names the seat."""
+        return SeatKey(self.queue, self.extension)
+
+
+class Centre(Protocol):
+    """Anything whose seats a platform can show: a `CallCentre`, or a script of a test's own."""
+
+    @property
+    def extensions(self) -> Collection[str]:
+        """All extensions that exist, signed in or not."""
+        ...
+
+    @property
+    def local_time(self) -> datetime:
+        """The server's clock (naive, its local time)."""
+        ...
+
+    def seats(self) -> Sequence[Seat]:
+        """The records now. An unchanged seat may be, and had better be, the same object as before."""
+        ...

@@ -1,0 +1,115 @@
+"""The platform on a socket: a thin HTTP shell around `Platform.answer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self, Unpack
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from sipqueue_async.simulator.platform import Platform, PlatformOptions
+from sipqueue_async.simulator.seats import Centre
+
+_GRACE: Final = 0.05
+"""Seconds that a request under way gets to finish when the server stops (0 would mean for ever)."""
+
+
+class PlatformServer(Platform):
+    """A `Platform` that listens: one URL (any path) for everything, POST or GET, urlencoded or multipart.
+
+    Used as an async context manager, or by `start` and `stop`, as often as wanted: once it has had a port it comes back
+    on the same one. Tokens, counts and planted refusals outlive a stop.
+
+    Args:
+        centre: Whose seats to show.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        options: The keyword arguments of `Platform`.
+    """
+
+    def __init__(
+        self, centre: Centre, *, host: str = "127.0.0.1", port: int = 0, **options: Unpack[PlatformOptions]
+    ) -> None:
+        super().__init__(centre, **options)
+        self._host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also after a stop; 0 as long as the system has not yet chosen one."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The one URL of the API.
+
+        Raises:
+            RuntimeError: The port is not known before the first start.
+        """
+        if not self._port:
+            raise RuntimeError("the server has no port before it is started")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            RuntimeError: It listens already.
+            OSError: The port is taken, or the address is not of this machine.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the server is started already")
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._handle, allow_head=False)
+        app.router.add_post("/{path:.*}", self._handle)
+        # No access log: a token or an access key may be in the query.
+        runner = self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, self._host, self._port, reuse_address=True)
+            await site.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._port = site.port
+
+    async def stop(self) -> None:
+        """Stop listening and drop every open connection; nothing happens if it does not listen."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def __repr__(self) -> str:
+        return f"<PlatformServer on {self._host} port {self._port}{'' if self._runner else ', stopped'}>"
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            body = self.answer(await _fields(request))
+        except (ValueError, LookupError, RuntimeError, HttpProcessingError) as error:
+            body = self.reject(f"the form cannot be read: {type(error).__name__}")
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+async def _fields(request: web.Request) -> Mapping[str, str]:
+    """Return the fields as PHP's ``$_REQUEST`` has them: of one name the last, and the body's before the query's."""
+    fields = dict(request.query)
+    for name, value in (await request.post()).items():
+        # Files are no fields, and a part that says it is of another type than text comes as bytes.
+        if isinstance(value, str):
+            fields[name] = value
+        elif isinstance(value, bytes | bytearray):
+            fields[name] = value.decode()
+    return fields
