@@ -1,6 +1,64 @@
 """Turns a call centre platform's polled status API into a typed asyncio event stream."""
 
-from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
+from sipqueue_async._diff import apply, diff
+from sipqueue_async._fanout import Subscription, Updates
+from sipqueue_async.auth import AppCredentials
+from sipqueue_async.client import SipQueueClient
+from sipqueue_async.errors import (
+    ApiError,
+    AuthError,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SipQueueError,
+    TransportError,
+)
+from sipqueue_async.events import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedUp,
+    StateChanged,
+    Update,
+)
+from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+from sipqueue_async.watcher import StatusWatcher, WatcherHealth
 
 __version__ = "0.1.0"
-__all__ = ["AgentState", "AgentStatus", "SeatKey", "Snapshot"]
+
+__all__ = [
+    "AgentChanged",
+    "AgentJoined",
+    "AgentLeft",
+    "AgentState",
+    "AgentStatus",
+    "ApiError",
+    "AppCredentials",
+    "AuthError",
+    "CallAnswered",
+    "CallMissed",
+    "Event",
+    "FeedDown",
+    "FeedUp",
+    "FieldProblem",
+    "HttpStatusError",
+    "MalformedResponse",
+    "OperationFailed",
+    "SeatKey",
+    "SipQueueClient",
+    "SipQueueError",
+    "Snapshot",
+    "StateChanged",
+    "StatusWatcher",
+    "Subscription",
+    "TransportError",
+    "Update",
+    "Updates",
+    "WatcherHealth",
+    "apply",
+    "diff",
+]

@@ -253,7 +253,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         return self._queues
 
     def counts(self, queue: str | None = None) -> dict[AgentState, int]:
-        """Return how many agents are in each state, in one queue or in all (then an agent counts in each of its queues).
+        """Return how many agents are in each state, in one queue or in all (an agent then counts in each of its own).
 
         Every state has an entry, 0 included; a queue that nobody is in has zeros.
         """
@@ -357,8 +357,9 @@ def _agent_from_json(fields: dict[str, Any]) -> AgentStatus:
             _refuse(name, fields[name])
     if not isinstance(fields["name"], str | None):
         _refuse("name", fields["name"])
-    times = {name: _time_from_json(fields[name]) for name in _AGENT_TIMES}
-    return AgentStatus(**{**fields, **times, "state": AgentState(fields["state"])})
+    read: dict[str, Any] = {name: _time_from_json(fields[name]) for name in _AGENT_TIMES}
+    read["state"] = AgentState(fields["state"])
+    return AgentStatus(**{**fields, **read})
 
 
 def _time_from_json(text: str | None) -> datetime | None:

@@ -1,0 +1,39 @@
+"""When the next poll is due: a fixed rate while all is well, a growing and jittered pause while it is not."""
+
+from __future__ import annotations
+
+import math
+import random
+
+
+class Schedule:
+    """Times of polls on a monotonic clock, in seconds.
+
+    Args:
+        start: The first poll's time.
+        interval: From one poll's start to the next one's.
+        max_backoff: The longest pause after a failure; `interval`, if that is longer.
+    """
+
+    def __init__(self, start: float, *, interval: float, max_backoff: float) -> None:
+        self._start = start
+        self._interval = interval
+        self._longest = max(max_backoff, interval)
+        self._slot = 0
+
+    def after_success(self, now: float) -> float:
+        """Return the next slot of the fixed rate; those that have passed by during a stall are not made up for."""
+        # Rounding must neither repeat a slot nor skip one that is due this very moment.
+        passed = math.ceil((now - self._start) / self._interval - 1e-9)
+        self._slot = max(self._slot + 1, passed)
+        return self._start + self._slot * self._interval
+
+    def after_failure(self, now: float, failures: int, at_least: float = 0.0) -> float:
+        """Return when to try again after so many failures in a row.
+
+        The pause is drawn between 0 and a limit (full jitter, so that the many clients of one server spread out) that
+        begins at `interval` and doubles with each failure; it is no shorter than what the server asked for.
+        """
+        # The exponent is bounded, since a float cannot hold what a year of failures would make of it.
+        limit = min(self._longest, self._interval * 2.0 ** min(failures - 1, 64))
+        return now + max(at_least, random.uniform(0.0, limit))

@@ -1,0 +1,107 @@
+"""What is known of the platform, poll by poll: pure bookkeeping, in which every answer is a `diff` of two snapshots."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from sipqueue_async._diff import diff
+from sipqueue_async.events import Event, FeedDown, FeedUp, Update
+from sipqueue_async.models import SeatKey, Snapshot
+
+_STALE_POLLS_BELIEVED: Final = 3
+
+
+class Tracker:
+    """Turns what polls bring into updates.
+
+    Args:
+        baseline: What was known before the first poll.
+        initial: Whether, without a baseline, everybody in the first poll has joined.
+        leave_after: In how many good polls in a row a seat must be absent to have left.
+    """
+
+    def __init__(self, baseline: Snapshot | None, *, initial: bool, leave_after: int) -> None:
+        self._snapshot = baseline
+        self._initial = initial
+        self._leave_after = leave_after
+        self._absences: dict[SeatKey, int] = {}
+        self._server_time = None if baseline is None else baseline.server_time
+        self._stale_in_a_row = 0
+        self._failures = 0
+        self._failing_since = 0.0
+        self._sequence = 0
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is known; at first the baseline."""
+        return self._snapshot
+
+    @property
+    def failures(self) -> int:
+        """Polls that have failed since the last good one."""
+        return self._failures
+
+    def failed(self, error: Exception, now: float) -> Update | None:
+        """Take note of a failed poll, at a monotonic time: only the first of a row is a change, and nobody left."""
+        self._failures += 1
+        if self._failures > 1:
+            return None
+        self._failing_since = now
+        since = None if self._snapshot is None else self._snapshot.observed_at
+        return self._update(self._snapshot, (FeedDown(error=error, since=since),))
+
+    def is_stale(self, polled: Snapshot) -> bool:
+        """Tell whether an answer is older than the last one, from a cache or a slower server of several.
+
+        The third such answer in a row is believed: it is the server's clock that stepped back.
+        """
+        if polled.server_time is None or self._server_time is None or polled.server_time >= self._server_time:
+            self._stale_in_a_row = 0
+            return False
+        self._stale_in_a_row += 1
+        if self._stale_in_a_row < _STALE_POLLS_BELIEVED:
+            return True
+        self._stale_in_a_row = 0
+        return False
+
+    def polled(self, polled: Snapshot, now: float) -> Update | None:
+        """Take a good answer, at a monotonic time, and return what changed, if anything did."""
+        self._server_time = polled.server_time or self._server_time
+        previous = self._snapshot
+        new = polled if previous is None else self._with_absent(previous, polled)
+        if previous is None and not self._initial:
+            previous = new
+        events: list[Event] = []
+        if self._failures:
+            events.append(self._feed_up(new, now))
+            self._failures = 0
+        events += () if previous is new else diff(previous, new)
+        self._snapshot = new
+        return self._update(previous, tuple(events)) if events else None
+
+    def _with_absent(self, previous: Snapshot, polled: Snapshot) -> Snapshot:
+        """Return the answer with the last records of those who have not been absent for long enough to have left."""
+        missing = previous._agents.keys() - polled._agents.keys()
+        self._absences = {key: self._absences.get(key, 0) + 1 for key in missing}
+        kept = {key: previous._agents[key] for key, times in self._absences.items() if times < self._leave_after}
+        if not kept:
+            return polled
+        return Snapshot._of(
+            {**polled._agents, **kept},
+            observed_at=polled.observed_at,
+            server_time=polled.server_time,
+            problems=polled.problems,
+        )
+
+    def _feed_up(self, new: Snapshot, now: float) -> FeedUp:
+        if self._snapshot is None:
+            outage = timedelta(seconds=now - self._failing_since)
+        else:
+            # A wall clock may have been set back meanwhile.
+            outage = max(timedelta(0), new.observed_at - self._snapshot.observed_at)
+        return FeedUp(observed_at=new.observed_at, outage=outage, failures=self._failures)
+
+    def _update(self, previous: Snapshot | None, events: tuple[Event, ...]) -> Update:
+        self._sequence += 1
+        return Update(sequence=self._sequence, snapshot=self._snapshot, previous=previous, events=events)

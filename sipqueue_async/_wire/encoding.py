@@ -1,0 +1,64 @@
+"""The characters of a body: UTF-8 by right, sometimes GBK, sometimes broken."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+# Stands for bytes that are no text in the body's encoding. A code point that Unicode reserves for a program's own use,
+# so that no true name contains it.
+LOST: Final = "\ufdd0"
+_REPLACE_LOST: Final = "sipqueue_async.lost"
+
+
+def _replace_lost(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return LOST, error.end
+
+
+codecs.register_error(_REPLACE_LOST, _replace_lost)
+
+# Labels that servers put on anything; UTF-8 is what JSON is.
+_MEANINGLESS_CHARSETS: Final = frozenset({"ascii", "iso8859-1", "cp1252", "utf-8"})
+# What calls itself gb2312 or gbk has characters of gb18030 sooner or later, which contains both.
+_WIDER_CHARSETS: Final = {"gb2312": "gb18030", "gbk": "gb18030"}
+
+
+class Body(bytes):
+    """An answer's bytes. A login's hold the token, so a traceback with local variables shows their number only."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+def body_encoding(charset: str | None) -> str:
+    """Return the codec for a body whose ``Content-Type`` names `charset`; UTF-8 if that says nothing."""
+    try:
+        name = codecs.lookup(charset or "utf-8").name
+    except LookupError:
+        return "utf-8"
+    return "utf-8" if name in _MEANINGLESS_CHARSETS else _WIDER_CHARSETS.get(name, name)
+
+
+def as_utf8(body: bytes, encoding: str) -> Body:
+    """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of what is no text."""
+    body = Body(body.removeprefix(codecs.BOM_UTF8))
+    if encoding != "utf-8" or not _is_utf8(body):
+        body = Body(body.decode(encoding, _REPLACE_LOST).encode())
+    return body
+
+
+def _is_utf8(body: bytes) -> bool:
+    if body.isascii():
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body or a record, for people to read."""
+    return bytes(body[:1024]).decode(errors="replace").strip()

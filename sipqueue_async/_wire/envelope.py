@@ -1,0 +1,130 @@
+"""The answer's envelope: is it one, and do `ret` and `data.status` say that all is well?"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import Any, Final
+
+import msgspec
+
+from sipqueue_async._wire.encoding import as_utf8, excerpt
+from sipqueue_async._wire.values import Nonsense, integer
+from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed
+
+# A Raw is the bytes of a value that nobody has looked into yet; the unions let any nonsense in, to be named below
+# rather than to hide the `ret` that stands beside it.
+_Scalar = str | int | float | bool | None
+
+
+class Data(msgspec.Struct):
+    """The envelope's `data`, as far as every service has it."""
+
+    status: Any = 0
+    desc: Any = None
+    errors: Any = None
+    result: list[msgspec.Raw] | dict[str, msgspec.Raw] | _Scalar = None
+    rsptime: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    ret: Any = None
+    data: Data | list[msgspec.Raw] | _Scalar = None
+    msg: Any = None
+
+
+class _OpenEnvelope(msgspec.Struct):
+    data: Any = None
+
+
+_envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
+_open_envelope_decoder: Final = msgspec.json.Decoder(_OpenEnvelope)
+
+# Where the JSON begins behind a PHP notice or other text: an object that opens with a key of the envelope.
+_ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
+
+
+def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
+    """Return the `data` of an answer, as plain Python values.
+
+    Raises:
+        MalformedResponse: The body is no envelope.
+        ApiError: `ret` is not 200.
+        OperationFailed: `data.status` is not 0.
+    """
+    body = as_utf8(body, encoding)
+    start, _ = open_envelope(body)
+    try:
+        return _open_envelope_decoder.decode(memoryview(body)[start:]).data
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedResponse(f"data cannot be read: {error}", excerpt(body)) from error
+
+
+def decode_token(body: bytes) -> str:
+    """Return the token of a login's answer.
+
+    Raises:
+        MalformedResponse: The body is no envelope, or has no token.
+        ApiError: `ret` is not 200.
+        OperationFailed: `data.status` is not 0.
+    """
+    data = decode_data(body)
+    token = data.get("result", {}).get("token") if isinstance(data.get("result"), dict) else None
+    if not isinstance(token, str) or not token:
+        raise MalformedResponse("the login's answer has no token in data.result")
+    return token
+
+
+def open_envelope(body: bytes) -> tuple[int, Data]:
+    """Return where the envelope starts and its data, once `ret` and `status` say that all is well."""
+    start, envelope = _parse(body)
+    _check_ret(envelope, body)
+    data = envelope.data
+    if not isinstance(data, Data):
+        raise MalformedResponse("ret is 200, but data is no object", excerpt(body))
+    _check_status(data, body)
+    return start, data
+
+
+def _parse(body: bytes) -> tuple[int, _Envelope]:
+    try:
+        return 0, _envelope_decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        failure = error
+    found = _ENVELOPE_START.search(body)
+    if found is not None and found.start() > 0:
+        try:
+            return found.start(), _envelope_decoder.decode(memoryview(body)[found.start() :])
+        except (msgspec.DecodeError, RecursionError) as error:
+            failure = error
+    if not body.strip():
+        raise MalformedResponse("the body is empty")
+    raise MalformedResponse(f"not the JSON of the protocol: {failure}", excerpt(body)) from failure
+
+
+def _check_ret(envelope: _Envelope, body: bytes) -> None:
+    try:
+        ret = integer(envelope.ret)
+    except Nonsense as nonsense:
+        raise MalformedResponse(f"the envelope's ret {nonsense}", excerpt(body)) from None
+    if ret != 200:
+        kind = AuthError if 600 <= ret <= 604 else ApiError
+        raise kind(ret, _words(envelope.msg))
+
+
+def _check_status(data: Data, body: bytes) -> None:
+    try:
+        status = integer(data.status)
+    except Nonsense as nonsense:
+        raise MalformedResponse(f"data.status {nonsense}", excerpt(body)) from None
+    if status != 0:
+        errors: dict[str, Any] = data.errors if isinstance(data.errors, dict) else {}
+        try:
+            code = integer(errors.get("code"))
+        except Nonsense:
+            code = None
+        raise OperationFailed(code, _words(errors.get("codemsg")) or _words(data.desc))
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else reprlib.repr(value)

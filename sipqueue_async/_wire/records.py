@@ -1,0 +1,113 @@
+"""One record of an answer: its JSON in, an `AgentStatus` out."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone, tzinfo
+from typing import Any
+
+import cattrs
+import msgspec
+from cattrs.gen import make_dict_structure_fn, override
+
+from sipqueue_async._wire.encoding import excerpt
+from sipqueue_async._wire.values import (
+    Nonsense,
+    counter,
+    identity,
+    integer,
+    naive_time,
+    optional_integer,
+    optional_text,
+)
+from sipqueue_async.errors import MalformedResponse
+from sipqueue_async.models import AgentState, AgentStatus, FieldProblem
+
+_Reader = Callable[[object], Any]
+
+
+class RecordReader:
+    """Makes an `AgentStatus` of a record's JSON, and notes which of its lesser fields made no sense."""
+
+    def __init__(self, zone: tzinfo | None, state_codes: Mapping[int, AgentState]) -> None:
+        self._zone = zone
+        self._state_codes = state_codes
+        self._nonsense: list[tuple[str, str]] = []
+        must, may = self._must, self._may
+        self._structure = make_dict_structure_fn(
+            AgentStatus,
+            cattrs.Converter(),
+            _cattrs_detailed_validation=False,
+            queue=must("queuename", identity),
+            extension=must("extnumber", identity),
+            name=may("seatsname", optional_text),
+            state=must("state", self._state),
+            state_code=must("state", integer),
+            status_code=may("status", optional_integer),
+            last_answered_at=may("lastanswertime", self._time),
+            last_offered_at=may("lastassigntime", self._time),
+            last_changed_at=may("seatschangetime", self._time),
+            no_answer_count=must("noanswercount", counter),
+            calls_answered=must("callsanswered", counter),
+            external_calls_count=may("externalcallscount", optional_integer),
+            wrap_up_time=may("wrapuptime", optional_integer),
+            max_no_answer=may("maxnoanswer", optional_integer),
+        )
+
+    def read(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
+        """Return the record and its problems.
+
+        Raises:
+            MalformedResponse: It is no object, or a field that counts makes no sense.
+        """
+        self._nonsense.clear()
+        try:
+            fields: object = msgspec.json.decode(record)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedResponse(f"a record cannot be read: {error}", excerpt(record)) from error
+        if not isinstance(fields, dict):
+            raise MalformedResponse("a record is no object", excerpt(record))
+        try:
+            agent = self._structure(fields, AgentStatus)
+        except KeyError as error:
+            raise MalformedResponse(f"{_whose(fields)}: {error.args[0]} is missing", excerpt(record)) from None
+        except Nonsense as nonsense:
+            raise MalformedResponse(f"{_whose(fields)}: {nonsense}", excerpt(record)) from None
+        problems = (FieldProblem(agent.queue, agent.extension, field, reason) for field, reason in self._nonsense)
+        return agent, tuple(problems)
+
+    def _must(self, field: str, read: _Reader) -> Any:
+        def hook(value: object, _: object) -> Any:
+            try:
+                return read(value)
+            except Nonsense as nonsense:
+                raise Nonsense(f"{field} {nonsense}") from None
+
+        return override(rename=field, struct_hook=hook)
+
+    def _may(self, field: str, read: _Reader) -> Any:
+        def hook(value: object, _: object) -> Any:
+            try:
+                return read(value)
+            except Nonsense as nonsense:
+                self._nonsense.append((field, str(nonsense)))
+                return None
+
+        return override(rename=field, struct_hook=hook)
+
+    def _state(self, value: object) -> AgentState:
+        return self._state_codes.get(integer(value), AgentState.UNKNOWN)
+
+    def _time(self, value: object) -> datetime | None:
+        moment = naive_time(value)
+        if moment is None or self._zone is None:
+            return moment
+        # The offset of that moment instead of the zone itself: such times compare equal after a round trip through
+        # JSON, and their differences are true across a change of the clocks.
+        offset = self._zone.utcoffset(moment)
+        return moment if offset is None else moment.replace(tzinfo=timezone(offset))
+
+
+def _whose(fields: dict[str, Any]) -> str:
+    return f"record of queue {reprlib.repr(fields.get('queuename'))}, extension {reprlib.repr(fields.get('extnumber'))}"

@@ -1,0 +1,177 @@
+"""Where tokens come from, and how secrets are kept out of sight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+from sipqueue_async.errors import AuthError
+
+
+class Secret:
+    """A string that shows itself to nobody who does not ask: its `repr` and its `str` are stars.
+
+    A traceback with local variables, a log line and a debugger's display thus hold no token.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """Return `text`, which may quote what a server said, with stars in place of the secret."""
+        return text.replace(self._value, "***")
+
+    def check(self, what: str) -> None:
+        """Raise a ValueError that names `what`, not its value, unless this can be sent.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is empty, or has characters that no server could have given.
+        """
+        if not isinstance(self._value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            raise TypeError(f"{what} must be a string")
+        if not self._value.strip():
+            raise ValueError(f"{what} is empty")
+        if not self._value.isprintable() or not self._value.isascii():
+            raise ValueError(f"{what} has characters that are not printable ASCII; was it read from the right place?")
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class AppCredentials:
+    """An application's id and key, with which a client logs in by itself and renews its token.
+
+    Args:
+        appid: The application's id.
+        accesskey: Its key. No `repr` shows it.
+
+    Raises:
+        ValueError: One of them is empty.
+    """
+
+    __slots__ = ("_accesskey", "_appid")
+
+    def __init__(self, appid: str, accesskey: str) -> None:
+        secret = Secret(accesskey)
+        # From here on a traceback that shows local variables shows stars.
+        del accesskey
+        secret.check("the accesskey")
+        if not appid:
+            raise ValueError("the appid is empty")
+        self._appid = appid
+        self._accesskey = secret
+
+    @property
+    def appid(self) -> str:
+        """The application's id."""
+        return self._appid
+
+    @property
+    def accesskey(self) -> Secret:
+        """The application's key, wrapped."""
+        return self._accesskey
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AppCredentials):
+            return NotImplemented
+        return self._appid == other._appid and self._accesskey.reveal() == other._accesskey.reveal()
+
+    def __hash__(self) -> int:
+        return hash((self._appid, self._accesskey.reveal()))
+
+    def __repr__(self) -> str:
+        return f"AppCredentials(appid={self._appid!r}, accesskey={self._accesskey!r})"
+
+
+TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
+"""Gives a token when asked; asked again when the platform has refused the last one."""
+
+Auth: TypeAlias = str | AppCredentials | TokenProvider
+"""What a client accepts: a ready token, credentials to log in with, or an async function that gives a token."""
+
+
+class TokenSource(Protocol):
+    """Gives the token for the next request."""
+
+    async def token(self) -> Secret:
+        """Return the token to use now."""
+        ...
+
+    async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:
+        """Return another token than the one that was refused.
+
+        Raises:
+            AuthError: There is no other.
+        """
+        ...
+
+
+class FixedToken:
+    """A ready token, which cannot be renewed."""
+
+    def __init__(self, token: Secret) -> None:
+        token.check("the token")
+        self._token = token
+
+    async def token(self) -> Secret:
+        """Return the token."""
+        return self._token
+
+    async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:  # noqa: ARG002  # there is only the one
+        """Raise AuthError: only whoever gave the token can get another one."""
+        advice = (
+            "the platform does not accept the token, and a ready token cannot be renewed: "
+            "get a new one, or use AppCredentials to log in"
+        )
+        raise AuthError(refusal.ret, refusal.msg, advice) from refusal
+
+
+class RenewableToken:
+    """A token that is obtained when it is first needed and after each refusal, once for all who wait for it."""
+
+    def __init__(self, obtain: Callable[[], Awaitable[Secret]]) -> None:
+        self._obtain = obtain
+        self._outcome: Secret | Exception | None = None
+        self._attempts = 0
+        self._turn = asyncio.Lock()
+
+    async def token(self) -> Secret:
+        """Return the token, obtaining the first one."""
+        return self._outcome if isinstance(self._outcome, Secret) else await self._obtain_once()
+
+    async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:  # noqa: ARG002  # a new one may do
+        """Return a token that is newer than the refused one; another call may have obtained it already."""
+        if isinstance(self._outcome, Secret) and self._outcome is not refused:
+            return self._outcome
+        return await self._obtain_once()
+
+    async def _obtain_once(self) -> Secret:
+        # Whoever finds, when its turn comes, that an attempt has ended since it began to wait shares that attempt's
+        # outcome, be it a token or a failure. A cancelled attempt has no outcome: the next in line tries.
+        attempts_seen = self._attempts
+        async with self._turn:
+            outcome = self._outcome
+            if outcome is None or self._attempts == attempts_seen:
+                outcome = await self._attempt()
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+    async def _attempt(self) -> Secret | Exception:
+        self._outcome = None
+        outcome: Secret | Exception
+        try:
+            outcome = await self._obtain()
+        except Exception as error:  # noqa: BLE001  # whatever it is, everyone who waits is told
+            outcome = error
+        self._attempts += 1
+        self._outcome = outcome
+        return outcome

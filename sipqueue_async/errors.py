@@ -1,0 +1,195 @@
+"""The exception tree: everything that can go wrong between a poll and its snapshot, and whether to try again."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar, Final
+
+_EXCERPT_LENGTH: Final = 256
+
+RET_MEANINGS: Final = {
+    400: "the platform calls the request illegal, generally because of an invalid parameter",
+    500: "the platform had an error of its own; it usually passes",
+    600: "the platform does not accept the token",
+    601: "this appid is not authorized: ask the platform's operator to authorize it",
+    602: "this appid's authorization has expired: ask the platform's operator to renew it",
+    603: "the module is not licensed: ask the platform's operator for a licence",
+    604: "this machine's IP address is not authorized: ask the platform's operator to allow it",
+}
+"""The envelope's `ret` codes in words."""
+
+OPERATION_MEANINGS: Final = {
+    1001: "the platform could not reach a server of its own; it usually passes",
+    1002: "abnormal operation, usually a failed check of a parameter",
+    1003: "the operation failed",
+    1010: "extension exception: it may be new, and a new extension shows up only under a new token",
+    1011: "the extension is not owned by this company",
+    1012: "the extension does not exist",
+    1013: "the extension is disabled",
+    1014: "the extension is not registered",
+}
+"""The codes of a failed operation in words."""
+
+_FATAL_RETS: Final = frozenset({601, 602, 603, 604})
+_LASTING_OPERATION_FAILURES: Final = frozenset({1002, 1011, 1012})
+_PASSING_HTTP_REFUSALS: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+)
+
+
+class SipQueueError(Exception):
+    """Base of every error that this library raises for what the network or the platform did.
+
+    The text says what happened, where, and what to do about it; it never holds a token or an access key.
+    """
+
+    retryable: bool = False
+    """Whether the same call may work later with nothing changed by the caller."""
+    where: str | None = None
+    """The service and the server that were asked, once a client is involved."""
+
+    def describe(self) -> str:
+        """Return what happened and what to do, without `where`."""
+        return " ".join(str(arg) for arg in self.args)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.describe()}" if self.where else self.describe()
+
+
+class TransportError(SipQueueError):
+    """No whole answer came: name look-up, connecting, TLS, a broken connection, or time running out. Retryable."""
+
+    retryable = True
+
+
+class HttpStatusError(SipQueueError):
+    """The answer's HTTP status was not 2xx: a proxy, a redirect (never followed), or a wrong URL.
+
+    Retryable for 408, 425, 429 and 5xx.
+
+    Args:
+        status: The HTTP status.
+        retry_after: Seconds that the server asked to wait (its ``Retry-After``), if it did.
+        location: Where a redirect points to.
+    """
+
+    def __init__(self, status: int, retry_after: float | None = None, location: str | None = None) -> None:
+        super().__init__(status, retry_after, location)
+        self.status = status
+        self.retry_after = retry_after
+        self.location = location
+        self.retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_HTTP_REFUSALS
+
+    def describe(self) -> str:
+        """Return the status with its name, and what to do about it."""
+        try:
+            name = f"HTTP {self.status} {HTTPStatus(self.status).phrase}"
+        except ValueError:
+            name = f"HTTP {self.status}"
+        if self.location is not None:
+            return f"{name}: redirects are not followed; if it is the right place, use {self.location} as the URL"
+        if self.retry_after is not None:
+            return f"{name}: try again in {self.retry_after:g} s"
+        if self.retryable:
+            return f"{name}: try again later"
+        return f"{name}: check the URL, and what stands between here and the platform"
+
+
+class MalformedResponse(SipQueueError):  # noqa: N818  # a public name of the contract
+    """The answer is not what the protocol allows, and was refused as a whole. Retryable.
+
+    Args:
+        reason: What is wrong, naming queue, extension and field where it is a record.
+        excerpt: The beginning of the answer, or the record; at most 256 characters are kept.
+    """
+
+    retryable = True
+
+    def __init__(self, reason: str, excerpt: str = "") -> None:
+        excerpt = excerpt[:_EXCERPT_LENGTH]
+        super().__init__(reason, excerpt)
+        self.reason = reason
+        self.excerpt = excerpt
+
+    def describe(self) -> str:
+        """Return the reason and the excerpt."""
+        return (
+            f"malformed response: {self.reason}; it reads {self.excerpt!r}"
+            if self.excerpt
+            else (f"malformed response: {self.reason}")
+        )
+
+
+class ApiError(SipQueueError):
+    """The envelope's `ret` is not 200. Retryable from 500 on, but not 601 to 604.
+
+    Args:
+        ret: The code.
+        msg: The server's words.
+    """
+
+    def __init__(self, ret: int, msg: str = "") -> None:
+        super().__init__(ret, msg)
+        self.ret = ret
+        self.msg = msg
+        self.retryable = ret >= HTTPStatus.INTERNAL_SERVER_ERROR and ret not in _FATAL_RETS
+
+    def describe(self) -> str:
+        """Return the code in words and what the server said."""
+        return _told(
+            f"ret {self.ret}: {RET_MEANINGS.get(self.ret, 'a code that the reference does not list')}", self.msg
+        )
+
+
+class AuthError(ApiError):
+    """The platform refuses the credentials: 601 to 604, a refused login, or a token that is refused and stays refused.
+
+    Not retryable, except for a 600 straight after a fresh login, which is the server's trouble.
+
+    Args:
+        ret: The code; 200 for a login that was refused as an operation.
+        msg: The server's words.
+        advice: What to do, where `ret` alone does not tell.
+        retryable: Whether it is the server's trouble.
+    """
+
+    default_advice: ClassVar[str] = "check the appid and the accesskey"
+
+    def __init__(self, ret: int, msg: str = "", advice: str | None = None, retryable: bool = False) -> None:
+        super().__init__(ret, msg)
+        self.args = (ret, msg, advice, retryable)
+        self.advice = advice
+        self.retryable = retryable
+
+    def describe(self) -> str:
+        """Return what was refused, what the server said, and what to do."""
+        if self.advice is None:
+            return super().describe()
+        return _told(f"ret {self.ret}: {self.advice}", self.msg)
+
+
+class OperationFailed(SipQueueError):  # noqa: N818  # a public name of the contract
+    """The envelope was fine and the operation failed (`data.status` 1).
+
+    Not retryable for 1002, 1011 and 1012, which need another request; retryable for all else.
+
+    Args:
+        code: The code, or None where the server gave none.
+        message: The server's words.
+    """
+
+    def __init__(self, code: int | None, message: str = "") -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.retryable = code not in _LASTING_OPERATION_FAILURES
+
+    def describe(self) -> str:
+        """Return the code in words and what the server said."""
+        if self.code is None:
+            return _told("the operation failed, and no code says why", self.message)
+        return _told(f"error {self.code}: {OPERATION_MEANINGS.get(self.code, 'the operation failed')}", self.message)
+
+
+def _told(what: str, words: str) -> str:
+    return f"{what} (the server says: {words})" if words else what

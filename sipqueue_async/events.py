@@ -1,0 +1,177 @@
+"""What changed: the event classes, and the `Update` that carries them to a consumer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import attrs
+
+from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
+
+
+@attrs.frozen(kw_only=True)
+class _SeatEvent:
+    """Something about one seat, seen between two snapshots."""
+
+    key: SeatKey
+    """The seat."""
+    observed_at: datetime
+    """When the snapshot that shows it had arrived (aware)."""
+
+    @property
+    def queue(self) -> str:
+        """The seat's queue."""
+        return self.key.queue
+
+    @property
+    def extension(self) -> str:
+        """The seat's extension."""
+        return self.key.extension
+
+
+@attrs.frozen(kw_only=True)
+class AgentJoined(_SeatEvent):
+    """A seat is new: an agent signed in, or joined a queue."""
+
+    agent: AgentStatus
+    """The record now."""
+    previous: None = None
+    """There was no record before."""
+
+
+@attrs.frozen(kw_only=True)
+class AgentLeft(_SeatEvent):
+    """A seat is gone."""
+
+    agent: None = None
+    """There is no record now."""
+    previous: AgentStatus
+    """The last record."""
+
+
+@attrs.frozen(kw_only=True)
+class _ChangeEvent(_SeatEvent):
+    agent: AgentStatus
+    """The record now."""
+    previous: AgentStatus
+    """The record before."""
+
+
+@attrs.frozen(kw_only=True)
+class StateChanged(_ChangeEvent):
+    """An agent's state is another one (or both are unknown, and the codes differ)."""
+
+    occurred_at: datetime | None = None
+    """When it happened, by the server's clock, where the record tells: the last answer for talking, the last offer for
+    receiving, if that time is new; None otherwise."""
+
+    @property
+    def before(self) -> AgentState:
+        """The state of the record before."""
+        return self.previous.state
+
+    @property
+    def after(self) -> AgentState:
+        """The state of the record now."""
+        return self.agent.state
+
+
+@attrs.frozen(kw_only=True)
+class CallAnswered(_ChangeEvent):
+    """An agent answered calls: the counter `calls_answered` grew, or was reset and counts anew."""
+
+    count: int
+    """How many calls: at least 1."""
+    hidden: bool
+    """Whether no snapshot showed the agent talking for it (with a count above 1: for the last of them)."""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When the last of them was answered, by the server's clock."""
+        return self.agent.last_answered_at
+
+
+@attrs.frozen(kw_only=True)
+class CallMissed(_ChangeEvent):
+    """An agent did not answer offered calls: the counter `no_answer_count` grew, or was reset and counts anew."""
+
+    count: int
+    """How many offers: at least 1."""
+
+    @property
+    def offered_at(self) -> datetime | None:
+        """When the agent was last offered a call, by the server's clock."""
+        return self.agent.last_offered_at
+
+
+@attrs.frozen(kw_only=True)
+class AgentChanged(_ChangeEvent):
+    """Something of a record differs that no other event of the same update tells."""
+
+    fields: frozenset[str]
+    """The names of those fields of `AgentStatus`."""
+
+
+@attrs.frozen(kw_only=True)
+class _FeedEvent:
+    """Something about the feed itself; it concerns every seat, so `key`, `queue` and `extension` are None."""
+
+    key: None = attrs.field(default=None, init=False, repr=False)
+    queue: None = attrs.field(default=None, init=False, repr=False)
+    extension: None = attrs.field(default=None, init=False, repr=False)
+    agent: None = attrs.field(default=None, init=False, repr=False)
+    previous: None = attrs.field(default=None, init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class FeedDown(_FeedEvent):
+    """A poll failed, after one that had worked or as the very first one. Until `FeedUp`, nothing is known."""
+
+    error: BaseException
+    """Why."""
+    since: datetime | None
+    """When the platform was last seen: the last good snapshot's `observed_at`, or None if there was none."""
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """The same as `since`: events take their time from snapshots alone."""
+        return self.since
+
+
+@attrs.frozen(kw_only=True)
+class FeedUp(_FeedEvent):
+    """A poll worked after failures; what changed meanwhile follows in the same update."""
+
+    observed_at: datetime
+    """When the good snapshot had arrived (aware)."""
+    outage: timedelta
+    """How long nothing was known: since the last good snapshot, or since the first failure if there was none."""
+    failures: int
+    """How many polls failed in a row."""
+
+
+SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged
+"""Any event about a seat: what `diff` gives."""
+
+FeedEvent: TypeAlias = FeedDown | FeedUp
+"""Any event about the feed."""
+
+Event: TypeAlias = SeatEvent | FeedEvent
+"""Any event. The union is closed, so that a type checker can tell whether a `match` covers it."""
+
+
+@attrs.frozen(kw_only=True)
+class Update:
+    """One change of what a watcher knows, as one consumer sees it."""
+
+    sequence: int
+    """The watcher's count of changes, from 1. A coalesced update has the number of the last change in it."""
+    snapshot: Snapshot | None
+    """What is known after it; None only while no poll has worked yet."""
+    previous: Snapshot | None
+    """What was known before it: `apply(previous, events)` has the records of `snapshot`."""
+    events: tuple[Event, ...]
+    """What the consumer asked for, in order; never empty."""
+    coalesced: bool = False
+    """Whether several changes were folded into this one, because the consumer was slow."""

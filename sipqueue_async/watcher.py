@@ -1,0 +1,433 @@
+"""`StatusWatcher`: polls a source on schedule and tells what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, overload, runtime_checkable
+
+import attrs
+
+from sipqueue_async._fanout import EVERYWHERE, Fanout, Subscription, Updates
+from sipqueue_async._schedule import Schedule
+from sipqueue_async._tracker import Tracker
+from sipqueue_async.errors import HttpStatusError
+from sipqueue_async.events import Event, Update
+from sipqueue_async.models import AgentState, Snapshot
+
+_log: Final = logging.getLogger("sipqueue_async")
+
+_LONGEST_RETRY_AFTER: Final = 3600.0
+
+E1 = TypeVar("E1", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+
+
+@runtime_checkable
+class FilteringSource(Protocol):
+    """A source that can be asked for a part, as `SipQueueClient` can."""
+
+    async def fetch_snapshot(
+        self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
+    ) -> Snapshot:
+        """Return the present status."""
+        ...
+
+
+Source: TypeAlias = FilteringSource | Callable[[], Awaitable[Snapshot]]
+"""Where a watcher's snapshots come from."""
+
+
+@attrs.frozen(kw_only=True)
+class WatcherHealth:
+    """How a watcher's polling goes: counts since its start, and the last poll's figures."""
+
+    up: bool | None = None
+    """Whether the last poll worked; None before the first has ended."""
+    polls: int = 0
+    """Polls that have ended, well or not."""
+    failures: int = 0
+    """Polls that failed."""
+    failures_in_a_row: int = 0
+    """Polls that have failed since the last good one."""
+    stale_polls: int = 0
+    """Good answers that were dropped because their `server_time` was before the last one's."""
+    last_error: BaseException | None = None
+    """Why the last failed poll failed, also if polls have worked since."""
+    last_good_at: datetime | None = None
+    """The last good snapshot's `observed_at`."""
+    last_duration: float | None = None
+    """How long the last poll took, in seconds."""
+    last_lateness: float | None = None
+    """How long after its scheduled time the last poll began, in seconds."""
+
+
+class StatusWatcher:
+    """Polls a source at intervals and tells what changed, to any number of consumers.
+
+    ``async with watcher`` starts its one polling task; leaving stops it. ``async for event in watcher`` is the stream
+    of all events; what happens while nobody iterates waits there, coalescing. A failed poll changes nothing that is
+    known: errors that are `retryable` are retried for ever, at growing intervals; any other ends the watcher and is
+    raised from every iterator and from `ready`.
+
+    A watcher runs once. To go on after it has ended, make a new one with ``baseline=old.snapshot``.
+
+    Args:
+        source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
+        interval: Seconds from one poll's start to the next one's, on the event loop's clock; polls never overlap, and
+            the ones missed during a stall are not made up for.
+        queues: Watch only these queues. With exactly one, a client asks the platform for that one alone.
+        extensions: Watch only these extensions; likewise.
+        baseline: The snapshot to compare the first poll with, to go on where an earlier watcher ended.
+        initial: Whether the first poll gives an `AgentJoined` for every agent, where there is no baseline.
+        leave_after: In how many good polls in a row a seat must be absent before `AgentLeft`. Until then the watcher's
+            snapshot keeps its last record.
+        max_backoff: The longest pause between polls that fail, in seconds (or `interval`, if that is longer).
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        interval: float = 2.0,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        baseline: Snapshot | None = None,
+        initial: bool = False,
+        leave_after: int = 2,
+        max_backoff: float = 60.0,
+    ) -> None:
+        if not 0 < interval < math.inf:
+            raise ValueError(f"interval must be above 0 seconds, not {interval!r}")
+        if not 0 < max_backoff < math.inf:
+            raise ValueError(f"max_backoff must be above 0 seconds, not {max_backoff!r}")
+        if leave_after < 1:
+            raise ValueError(f"leave_after must be at least 1 poll, not {leave_after!r}")
+        self._interval = interval
+        self._max_backoff = max_backoff
+        self._queues = _names(queues, "queues")
+        self._extensions = _names(extensions, "extensions")
+        self._fetch = _fetcher(source, self._queues, self._extensions)
+        self._tracker = Tracker(baseline, initial=initial, leave_after=leave_after)
+        self._health = WatcherHealth()
+        self._fanout = Fanout()
+        self._stream: Subscription[Event] = self.subscribe()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        # Set once there is something to say to `ready`: a good poll, or the end.
+        self._settled = asyncio.Event()
+        self._has_polled_well = False
+        # Set while somebody wants a poll before the next one is due; who they are, in a list.
+        self._asked = asyncio.Event()
+        self._refreshes: list[asyncio.Future[Snapshot]] = []
+
+    # ---- what it offers ----------------------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last good snapshot; before the first, the baseline."""
+        return self._tracker.snapshot
+
+    @property
+    def health(self) -> WatcherHealth:
+        """How the polling goes."""
+        return self._health
+
+    async def ready(self, timeout: float | None = None) -> Snapshot:  # noqa: ASYNC109  # a name of the contract
+        """Wait for the first good poll and return the snapshot.
+
+        Args:
+            timeout: How many seconds to wait; None for ever.
+
+        Raises:
+            TimeoutError: No poll has worked in that time.
+            RuntimeError: The watcher does not run.
+            BaseException: Whatever ended the watcher, if it failed.
+        """
+        self._check_started()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._settled.wait()
+        except TimeoutError:
+            why = f"the last error: {self._health.last_error}" if self._health.last_error else "the source is silent"
+            raise TimeoutError(f"no poll has worked within {timeout:g} s; {why}") from self._health.last_error
+        self._fanout.check()
+        if not self._has_polled_well or self.snapshot is None:
+            raise RuntimeError("the watcher was closed before a poll worked")
+        return self.snapshot
+
+    async def refresh(self) -> Snapshot:
+        """Poll now and return the snapshot. If a poll is under way, it is that one's.
+
+        Raises:
+            RuntimeError: The watcher does not run, or was closed meanwhile.
+            BaseException: Why the poll failed.
+        """
+        task = self._check_started()
+        self._fanout.check()
+        if task.done() or self._closing:
+            raise RuntimeError("the watcher has ended")
+        future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
+        self._refreshes.append(future)
+        self._asked.set()
+        return await future
+
+    def __aiter__(self) -> Subscription[Event]:
+        """Return the one stream of all events. It begins when the watcher is made, so that none is lost before."""
+        self._check_started()
+        return self._stream
+
+    def updates(self, *, max_pending: int = 64) -> Updates:
+        """Return a new stream of updates, from now on: one for each change of what is known."""
+        return Updates(self._fanout.mailbox(EVERYWHERE, (), max_pending), self._fanout.forget)
+
+    @overload
+    def subscribe(
+        self, *, queue: str | None = None, extension: str | None = None, max_pending: int = 64
+    ) -> Subscription[Event]: ...
+    @overload
+    def subscribe(
+        self,
+        event_type: type[E1],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[E1]: ...
+    @overload
+    def subscribe(
+        self,
+        event_type: type[E1],
+        second: type[E2],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[E1 | E2]: ...
+    @overload
+    def subscribe(
+        self,
+        event_type: type[E1],
+        second: type[E2],
+        third: type[E3],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[E1 | E2 | E3]: ...
+    @overload
+    def subscribe(
+        self,
+        *event_types: type[Event],
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[Event]: ...
+    def subscribe(
+        self,
+        *event_types: Any,
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[Any]:
+        """Return a new stream of events, from now on; it may be made before the watcher is started.
+
+        Args:
+            event_types: Only events of these classes; none means all.
+            queue: Only this queue's events, and the feed's, which concern every queue.
+            extension: Only this extension's events, and the feed's.
+            max_pending: How many updates may wait to be taken. When the consumer falls further behind, they collapse
+                into the difference between what it last saw and what is known now.
+
+        Raises:
+            TypeError: One of the types is no event class.
+            ValueError: `max_pending` is below 1.
+        """
+        for event_type in event_types:
+            if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+                raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
+        return Subscription(self._fanout.mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
+
+    def __repr__(self) -> str:
+        condition = {None: "not polled yet", True: "up", False: "down"}[self._health.up]
+        return f"<StatusWatcher every {self._interval:g} s, {condition}, {self._health.polls} polls>"
+
+    # ---- running -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise RuntimeError("a watcher runs once: make a new one, with baseline=old.snapshot to go on")
+        self._task = asyncio.create_task(self._run(), name="sipqueue_async watcher")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task = self._check_started()
+        self._closing = True
+        task.cancel()
+        try:
+            await asyncio.wait([task])
+        finally:
+            self._end(None)
+
+    def _check_started(self) -> asyncio.Task[None]:
+        if self._task is None:
+            raise RuntimeError("the watcher does not run: use it in 'async with'")
+        return self._task
+
+    async def _run(self) -> None:
+        try:
+            await self._poll_for_ever()
+        except asyncio.CancelledError:
+            self._end(None if self._closing else RuntimeError("the watcher's task was cancelled from outside"))
+            raise
+        except BaseException as error:
+            self._end(error)
+            if not isinstance(error, Exception):
+                raise
+
+    def _end(self, error: BaseException | None) -> None:
+        """Tell everyone who waits that no more will come; the first reason stands."""
+        if self._fanout.ended:
+            return
+        self._fanout.end(error)
+        self._settled.set()
+        for future in self._waiting():
+            future.set_exception(error or RuntimeError("the watcher was closed"))
+
+    async def _poll_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        schedule = Schedule(due, interval=self._interval, max_backoff=self._max_backoff)
+        while not self._closing:
+            error = await self._poll(lateness=max(0.0, loop.time() - due))
+            if error is None:
+                due = schedule.after_success(loop.time())
+            else:
+                asked = error.retry_after if isinstance(error, HttpStatusError) else None
+                at_least = min(asked or 0.0, _LONGEST_RETRY_AFTER)
+                due = schedule.after_failure(loop.time(), self._tracker.failures, at_least)
+            await self._pause(due)
+
+    async def _pause(self, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
+
+    async def _poll(self, lateness: float) -> Exception | None:
+        """Poll once and tell everyone; return the error of a poll that failed and may be tried again."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            polled = self._selected(await self._fetch())
+        except Exception as error:  # noqa: BLE001  # a fatal one is raised below, once it has been told
+            outcome: Snapshot | Exception = error
+        else:
+            outcome = polled
+        self._health = attrs.evolve(
+            self._health, polls=self._health.polls + 1, last_duration=loop.time() - began, last_lateness=lateness
+        )
+        if isinstance(outcome, Snapshot):
+            self._took(outcome, loop.time())
+            return None
+        self._failed(outcome, loop.time())
+        if not getattr(outcome, "retryable", False):
+            raise outcome
+        return outcome
+
+    def _selected(self, polled: object) -> Snapshot:
+        """Return what is watched of an answer."""
+        if not isinstance(polled, Snapshot):
+            raise TypeError(f"the source gave {polled!r}, which is no Snapshot")
+        queues, extensions = self._queues, self._extensions
+        if queues is None and extensions is None:
+            return polled
+
+        def watched(queue: str | None, extension: str | None) -> bool:
+            return (queues is None or queue in queues) and (extensions is None or extension in extensions)
+
+        return Snapshot._of(
+            {key: agent for key, agent in polled.items() if watched(*key)},
+            observed_at=polled.observed_at,
+            server_time=polled.server_time,
+            problems=tuple(it for it in polled.problems if it.queue is None or watched(it.queue, it.extension)),
+        )
+
+    def _took(self, polled: Snapshot, now: float) -> None:
+        if self._tracker.is_stale(polled):
+            self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1)
+        else:
+            failures = self._tracker.failures
+            update = self._tracker.polled(polled, now)
+            self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at)
+            self._has_polled_well = True
+            self._settled.set()
+            if failures:
+                _log.info("polling works again, after %d failures", failures)
+            self._publish(update)
+        for future in self._waiting():
+            if self.snapshot is not None:
+                future.set_result(self.snapshot)
+
+    def _failed(self, error: Exception, now: float) -> None:
+        update = self._tracker.failed(error, now)
+        self._health = attrs.evolve(
+            self._health,
+            up=False,
+            failures=self._health.failures + 1,
+            failures_in_a_row=self._tracker.failures,
+            last_error=error,
+        )
+        _log.log(logging.DEBUG if update is None else logging.WARNING, "a poll failed: %s", error)
+        self._publish(update)
+        for future in self._waiting():
+            future.set_exception(error)
+
+    def _publish(self, update: Update | None) -> None:
+        if update is not None:
+            self._fanout.publish(update)
+
+    def _waiting(self) -> list[asyncio.Future[Snapshot]]:
+        """Return whoever waits for a poll's outcome, and let nobody wait any more."""
+        waiting, self._refreshes = self._refreshes, []
+        self._asked.clear()
+        return [future for future in waiting if not future.done()]
+
+
+def _names(names: Iterable[str] | None, parameter: str) -> frozenset[str] | None:
+    if names is None:
+        return None
+    # A lone name is a collection of letters to Python, and never meant so.
+    found = frozenset((names,) if isinstance(names, str) else names)
+    if not found or not all(isinstance(name, str) and name for name in found):
+        raise ValueError(f"{parameter} must be names, at least one; leave it out to watch all")
+    return found
+
+
+def _fetcher(
+    source: Source, queues: frozenset[str] | None, extensions: frozenset[str] | None
+) -> Callable[[], Awaitable[Snapshot]]:
+    if isinstance(source, FilteringSource):
+        return partial(source.fetch_snapshot, queue=_only(queues), extension=_only(extensions))
+    if callable(source):
+        return source
+    raise TypeError(f"source must be a SipQueueClient or an async function that returns a Snapshot, not {source!r}")
+
+
+def _only(names: frozenset[str] | None) -> str | None:
+    return next(iter(names)) if names is not None and len(names) == 1 else None
