@@ -97,23 +97,25 @@ class Mailbox:
                 )
             )
 
-    async def take(self) -> Update:
-        """Return the next update, waiting for it.
-
-        Being cancelled loses nothing: an update leaves the mailbox in the same step as this returns it.
+    def take(self) -> Update | None:
+        """Return the next update, or None if there is none yet.
 
         Raises:
             StopAsyncIteration: The mailbox was closed, or the watcher has ended and all was taken.
             BaseException: The watcher has failed with it, and all was taken.
         """
-        while not self._pending:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._end.ended:
-                raise self._end.reason()
-            self._news.clear()
-            await self._news.wait()
-        return self._pending.popleft()
+        if self._pending:
+            return self._pending.popleft()
+        if self._closed:
+            raise StopAsyncIteration
+        if self._end.ended:
+            raise self._end.reason()
+        return None
+
+    async def news(self) -> None:
+        """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
+        self._news.clear()
+        await self._news.wait()
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -179,7 +181,13 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
 
     async def __anext__(self) -> E:
         while not self._events:
-            self._events.extend((await self._mailbox.take()).events)
+            update = self._mailbox.take()
+            if update is None:
+                await self._mailbox.news()
+            else:
+                self._events.extend(update.events)
+                # Another task that waits at the same stream may have the rest.
+                self._mailbox.wake()
         return cast("E", self._events.popleft())
 
     def close(self) -> None:
@@ -195,7 +203,9 @@ class Updates(_Stream, AsyncIterator[Update]):
         return self
 
     async def __anext__(self) -> Update:
-        return await self._mailbox.take()
+        while (update := self._mailbox.take()) is None:
+            await self._mailbox.news()
+        return update
 
 
 class Fanout:

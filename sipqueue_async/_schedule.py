@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Final
+
+_SLACK: Final = 1e-3  # of an interval
 
 
 class Schedule:
@@ -19,14 +22,16 @@ class Schedule:
         self._start = start
         self._interval = interval
         self._longest = max(max_backoff, interval)
-        self._slot = 0
 
-    def after_success(self, now: float) -> float:
-        """Return the next slot of the fixed rate; those that have passed by during a stall are not made up for."""
-        # Rounding must neither repeat a slot nor skip one that is due this very moment.
-        passed = math.ceil((now - self._start) / self._interval - 1e-9)
-        self._slot = max(self._slot + 1, passed)
-        return self._start + self._slot * self._interval
+    def after_success(self, began: float, now: float) -> float:
+        """Return the slot of the fixed rate that comes after a poll's.
+
+        Slots that have passed by during a stall are not made up for; a poll between two slots moves none.
+        """
+        # A timer may fire a little early and sums are rounded: that must neither repeat a slot nor skip one.
+        last = math.floor((began - self._start) / self._interval + _SLACK)
+        soonest = math.ceil((now - self._start) / self._interval - _SLACK)
+        return self._start + max(last + 1, soonest) * self._interval
 
     def after_failure(self, now: float, failures: int, at_least: float = 0.0) -> float:
         """Return when to try again after so many failures in a row.

@@ -313,9 +313,10 @@ class StatusWatcher:
         due = loop.time()
         schedule = Schedule(due, interval=self._interval, max_backoff=self._max_backoff)
         while not self._closing:
-            error = await self._poll(lateness=max(0.0, loop.time() - due))
+            began = loop.time()
+            error = await self._poll(lateness=max(0.0, began - due))
             if error is None:
-                due = schedule.after_success(loop.time())
+                due = schedule.after_success(began, loop.time())
             else:
                 asked = error.retry_after if isinstance(error, HttpStatusError) else None
                 at_least = min(asked or 0.0, _LONGEST_RETRY_AFTER)

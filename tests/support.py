@@ -27,10 +27,8 @@ def agent(
     extension: str = "100001", state: AgentState = AgentState.WAITING, *, queue: str = "queue-1", **fields: Any
 ) -> AgentStatus:
     """Return a record with plausible codes for its state."""
-    code = _CODES[state]
-    return AgentStatus(
-        **{"queue": queue, "extension": extension, "state": state, "state_code": code, "status_code": code, **fields}
-    )
+    fields = {"state_code": _CODES[state], "status_code": _CODES[state], **fields}
+    return AgentStatus(queue=queue, extension=extension, state=state, **fields)
 
 
 def snapshot(*agents: AgentStatus, at: float = 0.0, server: float | None = None) -> Snapshot:

@@ -1,0 +1,109 @@
+"""Every check of the project: `nox` runs the whole gate, `nox -s NAME` one part of it, `nox --list` says which."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "interpreters", "tests", "coverage", "docs", "package"]
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml("pyproject.toml")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The one that nox runs on is always tested, whether it is listed or not.
+PYTHONS = sorted({"3.11", "3.12", "3.13", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
+
+
+def _show_pyenv_interpreters() -> None:
+    """Put pyenv's interpreters on PATH, where its shims hide all but the active one."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(path) for path in sorted(versions.glob("3.*/bin"))]
+    os.environ["PATH"] = os.pathsep.join([*found, os.environ.get("PATH", "")])
+
+
+_show_pyenv_interpreters()
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).resolve().parent), os.environ["PATH"]])
+
+
+def _group(*names: str) -> list[str]:
+    return [requirement for name in names for requirement in nox.project.dependency_groups(PROJECT, name)]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and format, and which module may import which."""
+    session.install(*_group("lint"), ".")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--config", "pyproject.toml")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy and pyright, both strict, over the package and its tests."""
+    session.install(*_group("typing", "test"), ".[all]")
+    session.run("mypy")
+    session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
+
+
+@nox.session(python=False)
+def interpreters(session: nox.Session) -> None:
+    """Say which interpreters the tests run on, and which are missing."""
+    for version in PYTHONS:
+        path = shutil.which(f"python{version}")
+        if path is None:
+            session.warn(f"Python {version} is NOT on this machine: nothing is tested on it")
+        else:
+            session.log(f"Python {version}: {path}")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the installed package, on each interpreter that is there."""
+    session.install(*_group("test"), ".[all]")
+    # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
+    env = {"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(ROOT / f".coverage.{session.python}")}
+    session.run("python", "-X", "dev", "-m", "coverage", "run", "-m", "pytest", *session.posargs, env=env)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Every line and branch of the package and of its tests was run."""
+    session.install(*_group("test"))
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(*_group("docs"), ".[all]")
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist and from it the wheel, and use each in an environment of its own."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("build", "twine")
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    for archive in sorted(dist.iterdir()):
+        home = dist.parent / archive.name.partition("-")[2]
+        session.run("python", "-m", "venv", "--clear", str(home))
+        python = str(home / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", str(archive), external=True)
+        # The bare package needs no extra, and says which one the command line needs.
+        session.run(python, "-I", "-W", "error", "-c", "import sipqueue_async", external=True)
+        session.run(str(home / "bin" / "sipqueue"), "--version", external=True, success_codes=[2])
+        session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[cli]", external=True)
+        session.run(str(home / "bin" / "sipqueue"), "--version", external=True)
+        session.run(str(home / "bin" / "sipqueue"), "demo", "--seconds", "2", external=True)
