@@ -107,7 +107,12 @@ class Floor:
         for queue in self._queues:
             self._open(queue)
         for number, agent in enumerate(self._agents):
-            self.env.process(self._career(agent, number))
+            if plan.shift_hours is None:
+                self.env.process(self._shift(agent, math.inf))
+            else:
+                # Where in the round of shift and time off the agent is when the model starts.
+                position = number / plan.agents if plan.staggered else 0.0
+                self.env.process(self._career(agent, plan.shift_hours * 3600, plan.off_hours * 3600, position))
             if plan.breaks_per_hour:
                 self.env.process(self._breaks(agent, random.Random(f"{seed} {agent.extension} breaks")))
             if plan.external_calls_per_hour:
@@ -182,18 +187,12 @@ class Floor:
 
     # Agents
 
-    def _career(self, agent: _Agent, number: int) -> _Process:
-        plan = self._plan
-        if plan.shift_hours is None:
-            yield from self._shift(agent, math.inf)
-            return
-        shift, off = plan.shift_hours * 3600, plan.off_hours * 3600
-        # How far the agent is in the round of shift and time off when the model starts.
-        position = (shift + off) * number / plan.agents if plan.staggered else 0.0
-        if position < shift:
-            yield from self._shift(agent, shift - position)
-            position = shift
-        yield self.env.timeout(shift + off - position)
+    def _career(self, agent: _Agent, shift: float, off: float, position: float) -> _Process:
+        elapsed = (shift + off) * position
+        if elapsed < shift:
+            yield from self._shift(agent, shift - elapsed)
+            elapsed = shift
+        yield self.env.timeout(shift + off - elapsed)
         while True:
             yield from self._shift(agent, shift)
             yield self.env.timeout(off)
