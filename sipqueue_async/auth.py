@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import json
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Protocol, TypeAlias
+from urllib.parse import quote, quote_plus
 
 from sipqueue_async.errors import AuthError
 
@@ -17,8 +21,11 @@ class Secret:
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    _value: str
+
+    def __init__(self, value: object) -> None:
+        # Callers may be untyped: what is no string is as secret as one until `check` refuses it.
+        self._value = value  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
 
     def reveal(self) -> str:
         """Return the string itself."""
@@ -26,7 +33,28 @@ class Secret:
 
     def scrub(self, text: str) -> str:
         """Return `text`, which may quote what a server said, with stars in place of the secret."""
-        return text.replace(self._value, "***")
+        for spelling in self._spellings():
+            text = text.replace(spelling, "***")
+        return text
+
+    def scrub_bytes(self, body: bytes) -> bytes:
+        """Return `body`, which may quote the request, with stars in place of the secret."""
+        for spelling in self._spellings():
+            body = body.replace(spelling.encode(), b"***")
+        return body
+
+    def _spellings(self) -> list[str]:
+        # As a server may quote it: plain, from the request's body, in JSON as PHP writes it, in HTML.
+        in_json = json.dumps(self._value)[1:-1]
+        spellings = {
+            self._value,
+            quote_plus(self._value),
+            quote(self._value),
+            in_json,
+            in_json.replace("/", "\\/"),
+            html.escape(self._value),
+        }
+        return sorted(spellings, key=len, reverse=True)
 
     def check(self, what: str) -> None:
         """Raise a ValueError that names `what`, not its value, unless this can be sent.
@@ -35,7 +63,7 @@ class Secret:
             TypeError: It is no string.
             ValueError: It is empty, or has characters that no server could have given.
         """
-        if not isinstance(self._value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        if not isinstance(self._value, str):
             raise TypeError(f"{what} must be a string")
         if not self._value.strip():
             raise ValueError(f"{what} is empty")
@@ -54,7 +82,8 @@ class AppCredentials:
         accesskey: Its key. No `repr` shows it.
 
     Raises:
-        ValueError: One of them is empty.
+        TypeError: One of them is no string.
+        ValueError: One of them is empty, or the key has characters that no platform gives.
     """
 
     __slots__ = ("_accesskey", "_appid")
@@ -64,7 +93,9 @@ class AppCredentials:
         # From here on a traceback that shows local variables shows stars.
         del accesskey
         secret.check("the accesskey")
-        if not appid:
+        if not isinstance(appid, str):
+            raise TypeError("the appid must be a string")
+        if not appid.strip():
             raise ValueError("the appid is empty")
         self._appid = appid
         self._accesskey = secret
@@ -140,6 +171,7 @@ class RenewableToken:
     def __init__(self, obtain: Callable[[], Awaitable[Secret]]) -> None:
         self._obtain = obtain
         self._outcome: Secret | Exception | None = None
+        self._frames: TracebackType | None = None
         self._attempts = 0
         self._turn = asyncio.Lock()
 
@@ -162,7 +194,8 @@ class RenewableToken:
             if outcome is None or self._attempts == attempts_seen:
                 outcome = await self._attempt()
             if isinstance(outcome, Exception):
-                raise outcome
+                # Whoever shares it sees the attempt's frames, and not those of the others who share it.
+                raise outcome.with_traceback(self._frames)
             return outcome
 
     async def _attempt(self) -> Secret | Exception:
@@ -172,6 +205,7 @@ class RenewableToken:
             outcome = await self._obtain()
         except Exception as error:  # noqa: BLE001  # whatever it is, everyone who waits is told
             outcome = error
+            self._frames = error.__traceback__
         self._attempts += 1
         self._outcome = outcome
         return outcome

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import errno
+import sys
 import zoneinfo
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ from sipqueue_async._wire import (
     decode_data,
     decode_token,
     status_fields,
+    text_encoding,
 )
 from sipqueue_async.auth import (
     AppCredentials,
@@ -47,11 +50,14 @@ from sipqueue_async.errors import (
 from sipqueue_async.models import AgentState, Snapshot
 
 _T = TypeVar("_T")
+_Answer = tuple[Body, str]
+"""The body, and the encoding that its text is in."""
 _Decode = Callable[[Body, str], _T]
 
 _TOKEN_REFUSED: Final = 600
 _SERVER_UNREACHED: Final = 1001
 _DECODERS_KEPT: Final = 8
+_CLOSED: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
 
 
 class SipQueueClient:
@@ -75,6 +81,7 @@ class SipQueueClient:
         encoding: The body's encoding, for a platform that sends GBK and does not say so in its Content-Type.
 
     Raises:
+        TypeError: An argument is of another kind.
         ValueError: An argument makes no sense.
     """
 
@@ -91,7 +98,7 @@ class SipQueueClient:
         encoding: str | None = None,
     ) -> None:
         # First of all, so that no traceback from here on has the token among its local variables.
-        wrapped = Secret(auth) if isinstance(auth, str) else auth
+        wrapped = Secret(auth) if isinstance(auth, str | bytes) else auth
         del auth
         self._url = _checked_url(base_url)
         self._tokens = self._token_source(wrapped)
@@ -106,7 +113,7 @@ class SipQueueClient:
         self._max_body = max_body
         self._encoding = None if encoding is None else _checked_encoding(encoding)
         zone = _checked_zone(timezone)
-        codes = {code: AgentState(state) for code, state in (state_codes or {}).items()}
+        codes = _checked_codes(state_codes or {})
         self._new_decoder = partial(SnapshotDecoder, zone=zone, state_codes=codes)
         self._decoders: OrderedDict[tuple[tuple[str, str], ...], SnapshotDecoder] = OrderedDict()
 
@@ -183,29 +190,32 @@ class SipQueueClient:
         raise TypeError("auth must be a token, AppCredentials or an async function that gives a token")
 
     async def _log_in(self, credentials: AppCredentials) -> Secret:
+        def decode(body: Body, encoding: str) -> Secret:
+            return Secret(decode_token(body, encoding))
+
         fields = {"appid": credentials.appid}
         try:
-            return await self._ask(
-                LOGIN, fields, ("accesskey", credentials.accesskey), lambda body, _: Secret(decode_token(body)), True
-            )
+            return await self._ask(LOGIN, fields, ("accesskey", credentials.accesskey), decode, repeatable=True)
         except SipQueueError as error:
-            failure = _login_failure(error)
-            failure.where = error.where
-            # The excerpt of a login's answer may hold the token, so an error that has one is not chained.
-            raise failure from (error.__cause__ if isinstance(error, type(failure)) else error)
+            refusal = error
+        # Outside of the except block, for what is raised there keeps the error as its context, and the excerpt of a
+        # login's answer may hold the token.
+        failure = _login_failure(refusal)
+        failure.where = refusal.where
+        raise failure from (refusal.__cause__ if isinstance(refusal, type(failure)) else refusal)
 
     async def _authorized(
         self, service: str, fields: Mapping[str, str], decode: _Decode[_T], *, repeatable: bool
     ) -> _T:
         token = await self._tokens.token()
         try:
-            return await self._ask(service, fields, ("token", token), decode, repeatable)
+            return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
         except AuthError as refusal:
             if refusal.ret != _TOKEN_REFUSED:
                 raise
             token = await self._renewed(service, token, refusal)
         try:
-            return await self._ask(service, fields, ("token", token), decode, repeatable)
+            return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
         except AuthError as refusal:
             if refusal.ret != _TOKEN_REFUSED:
                 raise
@@ -229,42 +239,47 @@ class SipQueueClient:
         fields: Mapping[str, str],
         secret: tuple[str, Secret],
         decode: _Decode[_T],
+        *,
         repeatable: bool,
     ) -> _T:
         """Post one request and decode its answer; every SipQueueError leaves here complete and without secrets."""
+        callers = sys.exception()
         try:
-            return decode(*await self._exchange({"service": service, **fields}, secret, repeatable))
+            answer = await self._exchange({"service": service, **fields}, secret, repeatable)
+            return _decoded(decode, answer, secret[1])
         except SipQueueError as error:
-            error.where = self._where(service)
-            _scrub(error, secret[1])
-            # The frames below are the decoder's, and of no use to a reader; what they hold may quote the request.
-            raise error.with_traceback(None) from error.__cause__
+            failure = error
+        failure.where = self._where(service)
+        _scrub(failure, secret[1])
+        failure.__context__ = None
+        _forget_frames(failure, callers)
+        raise failure from failure.__cause__
 
     async def _exchange(
         self,
         fields: Mapping[str, str],
         secret: tuple[str, Secret],
         repeatable: bool,
-    ) -> tuple[Body, str]:
+    ) -> _Answer:
         limit = asyncio.timeout(self._timeout)
         try:
             async with limit:
                 try:
                     return await self._post(_form(fields, secret))
-                except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
+                except (aiohttp.ClientConnectionError, OSError) as error:
                     # The server may have closed a kept connection just as it was used again. aiohttp leaves a POST
                     # at that, because it cannot know that this one only reads.
-                    if not repeatable:
+                    if not (repeatable and _closed_by_server(error)):
                         raise
-                    return await self._post(_form(fields, secret))
+                return await self._post(_form(fields, secret))
         except TimeoutError as error:
             if limit.expired():
                 raise TransportError(f"no whole answer within {self._timeout:g} s") from error
-            raise TransportError(f"connection timed out: {error}") from error
-        except (aiohttp.ClientError, OSError) as error:
             raise TransportError(_transport_reason(error)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(_transport_reason(error)) from (None if _quotes_answer(error) else error)
 
-    async def _post(self, form: aiohttp.BytesPayload) -> tuple[Body, str]:
+    async def _post(self, form: aiohttp.BytesPayload) -> _Answer:
         async with self._open_session().post(
             self._url,
             data=form,
@@ -279,7 +294,7 @@ class SipQueueClient:
             return await self._read(response), self._encoding or body_encoding(response.charset)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Body:
-        chunks: _Chunks = _Chunks()
+        chunks = _Chunks()
         while not response.content.at_eof():
             chunks.append(await response.content.readany())
             if chunks.size > self._max_body:
@@ -350,26 +365,46 @@ def _retry_after(header: str | None) -> float | None:
         moment = email.utils.parsedate_to_datetime(header)
     except ValueError:
         return None
-    return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
+    # A date whose zone is "-0000" comes without one, and is UTC.
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
+def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the host's name cannot be resolved ({error}); check the URL"
+    return f"{error}; check the URL and that the server runs"
+
+
+def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"{error}; check the URL and that the server runs"
+        return _connect_reason(error)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return f"the answer broke off or cannot be unpacked ({error})"
+        return f"the answer broke off or cannot be unpacked ({type(error.__cause__ or error).__name__})"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP as it should be; check the URL"
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection without an answer"
-    return f"{type(error).__name__}: {error}"
+        return "the server closed the connection without a whole answer"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _quotes_answer(error: aiohttp.ClientError | OSError) -> bool:
+    """Return whether the error's text may hold a piece of the answer, which may quote the request and its secret."""
+    return isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | aiohttp.ServerDisconnectedError)
+
+
+def _closed_by_server(error: aiohttp.ClientConnectionError | OSError) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+    return isinstance(error, lost) or (isinstance(error, OSError) and error.errno in _CLOSED)
 
 
 def _login_failure(error: SipQueueError) -> SipQueueError:
     """Return what a failed login means, with nothing of the answer in it."""
-    advice = "the login was refused: check the appid and the accesskey"
+    advice = "the platform refuses the login: check the appid and the accesskey"
     match error:
         case OperationFailed(code=code) if code != _SERVER_UNREACHED:
             return AuthError(200, error.message, advice)
@@ -381,6 +416,34 @@ def _login_failure(error: SipQueueError) -> SipQueueError:
             return MalformedResponse(error.reason)
         case _:
             return error
+
+
+def _decoded(decode: _Decode[_T], answer: _Answer, secret: Secret) -> _T:
+    try:
+        return decode(*answer)
+    except SipQueueError as error:
+        failure = error
+    # What an error quotes may be cut in the middle of the secret, so it had better come from an answer without it.
+    body, encoding = answer
+    try:
+        decode(Body(secret.scrub_bytes(body)), encoding)
+    except SipQueueError as error:
+        if type(error) is type(failure):
+            failure = error
+    raise failure
+
+
+def _forget_frames(error: BaseException, callers: BaseException | None) -> None:
+    """Take the frames out of an error and what led to it, but not of an error that the caller was handling before.
+
+    They are aiohttp's and the decoder's, and of no use to a reader; what their variables hold may quote the request.
+    """
+    seen = {callers}
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        seen.add(link)
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 def _scrub(error: SipQueueError, secret: Secret) -> None:
@@ -396,25 +459,34 @@ def _checked_url(base_url: str) -> URL:
         url = URL(base_url)
     except (TypeError, ValueError) as error:
         raise ValueError(f"base_url is no URL: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError(f"base_url must be http://... or https://..., not {base_url!r}")
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError(f"base_url must be http://... or https://..., not {base_url!r}")
     return url
 
 
 def _checked_encoding(encoding: str) -> str:
     try:
-        "".encode(encoding)
-    except LookupError:
-        raise ValueError(f"encoding is {encoding!r}, which is none that Python knows") from None
-    return body_encoding(encoding)
+        return text_encoding(encoding)
+    except ValueError as error:
+        raise ValueError(f"encoding: {error}") from None
+
+
+def _checked_codes(codes: Mapping[int, AgentState]) -> dict[int, AgentState]:
+    for code in codes:
+        if not isinstance(code, int):
+            raise TypeError(f"state_codes has {code!r} for a code, which must be an integer")
+    return {code: AgentState(state) for code, state in codes.items()}
 
 
 def _checked_zone(zone: tzinfo | str | None) -> tzinfo | None:
-    if not isinstance(zone, str):
+    if zone is None or isinstance(zone, tzinfo):
         return zone
+    if not isinstance(zone, str):
+        raise TypeError(f"timezone must be a tzinfo or a name like Asia/Shanghai, not {zone!r}")
     try:
         return zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    # A name of a directory of zones is an OSError on some versions of Python.
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"timezone is {zone!r}, which is no name of a zone like Asia/Shanghai") from None

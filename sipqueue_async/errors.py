@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import Final
 
 _EXCERPT_LENGTH: Final = 256
 
@@ -113,11 +113,8 @@ class MalformedResponse(SipQueueError):  # noqa: N818  # a public name of the co
 
     def describe(self) -> str:
         """Return the reason and the excerpt."""
-        return (
-            f"malformed response: {self.reason}; it reads {self.excerpt!r}"
-            if self.excerpt
-            else (f"malformed response: {self.reason}")
-        )
+        described = f"malformed response: {self.reason}"
+        return f"{described}; it reads {self.excerpt!r}" if self.excerpt else described
 
 
 class ApiError(SipQueueError):
@@ -152,8 +149,6 @@ class AuthError(ApiError):
         advice: What to do, where `ret` alone does not tell.
         retryable: Whether it is the server's trouble.
     """
-
-    default_advice: ClassVar[str] = "check the appid and the accesskey"
 
     def __init__(self, ret: int, msg: str = "", advice: str | None = None, retryable: bool = False) -> None:
         super().__init__(ret, msg)

@@ -196,7 +196,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             if by_seat.setdefault(agent.key, agent) != agent:
                 raise ValueError(f"two different records of queue {agent.queue!r}, extension {agent.extension!r}")
         for name, moment in (("observed_at", observed_at), ("server_time", server_time)):
-            if moment is not None and moment.tzinfo is None:
+            if moment is not None and moment.utcoffset() is None:
                 raise ValueError(f"{name} must be an aware datetime, not {moment!r}")
         self._fill(by_seat, observed_at, server_time, tuple(problems))
 
@@ -272,7 +272,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             "agents": [_agent_to_json(agent) for agent in self._agents.values()],
             "problems": [attrs.asdict(problem) for problem in self._problems],
         }
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Snapshot:
@@ -287,16 +288,15 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             raise ValueError(f"a saved snapshot must be JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise ValueError(f'this is no saved snapshot: it does not say "format": "{_FORMAT}"')
-        if document.get("version") != _VERSION:
-            raise ValueError(
-                f"the saved snapshot has version {document.get('version')!r}; this release reads version {_VERSION}"
-            )
+        version = document.get("version")
+        if type(version) is not int or version != _VERSION:
+            raise ValueError(f"the saved snapshot has version {version!r}; this release reads version {_VERSION}")
         try:
             return cls(
-                [_agent_from_json(fields) for fields in document["agents"]],
+                [_agent_from_json(fields) for fields in _list_from_json(document["agents"])],
                 observed_at=datetime.fromisoformat(document["observed_at"]),
                 server_time=_time_from_json(document["server_time"]),
-                problems=[FieldProblem(**fields) for fields in document["problems"]],
+                problems=[_problem_from_json(fields) for fields in _list_from_json(document["problems"])],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
@@ -324,6 +324,10 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
     def items(self) -> ItemsView[SeatKey, AgentStatus]:
         """Pairs of seat and record."""
         return self._agents.items()
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_queues": None}
 
     def __repr__(self) -> str:
         return (
@@ -360,6 +364,21 @@ def _agent_from_json(fields: dict[str, Any]) -> AgentStatus:
     read: dict[str, Any] = {name: _time_from_json(fields[name]) for name in _AGENT_TIMES}
     read["state"] = AgentState(fields["state"])
     return AgentStatus(**{**fields, **read})
+
+
+def _problem_from_json(fields: dict[str, Any]) -> FieldProblem:
+    problem = FieldProblem(**fields)
+    for name, value in attrs.asdict(problem).items():
+        if not isinstance(value, str) and not (value is None and name in {"queue", "extension"}):
+            raise ValueError(f"a problem's {name} is {value!r}")
+    return problem
+
+
+def _list_from_json(value: object) -> list[Any]:
+    # Anything else that is empty would read as "everybody has left".
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
 
 
 def _time_from_json(text: str | None) -> datetime | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Final
 
 # Stands for bytes that are no text in the body's encoding. A code point that Unicode reserves for a program's own use,
 # so that no true name contains it.
 LOST: Final = "\ufdd0"
 _REPLACE_LOST: Final = "sipqueue_async.lost"
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def _replace_lost(error: UnicodeError) -> tuple[str, int]:
@@ -20,7 +22,7 @@ def _replace_lost(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_REPLACE_LOST, _replace_lost)
 
 # Labels that servers put on anything; UTF-8 is what JSON is.
-_MEANINGLESS_CHARSETS: Final = frozenset({"ascii", "iso8859-1", "cp1252", "utf-8"})
+_MEANINGLESS_CHARSETS: Final = frozenset({"ascii", "iso8859-1", "cp1252"})
 # What calls itself gb2312 or gbk has characters of gb18030 sooner or later, which contains both.
 _WIDER_CHARSETS: Final = {"gb2312": "gb18030", "gbk": "gb18030"}
 
@@ -32,20 +34,37 @@ class Body(bytes):
         return f"<{len(self)} bytes>"
 
 
+def text_encoding(label: str) -> str:
+    """Return the codec for a body that somebody who knows says is in `label`.
+
+    Raises:
+        ValueError: Python knows no such encoding, or it is none for text.
+    """
+    try:
+        # Not every codec turns bytes into text, and not every one that does can say what it could not read.
+        b"\xff".decode(label, _REPLACE_LOST)
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError):
+        raise ValueError(f"{label!r} is no encoding of text that Python knows") from None
+    return _WIDER_CHARSETS.get(name, name)
+
+
 def body_encoding(charset: str | None) -> str:
     """Return the codec for a body whose ``Content-Type`` names `charset`; UTF-8 if that says nothing."""
     try:
-        name = codecs.lookup(charset or "utf-8").name
-    except LookupError:
+        name = text_encoding(charset or "utf-8")
+    except ValueError:
         return "utf-8"
-    return "utf-8" if name in _MEANINGLESS_CHARSETS else _WIDER_CHARSETS.get(name, name)
+    return "utf-8" if name in _MEANINGLESS_CHARSETS else name
 
 
 def as_utf8(body: bytes, encoding: str) -> Body:
     """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of what is no text."""
     body = Body(body.removeprefix(codecs.BOM_UTF8))
     if encoding != "utf-8" or not _is_utf8(body):
-        body = Body(body.decode(encoding, _REPLACE_LOST).encode())
+        # What some encodings decode to has surrogates, which are no characters.
+        text = body.decode(encoding, _REPLACE_LOST)
+        body = Body(_SURROGATES.sub(LOST, text).encode())
     return body
 
 
@@ -61,4 +80,4 @@ def _is_utf8(body: bytes) -> bool:
 
 def excerpt(body: bytes) -> str:
     """Return the beginning of a body or a record, for people to read."""
-    return bytes(body[:1024]).decode(errors="replace").strip()
+    return bytes(body[:1024]).decode(errors="replace").replace(LOST, "\N{REPLACEMENT CHARACTER}").strip()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sipqueue_async._wire.encoding import as_utf8, excerpt
+from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt
 from sipqueue_async._wire.values import Nonsense, integer
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed
 
@@ -60,7 +60,7 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
         raise MalformedResponse(f"data cannot be read: {error}", excerpt(body)) from error
 
 
-def decode_token(body: bytes) -> str:
+def decode_token(body: bytes, encoding: str = "utf-8") -> str:
     """Return the token of a login's answer.
 
     Raises:
@@ -68,8 +68,8 @@ def decode_token(body: bytes) -> str:
         ApiError: `ret` is not 200.
         OperationFailed: `data.status` is not 0.
     """
-    data = decode_data(body)
-    token = data.get("result", {}).get("token") if isinstance(data.get("result"), dict) else None
+    result = decode_data(body, encoding).get("result")
+    token = result.get("token") if isinstance(result, dict) else None
     if not isinstance(token, str) or not token:
         raise MalformedResponse("the login's answer has no token in data.result")
     return token
@@ -127,4 +127,6 @@ def _check_status(data: Data, body: bytes) -> None:
 
 
 def _words(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else reprlib.repr(value)
+    if value is None:
+        return ""
+    return value.replace(LOST, "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else reprlib.repr(value)

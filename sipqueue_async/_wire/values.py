@@ -14,7 +14,9 @@ class Nonsense(Exception):  # noqa: N818  # not an error by itself: some fields 
     """Why a value makes no sense, to be read after the field's name: ``is 'x', not an integer``."""
 
 
-_INTEGER: Final = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
+_INTEGER: Final = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_LONGEST_INTEGER: Final = 64
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}")
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -23,7 +25,8 @@ def integer(value: object) -> int:
     if type(value) is int:
         number = value
     elif isinstance(value, str) and _INTEGER.fullmatch(value):
-        number = int(value)
+        # Python refuses to read thousands of digits, which nobody means anyway.
+        number = int(value) if len(value) <= _LONGEST_INTEGER else _INT64.stop
     else:
         raise Nonsense(f"is {reprlib.repr(value)}, not an integer")
     if number not in _INT64:
@@ -52,7 +55,7 @@ def text(value: object) -> str:
     if not isinstance(words, str):
         raise Nonsense(f"is {reprlib.repr(value)}, not a text")
     if LOST in words:
-        raise Nonsense(f"has bytes that are no text in the body's encoding: {words.replace(LOST, '?')!r}")
+        raise Nonsense(f"has bytes that are no text in the body's encoding: {reprlib.repr(words.replace(LOST, '?'))}")
     return words
 
 
@@ -73,8 +76,8 @@ def naive_time(value: object) -> datetime | None:
     """Return a `YYYY-MM-DD HH:MM:SS` as a naive datetime; None for the ways to say "never"."""
     if value is None or value == "":
         return None
-    # fromisoformat takes other notations too, so the shape is looked at first; it is eighty times as fast as strptime.
-    if isinstance(value, str) and len(value) == 19 and value[4] == value[7] == "-" and value[13] == value[16] == ":":
+    # fromisoformat takes other notations too, so the shape is looked at first; both are far faster than strptime.
+    if isinstance(value, str) and _TIME.fullmatch(value):
         if value.startswith("0000-00-00"):
             return None
         try:
