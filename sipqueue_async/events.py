@@ -10,6 +10,15 @@ import attrs
 from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
 
 
+def _state(agent: AgentStatus) -> str:
+    """Return the state's name; for an unknown one its code, which is all there is to tell it by."""
+    return agent.state_label if agent.state is AgentState.UNKNOWN else agent.state
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"
+
+
 @attrs.frozen(kw_only=True)
 class _SeatEvent:
     """Something about one seat, seen between two snapshots."""
@@ -29,6 +38,9 @@ class _SeatEvent:
         """The seat's extension."""
         return self.key.extension
 
+    def _say(self, what: str) -> str:
+        return f"{self.queue} {self.extension} {what}"
+
 
 @attrs.frozen(kw_only=True)
 class AgentJoined(_SeatEvent):
@@ -39,6 +51,9 @@ class AgentJoined(_SeatEvent):
     previous: None = None
     """There was no record before."""
 
+    def __str__(self) -> str:
+        return self._say(f"joined, {self.agent.state}")
+
 
 @attrs.frozen(kw_only=True)
 class AgentLeft(_SeatEvent):
@@ -48,6 +63,9 @@ class AgentLeft(_SeatEvent):
     """There is no record now."""
     previous: AgentStatus
     """The last record."""
+
+    def __str__(self) -> str:
+        return self._say("left")
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +94,9 @@ class StateChanged(_ChangeEvent):
         """The state of the record now."""
         return self.agent.state
 
+    def __str__(self) -> str:
+        return self._say(f"{_state(self.previous)} → {_state(self.agent)}")
+
 
 @attrs.frozen(kw_only=True)
 class CallAnswered(_ChangeEvent):
@@ -91,6 +112,9 @@ class CallAnswered(_ChangeEvent):
         """When the last of them was answered, by the server's clock."""
         return self.agent.last_answered_at
 
+    def __str__(self) -> str:
+        return self._say(f"answered {_calls(self.count)}{', unseen' if self.hidden else ''}")
+
 
 @attrs.frozen(kw_only=True)
 class CallMissed(_ChangeEvent):
@@ -104,6 +128,9 @@ class CallMissed(_ChangeEvent):
         """When the agent was last offered a call, by the server's clock."""
         return self.agent.last_offered_at
 
+    def __str__(self) -> str:
+        return self._say(f"missed {_calls(self.count)}")
+
 
 @attrs.frozen(kw_only=True)
 class AgentChanged(_ChangeEvent):
@@ -111,6 +138,10 @@ class AgentChanged(_ChangeEvent):
 
     fields: frozenset[str]
     """The names of those fields of `AgentStatus`."""
+
+    def __str__(self) -> str:
+        pairs = (f"{it}: {getattr(self.previous, it)} → {getattr(self.agent, it)}" for it in sorted(self.fields))
+        return self._say(", ".join(pairs))
 
 
 @attrs.frozen(kw_only=True)
@@ -138,6 +169,9 @@ class FeedDown(_FeedEvent):
         """The same as `since`: events take their time from snapshots alone."""
         return self.since
 
+    def __str__(self) -> str:
+        return f"feed down: {self.error}"
+
 
 @attrs.frozen(kw_only=True)
 class FeedUp(_FeedEvent):
@@ -149,6 +183,9 @@ class FeedUp(_FeedEvent):
     """How long nothing was known: since the last good snapshot, or since the first failure if there was none."""
     failures: int
     """How many polls failed in a row."""
+
+    def __str__(self) -> str:
+        return f"feed up after {self.outage.total_seconds():.0f} s"
 
 
 SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged

@@ -55,7 +55,7 @@ def chains_without_reset(draw: st.DrawFn) -> list[Snapshot]:
     keys = draw(st.lists(seats, unique=True, min_size=1, max_size=4))
     length = draw(st.integers(2, 6))
     chain: list[Snapshot] = []
-    totals = dict.fromkeys(keys, (0, 0))
+    totals: dict[SeatKey, tuple[int, int]] = dict.fromkeys(keys, (0, 0))
     for step in range(length):
         records: list[AgentStatus] = []
         for key in keys:

@@ -91,12 +91,12 @@ class Simulator:
     moves when a request comes, or by `catch_up` and `advance`; there is no task. Entered again, it goes on from where
     it stood, on the same port.
 
-    ```python
-    async with Simulator(Plan.lively(), speed=10) as simulator:
-        credentials = AppCredentials(simulator.appid, simulator.accesskey)
-        async with SipQueueClient(simulator.url, credentials) as client:
-            snapshot = await client.fetch_snapshot()
-    ```
+    Example::
+
+        async with Simulator(Plan.lively(), speed=10) as simulator:
+            credentials = AppCredentials(simulator.appid, simulator.accesskey)
+            async with SipQueueClient(simulator.url, credentials) as client:
+                snapshot = await client.fetch_snapshot()
 
     Args:
         plan: What the call centre is like; `Plan()` if not given.

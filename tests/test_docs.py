@@ -1,0 +1,86 @@
+"""The documentation's examples, run as they are written against a simulated platform."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sipqueue_async import SipQueueClient
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+EXAMPLES = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}")
+    for page in PAGES
+    for match in PYTHON.finditer(page.read_text())
+    for code in [match.group(1)]
+]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[dict[str, str]]:
+    """Run a busy simulated platform in a process of its own; return the variables that lead to it."""
+    code = (
+        "import asyncio, sys\n"
+        "from sipqueue_async.simulator import Plan, Simulator\n"
+        "async def main():\n"
+        "    async with Simulator(Plan.lively(), seed=3, speed=60, appid='docs', accesskey='example') as simulator:\n"
+        "        print(simulator.url, flush=True)\n"
+        "        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
+        assert it.stdout is not None
+        url = it.stdout.readline().strip()
+        assert SipQueueClient(url, "any")
+        yield {"SIPQUEUE_URL": url, "SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
+        it.communicate("", timeout=10)
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) -> None:
+    """Somebody copies an example from the documentation, and it does not work."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+        env={**os.environ, **platform, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    # One that runs for ever is stopped, as its reader would stop it, once it has shown something.
+    limit = threading.Timer(30, process.kill)
+    limit.start()
+    try:
+        assert process.stdout is not None
+        shown = process.stdout.readline() + process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate()
+    finally:
+        limit.cancel()
+    assert shown + rest, errors
+    ended_by_us = errors.rstrip().endswith("KeyboardInterrupt") and process.returncode == -signal.SIGINT
+    assert (process.returncode == 0 and not errors) or ended_by_us, errors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link from one page to another leads nowhere."""
+    targets = [page.parent / target for target in LINK.findall(page.read_text())]
+    assert [str(target) for target in targets if not target.exists()] == []
+
+
+def test_there_are_examples() -> None:
+    """The examples are no longer found, and so no longer run."""
+    assert len(EXAMPLES) >= 7
