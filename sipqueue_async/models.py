@@ -7,9 +7,11 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, overload
 
 import attrs
+
+_T = TypeVar("_T")
 
 
 class AgentState(StrEnum):
@@ -312,6 +314,16 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._agents
+
+    @overload
+    def get(self, key: tuple[str, str], /) -> AgentStatus | None: ...
+    @overload
+    def get(self, key: tuple[str, str], default: AgentStatus, /) -> AgentStatus: ...
+    @overload
+    def get(self, key: tuple[str, str], default: _T, /) -> AgentStatus | _T: ...
+    def get(self, key: tuple[str, str], default: _T | None = None, /) -> AgentStatus | _T | None:
+        """Return the record of a seat, or `default` where there is none."""
+        return self._agents.get(key, default)  # type: ignore[call-overload,no-any-return]  # a plain tuple finds it too
 
     def keys(self) -> KeysView[SeatKey]:
         """The seats."""

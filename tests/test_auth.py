@@ -1,0 +1,239 @@
+"""Where tokens come from, and how secrets are kept out of sight."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import Any
+
+import pytest
+
+from sipqueue_async import AppCredentials, AuthError, TransportError
+from sipqueue_async.auth import FixedToken, RenewableToken, Secret
+
+HIDDEN = "s3cr/et+key=&x"
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    """Neither repr, str, formatting nor a container's repr shows a secret."""
+    secret = Secret(HIDDEN)
+    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", repr({"token": secret}), "%s" % secret):  # noqa: UP031
+        assert HIDDEN not in shown
+        assert "***" in shown
+    assert secret.reveal() == HIDDEN
+    assert not hasattr(secret, "__dict__")
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        HIDDEN,
+        "s3cr%2Fet%2Bkey%3D%26x",
+        "s3cr/et%2Bkey%3D%26x",
+        r"s3cr\/et+key=&x",
+        "s3cr/et+key=&amp;x",
+    ],
+)
+def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
+    """A server that quotes the request, its body, or either of them in JSON or HTML, does not get the secret logged."""
+    secret = Secret(HIDDEN)
+    assert secret.scrub(f"<{quoted}> and <{quoted}>") == "<***> and <***>"
+    assert secret.scrub_bytes(f"<{quoted}>".encode()) == b"<***>"
+    assert secret.scrub("nothing of it") == "nothing of it"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "words"),
+    [
+        ("", ValueError, "the token is empty"),
+        (" \t", ValueError, "the token is empty"),
+        ("a\nb", ValueError, "not printable ASCII"),
+        ("schlüssel-hidden", ValueError, "not printable ASCII"),
+        (b"hidden", TypeError, "the token must be a string"),
+        (None, TypeError, "the token must be a string"),
+        (4711, TypeError, "the token must be a string"),
+    ],
+)
+def test_what_cannot_be_a_secret_is_refused_without_being_shown(value: Any, kind: type[Exception], words: str) -> None:
+    """A token read from the wrong place is refused at once, and the refusal does not show it."""
+    with pytest.raises(kind, match=words) as refusal:
+        Secret(value).check("the token")
+    assert "hidden" not in str(refusal.value)
+
+
+# ---- credentials -----------------------------------------------------------------------------------------------------
+
+
+def test_credentials_show_the_appid_only() -> None:
+    """The access key is in no repr."""
+    credentials = AppCredentials("app-1", HIDDEN)
+    assert repr(credentials) == "AppCredentials(appid='app-1', accesskey='***')"
+    assert credentials.appid == "app-1"
+    assert credentials.accesskey.reveal() == HIDDEN
+
+
+def test_credentials_are_values() -> None:
+    """Equal credentials are equal, and have the same hash; nothing else is equal to them."""
+    one = AppCredentials("app-1", HIDDEN)
+    assert one == AppCredentials("app-1", HIDDEN)
+    assert hash(one) == hash(AppCredentials("app-1", HIDDEN))
+    assert one != AppCredentials("app-2", HIDDEN)
+    assert one != AppCredentials("app-1", "other")
+    assert one != ("app-1", HIDDEN)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+@pytest.mark.parametrize(
+    ("appid", "accesskey", "kind", "words"),
+    [
+        ("", "k", ValueError, "the appid is empty"),
+        ("  ", "k", ValueError, "the appid is empty"),
+        (None, "k", TypeError, "the appid must be a string"),
+        (5, "k", TypeError, "the appid must be a string"),
+        ("a", "", ValueError, "the accesskey is empty"),
+        ("a", "k\n", ValueError, "the accesskey has characters"),
+        ("a", None, TypeError, "the accesskey must be a string"),
+        ("a", b"k", TypeError, "the accesskey must be a string"),
+    ],
+)
+def test_impossible_credentials_are_refused(appid: Any, accesskey: Any, kind: type[Exception], words: str) -> None:
+    """Credentials that cannot work are refused when they are made, not at the first poll."""
+    with pytest.raises(kind, match=words):
+        AppCredentials(appid, accesskey)
+
+
+async def test_a_fixed_token_cannot_be_renewed() -> None:
+    """A ready token is given out as it is, and its refusal is final and says what to do."""
+    source = FixedToken(Secret(HIDDEN))
+    token = await source.token()
+    assert token.reveal() == HIDDEN
+    refusal = AuthError(600, "expired")
+    with pytest.raises(AuthError, match="use AppCredentials to log in") as final:
+        await source.renewed(token, refusal)
+    assert final.value.__cause__ is refusal
+    assert not final.value.retryable
+    assert (final.value.ret, final.value.msg) == (600, "expired")
+
+
+# ---- single flight ---------------------------------------------------------------------------------------------------
+
+
+class Logins:
+    """Counts the logins, and lets each end when it is told to."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.outcomes: asyncio.Queue[str | Exception] = asyncio.Queue()
+        self.source = RenewableToken(self._log_in)
+
+    async def _log_in(self) -> Secret:
+        self.started += 1
+        outcome = await self.outcomes.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Secret(outcome)
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_many_calls_share_one_login() -> None:
+    """However many calls need a token at once, the platform sees one login, and all get its token."""
+    logins = Logins()
+    calls = [asyncio.create_task(logins.source.token()) for _ in range(20)]
+    await _settle()
+    logins.outcomes.put_nowait("t1")
+    tokens = await asyncio.gather(*calls)
+    assert {token.reveal() for token in tokens} == {"t1"}
+    assert (await logins.source.token()) is tokens[0]
+    assert logins.started == 1
+
+
+async def test_a_failure_is_shared_by_those_who_waited_and_no_longer() -> None:
+    """A failed login is told to all who waited for it; the next call tries anew."""
+    logins = Logins()
+    calls = [asyncio.create_task(logins.source.token()) for _ in range(5)]
+    await _settle()
+    logins.outcomes.put_nowait(TransportError("no route"))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["no route"] * 5
+    assert logins.started == 1
+    logins.outcomes.put_nowait("t2")
+    assert (await logins.source.token()).reveal() == "t2"
+    assert logins.started == 2
+
+
+async def test_a_shared_failure_does_not_grow() -> None:
+    """However many share a failure, its traceback is that of the one attempt."""
+    logins = Logins()
+    calls = [asyncio.create_task(logins.source.token()) for _ in range(50)]
+    await _settle()
+    logins.outcomes.put_nowait(TransportError("no route"))
+    (failure, *_) = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(failure, TransportError)
+    frames, trace = 0, failure.__traceback__
+    while trace is not None:
+        frames, trace = frames + 1, trace.tb_next
+    assert 2 <= frames <= 8
+
+
+async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
+    """Who cancels the call that happens to log in does not fail the others: the next one logs in, and nobody hangs."""
+    logins = Logins()
+    first, *others = [asyncio.create_task(logins.source.token()) for _ in range(4)]
+    await _settle()
+    first.cancel()
+    await _settle()
+    assert first.cancelled()
+    assert logins.started == 2
+    logins.outcomes.put_nowait("t1")
+    async with asyncio.timeout(1):
+        tokens = await asyncio.gather(*others)
+    assert {token.reveal() for token in tokens} == {"t1"}
+    assert logins.started == 2
+
+
+async def test_a_cancelled_waiter_disturbs_nobody() -> None:
+    """A call that is cancelled while it waits for another one's login leaves the login alone."""
+    logins = Logins()
+    first, second, third = [asyncio.create_task(logins.source.token()) for _ in range(3)]
+    await _settle()
+    second.cancel()
+    logins.outcomes.put_nowait("t1")
+    async with asyncio.timeout(1):
+        assert (await first) is (await third)
+    assert second.cancelled()
+    assert logins.started == 1
+
+
+async def test_a_refused_token_is_renewed_once_for_all() -> None:
+    """Any number of calls whose token is refused, at once or late, cost one login."""
+    logins = Logins()
+    logins.outcomes.put_nowait("t1")
+    old = await logins.source.token()
+    refusal = AuthError(600)
+    renewals = [asyncio.create_task(logins.source.renewed(old, refusal)) for _ in range(5)]
+    await _settle()
+    newcomer = asyncio.create_task(logins.source.token())
+    await _settle()
+    logins.outcomes.put_nowait("t2")
+    tokens = await asyncio.gather(*renewals, newcomer)
+    assert {token.reveal() for token in tokens} == {"t2"}
+    assert (await logins.source.renewed(old, refusal)) is tokens[0]
+    assert logins.started == 2
+
+
+async def test_a_failed_renewal_is_tried_again() -> None:
+    """After a renewal that failed, the refused token is not given out again."""
+    logins = Logins()
+    logins.outcomes.put_nowait("t1")
+    old = await logins.source.token()
+    logins.outcomes.put_nowait(TransportError("no route"))
+    with pytest.raises(TransportError):
+        await logins.source.renewed(old, AuthError(600))
+    logins.outcomes.put_nowait("t2")
+    assert (await logins.source.token()).reveal() == "t2"

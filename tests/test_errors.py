@@ -1,0 +1,151 @@
+"""The exception tree."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from sipqueue_async import (
+    ApiError,
+    AuthError,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SipQueueError,
+    TransportError,
+)
+
+EVERY = [
+    SipQueueError("odd"),
+    TransportError("no whole answer within 10 s"),
+    HttpStatusError(503, 2.5, None),
+    HttpStatusError(302, None, "https://elsewhere.example/"),
+    MalformedResponse("the body is empty"),
+    MalformedResponse("not JSON", "<html>"),
+    ApiError(500, "busy"),
+    AuthError(600, "expired", "log in again", True),
+    AuthError(602),
+    OperationFailed(1012, "no such extension"),
+    OperationFailed(None),
+]
+
+
+def test_the_tree_is_the_documented_one() -> None:
+    """`except SipQueueError` catches everything, and an AuthError is an ApiError."""
+    assert {
+        cls.__base__ for cls in (TransportError, HttpStatusError, MalformedResponse, ApiError, OperationFailed)
+    } == {SipQueueError}
+    assert AuthError.__base__ is ApiError
+    assert SipQueueError.__base__ is Exception
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [
+        (SipQueueError(), False),
+        (TransportError(), True),
+        (MalformedResponse("odd"), True),
+        *((HttpStatusError(status), True) for status in (408, 425, 429, 500, 502, 503, 504, 599)),
+        *((HttpStatusError(status), False) for status in (301, 302, 304, 307, 400, 401, 403, 404, 410, 418)),
+        *((ApiError(ret), True) for ret in (500, 501, 605, 700)),
+        *((ApiError(ret), False) for ret in (-1, 0, 201, 400, 404, 499, 601, 602, 603, 604)),
+        *((AuthError(ret), False) for ret in (200, 400, 600, 601, 602, 603, 604)),
+        (AuthError(600, retryable=True), True),
+        *((OperationFailed(code), True) for code in (None, 0, 1001, 1003, 1010, 1013, 1014, 9999)),
+        *((OperationFailed(code), False) for code in (1002, 1011, 1012)),
+    ],
+)
+def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
+    """A watcher goes on after what passes by itself, and only after that."""
+    assert error.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TransportError("no whole answer within 10 s"), "no whole answer within 10 s"),
+        (HttpStatusError(503), "HTTP 503 Service Unavailable: try again later"),
+        (HttpStatusError(503, 2.5), "HTTP 503 Service Unavailable: try again in 2.5 s"),
+        (HttpStatusError(404), "HTTP 404 Not Found: check the URL, and what stands between here and the platform"),
+        (HttpStatusError(599), "HTTP 599: try again later"),
+        (
+            HttpStatusError(302, None, "https://x.example/"),
+            "HTTP 302 Found: redirects are not followed; if it is the right place, use https://x.example/ as the URL",
+        ),
+        (MalformedResponse("the body is empty"), "malformed response: the body is empty"),
+        (MalformedResponse("not JSON", "<p>"), "malformed response: not JSON; it reads '<p>'"),
+        (
+            ApiError(500, "busy"),
+            "ret 500: the platform had an error of its own; it usually passes (the server says: busy)",
+        ),
+        (ApiError(999), "ret 999: a code that the reference does not list"),
+        (AuthError(600), "ret 600: the platform does not accept the token"),
+        (AuthError(600, "bad", "log in again"), "ret 600: log in again (the server says: bad)"),
+        (AuthError(602), "ret 602: this appid's authorization has expired: ask the platform's operator to renew it"),
+        (OperationFailed(1012, "no"), "error 1012: the extension does not exist (the server says: no)"),
+        (OperationFailed(1999), "error 1999: the operation failed"),
+        (OperationFailed(None, "no"), "the operation failed, and no code says why (the server says: no)"),
+        (OperationFailed(None), "the operation failed, and no code says why"),
+    ],
+)
+def test_texts_say_what_happened_and_what_to_do(error: SipQueueError, text: str) -> None:
+    """The text of each error is a sentence for whoever reads the log."""
+    assert str(error) == error.describe() == text
+
+
+@pytest.mark.parametrize("ret", [400, 500, 600, 601, 602, 603, 604])
+def test_every_ret_of_the_reference_has_words(ret: int) -> None:
+    """No code of the platform's table is shown as a bare number."""
+    assert "a code that the reference does not list" not in str(ApiError(ret))
+
+
+@pytest.mark.parametrize("code", [1001, 1002, 1003, 1010, 1011, 1012, 1013, 1014])
+def test_every_operation_code_has_words(code: int) -> None:
+    """No code of a failed operation in the platform's table is shown as a bare number."""
+    told = str(OperationFailed(code))
+    assert told.startswith(f"error {code}: ")
+    assert (told == "error 1003: the operation failed") == (code == 1003)
+
+
+def test_where_comes_first() -> None:
+    """Once a client is involved, the text begins with the service and the server that were asked."""
+    error = ApiError(400)
+    error.where = "App.Sip_Auth.Login at https://x.example/"
+    assert str(error).startswith("App.Sip_Auth.Login at https://x.example/: ret 400: ")
+    assert not error.describe().startswith("App")
+
+
+def test_an_excerpt_is_short() -> None:
+    """A body of megabytes does not get into a log line by way of an error."""
+    error = MalformedResponse("odd", "x" * 10_000)
+    assert error.excerpt == "x" * 256
+    assert len(str(error)) < 400
+    assert error.args == ("odd", "x" * 256)
+
+
+@pytest.mark.parametrize("remake", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("error", EVERY, ids=repr)
+def test_errors_survive_pickling(error: SipQueueError, remake: object) -> None:
+    """An error can cross processes, with its text and everything a program asks it."""
+    assert callable(remake)
+    error.where = "somewhere"
+    again = remake(error)
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert again.args == error.args
+    assert str(again) == str(error)
+    assert again.retryable is error.retryable
+
+
+def test_attributes_are_the_documented_ones() -> None:
+    """What a program asks an error is there under the documented names."""
+    http = HttpStatusError(302, 1.0, "/x")
+    assert (http.status, http.retry_after, http.location) == (302, 1.0, "/x")
+    malformed = MalformedResponse("odd", "<p>")
+    assert (malformed.reason, malformed.excerpt) == ("odd", "<p>")
+    api = AuthError(600, "no", "advice")
+    assert (api.ret, api.msg, api.advice) == (600, "no", "advice")
+    failed = OperationFailed(1003, "no")
+    assert (failed.code, failed.message) == (1003, "no")
