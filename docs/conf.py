@@ -25,7 +25,7 @@ autodoc_class_signature = "separated"
 default_role = "code"
 
 
-# Napoleon takes what stands before the first colon of an attribute's docstring for its type. Types are annotated here, so
+# Napoleon takes what stands before the first colon of an attribute's docstring for its type. Types are annotated, so
 # the colons are put out of its sight and back again.
 _COLON = "\ue000"
 
