@@ -1,0 +1,257 @@
+"""The command line's grammar: commands and their options. What a command does is in a module of its own."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, Unpack
+
+import click
+
+from sipqueue_async import AgentState, __version__
+from sipqueue_async.cli import demo as demo_command
+from sipqueue_async.cli import exits, running, settings
+from sipqueue_async.cli import simulate as simulate_command
+from sipqueue_async.cli import status as status_command
+from sipqueue_async.cli import watch as watch_command
+from sipqueue_async.cli.output import Output
+from sipqueue_async.cli.render import KINDS
+from sipqueue_async.cli.statefile import StateFile
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_EPILOG: Final = """\
+\b
+status and watch take the server and the secrets from the environment
+  SIPQUEUE_URL                             the API's one URL
+  SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
+  SIPQUEUE_TOKEN                           a ready token
+or from a TOML file with url, appid, accesskey, token: --config FILE.
+Secrets are no options, because other users can see a program's arguments.
+
+\b
+exit codes
+  0  done                      4    platform unreachable, or it refused
+  1  trouble on this machine   130  Ctrl-C
+  2  wrong usage or settings   141  the reader of a pipe has gone
+  3  credentials refused       143  SIGTERM
+"""
+
+
+def _positive(_context: click.Context, _parameter: click.Parameter, number: float | None) -> float | None:
+    if number is not None and not 0 < number < math.inf:
+        raise click.BadParameter(f"it must be above 0, not {number:g}")
+    return number
+
+
+def _not_negative(_context: click.Context, _parameter: click.Parameter, number: float) -> float:
+    if not 0 <= number < math.inf:
+        raise click.BadParameter(f"it must be 0 or more, not {number:g}")
+    return number
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> frozenset[str]:
+    if "" in names:
+        raise click.BadParameter("a name cannot be empty; leave the option out to see all")
+    return frozenset(names)
+
+
+def _kinds(_context: click.Context, _parameter: click.Parameter, lists: tuple[str, ...]) -> frozenset[str]:
+    kinds = frozenset(kind.strip() for kind in ",".join(lists).split(",")) if lists else frozenset[str]()
+    for kind in sorted(kinds.difference(KINDS.values())):
+        raise click.BadParameter(f"{kind!r} is no kind of event; there are {', '.join(KINDS.values())}")
+    return kinds
+
+
+def _server_options(command: _Command) -> _Command:
+    """Add the options that say which server to ask, which make up `settings.Arguments`."""
+    for option in (
+        click.option(
+            "--timeout",
+            type=float,
+            callback=_positive,
+            envvar="SIPQUEUE_TIMEOUT",
+            show_envvar=True,
+            help="Seconds for one request (10).",
+        ),
+        click.option(
+            "--timezone",
+            envvar="SIPQUEUE_TIMEZONE",
+            show_envvar=True,
+            help="The server's time zone, such as Asia/Shanghai; without it its times are shown as sent.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            envvar="SIPQUEUE_CONFIG",
+            show_envvar=True,
+            help="A TOML file with url, appid and accesskey or token, timezone, timeout, encoding.",
+        ),
+        click.option("--url", envvar="SIPQUEUE_URL", show_envvar=True, help="The API's URL."),
+    ):
+        command = option(command)
+    return command
+
+
+_queues = click.option("--queue", "queues", callback=_names, multiple=True, help="Only this queue; may be repeated.")
+_extensions = click.option(
+    "--extension", "extensions", callback=_names, multiple=True, help="Only this extension; may be repeated."
+)
+_seed = click.option("--seed", type=int, default=0, show_default=True, help="What happens; each seed is another day.")
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sipqueue", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Tell who is doing what in a call centre's queues, and every change of it.
+
+    Begin with "sipqueue demo", which needs no server.
+    """
+
+
+@cli.command()
+@click.option(
+    "--seconds", type=float, callback=_not_negative, default=30.0, show_default=True, help="When to stop; 0 for never."
+)
+@click.option(
+    "--interval", type=float, callback=_positive, default=0.5, show_default=True, help="Seconds between polls."
+)
+@click.option("--speed", type=float, callback=_positive, default=10.0, show_default=True, help="Times as fast as real.")
+@_seed
+def demo(*, seconds: float, interval: float, speed: float, seed: int) -> running.Work:
+    """Watch a simulated call centre.
+
+    It is polled over HTTP, like a real one. At the end, or on Ctrl-C, what was reported is compared with what the
+    simulator knows to be true.
+    """
+    return partial(demo_command.demo, _output(), seconds=seconds, interval=interval, speed=speed, seed=seed)
+
+
+@cli.command()
+@_queues
+@_extensions
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([state.value for state in AgentState]),
+    multiple=True,
+    help="Only agents in this state; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_server_options
+def status(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    states: tuple[str, ...],
+    as_json: bool,
+    **server: Unpack[settings.Arguments],
+) -> running.Work:
+    """Show who is doing what now."""
+    return partial(
+        status_command.status,
+        settings.client(server, os.environ),
+        _output(),
+        queues=queues,
+        extensions=extensions,
+        states=frozenset(map(AgentState, states)),
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@_queues
+@_extensions
+@click.option(
+    "--only",
+    "kinds",
+    callback=_kinds,
+    multiple=True,
+    metavar="KIND,KIND...",
+    help=f"Only events of these kinds: {', '.join(KINDS.values())}.",
+)
+@click.option(
+    "--interval", type=float, callback=_positive, default=2.0, show_default=True, help="Seconds between polls."
+)
+@click.option(
+    "--state-file",
+    type=click.Path(path_type=Path),
+    help="Keep what was told in this file, and after a restart go on from there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@_server_options
+def watch(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    kinds: frozenset[str],
+    interval: float,
+    state_file: Path | None,
+    as_json: bool,
+    **server: Unpack[settings.Arguments],
+) -> running.Work:
+    """Print what changes, as it does.
+
+    Trouble that may pass is reported and waited out; Ctrl-C ends.
+    """
+    return partial(
+        watch_command.watch,
+        settings.client(server, os.environ),
+        _output(),
+        choice=watch_command.Choice(queues=queues, extensions=extensions, kinds=kinds),
+        interval=interval,
+        state_file=None if state_file is None else StateFile(state_file),
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="The port to listen on; 0 for any free."
+)
+@click.option("--agents", type=click.IntRange(min=1), default=12, show_default=True, help="How many agents.")
+@click.option("--queues", type=click.IntRange(min=1), default=2, show_default=True, help="How many queues.")
+@_seed
+@click.option("--speed", type=float, callback=_positive, default=1.0, show_default=True, help="Times as fast as real.")
+def simulate(*, host: str, port: int, agents: int, queues: int, seed: int, speed: float) -> running.Work:
+    """Serve a simulated platform until Ctrl-C.
+
+    Prints where it is and how to log in as lines for a shell. SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY, where they are
+    set, are what it accepts; the token ABCDEFG always works.
+    """
+    return partial(
+        simulate_command.simulate,
+        _output(),
+        os.environ,
+        plan=simulate_command.plan(agents, queues),
+        host=host,
+        port=port,
+        seed=seed,
+        speed=speed,
+    )
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: Without the program's name; by default the process's own.
+    """
+    # The library warns in its log of what the commands print themselves.
+    logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
+    try:
+        # Click only finds out what is to be done: run by it, a command would end in its ways and not in ours.
+        found: int | running.Work = cli.main(arguments, prog_name="sipqueue", standalone_mode=False)
+        return found if isinstance(found, int) else running.run(found)
+    except Exception as error:  # noqa: BLE001  # what is not expected is raised again
+        return exits.end(error)
+
+
+def _output() -> Output:
+    return Output(sys.stdout, os.environ)

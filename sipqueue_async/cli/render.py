@@ -1,0 +1,230 @@
+"""Events and records in words for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import attrs
+from rich.cells import cell_len
+from rich.text import Text
+
+from sipqueue_async import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    AgentStatus,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedUp,
+    Snapshot,
+    StateChanged,
+)
+from sipqueue_async.cli.output import ARROW
+from sipqueue_async.cli.text import harmless
+
+FORMAT_VERSION: Final = 1
+"""The ``v`` of every JSON object."""
+
+KINDS: Final[Mapping[type[Event], str]] = MappingProxyType(
+    {
+        AgentJoined: "agent-joined",
+        AgentLeft: "agent-left",
+        StateChanged: "state-changed",
+        CallAnswered: "call-answered",
+        CallMissed: "call-missed",
+        AgentChanged: "agent-changed",
+        FeedDown: "feed-down",
+        FeedUp: "feed-up",
+    }
+)
+"""What each class of event is called here."""
+
+STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
+    {
+        AgentState.IDLE: "blue",
+        AgentState.WAITING: "cyan",
+        AgentState.RECEIVING: "yellow",
+        AgentState.TALKING: "bold green",
+        AgentState.PAUSED: "magenta",
+        AgentState.OFFLINE: "bright_black",
+        AgentState.UNKNOWN: "bold red",
+    }
+)
+
+# What most lines need before the agent's name: "status ringing → in a call" is among the longest.
+_STORY_WIDTH: Final = 24
+
+
+_SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged
+
+
+class Lines:
+    """Writes events as lines, with columns that grow with the longest name so far.
+
+    Args:
+        arrow: How "became" is written.
+    """
+
+    def __init__(self, arrow: str = ARROW) -> None:
+        self._arrow = arrow
+        self._queue_width = 0
+        self._extension_width = 0
+
+    def line(self, event: Event, now: datetime) -> Text:
+        """Return an event's line; `now` is when the feed was noticed to be down, which no snapshot tells."""
+        if isinstance(event, FeedDown | FeedUp):
+            return _feed_line(event, now)
+        self._queue_width = max(self._queue_width, cell_len(harmless(event.queue)))
+        self._extension_width = max(self._extension_width, cell_len(harmless(event.extension)))
+        line = _stamp(event.observed_at)
+        line.append(_padded(event.queue, self._queue_width), "bold").append(" ")
+        line.append(_padded(event.extension, self._extension_width), "bold").append(" ")
+        story = self._story(event)
+        line.append_text(story)
+        name = _latest(event).name
+        if name:
+            line.append(" " * (max(0, _STORY_WIDTH - story.cell_len) + 2)).append(harmless(name), "dim")
+        return line
+
+    def _story(self, event: _SeatEvent) -> Text:
+        match event:
+            case AgentJoined(agent=agent):
+                return Text("joined, ").append_text(state_text(agent))
+            case AgentLeft(previous=previous):
+                return Text("left, was ").append_text(state_text(previous))
+            case StateChanged(previous=previous, agent=agent):
+                return state_text(previous).append(f" {self._arrow} ", "dim").append_text(state_text(agent))
+            case CallAnswered(count=count, hidden=hidden):
+                story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
+                return story.append(" between two polls", "dim") if hidden else story
+            case CallMissed(count=count):
+                return Text("missed a call" if count == 1 else f"missed {count} calls", "red")
+            case AgentChanged(previous=previous, agent=agent, fields=fields):
+                return Text(", ".join(self._change(name, previous, agent) for name in sorted(fields)))
+
+    def _change(self, field: str, previous: AgentStatus, agent: AgentStatus) -> str:
+        if field == "status_code":
+            before, after = previous.status_label, agent.status_label
+            field = "status"
+        else:
+            before, after = getattr(previous, field), getattr(agent, field)
+        return f"{field} {_value(before)} {self._arrow} {_value(after)}"
+
+
+def state_text(agent: AgentStatus) -> Text:
+    """Return an agent's state in its colour; an unknown one with its code."""
+    word = f"unknown {agent.state_code}" if agent.state is AgentState.UNKNOWN else agent.state.value
+    return Text(word, STATE_STYLES[agent.state])
+
+
+def clock(moment: datetime | None) -> str:
+    """Return a moment as this machine's time of day (an aware one), or as it was sent (a naive one)."""
+    if moment is None:
+        return ""
+    return f"{moment.astimezone() if moment.tzinfo else moment:%H:%M:%S}"
+
+
+def duration(span: timedelta) -> str:
+    """Return a span of time in words: ``4.2 s``, or ``1:02:03`` from a minute on."""
+    seconds = span.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 agent``, ``2 agents``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _stamp(moment: datetime) -> Text:
+    return Text().append(clock(moment), "dim").append(" ")
+
+
+def _feed_line(event: FeedDown | FeedUp, now: datetime) -> Text:
+    if isinstance(event, FeedUp):
+        story = f"feed up after {duration(event.outage)}, {counted(event.failures, 'failed poll')}"
+        return _stamp(event.observed_at).append(story, "bold green")
+    since = "feed down from the start" if event.since is None else f"feed down since {clock(event.since)}"
+    return _stamp(now).append(f"{since}: {one_line(event.error)}", "bold red")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text on one line, harmless."""
+    return harmless(" ".join(str(error).split()))
+
+
+def _latest(event: _SeatEvent) -> AgentStatus:
+    return event.previous if isinstance(event, AgentLeft) else event.agent
+
+
+def _padded(name: str, width: int) -> str:
+    shown = harmless(name)
+    return shown + " " * (width - cell_len(shown))
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else harmless(str(value))
+
+
+# JSON
+
+
+def event_json(event: Event) -> str:
+    """Return an event as one line of JSON, in ASCII."""
+    document: dict[str, Any] = {"v": FORMAT_VERSION, "event": KINDS[type(event)]}
+    if not isinstance(event, FeedDown | FeedUp):
+        document |= {"queue": event.queue, "extension": event.extension, "name": _latest(event).name}
+    return _json(document | {"observed_at": event.observed_at} | _own_fields(event))
+
+
+def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
+    """Return some of a snapshot's records as one line of JSON, in ASCII."""
+    return _json(
+        {
+            "v": FORMAT_VERSION,
+            "observed_at": snapshot.observed_at,
+            "server_time": snapshot.server_time,
+            "agents": [attrs.asdict(agent) for agent in agents],
+            "problems": [attrs.asdict(problem) for problem in snapshot.problems],
+        }
+    )
+
+
+def _own_fields(event: Event) -> dict[str, Any]:
+    fields: dict[str, Any]
+    match event:
+        case AgentJoined(agent=agent):
+            fields = {"agent": attrs.asdict(agent)}
+        case AgentLeft(previous=previous):
+            fields = {"previous": attrs.asdict(previous)}
+        case StateChanged(previous=previous, agent=agent):
+            codes = {"before_code": previous.state_code, "after_code": agent.state_code}
+            fields = {"before": event.before, "after": event.after, **codes, "occurred_at": event.occurred_at}
+        case CallAnswered():
+            fields = {"count": event.count, "answered_at": event.answered_at, "hidden": event.hidden}
+        case CallMissed():
+            fields = {"count": event.count, "offered_at": event.offered_at}
+        case AgentChanged(previous=previous, agent=agent, fields=names):
+            changes = {name: {"before": getattr(previous, name), "after": getattr(agent, name)} for name in names}
+            fields = {"changes": dict(sorted(changes.items()))}
+        case FeedDown(error=error):
+            fields = {"since": event.since, "error": str(error), "error_type": type(error).__name__}
+        case FeedUp():
+            fields = {"outage": event.outage.total_seconds(), "failures": event.failures}
+    return fields
+
+
+def _json(document: dict[str, Any]) -> str:
+    # ASCII suits every encoding of standard output, and no terminal takes it for a command.
+    return json.dumps(document, default=_time_json, separators=(",", ":"))
+
+
+def _time_json(value: object) -> str:
+    assert isinstance(value, datetime)  # noqa: S101  # records and events hold nothing else that JSON does not
+    return value.isoformat()

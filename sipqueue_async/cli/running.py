@@ -1,0 +1,88 @@
+"""Runs a command's coroutine until it ends or a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any, Final
+
+Work = Callable[[], Coroutine[Any, Any, int]]
+"""Makes a command's coroutine, which returns the exit code."""
+
+PATIENCE: Final = 2.0
+"""Seconds that a command has to end after a signal."""
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(work: Work) -> int:
+    """Run a command and return its exit code: its own, or 128 + the number of the signal that ended it.
+
+    SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does time: nothing else
+    would help where the reader of a full pipe does not read, or where a name look-up goes on in its thread.
+    """
+    stop = _Stop()
+    handlers = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        with asyncio.Runner() as runner:
+            code = runner.run(stop.supervise(work))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        stop.relax()
+    return code
+
+
+class _Stop:
+    """The signals' handler, and what it knows."""
+
+    def __init__(self) -> None:
+        self._code: int | None = None
+        self._cancel: Callable[[], None] = _nothing
+        self._last_resort: threading.Timer | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        code = 128 + number
+        if self._code is not None:
+            os._exit(code)
+        self._code = code
+        self._last_resort = threading.Timer(PATIENCE, os._exit, (code,))
+        self._last_resort.daemon = True
+        self._last_resort.start()
+        self._cancel()
+
+    async def supervise(self, work: Work) -> int:
+        """Run the coroutine, unless a signal came before."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work())
+        self._cancel = lambda: _cancel_soon(loop, task)
+        if self._code is not None:
+            task.cancel()
+        try:
+            code = await task
+        except asyncio.CancelledError:
+            if self._code is None:
+                raise
+        else:
+            self._code = code if self._code is None else self._code
+        finally:
+            self._cancel = _nothing
+        return self._code
+
+    def relax(self) -> None:
+        """Call the last resort off: all is cleaned up."""
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+
+
+def _nothing() -> None:
+    """Stand in for what there is nothing to do for."""
+
+
+def _cancel_soon(loop: asyncio.AbstractEventLoop, task: asyncio.Future[int]) -> None:
+    # A signal's handler runs between any two instructions, also of the loop's own.
+    loop.call_soon_threadsafe(task.cancel)

@@ -1,0 +1,98 @@
+"""Where the server's address and the secrets come from: the environment and a file, never an argument."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+from sipqueue_async import AppCredentials, SipQueueClient
+from sipqueue_async.cli.exits import Failure, complain
+
+_TEXTS: Final = ("url", "token", "appid", "accesskey", "timezone", "encoding")
+_KEYS: Final = (*_TEXTS, "timeout")
+_SECRETS: Final = ("token", "accesskey")
+_LOGIN: Final = ("appid", "accesskey")
+_CREDENTIALS: Final = ("token", *_LOGIN)
+
+
+class Arguments(TypedDict):
+    """What the arguments, and the environment for what is no secret, say about the server; None is not given."""
+
+    url: str | None
+    config: Path | None
+    timezone: str | None
+    timeout: float | None
+
+
+def client(arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> SipQueueClient:
+    """Return a client for what arguments, environment and settings file say, each before the next.
+
+    Raises:
+        Failure: Something is missing or makes no sense; no message holds a secret.
+    """
+    settings = {} if arguments["config"] is None else _read(arguments["config"], warn)
+    credentials = _credentials(environ, settings)
+    given = {"url": arguments["url"], "timezone": arguments["timezone"], "timeout": arguments["timeout"]}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if not settings.get("url"):
+        raise Failure("no server given: set SIPQUEUE_URL, or use --url or a settings file (--config)")
+    more = {name: settings[name] for name in ("timezone", "timeout", "encoding") if name in settings}
+    try:
+        auth = _auth(credentials)
+        return SipQueueClient(settings["url"], auth, **more)
+    except ValueError as error:
+        raise Failure(str(error).replace("base_url", "the URL")) from None
+
+
+def _auth(credentials: dict[str, str]) -> str | AppCredentials:
+    if "token" in credentials:
+        if len(credentials) > 1:
+            raise Failure("both a token and an appid with accesskey are given; leave one of the two out")
+        return credentials["token"]
+    missing = [name for name in _LOGIN if name not in credentials]
+    if len(missing) == 1:
+        raise Failure(f"the {missing[0]} is missing: set SIPQUEUE_{missing[0].upper()}, or put it in the settings file")
+    if missing:
+        raise Failure(
+            "no credentials given: set SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY, or SIPQUEUE_TOKEN, "
+            "or use a settings file (--config)"
+        )
+    return AppCredentials(credentials["appid"], credentials["accesskey"])
+
+
+def _credentials(environ: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment's credentials and, as far as they are of the same kind, the file's."""
+    found = {name: value for name in _CREDENTIALS if (value := environ.get(f"SIPQUEUE_{name.upper()}"))}
+    # A token set for one run is to be used, whatever the file has for the others; and the other way round.
+    overruled = _LOGIN if "token" in found else ("token",) if found else ()
+    saved = {name: settings[name] for name in _CREDENTIALS if name in settings and name not in overruled}
+    return saved | found
+
+
+def _read(path: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            settings = tomllib.load(file)
+    except OSError as error:
+        raise Failure(f"the settings file {path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise Failure(f"the settings file {path} is no TOML: {error}") from None
+    for name, value in settings.items():
+        _check(path, name, value)
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO) and any(name in settings for name in _SECRETS):
+        warn(f"warning: other users can get at the secrets in {path}; run: chmod 600 {path}")
+    return settings
+
+
+def _check(path: Path, name: str, value: object) -> None:
+    if name not in _KEYS:
+        raise Failure(f"the settings file {path} has an unknown key {name!r}; there are {', '.join(_KEYS)}")
+    if name in _TEXTS and not (isinstance(value, str) and value):
+        raise Failure(f"{name} in the settings file {path} must be a text in quotes, and not empty")
+    if name == "timeout" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise Failure(f"timeout in the settings file {path} must be a number of seconds")
