@@ -33,6 +33,8 @@ class Body(bytes):
     def __repr__(self) -> str:
         return f"<{len(self)} bytes>"
 
+    __str__ = __repr__
+
 
 def text_encoding(label: str) -> str:
     """Return the codec for a body that somebody who knows says is in `label`.
