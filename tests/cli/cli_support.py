@@ -1,0 +1,137 @@
+"""What the command line's tests use: a stand-in for standard output, and the program as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sipqueue_async import AppCredentials, SipQueueClient
+from sipqueue_async.cli.output import Output
+from sipqueue_async.simulator import Plan, Simulator
+
+MAIN = "from sipqueue_async.cli import main; raise SystemExit(main())"
+PATIENCE = 20.0
+"""Seconds after which something that should have happened has not; slow machines need many."""
+
+BUSY = Plan(
+    agents=4,
+    queues=2,
+    several_queues=0.0,
+    opening_callers=6,
+    calls_per_hour=600.0,
+    talk_median=20.0,
+    answer_delay=2.0,
+    breaks_per_hour=0.0,
+)
+"""A plan in which every few seconds something changes."""
+
+
+class Paper(io.TextIOWrapper):
+    """A standard output to read."""
+
+    def __init__(self, *, terminal: bool = False, encoding: str = "utf-8") -> None:
+        self._bytes = io.BytesIO()
+        self._terminal = terminal
+        super().__init__(self._bytes, encoding=encoding)
+
+    def isatty(self) -> bool:
+        """Tell whether it plays a terminal."""
+        return self._terminal
+
+    @property
+    def text(self) -> str:
+        """All that was printed."""
+        return self._bytes.getvalue().decode(self.encoding)
+
+    @property
+    def lines(self) -> list[str]:
+        """All that was printed, by line."""
+        return self.text.splitlines()
+
+    def output(self, **environ: str) -> Output:
+        """Return an output that prints on this."""
+        return Output(self, environ)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def client_of(simulator: Simulator) -> SipQueueClient:
+    """Return a client that logs in to a simulator."""
+    return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey))
+
+
+def environment(simulator: Simulator | None = None, **more: str) -> dict[str, str]:
+    """Return an environment for a process, in which only what is given speaks of a server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPQUEUE_")}
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        kept.pop(name, None)
+    if simulator is not None:
+        kept |= {
+            "SIPQUEUE_URL": simulator.url,
+            "SIPQUEUE_APPID": simulator.appid,
+            "SIPQUEUE_ACCESSKEY": simulator.accesskey,
+        }
+    return kept | {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"} | more
+
+
+class Sipqueue:
+    """The program as a running process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def line(self) -> str:
+        """Return the next line of its standard output, or "" at the end."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            return (await self.process.stdout.readline()).decode().rstrip("\n")
+
+    async def line_with(self, text: str) -> str:
+        """Return the next line that has `text` in it."""
+        while text not in (line := await self.line()):
+            assert line, f"the program ended without a line with {text!r}: {await self.rest()}"
+        return line
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    async def rest(self) -> tuple[int, str, str]:
+        """Wait for its end and return its exit code and what was left on stdout and stderr."""
+        async with asyncio.timeout(PATIENCE):
+            out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def sipqueue(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Sipqueue]:
+    """Run the program; at the end it is killed, if need be."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        MAIN,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment() if env is None else env,
+        cwd=Path(__file__).parent,
+    )
+    try:
+        yield Sipqueue(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

@@ -1,0 +1,130 @@
+"""Running a command until it ends or a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from sipqueue_async.cli import running
+
+
+class Exited(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replace the one call that would end the tests as well; returns the codes it was called with."""
+    codes: list[int] = []
+
+    def leave(code: int) -> None:
+        codes.append(code)
+        raise Exited
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return codes
+
+
+def test_a_command_that_ends_by_itself_gives_its_own_code() -> None:
+    """A command's exit code is lost, or it does not run at all."""
+    ran: list[int] = []
+
+    async def work() -> int:
+        return await _noted(ran) + 7
+
+    assert running.run(work) == 7
+    assert ran == [1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, code: int) -> None:
+    """Ctrl-C or SIGTERM ends a command without its clean-up, or with another code."""
+    cleaned: list[str] = []
+
+    async def work() -> int:
+        signal.raise_signal(number)
+        try:
+            return await asyncio.sleep(60, 0)
+        finally:
+            cleaned.append("up")
+
+    before = signal.getsignal(number)
+    assert running.run(work) == code
+    assert cleaned == ["up"]
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
+    """A command that is interrupted in its last moment claims that nothing happened."""
+
+    async def work() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    assert running.run(work) == 130
+
+
+def test_a_signal_before_the_start_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the event loop is being made is lost."""
+    supervise = running._Stop.supervise
+
+    async def late(self: running._Stop, work: running.Work) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return await supervise(self, work)
+
+    monkeypatch.setattr(running._Stop, "supervise", late)
+    ran: list[int] = []
+    assert running.run(lambda: _noted(ran)) == 130
+    assert ran == []
+
+
+async def _noted(ran: list[int]) -> int:
+    ran.append(1)
+    return 0
+
+
+def test_a_cancellation_from_within_is_no_interruption() -> None:
+    """A bug that cancels the command is taken for the user's wish."""
+
+    async def work() -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        running.run(work)
+
+
+def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:
+    """Ctrl-C twice does not help where the clean-up hangs."""
+
+    async def work() -> int:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    with pytest.raises(Exited):
+        running.run(work)
+    assert exits == [130]
+
+
+def test_a_clean_up_that_hangs_is_cut_short(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full pipe or a slow name look-up keeps a program alive after Ctrl-C."""
+    monkeypatch.setattr(running, "PATIENCE", 0.01)
+    ended = threading.Event()
+
+    def leave(code: int) -> None:
+        exits.append(code)
+        ended.set()
+
+    monkeypatch.setattr(os, "_exit", leave)
+
+    async def work() -> int:
+        signal.raise_signal(signal.SIGINT)
+        assert ended.wait(10)
+        return 0
+
+    running.run(work)
+    assert exits == [130]

@@ -1,0 +1,132 @@
+"""Where the server and the secrets come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sipqueue_async import SipQueueClient
+from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.settings import Arguments, client
+from sipqueue_async.simulator import Simulator
+
+URL = "http://127.0.0.1:9/"
+
+
+def arguments(
+    url: str | None = None, config: Path | None = None, timezone: str | None = None, timeout: float | None = None
+) -> Arguments:
+    """Return arguments, of which most are not given."""
+    return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
+
+
+def no_warning(message: str) -> None:
+    """Fail, because nothing is to be warned of."""
+    raise AssertionError(message)
+
+
+def saved(directory: Path, text: str, mode: int = 0o600) -> Path:
+    """Write a settings file."""
+    path = directory / "sipqueue.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+async def accepted(client: SipQueueClient) -> bool:
+    """Tell whether a simulator takes the client's credentials."""
+    async with client:
+        return len(await client.fetch_snapshot()) > 0
+
+
+LOGIN = {"SIPQUEUE_APPID": "demo", "SIPQUEUE_ACCESSKEY": "secret-key"}
+TOKEN = {"SIPQUEUE_TOKEN": "good-token"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        (LOGIN, ""),
+        (TOKEN, ""),
+        ({}, 'appid = "demo"\naccesskey = "secret-key"'),
+        ({}, 'token = "good-token"\ntimeout = 5\ntimezone = "Asia/Shanghai"\nencoding = "gbk"'),
+        ({"SIPQUEUE_ACCESSKEY": "secret-key"}, 'appid = "demo"'),
+        (TOKEN, 'appid = "demo"\naccesskey = "wrong"'),
+        (LOGIN, 'token = "wrong"'),
+        ({"SIPQUEUE_TOKEN": "", **LOGIN}, ""),
+    ],
+)
+async def test_credentials_are_found_in_environment_and_file(
+    environ: dict[str, str], text: str, tmp_path: Path
+) -> None:
+    """Credentials that were given are not used, or the file's overrule those of the environment."""
+    async with Simulator(accesskey="secret-key", tokens=["good-token"]) as simulator:
+        config = saved(tmp_path, f'url = "{simulator.url}"\n{text}')
+        assert await accepted(client(arguments(config=config), environ, no_warning))
+
+
+async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
+    """--url, --timezone and --timeout do nothing where there is a settings file."""
+    config = saved(tmp_path, f'url = "{URL}"\ntimezone = "no/zone"\ntimeout = -1\ntoken = "good-token"')
+    async with Simulator(tokens=["good-token"]) as simulator:
+        given = arguments(url=simulator.url, config=config, timezone="UTC", timeout=5.0)
+        assert await accepted(client(given, {}, no_warning))
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "message"),
+    [
+        (TOKEN, None, "no server given: set SIPQUEUE_URL"),
+        ({}, f'url = "{URL}"', "no credentials given: set SIPQUEUE_APPID"),
+        ({"SIPQUEUE_APPID": "demo"}, f'url = "{URL}"', "the accesskey is missing: set SIPQUEUE_ACCESSKEY"),
+        ({"SIPQUEUE_ACCESSKEY": "secret-key"}, f'url = "{URL}"', "the appid is missing: set SIPQUEUE_APPID"),
+        ({**TOKEN, **LOGIN}, f'url = "{URL}"', "both a token and an appid"),
+        (TOKEN, 'url = "ftp://somewhere"', "the URL must be http://"),
+        ({"SIPQUEUE_TOKEN": "secret-key\n"}, f'url = "{URL}"', "printable ASCII"),
+        (TOKEN, f'url = "{URL}"\ntimezone = "no/zone"', "no name of a zone"),
+        (TOKEN, f'url = "{URL}"\npassword = "secret-key"', "unknown key 'password'"),
+        (TOKEN, "url = 5", "url in the settings file"),
+        (TOKEN, 'url = ""', "not empty"),
+        (TOKEN, 'timeout = "long"', "must be a number of seconds"),
+        (TOKEN, "timeout = true", "must be a number of seconds"),
+        (TOKEN, 'accesskey "secret-key"', "is no TOML"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_advice(
+    environ: dict[str, str], text: str | None, message: str, tmp_path: Path
+) -> None:
+    """Wrong settings give a traceback, a message that does not help, or one that shows a secret."""
+    config = None if text is None else saved(tmp_path, text)
+    with pytest.raises(Failure) as caught:
+        client(arguments(config=config), environ, no_warning)
+    assert message in str(caught.value)
+    assert "secret-key" not in str(caught.value)
+    assert caught.value.code == USAGE
+
+
+def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A mistyped path of the settings file gives a traceback, or is passed over."""
+    with pytest.raises(Failure, match="nowhere.toml cannot be read: No such file"):
+        client(arguments(config=tmp_path / "nowhere.toml"), {})
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "warns"),
+    [
+        (0o644, 'token = "good-token"', True),
+        (0o640, 'appid = "a"\naccesskey = "b"', True),
+        (0o600, 'token = "good-token"', False),
+    ],
+)
+def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: str, warns: bool, tmp_path: Path) -> None:
+    """Nobody is told that other users can read the secrets, or everybody always is."""
+    warnings: list[str] = []
+    client(arguments(URL, saved(tmp_path, text, mode)), {}, warnings.append)
+    assert [("chmod 600" in warning) for warning in warnings] == [True] * warns
+    assert "good-token" not in "".join(warnings)
+
+
+def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path) -> None:
+    """A settings file with nothing but a URL is warned of."""
+    client(arguments(config=saved(tmp_path, f'url = "{URL}"', 0o644)), TOKEN, no_warning)
