@@ -74,6 +74,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def endurance(session: nox.Session) -> None:
+    """The long runs at full size: a fortnight of trouble in virtual time, and 200,000 broken bodies."""
+    session.install(*_group("test"), ".[all]")
+    env = {"PYTHONSAFEPATH": "1", "ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000"}
+    session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=env)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package and of its tests was run."""
     session.install(*_group("test"))

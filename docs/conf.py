@@ -20,7 +20,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 # Backticks in docstrings name things of the code.
 default_role = "code"
 
