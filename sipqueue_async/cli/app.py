@@ -254,4 +254,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _output() -> Output:
+    # Python has no stdout where the shell closed it (>&-).
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise exits.Failure("standard output is closed, so there is nowhere to print to", exits.FAILED)
     return Output(sys.stdout, os.environ)

@@ -100,14 +100,15 @@ class Lines:
             case AgentLeft(previous=previous):
                 return Text("left, was ").append_text(state_text(previous))
             case StateChanged(previous=previous, agent=agent):
-                return state_text(previous).append(f" {self._arrow} ", "dim").append_text(state_text(agent))
+                return Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
             case CallAnswered(count=count, hidden=hidden):
                 story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
                 return story.append(" between two polls", "dim") if hidden else story
             case CallMissed(count=count):
                 return Text("missed a call" if count == 1 else f"missed {count} calls", "red")
-            case AgentChanged(previous=previous, agent=agent, fields=fields):
-                return Text(", ".join(self._change(name, previous, agent) for name in sorted(fields)))
+            case _:
+                changes = (self._change(name, event.previous, event.agent) for name in sorted(event.fields))
+                return Text(", ".join(changes))
 
     def _change(self, field: str, previous: AgentStatus, agent: AgentStatus) -> str:
         if field == "status_code":
@@ -169,7 +170,9 @@ def _padded(name: str, width: int) -> str:
 
 
 def _value(value: object) -> str:
-    return "none" if value is None else harmless(str(value))
+    if value is None:
+        return "none"
+    return clock(value) if isinstance(value, datetime) else harmless(str(value))
 
 
 # JSON
@@ -215,7 +218,7 @@ def _own_fields(event: Event) -> dict[str, Any]:
             fields = {"changes": dict(sorted(changes.items()))}
         case FeedDown(error=error):
             fields = {"since": event.since, "error": str(error), "error_type": type(error).__name__}
-        case FeedUp():
+        case _:
             fields = {"outage": event.outage.total_seconds(), "failures": event.failures}
     return fields
 

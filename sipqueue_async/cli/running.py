@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Final
 
-Work = Callable[[], Coroutine[Any, Any, int]]
-"""Makes a command's coroutine, which returns the exit code."""
+Work = Callable[[], Coroutine[Any, Any, int | None]]
+"""Makes a command's coroutine, which returns the exit code; None is 0."""
 
 PATIENCE: Final = 2.0
 """Seconds that a command has to end after a signal."""
@@ -68,7 +68,7 @@ class _Stop:
             if self._code is None:
                 raise
         else:
-            self._code = code if self._code is None else self._code
+            self._code = self._code or code or 0
         finally:
             self._cancel = _nothing
         return self._code
@@ -83,6 +83,6 @@ def _nothing() -> None:
     """Stand in for what there is nothing to do for."""
 
 
-def _cancel_soon(loop: asyncio.AbstractEventLoop, task: asyncio.Future[int]) -> None:
+def _cancel_soon(loop: asyncio.AbstractEventLoop, task: asyncio.Future[int | None]) -> None:
     # A signal's handler runs between any two instructions, also of the loop's own.
     loop.call_soon_threadsafe(task.cancel)

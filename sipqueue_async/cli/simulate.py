@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from sipqueue_async.cli.exits import DONE, Failure
+from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.output import Output
 from sipqueue_async.simulator import Plan, PlatformOptions, Simulator
 
@@ -40,7 +40,7 @@ async def simulate(
     port: int = 0,
     seed: int = 0,
     speed: float = 1.0,
-) -> int:
+) -> None:
     """Serve until cancelled, after printing where, as lines for a shell."""
     options: PlatformOptions = {"tokens": (REFERENCE_TOKEN,)}
     if appid := environ.get("SIPQUEUE_APPID"):
@@ -60,4 +60,3 @@ async def simulate(
             lines["SIPQUEUE_ACCESSKEY"] = simulator.accesskey
         output.line("\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items()))
         await asyncio.Event().wait()
-    return DONE

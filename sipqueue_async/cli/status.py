@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 from rich import box
@@ -77,8 +78,6 @@ def _summary(snapshot: Snapshot, agents: list[AgentStatus]) -> Text:
     if not agents:
         return line.append("nobody")
     line.append(f"{counted(len(agents), 'seat')} in {counted(len({agent.queue for agent in agents}), 'queue')}")
-    for state in AgentState:
-        number = sum(agent.state is state for agent in agents)
-        if number:
-            line.append(", ").append(f"{number} {state.value}", STATE_STYLES[state])
-    return line
+    numbers = Counter(agent.state for agent in agents)
+    shares = [Text(f"{numbers[state]} {state.value}", STATE_STYLES[state]) for state in AgentState if numbers[state]]
+    return line.append(": ").append_text(Text(", ").join(shares))

@@ -10,7 +10,6 @@ import attrs
 from rich.text import Text
 
 from sipqueue_async import Event, SipQueueClient, SipQueueError, Snapshot, StatusWatcher, Update, Updates
-from sipqueue_async.cli.exits import DONE
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS, Lines, counted, event_json
 from sipqueue_async.cli.statefile import StateFile
@@ -52,7 +51,7 @@ async def watch(
     interval: float = 2.0,
     state_file: StateFile | None = None,
     as_json: bool = False,
-) -> int:
+) -> None:
     """Print events until the watcher ends, which takes an error that trying again does not help against."""
     saved = None if state_file is None else state_file.load()
     async with client:
@@ -66,7 +65,6 @@ async def watch(
         )
         async with watcher:
             await _Stream(watcher, output, choice, state_file, as_json=as_json).run()
-    return DONE
 
 
 class _Stream:

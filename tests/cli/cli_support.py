@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -92,15 +92,18 @@ class Sipqueue:
         self.process = process
 
     async def line(self) -> str:
-        """Return the next line of its standard output, or "" at the end."""
+        """Return the next line of its standard output, which there must be."""
         assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            return (await self.process.stdout.readline()).decode().rstrip("\n")
+            line = await self.process.stdout.readline()
+        assert line, f"the program has ended: {await self.rest()}"
+        return line.decode().rstrip("\n")
 
     async def line_with(self, text: str) -> str:
         """Return the next line that has `text` in it."""
-        while text not in (line := await self.line()):
-            assert line, f"the program ended without a line with {text!r}: {await self.rest()}"
+        line = await self.line()
+        while text not in line:
+            line = await self.line()
         return line
 
     def send(self, number: signal.Signals) -> None:
@@ -112,11 +115,11 @@ class Sipqueue:
         async with asyncio.timeout(PATIENCE):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, out.decode(), err.decode()
+        return self.process.returncode, (out or b"").decode(), (err or b"").decode()
 
 
 @asynccontextmanager
-async def sipqueue(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Sipqueue]:
+async def sipqueue(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncGenerator[Sipqueue]:
     """Run the program; at the end it is killed, if need be."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,

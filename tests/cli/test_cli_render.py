@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from sipqueue_async import (
     TransportError,
     diff,
 )
+from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS, Lines, clock, duration, event_json
 from sipqueue_async.cli.text import harmless
 
@@ -80,8 +82,10 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
             agent=agent(name="Bea", wrap_up_time=5, last_answered_at=ANSWERED_AT, status_code=1202),
             fields=frozenset({"name", "wrap_up_time", "last_answered_at", "status_code"}),
         ),
-        "queue-1 100001 last_answered_at none → 09:00:01, name Ann → Bea, status waiting → ringing, "
-        "wrap_up_time none → 5",
+        (
+            "queue-1 100001 last_answered_at none → 09:00:01, name Ann → Bea, status waiting → ringing, "
+            "wrap_up_time none → 5"
+        ),
         {
             "event": "agent-changed",
             "name": "Bea",
@@ -213,3 +217,17 @@ def test_a_line_longer_than_the_terminal_is_not_cut() -> None:
     paper = Paper()
     paper.output().line("x" * 30_000)
     assert paper.lines == ["x" * 30_000]
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _: str) -> int:
+        """Fail."""
+        raise BrokenPipeError
+
+
+def test_a_closed_pipe_is_left_to_the_command() -> None:
+    """The process ends in the middle of printing, without saving or cleaning up."""
+    with pytest.raises(BrokenPipeError):
+        Output(Broken(), {}).line("lost")

@@ -100,10 +100,9 @@ def test_a_cancellation_from_within_is_no_interruption() -> None:
 def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:
     """Ctrl-C twice does not help where the clean-up hangs."""
 
-    async def work() -> int:
+    async def work() -> None:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
-        return 0
 
     with pytest.raises(Exited):
         running.run(work)

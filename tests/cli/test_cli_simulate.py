@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from sipqueue_async.cli.simulate import plan, simulate
 
 
 @asynccontextmanager
-async def serving(environ: dict[str, str] | None = None, **options: Any) -> AsyncIterator[dict[str, str]]:
+async def serving(environ: dict[str, str] | None = None, **options: Any) -> AsyncGenerator[dict[str, str]]:
     """Run the command; gives the variables that a shell would have after evaluating what it printed."""
     paper = Paper()
     task = asyncio.ensure_future(simulate(paper.output(), environ or {}, plan=plan(4, 2), **options))

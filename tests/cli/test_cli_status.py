@@ -18,7 +18,7 @@ async def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
         simulator.advance(60)
         paper = Paper()
         assert await status(client_of(simulator), paper.output()) == 0
-    assert paper.lines[0].split() == "queue extension name state answered missed last answer last offer".split()
+    assert " ".join(paper.lines[0].split()) == "queue extension name state answered missed last answer last offer"
     rows = [line.split()[:2] for line in paper.lines[1:5]]
     assert rows == [["queue-1", "100001"], ["queue-1", "100003"], ["queue-2", "100002"], ["queue-2", "100004"]]
     assert "4 seats in 2 queues: " in paper.lines[-1]
