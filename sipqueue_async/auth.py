@@ -92,13 +92,14 @@ class AppCredentials:
         secret = Secret(accesskey)
         # From here on a traceback that shows local variables shows stars.
         del accesskey
+        # Before the checks, because such a traceback also shows what was not finished.
+        self._appid = appid
+        self._accesskey = secret
         secret.check("the accesskey")
         if not isinstance(appid, str):
             raise TypeError("the appid must be a string")
         if not appid.strip():
             raise ValueError("the appid is empty")
-        self._appid = appid
-        self._accesskey = secret
 
     @property
     def appid(self) -> str:

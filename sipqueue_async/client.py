@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import errno
 import sys
 import zoneinfo
 from collections import OrderedDict
@@ -57,7 +56,6 @@ _Decode = Callable[[Body, str], _T]
 _TOKEN_REFUSED: Final = 600
 _SERVER_UNREACHED: Final = 1001
 _DECODERS_KEPT: Final = 8
-_CLOSED: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
 
 
 class SipQueueClient:
@@ -100,11 +98,12 @@ class SipQueueClient:
         # First of all, so that no traceback from here on has the token among its local variables.
         wrapped = Secret(auth) if isinstance(auth, str | bytes) else auth
         del auth
+        # Such a traceback also shows a client that could not be made.
+        self._closed, self._url = False, URL()
         self._url = _checked_url(base_url)
         self._tokens = self._token_source(wrapped)
         self._session = session
         self._owns_session = session is None
-        self._closed = False
         if not timeout > 0:
             raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
         self._timeout = timeout
@@ -197,12 +196,12 @@ class SipQueueClient:
         try:
             return await self._ask(LOGIN, fields, ("accesskey", credentials.accesskey), decode, repeatable=True)
         except SipQueueError as error:
-            refusal = error
-        # Outside of the except block, for what is raised there keeps the error as its context, and the excerpt of a
-        # login's answer may hold the token.
-        failure = _login_failure(refusal)
-        failure.where = refusal.where
-        raise failure from (refusal.__cause__ if isinstance(refusal, type(failure)) else refusal)
+            failure = _login_failure(error)
+            failure.where = error.where
+            # The excerpt of a login's answer may hold the token, so an error that has one is not chained. Nor may it
+            # become the context, hence the raise out here.
+            failure.__cause__ = error.__cause__ if isinstance(error, type(failure)) else error
+        raise failure from failure.__cause__
 
     async def _authorized(
         self, service: str, fields: Mapping[str, str], decode: _Decode[_T], *, repeatable: bool
@@ -399,7 +398,8 @@ def _closed_by_server(error: aiohttp.ClientConnectionError | OSError) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
     lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
-    return isinstance(error, lost) or (isinstance(error, OSError) and error.errno in _CLOSED)
+    # aiohttp has its own error for what went wrong in reading and writing, and keeps the reason as the cause.
+    return isinstance(error, lost) or isinstance(error.__cause__, lost)
 
 
 def _login_failure(error: SipQueueError) -> SipQueueError:

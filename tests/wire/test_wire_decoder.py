@@ -493,7 +493,7 @@ def _outcome(decoder: SnapshotDecoder, raw: bytes) -> Any:
 
 
 @given(st.lists(_bodies, max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_warm_decoder_reads_what_a_cold_one_reads(bodies: list[bytes]) -> None:
     """What a decoder remembers never changes what it reads: records, order, problems or refusal."""
     warm = SnapshotDecoder()
@@ -565,7 +565,7 @@ _documents = st.recursive(
 
 
 @given(st.binary(max_size=64) | _documents.map(lambda document: json.dumps(document).encode()))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
     """Nothing that can arrive raises anything but an error of this library."""
     with pytest.raises(SipQueueError):

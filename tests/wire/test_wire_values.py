@@ -167,6 +167,12 @@ def test_filters_that_cannot_be_asked_for(filters: dict[str, Any], words: str) -
 # ---- encodings -------------------------------------------------------------------------------------------------------
 
 
+def test_the_mark_for_lost_bytes_is_for_reading_only() -> None:
+    """Writing with the library's handler for lost bytes is an error as without it."""
+    with pytest.raises(UnicodeEncodeError):
+        "\ud800".encode(errors="sipqueue_async.lost")
+
+
 @pytest.mark.parametrize(
     ("charset", "encoding"),
     [
