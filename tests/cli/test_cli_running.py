@@ -78,8 +78,7 @@ def test_a_signal_before_the_start_prevents_it(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(running._Stop, "supervise", late)
     ran: list[int] = []
-    assert running.run(lambda: _noted(ran)) == 130
-    assert ran == []
+    assert (running.run(lambda: _noted(ran)), ran) == (130, [])
 
 
 async def _noted(ran: list[int]) -> int:

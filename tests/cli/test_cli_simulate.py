@@ -55,14 +55,15 @@ async def test_the_references_example_is_answered_as_printed() -> None:
     fields = {"service": "App.Sip_Queue.GetQueueSipStatus", "token": "ABCDEFG", "queuename": "queue-1"}
     for name, value in {**fields, "extnumber": "100001", "state": "0"}.items():
         form.add_field(name, value)
-    async with (
-        serving() as printed,
-        aiohttp.ClientSession() as session,
-        session.post(printed["SIPQUEUE_URL"], data=form) as response,
-    ):
-        answer = await response.json()
-    assert answer["ret"] == 200
-    assert [record["extnumber"] for record in answer["data"]["result"]] == ["100001"]
+    async with serving() as printed:
+        answer = await _posted(printed["SIPQUEUE_URL"], form)
+        assert answer["ret"] == 200
+        assert [record["extnumber"] for record in answer["data"]["result"]] == ["100001"]
+
+
+async def _posted(url: str, form: aiohttp.FormData) -> Any:
+    async with aiohttp.ClientSession() as session, session.post(url, data=form) as response:
+        return await response.json()
 
 
 async def test_a_port_in_use_is_told() -> None:
