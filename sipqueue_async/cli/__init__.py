@@ -17,20 +17,24 @@ _INTERRUPTED: Final = 130
 def main() -> int:
     """Run the command line on the process's arguments and return its exit code: the entry point of ``sipqueue``."""
     try:
-        try:
-            # Imported here, so that a missing package and a Ctrl-C while it all loads get a line and not a traceback.
-            from sipqueue_async.cli.app import run  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing not in _EXTRA:
-                raise
-            remedy = "pip install 'sipqueue_async[cli]'"
-            print(f"sipqueue: the command line needs {missing}, which is not installed: {remedy}", file=sys.stderr)
-            return _USAGE
-        code = run()
-        # All is said; a second Ctrl-C may end the process at once, but not in the middle of the interpreter's own
-        # clean-up, which would show a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return _run()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return code
+    finally:
+        # All is done and said. A further Ctrl-C could only break into the interpreter's own clean-up, which takes
+        # moments, with a traceback or another exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run() -> int:
+    try:
+        # Imported here, so that a missing package gets a line, and a Ctrl-C while it all loads no traceback.
+        from sipqueue_async.cli.app import run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        remedy = "pip install 'sipqueue_async[cli]'"
+        print(f"sipqueue: the command line needs {missing}, which is not installed: {remedy}", file=sys.stderr)
+        return _USAGE
+    return run()
