@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone, tzinfo
 from typing import Any
@@ -20,6 +19,7 @@ from sipqueue_async._wire.values import (
     naive_time,
     optional_integer,
     optional_text,
+    quoted,
 )
 from sipqueue_async.errors import MalformedResponse
 from sipqueue_async.models import AgentState, AgentStatus, FieldProblem
@@ -110,4 +110,4 @@ class RecordReader:
 
 
 def _whose(fields: dict[str, Any]) -> str:
-    return f"record of queue {reprlib.repr(fields.get('queuename'))}, extension {reprlib.repr(fields.get('extnumber'))}"
+    return f"record of queue {quoted(fields.get('queuename'))}, extension {quoted(fields.get('extnumber'))}"

@@ -20,6 +20,11 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9
 _INT64: Final = range(-(2**63), 2**63)
 
 
+def quoted(value: object) -> str:
+    """Return a value for people to read, not too long, with a question mark for each piece that is no text."""
+    return reprlib.repr(value.replace(LOST, "?") if isinstance(value, str) else value)
+
+
 def integer(value: object) -> int:
     """Return an integer that PHP sent as a number or as a decimal string."""
     if type(value) is int:
@@ -28,9 +33,9 @@ def integer(value: object) -> int:
         # Python refuses to read thousands of digits, which nobody means anyway.
         number = int(value) if len(value) <= _LONGEST_INTEGER else _INT64.stop
     else:
-        raise Nonsense(f"is {reprlib.repr(value)}, not an integer")
+        raise Nonsense(f"is {quoted(value)}, not an integer")
     if number not in _INT64:
-        raise Nonsense(f"is {reprlib.repr(value)}, beyond 64 bits")
+        raise Nonsense(f"is {quoted(value)}, beyond 64 bits")
     return number
 
 
@@ -53,9 +58,9 @@ def text(value: object) -> str:
     """Return a string, also if PHP made a number of it."""
     words = str(value) if type(value) is int else value
     if not isinstance(words, str):
-        raise Nonsense(f"is {reprlib.repr(value)}, not a text")
+        raise Nonsense(f"is {quoted(value)}, not a text")
     if LOST in words:
-        raise Nonsense(f"has bytes that are no text in the body's encoding: {reprlib.repr(words.replace(LOST, '?'))}")
+        raise Nonsense(f"has bytes that are no text in the body's encoding: {quoted(words)}")
     return words
 
 
@@ -86,4 +91,4 @@ def naive_time(value: object) -> datetime | None:
             pass
     elif value == "0000-00-00":
         return None
-    raise Nonsense(f"is {reprlib.repr(value)}, not a time like 2020-02-05 21:03:36")
+    raise Nonsense(f"is {quoted(value)}, not a time like 2020-02-05 21:03:36")
