@@ -384,7 +384,7 @@ def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
         return f"the answer broke off or cannot be unpacked ({type(error.__cause__ or error).__name__})"
     if isinstance(error, aiohttp.ClientResponseError):
         return "the answer is not HTTP as it should be; check the URL"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if _closed_by_server(error):
         return "the server closed the connection without a whole answer"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -394,7 +394,7 @@ def _quotes_answer(error: aiohttp.ClientError | OSError) -> bool:
     return isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | aiohttp.ServerDisconnectedError)
 
 
-def _closed_by_server(error: aiohttp.ClientConnectionError | OSError) -> bool:
+def _closed_by_server(error: aiohttp.ClientError | OSError) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
     lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
