@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from sipqueue_async import SipQueueClient
-
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -42,7 +40,7 @@ def platform() -> Iterator[dict[str, str]]:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None
         url = it.stdout.readline().strip()
-        assert SipQueueClient(url, "any")
+        assert url.startswith("http://127.0.0.1:")
         yield {"SIPQUEUE_URL": url, "SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
         it.communicate("", timeout=10)
 
