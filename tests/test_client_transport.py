@@ -31,12 +31,15 @@ GOOD = raw_answer(body(record()))
 Fault = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def failure(client: SipQueueClient, kind: type[SipQueueError] = TransportError) -> SipQueueError:
+async def failure(
+    client: SipQueueClient, kind: type[SipQueueError] = TransportError, *, says: str = ""
+) -> SipQueueError:
     """Fetch what fails, and return how."""
     with pytest.raises(kind) as failed:
         await client.fetch_snapshot()
     assert failed.value.retryable
     assert "App.Sip_Queue.GetQueueSipStatus at http" in str(failed.value)
+    assert says in str(failed.value)
     return failed.value
 
 
@@ -189,6 +192,8 @@ FAULTS = {
     "no HTTP": _sending(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "no gzip": _sending(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"),
 }
+CLOSED = "the server closed the connection without a whole answer"
+SAYS = {"closed": CLOSED, "reset": CLOSED, "half the headers": CLOSED, "no HTTP": "is not HTTP as it should be"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -196,9 +201,7 @@ async def test_no_whole_answer(raw_server: RawServer, fault: str) -> None:
     """However an answer breaks off or is none, that is a TransportError, and the client works afterwards."""
     raw_server.connections = [FAULTS[fault]]
     async with SipQueueClient(raw_server.url, "t0ken") as client:
-        failed = await failure(client)
-        if fault in {"closed", "reset", "half the headers"}:
-            assert "the server closed the connection without a whole answer" in str(failed)
+        await failure(client, says=SAYS.get(fault, ""))
         raw_server.connections = [_sending(GOOD)]
         assert len(await client.fetch_snapshot()) == 1
 
