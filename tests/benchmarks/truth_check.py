@@ -1,0 +1,409 @@
+"""What was told, held against what happened.
+
+The comparison knows the ground truth, the moments that a watcher's answers show and the documented rules, but neither
+counters nor snapshots: what ought to be told is worked out anew, from the times of the true calls.
+
+A watcher's *polls* are the good answers that it believed. An answer *shows* a seat if the seat was there at that moment
+and the answer was not one of the wrong ones with nobody in them. A *stay* is a row of polls that show a seat, without
+an absence of `LEAVE_AFTER` polls in between. Then
+
+- the calls of a stay that happened after its first poll and not after its last are told, and no others: what was
+  counted before the first or after the last is in no two records that could be compared (`lost_away`);
+- where the counters were reset between two polls that show the seat, the calls are told that were counted since the
+  reset if the counter has fallen, and the difference if it has not (`lost_reset` is what then is missing).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+import attrs
+
+from benchmarks.truth_network import ROUND_TRIP
+from benchmarks.truth_watch import ZONE, PlainDiffer, Polls, Told, ToldCalls, ToldChange, ToldPresence, WatcherRun
+from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator import GroundTruth, Outcome
+
+LEAVE_AFTER: Final = 2
+"""The watcher's default, which these runs leave as it is."""
+
+
+@attrs.define
+class SeatTruth:
+    """What happened at one seat, in lists that can be searched."""
+
+    starts: list[float] = attrs.Factory(list[float])
+    """When each state began."""
+    states: list[AgentState] = attrs.Factory(list[AgentState])
+    presences: list[tuple[float, float]] = attrs.Factory(list[tuple[float, float]])
+    """From when until when the seat was there."""
+    answered: list[float] = attrs.Factory(list[float])
+    missed: list[float] = attrs.Factory(list[float])
+
+    @property
+    def joins(self) -> list[float]:
+        """When the seat came."""
+        return [since for since, _ in self.presences]
+
+    @property
+    def leaves(self) -> list[float]:
+        """When the seat went."""
+        return [until for _, until in self.presences]
+
+    def state_at(self, moment: float) -> AgentState | None:
+        """Return the state at a moment, or None if the seat was not there."""
+        there = any(since <= moment < until for since, until in self.presences)
+        return self.states[bisect_right(self.starts, moment) - 1] if there else None
+
+
+class Truth:
+    """A whole run's ground truth, by seat."""
+
+    def __init__(self, truth: GroundTruth) -> None:
+        self._truth = truth
+        self.resets = truth.counter_resets
+        self.seats: dict[SeatKey, SeatTruth] = {}
+        for interval in truth.intervals:
+            seat = self.seats.setdefault(interval.key, SeatTruth())
+            end = math.inf if interval.end is None else interval.end
+            if seat.presences and seat.presences[-1][1] == interval.start:
+                seat.presences[-1] = (seat.presences[-1][0], end)
+            else:
+                seat.presences.append((interval.start, end))
+            seat.starts.append(interval.start)
+            seat.states.append(interval.state)
+        for offer in truth.offers:
+            if offer.answered_at is not None:
+                self.seats[offer.key].answered.append(offer.answered_at)
+            elif offer.outcome in {Outcome.REFUSED, Outcome.MISSED} and offer.ended_at is not None:
+                self.seats[offer.key].missed.append(offer.ended_at)
+
+    def seconds(self, local_time: datetime) -> float:
+        """Return the model second of the platform's local time."""
+        return (local_time - self._truth.start.replace(tzinfo=ZONE)).total_seconds()
+
+
+@attrs.frozen(kw_only=True)
+class Calls:
+    """Answered or missed calls, of all seats together."""
+
+    true: int
+    """How many there were between the first poll and the last."""
+    told: int
+    """How many the watcher told."""
+    lost_away: int
+    """How many no two records can show, because the seat was in no poll before, or in none after, of the same stay."""
+    lost_reset: int
+    """How many a reset of the counters has taken away."""
+    on_return: int
+    """How many of the first kind a consumer can make up for who compares the counters of an agent who comes back with
+    those that the same agent left with, on a platform that keeps them."""
+    wrong_seats: int
+    """At how many seats the number told is not what it ought to be."""
+    plain: int
+    """How many the plain differ told that happened."""
+    plain_false: int
+    """How many the plain differ told that did not happen."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether exactly those calls were told that records can show, at each seat."""
+        return not self.wrong_seats and self.told == self.true - self.lost_away - self.lost_reset
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """How one watcher and the plain differ beside it fared."""
+
+    interval: float
+    polls: int
+    """How many were made."""
+    failures: int
+    """How many of them failed."""
+    dropped: int
+    """How many of them were answered with an old answer, and dropped."""
+    answered: Calls
+    missed: Calls
+    joined_true: int
+    """How many times a seat joined between the first poll and the last."""
+    joined: int
+    """How many times the watcher told it."""
+    left_true: int
+    """How many times a seat left between the first poll and the last."""
+    left: int
+    """How many times the watcher told it."""
+    presence_wrong: int
+    """At how many seats the number of joined or left is not what the polls can show."""
+    false_events: int
+    """What the watcher told that did not happen."""
+    plain_false_events: int
+    """What the plain differ told that did not happen, calls included."""
+    changes_true: int
+    """How many changes of state there were."""
+    changes_told: int
+    """How many of them were told: the others were undone before a poll could show them."""
+    occurred_share: float
+    """Of how many of the told changes the time is given, from 0 to 1."""
+    occurred_error: float
+    """By how much the time that is given is off at most, in seconds."""
+    delay_median: float
+    """From a change to its being told, in seconds."""
+    delay_p99: float
+
+    @property
+    def delay_limit(self) -> float:
+        """What the median delay may be: half an interval and a round trip."""
+        return self.interval / 2 + ROUND_TRIP
+
+    @property
+    def exact(self) -> bool:
+        """Whether all was told that can be told, and nothing that did not happen."""
+        return self.answered.exact and self.missed.exact and not self.presence_wrong and not self.false_events
+
+
+class _Watched:
+    """A seat, as one watcher's polls could show it."""
+
+    def __init__(self, seat: SeatTruth, polls: Polls, showing: Sequence[int], instants: Sequence[float]) -> None:
+        self._seat = seat
+        self._polls = polls
+        # Numbers of polls, and what they show: only those that show anybody at all.
+        self._showing = showing
+        self._instants = instants
+        ranges = ((bisect_left(instants, since), bisect_left(instants, until)) for since, until in seat.presences)
+        self._ranges = [(low, high) for low, high in ranges if low < high]
+
+    def before(self, moment: float) -> float | None:
+        """Return what the last poll before a moment shows that shows the seat."""
+        limit = bisect_left(self._instants, moment)
+        for low, high in reversed(self._ranges):
+            if low < limit:
+                return self._instants[min(high, limit) - 1]
+        return None
+
+    def not_before(self, moment: float) -> float:
+        """Return what the first poll at or after a moment shows that shows the seat; there must be one."""
+        limit = bisect_left(self._instants, moment)
+        low = next(low for low, high in self._ranges if high > limit)
+        return self._instants[max(low, limit)]
+
+    def stays(self) -> Iterator[tuple[float, float, bool]]:
+        """Yield what the first and the last poll of each stay show, and whether the polls show that it has ended."""
+        first: int | None = None
+        for number, (low, high) in enumerate(self._ranges):
+            first = low if first is None else first
+            is_last = number + 1 == len(self._ranges)
+            following = len(self._polls.instants) if is_last else self._showing[self._ranges[number + 1][0]]
+            ended = self._has_left(self._showing[high - 1] + 1, following)
+            if ended or is_last:
+                yield self._instants[first], self._instants[high - 1], ended
+                first = None
+
+    def _has_left(self, since: int, until: int) -> bool:
+        """Tell whether the seat's absence from a range of polls is long enough; a restarted watcher counts anew."""
+        lives = [*self._polls.lives, len(self._polls.instants)]
+        return any(min(until, end) - max(since, begin) >= LEAVE_AFTER for begin, end in pairwise(lives))
+
+
+def _between(times: Sequence[float], since: float, until: float) -> int:
+    """Return how many times are after `since` and not after `until`."""
+    return bisect_right(times, until) - bisect_right(times, since)
+
+
+def _step(before: int, now: int) -> int:
+    """Return what a counter tells: a counter that fell counts anew."""
+    return now - before if now >= before else now
+
+
+class Check:
+    """Holds one watcher's run against the truth."""
+
+    def __init__(self, truth: Truth, run: WatcherRun) -> None:
+        self._truth = truth
+        self._run = run
+        self._polls = run.polls
+        self._showing = [number for number, blank in enumerate(run.polls.blank) if not blank]
+        instants = [run.polls.instants[number] for number in self._showing]
+        self._seats = {key: _Watched(seat, run.polls, self._showing, instants) for key, seat in truth.seats.items()}
+        self._span = (run.polls.instants[0], run.polls.instants[-1])
+
+    def result(self) -> Result:
+        """Return what came of it."""
+        run, told = self._run, self._run.told
+        changes = [self._change(change) for change in told.changes]
+        delays = sorted(change.delivered - began for change, (began, _) in zip(told.changes, changes, strict=True))
+        errors = [
+            abs(began - self._truth.seconds(change.occurred_at))
+            for change, (began, _) in zip(told.changes, changes, strict=True)
+            if change.occurred_at is not None
+        ]
+        false_events = (
+            sum(not right for _, right in changes)
+            + self._false_calls(told.answered, "answered")
+            + self._false_calls(told.missed, "missed")
+            + self._false_presences(told)
+        )
+        plain = _PlainCheck(self._truth, run.plain)
+        return Result(
+            interval=run.interval,
+            polls=run.tries,
+            failures=run.failures,
+            dropped=run.dropped,
+            answered=self._calls(told.answered, "answered", told.answered_away, plain),
+            missed=self._calls(told.missed, "missed", told.missed_away, plain),
+            joined_true=sum(_between(seat.joins, *self._span) for seat in self._truth.seats.values()),
+            joined=len(told.joined),
+            left_true=sum(_between(seat.leaves, *self._span) for seat in self._truth.seats.values()),
+            left=len(told.left),
+            presence_wrong=self._presence_wrong(told),
+            false_events=false_events,
+            plain_false_events=plain.false_events(),
+            changes_true=sum(self._true_changes(seat) for seat in self._truth.seats.values()),
+            changes_told=len(changes),
+            occurred_share=len(errors) / max(1, len(changes)),
+            occurred_error=max(errors, default=0.0),
+            delay_median=statistics.median(delays) if delays else 0.0,
+            delay_p99=delays[math.ceil(len(delays) * 0.99) - 1] if delays else 0.0,
+        )
+
+    def _change(self, change: ToldChange) -> tuple[float, bool]:
+        """Return when the state began that a change tells of, and whether both states were really held when shown."""
+        seat = self._truth.seats[change.key]
+        now = self._polls.instants[change.poll]
+        before = self._seats[change.key].before(now)
+        held = bisect_right(seat.starts, now) - 1
+        right = before is not None and seat.state_at(now) is change.after and seat.state_at(before) is change.before
+        return seat.starts[held], right
+
+    def _true_changes(self, seat: SeatTruth) -> int:
+        return _between(seat.starts, *self._span) - _between(seat.joins, *self._span)
+
+    # Calls
+
+    def _counter(self, times: Sequence[float], moment: float) -> int:
+        """Return what a counter of such times showed at a moment."""
+        reset = max((at for at in self._truth.resets if at <= moment), default=-1.0)
+        return _between(times, reset, moment)
+
+    def _told_of(self, key: SeatKey, times: Sequence[float], first: float, last: float) -> int:
+        """Return how many calls ought to be told of a stay."""
+        marks = {first, last}
+        for reset in self._truth.resets:
+            if first < reset <= last:
+                before = self._seats[key].before(reset)
+                assert before is not None
+                marks |= {before, self._seats[key].not_before(reset)}
+        counters = [self._counter(times, mark) for mark in sorted(marks)]
+        return sum(_step(before, now) for before, now in pairwise(counters))
+
+    def _calls(self, told: Iterable[ToldCalls], kind: str, on_return: int, plain: _PlainCheck) -> Calls:
+        told_by_seat: dict[SeatKey, int] = {}
+        for call in told:
+            told_by_seat[call.key] = told_by_seat.get(call.key, 0) + call.count
+        true = away = reset = wrong = 0
+        for key, seat in self._truth.seats.items():
+            times: list[float] = getattr(seat, kind)
+            stays = [(first, last) for first, last, _ in self._seats[key].stays()]
+            there = _between(times, *self._span)
+            in_stays = sum(_between(times, first, last) for first, last in stays)
+            expected = sum(self._told_of(key, times, first, last) for first, last in stays)
+            true += there
+            away += there - in_stays
+            reset += in_stays - expected
+            wrong += told_by_seat.get(key, 0) != expected
+        found, false = plain.calls(kind)
+        return Calls(
+            true=true,
+            told=sum(told_by_seat.values()),
+            lost_away=away,
+            lost_reset=reset,
+            on_return=on_return,
+            wrong_seats=wrong,
+            plain=found,
+            plain_false=false,
+        )
+
+    def _false_calls(self, told: Iterable[ToldCalls], kind: str) -> int:
+        """Return how many told calls did not happen between the poll that told them and the one before."""
+        false = 0
+        for call in told:
+            now = self._polls.instants[call.poll]
+            before = self._seats[call.key].before(now)
+            times: list[float] = getattr(self._truth.seats[call.key], kind)
+            happened = 0 if before is None else _between(times, before, now)
+            false += max(0, call.count - happened)
+        return false
+
+    # Who joined and who left
+
+    def _false_presences(self, told: Told) -> int:
+        """Return how many seats did not join or leave between the poll that told it and the last to show otherwise."""
+        return sum(not self._true_join(event) for event in told.joined) + sum(
+            not self._true_leave(event) for event in told.left
+        )
+
+    def _true_join(self, event: ToldPresence) -> bool:
+        now = self._polls.instants[event.poll]
+        before = self._seats[event.key].before(now)
+        return _between(self._truth.seats[event.key].joins, -1.0 if before is None else before, now) > 0
+
+    def _true_leave(self, event: ToldPresence) -> bool:
+        now = self._polls.instants[event.poll]
+        before = self._seats[event.key].before(now)
+        return before is not None and _between(self._truth.seats[event.key].leaves, before, now) > 0
+
+    def _presence_wrong(self, told: Told) -> int:
+        joined, left = _by_seat(told.joined), _by_seat(told.left)
+        wrong = 0
+        for key, seat in self._seats.items():
+            stays = list(seat.stays())
+            joins = sum(first > self._span[0] for first, _, _ in stays)
+            leaves = sum(ended for _, _, ended in stays)
+            wrong += (joined.get(key, 0), left.get(key, 0)) != (joins, leaves)
+        return wrong
+
+
+class _PlainCheck:
+    """Holds what the plain differ told against the truth."""
+
+    def __init__(self, truth: Truth, plain: PlainDiffer) -> None:
+        self._truth = truth
+        self._plain = plain
+
+    def calls(self, kind: str) -> tuple[int, int]:
+        """Return how many of the calls it told happened, and how many did not, or were told twice."""
+        told: list[ToldPresence] = getattr(self._plain, kind)
+        found: set[tuple[SeatKey, float]] = set()
+        for event in told:
+            before, now = self._span(event)
+            times: list[float] = getattr(self._truth.seats[event.key], kind)
+            if _between(times, before, now) > 0:
+                found.add((event.key, times[bisect_right(times, now) - 1]))
+        return len(found), len(told) - len(found)
+
+    def false_events(self) -> int:
+        """Return how much it told that did not happen between its poll and the one before."""
+        false = sum(self.calls(kind)[1] for kind in ("answered", "missed"))
+        for event in self._plain.changes:
+            false += _between(self._truth.seats[event.key].starts, *self._span(event)) <= 0
+        for event in self._plain.joined:
+            false += _between(self._truth.seats[event.key].joins, *self._span(event)) <= 0
+        for event in self._plain.left:
+            false += _between(self._truth.seats[event.key].leaves, *self._span(event)) <= 0
+        return false
+
+    def _span(self, event: ToldPresence) -> tuple[float, float]:
+        return self._plain.instants[event.poll - 1], self._plain.instants[event.poll]
+
+
+def _by_seat(events: Iterable[ToldPresence]) -> dict[SeatKey, int]:
+    found: dict[SeatKey, int] = {}
+    for event in events:
+        found[event.key] = found.get(event.key, 0) + 1
+    return found

@@ -1,0 +1,187 @@
+"""The way between a client and the simulated platform, without sockets and in virtual time: a delay, and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+from collections import deque
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl
+
+import attrs
+
+from sipqueue_async.simulator import CallCentre, LiveCentre, Platform
+
+ONE_WAY: Final = (0.015, 0.035)
+"""The shortest and the longest way of a request, or of its answer, in seconds; evenly distributed."""
+ROUND_TRIP: Final = sum(ONE_WAY)
+"""The mean time from a request to its answer, in seconds."""
+STALE_BY: Final = 2.0
+"""How much older than the newest one given a stale answer is at least, in seconds.
+
+`rsptime` is in whole seconds, so an answer that is older by less may not be told from one that is newer.
+"""
+_SILENCE: Final = 86400.0
+_STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
+_NOWHERE: Final = "there is no such queue"
+
+
+@attrs.frozen(kw_only=True)
+class Faults:
+    """What goes wrong. Times are model seconds."""
+
+    failing: float = 0.0
+    """The share of polls that fail: refused connections, silence until the client's timeout, HTTP 502, bodies cut
+    short, `ret` 500 and operations that failed, each as often as the others."""
+    outages: tuple[tuple[float, float], ...] = ()
+    """From when until when every connection is refused."""
+    blank: float = 0.0
+    """The share of polls that are answered well, but with nobody in it; never two in a row."""
+    stale: float = 0.0
+    """The share of polls that are answered with an old answer, as by a slower server of several; never three in a row,
+    because the watcher believes the third."""
+
+
+@attrs.frozen(kw_only=True)
+class Given:
+    """One status answer, as it was given."""
+
+    body: bytes
+    instant: float
+    """The model second that it shows."""
+    blank: bool = False
+    """Whether nobody is in it, wrongly."""
+
+
+class Network:
+    """Stands in for the client's `aiohttp.ClientSession`: a request takes its time, and an answer comes, or does not.
+
+    The answer shows the model at the moment at which the request has arrived at the platform.
+    """
+
+    def __init__(
+        self, centre: CallCentre, live: LiveCentre, platform: Platform, rng: random.Random, faults: Faults
+    ) -> None:
+        self._centre = centre
+        self._live = live
+        self._platform = platform
+        self._rng = rng
+        self._faults = faults
+        self._recent: deque[Given] = deque(maxlen=32)
+        self._stale_in_a_row = 0
+        self.last: Given | None = None
+        """The status answer that was given last, be it stale."""
+
+    def post(self, url: object, *, data: Any, **options: object) -> _Exchange:
+        """Return the exchange of one request, as `aiohttp.ClientSession.post` does."""
+        return _Exchange(self, dict(parse_qsl(data.decode())))
+
+    async def answer(self, fields: dict[str, str]) -> _Answer:
+        """Carry a request there and its answer back."""
+        await self._go()
+        answer = await self._answer(fields)
+        await self._go()
+        return answer
+
+    async def _go(self) -> None:
+        await asyncio.sleep(self._rng.uniform(*ONE_WAY))
+
+    async def _answer(self, fields: dict[str, str]) -> _Answer:
+        self._live.catch_up()
+        now = self._centre.now
+        if any(since <= now < until for since, until in self._faults.outages):
+            raise _refused()
+        if fields["service"] == _STATUS and self._rng.random() < self._faults.failing:
+            return await self._fail(fields)
+        body = self._platform.answer(fields)
+        if fields["service"] == _STATUS and body.startswith(b'{"ret":200'):
+            self.last = self._given(fields, body, now)
+            body = self.last.body
+        return _Answer(body)
+
+    async def _fail(self, fields: dict[str, str]) -> _Answer:
+        match self._rng.randrange(6):
+            case 0:
+                raise _refused()
+            case 1:
+                await asyncio.sleep(_SILENCE)
+            case 2:
+                return _Answer(b"<html>Bad Gateway</html>", 502)
+            case 3:
+                body = self._platform.answer(fields)
+                return _Answer(body[: len(body) // 2])
+            case 4:
+                self._platform.refuse(500)
+            case _:
+                self._platform.fail("1001")
+        return _Answer(self._platform.answer(fields))
+
+    def _given(self, fields: dict[str, str], body: bytes, now: float) -> Given:
+        chance = self._rng.random()
+        if chance < self._faults.stale and self._stale_in_a_row < 2 and (old := self._old()) is not None:
+            self._stale_in_a_row += 1
+            return old
+        self._stale_in_a_row = 0
+        given = Given(body=body, instant=now)
+        if chance > 1 - self._faults.blank and self._recent and not self._recent[-1].blank:
+            given = Given(body=self._platform.answer({**fields, "queuename": _NOWHERE}), instant=now, blank=True)
+        self._recent.append(given)
+        return given
+
+    def _old(self) -> Given | None:
+        """Return the newest answer that is older than the last one by enough for `rsptime` to tell."""
+        return next(
+            (
+                given
+                for given in reversed(self._recent)
+                if given.instant <= self._recent[-1].instant - STALE_BY and not given.blank
+            ),
+            None,
+        )
+
+
+class _Exchange:
+    """What ``async with session.post(...)`` is about."""
+
+    def __init__(self, network: Network, fields: dict[str, str]) -> None:
+        self._network = network
+        self._fields = fields
+
+    async def __aenter__(self) -> _Answer:
+        return await self._network.answer(self._fields)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+class _Answer:
+    """As much of an `aiohttp.ClientResponse` as a client looks at."""
+
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        self.status = status
+        self.ok = status < 400
+        self.charset = "utf-8"
+        self.headers: dict[str, str] = {}
+        self._rest = body
+
+    @property
+    def content(self) -> Self:
+        """The body's stream."""
+        return self
+
+    def at_eof(self) -> bool:
+        """Tell whether all has been read."""
+        return not self._rest
+
+    async def readany(self) -> bytes:
+        """Return what there is to read."""
+        read, self._rest = self._rest, b""
+        return read
+
+
+def _refused() -> ConnectionRefusedError:
+    return ConnectionRefusedError(errno.ECONNREFUSED, "connection refused")

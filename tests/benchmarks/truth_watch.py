@@ -1,0 +1,228 @@
+"""One watcher in virtual time, and beside it a differ as one would write it by hand: what each of them told, and when.
+
+Everything is kept by poll: a told event has the number of the poll that told it, and a poll has the model second that
+its answer shows. Whether it is true is looked at when the run is over, in `truth_check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+import attrs
+
+from benchmarks.truth_network import Network
+from sipqueue_async import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    AgentStatus,
+    AppCredentials,
+    CallAnswered,
+    CallMissed,
+    SeatKey,
+    SipQueueClient,
+    Snapshot,
+    StateChanged,
+    StatusWatcher,
+    Update,
+)
+from sipqueue_async.simulator import Platform
+
+ZONE: Final = timezone(timedelta(hours=8))
+"""The zone of the simulated platform's local time."""
+
+
+@attrs.define
+class Polls:
+    """The answers that a watcher believed, in order, in parallel lists."""
+
+    instants: list[float] = attrs.Factory(list[float])
+    """The model second that each shows."""
+    blank: list[bool] = attrs.Factory(list[bool])
+    """Whether nobody was in it, wrongly."""
+    lives: list[int] = attrs.Factory(list[int])
+    """How many polls there had been when each life of the watcher began."""
+
+
+@attrs.frozen
+class ToldChange:
+    """A `StateChanged`."""
+
+    key: SeatKey
+    poll: int
+    before: AgentState
+    after: AgentState
+    occurred_at: datetime | None
+    delivered: float
+    """The model second at which a consumer had it."""
+
+
+@attrs.frozen
+class ToldCalls:
+    """A `CallAnswered` or a `CallMissed`."""
+
+    key: SeatKey
+    poll: int
+    count: int
+
+
+@attrs.frozen
+class ToldPresence:
+    """An `AgentJoined` or an `AgentLeft`."""
+
+    key: SeatKey
+    poll: int
+
+
+@attrs.define
+class Told:
+    """The events that a watcher told."""
+
+    changes: list[ToldChange] = attrs.Factory(list[ToldChange])
+    answered: list[ToldCalls] = attrs.Factory(list[ToldCalls])
+    missed: list[ToldCalls] = attrs.Factory(list[ToldCalls])
+    joined: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    left: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    answered_away: int = 0
+    """By how much `calls_answered` of those who came back differs from what it was when they left."""
+    missed_away: int = 0
+    """By how much `no_answer_count` of those who came back differs from what it was when they left."""
+
+
+@attrs.define
+class PlainDiffer:
+    """What one would write by hand: compare `state` with the last poll's.
+
+    A failed poll is skipped (the exception is caught and logged), an agent who begins to talk has answered a call, one
+    who stops being rung without talking has missed one, and whatever a good answer says is believed. It makes use of
+    the very same answers as the watcher, at the same times.
+    """
+
+    instants: list[float] = attrs.Factory(list[float])
+    changes: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    answered: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    missed: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    joined: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    left: list[ToldPresence] = attrs.Factory(list[ToldPresence])
+    _known: Snapshot | None = None
+
+    def restart(self) -> None:
+        """Forget what is known: what is written by hand saves nothing."""
+        self._known = None
+
+    def poll(self, snapshot: Snapshot, instant: float) -> None:
+        """Take a good answer."""
+        poll = len(self.instants)
+        self.instants.append(instant)
+        known, self._known = self._known, snapshot
+        if known is None:
+            return
+        for key, agent in snapshot._agents.items():
+            before = known._agents.get(key)
+            if before is None:
+                self.joined.append(ToldPresence(key, poll))
+            elif before.state is not agent.state:
+                told = ToldPresence(key, poll)
+                self.changes.append(told)
+                if agent.state is AgentState.TALKING:
+                    self.answered.append(told)
+                elif before.state is AgentState.RECEIVING:
+                    self.missed.append(told)
+        self.left += (ToldPresence(key, poll) for key in known.keys() - snapshot.keys())
+
+
+class WatcherRun:
+    """Watches the simulated platform at one interval, through a real client, and takes down what is told.
+
+    Args:
+        interval: Seconds between polls.
+        network: What the client takes for its aiohttp session.
+        platform: Whose credentials to use.
+        epoch: The loop's time at model second 0.
+    """
+
+    def __init__(self, interval: float, network: Network, platform: Platform, epoch: float) -> None:
+        self.interval = interval
+        self.polls = Polls()
+        self.told = Told()
+        self.plain = PlainDiffer()
+        self.tries = 0
+        self.failures = 0
+        self.dropped = 0
+        self._network = network
+        self.platform = platform
+        self._epoch = epoch
+        self._away: dict[SeatKey, AgentStatus] = {}
+
+    async def live(self, until: float, baseline: bytes | None = None) -> bytes:
+        """Watch until a model second, from a saved snapshot on if there is one; return the last snapshot, saved."""
+        credentials = AppCredentials(self.platform.appid, self.platform.accesskey)
+        self.polls.lives.append(len(self.polls.instants))
+        # A client asks no more of its session than what the network stands in for.
+        client = SipQueueClient("http://platform.invalid/", credentials, session=self._network, timezone=ZONE)  # type: ignore[arg-type]
+
+        async def poll() -> Snapshot:
+            return self._take(await client.fetch_snapshot())
+
+        saved = None if baseline is None else Snapshot.from_json(baseline)
+        async with client:
+            watcher = StatusWatcher(poll, interval=self.interval, baseline=saved)
+            consumer = asyncio.create_task(self._consume(watcher.updates()))
+            async with watcher:
+                await asyncio.sleep(until - self.now())
+            await consumer
+        self.plain.restart()
+        self.tries += watcher.health.polls
+        self.failures += watcher.health.failures
+        self.dropped += watcher.health.stale_polls
+        assert watcher.snapshot is not None
+        return watcher.snapshot.to_json()
+
+    def now(self) -> float:
+        """Return the time in model seconds."""
+        return asyncio.get_running_loop().time() - self._epoch
+
+    def _take(self, answered: Snapshot) -> Snapshot:
+        """Take down a good poll; return it with the time at which it arrived, which the machine's clock cannot say."""
+        given = self._network.last
+        assert given is not None
+        polls = self.polls
+        if not polls.instants or given.instant >= polls.instants[-1]:
+            polls.instants.append(given.instant)
+            polls.blank.append(given.blank)
+        self.plain.poll(answered, given.instant)
+        return Snapshot._of(
+            answered._agents,
+            observed_at=datetime.fromtimestamp(self.now(), ZONE),
+            server_time=answered.server_time,
+            problems=answered.problems,
+        )
+
+    async def _consume(self, updates: AsyncIterator[Update]) -> None:
+        async for update in updates:
+            self._note(update)
+
+    def _note(self, update: Update) -> None:
+        assert not update.coalesced
+        poll, delivered, told = len(self.polls.instants) - 1, self.now(), self.told
+        for event in update.events:
+            match event:
+                case StateChanged(key=key):
+                    told.changes.append(ToldChange(key, poll, event.before, event.after, event.occurred_at, delivered))
+                case CallAnswered(key=key):
+                    told.answered.append(ToldCalls(key, poll, event.count))
+                case CallMissed(key=key):
+                    told.missed.append(ToldCalls(key, poll, event.count))
+                case AgentJoined(key=key, agent=agent):
+                    told.joined.append(ToldPresence(key, poll))
+                    left = self._away.pop(key, agent)
+                    told.answered_away += max(0, agent.calls_answered - left.calls_answered)
+                    told.missed_away += max(0, agent.no_answer_count - left.no_answer_count)
+                case AgentLeft(key=key, previous=previous):
+                    told.left.append(ToldPresence(key, poll))
+                    self._away[key] = previous
+                case _:
+                    pass
