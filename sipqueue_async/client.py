@@ -273,7 +273,8 @@ class SipQueueClient:
                 return await self._post(_form(fields, secret))
         except TimeoutError as error:
             if limit.expired():
-                raise TransportError(f"no whole answer within {self._timeout:g} s") from error
+                reason = f"no whole answer within {self._timeout:g} s: the server is slow, silent or out of reach"
+                raise TransportError(reason) from error
             raise TransportError(_transport_reason(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(_transport_reason(error)) from (None if _quotes_answer(error) else error)
@@ -374,6 +375,8 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
         return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the host's name cannot be resolved ({error}); check the URL"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"{error}; check the URL, and that the server speaks TLS at that port"
     return f"{error}; check the URL and that the server runs"
 
 
@@ -407,7 +410,7 @@ def _login_failure(error: SipQueueError) -> SipQueueError:
     advice = "the platform refuses the login: check the appid and the accesskey"
     match error:
         case OperationFailed(code=code) if code != _SERVER_UNREACHED:
-            return AuthError(200, error.message, advice)
+            return AuthError(200, error.message, advice if code is None else f"error {code}: {advice}")
         case AuthError(ret=ret) if ret != _TOKEN_REFUSED:
             return AuthError(ret, error.msg)
         case ApiError(ret=ret, retryable=retryable) if ret == _TOKEN_REFUSED or not retryable:

@@ -160,7 +160,8 @@ class AuthError(ApiError):
         """Return what was refused, what the server said, and what to do."""
         if self.advice is None:
             return super().describe()
-        return _told(f"ret {self.ret}: {self.advice}", self.msg)
+        # A login that was refused as an operation has the ret of a success, which would only puzzle.
+        return _told(self.advice if self.ret == HTTPStatus.OK else f"ret {self.ret}: {self.advice}", self.msg)
 
 
 class OperationFailed(SipQueueError):  # noqa: N818  # a public name of the contract
