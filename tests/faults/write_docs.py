@@ -1,0 +1,15 @@
+"""Writes the tables of docs/faults.md, or of the page that is given, from a run of the fault matrix.
+
+It takes no one's word: every text on the page is what the library said just now.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fault_page import PAGE, page
+from fault_run import run_matrix
+
+path = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+path.write_text(page(path.read_text(encoding="utf-8"), run_matrix()), encoding="utf-8")
