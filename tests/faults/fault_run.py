@@ -161,6 +161,9 @@ async def watch(fault: Fault) -> Watched:
                 during = _known(watcher)
                 server.records = records_later()
                 await server.mend()
+                # A fault is not gone while its bytes are still to come, unless they never come.
+                if not fault.hangs:
+                    await server.idle()
             mended_at = loop.time()
             try:
                 has_news = False

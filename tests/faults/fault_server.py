@@ -194,6 +194,7 @@ class FaultServer:
         self._fault: Behaviour | None = None
         self._faulty_service = STATUS
         self._faulty_requests = 0
+        self._answering = 0
         self._greeting: Callable[[Exchange], None] | None = None
         self._sound_certificate = "good" if link == "tls" else None
         self._certificate = self._sound_certificate
@@ -305,6 +306,11 @@ class FaultServer:
         if self._listener is None or self._certificate != self._sound_certificate:
             await self.show(self._sound_certificate)
 
+    async def idle(self) -> None:
+        """Wait until nothing more will be sent in answer to what was asked."""
+        while self._answering:
+            await asyncio.sleep(0.001)
+
     # ---- answering ---------------------------------------------------------------------------------------------------
 
     def good_body(self, service: str) -> bytes:
@@ -359,7 +365,11 @@ class FaultServer:
         if exchange.service == LOGIN and behaviour is sound:
             self.logins += 1
             self.refuses_token = False
-        await behaviour(exchange)
+        self._answering += 1
+        try:
+            await behaviour(exchange)
+        finally:
+            self._answering -= 1
         return not exchange.over
 
 

@@ -7,7 +7,7 @@ from catalogue import Fault
 from fault_run import INTERVAL, watch
 from test_faults_client import every_fault, known_of
 
-from sipqueue_async import Event, FeedDown, FeedUp, Snapshot, diff
+from sipqueue_async import Event, FeedDown, FeedUp, diff
 
 SLACK = 0.25
 """How late a poll may begin on a machine that is busy, in seconds."""
@@ -41,9 +41,7 @@ async def test_a_watcher_tells_what_happened_and_goes_on_at_once(fault: Fault) -
     feed: list[tuple[object, ...]] = [] if fault.error is None else [(FeedDown, {}), (FeedUp, {})]
     assert told == [*lost, *feed, *news]
     polls = watched.polls
-    (recovery, *_) = (
-        number for number, it in enumerate(polls) if it.ended >= watched.mended_at and isinstance(it.outcome, Snapshot)
-    )
+    (recovery, *_) = (number for number, it in enumerate(polls) if it.outcome == watched.after)
     # A poll that was under way may still have met the fault, and no other one.
     assert all(it.began < watched.mended_at for it in polls[:recovery])
     pause = polls[recovery].began - polls[recovery - 1].ended
