@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Final, Generic, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
 from sipqueue_async._diff import diff
-from sipqueue_async.events import Event, FeedDown, FeedEvent, FeedUp, Update
+from sipqueue_async.events import Event, FeedDown, FeedEvent, FeedUp, SeatEvent, Update
 from sipqueue_async.models import Snapshot
 
 E = TypeVar("E", bound=Event)
@@ -38,64 +38,89 @@ class _End:
         return self.error.with_traceback(None)
 
 
+@attrs.define
+class _Backlog:
+    """What a consumer has fallen behind by: two snapshots stand for everything between them."""
+
+    base: Snapshot | None
+    newest: Snapshot | None
+    sequence: int
+
+
 class Mailbox:
     """The updates that one consumer has not taken yet: at most `max_pending`, then one that stands for them all."""
 
-    def __init__(self, place: Place, types: tuple[type[Event], ...], max_pending: int, end: _End) -> None:
+    def __init__(
+        self, place: Place, types: tuple[type[Event], ...], max_pending: int, *, feed: FeedEvent | None, end: _End
+    ) -> None:
         if max_pending < 1:
             raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
         self.place = place
         self._types = types
         self._max_pending = max_pending
         self._end = end
-        self._pending: deque[Update] = deque()
+        # Each with the last event about the feed so far, whether the consumer asked for those or not.
+        self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
+        self._backlog: _Backlog | None = None
+        self._feed = self._feed_seen = feed
         self._closed = False
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._pending)
-
-    def wants(self, event: Event) -> bool:
-        """Tell whether the consumer asked for such an event; those of the feed concern every place."""
-        if self._types and not isinstance(event, self._types):
-            return False
-        queue, extension = self.place
-        return event.key is None or (queue in {None, event.queue} and extension in {None, event.extension})
+        return 1 if self._backlog else len(self._pending)
 
     def offer(self, update: Update, events: Iterable[Event]) -> None:
         """Put in an update, of which `events` are what concerns this mailbox's place; others do not count."""
-        wanted = tuple(event for event in events if not self._types or isinstance(event, self._types))
+        wanted: list[Event] = []
+        for event in events:
+            if isinstance(event, FeedDown | FeedUp):
+                self._feed = event
+            if self._is_wanted(event):
+                wanted.append(event)
         if not wanted:
+            if not len(self):
+                self._feed_seen = self._feed
             return
-        if wanted != update.events:
-            update = attrs.evolve(update, events=wanted)
-        self._pending.append(update)
-        if len(self._pending) > self._max_pending:
-            self._coalesce()
+        if self._backlog:
+            self._backlog.newest, self._backlog.sequence = update.snapshot, update.sequence
+        elif len(self._pending) < self._max_pending:
+            kept = update if len(wanted) == len(update.events) else attrs.evolve(update, events=tuple(wanted))
+            self._pending.append((kept, self._feed))
+        else:
+            self._fall_behind(update)
         self._news.set()
 
-    def _coalesce(self) -> None:
-        pending = tuple(self._pending)
+    def _is_wanted(self, event: Event) -> bool:
+        return not self._types or isinstance(event, self._types)
+
+    def _fall_behind(self, update: Update) -> None:
+        updates = [*(pending for pending, _ in self._pending), update]
         self._pending.clear()
         # Nothing was known before the first poll, and then no update has a snapshot to start from either.
-        base = next((update.previous for update in pending if update.snapshot is not None), None)
-        newest = pending[-1].snapshot
-        events = [event for event in _between(base, newest) if self.wants(event)]
-        feed = _net_feed_event(event for update in pending for event in update.events)
-        if isinstance(feed, FeedUp):
-            events.insert(0, feed)
-        elif feed is not None:
-            events.append(feed)
-        if events:
-            self._pending.append(
-                Update(
-                    sequence=pending[-1].sequence,
-                    snapshot=newest,
-                    previous=base,
-                    events=tuple(events),
-                    coalesced=True,
-                )
-            )
+        base = next((it.previous for it in updates if it.snapshot is not None), None)
+        self._backlog = _Backlog(base, update.snapshot, update.sequence)
+
+    def _caught_up(self, backlog: _Backlog) -> Update | None:
+        """Return the one update that a backlog comes to, if anything is left of it."""
+        events: list[Event] = [event for event in _between(backlog) if self._concerns(event) and self._is_wanted(event)]
+        # The feed's ups and downs alternate, so what counts is whether its condition is another one than last seen.
+        feed, was_down = self._feed, isinstance(self._feed_seen, FeedDown)
+        if feed is not None and isinstance(feed, FeedDown) != was_down and self._is_wanted(feed):
+            # It came up before what was seen since, and went down after it.
+            events.insert(len(events) if isinstance(feed, FeedDown) else 0, feed)
+        if not events:
+            return None
+        return Update(
+            sequence=backlog.sequence,
+            snapshot=backlog.newest,
+            previous=backlog.base,
+            events=tuple(events),
+            coalesced=True,
+        )
+
+    def _concerns(self, event: SeatEvent) -> bool:
+        queue, extension = self.place
+        return queue in {None, event.queue} and extension in {None, event.extension}
 
     def take(self) -> Update | None:
         """Return the next update, or None if there is none yet.
@@ -105,7 +130,13 @@ class Mailbox:
             BaseException: The watcher has failed with it, and all was taken.
         """
         if self._pending:
-            return self._pending.popleft()
+            update, self._feed_seen = self._pending.popleft()
+            return update
+        if self._backlog:
+            caught_up = self._caught_up(self._backlog)
+            self._backlog, self._feed_seen = None, self._feed
+            if caught_up:
+                return caught_up
         if self._closed:
             raise StopAsyncIteration
         if self._end.ended:
@@ -125,17 +156,12 @@ class Mailbox:
         """Take nothing more, and drop what is pending."""
         self._closed = True
         self._pending.clear()
+        self._backlog = None
         self.wake()
 
 
-def _between(base: Snapshot | None, newest: Snapshot | None) -> tuple[Event, ...]:
-    return () if newest is None else diff(base, newest)
-
-
-def _net_feed_event(events: Iterable[Event]) -> FeedEvent | None:
-    """Return what is left of the feed's ups and downs, which alternate: the last one, or nothing if they cancel out."""
-    ups_and_downs = [event for event in events if isinstance(event, FeedDown | FeedUp)]
-    return ups_and_downs[-1] if len(ups_and_downs) % 2 else None
+def _between(backlog: _Backlog) -> tuple[SeatEvent, ...]:
+    return () if backlog.newest is None else diff(backlog.base, backlog.newest)
 
 
 class _Stream:
@@ -217,11 +243,12 @@ class Fanout:
 
     def __init__(self) -> None:
         self._end = _End()
+        self._feed: FeedEvent | None = None
         self._boxes: dict[Place, dict[int, weakref.ref[Mailbox]]] = {}
 
     def mailbox(self, place: Place, types: tuple[type[Event], ...], max_pending: int) -> Mailbox:
         """Return a new mailbox, which receives from now on."""
-        box = Mailbox(place, types, max_pending, self._end)
+        box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end)
         number = id(box)
         self._boxes.setdefault(place, {})[number] = weakref.ref(box, lambda _: self._drop(place, number))
         return box
@@ -238,11 +265,13 @@ class Fanout:
                 del self._boxes[place]
 
     def _at(self, place: Place) -> list[Mailbox]:
-        boxes = (reference() for reference in self._boxes[place].values())
+        # The collector may run at any step and drop boxes, or a place with its last one.
+        boxes = [reference() for reference in list(self._boxes.get(place, {}).values())]
         return [box for box in boxes if box is not None]
 
     def publish(self, update: Update) -> None:
         """Hand an update to everyone it concerns."""
+        self._feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), self._feed)
         for place, events in self._by_place(update).items():
             for box in self._at(place):
                 box.offer(update, events)
@@ -256,14 +285,10 @@ class Fanout:
                     found.setdefault(place, []).append(event)
         return found
 
-    def _places(self, event: Event) -> Iterator[Place]:
+    def _places(self, event: Event) -> Iterable[Place]:
         if event.key is None:
-            yield from self._boxes
-        else:
-            yield EVERYWHERE
-            yield event.queue, None
-            yield None, event.extension
-            yield event.queue, event.extension
+            return list(self._boxes)
+        return (EVERYWHERE, (event.queue, None), (None, event.extension), (event.queue, event.extension))
 
     @property
     def ended(self) -> bool:
@@ -274,7 +299,7 @@ class Fanout:
         """Let every iterator end once it has taken what is pending: with the error, or quietly."""
         self._end.ended = True
         self._end.error = error
-        for place in self._boxes:
+        for place in list(self._boxes):
             for box in self._at(place):
                 box.wake()
 

@@ -38,6 +38,12 @@ class Tracker:
         return self._snapshot
 
     @property
+    def known(self) -> Snapshot:
+        """What is known, once a poll has worked."""
+        assert self._snapshot is not None  # noqa: S101  # asked for only then
+        return self._snapshot
+
+    @property
     def failures(self) -> int:
         """Polls that have failed since the last good one."""
         return self._failures

@@ -105,7 +105,7 @@ class CallAnswered(_ChangeEvent):
     count: int
     """How many calls: at least 1."""
     hidden: bool
-    """Whether no snapshot showed the agent talking for it (with a count above 1: for the last of them)."""
+    """Whether neither of the two snapshots shows the agent talking for it (with a count above 1: for the last one)."""
 
     @property
     def answered_at(self) -> datetime | None:
@@ -207,7 +207,8 @@ class Update:
     snapshot: Snapshot | None
     """What is known after it; None only while no poll has worked yet."""
     previous: Snapshot | None
-    """What was known before it: `apply(previous, events)` has the records of `snapshot`."""
+    """What was known before it. `apply(previous, events)` has the records of `snapshot`, once anything is known and if
+    the consumer asked for all events."""
     events: tuple[Event, ...]
     """What the consumer asked for, in order; never empty."""
     coalesced: bool = False

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, overload, runtime_checkable
+from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, get_args, overload, runtime_checkable
 
 import attrs
 
@@ -50,6 +50,8 @@ class WatcherHealth:
 
     up: bool | None = None
     """Whether the last poll worked; None before the first has ended."""
+    ended: bool = False
+    """Whether there will be no further poll: the watcher was closed, or `last_error` is not one to be retried."""
     polls: int = 0
     """Polls that have ended, well or not."""
     failures: int = 0
@@ -117,7 +119,9 @@ class StatusWatcher:
         self._queues = _names(queues, "queues")
         self._extensions = _names(extensions, "extensions")
         self._fetch = _fetcher(source, self._queues, self._extensions)
-        self._tracker = Tracker(baseline, initial=initial, leave_after=leave_after)
+        # Of a baseline too only what is watched counts: the rest of it has not left.
+        known = None if baseline is None else self._selected(baseline)
+        self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
         self._fanout = Fanout()
         self._stream: Subscription[Event] = self.subscribe()
@@ -161,9 +165,9 @@ class StatusWatcher:
             why = f"the last error: {self._health.last_error}" if self._health.last_error else "the source is silent"
             raise TimeoutError(f"no poll has worked within {timeout:g} s; {why}") from self._health.last_error
         self._fanout.check()
-        if not self._has_polled_well or self.snapshot is None:
+        if not self._has_polled_well:
             raise RuntimeError("the watcher was closed before a poll worked")
-        return self.snapshot
+        return self._tracker.known
 
     async def refresh(self) -> Snapshot:
         """Poll now and return the snapshot. If a poll is under way, it is that one's.
@@ -245,7 +249,7 @@ class StatusWatcher:
         """Return a new stream of events, from now on; it may be made before the watcher is started.
 
         Args:
-            event_types: Only events of these classes; none means all.
+            event_types: Only events of these classes, or unions of them; none means all.
             queue: Only this queue's events, and the feed's, which concern every queue.
             extension: Only this extension's events, and the feed's.
             max_pending: How many updates may wait to be taken. When the consumer falls further behind, they collapse
@@ -256,12 +260,14 @@ class StatusWatcher:
             ValueError: `max_pending` is below 1.
         """
         for event_type in event_types:
-            if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+            if not set(get_args(event_type) or [event_type]) <= set(get_args(Event)):
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
         return Subscription(self._fanout.mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
     def __repr__(self) -> str:
         condition = {None: "not polled yet", True: "up", False: "down"}[self._health.up]
+        if self._health.ended:
+            condition = f"ended, was {condition}"
         return f"<StatusWatcher every {self._interval:g} s, {condition}, {self._health.polls} polls>"
 
     # ---- running -----------------------------------------------------------------------------------------------------
@@ -303,6 +309,9 @@ class StatusWatcher:
         """Tell everyone who waits that no more will come; the first reason stands."""
         if self._fanout.ended:
             return
+        self._health = attrs.evolve(self._health, ended=True)
+        if error is not None:
+            _log.error("the watcher ends: %s: %s", type(error).__name__, error)
         self._fanout.end(error)
         self._settled.set()
         for future in self._waiting():
@@ -335,11 +344,9 @@ class StatusWatcher:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            polled = self._selected(await self._fetch())
+            outcome: Snapshot | Exception = self._selected(await self._fetched())
         except Exception as error:  # noqa: BLE001  # a fatal one is raised below, once it has been told
-            outcome: Snapshot | Exception = error
-        else:
-            outcome = polled
+            outcome = error
         self._health = attrs.evolve(
             self._health, polls=self._health.polls + 1, last_duration=loop.time() - began, last_lateness=lateness
         )
@@ -347,9 +354,16 @@ class StatusWatcher:
             self._took(outcome, loop.time())
             return None
         self._failed(outcome, loop.time())
-        if not getattr(outcome, "retryable", False):
+        if not _is_retryable(outcome):
             raise outcome
         return outcome
+
+    async def _fetched(self) -> object:
+        try:
+            return await self._fetch()
+        except StopAsyncIteration as error:
+            # Raised from an iterator of events it would pass for a quiet end.
+            raise RuntimeError("the source has no more snapshots") from error
 
     def _selected(self, polled: object) -> Snapshot:
         """Return what is watched of an answer."""
@@ -371,19 +385,19 @@ class StatusWatcher:
 
     def _took(self, polled: Snapshot, now: float) -> None:
         if self._tracker.is_stale(polled):
+            # Whoever asked for a poll goes on waiting, so that the next one comes at once; the third is believed.
             self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1)
-        else:
-            failures = self._tracker.failures
-            update = self._tracker.polled(polled, now)
-            self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at)
-            self._has_polled_well = True
-            self._settled.set()
-            if failures:
-                _log.info("polling works again, after %d failures", failures)
-            self._publish(update)
+            return
+        failures = self._tracker.failures
+        update = self._tracker.polled(polled, now)
+        self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at)
+        self._has_polled_well = True
+        self._settled.set()
+        if failures:
+            _log.info("polling works again, after %d failures", failures)
+        self._publish(update)
         for future in self._waiting():
-            if self.snapshot is not None:
-                future.set_result(self.snapshot)
+            future.set_result(self._tracker.known)
 
     def _failed(self, error: Exception, now: float) -> None:
         update = self._tracker.failed(error, now)
@@ -428,6 +442,12 @@ def _fetcher(
     if callable(source):
         return source
     raise TypeError(f"source must be a SipQueueClient or an async function that returns a Snapshot, not {source!r}")
+
+
+def _is_retryable(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_retryable, error.exceptions))
+    return bool(getattr(error, "retryable", False))
 
 
 def _only(names: frozenset[str] | None) -> str | None:

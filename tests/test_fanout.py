@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -28,7 +28,7 @@ from sipqueue_async import (
     Updates,
     diff,
 )
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Place
+from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox, Place
 
 ERROR = TransportError("away")
 DOWN = FeedDown(error=ERROR, since=START)
@@ -144,7 +144,7 @@ class TestCoalescing:
         both = agent("1"), agent("2", queue="queue-2")
         feed.show(agent("1", TALKING), both[1])
         feed.show(*both)
-        assert subscription.pending == 0
+        assert subscription._mailbox.take() is None
         feed.show(agent("1", IDLE), both[1])
         (event,) = await feed.rest(subscription)
         assert isinstance(event, StateChanged)
@@ -171,10 +171,34 @@ class TestCoalescing:
     )
     async def test_the_feeds_present_condition_stays(self, feed: Feed, told: list[Event], left: list[Event]) -> None:
         """A slow consumer believes the feed up while it is down, or the reverse."""
+        feed.tell(UP if told[0] is DOWN else DOWN)
         subscription = feed.subscribe(max_pending=1)
+        one_sided = feed.subscribe(*map(type, left), max_pending=1)
         for event in told:
             feed.tell(event)
         assert await feed.rest(subscription) == left
+        assert await feed.rest(one_sided) == left
+
+    async def test_the_condition_counts_as_last_taken(self, feed: Feed) -> None:
+        """A slow consumer that knows the feed down is told so again, or is not told that it came up."""
+        subscription = feed.subscribe(max_pending=1)
+        feed.tell(DOWN)
+        assert await anext(subscription) == DOWN
+        for event in (UP, DOWN, UP):
+            feed.tell(event)
+        assert await feed.rest(subscription) == [UP]
+
+    async def test_a_condition_that_was_not_asked_for_counts_too(self, feed: Feed) -> None:
+        """Whoever asked for outages only is not told of the second one, because nobody told of the end of the first."""
+        subscription = feed.subscribe(FeedDown, max_pending=1)
+        feed.tell(DOWN)
+        assert await anext(subscription) == DOWN
+        for event in (UP, DOWN):
+            feed.tell(event)
+        assert await anext(subscription) == DOWN
+        for event in (UP, DOWN, UP, DOWN, UP):
+            feed.tell(event)
+        assert await feed.rest(subscription) == []
 
     async def test_the_feed_comes_up_before_and_goes_down_after_what_changed(self, feed: Feed) -> None:
         """What was seen before an outage is told as if it were news from during it."""
@@ -275,6 +299,28 @@ class TestIterating:
         feed.fanout.end(None)
         async with asyncio.timeout(5):
             assert await waiting is None
+
+
+class TestGarbage:
+    @pytest.mark.parametrize("events", [[DOWN], []], ids=["of the feed", "of seats"])
+    async def test_collecting_while_an_update_is_handed_out(self, feed: Feed, events: list[Event]) -> None:
+        """The collector drops a subscription while an update is being handed out, and the watcher dies of it."""
+
+        class Collecting(Mailbox):
+            def offer(self, update: Update, events: Iterable[Event]) -> None:
+                """Do as the collector does at any moment."""
+                doomed.clear()
+                super().offer(update, events)
+
+        doomed: list[Subscription[Event]] = []
+        first = Collecting(EVERYWHERE, (), 64, feed=None, end=feed.fanout._end)
+        feed.fanout._boxes[EVERYWHERE] = {id(first): weakref.ref(first)}
+        doomed += [
+            feed.subscribe(place=place) for place in [("queue-1", None), (None, "1"), ("queue-1", "1"), EVERYWHERE]
+        ]
+        feed.show(agent("1", TALKING), agent("2", queue="queue-2"), feed=events)
+        assert len(first) == 1
+        assert list(feed.fanout._boxes) == [EVERYWHERE]
 
 
 class TestClosing:

@@ -59,5 +59,7 @@ def test_it_is_marked_as_typed() -> None:
 
 def test_exports_are_documented() -> None:
     """Somebody asks for help on a public name and gets nothing."""
-    functions_and_classes = [getattr(sipqueue_async, name) for name in sipqueue_async.__all__ if name != "Event"]
+    functions_and_classes = [
+        getattr(sipqueue_async, name) for name in sipqueue_async.__all__ if not name.endswith("Event")
+    ]
     assert [it.__name__ for it in functions_and_classes if not (it.__doc__ or "").strip()] == []

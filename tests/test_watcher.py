@@ -22,6 +22,7 @@ from sipqueue_async import (
     FeedUp,
     FieldProblem,
     HttpStatusError,
+    SeatEvent,
     Snapshot,
     StateChanged,
     StatusWatcher,
@@ -155,6 +156,13 @@ class TestStream:
             assert stuck.pending <= 3
         assert len(source.polled_at) == 1001
 
+    async def test_a_union_of_events_can_be_asked_for(self) -> None:
+        """`subscribe(Event)` is refused, although it is what all events are."""
+        async with StatusWatcher(ScriptedSource([snapshot(agent()), snapshot(TALKING)])) as watcher:
+            everything, seats = watcher.subscribe(cast("Any", Event)), watcher.subscribe(cast("Any", SeatEvent))
+            assert isinstance(await anext(everything), StateChanged)
+            assert isinstance(await anext(seats), StateChanged)
+
     async def test_many_subscriptions_made_before_the_start(self) -> None:
         """Subscriptions are not independent, or miss what came first."""
         watcher = StatusWatcher(ScriptedSource([snapshot(agent("1"), agent("2"))]), initial=True)
@@ -201,6 +209,29 @@ class TestFatal:
                 task.cancel()
             with pytest.raises(RuntimeError, match="cancelled from outside"):
                 await watcher.ready()
+
+    async def test_a_source_that_has_come_to_its_end_says_so(self) -> None:
+        """An exhausted source passes for a watcher that was closed: the loop over its events ends without a word."""
+        async with StatusWatcher(ScriptedSource([snapshot(), StopAsyncIteration()])) as watcher:
+            with pytest.raises(RuntimeError, match="no more snapshots"):
+                async for _ in watcher:
+                    pass
+
+    @pytest.mark.parametrize(("errors", "fatal"), [([ERROR, ERROR], False), ([ERROR, LookupError()], True)])
+    async def test_a_group_is_as_bad_as_its_worst(self, errors: list[Exception], fatal: bool) -> None:
+        """A source that asks two platforms at once ends the watcher with any passing trouble, or hides a bug."""
+        async with StatusWatcher(ScriptedSource([ExceptionGroup("both", errors), snapshot()])) as watcher:
+            with pytest.raises(ExceptionGroup) if fatal else contextlib.nullcontext():
+                await watcher.ready()
+
+    async def test_is_logged_and_seen_in_its_health(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A watcher that nobody iterates over ends, and nobody learns of it."""
+        async with StatusWatcher(ScriptedSource([ERROR, AuthError(602, "expired")])) as watcher:
+            with pytest.raises(AuthError):
+                await watcher.ready()
+        assert watcher.health.ended
+        assert "ended, was down" in repr(watcher)
+        assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
     async def test_the_interpreters_own_exceptions_pass(self) -> None:
         """A source's SystemExit is swallowed."""
@@ -294,13 +325,15 @@ class TestRefresh:
             assert await stays == snapshot(agent())
             assert gives_up.cancelled()
 
-    async def test_a_stale_answer_gives_what_is_known(self) -> None:
-        """A cached answer passes for the present one."""
-        source = ScriptedSource([snapshot(agent(), server=100), snapshot(TALKING, server=50)])
+    async def test_a_stale_answer_is_not_taken_for_the_present_one(self) -> None:
+        """A cached answer passes for the present one, or what was known before it does."""
+        stale, fresh = snapshot(server=50), snapshot(TALKING, server=101)
+        source = ScriptedSource([snapshot(agent(), server=100), stale, stale, fresh])
         async with StatusWatcher(source, interval=100) as watcher:
             await watcher.ready()
-            assert await watcher.refresh() == snapshot(agent())
-            assert (watcher.health.stale_polls, watcher.health.failures) == (1, 0)
+            assert await watcher.refresh() == fresh
+            assert (watcher.health.stale_polls, watcher.health.failures) == (2, 0)
+        assert source.polled_at == pytest.approx([0, 0, 0, 0])
 
     async def test_closing_wakes_it(self) -> None:
         """Whoever waits for a refresh of a watcher that is closed waits for ever."""
@@ -349,6 +382,16 @@ class TestWhatIsWatched:
         async with StatusWatcher(platform, queues=queues, extensions=extensions) as watcher:
             assert set(await watcher.ready()) == seen
         assert platform.asked == [asked]
+
+    async def test_of_a_baseline_too(self) -> None:
+        """Whoever resumes with fewer queues is told that everybody in the others has left."""
+        baseline = snapshot(agent("1"), agent("2", queue="queue-2"))
+        source = ScriptedSource([snapshot(agent("1"), at=at) for at in range(9)])
+        async with StatusWatcher(source, interval=1, queues=["queue-1"], baseline=baseline) as watcher:
+            assert watcher.snapshot == snapshot(agent("1"))
+            updates = watcher.updates()
+            await asyncio.sleep(5)
+        assert [update async for update in updates] == []
 
     async def test_problems_of_others_are_not_shown(self) -> None:
         """A watcher of one queue reports the odd fields of another."""
