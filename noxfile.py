@@ -68,6 +68,8 @@ def interpreters(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package, on each interpreter that is there."""
     session.install(*_group("test"), ".[all]")
+    for left in ROOT.glob(f".coverage.{session.python}.*"):
+        left.unlink()  # by a run that failed, perhaps of other code
     # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
     env = {"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(ROOT / f".coverage.{session.python}")}
     session.run("python", "-X", "dev", "-m", "coverage", "run", "-m", "pytest", *session.posargs, env=env)
@@ -85,6 +87,7 @@ def endurance(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package and of its tests was run."""
     session.install(*_group("test"))
+    # Combining takes the data files away, so that the next run starts anew also where this report fails.
     session.run("coverage", "combine")
     session.run("coverage", "report")
 

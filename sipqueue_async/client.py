@@ -55,7 +55,7 @@ _Decode = Callable[[Body, str], _T]
 
 _TOKEN_REFUSED: Final = 600
 _SERVER_UNREACHED: Final = 1001
-_DECODERS_KEPT: Final = 8
+_DECODERS_KEPT: Final = 64
 
 
 class SipQueueClient:
@@ -175,7 +175,7 @@ class SipQueueClient:
         return await self._authorized(service, given, decode_data, repeatable=False)
 
     def __repr__(self) -> str:
-        return f"<SipQueueClient of {self._url}{', closed' if self._closed else ''}>"
+        return f"<SipQueueClient of {self._address()}{', closed' if self._closed else ''}>"
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
@@ -315,8 +315,12 @@ class SipQueueClient:
             self._decoders.popitem(last=False)
         return decoder
 
+    def _address(self) -> URL:
+        """Return the URL as it may be shown: its query may hold a key of its own."""
+        return self._url.with_query(None).with_fragment(None)
+
     def _where(self, service: str) -> str:
-        return f"{service} at {self._url}"
+        return f"{service} at {self._address()}"
 
 
 class _Chunks:
@@ -465,7 +469,8 @@ def _checked_url(base_url: str) -> URL:
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError(f"base_url must be http://... or https://..., not {base_url!r}")
+        # What is no URL may be a password that slipped into the wrong place, so it is not quoted.
+        raise ValueError("base_url must be http://... or https://..., with a host")
     return url
 
 

@@ -119,7 +119,7 @@ async def test_timezone_and_codes_reach_the_decoder(platform: Platform, zone: An
 
 
 async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> None:
-    """Each set of filters has its own memory, eight of them are kept, and the one used longest ago goes."""
+    """Each set of filters has its own memory, 64 of them are kept, and the one used longest ago goes."""
     platform.answers = [body(record())]
     async with SipQueueClient(platform.url, "t0ken") as client:
 
@@ -127,13 +127,13 @@ async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> No
             (agent,) = (await client.fetch_snapshot(queue=queue)).values()
             return agent
 
-        first = {name: await fetch(name) for name in [None, *"abcdefg"]}
-        assert len({id(agent) for agent in first.values()}) == 8
+        first = {name: await fetch(name) for name in [None, *map(str, range(63))]}
+        assert len({id(agent) for agent in first.values()}) == 64
         assert await fetch(None) is first[None]
-        await fetch("h")
+        await fetch("one more")
         assert await fetch(None) is first[None]
-        assert await fetch("b") is first["b"]
-        assert await fetch("a") is not first["a"]
+        assert await fetch("1") is first["1"]
+        assert await fetch("0") is not first["0"]
 
 
 async def test_concurrent_fetches(platform: Platform) -> None:

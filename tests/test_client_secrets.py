@@ -295,6 +295,21 @@ def test_a_refused_argument_shows_nothing(make: Callable[[], object]) -> None:
     assert leaks(everything_told_by(refusal.value)) == []
 
 
+def test_a_url_that_is_none_is_not_quoted() -> None:
+    """A password that slipped into the wrong place of a URL is shown in an error's text."""
+    with pytest.raises(ValueError, match="with a host") as refusal:
+        SipQueueClient(f"app:{KEY}@platform.example", TOKEN)
+    assert KEY not in str(refusal.value)
+
+
+async def test_the_address_is_shown_without_its_query() -> None:
+    """A key in the URL's query is shown by the client's repr or in an error's text."""
+    async with SipQueueClient(f"http://127.0.0.1:1/?key={KEY}", "t0ken") as client:
+        with pytest.raises(SipQueueError) as refusal:
+            await client.fetch_snapshot()
+    assert KEY not in repr(client) + str(refusal.value)
+
+
 async def test_the_callers_own_error_keeps_its_frames() -> None:
     """An error that the caller was handling when the fetch failed is left as it was, and stays the context."""
     async with SipQueueClient("http://127.0.0.1:1/", "t0ken") as client:

@@ -76,6 +76,15 @@ async def test_a_token_that_dies_costs_one_login_and_no_event(simulator: Simulat
     assert [update async for update in updates] == []
 
 
+async def test_logging_out_gets_a_new_token_for_the_next_call(simulator: Simulator) -> None:
+    """A client cannot be brought to log in anew, so that an extension added since stays unseen for hours."""
+    async with client_of(simulator) as client:
+        before = await client.fetch_snapshot()
+        await client.call("App.Sip_Auth.Logout")
+        assert await client.fetch_snapshot() == before
+        assert simulator.platform.logins == 2
+
+
 async def test_a_server_that_goes_and_comes_back_is_down_up_and_the_true_changes(simulator: Simulator) -> None:
     """What happened while the platform was away is lost, or people are told to have left."""
     async with client_of(simulator) as client, StatusWatcher(client, interval=0.05, max_backoff=0.1) as watcher:

@@ -55,7 +55,8 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
     body = as_utf8(body, encoding)
     start, _ = open_envelope(body)
     try:
-        return _open_envelope_decoder.decode(memoryview(body)[start:]).data
+        # The mark for lost bytes is this package's own; others know the replacement character.
+        return _open_envelope_decoder.decode(body[start:].replace(LOST.encode(), "\ufffd".encode())).data
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedResponse(f"data cannot be read: {error}", excerpt(body)) from error
 

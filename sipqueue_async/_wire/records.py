@@ -105,7 +105,10 @@ class RecordReader:
             return moment
         # The offset of that moment instead of the zone itself: such times compare equal after a round trip through
         # JSON, and their differences are true across a change of the clocks.
-        offset = self._zone.utcoffset(moment)
+        try:
+            offset = self._zone.utcoffset(moment)
+        except Exception as error:  # zones are the caller's, and some raise for a time that the clocks show twice
+            raise Nonsense(f"is {moment}, which the time zone makes no sense of: {error!r}") from error
         return moment if offset is None else moment.replace(tzinfo=timezone(offset))
 
 

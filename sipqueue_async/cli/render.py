@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -129,7 +130,11 @@ def clock(moment: datetime | None) -> str:
     """Return a moment as this machine's time of day (an aware one), or as it was sent (a naive one)."""
     if moment is None:
         return ""
-    return f"{moment.astimezone() if moment.tzinfo else moment:%H:%M:%S}"
+    if moment.tzinfo:
+        # The platform's first and last years are beyond the calendar here.
+        with contextlib.suppress(OverflowError):
+            moment = moment.astimezone()
+    return f"{moment:%H:%M:%S}"
 
 
 def duration(span: timedelta) -> str:

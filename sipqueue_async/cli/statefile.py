@@ -32,6 +32,8 @@ class StateFile:
             # Anything else would be replaced by a file: a device, for one, had better stay.
             if self._path.exists() and not self._path.is_file():
                 raise Failure(f"the state file {self._given} is no file: choose another path")
+            if not self._path.parent.is_dir():
+                raise Failure(f"the state file {self._given} cannot be written: there is no such directory")
             data = self._path.read_bytes()
         except FileNotFoundError:
             return None

@@ -26,21 +26,9 @@ class Choice:
     kinds: Collection[str] = ()
     """Only events of these kinds; empty for all."""
 
-    def covers(self, queue: str, extension: str) -> bool:
-        """Tell whether a seat is watched."""
-        return (not self.queues or queue in self.queues) and (not self.extensions or extension in self.extensions)
-
     def wants(self, event: Event) -> bool:
         """Tell whether an event is to be printed."""
         return not self.kinds or KINDS[type(event)] in self.kinds
-
-    def of(self, snapshot: Snapshot) -> Snapshot:
-        """Return what is watched of a snapshot."""
-        return Snapshot(
-            (agent for key, agent in snapshot.items() if self.covers(*key)),
-            observed_at=snapshot.observed_at,
-            server_time=snapshot.server_time,
-        )
 
 
 async def watch(
@@ -60,8 +48,7 @@ async def watch(
             interval=interval,
             queues=choice.queues or None,
             extensions=choice.extensions or None,
-            # Seats that are not watched any more would otherwise seem to leave.
-            baseline=None if saved is None else choice.of(saved),
+            baseline=saved,
         )
         async with watcher:
             await _Stream(watcher, output, choice, state_file, as_json=as_json).run()

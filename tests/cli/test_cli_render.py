@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -231,3 +231,11 @@ def test_a_closed_pipe_is_left_to_the_command() -> None:
     """The process ends in the middle of printing, without saving or cleaning up."""
     with pytest.raises(BrokenPipeError):
         Output(Broken(), {}).line("lost")
+
+
+@pytest.mark.parametrize("day", [(1, 1, 1), (9999, 12, 31)])
+@pytest.mark.parametrize("hours", [-14, 14])
+def test_a_time_at_the_calendars_end_is_shown(day: tuple[int, int, int], hours: int) -> None:
+    """A platform's odd time stamp ends the program."""
+    moment = datetime(*day, 0 if day[0] == 1 else 23, tzinfo=timezone(timedelta(hours=hours)))
+    assert len(clock(moment)) == len("12:00:00")

@@ -58,10 +58,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """A path through a file gives a traceback."""
-    (tmp_path / "file").write_text("")
+    """A path that the system refuses gives a traceback."""
     with pytest.raises(Failure, match="cannot be read: "):
-        StateFile(tmp_path / "file" / "state").load()
+        StateFile(tmp_path / ("x" * 300)).load()
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +80,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, mo
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """A missing directory gives a traceback."""
+    """A missing directory gives a traceback, or is told only after the first poll."""
+    with pytest.raises(Failure, match="there is no such directory"):
+        StateFile(tmp_path / "nowhere" / "state").load()
     with pytest.raises(Failure, match="cannot be written: No such file"):
         StateFile(tmp_path / "nowhere" / "state").save(snapshot())

@@ -370,6 +370,21 @@ def test_a_zone_without_an_offset_leaves_times_naive() -> None:
     assert _answered("2020-02-05 21:03:36", _Unsure()) == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
 
 
+class _Strict(_Unsure):
+    """A zone that raises for a time that the clocks show twice, as some packages' zones do."""
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        """Refuse every time."""
+        raise LookupError(moment)
+
+
+def test_a_zone_that_raises_is_a_problem_of_the_field() -> None:
+    """One ambiguous time of a strict zone ends the feed."""
+    read = SnapshotDecoder(zone=_Strict()).decode(body(record()), observed_at=START)
+    assert read["queue-1", "100001"].last_answered_at is None
+    assert {problem.field for problem in read.problems} == {"lastanswertime", "lastassigntime", "seatschangetime"}
+
+
 @pytest.mark.parametrize("zone", [SHANGHAI, NEW_YORK, UTC])
 @pytest.mark.parametrize("text", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1899-12-31 23:59:59"])
 def test_the_ends_of_the_calendar(zone: tzinfo, text: str) -> None:

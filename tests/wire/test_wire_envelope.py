@@ -177,3 +177,8 @@ def test_a_login_without_a_token(result: Any) -> None:
     with pytest.raises(MalformedResponse, match="has no token") as refusal:
         decode_token(_body(envelope(result)))
     assert refusal.value.excerpt == ""
+
+
+def test_lost_bytes_are_shown_as_everybody_shows_them() -> None:
+    """A service's answer has characters that only this library knows the meaning of."""
+    assert decode_data(b'{"ret": 200, "data": {"status": 0, "name": "a\xff"}, "msg": ""}')["name"] == "a\ufffd"
