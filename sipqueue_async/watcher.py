@@ -321,9 +321,11 @@ class StatusWatcher:
         loop = asyncio.get_running_loop()
         due = loop.time()
         schedule = Schedule(due, interval=self._interval, max_backoff=self._max_backoff)
-        while not self._closing:
+        while True:
             began = loop.time()
             error = await self._poll(lateness=max(0.0, began - due))
+            if self._closing:
+                return  # The source has swallowed its cancellation.
             if error is None:
                 due = schedule.after_success(began, loop.time())
             else:

@@ -439,8 +439,7 @@ class TestLife:
         """`async for` over a watcher that nobody started waits for ever."""
         watcher = StatusWatcher(ScriptedSource([snapshot()]))
         with pytest.raises(RuntimeError, match="use it in 'async with'"):
-            async for _ in watcher:
-                pass
+            aiter(watcher)
         with pytest.raises(RuntimeError, match="use it in 'async with'"):
             await watcher.ready()
         with pytest.raises(RuntimeError, match="use it in 'async with'"):
@@ -472,9 +471,10 @@ class TestLife:
                 await asyncio.sleep(50)
             return snapshot()
 
-        async with StatusWatcher(careless):
+        async with StatusWatcher(careless, interval=60):
             await asyncio.sleep(1)
         assert not others()
+        assert asyncio.get_running_loop().time() == pytest.approx(1)
 
     @pytest.mark.parametrize("how", ["break", "exception", "cancellation"])
     async def test_leaving_the_loop_leaves_nothing_running(self, how: str) -> None:
