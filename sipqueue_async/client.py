@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import os
 import sys
 import zoneinfo
 from collections import OrderedDict
@@ -378,10 +379,13 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the host's name cannot be resolved ({error}); check the URL"
+        return f"the name {error.host} cannot be resolved ({error.os_error}); check the URL"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"{error}; check the URL, and that the server speaks TLS at that port"
-    return f"{error}; check the URL and that the server runs"
+        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check the URL, and that TLS is spoken there"
+    number = error.os_error.errno
+    # asyncio words it with addresses; the system's own words are the ones that people know.
+    words = os.strerror(number) if number else error.os_error
+    return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
 
 
 def _transport_reason(error: aiohttp.ClientError | OSError) -> str:

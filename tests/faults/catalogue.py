@@ -377,7 +377,7 @@ NETWORK = [
         server="has a name that does not resolve",
         start=FaultServer.forget_name,
         error=TransportError,
-        says="the host's name cannot be resolved",
+        says="cannot be resolved",
         link="name",
     ),
     Fault(
@@ -500,7 +500,7 @@ CERTIFICATES = [
         server="speaks plain HTTP at an https:// URL",
         start=showing(None),
         error=TransportError,
-        says="check the URL, and that the server speaks TLS at that port",
+        says="check the URL, and that TLS is spoken there",
         link="tls",
     ),
     Fault(
