@@ -76,6 +76,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def truth(session: nox.Session) -> None:
+    """Hold what watchers tell over a day against what happened; write the tables and the picture of docs/truth.md."""
+    session.install(*_group("test"), ".[all]")
+    env = {"PYTHONSAFEPATH": "1"}
+    session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=env)
+
+
+@nox.session
 def endurance(session: nox.Session) -> None:
     """The long runs at full size: a fortnight of trouble in virtual time, and 200,000 broken bodies."""
     session.install(*_group("test"), ".[all]")

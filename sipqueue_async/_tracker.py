@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
 from sipqueue_async._diff import diff
-from sipqueue_async.events import Event, FeedDown, FeedUp, Update
-from sipqueue_async.models import SeatKey, Snapshot
+from sipqueue_async.events import Event, FeedDown, FeedUp, SeatEvent, Update
+from sipqueue_async.models import AgentStatus, SeatKey, Snapshot
 
 _STALE_POLLS_BELIEVED: Final = 3
 
@@ -28,6 +29,7 @@ class Tracker:
         self._absences: dict[SeatKey, int] = {}
         self._server_time = None if baseline is None else baseline.server_time
         self._stale_in_a_row = 0
+        self._old_in_a_row: dict[SeatKey, int] = {}
         self._failures = 0
         self._failing_since = 0.0
         self._sequence = 0
@@ -75,22 +77,41 @@ class Tracker:
         """Take a good answer, at a monotonic time, and return what changed, if anything did."""
         self._server_time = polled.server_time or self._server_time
         previous = self._snapshot
-        new = polled if previous is None else self._with_absent(previous, polled)
+        new = polled if previous is None else self._with(polled, self._absent(previous, polled))
         if previous is None and not self._initial:
             previous = new
+        changes = () if previous is new else diff(previous, new)
+        if previous is not None and (old := self._old_records(previous, changes)):
+            new = self._with(new, old)
+            changes = diff(previous, new)
         events: list[Event] = []
         if self._failures:
             events.append(self._feed_up(new, now))
             self._failures = 0
-        events += () if previous is new else diff(previous, new)
+        events += changes
         self._snapshot = new
         return self._update(previous, tuple(events)) if events else None
 
-    def _with_absent(self, previous: Snapshot, polled: Snapshot) -> Snapshot:
-        """Return the answer with the last records of those who have not been absent for long enough to have left."""
+    def _absent(self, previous: Snapshot, polled: Snapshot) -> dict[SeatKey, AgentStatus]:
+        """Return the last records of those who have not been absent for long enough to have left."""
         missing = previous._agents.keys() - polled._agents.keys()
         self._absences = {key: self._absences.get(key, 0) + 1 for key in missing}
-        kept = {key: previous._agents[key] for key, times in self._absences.items() if times < self._leave_after}
+        return {key: previous._agents[key] for key, times in self._absences.items() if times < self._leave_after}
+
+    def _old_records(self, previous: Snapshot, changes: Iterable[SeatEvent]) -> dict[SeatKey, AgentStatus]:
+        """Return what was known of the seats whose records are older than that, though their answer is not.
+
+        A server that lags behind another of the same platform would make calls up: a counter that falls reads as a
+        reset, and then it grows again. The third such record in a row is believed.
+        """
+        old = {it.key for it in changes if it.agent and it.previous and _is_older(it.agent, it.previous)}
+        self._old_in_a_row = {key: self._old_in_a_row.get(key, 0) + 1 for key in old}
+        return {
+            key: previous._agents[key] for key, times in self._old_in_a_row.items() if times < _STALE_POLLS_BELIEVED
+        }
+
+    def _with(self, polled: Snapshot, kept: dict[SeatKey, AgentStatus]) -> Snapshot:
+        """Return an answer with other records in place of some of its own."""
         if not kept:
             return polled
         return Snapshot._of(
@@ -111,3 +132,21 @@ class Tracker:
     def _update(self, previous: Snapshot | None, events: tuple[Event, ...]) -> Update:
         self._sequence += 1
         return Update(sequence=self._sequence, snapshot=self._snapshot, previous=previous, events=events)
+
+
+def _is_older(record: AgentStatus, known: AgentStatus) -> bool:
+    """Tell whether a record is from before another one: a counter fell, and the time of a call went back with it.
+
+    A reset sets counters back and leaves the times; the end of daylight saving time sets back times alone.
+    """
+    fell = record.calls_answered < known.calls_answered or record.no_answer_count < known.no_answer_count
+    return fell and (
+        _went_back(record.last_answered_at, known.last_answered_at)
+        or _went_back(record.last_offered_at, known.last_offered_at)
+    )
+
+
+def _went_back(time: datetime | None, known: datetime | None) -> bool:
+    if time is None or known is None or (time.tzinfo is None) != (known.tzinfo is None):
+        return False
+    return time < known

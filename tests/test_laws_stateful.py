@@ -110,13 +110,13 @@ class Platform(RuleBasedStateMachine):
         self.records[self._somebody(data)]["seatsname"] = name
 
     @precondition(lambda self: self.records)
-    @rule(data=st.data(), answered=st.integers(0, 3), missed=st.integers(0, 3), second=st.integers(0, 59))
-    def take_calls(self, data: st.DataObject, answered: int, missed: int, second: int) -> None:
+    @rule(data=st.data(), answered=st.integers(0, 3), missed=st.integers(0, 3))
+    def take_calls(self, data: st.DataObject, answered: int, missed: int) -> None:
         """An agent answers and misses calls."""
         fields = self.records[self._somebody(data)]
         fields["callsanswered"] = int(fields["callsanswered"]) + answered
         fields["noanswercount"] = str(int(fields["noanswercount"]) + missed)
-        fields["lastanswertime"] = f"2026-01-05 09:00:{second:02}"
+        fields["lastanswertime"] = f"2026-01-05 09:{self.at // 60:02}:{self.at % 60:02}"
 
     @rule()
     def reset(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
@@ -12,6 +12,7 @@ from sipqueue_async import (
     AgentJoined,
     AgentLeft,
     AgentState,
+    AgentStatus,
     CallAnswered,
     FeedDown,
     FeedUp,
@@ -228,3 +229,46 @@ class TestStale:
         assert not it.is_stale(snapshot(server=51))
         it.polled(snapshot(server=51), 0.0)
         assert not it.is_stale(snapshot(server=52))
+
+
+class TestOldRecords:
+    """Records that are older than what is known, in answers that do not look it."""
+
+    OLD = agent(calls_answered=7, last_answered_at=datetime(2026, 1, 5, 9, 0))  # noqa: DTZ001
+    NEW = agent(calls_answered=8, last_answered_at=datetime(2026, 1, 5, 9, 1))  # noqa: DTZ001
+
+    def test_a_lagging_server_makes_no_calls_up(self) -> None:
+        """One of two servers lags, and each of its answers is told as calls that there never were."""
+        it = tracker(snapshot(self.OLD, server=10))
+        told = [it.polled(snapshot(record, server=10), at) for at, record in enumerate([self.NEW, self.OLD] * 4)]
+        assert [kinds(update) for update in told if update] == [[CallAnswered]]
+        assert it.snapshot == snapshot(self.NEW)
+
+    def test_other_changes_of_the_same_answer_are_told(self) -> None:
+        """One old record hides what happens to everybody else."""
+        it = tracker(snapshot(self.NEW, agent("2")))
+        update = it.polled(snapshot(self.OLD, agent("2", AgentState.TALKING)), 0.0)
+        assert kinds(update) == [StateChanged]
+        assert it.snapshot == snapshot(self.NEW, agent("2", AgentState.TALKING))
+
+    def test_the_third_in_a_row_is_believed(self) -> None:
+        """A platform whose records were restored from a backup is not believed ever again."""
+        it = tracker(snapshot(self.NEW))
+        told = [it.polled(snapshot(self.OLD), at) for at in range(4)]
+        assert [bool(update) for update in told] == [False, False, True, False]
+        assert it.snapshot == snapshot(self.OLD)
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            attrs.evolve(NEW, calls_answered=2),
+            attrs.evolve(NEW, calls_answered=2, last_answered_at=datetime(2026, 1, 5, 9, 30)),  # noqa: DTZ001
+            attrs.evolve(NEW, calls_answered=2, last_answered_at=None),
+            attrs.evolve(NEW, calls_answered=2, last_answered_at=datetime(2026, 1, 5, 8, tzinfo=UTC)),
+            attrs.evolve(NEW, calls_answered=9, last_answered_at=datetime(2026, 1, 5, 8, 1)),  # noqa: DTZ001
+        ],
+        ids=["reset", "reset and answered", "reset with its times", "told its zone since", "clocks set back"],
+    )
+    def test_what_is_not_old_is_told_at_once(self, record: AgentStatus) -> None:
+        """A reset, or the end of daylight saving time, holds up what happened."""
+        assert kinds(tracker(snapshot(self.NEW)).polled(snapshot(record), 0.0))[0] is CallAnswered
