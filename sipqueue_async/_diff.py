@@ -43,6 +43,8 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     """
     before = {} if old is None else old._agents
     after = new._agents
+    if after is before:
+        return ()
     changed = [key for key, agent in after.items() if before.get(key) is not agent]
     gone = () if before.keys() <= after.keys() else before.keys() - after.keys()
     events: list[SeatEvent] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,9 +25,9 @@ class SnapshotDecoder:
 
     def __init__(self, *, zone: tzinfo | None = None, state_codes: Mapping[int, AgentState] | None = None) -> None:
         self._reader = RecordReader(zone, {**STATE_CODES, **(state_codes or {})})
-        self._known: dict[bytes, AgentStatus] = {}
+        self._known: dict[bytes, _Read] = {}
         self._agents: dict[SeatKey, AgentStatus] = {}
-        self._problems: dict[bytes, tuple[FieldProblem, ...]] = {}
+        self._problems: tuple[FieldProblem, ...] = ()
 
     def decode(self, body: bytes, *, observed_at: datetime, encoding: str = "utf-8") -> Snapshot:
         """Return the snapshot that a body holds.
@@ -38,37 +39,46 @@ class SnapshotDecoder:
         """
         body = as_utf8(body, encoding)
         _, data = open_envelope(body)
-        known: dict[bytes, AgentStatus] = {}
-        agents: dict[SeatKey, AgentStatus] = {}
-        problems: dict[bytes, tuple[FieldProblem, ...]] = {}
-        for raw in _records(data, body):
-            # A copy, because a Raw would keep the whole body alive.
-            record = bytes(raw)
-            agent = self._known.get(record)
-            if agent is None:
-                agent, found = self._reader.read(record)
-                # Other bytes may mean the same; the record stays the same object then.
-                agent = _either(self._agents.get(agent.key), agent)
-            else:
-                found = self._problems.get(record, ())
-            if found:
-                problems[record] = found
-            if agents.setdefault(agent.key, agent) != agent:
-                reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
-                raise MalformedResponse(reason, excerpt(record))
-            known[record] = agent
+        # Copies, because a Raw would keep the whole body alive.
+        records = [bytes(raw) for raw in _records(data, body)]
+        known = {record: self._known.get(record) or self._read(record) for record in records}
+        if known.keys() != self._known.keys():
+            self._agents = _by_seat(known)
+            self._problems = tuple(problem for read in known.values() for problem in read.problems)
+        self._known = known
         server_time, clock_problems = _server_time(data.rsptime)
-        self._known, self._agents, self._problems = known, agents, problems
         return Snapshot._of(
-            agents,
+            self._agents,
             observed_at=observed_at,
             server_time=server_time,
-            problems=(*clock_problems, *(problem for found in problems.values() for problem in found)),
+            problems=(*clock_problems, *self._problems),
         )
 
+    def _read(self, record: bytes) -> _Read:
+        agent, problems = self._reader.read(record)
+        key = agent.key
+        # Other bytes may mean the same; the record stays the same object then.
+        old = self._agents.get(key)
+        return _Read(key, old if old is not None and old == agent else agent, problems)
 
-def _either(old: AgentStatus | None, new: AgentStatus) -> AgentStatus:
-    return old if old is not None and old == new else new
+
+class _Read(NamedTuple):
+    """What some record's bytes mean."""
+
+    key: SeatKey
+    agent: AgentStatus
+    problems: tuple[FieldProblem, ...]
+
+
+def _by_seat(known: dict[bytes, _Read]) -> dict[SeatKey, AgentStatus]:
+    """Return the agents by seat, provided that no two different ones have the same."""
+    agents = {key: agent for key, agent, _ in known.values()}
+    if len(agents) < len(known):
+        for record, (key, agent, _) in known.items():
+            if agents[key] != agent:
+                reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
+                raise MalformedResponse(reason, excerpt(record))
+    return agents
 
 
 def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:
