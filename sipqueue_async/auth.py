@@ -7,10 +7,13 @@ import html
 import json
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import quote, quote_plus
 
-from sipqueue_async.errors import AuthError
+from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
+
+TOKEN_REFUSED: Final = 600
+_SERVER_UNREACHED: Final = 1001
 
 
 class Secret:
@@ -210,3 +213,40 @@ class RenewableToken:
         self._attempts += 1
         self._outcome = outcome
         return outcome
+
+
+def login_failure(error: SipQueueError) -> SipQueueError:
+    """Return what a failed login means, with nothing of the answer in it."""
+    advice = "the platform refuses the login: check the appid and the accesskey"
+    match error:
+        case OperationFailed(code=code) if code != _SERVER_UNREACHED:
+            return AuthError(200, error.message, advice if code is None else f"error {code}: {advice}")
+        case AuthError(ret=ret) if ret != TOKEN_REFUSED:
+            return AuthError(ret, error.msg)
+        case ApiError(ret=ret, retryable=retryable) if ret == TOKEN_REFUSED or not retryable:
+            return AuthError(ret, error.msg, advice)
+        case MalformedResponse():
+            return MalformedResponse(error.reason)
+        case _:
+            return error
+
+
+def forget_frames(error: BaseException, callers: BaseException | None) -> None:
+    """Take the frames out of an error and what led to it, but not of an error that the caller was handling before.
+
+    They are aiohttp's and the decoder's, and of no use to a reader; what their variables hold may quote the request.
+    """
+    seen = {callers}
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        seen.add(link)
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
+def scrub(error: SipQueueError, secret: Secret) -> None:
+    """Take the secret out of what the server said, should it have quoted the request."""
+    error.args = tuple(secret.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, secret.scrub(value))

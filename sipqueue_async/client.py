@@ -1,10 +1,7 @@
-"""`SipQueueClient`: one POST to the platform, and what came of it."""
+"""`SipQueueClient`: what can be asked of the platform, and what came of it."""
 
 from __future__ import annotations
 
-import asyncio
-import email.utils
-import os
 import sys
 import zoneinfo
 from collections import OrderedDict
@@ -13,23 +10,21 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote_plus, urlencode
 
 import aiohttp
-from yarl import URL
 
+from sipqueue_async._exchange import Answer, Exchange
 from sipqueue_async._wire import (
     LOGIN,
     QUEUE_STATUS,
     Body,
     SnapshotDecoder,
-    body_encoding,
     decode_data,
     decode_token,
     status_fields,
-    text_encoding,
 )
 from sipqueue_async.auth import (
+    TOKEN_REFUSED,
     AppCredentials,
     Auth,
     FixedToken,
@@ -37,25 +32,16 @@ from sipqueue_async.auth import (
     Secret,
     TokenProvider,
     TokenSource,
+    forget_frames,
+    login_failure,
+    scrub,
 )
-from sipqueue_async.errors import (
-    ApiError,
-    AuthError,
-    HttpStatusError,
-    MalformedResponse,
-    OperationFailed,
-    SipQueueError,
-    TransportError,
-)
+from sipqueue_async.errors import AuthError, SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
 
 _T = TypeVar("_T")
-_Answer = tuple[Body, str]
-"""The body, and the encoding that its text is in."""
 _Decode = Callable[[Body, str], _T]
 
-_TOKEN_REFUSED: Final = 600
-_SERVER_UNREACHED: Final = 1001
 _DECODERS_KEPT: Final = 64
 
 
@@ -99,19 +85,8 @@ class SipQueueClient:
         # First of all, so that no traceback from here on has the token among its local variables.
         wrapped = Secret(auth) if isinstance(auth, str | bytes) else auth
         del auth
-        # Such a traceback also shows a client that could not be made.
-        self._closed, self._url = False, URL()
-        self._url = _checked_url(base_url)
+        self._exchange = Exchange(base_url, session=session, timeout=timeout, max_body=max_body, encoding=encoding)
         self._tokens = self._token_source(wrapped)
-        self._session = session
-        self._owns_session = session is None
-        if not timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
-        self._timeout = timeout
-        if max_body < 1:
-            raise ValueError(f"max_body must be at least 1 byte, not {max_body!r}")
-        self._max_body = max_body
-        self._encoding = None if encoding is None else _checked_encoding(encoding)
         zone = _checked_zone(timezone)
         codes = _checked_codes(state_codes or {})
         self._new_decoder = partial(SnapshotDecoder, zone=zone, state_codes=codes)
@@ -127,9 +102,7 @@ class SipQueueClient:
 
     async def aclose(self) -> None:
         """Close the client, and the session if it is the client's own. Calls made afterwards are a RuntimeError."""
-        self._closed = True
-        if self._owns_session and self._session is not None:
-            await self._session.close()
+        await self._exchange.aclose()
 
     async def fetch_snapshot(
         self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
@@ -176,7 +149,10 @@ class SipQueueClient:
         return await self._authorized(service, given, decode_data, repeatable=False)
 
     def __repr__(self) -> str:
-        return f"<SipQueueClient of {self._address()}{', closed' if self._closed else ''}>"
+        # A traceback with local variables also shows a client that could not be made.
+        if "_exchange" not in vars(self):
+            return "<SipQueueClient that was not made>"
+        return f"<SipQueueClient of {self._exchange.address}{', closed' if self._exchange.closed else ''}>"
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
@@ -197,7 +173,7 @@ class SipQueueClient:
         try:
             return await self._ask(LOGIN, fields, ("accesskey", credentials.accesskey), decode, repeatable=True)
         except SipQueueError as error:
-            failure = _login_failure(error)
+            failure = login_failure(error)
             failure.where = error.where
             # The excerpt of a login's answer may hold the token, so an error that has one is not chained. Nor may it
             # become the context, hence the raise out here.
@@ -211,13 +187,13 @@ class SipQueueClient:
         try:
             return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
         except AuthError as refusal:
-            if refusal.ret != _TOKEN_REFUSED:
+            if refusal.ret != TOKEN_REFUSED:
                 raise
             token = await self._renewed(service, token, refusal)
         try:
             return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
         except AuthError as refusal:
-            if refusal.ret != _TOKEN_REFUSED:
+            if refusal.ret != TOKEN_REFUSED:
                 raise
             advice = "the platform refuses a token that is fresh; the trouble is at its end, so try again later"
             again = AuthError(refusal.ret, refusal.msg, advice, retryable=True)
@@ -231,7 +207,7 @@ class SipQueueClient:
             error.where = error.where or self._where(service)
             raise
 
-    # ---- one exchange ------------------------------------------------------------------------------------------------
+    # ---- questions and answers ---------------------------------------------------------------------------------------
 
     async def _ask(
         self,
@@ -245,69 +221,15 @@ class SipQueueClient:
         """Post one request and decode its answer; every SipQueueError leaves here complete and without secrets."""
         callers = sys.exception()
         try:
-            answer = await self._exchange({"service": service, **fields}, secret, repeatable)
+            answer = await self._exchange.post({"service": service, **fields}, secret, repeatable=repeatable)
             return _decoded(decode, answer, secret[1])
         except SipQueueError as error:
             failure = error
         failure.where = self._where(service)
-        _scrub(failure, secret[1])
+        scrub(failure, secret[1])
         failure.__context__ = None
-        _forget_frames(failure, callers)
+        forget_frames(failure, callers)
         raise failure from failure.__cause__
-
-    async def _exchange(
-        self,
-        fields: Mapping[str, str],
-        secret: tuple[str, Secret],
-        repeatable: bool,
-    ) -> _Answer:
-        limit = asyncio.timeout(self._timeout)
-        try:
-            async with limit:
-                try:
-                    return await self._post(_form(fields, secret))
-                except (aiohttp.ClientConnectionError, OSError) as error:
-                    # The server may have closed a kept connection just as it was used again. aiohttp leaves a POST
-                    # at that, because it cannot know that this one only reads.
-                    if not (repeatable and _closed_by_server(error)):
-                        raise
-                return await self._post(_form(fields, secret))
-        except TimeoutError as error:
-            if limit.expired():
-                reason = f"no whole answer within {self._timeout:g} s: the server is slow, silent or out of reach"
-                raise TransportError(reason) from error
-            raise TransportError(_transport_reason(error)) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_transport_reason(error)) from (None if _quotes_answer(error) else error)
-
-    async def _post(self, form: aiohttp.BytesPayload) -> _Answer:
-        async with self._open_session().post(
-            self._url,
-            data=form,
-            headers={"Accept": "application/json"},
-            allow_redirects=False,
-            raise_for_status=False,
-            # The one limit is asyncio.timeout's, around name look-up, connecting, waiting and reading together.
-            timeout=aiohttp.ClientTimeout(),
-        ) as response:
-            if not response.ok or response.status >= 300:
-                raise _status_error(response)
-            return await self._read(response), self._encoding or body_encoding(response.charset)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> Body:
-        chunks = _Chunks()
-        while not response.content.at_eof():
-            chunks.append(await response.content.readany())
-            if chunks.size > self._max_body:
-                raise MalformedResponse(f"the body has more than {self._max_body} bytes (max_body)")
-        return chunks.joined()
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError(f"{self!r} cannot be used any more")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
 
     def _decoder(self, question: tuple[tuple[str, str], ...]) -> SnapshotDecoder:
         decoder = self._decoders.pop(question, None) or self._new_decoder()
@@ -316,27 +238,8 @@ class SipQueueClient:
             self._decoders.popitem(last=False)
         return decoder
 
-    def _address(self) -> URL:
-        """Return the URL as it may be shown: its query may hold a key of its own."""
-        return self._url.with_query(None).with_fragment(None)
-
     def _where(self, service: str) -> str:
-        return f"{service} at {self._address()}"
-
-
-class _Chunks:
-    """What has been read of a body so far; like `Body`, it shows nothing of it."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self.size = 0
-
-    def append(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self.size += len(chunk)
-
-    def joined(self) -> Body:
-        return Body(b"".join(self._chunks))
+        return f"{service} at {self._exchange.address}"
 
 
 async def _provided(provider: TokenProvider) -> Secret:
@@ -345,91 +248,7 @@ async def _provided(provider: TokenProvider) -> Secret:
     return token
 
 
-def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:
-    """Return the urlencoded body, wrapped at once: the payload's repr shows nothing of what is in it."""
-    public = urlencode(fields)
-    return aiohttp.BytesPayload(
-        f"{public}&{secret[0]}={quote_plus(secret[1].reveal())}".encode(),
-        content_type="application/x-www-form-urlencoded",
-    )
-
-
-def _status_error(response: aiohttp.ClientResponse) -> HttpStatusError:
-    return HttpStatusError(
-        response.status, _retry_after(response.headers.get("Retry-After")), response.headers.get("Location")
-    )
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After asks for, given as such or as a date."""
-    if header is None:
-        return None
-    if header.isascii() and header.isdigit():
-        return float(header)
-    try:
-        moment = email.utils.parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    # A date whose zone is "-0000" comes without one, and is UTC.
-    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} cannot be resolved ({error.os_error}); check the URL"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check the URL, and that TLS is spoken there"
-    number = error.os_error.errno
-    # asyncio words it with addresses; the system's own words are the ones that people know.
-    words = os.strerror(number) if number else error.os_error
-    return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
-
-
-def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _connect_reason(error)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return f"the answer broke off or cannot be unpacked ({type(error.__cause__ or error).__name__})"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "the answer is not HTTP as it should be; check the URL"
-    if _closed_by_server(error):
-        return "the server closed the connection without a whole answer"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _quotes_answer(error: aiohttp.ClientError | OSError) -> bool:
-    """Return whether the error's text may hold a piece of the answer, which may quote the request and its secret."""
-    return isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | aiohttp.ServerDisconnectedError)
-
-
-def _closed_by_server(error: aiohttp.ClientError | OSError) -> bool:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
-    # aiohttp has its own error for what went wrong in reading and writing, and keeps the reason as the cause.
-    return isinstance(error, lost) or isinstance(error.__cause__, lost)
-
-
-def _login_failure(error: SipQueueError) -> SipQueueError:
-    """Return what a failed login means, with nothing of the answer in it."""
-    advice = "the platform refuses the login: check the appid and the accesskey"
-    match error:
-        case OperationFailed(code=code) if code != _SERVER_UNREACHED:
-            return AuthError(200, error.message, advice if code is None else f"error {code}: {advice}")
-        case AuthError(ret=ret) if ret != _TOKEN_REFUSED:
-            return AuthError(ret, error.msg)
-        case ApiError(ret=ret, retryable=retryable) if ret == _TOKEN_REFUSED or not retryable:
-            return AuthError(ret, error.msg, advice)
-        case MalformedResponse():
-            return MalformedResponse(error.reason)
-        case _:
-            return error
-
-
-def _decoded(decode: _Decode[_T], answer: _Answer, secret: Secret) -> _T:
+def _decoded(decode: _Decode[_T], answer: Answer, secret: Secret) -> _T:
     try:
         return decode(*answer)
     except SipQueueError as error:
@@ -442,47 +261,6 @@ def _decoded(decode: _Decode[_T], answer: _Answer, secret: Secret) -> _T:
         if type(error) is type(failure):
             failure = error
     raise failure
-
-
-def _forget_frames(error: BaseException, callers: BaseException | None) -> None:
-    """Take the frames out of an error and what led to it, but not of an error that the caller was handling before.
-
-    They are aiohttp's and the decoder's, and of no use to a reader; what their variables hold may quote the request.
-    """
-    seen = {callers}
-    link: BaseException | None = error
-    while link is not None and link not in seen:
-        seen.add(link)
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-
-
-def _scrub(error: SipQueueError, secret: Secret) -> None:
-    """Take the secret out of what the server said, should it have quoted the request."""
-    error.args = tuple(secret.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
-    for name, value in vars(error).items():
-        if isinstance(value, str):
-            setattr(error, name, secret.scrub(value))
-
-
-def _checked_url(base_url: str) -> URL:
-    try:
-        url = URL(base_url)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"base_url is no URL: {error}") from None
-    if url.user is not None or url.password is not None:
-        raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
-    if url.scheme not in {"http", "https"} or not url.host:
-        # What is no URL may be a password that slipped into the wrong place, so it is not quoted.
-        raise ValueError("base_url must be http://... or https://..., with a host")
-    return url
-
-
-def _checked_encoding(encoding: str) -> str:
-    try:
-        return text_encoding(encoding)
-    except ValueError as error:
-        raise ValueError(f"encoding: {error}") from None
 
 
 def _checked_codes(codes: Mapping[int, AgentState]) -> dict[int, AgentState]:

@@ -1,0 +1,227 @@
+"""One exchange over HTTP: a form posted, the body of its answer, or what went wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TypeAlias
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+from yarl import URL
+
+from sipqueue_async._wire import Body, body_encoding, text_encoding
+from sipqueue_async.auth import Secret
+from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
+
+Answer: TypeAlias = tuple[Body, str]
+"""The body, and the encoding that its text is in."""
+
+
+class Exchange:
+    """Posts to one URL, through the caller's session or one of its own; the arguments are `SipQueueClient`'s."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        session: aiohttp.ClientSession | None,
+        timeout: float,
+        max_body: int,
+        encoding: str | None,
+    ) -> None:
+        self._url = _checked_url(base_url)
+        if not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+        if max_body < 1:
+            raise ValueError(f"max_body must be at least 1 byte, not {max_body!r}")
+        self._session = session
+        self._owns_session = session is None
+        self._timeout = timeout
+        self._max_body = max_body
+        self._encoding = None if encoding is None else _checked_encoding(encoding)
+        self._closed = False
+
+    @property
+    def address(self) -> URL:
+        """The URL as it may be shown: its query may hold a key of its own."""
+        return self._url.with_query(None).with_fragment(None)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    async def aclose(self) -> None:
+        """Close the session, if it is its own."""
+        self._closed = True
+        if self._owns_session and self._session is not None:
+            await self._session.close()
+
+    async def post(self, fields: Mapping[str, str], secret: tuple[str, Secret], *, repeatable: bool) -> Answer:
+        """Post a form and return the answer's body.
+
+        Args:
+            fields: The form's fields.
+            secret: One more field, whose value nothing may show.
+            repeatable: Whether it may be sent again when the connection breaks before an answer.
+
+        Raises:
+            TransportError: No whole answer came.
+            HttpStatusError: The status is not 2xx.
+            MalformedResponse: The body is too long.
+        """
+        limit = asyncio.timeout(self._timeout)
+        try:
+            async with limit:
+                try:
+                    return await self._post(_form(fields, secret))
+                except (aiohttp.ClientConnectionError, OSError) as error:
+                    # The server may have closed a kept connection just as it was used again. aiohttp leaves a POST
+                    # at that, because it cannot know that this one only reads.
+                    if not (repeatable and _closed_by_server(error)):
+                        raise
+                return await self._post(_form(fields, secret))
+        except TimeoutError as error:
+            if limit.expired():
+                reason = f"no whole answer within {self._timeout:g} s: the server is slow, silent or out of reach"
+                raise TransportError(reason) from error
+            raise TransportError(_transport_reason(error)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(_transport_reason(error)) from (None if _quotes_answer(error) else error)
+
+    async def _post(self, form: aiohttp.BytesPayload) -> Answer:
+        async with self._open_session().post(
+            self._url,
+            data=form,
+            headers={"Accept": "application/json"},
+            allow_redirects=False,
+            raise_for_status=False,
+            # The one limit is asyncio.timeout's, around name look-up, connecting, waiting and reading together.
+            timeout=aiohttp.ClientTimeout(),
+        ) as response:
+            if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+                raise _status_error(response)
+            return await self._read(response), self._encoding or body_encoding(response.charset)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Body:
+        chunks = _Chunks()
+        while not response.content.at_eof():
+            chunks.append(await response.content.readany())
+            if chunks.size > self._max_body:
+                raise MalformedResponse(f"the body has more than {self._max_body} bytes (max_body)")
+        return chunks.joined()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError(f"the client of {self.address} is closed and cannot be used any more")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+class _Chunks:
+    """What has been read of a body so far; like `Body`, it shows nothing of it."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.size = 0
+
+    def append(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self.size += len(chunk)
+
+    def joined(self) -> Body:
+        return Body(b"".join(self._chunks))
+
+
+def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:
+    """Return the urlencoded body, wrapped at once: the payload's repr shows nothing of what is in it."""
+    public = urlencode(fields)
+    return aiohttp.BytesPayload(
+        f"{public}&{secret[0]}={quote_plus(secret[1].reveal())}".encode(),
+        content_type="application/x-www-form-urlencoded",
+    )
+
+
+def _status_error(response: aiohttp.ClientResponse) -> HttpStatusError:
+    return HttpStatusError(
+        response.status, _retry_after(response.headers.get("Retry-After")), response.headers.get("Location")
+    )
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Return the seconds that a Retry-After asks for, given as such or as a date."""
+    if header is None:
+        return None
+    if header.isascii() and header.isdigit():
+        return float(header)
+    try:
+        moment = email.utils.parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    # A date whose zone is "-0000" comes without one, and is UTC.
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {error.host} cannot be resolved ({error.os_error}); check the URL"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check the URL, and that TLS is spoken there"
+    number = error.os_error.errno
+    # asyncio words it with addresses; the system's own words are the ones that people know.
+    words = os.strerror(number) if number else error.os_error
+    return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
+
+
+def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _connect_reason(error)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"the answer broke off or cannot be unpacked ({type(error.__cause__ or error).__name__})"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP as it should be; check the URL"
+    if _closed_by_server(error):
+        return "the server closed the connection without a whole answer"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _quotes_answer(error: aiohttp.ClientError | OSError) -> bool:
+    """Return whether the error's text may hold a piece of the answer, which may quote the request and its secret."""
+    return isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | aiohttp.ServerDisconnectedError)
+
+
+def _closed_by_server(error: aiohttp.ClientError | OSError) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+    # aiohttp has its own error for what went wrong in reading and writing, and keeps the reason as the cause.
+    return isinstance(error, lost) or isinstance(error.__cause__, lost)
+
+
+def _checked_url(base_url: str) -> URL:
+    try:
+        url = URL(base_url)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"base_url is no URL: {error}") from None
+    if url.user is not None or url.password is not None:
+        raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
+    if url.scheme not in {"http", "https"} or not url.host:
+        # What is no URL may be a password that slipped into the wrong place, so it is not quoted.
+        raise ValueError("base_url must be http://... or https://..., with a host")
+    return url
+
+
+def _checked_encoding(encoding: str) -> str:
+    try:
+        return text_encoding(encoding)
+    except ValueError as error:
+        raise ValueError(f"encoding: {error}") from None
