@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 import attrs
@@ -23,6 +24,7 @@ from sipqueue_async.events import (
 from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
+_values: Final = attrgetter(*_FIELDS)
 
 # Which fields an event speaks for, so that AgentChanged names only what nothing else told. A change of state moves the
 # extension's status and the agent's time stamps with it; a call moves its counter and its times.
@@ -96,7 +98,8 @@ def _seat_events(
 def _change_events(
     key: SeatKey, previous: AgentStatus, agent: AgentStatus, observed_at: datetime
 ) -> Iterator[SeatEvent]:
-    fields = {name for name in _FIELDS if getattr(previous, name) != getattr(agent, name)}
+    before, now = _values(previous), _values(agent)
+    fields = {name for name, old, new in zip(_FIELDS, before, now, strict=True) if old != new}
     if _state_changed(previous, agent):
         yield StateChanged(
             key=key, observed_at=observed_at, agent=agent, previous=previous, occurred_at=_occurred_at(previous, agent)

@@ -11,6 +11,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
 from sipqueue_async._wire.encoding import excerpt
+from sipqueue_async._wire.regular import RegularReader
 from sipqueue_async._wire.values import (
     Nonsense,
     counter,
@@ -34,6 +35,7 @@ class RecordReader:
         self._zone = zone
         self._state_codes = state_codes
         self._nonsense: list[tuple[str, str]] = []
+        self._regular = RegularReader(state_codes, self._time)
         must, may = self._must, self._may
         self._structure = make_dict_structure_fn(
             AgentStatus,
@@ -61,6 +63,11 @@ class RecordReader:
         Raises:
             MalformedResponse: It is no object, or a field that counts makes no sense.
         """
+        agent = self._regular.read(record)
+        return (agent, ()) if agent else self.interpret(record)
+
+    def interpret(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
+        """Do as `read`, whatever PHP made of the fields."""
         self._nonsense.clear()
         try:
             fields: object = msgspec.json.decode(record)

@@ -140,8 +140,8 @@ def test_a_record_that_is_no_object_refuses_the_body(odd: Any) -> None:
 
 
 def test_a_record_that_cannot_be_read_refuses_the_body() -> None:
-    """A record with a number that no machine has, or with half a surrogate pair, refuses the body."""
-    raw = body(record(x="VALUE"))
+    """A record with a number in a field that no machine has, or with half a surrogate pair, refuses the body."""
+    raw = body(record(status="VALUE"))
     assert "a record cannot be read" in refusal(raw.replace(b'"VALUE"', b"1e999"))
     assert "not the JSON of the protocol" in refusal(raw.replace(b'"VALUE"', b'"\\ud800"'))
 
