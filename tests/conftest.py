@@ -16,7 +16,6 @@ from aioresponses import aioresponses
 from hypothesis import settings
 from support import body
 
-
 # How long one example takes says something about the machine only.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
