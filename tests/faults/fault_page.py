@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from catalogue import SECTIONS, Fault
+from catalogue import SECTIONS
 from fault_run import Asked, MatrixRun, Watched
+from fault_ways import Fault
 
 from sipqueue_async import AgentChanged, MalformedResponse, Snapshot
 

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 
 import attrs
-from catalogue import FAULTS, Fault
+from catalogue import FAULTS
 from fault_server import LOGIN, TOKEN, FaultServer, credentials, records_later
+from fault_ways import Fault
 
 from sipqueue_async import (
     Event,

@@ -6,8 +6,9 @@ from typing import Any
 
 import attrs
 import pytest
-from catalogue import FAULTS, Fault
+from catalogue import FAULTS
 from fault_run import ask, run_matrix
+from fault_ways import Fault
 
 from sipqueue_async import SeatKey, SipQueueError, Snapshot
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import attrs
-from catalogue import Fault
 from fault_run import INTERVAL, watch
+from fault_ways import Fault
 from test_faults_client import every_fault, known_of
 
 from sipqueue_async import Event, FeedDown, FeedUp, diff
