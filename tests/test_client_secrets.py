@@ -127,7 +127,9 @@ ECHOES: dict[str, Said] = {
     "in a record's state": lambda sent: body(record(state=_decoded(sent))),
     "in a record's queue": lambda sent: body(record(queuename=_decoded(sent), state="x")),
     "in a record, cut off": lambda sent: body(record(seatsname=_decoded(sent)))[:-100],
-    "in a record that cannot be read": lambda sent: body(record(a=_decoded(sent), x="X")).replace(b'"X"', b"1e999"),
+    "in a record that cannot be read": lambda sent: body(record(a=_decoded(sent), status="X")).replace(
+        b'"X"', b"1e999"
+    ),
     "in another record": lambda sent: body(record(a=_decoded(sent)), record(a=_decoded(sent), state=1215)),
     "after the envelope": lambda sent: body() + sent,
 }
