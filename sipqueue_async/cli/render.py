@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 from rich.cells import cell_len
@@ -24,6 +24,7 @@ from sipqueue_async import (
     Event,
     FeedDown,
     FeedUp,
+    SeatEvent,
     Snapshot,
     StateChanged,
 )
@@ -63,9 +64,6 @@ STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
 _STORY_WIDTH: Final = 24
 
 
-_SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged
-
-
 class Lines:
     """Writes events as lines, with columns that grow with the longest name so far.
 
@@ -94,7 +92,7 @@ class Lines:
             line.append(" " * (max(0, _STORY_WIDTH - story.cell_len) + 2)).append(harmless(name), "dim")
         return line
 
-    def _story(self, event: _SeatEvent) -> Text:
+    def _story(self, event: SeatEvent) -> Text:
         match event:
             case AgentJoined(agent=agent):
                 return Text("joined, ").append_text(state_text(agent))
@@ -165,7 +163,7 @@ def one_line(error: BaseException) -> str:
     return harmless(" ".join(str(error).split()))
 
 
-def _latest(event: _SeatEvent) -> AgentStatus:
+def _latest(event: SeatEvent) -> AgentStatus:
     return event.previous if isinstance(event, AgentLeft) else event.agent
 
 
