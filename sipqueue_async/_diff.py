@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from operator import attrgetter
-from typing import Final
+from itertools import compress
+from operator import attrgetter, is_, is_not
+from typing import Final, TypeAlias, cast
 
 import attrs
 
+from sipqueue_async._draft import draft
 from sipqueue_async.events import (
     AgentChanged,
     AgentJoined,
@@ -24,15 +26,23 @@ from sipqueue_async.events import (
 from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
-_values: Final = attrgetter(*_FIELDS)
+# Changes are many, and each takes a look or two at these.
+_TALKING, _RECEIVING, _UNKNOWN = AgentState.TALKING, AgentState.RECEIVING, AgentState.UNKNOWN
+_StateChangedDraft: Final = draft(StateChanged)
+_CallAnsweredDraft: Final = draft(CallAnswered)
 
-# Which fields an event speaks for, so that AgentChanged names only what nothing else told. A change of state moves the
-# extension's status and the agent's time stamps with it; a call moves its counter and its times.
+_Agents: TypeAlias = dict[SeatKey, AgentStatus]
+
+# Which fields an event speaks for. A change of state moves the extension's status and the agent's time stamps with it;
+# a call moves its counter and its times.
 _TOLD_BY_STATE: Final = frozenset(
     {"state", "state_code", "status_code", "last_answered_at", "last_offered_at", "last_changed_at"}
 )
 _TOLD_BY_ANSWER: Final = frozenset({"calls_answered", "last_answered_at", "last_offered_at"})
 _TOLD_BY_MISS: Final = frozenset({"no_answer_count", "last_offered_at"})
+_NONE: Final = frozenset[str]()
+# Never differs.
+_SEAT: Final = frozenset({"queue", "extension"})
 
 
 def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
@@ -47,11 +57,15 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     after = new._agents
     if after is before:
         return ()
-    changed = [key for key, agent in after.items() if before.get(key) is not agent]
-    gone = () if before.keys() <= after.keys() else before.keys() - after.keys()
     events: list[SeatEvent] = []
-    for key in sorted([*changed, *gone]):
-        events += _seat_events(key, before.get(key), after.get(key), new.observed_at)
+    for key, previous, agent in sorted(_differing(before, after)):
+        if agent is None:
+            assert previous is not None  # noqa: S101  # the seat is in one of the two
+            events.append(AgentLeft(key=key, observed_at=new.observed_at, previous=previous))
+        elif previous is None:
+            events.append(AgentJoined(key=key, observed_at=new.observed_at, agent=agent))
+        else:
+            _tell(events, key, previous, agent, new.observed_at)
     return tuple(events)
 
 
@@ -83,59 +97,104 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     return snapshot
 
 
-def _seat_events(
-    key: SeatKey, previous: AgentStatus | None, agent: AgentStatus | None, observed_at: datetime
-) -> Iterator[SeatEvent]:
-    if agent is None:
-        assert previous is not None  # noqa: S101  # the seat is in one of the two
-        yield AgentLeft(key=key, observed_at=observed_at, previous=previous)
-    elif previous is None:
-        yield AgentJoined(key=key, observed_at=observed_at, agent=agent)
-    else:
-        yield from _change_events(key, previous, agent, observed_at)
+def _differing(before: _Agents, after: _Agents) -> Iterable[tuple[SeatKey, AgentStatus | None, AgentStatus | None]]:
+    """Return the seats whose records are not the same object, with both records."""
+    if len(before) == len(after) and all(map(is_, before, after)):
+        # The same seats in the same order, as in nearly all polls.
+        pairs = before.values(), after.values()
+        return compress(zip(after, *pairs, strict=True), map(is_not, *pairs))
+    keys = [key for key, agent in after.items() if before.get(key) is not agent]
+    keys += before.keys() - after.keys()
+    return [(key, before.get(key), after.get(key)) for key in keys]
 
 
-def _change_events(
-    key: SeatKey, previous: AgentStatus, agent: AgentStatus, observed_at: datetime
-) -> Iterator[SeatEvent]:
-    before, now = _values(previous), _values(agent)
-    fields = {name for name, old, new in zip(_FIELDS, before, now, strict=True) if old != new}
+def _tell(
+    events: list[SeatEvent], key: SeatKey, previous: AgentStatus, agent: AgentStatus, observed_at: datetime
+) -> None:
+    """Add the events about a seat that was there before, too."""
+    told = 0
     if _state_changed(previous, agent):
-        yield StateChanged(
-            key=key, observed_at=observed_at, agent=agent, previous=previous, occurred_at=_occurred_at(previous, agent)
-        )
-        fields -= _TOLD_BY_STATE
-    answered = _counted(previous.calls_answered, agent.calls_answered)
-    if answered:
-        yield CallAnswered(
-            key=key,
-            observed_at=observed_at,
-            agent=agent,
-            previous=previous,
-            count=answered,
-            hidden=_hidden(previous, agent),
-        )
-        fields -= _TOLD_BY_ANSWER
-    missed = _counted(previous.no_answer_count, agent.no_answer_count)
-    if missed:
-        yield CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=missed)
-        fields -= _TOLD_BY_MISS
-    if fields:
-        yield AgentChanged(key=key, observed_at=observed_at, agent=agent, previous=previous, fields=frozenset(fields))
+        told = _STATE
+        events.append(_state_event(key, observed_at, previous, agent))
+    if agent.calls_answered != previous.calls_answered and (
+        count := _counted(previous.calls_answered, agent.calls_answered)
+    ):
+        told |= _ANSWER
+        events.append(_answer_event(key, observed_at, previous, agent, count))
+    if agent.no_answer_count != previous.no_answer_count and (
+        count := _counted(previous.no_answer_count, agent.no_answer_count)
+    ):
+        told |= _MISS
+        events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
+    untold = _UNTOLD[told]
+    if untold.values(previous) != untold.values(agent):
+        fields = untold.differing(previous, agent)
+        events.append(AgentChanged(key=key, observed_at=observed_at, agent=agent, previous=previous, fields=fields))
+
+
+def _state_event(key: SeatKey, observed_at: datetime, previous: AgentStatus, agent: AgentStatus) -> StateChanged:
+    event = _StateChangedDraft()
+    event.key = key
+    event.observed_at = observed_at
+    event.agent = agent
+    event.previous = previous
+    event.occurred_at = _occurred_at(previous, agent)
+    event.__class__ = StateChanged
+    return cast("StateChanged", event)
+
+
+def _answer_event(
+    key: SeatKey, observed_at: datetime, previous: AgentStatus, agent: AgentStatus, count: int
+) -> CallAnswered:
+    event = _CallAnsweredDraft()
+    event.key = key
+    event.observed_at = observed_at
+    event.agent = agent
+    event.previous = previous
+    event.count = count
+    event.hidden = _hidden(previous, agent)
+    event.__class__ = CallAnswered
+    return cast("CallAnswered", event)
+
+
+class _Untold:
+    """The fields that no other event speaks for, so that `AgentChanged` names only what nothing else told."""
+
+    def __init__(self, told: frozenset[str]) -> None:
+        self._names = tuple(name for name in _FIELDS if name not in told)
+        self.values: Callable[[AgentStatus], tuple[object, ...]] = attrgetter(*self._names)
+
+    def differing(self, previous: AgentStatus, agent: AgentStatus) -> frozenset[str]:
+        """Return the names of those that differ."""
+        pairs = zip(self._names, self.values(previous), self.values(agent), strict=True)
+        return frozenset(name for name, old, new in pairs if old != new)
+
+
+# By which of the three events there is.
+_STATE, _ANSWER, _MISS = 1, 2, 4
+_UNTOLD: Final = tuple(
+    _Untold(
+        _SEAT
+        | (_TOLD_BY_STATE if told & _STATE else _NONE)
+        | (_TOLD_BY_ANSWER if told & _ANSWER else _NONE)
+        | (_TOLD_BY_MISS if told & _MISS else _NONE)
+    )
+    for told in range(8)
+)
 
 
 def _state_changed(previous: AgentStatus, agent: AgentStatus) -> bool:
     if previous.state is not agent.state:
         return True
-    return agent.state is AgentState.UNKNOWN and previous.state_code != agent.state_code
+    return agent.state is _UNKNOWN and previous.state_code != agent.state_code
 
 
 def _occurred_at(previous: AgentStatus, agent: AgentStatus) -> datetime | None:
     # A time that the record before had too belongs to an earlier call: an agent may also come back to talking from a
     # break, or talk outside the queue.
-    if agent.state is AgentState.TALKING and agent.last_answered_at != previous.last_answered_at:
+    if agent.state is _TALKING and agent.last_answered_at != previous.last_answered_at:
         return agent.last_answered_at
-    if agent.state is AgentState.RECEIVING and agent.last_offered_at != previous.last_offered_at:
+    if agent.state is _RECEIVING and agent.last_offered_at != previous.last_offered_at:
         return agent.last_offered_at
     return None
 
@@ -146,11 +205,11 @@ def _counted(previous: int, now: int) -> int:
 
 
 def _hidden(previous: AgentStatus, agent: AgentStatus) -> bool:
-    if agent.state is AgentState.TALKING:
+    if agent.state is _TALKING:
         return False
     # The one call may be the one that the record before showed, on a platform that counts calls when they end.
     shown_before = (
-        previous.state is AgentState.TALKING
+        previous.state is _TALKING
         and previous.last_answered_at is not None
         and previous.last_answered_at == agent.last_answered_at
     )

@@ -94,7 +94,7 @@ class SeatKey(NamedTuple):
     extension: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class AgentStatus:
     """One record of a snapshot: an agent (extension) in a queue, as the platform described it.
 

@@ -87,8 +87,9 @@ class Platform(RuleBasedStateMachine):
 
     @rule(queue=queues, extension=extensions, code=CODES)
     def join(self, queue: str, extension: str, code: int | str) -> None:
-        """Somebody signs in."""
+        """Somebody signs in, with no call yet: counters below those of an earlier shift, and no older times."""
         fields = record(queuename=queue, extnumber=extension, state=code, callsanswered=0, noanswercount=0)
+        fields["lastanswertime"] = fields["lastassigntime"] = "0000-00-00 00:00:00"
         self.records.setdefault(SeatKey(queue, extension), fields)
 
     @precondition(lambda self: self.records)

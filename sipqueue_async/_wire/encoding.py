@@ -60,17 +60,24 @@ def body_encoding(charset: str | None) -> str:
     return "utf-8" if name in _MEANINGLESS_CHARSETS else name
 
 
+def without_mark(body: bytes) -> bytes:
+    """Return a body without a byte order mark."""
+    # Unlike `removeprefix`, this copies a `Body` only if it has one.
+    return body[len(codecs.BOM_UTF8) :] if body.startswith(codecs.BOM_UTF8) else body  # noqa: FURB188
+
+
 def as_utf8(body: bytes, encoding: str) -> Body:
     """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of what is no text."""
-    body = Body(body.removeprefix(codecs.BOM_UTF8))
-    if encoding != "utf-8" or not _is_utf8(body):
+    body = Body(without_mark(body))
+    if encoding != "utf-8" or not is_utf8(body):
         # What some encodings decode to has surrogates, which are no characters.
         text = body.decode(encoding, _REPLACE_LOST)
         body = Body(_SURROGATES.sub(LOST, text).encode())
     return body
 
 
-def _is_utf8(body: bytes) -> bool:
+def is_utf8(body: bytes) -> bool:
+    """Tell whether bytes are UTF-8."""
     if body.isascii():
         return True
     try:

@@ -10,7 +10,7 @@ import msgspec
 
 from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt
 from sipqueue_async._wire.values import Nonsense, integer
-from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed
+from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
 # A Raw is the bytes of a value that nobody has looked into yet; the unions let any nonsense in, to be named below
 # rather than to hide the `ret` that stands beside it.
@@ -85,6 +85,23 @@ def open_envelope(body: bytes) -> tuple[int, Data]:
         raise MalformedResponse("ret is 200, but data is no object", excerpt(body))
     _check_status(data, body)
     return start, data
+
+
+def open_around(head: bytes, tail: bytes) -> Data | None:
+    """Do as `open_envelope` with a body of which only the records between its two ends are left out.
+
+    Returns:
+        None if the body is refused, or if what stands between the ends is not the list of records.
+    """
+    # With two different things in place of the records, since the tail might have a list of its own.
+    for filling in (b"1", b"2"):
+        try:
+            _, data = open_envelope(head + filling + tail)
+        except SipQueueError:
+            return None
+        if data.result != [msgspec.Raw(filling)]:
+            return None
+    return data
 
 
 def _parse(body: bytes) -> tuple[int, _Envelope]:

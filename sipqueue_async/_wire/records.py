@@ -71,7 +71,7 @@ class RecordReader:
         self._nonsense.clear()
         try:
             fields: object = msgspec.json.decode(record)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedResponse(f"a record cannot be read: {error}", excerpt(record)) from error
         if not isinstance(fields, dict):
             raise MalformedResponse("a record is no object", excerpt(record))
