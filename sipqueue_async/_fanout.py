@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Generic, Self, TypeAlias, TypeVar, cast
 
@@ -13,7 +13,7 @@ import attrs
 
 from sipqueue_async._diff import diff
 from sipqueue_async.events import Event, FeedDown, FeedEvent, FeedUp, SeatEvent, Update
-from sipqueue_async.models import Snapshot
+from sipqueue_async.models import SeatKey, Snapshot
 
 E = TypeVar("E", bound=Event)
 
@@ -21,6 +21,9 @@ Place: TypeAlias = tuple[str | None, str | None]
 """The queue and the extension that a consumer asked for; None for any."""
 
 EVERYWHERE: Final[Place] = (None, None)
+
+Types: TypeAlias = tuple[type[Event], ...]
+"""The event classes that a consumer asked for; none for all."""
 
 
 @attrs.define(eq=False)
@@ -50,13 +53,11 @@ class _Backlog:
 class Mailbox:
     """The updates that one consumer has not taken yet: at most `max_pending`, then one that stands for them all."""
 
-    def __init__(
-        self, place: Place, types: tuple[type[Event], ...], max_pending: int, *, feed: FeedEvent | None, end: _End
-    ) -> None:
+    def __init__(self, place: Place, types: Types, max_pending: int, *, feed: FeedEvent | None, end: _End) -> None:
         if max_pending < 1:
             raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
         self.place = place
-        self._types = types
+        self.types = types
         self._max_pending = max_pending
         self._end = end
         # Each with the last event about the feed so far, whether the consumer asked for those or not.
@@ -69,29 +70,24 @@ class Mailbox:
     def __len__(self) -> int:
         return 1 if self._backlog else len(self._pending)
 
-    def offer(self, update: Update, events: Iterable[Event]) -> None:
-        """Put in an update, of which `events` are what concerns this mailbox's place; others do not count."""
-        wanted: list[Event] = []
-        for event in events:
-            if isinstance(event, FeedDown | FeedUp):
-                self._feed = event
-            if self._is_wanted(event):
-                wanted.append(event)
-        if not wanted:
+    def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
+        """Put in what this mailbox asked for of an update, if anything, and what the update tells about the feed."""
+        if feed is not None:
+            self._feed = feed
+        if update is None:
             if not len(self):
                 self._feed_seen = self._feed
             return
         if self._backlog:
             self._backlog.newest, self._backlog.sequence = update.snapshot, update.sequence
         elif len(self._pending) < self._max_pending:
-            kept = update if len(wanted) == len(update.events) else attrs.evolve(update, events=tuple(wanted))
-            self._pending.append((kept, self._feed))
+            self._pending.append((update, self._feed))
         else:
             self._fall_behind(update)
         self._news.set()
 
     def _is_wanted(self, event: Event) -> bool:
-        return not self._types or isinstance(event, self._types)
+        return not self.types or isinstance(event, self.types)
 
     def _fall_behind(self, update: Update) -> None:
         updates = [*(pending for pending, _ in self._pending), update]
@@ -238,57 +234,61 @@ class Fanout:
     """Hands each update to the mailboxes that it concerns.
 
     Mailboxes are held weakly: a consumer that drops its iterator is gone, without having to say so. They are found by
-    the queue and extension they ask for, so that an event costs nothing to those who asked for other ones.
+    what they ask for, so that an event costs nothing to those who asked for other ones.
     """
 
     def __init__(self) -> None:
         self._end = _End()
         self._feed: FeedEvent | None = None
-        self._boxes: dict[Place, dict[int, weakref.ref[Mailbox]]] = {}
+        self._boxes: dict[Place, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
 
-    def mailbox(self, place: Place, types: tuple[type[Event], ...], max_pending: int) -> Mailbox:
+    def mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
         """Return a new mailbox, which receives from now on."""
         box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end)
         number = id(box)
-        self._boxes.setdefault(place, {})[number] = weakref.ref(box, lambda _: self._drop(place, number))
+        boxes = self._boxes.setdefault(place, {}).setdefault(types, {})
+        boxes[number] = weakref.ref(box, lambda _: self._drop(place, types, number))
         return box
 
     def forget(self, box: Mailbox) -> None:
         """Hand nothing more to a mailbox."""
-        self._drop(box.place, id(box))
+        self._drop(box.place, box.types, id(box))
 
-    def _drop(self, place: Place, number: int) -> None:
-        boxes = self._boxes.get(place)
-        if boxes is not None:
-            boxes.pop(number, None)
-            if not boxes:
-                del self._boxes[place]
+    def _drop(self, place: Place, types: Types, number: int) -> None:
+        by_types = self._boxes.get(place, {})
+        boxes = by_types.get(types, {})
+        boxes.pop(number, None)
+        if not boxes:
+            by_types.pop(types, None)
+        if not by_types:
+            self._boxes.pop(place, None)
 
-    def _at(self, place: Place) -> list[Mailbox]:
-        # The collector may run at any step and drop boxes, or a place with its last one.
-        boxes = [reference() for reference in list(self._boxes.get(place, {}).values())]
+    def _at(self, place: Place, types: Types) -> list[Mailbox]:
+        # The collector may run at any step and drop boxes, or what was asked for with the last of them.
+        boxes = [reference() for reference in list(self._boxes.get(place, {}).get(types, {}).values())]
         return [box for box in boxes if box is not None]
 
     def publish(self, update: Update) -> None:
         """Hand an update to everyone it concerns."""
-        self._feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), self._feed)
+        feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), None)
+        self._feed = feed or self._feed
         for place, events in self._by_place(update).items():
-            for box in self._at(place):
-                box.offer(update, events)
+            for types in list(self._boxes.get(place, ())):
+                wanted = tuple(event for event in events if not types or isinstance(event, types))
+                if wanted or feed:
+                    part = _part(update, wanted)
+                    for box in self._at(place, types):
+                        box.offer(part, feed)
 
-    def _by_place(self, update: Update) -> dict[Place, list[Event]]:
+    def _by_place(self, update: Update) -> dict[Place, Sequence[Event]]:
         """Return the events by the places that were asked for and are concerned."""
-        found: dict[Place, list[Event]] = {}
-        for event in update.events:
-            for place in self._places(event):
+        narrower: dict[Place, list[Event]] = {}
+        for event in update.events if len(self._boxes) > (EVERYWHERE in self._boxes) else ():
+            # Events of the feed concern everybody.
+            for place in list(self._boxes) if event.key is None else _places(event.key):
                 if place in self._boxes:
-                    found.setdefault(place, []).append(event)
-        return found
-
-    def _places(self, event: Event) -> Iterable[Place]:
-        if event.key is None:
-            return list(self._boxes)
-        return (EVERYWHERE, (event.queue, None), (None, event.extension), (event.queue, event.extension))
+                    narrower.setdefault(place, []).append(event)
+        return {**narrower, EVERYWHERE: update.events}
 
     @property
     def ended(self) -> bool:
@@ -299,11 +299,23 @@ class Fanout:
         """Let every iterator end once it has taken what is pending: with the error, or quietly."""
         self._end.ended = True
         self._end.error = error
-        for place in list(self._boxes):
-            for box in self._at(place):
-                box.wake()
+        for place, by_types in list(self._boxes.items()):
+            for types in list(by_types):
+                for box in self._at(place, types):
+                    box.wake()
 
     def check(self) -> None:
         """Raise what ended the watcher, if it failed."""
         if self._end.error is not None:
             raise self._end.reason()
+
+
+def _places(key: SeatKey) -> Iterable[Place]:
+    return (key.queue, None), (None, key.extension), (key.queue, key.extension)
+
+
+def _part(update: Update, wanted: tuple[Event, ...]) -> Update | None:
+    """Return what is wanted of an update, if anything."""
+    if len(wanted) == len(update.events):
+        return update
+    return attrs.evolve(update, events=wanted) if wanted else None

@@ -1,12 +1,41 @@
-"""When the next poll is due: a fixed rate while all is well, a growing and jittered pause while it is not."""
+"""When polls are due: staggered, at a fixed rate while all is well, after growing and jittered pauses while not."""
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from typing import Final
 
 _SLACK: Final = 1e-3  # of an interval
+
+# Seconds. The golden section makes it a part of no interval that people choose, so that beginnings that go round an
+# interval more than once fall between each other.
+_STAGGER: Final = 0.01 * (math.sqrt(5) - 1) / 2
+
+
+class Turns:
+    """Numbers the watchers that run at the same time, from 0, so that they do not all poll at the same moment."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._free: list[int] = []
+
+    def take(self) -> int:
+        """Return the lowest number that nobody has."""
+        if self._free:
+            return heapq.heappop(self._free)
+        self._used += 1
+        return self._used - 1
+
+    def give_back(self, turn: int) -> None:
+        """Let somebody else have the number."""
+        heapq.heappush(self._free, turn)
+
+
+def head_start(turn: int, interval: float) -> float:
+    """Return how many seconds others begin before the watcher whose turn it is: less than one interval."""
+    return turn * _STAGGER % interval
 
 
 class Schedule:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sipqueue_async._diff import diff
-from sipqueue_async.events import Event, FeedDown, FeedUp, SeatEvent, Update
+from sipqueue_async.events import AgentLeft, Event, FeedDown, FeedUp, SeatEvent, Update
 from sipqueue_async.models import AgentStatus, SeatKey, Snapshot
 
 _STALE_POLLS_BELIEVED: Final = 3
@@ -77,12 +77,11 @@ class Tracker:
         """Take a good answer, at a monotonic time, and return what changed, if anything did."""
         self._server_time = polled.server_time or self._server_time
         previous = self._snapshot
-        new = polled if previous is None else self._with(polled, self._absent(previous, polled))
         if previous is None and not self._initial:
-            previous = new
-        changes = () if previous is new else diff(previous, new)
-        if previous is not None and (old := self._old_records(previous, changes)):
-            new = self._with(new, old)
+            previous = polled
+        new, changes = polled, diff(previous, polled)
+        if previous is not None and (kept := self._absent(changes) | self._old_records(previous, changes)):
+            new = _with(polled, kept)
             changes = diff(previous, new)
         events: list[Event] = []
         if self._failures:
@@ -92,11 +91,11 @@ class Tracker:
         self._snapshot = new
         return self._update(previous, tuple(events)) if events else None
 
-    def _absent(self, previous: Snapshot, polled: Snapshot) -> dict[SeatKey, AgentStatus]:
+    def _absent(self, changes: Iterable[SeatEvent]) -> dict[SeatKey, AgentStatus]:
         """Return the last records of those who have not been absent for long enough to have left."""
-        missing = previous._agents.keys() - polled._agents.keys()
+        missing = {event.key: event.previous for event in changes if isinstance(event, AgentLeft)}
         self._absences = {key: self._absences.get(key, 0) + 1 for key in missing}
-        return {key: previous._agents[key] for key, times in self._absences.items() if times < self._leave_after}
+        return {key: missing[key] for key, times in self._absences.items() if times < self._leave_after}
 
     def _old_records(self, previous: Snapshot, changes: Iterable[SeatEvent]) -> dict[SeatKey, AgentStatus]:
         """Return what was known of the seats whose records are older than that, though their answer is not.
@@ -110,17 +109,6 @@ class Tracker:
             key: previous._agents[key] for key, times in self._old_in_a_row.items() if times < _STALE_POLLS_BELIEVED
         }
 
-    def _with(self, polled: Snapshot, kept: dict[SeatKey, AgentStatus]) -> Snapshot:
-        """Return an answer with other records in place of some of its own."""
-        if not kept:
-            return polled
-        return Snapshot._of(
-            {**polled._agents, **kept},
-            observed_at=polled.observed_at,
-            server_time=polled.server_time,
-            problems=polled.problems,
-        )
-
     def _feed_up(self, new: Snapshot, now: float) -> FeedUp:
         if self._snapshot is None:
             outage = timedelta(seconds=now - self._failing_since)
@@ -132,6 +120,16 @@ class Tracker:
     def _update(self, previous: Snapshot | None, events: tuple[Event, ...]) -> Update:
         self._sequence += 1
         return Update(sequence=self._sequence, snapshot=self._snapshot, previous=previous, events=events)
+
+
+def _with(polled: Snapshot, kept: dict[SeatKey, AgentStatus]) -> Snapshot:
+    """Return an answer with other records in place of some of its own."""
+    return Snapshot._of(
+        polled._agents | kept,
+        observed_at=polled.observed_at,
+        server_time=polled.server_time,
+        problems=polled.problems,
+    )
 
 
 def _is_older(record: AgentStatus, known: AgentStatus) -> bool:

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, get_args, ove
 import attrs
 
 from sipqueue_async._fanout import EVERYWHERE, Fanout, Subscription, Updates
-from sipqueue_async._schedule import Schedule
+from sipqueue_async._schedule import Schedule, Turns, head_start
+from sipqueue_async._selection import Selection
 from sipqueue_async._tracker import Tracker
 from sipqueue_async.errors import HttpStatusError
 from sipqueue_async.events import Event, Update
@@ -23,6 +24,7 @@ from sipqueue_async.models import AgentState, Snapshot
 _log: Final = logging.getLogger("sipqueue_async")
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
+_turns: Final = Turns()
 
 E1 = TypeVar("E1", bound=Event)
 E2 = TypeVar("E2", bound=Event)
@@ -116,9 +118,8 @@ class StatusWatcher:
             raise ValueError(f"leave_after must be at least 1 poll, not {leave_after!r}")
         self._interval = interval
         self._max_backoff = max_backoff
-        self._queues = _names(queues, "queues")
-        self._extensions = _names(extensions, "extensions")
-        self._fetch = _fetcher(source, self._queues, self._extensions)
+        self._selection = Selection(queues, extensions)
+        self._fetch = _fetcher(source, self._selection)
         # Of a baseline too only what is watched counts: the rest of it has not left.
         known = None if baseline is None else self._selected(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
@@ -295,8 +296,9 @@ class StatusWatcher:
         return self._task
 
     async def _run(self) -> None:
+        turn = _turns.take()
         try:
-            await self._poll_for_ever()
+            await self._poll_for_ever(head_start(turn, self._interval))
         except asyncio.CancelledError:
             self._end(None if self._closing else RuntimeError("the watcher's task was cancelled from outside"))
             raise
@@ -304,6 +306,8 @@ class StatusWatcher:
             self._end(error)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            _turns.give_back(turn)
 
     def _end(self, error: BaseException | None) -> None:
         """Tell everyone who waits that no more will come; the first reason stands."""
@@ -317,11 +321,12 @@ class StatusWatcher:
         for future in self._waiting():
             future.set_exception(error or RuntimeError("the watcher was closed"))
 
-    async def _poll_for_ever(self) -> None:
+    async def _poll_for_ever(self, delay: float) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        due = loop.time() + delay
         schedule = Schedule(due, interval=self._interval, max_backoff=self._max_backoff)
         while True:
+            await self._pause(due)
             began = loop.time()
             error = await self._poll(lateness=max(0.0, began - due))
             if self._closing:
@@ -334,7 +339,6 @@ class StatusWatcher:
                 asked = error.retry_after if isinstance(error, HttpStatusError) else None
                 at_least = min(asked or 0.0, _LONGEST_RETRY_AFTER)
                 due = schedule.after_failure(loop.time(), self._tracker.failures, at_least)
-            await self._pause(due)
 
     async def _pause(self, until: float) -> None:
         try:
@@ -373,19 +377,7 @@ class StatusWatcher:
         """Return what is watched of an answer."""
         if not isinstance(polled, Snapshot):
             raise TypeError(f"the source gave {polled!r}, which is no Snapshot")
-        queues, extensions = self._queues, self._extensions
-        if queues is None and extensions is None:
-            return polled
-
-        def watched(queue: str | None, extension: str | None) -> bool:
-            return (queues is None or queue in queues) and (extensions is None or extension in extensions)
-
-        return Snapshot._of(
-            {key: agent for key, agent in polled.items() if watched(*key)},
-            observed_at=polled.observed_at,
-            server_time=polled.server_time,
-            problems=tuple(it for it in polled.problems if it.queue is None or watched(it.queue, it.extension)),
-        )
+        return self._selection.of(polled)
 
     def _took(self, polled: Snapshot, now: float) -> None:
         if self._tracker.is_stale(polled):
@@ -428,21 +420,9 @@ class StatusWatcher:
         return [future for future in waiting if not future.done()]
 
 
-def _names(names: Iterable[str] | None, parameter: str) -> frozenset[str] | None:
-    if names is None:
-        return None
-    # A lone name is a collection of letters to Python, and never meant so.
-    found = frozenset((names,) if isinstance(names, str) else names)
-    if not found or not all(isinstance(name, str) and name for name in found):
-        raise ValueError(f"{parameter} must be names, at least one; leave it out to watch all")
-    return found
-
-
-def _fetcher(
-    source: Source, queues: frozenset[str] | None, extensions: frozenset[str] | None
-) -> Callable[[], Awaitable[Snapshot]]:
+def _fetcher(source: Source, selection: Selection) -> Callable[[], Awaitable[Snapshot]]:
     if isinstance(source, FilteringSource):
-        return partial(source.fetch_snapshot, queue=_only(queues), extension=_only(extensions))
+        return partial(source.fetch_snapshot, queue=selection.queue, extension=selection.extension)
     if callable(source):
         return source
     raise TypeError(f"source must be a SipQueueClient or an async function that returns a Snapshot, not {source!r}")
@@ -452,7 +432,3 @@ def _is_retryable(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_retryable, error.exceptions))
     return bool(getattr(error, "retryable", False))
-
-
-def _only(names: frozenset[str] | None) -> str | None:
-    return next(iter(names)) if names is not None and len(names) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -19,6 +19,7 @@ from sipqueue_async import (
     CallAnswered,
     Event,
     FeedDown,
+    FeedEvent,
     FeedUp,
     Snapshot,
     StateChanged,
@@ -307,14 +308,14 @@ class TestGarbage:
         """The collector drops a subscription while an update is being handed out, and the watcher dies of it."""
 
         class Collecting(Mailbox):
-            def offer(self, update: Update, events: Iterable[Event]) -> None:
+            def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
                 """Do as the collector does at any moment."""
                 doomed.clear()
-                super().offer(update, events)
+                super().offer(update, feed)
 
         doomed: list[Subscription[Event]] = []
         first = Collecting(EVERYWHERE, (), 64, feed=None, end=feed.fanout._end)
-        feed.fanout._boxes[EVERYWHERE] = {id(first): weakref.ref(first)}
+        feed.fanout._boxes[EVERYWHERE] = {(): {id(first): weakref.ref(first)}}
         doomed += [
             feed.subscribe(place=place) for place in [("queue-1", None), (None, "1"), ("queue-1", "1"), EVERYWHERE]
         ]

@@ -11,7 +11,7 @@ import msgspec
 
 from sipqueue_async._wire.encoding import as_utf8, excerpt, is_utf8, without_mark
 from sipqueue_async._wire.envelope import Data, open_around, open_envelope
-from sipqueue_async._wire.layout import Layout, first_object
+from sipqueue_async._wire.layout import Frame, Layout, first_object
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
@@ -33,9 +33,9 @@ class SnapshotDecoder:
         self._reader = RecordReader(zone, {**STATE_CODES, **(state_codes or {})})
         self._agents: _Agents = {}
         self._problems: _Problems = {}
-        # The last body up to its first record, and its records. Once two bodies had the same seats in the same places,
-        # it is the layout that holds their text, and the places' seats stand beside it.
-        self._head = b""
+        # The last body's records, and what stood around them. Once two bodies had the same seats in the same places, it
+        # is the layout that holds their text, and the seats of the places stand beside it.
+        self._frame = Frame()
         self._records: dict[bytes, SeatKey] = {}
         self._layout: Layout | None = None
         self._seats: list[SeatKey] = []
@@ -67,13 +67,13 @@ class SnapshotDecoder:
             seats = list(self._records.values())
             if not self._has_again(seats[:1], body):
                 return None
-            layout = Layout.of(self._head, list(self._records))
+            layout = Layout.of(self._frame, list(self._records))
         changes = _Changes(self._reader, seats, self._agents)
         found = layout.follow(body, changes.take)
         if found is None:
             return None
-        layout, tail = found
-        data = open_around(self._head, tail) if is_utf8(tail) else None
+        layout, head, tail = found
+        data = open_around(head, tail) if is_utf8(tail) else None
         if data is not None:
             self._agents, self._problems = changes.applied(self._problems)
             self._layout, self._seats, self._records = layout, seats, {}
@@ -81,9 +81,10 @@ class SnapshotDecoder:
 
     def _has_again(self, first: Sequence[SeatKey], body: bytes) -> bool:
         """Tell whether a body's first seat is the last one's first, and so perhaps the others too."""
-        if not first or len(self._records) > len(self._agents) or not body.startswith(self._head):
+        head = self._frame.head
+        if not first or len(self._records) > len(self._agents) or not body.startswith(head):
             return False
-        return _Changes(self._reader, first, self._agents).take(0, first_object(body, len(self._head)))
+        return _Changes(self._reader, first, self._agents).take(0, first_object(body, len(head)))
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
@@ -114,7 +115,7 @@ class SnapshotDecoder:
             # In the order of the snapshot before, where `diff` finds changes fastest; or that very one.
             agents = self._agents if records.keys() == known.keys() else self._agents | agents
         self._agents, self._problems = agents, problems
-        self._head, self._records = _head(body, records), records
+        self._frame, self._records = Frame.of(body, records), records
         self._layout, self._seats = None, []
         return data
 
@@ -151,13 +152,8 @@ class _Changes:
         agents = self._known | self._agents
         if problems or self._problems:
             kept = {seat: its for seat, its in problems.items() if seat not in self._agents} | self._problems
-            problems = {seat: kept[seat] for seat in agents if seat in kept}
+            problems = {seat: kept[seat] for seat in self._seats if seat in kept}
         return agents, problems
-
-
-def _head(body: bytes, records: Iterable[bytes]) -> bytes:
-    """Return what stands before the first record."""
-    return body.partition(next(iter(records), body))[0]
 
 
 def _same(old: AgentStatus | None, agent: AgentStatus) -> AgentStatus:

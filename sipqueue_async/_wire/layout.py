@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import accumulate, chain, islice, pairwise
 from typing import Final, NamedTuple
 
 _PAGE: Final = 16  # records; of 4 to 64 the fastest, with 1 % of the records changed
 
 
+class Frame(NamedTuple):
+    """What stands around the records of an answer."""
+
+    head: bytes = b""
+    """All that is before the first."""
+    between: bytes = b","
+    """What is between two of them: a comma, perhaps with blanks."""
+    behind: bytes = b"]"
+    """As many bytes as that, from behind the last."""
+
+    @classmethod
+    def of(cls, body: bytes, records: Collection[bytes]) -> Frame:
+        """Return what stands around these records of a body, if it is the same between any two of them."""
+        first, second = next(iter(records), body), next(islice(records, 1, None), None)
+        head, _, rest = body.partition(first)
+        between = b"," if second is None else rest.partition(second)[0]
+        end = len(head) + sum(map(len, records)) + len(between) * (len(records) - 1)
+        return cls(head, between, body[end : end + len(between)])
+
+
 class Layout:
-    """The text of an answer up to its first record, and the records' own text, in pages of a few.
+    """The text of an answer's records, in pages of a few, and what stands around them.
 
     Comparing is all that is done here. What is found so is a guess until the new pieces have been parsed: the changed
-    records, and what surrounds the records with something else in their place. If each is what it should be, so is the
-    whole, because what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
+    records, and the two ends with something else between them. If each is what it should be, so is the whole, because
+    what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
     """
 
-    def __init__(self, head: bytes, pages: list[_Page]) -> None:
-        self._head = head
+    def __init__(self, frame: Frame, pages: Sequence[_Page]) -> None:
+        self._frame = frame
         self._pages = pages
 
     @classmethod
-    def of(cls, head: bytes, records: Sequence[bytes]) -> Layout:
-        """Return the layout of an answer that begins with `head` and goes on with these records, at least one."""
-        texts = [record + b"," for record in records[:-1]] + [records[-1] + b"]"]
-        return cls(head, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
-
-    @property
-    def head(self) -> bytes:
-        """What stands before the first record."""
-        return self._head
+    def of(cls, frame: Frame, records: Sequence[bytes]) -> Layout:
+        """Return the layout of records, at least one, that stand in a frame."""
+        texts = [record + frame.between for record in records[:-1]] + [records[-1] + frame.behind]
+        return cls(frame, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
 
     def records(self) -> Iterator[bytes]:
         """Return the records, in order."""
-        return chain.from_iterable(page.records() for page in self._pages)
+        return chain.from_iterable(page.records(len(self._frame.between)) for page in self._pages)
 
-    def follow(self, body: bytes, changed: Callable[[int, bytes], bool]) -> tuple[Layout, bytes] | None:
+    def follow(self, body: bytes, changed: Callable[[int, bytes], bool]) -> tuple[Layout, bytes, bytes] | None:
         """Go through an answer that has these records in these places, some of them changed.
 
         Args:
@@ -44,38 +59,40 @@ class Layout:
             changed: Is given the place and the text of each changed record; says whether to go on.
 
         Returns:
-            The answer's layout and what follows its records; None if this is another kind of answer.
+            The answer's layout and its two ends, before and behind its records; None if this is another kind of answer.
         """
-        if not body.startswith(self._head):
+        head, between, _ = self._frame
+        if not body.startswith(head):
             return None
-        at = len(self._head)
+        at = len(head)
         pages: list[_Page] = []
         is_same = True
         for known in self._pages:
             page = known
             if not body.startswith(known.text, at):
-                followed = known.follow(body, at, len(pages) * _PAGE, changed)
+                followed = known.follow(body, at, len(between), len(pages) * _PAGE, changed)
                 if followed is None:
                     return None
                 page, is_same = followed, False
             pages.append(page)
             at += len(page.text)
-        return self if is_same else Layout(self._head, pages), body[at - 1 :]
+        return self if is_same else Layout(self._frame, pages), head, body[at - len(between) :]
 
 
 class _Page(NamedTuple):
-    """A few records that follow each other."""
+    """A few records that follow each other, each with what is behind it."""
 
     text: bytes
-    """Of each record, and the comma or, after the last of all, the bracket behind it."""
     ends: tuple[int, ...]
     """Where in the text each of them ends."""
 
-    def records(self) -> Iterator[bytes]:
-        """Return the text of each record alone."""
-        return (self.text[first : end - 1] for first, end in pairwise((0, *self.ends)))
+    def records(self, between: int) -> Iterator[bytes]:
+        """Return the text of each record alone, with so many bytes between two of them."""
+        return (self.text[first : end - between] for first, end in pairwise((0, *self.ends)))
 
-    def follow(self, body: bytes, start: int, place: int, changed: Callable[[int, bytes], bool]) -> _Page | None:
+    def follow(
+        self, body: bytes, start: int, between: int, place: int, changed: Callable[[int, bytes], bool]
+    ) -> _Page | None:
         """Do as `Layout.follow` with these records, the first of which has some place and starts there in the body."""
         at, first, text = start, 0, self.text
         ends: list[int] = []
@@ -84,8 +101,8 @@ class _Page(NamedTuple):
                 at += end - first
             else:
                 record = first_object(body, at)
-                at += len(record) + 1
-                if body[at - 1 : at] != text[end - 1 : end] or not changed(place + len(ends), record):
+                at += len(record) + between
+                if body[at - between : at] != text[end - between : end] or not changed(place + len(ends), record):
                     return None
             ends.append(at - start)
             first = end
