@@ -85,9 +85,9 @@ def truth(session: nox.Session) -> None:
 
 @nox.session
 def endurance(session: nox.Session) -> None:
-    """The long runs at full size: a fortnight of trouble in virtual time, and 200,000 broken bodies."""
+    """The long runs at full size: a fortnight of trouble in virtual time, and 400,000 bodies at random."""
     session.install(*_group("test"), ".[all]")
-    env = {"PYTHONSAFEPATH": "1", "ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000"}
+    env = {"PYTHONSAFEPATH": "1", "ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000", "FUZZ_STEPS": "200000"}
     session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=env)
 
 

@@ -117,6 +117,37 @@ class TestFilters:
         assert subscription.pending == 0
 
 
+class TestCost:
+    @pytest.mark.parametrize("place", [EVERYWHERE, ("queue-2", None), (None, "2"), ("queue-2", "2")])
+    async def test_who_asked_for_other_things_costs_nothing(
+        self, feed: Feed, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ten thousand subscriptions are each asked whether they want an event that none of them asked for."""
+        offers: list[Mailbox] = []
+        offer = Mailbox.offer
+
+        def counted(box: Mailbox, update: Update | None, event: FeedEvent | None) -> None:
+            offers.append(box)
+            offer(box, update, event)
+
+        monkeypatch.setattr(Mailbox, "offer", counted)
+        wanting = feed.subscribe(StateChanged)
+        others = [feed.subscribe(AgentLeft, place=place) for _ in range(10)]
+        feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
+        assert offers == [wanting._mailbox]
+        feed.tell(DOWN)
+        assert len(offers) == 1 + 1 + len(others), "the feed concerns everybody"
+
+    async def test_those_who_ask_for_the_same_share_an_update(self, feed: Feed) -> None:
+        """What ten thousand subscriptions wait for is kept ten thousand times."""
+        boxes = [feed.fanout.mailbox(EVERYWHERE, (StateChanged,), 64) for _ in range(3)]
+        feed.show(agent("1", TALKING))
+        first, *rest = [box.take() for box in boxes]
+        assert first is not None
+        assert [type(event) for event in first.events] == [StateChanged]
+        assert all(other is first for other in rest)
+
+
 class TestCoalescing:
     async def test_a_slow_consumer_gets_one_difference(self, feed: Feed) -> None:
         """A consumer that fell behind costs unbounded memory, or is told of states that are over."""

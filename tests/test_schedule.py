@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipqueue_async._schedule import Schedule
+from sipqueue_async._schedule import Schedule, Turns, head_start
 
 intervals = st.floats(0.01, 300)
 
@@ -75,3 +75,29 @@ def test_the_server_may_ask_for_a_longer_pause() -> None:
     """A Retry-After is not honoured."""
     schedule = Schedule(0.0, interval=1.0, max_backoff=60)
     assert schedule.after_failure(10.0, 1, at_least=30.0) == 40.0
+
+
+def test_turns_are_the_lowest_that_are_free() -> None:
+    """Of watchers that come and go each begins later than the one before, for ever."""
+    turns = Turns()
+    assert [turns.take() for _ in range(4)] == [0, 1, 2, 3]
+    turns.give_back(2)
+    turns.give_back(0)
+    assert [turns.take() for _ in range(3)] == [0, 2, 4]
+
+
+@pytest.mark.parametrize("interval", [0.5, 1, 2, 5, 60])
+def test_a_thousand_watchers_do_not_poll_at_once(interval: float) -> None:
+    """Watchers that start together stay together, and each poll waits for all the others."""
+    starts = sorted(head_start(turn, interval) for turn in range(1000))
+    assert starts[0] == 0
+    assert starts[-1] < interval
+    for start in starts:
+        together = sum(start <= other < start + 0.01 for other in starts)
+        assert together <= max(2, 2.2 * 1000 * 0.01 / interval)
+
+
+def test_a_few_watchers_hardly_wait() -> None:
+    """Whoever watches a handful of platforms waits for the last one's first poll."""
+    assert head_start(0, 2) == 0
+    assert head_start(9, 2) < 0.06

@@ -539,3 +539,42 @@ class TestHealth:
             ("DEBUG", "a poll failed: away"),
             ("INFO", "polling works again, after 3 failures"),
         ]
+
+
+class TestStaggering:
+    async def test_watchers_of_one_process_poll_one_after_the_other(self) -> None:
+        """All watchers of a process poll at the same moment, and each waits for all the others."""
+        loop = asyncio.get_running_loop()
+        polled: list[tuple[int, float]] = []
+
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(3):
+
+                async def source(number: int = number) -> Snapshot:
+                    polled.append((number, loop.time()))
+                    return snapshot(agent())
+
+                await stack.enter_async_context(StatusWatcher(source, interval=1))
+            await asyncio.sleep(1.5)
+        assert [number for number, _ in polled] == [0, 1, 2, 0, 1, 2]
+        times = [at for _, at in polled]
+        assert all(0.005 < later - earlier < 0.01 for earlier, later in itertools.pairwise(times[:3]))
+        assert times[3:] == pytest.approx([at + 1 for at in times[:3]])
+
+    async def test_a_place_in_the_row_is_given_back(self) -> None:
+        """The thousandth watcher of a process begins later than the first, though the others have ended long ago."""
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            began = loop.time()
+            async with StatusWatcher(ScriptedSource([snapshot()])) as watcher:
+                await watcher.ready()
+            assert loop.time() == pytest.approx(began)
+
+    async def test_whoever_asks_need_not_wait_for_the_turn(self) -> None:
+        """A refresh waits for the place in the row."""
+        loop = asyncio.get_running_loop()
+        first, second = (StatusWatcher(ScriptedSource([snapshot()]), interval=60) for _ in range(2))
+        async with first, second:
+            began = loop.time()
+            await second.refresh()
+            assert loop.time() == pytest.approx(began)

@@ -1,0 +1,160 @@
+"""Answers that follow each other, changed at random: a decoder that remembers reads what one that does not reads.
+
+`FUZZ_STEPS` says how many: 200000 for the full size, fewer in the gate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support import RECORD, START
+
+from sipqueue_async import SipQueueError
+from sipqueue_async._wire import SnapshotDecoder
+
+STEPS = int(os.environ.get("FUZZ_STEPS", "5000"))
+SIZES = [0, 1, 2, 15, 16, 17, 33, 40]
+# fmt: off
+NAMES = [
+    None, "", "王芳", "Agent 7", '"', "\\", "\\\\", "}", "},{", '"},{"', "}]", '}],"result":[', '"result":[1]', "{",
+    "]}", "\ufdd0", "\ud800", "\u2028", "\x00", "a" * 300, 7, 1.5, True, [], {}, [{"a": 1}, {"b": 2}], {"result": [1]},
+]
+VALUES: list[Any] = [0, 1, "1", "", None, -1, "x", 2**63, 2**70, 1.5, [], {}, "0000-00-00 00:00:00", "2026-13-01"]
+JUNK = [
+    b"", b"\xff", b"\xc4\xe3", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b" ", b"1", b"},{", b"}]", b"\xef\xbb\xbf",
+]
+# fmt: on
+TWICE = [
+    (b'"state"', b'"state":1,"state"'),
+    (b'"state"', b'"x":[{"a":1},{"b":2}],"state"'),
+    (b'"rsptime"', b'"result":[],"rsptime"'),
+    (b'"rsptime"', b'"result":[1],"rsptime"'),
+    (b'"status"', b'"result":[1],"status"'),
+    (b'"ret"', b'"ret":500,"ret"'),
+    (b'"msg"', b'"data":{},"msg"'),
+    (b'"msg"', b'"data":{"result":[1]},"msg"'),
+]
+
+
+class Platform:
+    """Sends one answer after the other, each a little different from the one before."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.records = [self.record(number) for number in range(40)]
+        self.separators = (",", ":")
+        self.is_ascii = True
+        self.notice = b""
+        self.ends: dict[str, Any] = {}
+        self.clock = 1581488746
+        self._events: list[tuple[int, Callable[[], object]]] = [
+            (70, self.change),
+            (5, self.join),
+            (5, self.leave),
+            (3, self.reorder),
+            (2, self.send_twice),
+            (1, self.be_another_size),
+            (1, self.be_written_otherwise),
+        ]
+
+    def record(self, number: int) -> dict[str, Any]:
+        """Return somebody's record."""
+        return {**RECORD, "queuename": f"queue-{number % 3}", "extnumber": str(100000 + number)}
+
+    def step(self) -> None:
+        """Let something happen: mostly what happens in a call centre, to few."""
+        weights, events = zip(*self._events, strict=True)
+        self.chance.choices(events, weights)[0]()
+        self.clock += self.chance.choice([0, 1, 1, 10**9])
+
+    def change(self) -> None:
+        """Some records differ, a few of them in a way that no platform should send."""
+        for _ in range(self.chance.choice([0, 1, 1, 2, 2, 5, 40]) if self.records else 0):
+            record = self.chance.choice(self.records)
+            odd = self.chance.random()
+            if odd < 0.85:
+                record["state"] = self.chance.choice([1213, 1214, 1215, "1201", 4711])
+                record["callsanswered"] = self.chance.choice([7, 9, 10, 99, 100])
+            elif odd < 0.95:
+                record["seatsname"] = self.chance.choice(NAMES)
+            else:
+                record[self.chance.choice(list(RECORD))] = self.chance.choice(VALUES)
+
+    def join(self) -> None:
+        """Somebody signs in, anywhere in the list; perhaps somebody who is there."""
+        self.records.insert(self.chance.randint(0, len(self.records)), self.record(self.chance.randrange(60)))
+
+    def leave(self) -> None:
+        """Somebody signs out."""
+        if self.records:
+            self.records.pop(self.chance.randrange(len(self.records)))
+
+    def reorder(self) -> None:
+        """The records come in another order."""
+        self.chance.choice([self.chance.shuffle, list.reverse])(self.records)
+
+    def send_twice(self) -> None:
+        """A record comes twice, and the two may come to differ."""
+        if self.records:
+            self.records.append(dict(self.chance.choice(self.records)))
+
+    def be_another_size(self) -> None:
+        """All is well again, with some number of agents."""
+        self.records = [self.record(number) for number in range(self.chance.choice(SIZES))]
+
+    def be_written_otherwise(self) -> None:
+        """The platform was updated, and writes the same in another way."""
+        self.separators = self.chance.choice([(",", ":"), (", ", ": "), (" , ", ":")])
+        self.is_ascii = self.chance.random() < 0.5
+        self.notice = self.chance.choice([b"", b"", b"\xef\xbb\xbf", b"<br />\n<b>Notice</b>: {\n"])
+        self.ends = self.chance.choice([{}, {"desc": "王"}, {"result": [1]}, {"ret": 500}, {"rsptime": "x"}])
+
+    def body(self) -> bytes:
+        """Return an answer, now and then damaged."""
+        data: dict[str, Any] = {"status": 0, "result": self.records, "rsptime": self.clock}
+        document = {"ret": 200, "data": {**data, **self.ends}, "msg": "\u6210\u529f"}
+        text = json.dumps(document, ensure_ascii=self.is_ascii, separators=self.separators)
+        whole = self.notice + text.encode(errors="surrogatepass")
+        return self.damaged(whole) if self.chance.random() < 0.1 else whole
+
+    def damaged(self, body: bytes) -> bytes:
+        """Return a body with something wrong; at times it is still JSON, with a name twice in an object."""
+        at = self.chance.randrange(len(body) + 1)
+        kind = self.chance.random()
+        if kind < 0.2:
+            return body[:at]
+        if kind < 0.5:
+            return body.replace(*self.chance.choice(TWICE), 1)
+        return body[:at] + self.chance.choice(JUNK) + body[at + self.chance.choice([0, 1, 5]) :]
+
+
+def outcome(decoder: SnapshotDecoder, body: bytes, encoding: str) -> tuple[bool, object]:
+    """Return whether a body was taken, and what came of it."""
+    try:
+        snapshot = decoder.decode(body, observed_at=START, encoding=encoding)
+    except SipQueueError as error:
+        return False, (type(error), error.args)
+    return True, (dict(snapshot), snapshot.problems, snapshot.server_time)
+
+
+@pytest.mark.timeout(3600)
+def test_what_is_remembered_changes_nothing() -> None:
+    """What a decoder remembers of earlier answers shows in what it reads of a later one."""
+    chance = random.Random(20261122)
+    platform = Platform(chance)
+    warm = SnapshotDecoder()
+    ways: Counter[str] = Counter()
+    for _ in range(STEPS):
+        platform.step()
+        body = platform.body()
+        encoding = "gb18030" if chance.random() < 0.03 else "utf-8"
+        found = outcome(warm, body, encoding)
+        assert found == outcome(SnapshotDecoder(), body, encoding), body
+        ways["refused" if not found[0] else "anew" if warm._layout is None else "again"] += 1
+    assert min(ways[way] for way in ("refused", "anew", "again")) > STEPS / 20, ways
