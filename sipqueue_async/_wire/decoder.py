@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from itertools import chain
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
 from sipqueue_async._wire.encoding import as_utf8, excerpt, is_utf8, without_mark
 from sipqueue_async._wire.envelope import Data, open_around, open_envelope
-from sipqueue_async._wire.layout import Frame, Layout, first_object
+from sipqueue_async._wire.layout import Frame, Layout
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
@@ -65,26 +65,42 @@ class SnapshotDecoder:
         layout, seats = self._layout, self._seats
         if layout is None:
             seats = list(self._records.values())
-            if not self._has_again(seats[:1], body):
+            # Answers whose order is always another one would be laid out each time for nothing.
+            first = {0: self._frame.first_object(body)}
+            if len(seats) != len(self._agents) or not seats or self._read_changed(seats, first) is None:
                 return None
             layout = Layout.of(self._frame, list(self._records))
-        changes = _Changes(self._reader, seats, self._agents)
-        found = layout.follow(body, changes.take)
+        found = layout.follow(body, lambda place, record: self._read_changed(seats, {place: record}) is not None)
         if found is None:
             return None
-        layout, head, tail = found
-        data = open_around(head, tail) if is_utf8(tail) else None
-        if data is not None:
-            self._agents, self._problems = changes.applied(self._problems)
-            self._layout, self._seats, self._records = layout, seats, {}
+        reads = self._read_changed(seats, found.changed)
+        data = open_around(found.head, found.tail) if is_utf8(found.tail) else None
+        if reads is None or data is None:
+            return None
+        agents, problems = reads
+        self._note_problems(seats, agents, problems)
+        if agents:
+            self._agents = self._agents | agents
+        self._layout, self._seats, self._records = found.layout, seats, {}
         return data
 
-    def _has_again(self, first: Sequence[SeatKey], body: bytes) -> bool:
-        """Tell whether a body's first seat is the last one's first, and so perhaps the others too."""
-        head = self._frame.head
-        if not first or len(self._records) > len(self._agents) or not body.startswith(head):
-            return False
-        return _Changes(self._reader, first, self._agents).take(0, first_object(body, len(head)))
+    def _read_changed(self, seats: Sequence[SeatKey], changed: Mapping[int, bytes]) -> tuple[_Agents, _Problems] | None:
+        """Return what records in some places say, or None if one is not of the seat in that place."""
+        agents: _Agents = {}
+        problems: _Problems = {}
+        read, known = self._reader.regular.read, self._agents
+        for place, record in changed.items():
+            seat = seats[place]
+            agent = read(record)
+            if agent is None:
+                try:
+                    agent, problems[seat] = self._reader.interpret(record)
+                except MalformedResponse:
+                    return None
+            if agent.queue != seat[0] or agent.extension != seat[1]:
+                return None
+            agents[seat] = _same(known[seat], agent)
+        return agents, problems
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
@@ -92,68 +108,46 @@ class SnapshotDecoder:
         known = self._records
         if self._layout is not None:
             known = dict(zip(self._layout.records(), self._seats, strict=True))
-        records: dict[bytes, SeatKey] = {}
-        agents: _Agents = {}
-        problems: _Problems = {}
         # Copies, because a Raw would keep the whole body alive.
-        for record in map(bytes, _records(data, body)):
-            seat = known.get(record)
-            if seat is None:
-                agent, its_problems = self._reader.read(record)
-                seat = agent.key
-                agent = _same(self._agents.get(seat), agent)
-            else:
-                agent, its_problems = self._agents[seat], self._problems.get(seat, ())
-            if seat in agents and agents[seat] != agent:
-                reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
-                raise MalformedResponse(reason, excerpt(record))
-            records[record] = seat
-            agents[seat] = agent
+        texts = list(map(bytes, _records(data, body)))
+        records = dict(zip(texts, map(known.get, texts), strict=True))
+        reads: dict[bytes, AgentStatus] = {}
+        problems: _Problems = {}
+        for record in [record for record, seat in records.items() if seat is None]:
+            agent, its_problems = self._reader.read(record)
+            seat = records[record] = agent.key
+            reads[record] = _same(self._agents.get(seat), agent)
             if its_problems:
                 problems[seat] = its_problems
-        if agents.keys() == self._agents.keys():
-            # In the order of the snapshot before, where `diff` finds changes fastest; or that very one.
-            agents = self._agents if records.keys() == known.keys() else self._agents | agents
-        self._agents, self._problems = agents, problems
-        self._frame, self._records = Frame.of(body, records), records
+        seats = cast("dict[bytes, SeatKey]", records)
+        self._check_unique(seats, reads)
+        agents = {seats[record]: agent for record, agent in reads.items()}
+        self._note_problems(seats.values(), agents, problems)
+        if self._agents.keys() != set(seats.values()):
+            # In order, so that `diff` need not sort what has changed.
+            self._agents = {seat: agents.get(seat) or self._agents[seat] for seat in sorted(set(seats.values()))}
+        elif agents:
+            self._agents = self._agents | agents
+        self._frame, self._records = Frame.of(body, seats), seats
         self._layout, self._seats = None, []
         return data
 
+    def _check_unique(self, seats: Mapping[bytes, SeatKey], reads: Mapping[bytes, AgentStatus]) -> None:
+        """Refuse two different records of one seat."""
+        if len(set(seats.values())) == len(seats):
+            return
+        agents: _Agents = {}
+        for record, seat in seats.items():
+            agent = reads.get(record) or self._agents[seat]
+            if agents.setdefault(seat, agent) != agent:
+                reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
+                raise MalformedResponse(reason, excerpt(record))
 
-class _Changes:
-    """New records of known seats."""
-
-    def __init__(self, reader: RecordReader, seats: Sequence[SeatKey], known: _Agents) -> None:
-        self._reader = reader
-        self._seats = seats
-        self._known = known
-        self._agents: _Agents = {}
-        self._problems: _Problems = {}
-
-    def take(self, place: int, record: bytes) -> bool:
-        """Take the record of the seat in some place, if that is what it is."""
-        try:
-            agent, problems = self._reader.read(record)
-        except MalformedResponse:
-            return False
-        seat = self._seats[place]
-        queue, extension = seat
-        if agent.queue != queue or agent.extension != extension:
-            return False
-        self._agents[seat] = _same(self._known[seat], agent)
-        if problems:
-            self._problems[seat] = problems
-        return True
-
-    def applied(self, problems: _Problems) -> tuple[_Agents, _Problems]:
-        """Return what is known with the changes, and which problems there are."""
-        if not self._agents:
-            return self._known, problems
-        agents = self._known | self._agents
+    def _note_problems(self, seats: Iterable[SeatKey], read: _Agents, problems: _Problems) -> None:
+        """Take the problems of records that were read, and drop those of seats that are no more, in a body's order."""
         if problems or self._problems:
-            kept = {seat: its for seat, its in problems.items() if seat not in self._agents} | self._problems
-            problems = {seat: kept[seat] for seat in self._seats if seat in kept}
-        return agents, problems
+            known = {seat: its for seat, its in self._problems.items() if seat not in read} | problems
+            self._problems = {seat: known[seat] for seat in seats if known.get(seat)}
 
 
 def _same(old: AgentStatus | None, agent: AgentStatus) -> AgentStatus:

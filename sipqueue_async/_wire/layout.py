@@ -28,6 +28,10 @@ class Frame(NamedTuple):
         end = len(head) + sum(map(len, records)) + len(between) * (len(records) - 1)
         return cls(head, between, body[end : end + len(between)])
 
+    def first_object(self, body: bytes) -> bytes:
+        """Return what looks like the first record of another body, if that begins in the same way."""
+        return _object_at(body, len(self.head)) if body.startswith(self.head) else b""
+
 
 class Layout:
     """The text of an answer's records, in pages of a few, and what stands around them.
@@ -51,32 +55,48 @@ class Layout:
         """Return the records, in order."""
         return chain.from_iterable(page.records(len(self._frame.between)) for page in self._pages)
 
-    def follow(self, body: bytes, changed: Callable[[int, bytes], bool]) -> tuple[Layout, bytes, bytes] | None:
+    def follow(self, body: bytes, is_known: Callable[[int, bytes], bool]) -> Followed | None:
         """Go through an answer that has these records in these places, some of them changed.
 
         Args:
             body: The answer.
-            changed: Is given the place and the text of each changed record; says whether to go on.
+            is_known: Is asked, with its place and text, whether the first changed record is the one of its place. If
+                not, it would be in vain to go on.
 
         Returns:
-            The answer's layout and its two ends, before and behind its records; None if this is another kind of answer.
+            What has changed, or None if this is another kind of answer.
         """
         head, between, _ = self._frame
         if not body.startswith(head):
             return None
         at = len(head)
         pages: list[_Page] = []
-        is_same = True
+        changed: dict[int, bytes] = {}
         for known in self._pages:
-            page = known
-            if not body.startswith(known.text, at):
-                followed = known.follow(body, at, len(between), len(pages) * _PAGE, changed)
-                if followed is None:
+            if body.startswith(known.text, at):
+                page = known
+            else:
+                place, first = len(pages) * _PAGE, not changed
+                found = known.follow(body, at, len(between), place, changed)
+                if found is None or (first and not is_known(*next(iter(changed.items())))):
                     return None
-                page, is_same = followed, False
+                page = found
             pages.append(page)
             at += len(page.text)
-        return self if is_same else Layout(self._frame, pages), head, body[at - len(between) :]
+        layout = Layout(self._frame, pages) if changed else self
+        return Followed(layout, changed, head, body[at - len(between) :])
+
+
+class Followed(NamedTuple):
+    """An answer with the records of the one before in their places, but for some that have changed."""
+
+    layout: Layout
+    changed: dict[int, bytes]
+    """What looks like a record where another one was, by its place."""
+    head: bytes
+    """All that is before the first record."""
+    tail: bytes
+    """All that is behind the last."""
 
 
 class _Page(NamedTuple):
@@ -90,19 +110,21 @@ class _Page(NamedTuple):
         """Return the text of each record alone, with so many bytes between two of them."""
         return (self.text[first : end - between] for first, end in pairwise((0, *self.ends)))
 
-    def follow(
-        self, body: bytes, start: int, between: int, place: int, changed: Callable[[int, bytes], bool]
-    ) -> _Page | None:
-        """Do as `Layout.follow` with these records, the first of which has some place and starts there in the body."""
+    def follow(self, body: bytes, start: int, between: int, place: int, changed: dict[int, bytes]) -> _Page | None:
+        """Return the page that begins there in a body, if it is one, and add what has changed.
+
+        The page's first record has that place in the answer, and any two have so many bytes between them.
+        """
         at, first, text = start, 0, self.text
         ends: list[int] = []
         for end in self.ends:
             if body.startswith(text[first:end], at):
                 at += end - first
             else:
-                record = first_object(body, at)
+                record = _object_at(body, at)
+                changed[place + len(ends)] = record
                 at += len(record) + between
-                if body[at - between : at] != text[end - between : end] or not changed(place + len(ends), record):
+                if body[at - between : at] != text[end - between : end]:
                     return None
             ends.append(at - start)
             first = end
@@ -113,7 +135,7 @@ def _page(texts: Sequence[bytes]) -> _Page:
     return _Page(b"".join(texts), tuple(accumulate(map(len, texts))))
 
 
-def first_object(body: bytes, at: int) -> bytes:
+def _object_at(body: bytes, at: int) -> bytes:
     """Return what looks like the JSON object that begins at some place of a body.
 
     An object ends at its first brace, unless it holds another one or a text with a brace in it. What is cut off too

@@ -35,7 +35,7 @@ class RecordReader:
         self._zone = zone
         self._state_codes = state_codes
         self._nonsense: list[tuple[str, str]] = []
-        self._regular = RegularReader(state_codes, self._time)
+        self.regular = RegularReader(state_codes, self._time)
         must, may = self._must, self._may
         self._structure = make_dict_structure_fn(
             AgentStatus,
@@ -63,7 +63,7 @@ class RecordReader:
         Raises:
             MalformedResponse: It is no object, or a field that counts makes no sense.
         """
-        agent = self._regular.read(record)
+        agent = self.regular.read(record)
         return (agent, ()) if agent else self.interpret(record)
 
     def interpret(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:

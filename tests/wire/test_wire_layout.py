@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sipqueue_async._wire.layout import Frame, Layout, first_object
+from sipqueue_async._wire.layout import Frame, Layout
 
 SEPARATORS = pytest.mark.parametrize("between", [b",", b", ", b" ,\n    "])
 
@@ -28,14 +28,8 @@ def layout_of(records: list[bytes], between: bytes = b",") -> Layout:
 
 def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes], bytes, bytes] | None:
     """Return which records have changed, all the records, and the two ends of an answer, if it could be followed."""
-    changed: dict[int, bytes] = {}
-
-    def take(place: int, record: bytes) -> bool:
-        changed[place] = record
-        return True
-
-    found = layout.follow(body, take)
-    return None if found is None else (changed, list(found[0].records()), found[1], found[2])
+    found = layout.follow(body, lambda place, record: True)
+    return None if found is None else (found.changed, list(found.layout.records()), found.head, found.tail)
 
 
 @SEPARATORS
@@ -63,7 +57,7 @@ def test_an_answer_without_a_change_has_the_same_layout() -> None:
     layout = layout_of(objects(*range(20)))
     found = layout.follow(answer(objects(*range(20)), clock=2), lambda place, record: False)
     assert found is not None
-    assert found[0] is layout
+    assert (found.layout, found.changed) == (layout, {})
 
 
 @pytest.mark.parametrize(
@@ -90,17 +84,17 @@ def test_another_head_is_not_followed() -> None:
     assert followed(layout_of(records), b" " + answer(records)) is None
 
 
-def test_whoever_reads_can_stop() -> None:
-    """In an answer whose order is another one each record is read before that is noticed."""
+def test_another_order_is_noticed_at_once() -> None:
+    """An answer whose order is another one is gone through to its end for nothing."""
     records = objects(*range(40))
-    read: list[int] = []
+    asked: list[tuple[int, bytes]] = []
 
-    def refuse(place: int, _: bytes) -> bool:
-        read.append(place)
+    def refuse(place: int, record: bytes) -> bool:
+        asked.append((place, record))
         return False
 
-    assert layout_of(records).follow(answer(records[::-1]), refuse) is None
-    assert read == [0]
+    assert layout_of(records).follow(answer([records[0], *records[:0:-1]]), refuse) is None
+    assert asked == [(1, records[-1])]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +103,6 @@ def test_whoever_reads_can_stop() -> None:
 )
 def test_the_first_object(text: bytes, found: bytes) -> None:
     """What is only looked at as text is taken to be more than that: an object that holds a brace is cut off."""
-    assert first_object(b"  " + text, 2) == found
+    frame = Frame(b"[", b",", b"]")
+    assert frame.first_object(b"[" + text) == found
+    assert frame.first_object(b" [" + text) == b""
