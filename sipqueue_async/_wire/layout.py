@@ -30,7 +30,8 @@ class Frame(NamedTuple):
 
     def first_object(self, body: bytes) -> bytes:
         """Return what looks like the first record of another body, if that begins in the same way."""
-        return _object_at(body, len(self.head)) if body.startswith(self.head) else b""
+        begin = len(self.head)
+        return body[begin : body.find(b"}", begin) + 1] if body.startswith(self.head) else b""
 
 
 class Layout:
@@ -115,30 +116,24 @@ class _Page(NamedTuple):
 
         The page's first record has that place in the answer, and any two have so many bytes between them.
         """
-        at, first, text = start, 0, self.text
-        ends: list[int] = []
-        for end in self.ends:
-            if body.startswith(text[first:end], at):
-                at += end - first
-            else:
-                record = _object_at(body, at)
-                changed[place + len(ends)] = record
-                at += len(record) + between
-                if body[at - between : at] != text[end - between : end]:
+        text, ends = self.text, self.ends
+        # Where the text would begin, if all of it were as long as what stands in its place at present.
+        base, first = start, 0
+        for number, end in enumerate(self.ends):
+            if not body.startswith(text[first:end], base + first):
+                # An object ends at its first brace, unless it holds another one or a text with a brace in it. What is
+                # cut off too early is no JSON, so nobody takes it for a record.
+                close = body.find(b"}", base + first) + 1
+                if body[close : close + between] != text[end - between : end]:
                     return None
-            ends.append(at - start)
+                changed[place + number] = body[base + first : close]
+                longer = close + between - base - end
+                if longer:
+                    ends = (*ends[:number], *(it + longer for it in ends[number:]))
+                    base += longer
             first = end
-        return _Page(body[start:at], tuple(ends))
+        return _Page(body[start : start + ends[-1]], ends)
 
 
 def _page(texts: Sequence[bytes]) -> _Page:
     return _Page(b"".join(texts), tuple(accumulate(map(len, texts))))
-
-
-def _object_at(body: bytes, at: int) -> bytes:
-    """Return what looks like the JSON object that begins at some place of a body.
-
-    An object ends at its first brace, unless it holds another one or a text with a brace in it. What is cut off too
-    early is no JSON.
-    """
-    return body[at : body.find(b"}", at) + 1]
