@@ -85,7 +85,8 @@ class StatusWatcher:
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
         interval: Seconds from one poll's start to the next one's, on the event loop's clock; polls never overlap, and
-            the ones missed during a stall are not made up for.
+            the ones missed during a stall are not made up for. Where several watchers run in a process, each begins
+            about 6 ms after the one before, so that they do not all poll at the same moment.
         queues: Watch only these queues. With exactly one, a client asks the platform for that one alone.
         extensions: Watch only these extensions; likewise.
         baseline: The snapshot to compare the first poll with, to go on where an earlier watcher ended.

@@ -21,7 +21,7 @@ _Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Identity = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     queuename: _Identity
     extnumber: _Identity
     state: _Integer
