@@ -1,0 +1,266 @@
+"""`Tally`: folds updates, one after the other, into what the day comes to.
+
+The cost of an update follows its events, not the fleet: time passes for everybody at once, on a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from sipqueue_async import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    AgentStatus,
+    CallAnswered,
+    CallMissed,
+    FeedDown,
+    FeedUp,
+    SeatEvent,
+    SeatKey,
+    Snapshot,
+    StateChanged,
+    Update,
+)
+from sipqueue_async.tally import saved
+from sipqueue_async.tally.figures import Clock, GroupTally, QueueTally, SeatTally
+
+
+class Tally:
+    """The day so far: for each seat and queue, how long it was in which state, and how many calls it had.
+
+    Give it every update of one consumer of a watcher, in turn. A state lasts from the snapshot that first shows it to
+    the one that first shows another, so each change is placed to one interval between polls. Time for which the feed
+    was down, or for which the program was, counts for no state: it is `unseen`.
+
+    Example::
+
+        updates = watcher.updates()
+        async with watcher:
+            tally = Tally(await watcher.ready())
+            async for update in updates:
+                tally.update(update)
+                print(tally.total.calls_answered)
+
+    Args:
+        snapshot: What is known at the start. Without it the tally begins with the first update.
+    """
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self._clock = Clock()
+        self._started_at: datetime | None = None
+        self._server_time: datetime | None = None
+        self._feed_down: FeedDown | None = None
+        self._seats: dict[SeatKey, SeatTally] = {}
+        self._queues: dict[str, QueueTally] = {}
+        self._total = GroupTally(self._clock)
+        if snapshot is not None:
+            self._begin(snapshot)
+
+    # ---- what it offers ----------------------------------------------------------------------------------------------
+
+    @property
+    def started_at(self) -> datetime | None:
+        """The `observed_at` of the first snapshot it knew; None before."""
+        return self._started_at
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """Up to when it counts: the `observed_at` of what was told last, or where that is later, of `advance`."""
+        return self._clock.at
+
+    @property
+    def feed_down(self) -> FeedDown | None:
+        """The outage under way, if there is one."""
+        return self._feed_down
+
+    @property
+    def seats(self) -> Mapping[SeatKey, SeatTally]:
+        """Every seat there was, also those who have left."""
+        return MappingProxyType(self._seats)
+
+    @property
+    def queues(self) -> Mapping[str, QueueTally]:
+        """Every queue there was, by name."""
+        return MappingProxyType(self._queues)
+
+    @property
+    def total(self) -> GroupTally:
+        """All queues together: an agent counts in each of its queues, as in `Snapshot.counts`."""
+        return self._total
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What it knows of those who are there: the `baseline` for the watcher that is to go on from here.
+
+        None before anything is known. Making it takes time in proportion to the fleet.
+        """
+        return self._records(seat for seat in self._seats.values() if seat.present)
+
+    # ---- folding -----------------------------------------------------------------------------------------------------
+
+    def update(self, update: Update) -> None:
+        """Fold in one update; it must be the next one after what the tally knows. Coalesced ones do as well."""
+        if self._started_at is None:
+            unsure = not self._begin_before(update)
+        else:
+            unsure = self._clock.blind and self._feed_down is None and not self._looked_before(update)
+        unsure = unsure or update.coalesced
+        for event in update.events:
+            match event:
+                case FeedDown():
+                    self._feed_went_down(event)
+                case FeedUp():
+                    self._look(event.observed_at)
+                    self._feed_down = None
+                    unsure = True
+                case _:
+                    self._look(event.observed_at)
+                    self._fold(event, unsure=unsure or self._feed_down is not None)
+        self._clock.blind = self._feed_down is not None
+        if update.snapshot is not None:
+            self._server_time = update.snapshot.server_time
+
+    def advance(self, at: datetime) -> None:
+        """Take note that nothing has changed up to a moment: a poll without a change is no update.
+
+        Do so before saving, and once a watcher that goes on from a saved tally is ready: what lies between is then
+        known to be unseen. It is right when no update is pending: ``if not updates.pending``, with `at` the watcher's
+        ``health.last_good_at``. While the feed is down, and before anything is known, it does nothing.
+
+        Raises:
+            ValueError: The time is naive.
+        """
+        passes = self._clock.reading(at) != self._clock.reading(None)
+        if passes and self._feed_down is None:
+            self._look(at)
+
+    def to_json(self) -> bytes:
+        """Return the tally as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
+        seats = self._seats.values()
+        for seat in seats:
+            seat._settle()
+        return saved.dump(self._started_at, self._records(seats), seats)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Tally:
+        """Return the tally that `to_json` wrote. Time counts as unseen from its `observed_at` to the next look.
+
+        Raises:
+            ValueError: The data is damaged, of another kind, or of a version that this release does not know.
+        """
+        tally = cls()
+        tally._started_at, records, seats = saved.load(data, tally._clock)
+        if records is not None:
+            tally._clock.at, tally._clock.blind = records.observed_at, True
+            tally._server_time = records.server_time
+        for seat in seats:
+            tally._add(seat)
+        return tally
+
+    def __repr__(self) -> str:
+        return (
+            f"<Tally of {len(self._seats)} seats in {len(self._queues)} queues, {self._started_at} to {self._clock.at}>"
+        )
+
+    # ---- how it folds ------------------------------------------------------------------------------------------------
+
+    def _records(self, seats: Iterable[SeatTally]) -> Snapshot | None:
+        if self._clock.at is None:
+            return None
+        agents = [seat.agent for seat in seats]
+        return Snapshot(agents, observed_at=self._clock.at, server_time=self._server_time)
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        self._started_at = snapshot.observed_at
+        self._server_time = snapshot.server_time
+        self._look(snapshot.observed_at)
+        for agent in snapshot.values():
+            self._add(SeatTally(self._clock, agent, snapshot.observed_at, approximate=True))
+
+    def _begin_before(self, update: Update) -> bool:
+        """Begin with what was known before the first update; return whether anything was."""
+        if update.previous is not None:
+            self._begin(update.previous)
+        elif update.snapshot is not None:
+            self._begin(Snapshot(observed_at=update.snapshot.observed_at))
+        return update.previous is not None
+
+    def _looked_before(self, update: Update) -> bool:
+        """Note when, after a restart, polls without a change came before the update; return whether any did."""
+        at, previous = self._clock.at, update.previous
+        if at is None or previous is None or previous.observed_at <= at:
+            return False
+        self._look(previous.observed_at)
+        return True
+
+    def _look(self, at: datetime) -> None:
+        """Let time pass up to a look at everybody, from which on all is known again."""
+        self._clock.move(at)
+        self._clock.blind = False
+
+    def _feed_went_down(self, event: FeedDown) -> None:
+        self._feed_down = event
+        if event.since is not None:
+            self._clock.move(event.since)
+        self._clock.blind = True
+
+    def _add(self, seat: SeatTally) -> None:
+        """Take in a seat that was never seen."""
+        self._seats[seat.key] = seat
+        for group in self._groups(seat.key):
+            group._add(seat)
+
+    def _groups(self, key: SeatKey) -> tuple[GroupTally, GroupTally]:
+        queue = self._queues.get(key.queue)
+        if queue is None:
+            queue = self._queues[key.queue] = QueueTally(self._clock, key.queue)
+        return queue, self._total
+
+    def _fold(self, event: SeatEvent, *, unsure: bool) -> None:
+        seat = self._seats.get(event.key)
+        if isinstance(event, AgentLeft):
+            if seat is not None and seat.present:
+                self._change(seat, None, event.observed_at, unsure=unsure)
+            return
+        if seat is None:
+            seat = SeatTally(self._clock, event.agent, event.observed_at, approximate=unsure)
+            self._add(seat)
+        elif _begins_anew(seat, event):
+            self._change(seat, event.agent, event.observed_at, unsure=unsure)
+        else:
+            seat._agent = event.agent
+        if isinstance(event, CallAnswered | CallMissed):
+            for place in (seat, *self._groups(seat.key)):
+                place._count(event)
+
+    def _change(self, seat: SeatTally, agent: AgentStatus | None, at: datetime, *, unsure: bool) -> None:
+        groups = self._groups(seat.key)
+        for group in groups:
+            group._let_go(seat)
+        seat._change(agent, at, approximate=unsure)
+        for group in groups:
+            group._take_in(seat)
+
+
+def _begins_anew(seat: SeatTally, event: AgentJoined | StateChanged | CallAnswered | CallMissed | AgentChanged) -> bool:
+    """Tell whether an agent's state begins with an event, though it may have the same name as the one before."""
+    if not seat.present or seat.state is not event.agent.state:
+        return True
+    match event:
+        case StateChanged():
+            return True
+        # The call came between two polls, and with it the agent was in other states. A counter that lags behind the
+        # record's time stamp counts a call that the record before had told of.
+        case CallAnswered():
+            return _is_news(event.previous.last_answered_at, event.agent.last_answered_at)
+        case CallMissed():
+            return _is_news(event.previous.last_offered_at, event.agent.last_offered_at)
+        case _:
+            return False
+
+
+def _is_news(before: datetime | None, now: datetime | None) -> bool:
+    return now is None or now != before

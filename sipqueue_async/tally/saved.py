@@ -1,0 +1,112 @@
+"""A tally in JSON: a versioned document, of which nothing is believed when it is read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sipqueue_async import AgentState, AgentStatus, SeatKey, Snapshot
+from sipqueue_async.tally.figures import Clock, SeatTally
+
+_FORMAT: Final = "sipqueue-tally"
+_VERSION: Final = 1
+
+
+def dump(started_at: datetime | None, records: Snapshot | None, seats: Iterable[SeatTally]) -> bytes:
+    """Return the JSON; times that were spent are in microseconds.
+
+    Args:
+        started_at: When the tally began.
+        records: The last record of every seat, observed when the tally was; None before anything is known.
+        seats: What is known of them beside their records, with all time counted.
+    """
+    figures = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "started_at": None if started_at is None else started_at.isoformat(),
+        "seats": [_seat_to_json(seat) for seat in seats],
+    }
+    # A lone surrogate in a name is kept, as in a saved snapshot, which the records already are.
+    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    return text[:-1] + b',"records":' + (b"null" if records is None else records.to_json()) + b"}"
+
+
+def load(data: bytes | str, clock: Clock) -> tuple[datetime | None, Snapshot | None, list[SeatTally]]:
+    """Return what `dump` was given; the seats go on by the clock.
+
+    Raises:
+        ValueError: The data is damaged, of another kind, or of a version that this release does not know.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"a saved tally must be JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise ValueError(f'this is no saved tally: it does not say "format": "{_FORMAT}"')
+    version = document.get("version")
+    if type(version) is not int or version != _VERSION:
+        raise ValueError(f"the saved tally has version {version!r}; this release reads version {_VERSION}")
+    try:
+        return _load(document, clock)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the saved tally is damaged: {type(error).__name__}: {error}") from error
+
+
+def _load(document: dict[str, Any], clock: Clock) -> tuple[datetime | None, Snapshot | None, list[SeatTally]]:
+    figures = document["seats"]
+    if not isinstance(figures, list):
+        raise TypeError(f"{figures!r} is no list")
+    if document["records"] is None or document["started_at"] is None:
+        if figures or document["records"] is not document["started_at"]:
+            raise ValueError("there are seats, but no records of them")
+        return None, None, []
+    records = Snapshot.from_json(json.dumps(document["records"]))
+    by_seat = {SeatKey(fields["queue"], fields["extension"]): fields for fields in figures}
+    if by_seat.keys() != records.keys() or len(figures) != len(records):
+        raise ValueError("seats and records are not the same ones")
+    seats = [_seat_from_json(clock, records[key], fields) for key, fields in by_seat.items()]
+    return _moment(document["started_at"]), records, seats
+
+
+def _seat_to_json(seat: SeatTally) -> dict[str, Any]:
+    return {
+        "queue": seat.key.queue,
+        "extension": seat.key.extension,
+        "present": seat.present,
+        "since": seat.since.isoformat(),
+        "approximate": seat.approximate,
+        "calls_answered": seat.calls_answered,
+        "calls_missed": seat.calls_missed,
+        "spent": {state.value: spent for state, spent in seat._spent.items() if spent},
+        "unseen": seat._unseen,
+    }
+
+
+def _seat_from_json(clock: Clock, agent: AgentStatus, fields: dict[str, Any]) -> SeatTally:
+    seat = SeatTally(clock, agent, _moment(fields["since"]), approximate=_flag(fields["approximate"]))
+    seat._present = _flag(fields["present"])
+    seat._answered, seat._missed = _number(fields["calls_answered"]), _number(fields["calls_missed"])
+    seat._unseen = _number(fields["unseen"])
+    seat._spent |= {AgentState(state): _number(spent) for state, spent in fields["spent"].items()}
+    return seat
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return moment
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
