@@ -13,21 +13,23 @@ from typing import Any, Final, TypeVar, Unpack
 
 import click
 
-from sipqueue_async import AgentState, __version__
+from sipqueue_async import AgentState, Snapshot, __version__
 from sipqueue_async.cli import demo as demo_command
 from sipqueue_async.cli import exits, running, settings
+from sipqueue_async.cli import report as report_command
 from sipqueue_async.cli import simulate as simulate_command
 from sipqueue_async.cli import status as status_command
 from sipqueue_async.cli import watch as watch_command
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS
 from sipqueue_async.cli.statefile import StateFile
+from sipqueue_async.tally import Tally
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _EPILOG: Final = """\
 \b
-status and watch take the server and the secrets from the environment
+status, watch and report take the server and the secrets from the environment
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
@@ -102,6 +104,9 @@ _queues = click.option("--queue", "queues", callback=_names, multiple=True, help
 _extensions = click.option(
     "--extension", "extensions", callback=_names, multiple=True, help="Only this extension; may be repeated."
 )
+_interval = click.option(
+    "--interval", type=float, callback=_positive, default=2.0, show_default=True, help="Seconds between polls."
+)
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="What happens; each seed is another day.")
 
 
@@ -175,9 +180,7 @@ def status(
     metavar="KIND,KIND...",
     help=f"Only events of these kinds: {', '.join(KINDS.values())}.",
 )
-@click.option(
-    "--interval", type=float, callback=_positive, default=2.0, show_default=True, help="Seconds between polls."
-)
+@_interval
 @click.option(
     "--state-file",
     type=click.Path(path_type=Path),
@@ -205,9 +208,77 @@ def watch(
         _output(),
         choice=watch_command.Choice(queues=queues, extensions=extensions, kinds=kinds),
         interval=interval,
-        state_file=None if state_file is None else StateFile(state_file),
+        state_file=None if state_file is None else StateFile(state_file, Snapshot.from_json),
         as_json=as_json,
     )
+
+
+@cli.command()
+@_queues
+@_extensions
+@_interval
+@click.option(
+    "--seconds",
+    type=float,
+    callback=_not_negative,
+    help="When to stop; 0, or without --demo nothing, for never.",
+)
+@click.option(
+    "--state-file",
+    type=click.Path(path_type=Path),
+    help="Keep the figures in this file, and after a restart go on with the same day.",
+)
+@click.option("--saved", is_flag=True, help="Print what the state file has, without watching.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each seat.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 60 times as fast as real.")
+@_seed
+@_server_options
+def report(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    interval: float,
+    seconds: float | None,
+    state_file: Path | None,
+    saved: bool,
+    demo: bool,
+    as_csv: bool,
+    as_json: bool,
+    seed: int,
+    **server: Unpack[settings.Arguments],
+) -> running.Job:
+    """Print the day's figures: who did what for how long.
+
+    Watches, since the platform keeps no such record; the figures are printed on Ctrl-C or after --seconds. With --demo
+    seconds are those of the simulated centre, and there are 600 of them if nothing else is said.
+    """
+    _refuse_together({"--csv": as_csv, "--json": as_json})
+    _refuse_together({"--saved": saved, "--demo": demo})
+    _refuse_together({"--state-file": state_file is not None, "--demo": demo})
+    if saved and state_file is None:
+        raise click.UsageError("--saved needs --state-file, which says what to print")
+    if seconds is None:
+        seconds = 600.0 if demo else 0.0
+    command = report_command.Report(
+        _output(),
+        form=report_command.Form.CSV if as_csv else report_command.Form.JSON if as_json else report_command.Form.TABLE,
+        queues=queues,
+        extensions=extensions,
+        interval=interval,
+        seconds=seconds,
+        state_file=None if state_file is None else StateFile(state_file, Tally.from_json),
+    )
+    if saved:
+        return running.Job(command.saved, command.conclude)
+    if demo:
+        return running.Job(partial(command.demo, seed), command.conclude)
+    return running.Job(partial(command.live, settings.client(server, os.environ)), command.conclude)
+
+
+def _refuse_together(options: dict[str, bool]) -> None:
+    if all(options.values()):
+        raise click.UsageError(f"{' and '.join(options)} do not go together")
 
 
 @cli.command()
@@ -247,7 +318,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
     try:
         # Click only finds out what is to be done: run by it, a command would end in its ways and not in ours.
-        found: int | running.Work = cli.main(arguments, prog_name="sipqueue", standalone_mode=False)
+        found: int | running.Work | running.Job = cli.main(arguments, prog_name="sipqueue", standalone_mode=False)
         return found if isinstance(found, int) else running.run(found)
     except Exception as error:  # noqa: BLE001  # what is not expected is raised again
         return exits.end(error)

@@ -123,7 +123,7 @@ async def demo(
 ) -> int:
     """Show a simulated call centre for some seconds, or with 0 until cancelled, and sum up."""
     simulator = Simulator(Plan.lively(), seed=seed, speed=0)
-    async with simulator, SipQueueClient(simulator.url, _credentials(simulator)) as client:
+    async with simulator, SipQueueClient(simulator.url, credentials(simulator)) as client:
         if output.terminal:
             output.line(Text(f"a simulated call centre at {simulator.url}, {speed:g} times as fast as real", "dim"))
         source = SteppedSource(simulator, client, speed)
@@ -176,7 +176,8 @@ async def _conclude(output: Output, watcher: StatusWatcher, show: _Show, source:
     return DONE if report.exact else FAILED
 
 
-def _credentials(simulator: Simulator) -> AppCredentials:
+def credentials(simulator: Simulator) -> AppCredentials:
+    """Return what a simulator lets in."""
     return AppCredentials(simulator.appid, simulator.accesskey)
 
 

@@ -45,6 +45,11 @@ class Output:
         """Print one line, never wrapped or cut here."""
         self._console.print(text, soft_wrap=True)
 
+    def text(self, text: str) -> None:
+        """Write text as it is: for programs, and whole."""
+        self._console.file.write(text)
+        self._console.file.flush()
+
     def table(self, table: Table) -> None:
         """Print a table: as wide as the terminal allows, or in a pipe as wide as it is."""
         self._console.print(table)

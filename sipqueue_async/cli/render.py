@@ -186,12 +186,12 @@ def event_json(event: Event) -> str:
     document: dict[str, Any] = {"v": FORMAT_VERSION, "event": KINDS[type(event)]}
     if not isinstance(event, FeedDown | FeedUp):
         document |= {"queue": event.queue, "extension": event.extension, "name": _latest(event).name}
-    return _json(document | {"observed_at": event.observed_at} | _own_fields(event))
+    return json_line(document | {"observed_at": event.observed_at} | _own_fields(event))
 
 
 def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
     """Return some of a snapshot's records as one line of JSON, in ASCII."""
-    return _json(
+    return json_line(
         {
             "v": FORMAT_VERSION,
             "observed_at": snapshot.observed_at,
@@ -226,7 +226,8 @@ def _own_fields(event: Event) -> dict[str, Any]:
     return fields
 
 
-def _json(document: dict[str, Any]) -> str:
+def json_line(document: dict[str, Any]) -> str:
+    """Return an object as one line of JSON, in ASCII."""
     # ASCII suits every encoding of standard output, and no terminal takes it for a command.
     return json.dumps(document, default=_time_json, separators=(",", ":"))
 

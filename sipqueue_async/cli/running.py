@@ -10,8 +10,20 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Final
 
+import attrs
+
 Work = Callable[[], Coroutine[Any, Any, int | None]]
 """Makes a command's coroutine, which returns the exit code; None is 0."""
+
+
+@attrs.frozen
+class Job:
+    """Work with something to say at its end."""
+
+    work: Work
+    conclude: Callable[[], None]
+    """Prints what the work came to, however it ended; it may take its time, until a second signal."""
+
 
 PATIENCE: Final = 2.0
 """Seconds that a command has to end after a signal."""
@@ -19,21 +31,27 @@ PATIENCE: Final = 2.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(work: Work) -> int:
+def run(job: Work | Job) -> int:
     """Run a command and return its exit code: its own, or 128 + the number of the signal that ended it.
 
     SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does time: nothing else
-    would help where the reader of a full pipe does not read, or where a name look-up goes on in its thread.
+    would help where the reader of a full pipe does not read, or where a name look-up goes on in its thread. A job's
+    conclusion has all the time it needs, for who reads it may be a person with a pager.
     """
+    job = job if isinstance(job, Job) else Job(job, _nothing)
     stop = _Stop()
     handlers = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         with asyncio.Runner() as runner:
-            code = runner.run(stop.supervise(work))
+            code = runner.run(stop.supervise(job.work))
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         stop.relax()
+        try:
+            job.conclude()
+        finally:
+            stop.relax()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return code
 
 
@@ -74,7 +92,7 @@ class _Stop:
         return self._code
 
     def relax(self) -> None:
-        """Call the last resort off: all is cleaned up."""
+        """Call the last resort off: nothing hangs."""
         if self._last_resort is not None:
             self._last_resort.cancel()
 

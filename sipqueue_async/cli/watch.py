@@ -37,7 +37,7 @@ async def watch(
     *,
     choice: Choice,
     interval: float = 2.0,
-    state_file: StateFile | None = None,
+    state_file: StateFile[Snapshot] | None = None,
     as_json: bool = False,
 ) -> None:
     """Print events until the watcher ends, which takes an error that trying again does not help against."""
@@ -66,7 +66,7 @@ class _Stream:
         watcher: StatusWatcher,
         output: Output,
         choice: Choice,
-        state_file: StateFile | None,
+        state_file: StateFile[Snapshot] | None,
         *,
         as_json: bool,
     ) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from support import agent, snapshot
 
+from sipqueue_async import Snapshot
 from sipqueue_async.cli.exits import FAILED, USAGE, Failure
 from sipqueue_async.cli.statefile import StateFile
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     """A restart does not go on from where the program was."""
-    file = StateFile(tmp_path / "state")
+    file = StateFile(tmp_path / "state", Snapshot.from_json)
     assert file.load() is None
     for at in (0, 1):
         file.save(snapshot(agent(calls_answered=at), at=at))
@@ -28,16 +29,16 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_text("")
     path.chmod(0o644)
-    StateFile(path).save(snapshot())
+    StateFile(path, Snapshot.from_json).save(snapshot())
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     """The link is replaced, and the file that it points to goes stale."""
     (tmp_path / "link").symlink_to(tmp_path / "state")
-    StateFile(tmp_path / "link").save(snapshot())
+    StateFile(tmp_path / "link", Snapshot.from_json).save(snapshot())
     assert (tmp_path / "link").is_symlink()
-    assert StateFile(tmp_path / "state").load() == snapshot()
+    assert StateFile(tmp_path / "state", Snapshot.from_json).load() == snapshot()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format":"other"}', b"\xff\x1b[31m"])
@@ -46,7 +47,7 @@ def test_a_damaged_file_is_refused_and_left_alone(content: bytes, tmp_path: Path
     path = tmp_path / "state"
     path.write_bytes(content)
     with pytest.raises(Failure, match="move it away to start afresh") as caught:
-        StateFile(path).load()
+        StateFile(path, Snapshot.from_json).load()
     assert caught.value.code == USAGE
     assert path.read_bytes() == content
 
@@ -54,18 +55,18 @@ def test_a_damaged_file_is_refused_and_left_alone(content: bytes, tmp_path: Path
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A directory or a device given as the state file is replaced, or gives a traceback."""
     with pytest.raises(Failure, match="is no file"):
-        StateFile(tmp_path).load()
+        StateFile(tmp_path, Snapshot.from_json).load()
 
 
 def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """A path that the system refuses gives a traceback."""
     with pytest.raises(Failure, match="cannot be read: "):
-        StateFile(tmp_path / ("x" * 300)).load()
+        StateFile(tmp_path / ("x" * 300), Snapshot.from_json).load()
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk destroys the state that was saved before, or fills up further with halves."""
-    file = StateFile(tmp_path / "state")
+    file = StateFile(tmp_path / "state", Snapshot.from_json)
     file.save(snapshot(agent()))
 
     def full(_: int) -> None:
@@ -82,6 +83,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, mo
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     """A missing directory gives a traceback, or is told only after the first poll."""
     with pytest.raises(Failure, match="there is no such directory"):
-        StateFile(tmp_path / "nowhere" / "state").load()
+        StateFile(tmp_path / "nowhere" / "state", Snapshot.from_json).load()
     with pytest.raises(Failure, match="cannot be written: No such file"):
-        StateFile(tmp_path / "nowhere" / "state").save(snapshot())
+        StateFile(tmp_path / "nowhere" / "state", Snapshot.from_json).save(snapshot())

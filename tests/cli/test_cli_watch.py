@@ -113,7 +113,7 @@ async def test_a_token_that_dies_is_nothing_to_tell() -> None:
 async def test_refused_credentials_end_it(tmp_path: Path) -> None:
     """A program whose credentials were withdrawn goes on for ever, or forgets what it knew."""
     paper = Paper()
-    state = StateFile(tmp_path / "state")
+    state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         async with watching(simulator, paper, state_file=state) as task:
             simulator.server.refuse(602, times=None)
@@ -130,7 +130,9 @@ async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         simulator.server.refuse(601, times=None)
-        async with watching(simulator, paper, polled=False, state_file=StateFile(tmp_path / "state")) as task:
+        async with watching(
+            simulator, paper, polled=False, state_file=StateFile(tmp_path / "state", Snapshot.from_json)
+        ) as task:
             await until(task.done)
             with pytest.raises(AuthError):
                 task.result()
@@ -140,7 +142,7 @@ async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None
 
 async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
     """What happened while the program was down is not told, or what was told is told again."""
-    state = StateFile(tmp_path / "state")
+    state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         async with watching(simulator, Paper(), state_file=state):
             await until(lambda: state.load() is not None)
@@ -159,7 +161,7 @@ async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 async def test_a_restart_with_another_choice_tells_no_leaving(tmp_path: Path) -> None:
     """Seats that are no longer watched are told to have left."""
-    state = StateFile(tmp_path / "state")
+    state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         state.save(await snapshot_of(simulator))
         paper = Paper()
@@ -180,7 +182,7 @@ class Jammed(Output):
 
 async def test_what_could_not_be_printed_is_not_saved_as_told(tmp_path: Path) -> None:
     """An update that nobody saw is lost for good, because the state file is ahead of the output."""
-    state = StateFile(tmp_path / "state")
+    state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         before = await snapshot_of(simulator)
         state.save(before)
@@ -194,10 +196,10 @@ async def test_it_is_saved_after_it_was_printed(tmp_path: Path) -> None:
     """A crash between the two loses an update instead of repeating it."""
     order: list[str] = []
 
-    class Noted(StateFile):
-        def save(self, snapshot: Snapshot) -> None:
+    class Noted(StateFile[Snapshot]):
+        def save(self, state: Snapshot) -> None:
             order.append(f"saved with {len(paper.lines)} lines")
-            super().save(snapshot)
+            super().save(state)
 
     paper = Paper()
     noted = Noted(tmp_path / "state")
@@ -216,7 +218,9 @@ async def test_a_damaged_state_file_stops_it_before_the_first_poll(tmp_path: Pat
     async with Simulator(BUSY, speed=0) as simulator:
         client = client_of(simulator)
         with pytest.raises(Failure):
-            await watch(client, Paper().output(), choice=ALL, state_file=StateFile(tmp_path / "state"))
+            await watch(
+                client, Paper().output(), choice=ALL, state_file=StateFile(tmp_path / "state", Snapshot.from_json)
+            )
         assert simulator.server.requests == 0
 
 
@@ -224,4 +228,9 @@ async def test_a_state_file_that_cannot_be_written_ends_it(tmp_path: Path) -> No
     """It goes on without saving, and a restart loses what nobody knew was not saved."""
     async with Simulator(BUSY, speed=0) as simulator:
         with pytest.raises(Failure, match="cannot be written"):
-            await watch(client_of(simulator), Paper().output(), choice=ALL, state_file=StateFile(tmp_path / "no" / "s"))
+            await watch(
+                client_of(simulator),
+                Paper().output(),
+                choice=ALL,
+                state_file=StateFile(tmp_path / "no" / "s", Snapshot.from_json),
+            )

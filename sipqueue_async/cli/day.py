@@ -1,0 +1,240 @@
+"""The day's figures as a table for people, and as CSV or JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from sipqueue_async import AgentState
+from sipqueue_async.cli.output import Output
+from sipqueue_async.cli.render import FORMAT_VERSION, STATE_STYLES, clock, counted, json_line
+from sipqueue_async.cli.text import harmless
+from sipqueue_async.tally import SeatTally, Tally
+
+CSV_COLUMNS: Final = (
+    "queue",
+    "extension",
+    "name",
+    "present",
+    "state",
+    "calls_answered",
+    "calls_missed",
+    *(f"{state.value}_seconds" for state in AgentState),
+    "unseen_seconds",
+    "signed_in_seconds",
+    "occupancy",
+    "started_at",
+    "observed_at",
+)
+"""The columns of the CSV, in order."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins for one spreadsheet or another: the wide forms of the four signs count where text is wide."""
+
+_ALWAYS_SHOWN: Final = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.UNKNOWN}
+
+
+@attrs.frozen(kw_only=True)
+class Figures:
+    """What one seat, or several together, come to."""
+
+    seconds: Mapping[AgentState, float]
+    unseen: float
+    answered: int
+    missed: int
+
+    @property
+    def signed_in(self) -> float:
+        """Seconds in any state but offline."""
+        return sum(self.seconds.values()) - self.seconds[AgentState.OFFLINE]
+
+    @property
+    def occupancy(self) -> float | None:
+        """The share of them spent talking."""
+        return self.seconds[AgentState.TALKING] / self.signed_in if self.signed_in else None
+
+    @classmethod
+    def of(cls, seats: Iterable[SeatTally]) -> Figures:
+        """Return what seats come to together."""
+        seconds, unseen, answered, missed = dict.fromkeys(AgentState, 0.0), 0.0, 0, 0
+        for seat in seats:
+            for state, spent in seat.seconds().items():
+                seconds[state] += spent
+            unseen += seat.unseen()
+            answered += seat.calls_answered
+            missed += seat.calls_missed
+        return cls(seconds=seconds, unseen=unseen, answered=answered, missed=missed)
+
+
+class Day:
+    """A tally's figures, of all seats or of some.
+
+    Args:
+        tally: The tally; its figures are taken now.
+        queues: Only seats of these queues; empty for all.
+        extensions: Only seats of these extensions; empty for all.
+    """
+
+    def __init__(self, tally: Tally, *, queues: Collection[str] = (), extensions: Collection[str] = ()) -> None:
+        chosen = [
+            tally.seats[key]
+            for key in sorted(tally.seats)
+            if (not queues or key.queue in queues) and (not extensions or key.extension in extensions)
+        ]
+        self.started_at = tally.started_at
+        self.observed_at = tally.observed_at
+        self.down_since = None if tally.feed_down is None else tally.feed_down.since
+        self.seats = [(seat, Figures.of([seat])) for seat in chosen]
+        by_queue: dict[str, list[SeatTally]] = {}
+        for seat in chosen:
+            by_queue.setdefault(seat.key.queue, []).append(seat)
+        self.queues = {name: (len(seats), Figures.of(seats)) for name, seats in by_queue.items()}
+        self.total = Figures.of(chosen)
+
+    # ---- for people --------------------------------------------------------------------------------------------------
+
+    def print(self, output: Output) -> None:
+        """Print the tables: each agent in each queue, then the queues and their total."""
+        if self.started_at is None:
+            output.line("nothing was seen")
+            return
+        if self.seats:
+            table = self._table(output, "queue", "extension", "name")
+            for seat, figures in self.seats:
+                names = (seat.key.queue, seat.key.extension, seat.agent.name or "")
+                table.add_row(*(Text(harmless(name)) for name in names), *self._cells(figures))
+            output.table(table)
+            output.line()
+            table = self._table(output, "queue", "agents")
+            for name, (size, figures) in self.queues.items():
+                table.add_row(Text(harmless(name)), str(size), *self._cells(figures))
+            table.add_row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
+            output.table(table)
+            output.line()
+        output.line(self._summary())
+
+    def _table(self, output: Output, *headings: str) -> Table:
+        table = Table(
+            box=box.SIMPLE_HEAD if output.terminal else None, show_edge=False, pad_edge=False, header_style="bold"
+        )
+        for heading in headings:
+            table.add_column(heading, overflow="fold", justify="right" if heading == "agents" else "left")
+        for state in self._states():
+            table.add_column(Text(state.value, STATE_STYLES[state]), justify="right", no_wrap=True)
+        for heading in (*self._unseen(), "signed in", "occupancy", "answered", "missed"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        return table
+
+    def _states(self) -> list[AgentState]:
+        return [state for state in AgentState if state in _ALWAYS_SHOWN or self.total.seconds[state]]
+
+    def _unseen(self) -> tuple[str, ...]:
+        return ("unseen",) if self.total.unseen else ()
+
+    def _cells(self, figures: Figures) -> list[str]:
+        times = [figures.seconds[state] for state in self._states()]
+        times += [figures.unseen for _ in self._unseen()]
+        share = "" if figures.occupancy is None else f"{figures.occupancy:.1%}"
+        return [*map(hours, (*times, figures.signed_in)), share, str(figures.answered), str(figures.missed)]
+
+    def _summary(self) -> Text:
+        people = (
+            f"{counted(len(self.seats), 'seat')} in {counted(len(self.queues), 'queue')}" if self.seats else "nobody"
+        )
+        line = Text(f"{_moment(self.started_at)} to {_moment(self.observed_at)}: {people}")
+        if self.down_since is not None:
+            line.append(f"; the feed is down since {clock(self.down_since)}", "bold red")
+        return line
+
+    # ---- for programs ------------------------------------------------------------------------------------------------
+
+    def csv(self) -> str:
+        """Return a line of column names and then one for each seat: the sums are the reader's to make."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        ends = [_iso(self.started_at), _iso(self.observed_at)]
+        for seat, figures in self.seats:
+            names = (seat.key.queue, seat.key.extension, seat.agent.name or "")
+            spent = (*figures.seconds.values(), figures.unseen, figures.signed_in)
+            writer.writerow(
+                [
+                    *map(no_formula, names),
+                    "yes" if seat.present else "no",
+                    seat.state.value,
+                    figures.answered,
+                    figures.missed,
+                    *(f"{seconds:.3f}" for seconds in spent),
+                    "" if figures.occupancy is None else f"{figures.occupancy:.4f}",
+                    *ends,
+                ]
+            )
+        return text.getvalue()
+
+    def json(self) -> str:
+        """Return one object on one line, in ASCII."""
+        return json_line(
+            {
+                "v": FORMAT_VERSION,
+                "started_at": self.started_at,
+                "observed_at": self.observed_at,
+                "agents": [
+                    {
+                        "queue": seat.key.queue,
+                        "extension": seat.key.extension,
+                        "name": seat.agent.name,
+                        "present": seat.present,
+                        "state": seat.state,
+                        "since": seat.since,
+                        "approximate": seat.approximate,
+                        **_figures_json(figures),
+                    }
+                    for seat, figures in self.seats
+                ],
+                "queues": [
+                    {"queue": name, "agents": size, **_figures_json(figures)}
+                    for name, (size, figures) in self.queues.items()
+                ],
+                "total": {"agents": len(self.seats), **_figures_json(self.total)},
+            }
+        )
+
+
+def hours(seconds: float) -> str:
+    """Return a span of time as hours, minutes and seconds: ``8:05:00``."""
+    minutes, second = divmod(round(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}"
+
+
+def no_formula(text: str) -> str:
+    """Return a name as a spreadsheet will take it for text: behind an apostrophe, if it begins like a formula."""
+    shown = harmless(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def _figures_json(figures: Figures) -> dict[str, Any]:
+    return {
+        "calls_answered": figures.answered,
+        "calls_missed": figures.missed,
+        "seconds": {state.value: round(seconds, 6) for state, seconds in figures.seconds.items()},
+        "unseen_seconds": round(figures.unseen, 6),
+        "signed_in_seconds": round(figures.signed_in, 6),
+        "occupancy": None if figures.occupancy is None else round(figures.occupancy, 6),
+    }
+
+
+def _iso(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat()
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
