@@ -202,7 +202,7 @@ async def test_it_is_saved_after_it_was_printed(tmp_path: Path) -> None:
             super().save(state)
 
     paper = Paper()
-    noted = Noted(tmp_path / "state")
+    noted = Noted(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, state_file=noted):
         await until(lambda: order)
         simulator.advance(5)
