@@ -89,8 +89,14 @@ def _seat_from_json(clock: Clock, agent: AgentStatus, fields: dict[str, Any]) ->
     seat._present = _flag(fields["present"])
     seat._answered, seat._missed = _number(fields["calls_answered"]), _number(fields["calls_missed"])
     seat._unseen = _number(fields["unseen"])
-    seat._spent |= {AgentState(state): _number(spent) for state, spent in fields["spent"].items()}
+    seat._spent |= {AgentState(state): _number(spent) for state, spent in _fields(fields["spent"]).items()}
     return seat
+
+
+def _fields(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no object")
+    return value
 
 
 def _moment(text: str) -> datetime:

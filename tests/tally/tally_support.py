@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from support import START, agent, snapshot
 
@@ -27,7 +28,7 @@ def moment(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def one(at: float, state: AgentState = AgentState.WAITING, **fields: object) -> Snapshot:
+def one(at: float, state: AgentState = AgentState.WAITING, **fields: Any) -> Snapshot:
     """Return the one agent, seen at some second."""
     return snapshot(agent(state=state, **fields), at=at)
 
