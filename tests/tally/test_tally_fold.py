@@ -85,13 +85,11 @@ def test_an_outage_is_of_no_state() -> None:
     """An agent has talked for as long as the platform was away."""
     tally = Tally(one(0, TALKING))
     tally.update(down(one(10, TALKING)))
-    assert tally.feed_down is not None
-    assert spent(tally, 30) == {"talking": 10, "unseen": 20}
+    assert (tally.feed_down is not None, spent(tally, 30)) == (True, {"talking": 10, "unseen": 20})
     assert (tally.total.unseen(moment(30)), tally.total.seconds(moment(30))[TALKING]) == (20, 10)
     back = one(40, TALKING)
     tally.update(Update(sequence=2, snapshot=back, previous=one(10, TALKING), events=(up(back),)))
-    assert tally.feed_down is None
-    assert spent(tally, 45) == {"talking": 15, "unseen": 30}
+    assert (tally.feed_down, spent(tally, 45)) == (None, {"talking": 15, "unseen": 30})
     assert began(tally) == (0, True)
 
 
