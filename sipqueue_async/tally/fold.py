@@ -205,7 +205,6 @@ class Tally:
         self._feed_down = event
         if event.since is not None:
             self._clock.move(event.since)
-        self._clock.blind = True
 
     def _add(self, seat: SeatTally) -> None:
         """Take in a seat that was never seen."""

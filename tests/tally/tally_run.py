@@ -148,7 +148,8 @@ class TallyRun:
 
     def true(self, key: SeatKey) -> dict[AgentState, tuple[float, int]]:
         """Return a seat's true seconds in each state while somebody looked, and in how many pieces they came."""
-        found = dict.fromkeys(AgentState, (0.0, 0))
+        nothing: tuple[float, int] = (0.0, 0)
+        found = dict.fromkeys(AgentState, nothing)
         intervals = self.truth.intervals_of(key)
         for start, end in self._seen():
             for interval in intervals:

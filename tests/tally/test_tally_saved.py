@@ -70,6 +70,7 @@ def test_saving_an_outage_keeps_what_was_seen() -> None:
     assert (again.feed_down, again.observed_at) == (None, moment(10))
     again.update(update(one(10), one(50, TALKING)))
     assert spent(again) == {"waiting": 10, "unseen": 40}
+    assert (again.total.unseen(), restored(again).total.unseen()) == (40, 40)
 
 
 def test_the_time_away_is_unseen() -> None:

@@ -61,6 +61,7 @@ def test_time_is_true_to_an_interval_for_each_change(run: TallyRun) -> None:
 def test_what_nobody_saw_is_of_no_state(run: TallyRun) -> None:
     """The time of the outage or of the restart is given to a state, or more than that is unseen."""
     away = OUTAGE[1] - OUTAGE[0] + RESTART[1] - RESTART[0]
+    watched = run.looks[-1].at - run.looks[0].at
     for seat in run.fast.seats.values():
         # Polls fail besides, and after an outage the watcher tries again only now and then.
         assert away < seat.unseen() < away + 0.2 * END
