@@ -51,8 +51,8 @@ def _positive(_context: click.Context, _parameter: click.Parameter, number: floa
     return number
 
 
-def _not_negative(_context: click.Context, _parameter: click.Parameter, number: float) -> float:
-    if not 0 <= number < math.inf:
+def _not_negative(_context: click.Context, _parameter: click.Parameter, number: float | None) -> float | None:
+    if number is not None and not 0 <= number < math.inf:
         raise click.BadParameter(f"it must be 0 or more, not {number:g}")
     return number
 

@@ -9,13 +9,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import attrs
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from sipqueue_async import AgentState
+from sipqueue_async.cli.columns import aligned
 from sipqueue_async.cli.output import Output
-from sipqueue_async.cli.render import FORMAT_VERSION, STATE_STYLES, clock, counted, json_line
+from sipqueue_async.cli.render import FORMAT_VERSION, clock, counted, json_line
 from sipqueue_async.cli.text import harmless
 from sipqueue_async.tally import SeatTally, Tally
 
@@ -103,35 +102,27 @@ class Day:
 
     def print(self, output: Output) -> None:
         """Print the tables: each agent in each queue, then the queues and their total."""
-        if self.started_at is None:
+        if self.started_at is None or self.observed_at is None:
             output.line("nothing was seen")
             return
         if self.seats:
-            table = self._table(output, "queue", "extension", "name")
-            for seat, figures in self.seats:
-                names = (seat.key.queue, seat.key.extension, seat.agent.name or "")
-                table.add_row(*(Text(harmless(name)) for name in names), *self._cells(figures))
-            output.table(table)
+            seats = [(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
+            heading, *lines = aligned([("queue", "extension", "name", *self._headings()), *seats], names=3)
+            output.line(Text(heading, "bold"))
+            # All at once, since thousands of lines take seconds one by one.
+            output.text("\n".join(lines) + "\n\n")
+            queues = [(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
+            total = ("total", str(len(self.seats)), *self._cells(self.total))
+            heading, *lines, last = aligned([("queue", "agents", *self._headings()), *queues, total], names=1)
+            output.line(Text(heading, "bold"))
+            output.text("\n".join(lines) + "\n")
+            output.line(Text(last, "bold"))
             output.line()
-            table = self._table(output, "queue", "agents")
-            for name, (size, figures) in self.queues.items():
-                table.add_row(Text(harmless(name)), str(size), *self._cells(figures))
-            table.add_row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
-            output.table(table)
-            output.line()
-        output.line(self._summary())
+        output.line(self._summary(self.started_at, self.observed_at))
 
-    def _table(self, output: Output, *headings: str) -> Table:
-        table = Table(
-            box=box.SIMPLE_HEAD if output.terminal else None, show_edge=False, pad_edge=False, header_style="bold"
-        )
-        for heading in headings:
-            table.add_column(heading, overflow="fold", justify="right" if heading == "agents" else "left")
-        for state in self._states():
-            table.add_column(Text(state.value, STATE_STYLES[state]), justify="right", no_wrap=True)
-        for heading in (*self._unseen(), "signed in", "occupancy", "answered", "missed"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        return table
+    def _headings(self) -> tuple[str, ...]:
+        states = (state.value for state in self._states())
+        return (*states, *self._unseen(), "signed in", "occupancy", "answered", "missed")
 
     def _states(self) -> list[AgentState]:
         return [state for state in AgentState if state in _ALWAYS_SHOWN or self.total.seconds[state]]
@@ -145,11 +136,11 @@ class Day:
         share = "" if figures.occupancy is None else f"{figures.occupancy:.1%}"
         return [*map(hours, (*times, figures.signed_in)), share, str(figures.answered), str(figures.missed)]
 
-    def _summary(self) -> Text:
+    def _summary(self, since: datetime, until: datetime) -> Text:
         people = (
             f"{counted(len(self.seats), 'seat')} in {counted(len(self.queues), 'queue')}" if self.seats else "nobody"
         )
-        line = Text(f"{_moment(self.started_at)} to {_moment(self.observed_at)}: {people}")
+        line = Text(f"{_local(since)} to {_local(until)}: {people}")
         if self.down_since is not None:
             line.append(f"; the feed is down since {clock(self.down_since)}", "bold red")
         return line
@@ -232,9 +223,13 @@ def _figures_json(figures: Figures) -> dict[str, Any]:
     }
 
 
+def _names(seat: SeatTally) -> tuple[str, str, str]:
+    return harmless(seat.key.queue), harmless(seat.key.extension), harmless(seat.agent.name or "")
+
+
 def _iso(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat()
 
 
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -92,7 +92,7 @@ class Report:
     async def saved(self) -> None:
         """Only look at the saved tally."""
         tally = self._loaded()
-        if tally is None:
+        if tally is None or tally.started_at is None:
             raise Failure("there is nothing saved in the state file yet")
         self._tally = tally
 
@@ -106,7 +106,7 @@ class Report:
                 day.print(self._output)
             case Form.CSV:
                 self._output.text(day.csv())
-            case Form.JSON:
+            case _:
                 self._output.text(day.json() + "\n")
 
     # ---- the saved tally ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 
 import sipqueue_async
 from sipqueue_async import AgentState, ApiError, AuthError, TransportError, cli
-from sipqueue_async.cli import app, demo, exits, running, simulate, status, watch
+from sipqueue_async.cli import app, demo, exits, report, running, simulate, status, watch
 from sipqueue_async.cli.exits import Failure
 
 
@@ -83,6 +83,36 @@ def test_watch_hands_its_choice_on(work: dict[str, Any]) -> None:
     )
 
 
+def test_report_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option of report does nothing, or its default is another than documented."""
+    monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
+    made = Mock()
+
+    def do(job: running.Job) -> int:
+        assert job.conclude is made.return_value.conclude
+        assert job.work() is not None
+        return 0
+
+    monkeypatch.setattr(report, "Report", made)
+    monkeypatch.setattr(running, "run", do)
+    options = "--queue a --extension 1 --interval 0.5 --seconds 9 --state-file x --csv"
+    cases: list[tuple[str, dict[str, Any]]] = [
+        (options, {"queues": {"a"}, "extensions": {"1"}, "interval": 0.5, "seconds": 9.0, "form": report.Form.CSV}),
+        ("", {"interval": 2.0, "seconds": 0.0, "form": report.Form.TABLE, "state_file": None}),
+        ("--demo --seed 7 --json", {"seconds": 600.0, "form": report.Form.JSON}),
+        ("--demo --seconds 0", {"seconds": 0.0}),
+        ("--state-file x --saved", {"seconds": 0.0}),
+    ]
+    for arguments, kept in cases:
+        assert app.run(["report", *arguments.split()]) == 0
+        assert kept.items() <= made.call_args.kwargs.items()
+    assert made.call_args.kwargs["state_file"] is not None
+    assert made.return_value.demo.call_args_list[0].args == (7,)
+    assert made.return_value.live.call_count == made.return_value.demo.call_count == 2
+    assert made.return_value.saved.call_count == 1
+
+
 def test_simulate_hands_its_size_on(work: dict[str, Any]) -> None:
     """An option of simulate does nothing."""
     assert app.run(["simulate", "--port=8080", "--host=::1", "--agents=30", "--queues=3", "--seed=5", "--speed=2"]) == 0
@@ -106,6 +136,12 @@ def test_simulate_hands_its_size_on(work: dict[str, Any]) -> None:
         ("demo --seconds inf", "0 or more"),
         ("simulate --port 65536", "65535"),
         ("watch", "no server given"),
+        ("report", "no server given"),
+        ("report --csv --json --demo", "--csv and --json do not go together"),
+        ("report --saved --demo", "--saved and --demo do not go together"),
+        ("report --state-file x --demo", "--state-file and --demo do not go together"),
+        ("report --saved", "--saved needs --state-file"),
+        ("report --demo --seconds nan", "0 or more"),
         ("watch --wrong \x1b[31m", "No such option"),
         ("wa\x1b[31m", r"wa\x1b[31m"),
     ],

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 from cli_support import BUSY, MAIN, PATIENCE, Sipqueue, environment, sipqueue, until
+from support import agent, snapshot
 
 from sipqueue_async import Snapshot, diff
 from sipqueue_async.simulator import Simulator
+from sipqueue_async.tally import Tally
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
@@ -73,6 +75,58 @@ async def test_a_signal_ends_watch_with_its_state_saved(number: signal.Signals, 
             assert (await watch.rest())[0::2] == (code, "")
         now = Snapshot.from_json(state.read_bytes())
         assert diff(first, now)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+async def test_a_signal_ends_report_with_the_figures(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """Ctrl-C or SIGTERM ends the day without its figures."""
+    state = tmp_path / "state"
+    async with Simulator(BUSY, speed=0) as simulator:
+        env = environment(simulator)
+        arguments = ("report", "--csv", "--interval", "0.05", "--state-file", str(state))
+        async with sipqueue(*arguments, env=env) as report:
+            await until(state.exists)
+            report.send(number)
+            got, out, err = await report.rest()
+    assert (got, err) == (code, "")
+    assert out.startswith("queue,extension,name,")
+    assert out.count("\n") == 5
+    assert await _end("report", "--csv", "--state-file", str(state), "--saved", env=environment()) == (0, out, "")
+
+
+async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
+    """A pager that is opened on a long report after Ctrl-C shows the first screens of it only."""
+    state = tmp_path / "state"
+    seats = [agent(str(100_000 + number), name="x" * 500) for number in range(2000)]
+    state.write_bytes(Tally(snapshot(*seats)).to_json())
+    slow = (
+        "import signal, sys, os, threading\n"
+        "from sipqueue_async.cli import report, running\n"
+        "running.PATIENCE = 0.2\n"
+        "async def watched(self, *rest, **more):\n"
+        "    import asyncio; signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)\n"
+        f"report.Report._watch = watched\n{MAIN}"
+    )
+    reader, writer = os.pipe()
+    arguments = ("report", "--csv", "--state-file", str(state))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        slow,
+        *arguments,
+        stdout=writer,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="x"),
+    )
+    os.close(writer)
+    loop = asyncio.get_running_loop()
+    chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
+    await asyncio.sleep(1.0)
+    while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
+        chunks.append(chunk)
+    os.close(reader)
+    assert (await Sipqueue(process).rest())[0] == 130
+    assert b"".join(chunks).count(b"\n") == 2001
 
 
 async def test_a_signal_during_start_up_is_quiet() -> None:

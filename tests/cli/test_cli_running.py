@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from sipqueue_async.cli import running
+from sipqueue_async.cli.exits import Failure
 
 
 class Exited(BaseException):
@@ -94,6 +96,39 @@ def test_a_cancellation_from_within_is_no_interruption() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         running.run(work)
+
+
+def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a report prints after Ctrl-C is cut off, because its reader is a person with a pager."""
+    monkeypatch.setattr(running, "PATIENCE", 0.05)
+    told: list[str] = []
+
+    def conclude() -> None:
+        time.sleep(0.2)
+        told.append("all")
+
+    async def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    async def failing() -> None:
+        raise Failure("broken")
+
+    assert running.run(running.Job(interrupted, conclude)) == 130
+    with pytest.raises(Failure):
+        running.run(running.Job(failing, conclude))
+    assert (told, exits) == (["all", "all"], [])
+
+
+def test_a_second_signal_ends_a_conclusion_too(exits: list[int]) -> None:
+    """Ctrl-C twice does not help where nobody reads what is printed."""
+
+    async def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Exited):
+        running.run(running.Job(interrupted, lambda: signal.raise_signal(signal.SIGINT)))
+    assert exits == [130]
 
 
 def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:

@@ -107,8 +107,6 @@ class TallyRun:
                 first = await watcher.ready()
                 if self.fast.started_at is None:
                     self.fast, self.slow = Tally(first), Tally(first)
-                elif not updates.pending:
-                    self.fast.advance(first.observed_at)
                 consumers = [
                     asyncio.create_task(self._consume(self.fast, updates, pause=0.0)),
                     asyncio.create_task(self._consume(self.slow, late, pause=600.0)),
@@ -148,8 +146,7 @@ class TallyRun:
 
     def true(self, key: SeatKey) -> dict[AgentState, tuple[float, int]]:
         """Return a seat's true seconds in each state while somebody looked, and in how many pieces they came."""
-        nothing: tuple[float, int] = (0.0, 0)
-        found = dict.fromkeys(AgentState, nothing)
+        found: dict[AgentState, tuple[float, int]] = dict.fromkeys(AgentState, (0.0, 0))
         intervals = self.truth.intervals_of(key)
         for start, end in self._seen():
             for interval in intervals:

@@ -65,6 +65,4 @@ def test_what_nobody_saw_is_of_no_state(run: TallyRun) -> None:
     for seat in run.fast.seats.values():
         # Polls fail besides, and after an outage the watcher tries again only now and then.
         assert away < seat.unseen() < away + 0.2 * END
-        assert sum(seat.seconds().values()) + seat.unseen() == pytest.approx(
-            run.looks[-1].at - run.looks[0].at, abs=0.01
-        )
+        assert sum(seat.seconds().values()) + seat.unseen() == pytest.approx(watched, abs=0.01)
