@@ -221,7 +221,7 @@ def watch(
     "--seconds",
     type=float,
     callback=_not_negative,
-    help="When to stop; 0, or without --demo nothing, for never.",
+    help="When to stop; 0 for never, which is the default (with --demo, 600 is).",
 )
 @click.option(
     "--state-file",
@@ -250,8 +250,8 @@ def report(
 ) -> running.Job:
     """Print the day's figures: who did what for how long.
 
-    Watches, since the platform keeps no such record; the figures are printed on Ctrl-C or after --seconds. With --demo
-    seconds are those of the simulated centre, and there are 600 of them if nothing else is said.
+    Watches, since the platform keeps no such record; the figures are printed on Ctrl-C or after --seconds. With --demo,
+    seconds are those of the simulated centre.
     """
     _refuse_together({"--csv": as_csv, "--json": as_json})
     _refuse_together({"--saved": saved, "--demo": demo})

@@ -144,7 +144,7 @@ class Report:
                         await asyncio.gather(self._fold(watcher, updates), self._greet(watcher, updates))
             finally:
                 self._save(watcher, updates)
-        if self._tally.started_at is None:
+        if watcher.health.last_good_at is None:
             reason = watcher.health.last_error or "it is silent"
             raise Failure(f"no answer from the platform within {self._seconds:g} s: {reason}", UNREACHABLE)
 
