@@ -69,7 +69,7 @@ def folded(tally: Tally, updates: Sequence[Update], until: datetime) -> Tally:
 @st.composite
 def days(draw: st.DrawFn) -> Day:
     """Return any day."""
-    polls = draw(st.lists(snapshots(), min_size=2, max_size=6))
+    polls = draw(st.lists(snapshots(), min_size=2, max_size=4))
     count = len(polls) - 1
     gaps = draw(st.lists(steps, min_size=count, max_size=count))
     return Day(timed(polls, gaps), draw(st.lists(st.booleans(), min_size=count, max_size=count)))

@@ -12,7 +12,7 @@ from sipqueue_async import AgentState
 from sipqueue_async.tally import Tally
 
 
-@pytest.fixture(scope="module", params=[5.0, 20.0])
+@pytest.fixture(scope="module", params=[10.0, 20.0])
 def run(request: pytest.FixtureRequest) -> TallyRun:
     """Return what was watched, at one interval or another."""
 
