@@ -411,22 +411,20 @@ async def test_another_success_without_a_body_is_malformed(platform: Platform) -
             await client.fetch_snapshot()
 
 
-def _in_an_hour(zone: str) -> str:
-    return f"{datetime.now(UTC) + timedelta(hours=1):%a, %d %b %Y %H:%M:%S} {zone}"
-
-
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [
         ("0", 0, 0),
         ("120", 120, 120),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
-        (_in_an_hour("GMT"), 3400, 3601),
-        (_in_an_hour("-0000"), 3400, 3601),
+        ("%a, %d %b %Y %H:%M:%S GMT", 3500, 3601),
+        ("%a, %d %b %Y %H:%M:%S -0000", 3500, 3601),
     ],
 )
 async def test_retry_after(platform: Platform, header: str, least: float, most: float) -> None:
     """`Retry-After` is read as seconds and as a date; a date that has passed is now."""
+    if header.startswith("%"):
+        header = f"{datetime.now(UTC) + timedelta(hours=1):{header}}"
     platform.answers = [web.Response(status=503, headers={"Retry-After": header})]
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(HttpStatusError, match="try again in") as refusal:

@@ -50,9 +50,9 @@ class RegularReader:
     def __init__(self, state_codes: Mapping[int, AgentState], time: Callable[[object], datetime | None]) -> None:
         self._states = _States(state_codes)
         # An agent who takes a call has one new time and two old ones, and a queue's agents begin their day together.
-        self._times = _Memory(time)
+        self._times = Memory(time)
         # So that a queue's many agents share its name.
-        self._queues = _Memory(str)
+        self._queues = Memory(str)
 
     def read(self, record: bytes) -> AgentStatus | None:
         """Return the record, or None if any of it is not as it should be."""
@@ -89,7 +89,7 @@ class _States(dict[int, AgentState]):
         return AgentState.UNKNOWN
 
 
-class _Memory(dict[_K, _V]):
+class Memory(dict[_K, _V]):
     """What a function made of its latest arguments; a hit takes half the time that `functools.lru_cache` needs."""
 
     def __init__(self, make: Callable[[_K], _V]) -> None:

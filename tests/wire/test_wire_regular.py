@@ -14,7 +14,7 @@ from support import RECORD, record
 from sipqueue_async import MalformedResponse
 from sipqueue_async._wire.encoding import LOST
 from sipqueue_async._wire.records import RecordReader
-from sipqueue_async._wire.regular import RegularReader
+from sipqueue_async._wire.regular import Memory, RegularReader
 from sipqueue_async._wire.values import naive_time
 from sipqueue_async.models import STATE_CODES
 
@@ -60,3 +60,19 @@ def test_a_regular_record_goes_the_fast_way() -> None:
 def test_what_is_not_regular_is_left_to_the_patient_way(raw: bytes) -> None:
     """Something odd breaks the fast way instead of being interpreted."""
     assert RegularReader(STATE_CODES, naive_time).read(raw) is None
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Times and names that are always new fill the memory in months of running."""
+    made: list[int] = []
+
+    def make(key: int) -> int:
+        made.append(key)
+        return -key
+
+    memory = Memory(make)
+    for key in range(10_000):
+        assert memory[key] == -key
+        assert len(memory) <= 4096
+    memory[9_999]
+    assert made == list(range(10_000)), "what is known is made again"
