@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import compress
-from operator import attrgetter, is_, is_not
-from typing import Final, TypeAlias
+from operator import attrgetter, is_not
+from typing import Final
 
 import attrs
 
@@ -31,8 +31,6 @@ _TALKING, _RECEIVING, _UNKNOWN = AgentState.TALKING, AgentState.RECEIVING, Agent
 _StateChangedDraft: Final = draft(StateChanged)
 _CallAnsweredDraft: Final = draft(CallAnswered)
 
-_Agents: TypeAlias = dict[SeatKey, AgentStatus]
-
 # Which fields an event speaks for. A change of state moves the extension's status and the agent's time stamps with it;
 # a call moves its counter and its times.
 _TOLD_BY_STATE: Final = frozenset(
@@ -53,12 +51,8 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
 
     Every event's `observed_at` is that of `new`.
     """
-    before = {} if old is None else old._agents
-    after = new._agents
-    if after is before:
-        return ()
     events: list[SeatEvent] = []
-    for key, previous, agent in sorted(_differing(before, after)):
+    for key, previous, agent in sorted(_differing(old, new)):
         if agent is None:
             assert previous is not None  # noqa: S101  # the seat is in one of the two
             events.append(AgentLeft(key=key, observed_at=new.observed_at, previous=previous))
@@ -78,34 +72,32 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     Raises:
         ValueError: There is neither a snapshot nor an event about a seat.
     """
-    agents: dict[SeatKey, AgentStatus] | None = None
+    agents: dict[SeatKey, AgentStatus | None] = {}
     observed_at: datetime | None = None
     for event in events:
-        if isinstance(event, FeedDown | FeedUp):
-            continue
-        if agents is None:
-            agents = {} if snapshot is None else dict(snapshot._agents)
-        if event.agent is None:
-            agents.pop(event.key, None)
-        else:
+        if not isinstance(event, FeedDown | FeedUp):
             agents[event.key] = event.agent
-        observed_at = event.observed_at
-    if agents is not None and observed_at is not None:
-        return Snapshot._of(agents, observed_at=observed_at)
+            observed_at = event.observed_at
+    if observed_at is not None:
+        return (snapshot or Snapshot(observed_at=observed_at))._with(agents, observed_at=observed_at)
     if snapshot is None:
         raise ValueError("nothing to apply: there is no snapshot and no event about a seat")
     return snapshot
 
 
-def _differing(before: _Agents, after: _Agents) -> Iterable[tuple[SeatKey, AgentStatus | None, AgentStatus | None]]:
+def _differing(old: Snapshot | None, new: Snapshot) -> Iterable[tuple[SeatKey, AgentStatus | None, AgentStatus | None]]:
     """Return the seats whose records are not the same object, with both records."""
-    if len(before) == len(after) and all(map(is_, before, after)):
-        # The same seats in the same order, as in nearly all polls.
-        pairs = before.values(), after.values()
-        return compress(zip(after, *pairs, strict=True), map(is_not, *pairs))
-    keys = [key for key, agent in after.items() if before.get(key) is not agent]
-    keys += before.keys() - after.keys()
-    return [(key, before.get(key), after.get(key)) for key in keys]
+    if old is None:
+        return [(key, None, agent) for key, agent in new.items()]
+    if new._records is old._records:
+        return ()
+    if new._places is old._places:
+        # The same seats, as in nearly all polls.
+        pairs = old._records, new._records
+        return compress(zip(new._places, *pairs, strict=True), map(is_not, *pairs))
+    there = ((key, old.get(key), agent) for key, agent in new.items())
+    gone = [(key, old[key], None) for key in old.keys() - new.keys()]
+    return [*(it for it in there if it[1] is not it[2]), *gone]
 
 
 def _tell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import compress
 
 from sipqueue_async.models import AgentStatus, SeatKey, Snapshot
 
@@ -17,8 +18,12 @@ class Selection:
     def __init__(self, queues: Iterable[str] | None, extensions: Iterable[str] | None) -> None:
         self._queues = _names(queues, "queues")
         self._extensions = _names(extensions, "extensions")
-        self._seen: dict[SeatKey, AgentStatus] | None = None
-        self._selected: dict[SeatKey, AgentStatus] = {}
+        # The last snapshot's seats and records, which of them are selected, and what that gave.
+        self._seats: dict[SeatKey, int] | None = None
+        self._all: list[AgentStatus] | None = None
+        self._chosen: list[bool] = []
+        self._places: dict[SeatKey, int] = {}
+        self._records: list[AgentStatus] = []
 
     @property
     def queue(self) -> str | None:
@@ -35,14 +40,14 @@ class Selection:
         queues, extensions = self._queues, self._extensions
         if queues is None and extensions is None:
             return snapshot
-        if snapshot._agents is not self._seen:
-            self._seen = self._selected = snapshot._agents
-            if queues is not None:
-                self._selected = {seat: it for seat, it in self._selected.items() if seat.queue in queues}
-            if extensions is not None:
-                self._selected = {seat: it for seat, it in self._selected.items() if seat.extension in extensions}
-        return Snapshot._of(
-            self._selected,
+        if snapshot._places is not self._seats:
+            self._seats, self._chosen = snapshot._places, [self._has(*seat) for seat in snapshot._places]
+            self._places = {seat: place for place, seat in enumerate(compress(snapshot._places, self._chosen))}
+        if snapshot._records is not self._all:
+            self._all, self._records = snapshot._records, list(compress(snapshot._records, self._chosen))
+        return Snapshot._at(
+            self._places,
+            self._records,
             observed_at=snapshot.observed_at,
             server_time=snapshot.server_time,
             problems=tuple(it for it in snapshot.problems if self._has(it.queue, it.extension)),

@@ -81,7 +81,9 @@ class Tracker:
             previous = polled
         new, changes = polled, diff(previous, polled)
         if previous is not None and (kept := self._absent(changes) | self._old_records(previous, changes)):
-            new = _with(polled, kept)
+            new = polled._with(
+                kept, observed_at=polled.observed_at, server_time=polled.server_time, problems=polled.problems
+            )
             changes = diff(previous, new)
         events: list[Event] = []
         if self._failures:
@@ -105,9 +107,7 @@ class Tracker:
         """
         old = {it.key for it in changes if it.agent and it.previous and _is_older(it.agent, it.previous)}
         self._old_in_a_row = {key: self._old_in_a_row.get(key, 0) + 1 for key in old}
-        return {
-            key: previous._agents[key] for key, times in self._old_in_a_row.items() if times < _STALE_POLLS_BELIEVED
-        }
+        return {key: previous[key] for key, times in self._old_in_a_row.items() if times < _STALE_POLLS_BELIEVED}
 
     def _feed_up(self, new: Snapshot, now: float) -> FeedUp:
         if self._snapshot is None:
@@ -120,16 +120,6 @@ class Tracker:
     def _update(self, previous: Snapshot | None, events: tuple[Event, ...]) -> Update:
         self._sequence += 1
         return Update(sequence=self._sequence, snapshot=self._snapshot, previous=previous, events=events)
-
-
-def _with(polled: Snapshot, kept: dict[SeatKey, AgentStatus]) -> Snapshot:
-    """Return an answer with other records in place of some of its own."""
-    return Snapshot._of(
-        polled._agents | kept,
-        observed_at=polled.observed_at,
-        server_time=polled.server_time,
-        problems=polled.problems,
-    )
 
 
 def _is_older(record: AgentStatus, known: AgentStatus) -> bool:

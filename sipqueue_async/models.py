@@ -177,9 +177,12 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         ValueError: Two different records are about one seat, or a time is naive.
     """
 
-    __slots__ = ("_agents", "_observed_at", "_problems", "_queues", "_server_time")
+    __slots__ = ("_observed_at", "_places", "_problems", "_queues", "_records", "_server_time")
 
-    _agents: dict[SeatKey, AgentStatus]
+    # The records by place, and the seats' places. Snapshots of the same seats share the latter, so that keeping one
+    # more takes little, and comparing two of them is comparing two lists.
+    _places: dict[SeatKey, int]
+    _records: list[AgentStatus]
     _observed_at: datetime
     _server_time: datetime | None
     _problems: tuple[FieldProblem, ...]
@@ -200,34 +203,56 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         for name, moment in (("observed_at", observed_at), ("server_time", server_time)):
             if moment is not None and moment.utcoffset() is None:
                 raise ValueError(f"{name} must be an aware datetime, not {moment!r}")
-        self._fill(by_seat, observed_at, server_time, tuple(problems))
+        self._fill(_places(by_seat), list(by_seat.values()), observed_at, server_time, tuple(problems))
 
     def _fill(
         self,
-        agents: dict[SeatKey, AgentStatus],
+        places: dict[SeatKey, int],
+        records: list[AgentStatus],
         observed_at: datetime,
         server_time: datetime | None,
         problems: tuple[FieldProblem, ...],
     ) -> None:
-        self._agents = agents
+        self._places = places
+        self._records = records
         self._observed_at = observed_at
         self._server_time = server_time
         self._problems = problems
         self._queues = None
 
     @classmethod
-    def _of(
+    def _at(
         cls,
-        agents: dict[SeatKey, AgentStatus],
+        places: dict[SeatKey, int],
+        records: list[AgentStatus],
         *,
         observed_at: datetime,
         server_time: datetime | None = None,
         problems: tuple[FieldProblem, ...] = (),
     ) -> Snapshot:
-        """Make a snapshot of a dict that is already right and that nobody will change."""
+        """Make a snapshot of what is already right and what nobody will change."""
         snapshot = cls.__new__(cls)
-        snapshot._fill(agents, observed_at, server_time, problems)
+        snapshot._fill(places, records, observed_at, server_time, problems)
         return snapshot
+
+    def _with(
+        self,
+        agents: Mapping[SeatKey, AgentStatus | None],
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: tuple[FieldProblem, ...] = (),
+    ) -> Snapshot:
+        """Return a snapshot with other records of some seats, or without them."""
+        places, records = self._places, self._records.copy()
+        changes = {key: agent for key, agent in agents.items() if agent is not None}
+        if len(changes) == len(agents) and changes.keys() <= places.keys():
+            for key, agent in changes.items():
+                records[places[key]] = agent
+        else:
+            left = {key: agent for key, agent in self.items() if key not in agents} | changes
+            places, records = _places(left), list(left.values())
+        return self._at(places, records, observed_at=observed_at, server_time=server_time, problems=problems)
 
     @property
     def observed_at(self) -> datetime:
@@ -249,7 +274,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         """The records by queue name."""
         if self._queues is None:
             groups: dict[str, list[AgentStatus]] = {}
-            for agent in self._agents.values():
+            for agent in self._records:
                 groups.setdefault(agent.queue, []).append(agent)
             self._queues = MappingProxyType({name: tuple(agents) for name, agents in groups.items()})
         return self._queues
@@ -260,7 +285,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         Every state has an entry, 0 included; a queue that nobody is in has zeros.
         """
         counts = dict.fromkeys(AgentState, 0)
-        for agent in self._agents.values() if queue is None else self.queues.get(queue, ()):
+        for agent in self._records if queue is None else self.queues.get(queue, ()):
             counts[agent.state] += 1
         return counts
 
@@ -271,7 +296,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             "version": _VERSION,
             "observed_at": self._observed_at.isoformat(),
             "server_time": None if self._server_time is None else self._server_time.isoformat(),
-            "agents": [_agent_to_json(agent) for agent in self._agents.values()],
+            "agents": [_agent_to_json(agent) for agent in self._records],
             "problems": [attrs.asdict(problem) for problem in self._problems],
         }
         # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
@@ -304,16 +329,16 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
 
     def __getitem__(self, key: tuple[str, str]) -> AgentStatus:
-        return self._agents[key]  # type: ignore[index]  # a SeatKey is a tuple, so an equal plain tuple finds it
+        return self._records[self._places[key]]  # type: ignore[index]  # an equal plain tuple finds it too
 
     def __iter__(self) -> Iterator[SeatKey]:
-        return iter(self._agents)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._agents)
+        return len(self._records)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._agents
+        return key in self._places
 
     @overload
     def get(self, key: tuple[str, str], /) -> AgentStatus | None: ...
@@ -323,19 +348,20 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
     def get(self, key: tuple[str, str], default: _T, /) -> AgentStatus | _T: ...
     def get(self, key: tuple[str, str], default: _T | None = None, /) -> AgentStatus | _T | None:
         """Return the record of a seat, or `default` where there is none."""
-        return self._agents.get(key, default)  # type: ignore[call-overload,no-any-return]  # a plain tuple finds it too
+        place = self._places.get(key)  # type: ignore[call-overload]  # a plain tuple finds it too
+        return default if place is None else self._records[place]
 
     def keys(self) -> KeysView[SeatKey]:
         """The seats."""
-        return self._agents.keys()
+        return self._places.keys()
 
     def values(self) -> ValuesView[AgentStatus]:
         """The records."""
-        return self._agents.values()
+        return _Values(self)
 
     def items(self) -> ItemsView[SeatKey, AgentStatus]:
         """Pairs of seat and record."""
-        return self._agents.items()
+        return _Items(self)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
@@ -343,9 +369,27 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def __repr__(self) -> str:
         return (
-            f"<Snapshot of {len(self._agents)} agents in {len(self.queues)} queues, "
+            f"<Snapshot of {len(self._records)} agents in {len(self.queues)} queues, "
             f"{self._observed_at.isoformat(timespec='seconds')}>"
         )
+
+
+class _Values(ValuesView[AgentStatus]):
+    _mapping: Snapshot
+
+    def __iter__(self) -> Iterator[AgentStatus]:
+        return iter(self._mapping._records)
+
+
+class _Items(ItemsView[SeatKey, AgentStatus]):
+    _mapping: Snapshot
+
+    def __iter__(self) -> Iterator[tuple[SeatKey, AgentStatus]]:
+        return zip(self._mapping._places, self._mapping._records, strict=True)
+
+
+def _places(seats: Iterable[SeatKey]) -> dict[SeatKey, int]:
+    return {seat: place for place, seat in enumerate(seats)}
 
 
 _FORMAT: Final = "sipqueue-snapshot"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from itertools import chain
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import msgspec
 
@@ -17,8 +17,10 @@ from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
 from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 
-_Agents: TypeAlias = dict[SeatKey, AgentStatus]
-_Problems: TypeAlias = dict[SeatKey, tuple[FieldProblem, ...]]
+_Read: TypeAlias = tuple[AgentStatus, tuple[FieldProblem, ...]]
+# By place.
+_Changes: TypeAlias = dict[int, AgentStatus]
+_Problems: TypeAlias = dict[int, tuple[FieldProblem, ...]]
 
 
 class SnapshotDecoder:
@@ -31,14 +33,16 @@ class SnapshotDecoder:
 
     def __init__(self, *, zone: tzinfo | None = None, state_codes: Mapping[int, AgentState] | None = None) -> None:
         self._reader = RecordReader(zone, {**STATE_CODES, **(state_codes or {})})
-        self._agents: _Agents = {}
+        # What is known, shared with the last snapshot.
+        self._places: dict[SeatKey, int] = {}
+        self._agents: list[AgentStatus] = []
         self._problems: _Problems = {}
-        # The last body's records, and what stood around them. Once two bodies had the same seats in the same places, it
-        # is the layout that holds their text, and the seats of the places stand beside it.
+        # The last body's records with the places of their agents, and what stood around them. Once two bodies had the
+        # same seats in the same order, it is the layout that holds the text, and the order stands beside it.
         self._frame = Frame()
-        self._records: dict[bytes, SeatKey] = {}
+        self._records: dict[bytes, int] = {}
         self._layout: Layout | None = None
-        self._seats: list[SeatKey] = []
+        self._order: list[int] = []
 
     def decode(self, body: bytes, *, observed_at: datetime, encoding: str = "utf-8") -> Snapshot:
         """Return the snapshot that a body holds.
@@ -53,7 +57,8 @@ class SnapshotDecoder:
         if data is None:
             data = self._take_anew(as_utf8(body, "utf-8"))
         server_time, clock_problems = _server_time(data.rsptime)
-        return Snapshot._of(
+        return Snapshot._at(
+            self._places,
             self._agents,
             observed_at=observed_at,
             server_time=server_time,
@@ -61,98 +66,103 @@ class SnapshotDecoder:
         )
 
     def _take_again(self, body: bytes) -> Data | None:
-        """Take a body in which the last one's seats come again in their places, unless it is another one."""
-        layout, seats = self._layout, self._seats
+        """Take a body in which the last one's seats come again in their order, unless it is another one."""
+        layout, order = self._layout, self._order
         if layout is None:
-            seats = list(self._records.values())
+            order = list(self._records.values())
             # Answers whose order is always another one would be laid out each time for nothing.
             first = {0: self._frame.first_object(body)}
-            if len(seats) != len(self._agents) or not seats or self._read_changed(seats, first) is None:
+            if len(order) != len(self._agents) or not order or self._read_changed(order, first) is None:
                 return None
             layout = Layout.of(self._frame, list(self._records))
-        found = layout.follow(body, lambda place, record: self._read_changed(seats, {place: record}) is not None)
+        found = layout.follow(body, lambda number, record: self._read_changed(order, {number: record}) is not None)
         if found is None:
             return None
-        reads = self._read_changed(seats, found.changed)
+        reads = self._read_changed(order, found.changed)
         data = open_around(found.head, found.tail) if is_utf8(found.tail) else None
         if reads is None or data is None:
             return None
-        agents, problems = reads
-        self._note_problems(seats, agents, problems)
-        if agents:
-            self._agents = self._agents | agents
-        self._layout, self._seats, self._records = found.layout, seats, {}
+        self._take_changes(order, *reads)
+        self._layout, self._order, self._records = found.layout, order, {}
         return data
 
-    def _read_changed(self, seats: Sequence[SeatKey], changed: Mapping[int, bytes]) -> tuple[_Agents, _Problems] | None:
-        """Return what records in some places say, or None if one is not of the seat in that place."""
-        agents: _Agents = {}
+    def _read_changed(self, order: Sequence[int], changed: Mapping[int, bytes]) -> tuple[_Changes, _Problems] | None:
+        """Return what records say that come somewhere in the order, or None if one is not of the seat that does."""
+        agents: _Changes = {}
         problems: _Problems = {}
         read, known = self._reader.regular.read, self._agents
-        for place, record in changed.items():
-            seat = seats[place]
-            agent = read(record)
+        for number, record in changed.items():
+            place = order[number]
+            agent, old = read(record), known[place]
             if agent is None:
                 try:
-                    agent, problems[seat] = self._reader.interpret(record)
+                    agent, problems[place] = self._reader.interpret(record)
                 except MalformedResponse:
                     return None
-            if agent.queue != seat[0] or agent.extension != seat[1]:
+            if agent.extension != old.extension or agent.queue != old.queue:
                 return None
-            agents[seat] = _same(known[seat], agent)
+            agents[place] = _same(old, agent)
         return agents, problems
+
+    def _take_changes(self, order: Iterable[int], agents: _Changes, problems: _Problems) -> None:
+        """Take new records of known seats, by place; a body's order is that of the problems too."""
+        if problems or self._problems:
+            known = {place: its for place, its in self._problems.items() if place not in agents} | problems
+            self._problems = {place: known[place] for place in order if known.get(place)}
+        if agents:
+            self._agents = self._agents.copy()
+            for place, agent in agents.items():
+                self._agents[place] = agent
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
         _, data = open_envelope(body)
         known = self._records
         if self._layout is not None:
-            known = dict(zip(self._layout.records(), self._seats, strict=True))
+            known = dict(zip(self._layout.records(), self._order, strict=True))
         # Copies, because a Raw would keep the whole body alive.
         texts = list(map(bytes, _records(data, body)))
         records = dict(zip(texts, map(known.get, texts), strict=True))
-        reads: dict[bytes, AgentStatus] = {}
-        problems: _Problems = {}
-        for record in [record for record, seat in records.items() if seat is None]:
-            agent, its_problems = self._reader.read(record)
-            seat = records[record] = agent.key
-            reads[record] = _same(self._agents.get(seat), agent)
-            if its_problems:
-                problems[seat] = its_problems
-        seats = cast("dict[bytes, SeatKey]", records)
-        self._check_unique(seats, reads)
-        agents = {seats[record]: agent for record, agent in reads.items()}
-        self._note_problems(seats.values(), agents, problems)
-        if self._agents.keys() != set(seats.values()):
-            # In order, so that `diff` need not sort what has changed.
-            self._agents = {seat: agents.get(seat) or self._agents[seat] for seat in sorted(set(seats.values()))}
-        elif agents:
-            self._agents = self._agents | agents
-        self._frame, self._records = Frame.of(body, seats), seats
-        self._layout, self._seats = None, []
+        reads = {record: self._reader.read(record) for record, place in records.items() if place is None}
+        places = records | {record: self._places.get(agent.key) for record, (agent, _) in reads.items()}
+        taken = {record: place for record, place in places.items() if place is not None}
+        if len(places) == len(taken) == len(set(taken.values())) == len(self._agents):
+            agents = {taken[record]: _same(self._agents[taken[record]], agent) for record, (agent, _) in reads.items()}
+            problems = {taken[record]: its for record, (_, its) in reads.items() if its}
+            self._take_changes(taken.values(), agents, problems)
+        else:
+            taken = self._take_seats(records, reads)
+        self._frame, self._records = Frame.of(body, taken), taken
+        self._layout, self._order = None, []
         return data
 
-    def _check_unique(self, seats: Mapping[bytes, SeatKey], reads: Mapping[bytes, AgentStatus]) -> None:
-        """Refuse two different records of one seat."""
-        if len(set(seats.values())) == len(seats):
-            return
-        agents: _Agents = {}
-        for record, seat in seats.items():
-            agent = reads.get(record) or self._agents[seat]
-            if agents.setdefault(seat, agent) != agent:
+    def _take_seats(self, records: Mapping[bytes, int | None], reads: Mapping[bytes, _Read]) -> dict[bytes, int]:
+        """Take records that may be of other seats, each from its known place or as it was read; return their places."""
+        agents: dict[SeatKey, AgentStatus] = {}
+        problems: dict[SeatKey, tuple[FieldProblem, ...]] = {}
+        seats: dict[bytes, SeatKey] = {}
+        for record, known in records.items():
+            agent, its_problems = reads[record] if known is None else (self._agents[known], self._problems.get(known))
+            seat = seats[record] = agent.key
+            place = self._places.get(seat)
+            agent = agent if place is None else _same(self._agents[place], agent)
+            if seat in agents and agents[seat] != agent:
                 reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
                 raise MalformedResponse(reason, excerpt(record))
+            agents[seat] = agent
+            if its_problems:
+                problems[seat] = its_problems
+        # In order, so that `diff` need not sort what has changed; and the same object for the same seats.
+        places = {seat: place for place, seat in enumerate(sorted(agents))}
+        self._places = self._places if places == self._places else places
+        self._agents = [agents[seat] for seat in places]
+        self._problems = {places[seat]: its for seat, its in problems.items()}
+        return {record: places[seat] for record, seat in seats.items()}
 
-    def _note_problems(self, seats: Iterable[SeatKey], read: _Agents, problems: _Problems) -> None:
-        """Take the problems of records that were read, and drop those of seats that are no more, in a body's order."""
-        if problems or self._problems:
-            known = {seat: its for seat, its in self._problems.items() if seat not in read} | problems
-            self._problems = {seat: known[seat] for seat in seats if known.get(seat)}
 
-
-def _same(old: AgentStatus | None, agent: AgentStatus) -> AgentStatus:
+def _same(old: AgentStatus, agent: AgentStatus) -> AgentStatus:
     """Return the object that is already there, if other bytes mean the same."""
-    return old if old is not None and old.state is agent.state and old == agent else agent
+    return old if old.state is agent.state and old == agent else agent
 
 
 def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:

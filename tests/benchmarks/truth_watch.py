@@ -120,8 +120,8 @@ class PlainDiffer:
         known, self._known = self._known, snapshot
         if known is None:
             return
-        for key, agent in snapshot._agents.items():
-            before = known._agents.get(key)
+        for key, agent in snapshot.items():
+            before = known.get(key)
             if before is None:
                 self.joined.append(ToldPresence(key, poll))
             elif before.state is not agent.state:
@@ -194,8 +194,9 @@ class WatcherRun:
             polls.instants.append(given.instant)
             polls.blank.append(given.blank)
         self.plain.poll(answered, given.instant)
-        return Snapshot._of(
-            answered._agents,
+        return Snapshot._at(
+            answered._places,
+            answered._records,
             observed_at=datetime.fromtimestamp(self.now(), ZONE),
             server_time=answered.server_time,
             problems=answered.problems,
