@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from sipqueue_async._draft import draft
+from sipqueue_async._draft import blank, draft
 from sipqueue_async.events import (
     AgentChanged,
     AgentJoined,
@@ -108,7 +108,7 @@ def _tell(
     told = 0
     if previous.state is not agent.state or (agent.state is _UNKNOWN and previous.state_code != agent.state_code):
         told = _STATE
-        event = _StateChangedDraft()
+        event = blank(_StateChangedDraft)
         event.key = key
         event.observed_at = observed_at
         event.agent = agent
@@ -120,7 +120,7 @@ def _tell(
         count = _counted(previous.calls_answered, agent.calls_answered)
         if count:
             told |= _ANSWER
-            event = _CallAnsweredDraft()
+            event = blank(_CallAnsweredDraft)
             event.key = key
             event.observed_at = observed_at
             event.agent = agent

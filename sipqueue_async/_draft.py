@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
+
+blank: Final[Callable[[Any], Any]] = object.__new__
+"""Makes a draft: what the class itself would do too, but for looking for an ``__init__`` to call."""
 
 
 def draft(frozen: type) -> Any:
@@ -14,5 +18,5 @@ def draft(frozen: type) -> Any:
     """
     names = tuple(name for name in vars(frozen)["__slots__"] if name != "__weakref__")
     # Setting and deleting share a slot of the type, so with one of them alone each assignment would go through Python.
-    own = {"__init__": object.__init__, "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(f"{frozen.__name__}Draft", frozen.__bases__, {"__slots__": names, **own})
+    unguarded = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    return type(f"{frozen.__name__}Draft", frozen.__bases__, {"__slots__": names, **unguarded})

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeVar, cast
 
 import msgspec
 
-from sipqueue_async._draft import draft
+from sipqueue_async._draft import blank, draft
 from sipqueue_async._wire.encoding import LOST
 from sipqueue_async._wire.values import Nonsense
 from sipqueue_async.models import AgentState, AgentStatus
@@ -57,7 +57,7 @@ class RegularReader:
     def read(self, record: bytes) -> AgentStatus | None:
         """Return the record, or None if any of it is not as it should be."""
         times = self._times
-        agent = _AgentDraft()
+        agent = blank(_AgentDraft)
         try:
             it = _decoder.decode(record)
             agent.last_answered_at = times[it.lastanswertime]
