@@ -118,6 +118,17 @@ class Mailbox:
         queue, extension = self.place
         return queue in {None, event.queue} and extension in {None, event.extension}
 
+    def pop(self) -> Update | None:
+        """Return the next update, or None if there is none, yet or any more."""
+        if self._pending:
+            update, self._feed_seen = self._pending.popleft()
+            return update
+        if self._backlog:
+            caught_up = self._caught_up(self._backlog)
+            self._backlog, self._feed_seen = None, self._feed
+            return caught_up
+        return None
+
     def take(self) -> Update | None:
         """Return the next update, or None if there is none yet.
 
@@ -125,19 +136,13 @@ class Mailbox:
             StopAsyncIteration: The mailbox was closed, or the watcher has ended and all was taken.
             BaseException: The watcher has failed with it, and all was taken.
         """
-        if self._pending:
-            update, self._feed_seen = self._pending.popleft()
-            return update
-        if self._backlog:
-            caught_up = self._caught_up(self._backlog)
-            self._backlog, self._feed_seen = None, self._feed
-            if caught_up:
-                return caught_up
-        if self._closed:
-            raise StopAsyncIteration
-        if self._end.ended:
-            raise self._end.reason()
-        return None
+        update = self.pop()
+        if update is None:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._end.ended:
+                raise self._end.reason()
+        return update
 
     async def news(self) -> None:
         """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
@@ -228,6 +233,10 @@ class Updates(_Stream, AsyncIterator[Update]):
         while (update := self._mailbox.take()) is None:
             await self._mailbox.news()
         return update
+
+    def take(self) -> Update | None:
+        """Return the next update if it is there already, else None: for whoever cannot wait."""
+        return self._mailbox.pop()
 
 
 class Fanout:

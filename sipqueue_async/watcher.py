@@ -125,6 +125,7 @@ class StatusWatcher:
         known = None if baseline is None else self._selected(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
+        self._poll_callbacks: dict[object, Callable[[WatcherHealth], object]] = {}
         self._fanout = Fanout()
         self._stream: Subscription[Event] = self.subscribe()
         self._task: asyncio.Task[None] | None = None
@@ -266,6 +267,20 @@ class StatusWatcher:
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
         return Subscription(self._fanout.mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
+    def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
+        """Have a function called after every poll, with the new `health`, until the function that is returned is called.
+
+        It runs in the polling task, once what the poll has brought is in all streams (`Updates.take` gives it there and
+        then), and so it had better be quick. An exception of its own is logged and does no other harm.
+        """
+        key = object()
+        self._poll_callbacks[key] = callback
+
+        def remove() -> None:
+            self._poll_callbacks.pop(key, None)
+
+        return remove
+
     def __repr__(self) -> str:
         condition = {None: "not polled yet", True: "up", False: "down"}[self._health.up]
         if self._health.ended:
@@ -361,8 +376,10 @@ class StatusWatcher:
         )
         if isinstance(outcome, Snapshot):
             self._took(outcome, loop.time())
+            self._tell_of_poll()
             return None
         self._failed(outcome, loop.time())
+        self._tell_of_poll()
         if not _is_retryable(outcome):
             raise outcome
         return outcome
@@ -409,6 +426,13 @@ class StatusWatcher:
         self._publish(update)
         for future in self._waiting():
             future.set_exception(error)
+
+    def _tell_of_poll(self) -> None:
+        for callback in list(self._poll_callbacks.values()):
+            try:
+                callback(self._health)
+            except Exception:
+                _log.exception("a callback given to on_poll failed")
 
     def _publish(self, update: Update | None) -> None:
         if update is not None:

@@ -163,6 +163,19 @@ class TestCoalescing:
             (WAITING, AgentState.PAUSED)
         ]
 
+    async def test_can_be_taken_without_waiting(self, feed: Feed) -> None:
+        """Whoever cannot wait is not given what is there, or is given something where nothing is left of the changes."""
+        updates = feed.updates(max_pending=1)
+        assert updates.take() is None
+        feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
+        assert (taken := updates.take()) is not None
+        assert taken.sequence == 1
+        for state in (WAITING, TALKING):
+            feed.show(agent("1", state), agent("2", queue="queue-2"))
+        assert updates.pending == 1
+        assert updates.take() is None
+        assert updates.pending == 0
+
     async def test_at_the_bound_nothing_coalesces(self, feed: Feed) -> None:
         """A consumer that keeps within its bound loses detail."""
         updates = feed.updates(max_pending=2)
