@@ -1,0 +1,334 @@
+"""Metrics for Prometheus: what watchers know, and how their polling goes. Needs the extra ``prometheus``.
+
+`docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Final, TypeVar
+
+import attrs
+
+from sipqueue_async import (
+    AgentState,
+    ApiError,
+    AuthError,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    StatusWatcher,
+    TransportError,
+    WatcherHealth,
+)
+from sipqueue_async.tally import Tally
+
+try:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        InfoMetricFamily,
+        Metric,
+    )
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector
+except ModuleNotFoundError as error:
+    remedy = "pip install 'sipqueue_async[prometheus]'"
+    raise ModuleNotFoundError(
+        f"sipqueue_async.prometheus needs prometheus-client, which is not installed: {remedy}", name=error.name
+    ) from None
+
+_F = TypeVar("_F", bound=Metric)
+
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LATENESSES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+# They are there from the start, at 0, since no rate can be told of a series that begins with its first failure.
+_FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
+
+
+class WatcherCollector(Collector):
+    """What one or several watchers know and how their polling goes, as metrics: registered, or exposed by itself.
+
+    It counts from when it is made, so make it before the watcher is started. It is called by the watcher after every
+    poll, so the counts are exact however seldom they are scraped.
+
+    It may be scraped from any thread, as `prometheus_client.start_http_server` does. What a watcher's poll changes and
+    what a scrape reads is under one lock, held for as long as it takes to copy numbers: a scrape shows each watcher as
+    it was between two polls, and several watchers each at a poll of its own.
+
+    Example::
+
+        watcher = StatusWatcher(client)
+        REGISTRY.register(WatcherCollector(watcher))
+        async with watcher:
+            ...
+
+    Args:
+        watchers: One watcher, or several by name: the name is then the label ``platform`` of all that is its.
+        agents: Whether there are series for each agent too, which are as many as there are agents.
+
+    Raises:
+        ValueError: There is no watcher.
+    """
+
+    def __init__(self, watchers: StatusWatcher | Mapping[str, StatusWatcher], *, agents: bool = False) -> None:
+        alone = isinstance(watchers, StatusWatcher)
+        named = {"": watchers} if isinstance(watchers, StatusWatcher) else dict(watchers)
+        if not named:
+            raise ValueError("watchers must be a watcher, or at least one by name")
+        self._labels: tuple[str, ...] = () if alone else ("platform",)
+        self._feeds = [(() if alone else (_text(name),), _Feed(watcher)) for name, watcher in named.items()]
+        self._agents = agents
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics as they are now."""
+        families = _Families(self._labels, agents=self._agents)
+        for labels, feed in self._feeds:
+            families.add(labels, feed.read(agents=self._agents))
+        return families.all
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return a scrape's answer, for any web framework: its body and its content type.
+
+        Args:
+            accept: The request's header ``Accept``, by which Prometheus asks for the format that it likes best.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self), content_type
+
+    def close(self) -> None:
+        """Count no further: the watchers forget this collector, which goes on showing what it has."""
+        for _, feed in self._feeds:
+            feed.close()
+
+
+@attrs.frozen
+class _Seat:
+    """What one agent's series show."""
+
+    labels: tuple[str, str]
+    name: str
+    state: AgentState
+    calls_answered: int
+    calls_missed: int
+
+
+@attrs.frozen
+class _Queue:
+    """What one queue's series show."""
+
+    name: str
+    agents: Mapping[AgentState, int]
+    calls_answered: int
+    calls_missed: int
+
+
+class _Histogram:
+    """How often values were how large.
+
+    Args:
+        bounds: The upper bounds of the buckets, ascending; the last bucket, which has none, comes by itself.
+    """
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def read(self) -> tuple[list[tuple[str, float]], float]:
+        """Return the buckets, each with all below it, and the sum of the values."""
+        names = (*map(str, self._bounds), "+Inf")
+        return list(zip(names, map(float, accumulate(self._counts)), strict=True)), self._sum
+
+
+@attrs.frozen(kw_only=True)
+class _Reading:
+    """One watcher's numbers, between two polls."""
+
+    up: bool
+    ended: bool
+    last_good_at: float | None
+    polls: int
+    stale_polls: int
+    failures: Mapping[str, int]
+    durations: tuple[list[tuple[str, float]], float]
+    latenesses: tuple[list[tuple[str, float]], float]
+    queues: list[_Queue]
+    seats: list[_Seat]
+
+
+class _Feed:
+    """Keeps one watcher's numbers, poll by poll."""
+
+    def __init__(self, watcher: StatusWatcher) -> None:
+        self._watcher = watcher
+        self._lock = threading.Lock()
+        self._tally = Tally(watcher.snapshot)
+        self._updates = watcher.updates()
+        self._first = self._health = watcher.health
+        self._failures = Counter({kind.__name__: 0 for kind in _FAILURES})
+        self._durations = _Histogram(_DURATIONS)
+        self._latenesses = _Histogram(_LATENESSES)
+        self._forget = watcher.on_poll(self._polled)
+
+    def _polled(self, health: WatcherHealth) -> None:
+        with self._lock:
+            if health.failures > self._health.failures:
+                self._failures[type(health.last_error).__name__] += 1
+            self._health = health
+            self._durations.observe(health.last_duration or 0.0)
+            self._latenesses.observe(health.last_lateness or 0.0)
+            self._take()
+
+    def _take(self) -> None:
+        while update := self._updates.take():
+            self._tally.update(update)
+        if self._tally.started_at is None and self._watcher.snapshot is not None:
+            # The first poll of a watcher without a baseline is no change of anything.
+            self._tally = Tally(self._watcher.snapshot)
+
+    def read(self, *, agents: bool) -> _Reading:
+        """Return the numbers as they are after the last poll; those of each agent if asked for."""
+        # Only this changes without a poll.
+        ended = self._watcher.health.ended
+        with self._lock:
+            health = self._health
+            return _Reading(
+                up=health.up is True and not ended,
+                ended=ended,
+                last_good_at=None if health.last_good_at is None else health.last_good_at.timestamp(),
+                polls=health.polls - self._first.polls,
+                stale_polls=health.stale_polls - self._first.stale_polls,
+                failures=dict(self._failures),
+                durations=self._durations.read(),
+                latenesses=self._latenesses.read(),
+                queues=self._queues(),
+                seats=self._seats() if agents else [],
+            )
+
+    def _queues(self) -> list[_Queue]:
+        return [
+            _Queue(_text(it.name), dict(it.agents), it.calls_answered, it.calls_missed)
+            for it in self._tally.queues.values()
+        ]
+
+    def _seats(self) -> list[_Seat]:
+        return [
+            _Seat(
+                (_text(it.key.queue), _text(it.key.extension)),
+                _text(it.agent.name or ""),
+                it.state,
+                it.calls_answered,
+                it.calls_missed,
+            )
+            for it in self._tally.seats.values()
+            if it.present
+        ]
+
+    def close(self) -> None:
+        """Be called by the watcher no more."""
+        self._forget()
+        self._updates.close()
+
+
+class _Families:
+    """The metrics, empty at first.
+
+    Args:
+        labels: The labels that all of them have.
+        agents: Whether those of each agent are among them.
+    """
+
+    def __init__(self, labels: tuple[str, ...], *, agents: bool) -> None:
+        self.all: list[Metric] = []
+        self._labels = labels
+        self._feed_up = self._gauge("sipqueue_feed_up", "Whether the last poll worked (1), and there will be more.")
+        self._ended = self._gauge(
+            "sipqueue_watcher_ended", "Whether there will be no further poll (1): the watcher failed or was closed."
+        )
+        self._last_good = self._gauge(
+            "sipqueue_last_good_poll_timestamp_seconds", "When the last good answer had arrived, in Unix time."
+        )
+        self._polls = self._counter("sipqueue_polls", "Polls that have ended, well or not.")
+        self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
+        self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
+        self._durations = self._histogram("sipqueue_poll_duration_seconds", "How long polls took, well or not.")
+        self._latenesses = self._histogram(
+            "sipqueue_poll_lateness_seconds", "How long after its scheduled time a poll began."
+        )
+        self._agents = self._gauge("sipqueue_agents", "Agents of a queue in a state, as last known.", "queue", "state")
+        self._answered = self._counter("sipqueue_calls_answered", "Calls that agents of a queue answered.", "queue")
+        self._missed = self._counter(
+            "sipqueue_calls_missed", "Offers of calls that agents of a queue did not answer.", "queue"
+        )
+        if agents:
+            self._agent_families()
+
+    def _agent_families(self) -> None:
+        seat = ("queue", "extension")
+        self._agent = self._add(
+            InfoMetricFamily("sipqueue_agent", "The name of an agent.", labels=(*self._labels, *seat))
+        )
+        self._agent_state = self._gauge(
+            "sipqueue_agent_state", "Whether an agent is in a state (1), as last known.", *seat, "state"
+        )
+        self._agent_answered = self._counter("sipqueue_agent_calls_answered", "Calls that an agent answered.", *seat)
+        self._agent_missed = self._counter(
+            "sipqueue_agent_calls_missed", "Offers of calls that an agent did not answer.", *seat
+        )
+
+    def add(self, feed: tuple[str, ...], reading: _Reading) -> None:
+        """Put in one watcher's numbers, under its labels."""
+        self._feed_up.add_metric(feed, reading.up)
+        self._ended.add_metric(feed, reading.ended)
+        if reading.last_good_at is not None:
+            self._last_good.add_metric(feed, reading.last_good_at)
+        self._polls.add_metric(feed, reading.polls)
+        for error, number in reading.failures.items():
+            self._failures.add_metric((*feed, error), number)
+        self._stale.add_metric(feed, reading.stale_polls)
+        self._durations.add_metric(feed, *reading.durations)
+        self._latenesses.add_metric(feed, *reading.latenesses)
+        for queue in reading.queues:
+            for state in AgentState:
+                self._agents.add_metric((*feed, queue.name, state), queue.agents[state])
+            self._answered.add_metric((*feed, queue.name), queue.calls_answered)
+            self._missed.add_metric((*feed, queue.name), queue.calls_missed)
+        for seat in reading.seats:
+            self._add_seat((*feed, *seat.labels), seat)
+
+    def _add_seat(self, labels: tuple[str, ...], seat: _Seat) -> None:
+        self._agent.add_metric(labels, {"name": seat.name})
+        for state in AgentState:
+            self._agent_state.add_metric((*labels, state), state is seat.state)
+        self._agent_answered.add_metric(labels, seat.calls_answered)
+        self._agent_missed.add_metric(labels, seat.calls_missed)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
+        return self._add(GaugeMetricFamily(name, meaning, labels=(*self._labels, *labels)))
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> CounterMetricFamily:
+        return self._add(CounterMetricFamily(name, meaning, labels=(*self._labels, *labels)))
+
+    def _histogram(self, name: str, meaning: str) -> HistogramMetricFamily:
+        return self._add(HistogramMetricFamily(name, meaning, labels=self._labels))
+
+    def _add(self, family: _F) -> _F:
+        self.all.append(family)
+        return family
+
+
+def _text(name: str) -> str:
+    """Return a name as a label can hold it: a lone surrogate, which UTF-8 cannot spell, as an escape."""
+    return name.encode(errors="backslashreplace").decode()
