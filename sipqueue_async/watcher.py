@@ -268,7 +268,7 @@ class StatusWatcher:
         return Subscription(self._fanout.mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
     def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
-        """Have a function called after every poll, with the new `health`, until the function that is returned is called.
+        """Have a function called after every poll, with the new `health`; return a function that ends that.
 
         It runs in the polling task, once what the poll has brought is in all streams (`Updates.take` gives it there and
         then), and so it had better be quick. An exception of its own is logged and does no other harm.
@@ -431,7 +431,7 @@ class StatusWatcher:
         for callback in list(self._poll_callbacks.values()):
             try:
                 callback(self._health)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a callback does wrong, polling goes on
                 _log.exception("a callback given to on_poll failed")
 
     def _publish(self, update: Update | None) -> None:

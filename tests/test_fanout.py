@@ -164,7 +164,7 @@ class TestCoalescing:
         ]
 
     async def test_can_be_taken_without_waiting(self, feed: Feed) -> None:
-        """Whoever cannot wait is not given what is there, or is given something where nothing is left of the changes."""
+        """Whoever cannot wait is not given what is there, or is given something that was undone."""
         updates = feed.updates(max_pending=1)
         assert updates.take() is None
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))

@@ -1,0 +1,51 @@
+"""What the tests of the metrics use: an exposition, read by the parser of prometheus_client itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from sipqueue_async.prometheus import WatcherCollector
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+class Series(NamedTuple):
+    """What tells one sample of a scrape from the others."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+
+
+class Scrape:
+    """The samples of one scrape.
+
+    Args:
+        collector: What is scraped.
+        accept: The header ``Accept``.
+    """
+
+    def __init__(self, collector: WatcherCollector, accept: str = "") -> None:
+        body, self.content_type = collector.exposition(accept)
+        parse = parse_open_metrics if self.content_type.startswith("application/openmetrics-text") else parse_text
+        families: Iterable[Metric] = parse(body.decode())
+        self.families = {family.name: family for family in families}
+        samples = [sample for family in self.families.values() for sample in family.samples]
+        self.samples = {Series(it.name, tuple(sorted(it.labels.items()))): it.value for it in samples}
+        assert len(self.samples) == len(samples), "two samples of one series"
+
+    def get(self, name: str, /, **labels: str) -> float | None:
+        """Return the sample with exactly these labels."""
+        return self.samples.get(Series(name, tuple(sorted(labels.items()))))
+
+    def by(self, name: str, label: str, /, **labels: str) -> dict[str, float]:
+        """Return the samples of a metric with these labels, by another label."""
+        found: dict[str, float] = {}
+        for series, value in self.samples.items():
+            if series.name == name and labels.items() <= dict(series.labels).items():
+                found[dict(series.labels)[label]] = value
+        return found
