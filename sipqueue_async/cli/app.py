@@ -19,6 +19,7 @@ from sipqueue_async.cli import exits, running, settings
 from sipqueue_async.cli import report as report_command
 from sipqueue_async.cli import simulate as simulate_command
 from sipqueue_async.cli import status as status_command
+from sipqueue_async.cli import top as top_command
 from sipqueue_async.cli import watch as watch_command
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS
@@ -29,7 +30,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _EPILOG: Final = """\
 \b
-status, watch and report take the server and the secrets from the environment
+status, watch, report and top take the server and the secrets from the environment
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
@@ -274,6 +275,33 @@ def report(
     if demo:
         return running.Job(partial(command.demo, seed), command.conclude)
     return running.Job(partial(command.live, settings.client(server, os.environ)), command.conclude)
+
+
+@cli.command()
+@_queues
+@_extensions
+@_interval
+@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 10 times as fast as real.")
+@_seed
+@_server_options
+def top(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    interval: float,
+    demo: bool,
+    seed: int,
+    **server: Unpack[settings.Arguments],
+) -> running.Work:
+    """Show who is doing what on the whole terminal, as it changes.
+
+    q ends it, s sorts the agents another way, f shows one queue after the other, space shows those that there was no
+    room for. In a pipe it prints one table, as status does.
+    """
+    choice = top_command.Choice(queues=queues, extensions=extensions, interval=interval)
+    if demo:
+        return partial(top_command.demo_top, _output(), choice=choice, seed=seed)
+    return partial(top_command.top, settings.client(server, os.environ), _output(), choice=choice)
 
 
 def _refuse_together(options: dict[str, bool]) -> None:

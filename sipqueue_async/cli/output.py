@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 ARROW: Final = "→"
+ELLIPSIS: Final = "…"
 _PLENTY: Final = 10_000
 
 
@@ -29,7 +30,16 @@ class Output:
             stream.reconfigure(errors="backslashreplace")
         self.arrow = ARROW if _takes(stream, ARROW) else "->"
         """How "became" is written here."""
+        self.ellipsis = ELLIPSIS if _takes(stream, ELLIPSIS) else "~"
+        """What stands here for what was cut off."""
+        dumb = environ.get("TERM", "dumb") in {"", "dumb"}
+        self.screen = self.terminal and not dumb
+        """Whether it is a terminal that can be written to anywhere."""
+        self.stream = stream
+        """Where it prints to."""
         plain = not self.terminal or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+        self.colour = not plain
+        """Whether there is to be colour."""
         self._console = _Console(
             file=stream,
             force_terminal=self.terminal,

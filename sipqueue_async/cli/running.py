@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
@@ -55,6 +56,31 @@ def run(job: Work | Job) -> int:
     return code
 
 
+_restores: Final[list[Callable[[], None]]] = []
+
+
+@contextmanager
+def restoring(restore: Callable[[], None]) -> Generator[None]:
+    """Have something put back at the end, also where the process ends at once.
+
+    Args:
+        restore: What does so. It may be called from another thread, in the middle of anything, and more than once.
+    """
+    _restores.append(restore)
+    try:
+        yield
+    finally:
+        _restores.remove(restore)
+        restore()
+
+
+def _leave(code: int) -> None:
+    """End the process at once."""
+    for restore in _restores:
+        restore()
+    os._exit(code)
+
+
 class _Stop:
     """The signals' handler, and what it knows."""
 
@@ -66,9 +92,9 @@ class _Stop:
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         code = 128 + number
         if self._code is not None:
-            os._exit(code)
+            _leave(code)
         self._code = code
-        self._last_resort = threading.Timer(PATIENCE, os._exit, (code,))
+        self._last_resort = threading.Timer(PATIENCE, _leave, (code,))
         self._last_resort.daemon = True
         self._last_resort.start()
         self._cancel()

@@ -17,7 +17,7 @@ import pytest
 
 import sipqueue_async
 from sipqueue_async import AgentState, ApiError, AuthError, TransportError, cli
-from sipqueue_async.cli import app, demo, exits, report, running, simulate, status, watch
+from sipqueue_async.cli import app, demo, exits, report, running, simulate, status, top, watch
 from sipqueue_async.cli.exits import Failure
 
 
@@ -63,6 +63,18 @@ def test_status_hands_its_filters_on(work: dict[str, Any]) -> None:
     assert (work["queues"], work["extensions"]) == ({"a", "b"}, {"1"})
     assert work["states"] == {AgentState.PAUSED}
     assert work["as_json"] is True
+
+
+def test_top_hands_its_choice_on(work: dict[str, Any]) -> None:
+    """An option of top does nothing, or --demo needs a server."""
+    options = ["--queue", "a", "--extension", "1", "--interval", "0.5"]
+    assert app.run(["top", *options]) == 0
+    assert work["command"] is top.top
+    choice = top.Choice(queues=frozenset({"a"}), extensions=frozenset({"1"}), interval=0.5)
+    assert work["choice"] == choice
+    os.environ.pop("SIPQUEUE_URL")
+    assert app.run(["top", "--demo", "--seed", "7", *options]) == 0
+    assert (work["command"], work["choice"], work["seed"]) == (top.demo_top, choice, 7)
 
 
 def test_watch_hands_its_choice_on(work: dict[str, Any]) -> None:

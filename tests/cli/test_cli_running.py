@@ -60,6 +60,25 @@ def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, c
     assert signal.getsignal(number) is before
 
 
+def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: list[int]) -> None:
+    """A second Ctrl-C ends the program with the terminal in the state that it needed for itself."""
+    put_back: list[str] = []
+
+    async def work() -> int:
+        with running.restoring(lambda: put_back.append("back")):
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(Exited):
+                signal.raise_signal(signal.SIGINT)
+            assert (exits, put_back) == ([130], ["back"])
+        return 0
+
+    assert running.run(work) == 130
+    assert put_back == ["back", "back"]
+    with pytest.raises(Exited):
+        running._leave(1)
+    assert put_back == ["back", "back"], "it is still put back when it is long over"
+
+
 def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
     """A command that is interrupted in its last moment claims that nothing happened."""
 
