@@ -66,15 +66,20 @@ def test_status_hands_its_filters_on(work: dict[str, Any]) -> None:
 
 
 def test_top_hands_its_choice_on(work: dict[str, Any]) -> None:
-    """An option of top does nothing, or --demo needs a server."""
-    options = ["--queue", "a", "--extension", "1", "--interval", "0.5"]
-    assert app.run(["top", *options]) == 0
+    """An option of top does nothing."""
+    assert app.run(["top", "--queue", "a", "--extension", "1", "--interval", "0.5"]) == 0
     assert work["command"] is top.top
-    choice = top.Choice(queues=frozenset({"a"}), extensions=frozenset({"1"}), interval=0.5)
-    assert work["choice"] == choice
-    os.environ.pop("SIPQUEUE_URL")
-    assert app.run(["top", "--demo", "--seed", "7", *options]) == 0
-    assert (work["command"], work["choice"], work["seed"]) == (top.demo_top, choice, 7)
+    assert work["choice"] == top.Choice(queues=frozenset({"a"}), extensions=frozenset({"1"}), interval=0.5)
+    assert app.run(["top"]) == 0
+    assert work["choice"] == top.Choice(queues=frozenset(), extensions=frozenset(), interval=2.0)
+
+
+def test_top_needs_no_server_for_its_demonstration(work: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants to see it first has to have a platform."""
+    monkeypatch.delenv("SIPQUEUE_URL")
+    assert app.run(["top", "--demo", "--seed", "7", "--queue", "a"]) == 0
+    assert work["command"] is top.demo_top
+    assert (work["choice"].queues, work["seed"]) == ({"a"}, 7)
 
 
 def test_watch_hands_its_choice_on(work: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import termios
 import threading
 import unicodedata
 from collections.abc import AsyncGenerator
+from functools import partial
 
 import pytest
 from cli_support import until
@@ -54,7 +55,7 @@ class TestPainting:
         names = "王小明", "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}", "e\N{COMBINING ACUTE ACCENT}", "ab"
         for number, name in enumerate(names):
             screen.paint([(Field(0, name, ""), Field(8, str(number), ""), Field(19, "$", ""))])
-            await seen.until(lambda number=number: seen.cells(0)[8] == str(number))
+            await seen.until_shown(f"{number} ")
             cells = seen.cells(0)
             assert unicodedata.normalize("NFC", name)[0] == cells[0][0]
             assert "".join(cells[9:]).lstrip() == "$" == cells[19]
@@ -137,15 +138,17 @@ class TestSession:
             given_back = termios.tcgetattr(seen.descriptor) == seen.mode
             sent.append((thread, number, given_back, signal.getsignal(number)))
 
+        def has_sent(number: int) -> bool:
+            return len(sent) == number
+
         monkeypatch.setattr(signal, "pthread_kill", kill)
         changes: list[None] = []
         screen = screen_on(seen)
         screen.take()
         with Session(screen, press=lambda _: None, changed=lambda: changes.append(None)):
-            for number in (signal.SIGTSTP, signal.SIGTSTP, signal.SIGQUIT):
-                already = len(sent)
+            for times, number in enumerate((signal.SIGTSTP, signal.SIGTSTP, signal.SIGQUIT)):
                 os.kill(os.getpid(), number)
-                await until(lambda already=already: len(sent) > already)
+                await until(partial(has_sent, times + 1))
                 taken_again = termios.tcgetattr(seen.descriptor) != seen.mode
                 assert taken_again == (number == signal.SIGTSTP)
             assert len(changes) == 2
