@@ -231,11 +231,13 @@ class _Board:
         extension = max((cell_len(harmless(seat.key.extension)) for seat in seats), default=0)
         name = max((cell_len(harmless(seat.agent.name or "")) for seat in seats), default=0)
         time = max((len(self._time_of(seat)) for seat in seats), default=0)
+        # At least as wide as most are, so that those beside it do not move when one ends.
+        state = max([len("receiving"), *(len(_state_of(seat)) for seat in seats)])
         columns = [
             Column("queue", "queue", width=min(24, max(len("queue"), queue)), least=6, rank=1),
             Column("extension", "ext", width=min(16, max(len("ext"), extension)), least=min(8, extension), rank=0),
             Column("name", "name", width=min(32, max(len("name"), name)), least=8, rank=2),
-            Column("state", "state", width=len("unknown 1234"), least=len("receiving"), rank=0),
+            Column("state", "state", width=state, least=state, rank=0),
             Column("time", "for ", width=len("0:00:00+"), least=max(len("for "), time), rank=0, right=True),
             Column("answered", "answered", width=len("answered"), rank=4, right=True),
             Column("missed", "missed", width=len("missed"), rank=3, right=True),
@@ -246,12 +248,11 @@ class _Board:
 
     def _agent_cells(self, seat: SeatTally, names: Iterable[str]) -> list[tuple[str, str]]:
         style = STATE_STYLES[seat.state]
-        state = f"unknown {seat.agent.state_code}" if seat.state is AgentState.UNKNOWN else seat.state.value
         cells = {
             "queue": (harmless(seat.key.queue), ""),
             "extension": (harmless(seat.key.extension), "bold"),
             "name": (harmless(seat.agent.name or ""), ""),
-            "state": (state, style),
+            "state": (_state_of(seat), style),
             "time": (self._time_of(seat), style),
             "answered": (str(seat.calls_answered), "" if seat.calls_answered else "dim"),
             "missed": (str(seat.calls_missed), "red" if seat.calls_missed else "dim"),
@@ -287,6 +288,11 @@ def _warning(queue: QueueTally) -> str | None:
     if not queue.signed_in:
         return "nobody signed in"
     return None if queue.agents[AgentState.WAITING] else "nobody waits"
+
+
+def _state_of(seat: SeatTally) -> str:
+    """Return an agent's state in a word; of an unknown one its code is all there is to tell it by."""
+    return f"unknown {seat.agent.state_code}" if seat.state is AgentState.UNKNOWN else seat.state.value
 
 
 def time_span(seconds: float) -> str:
