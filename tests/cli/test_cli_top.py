@@ -81,7 +81,7 @@ async def test_shows_the_truth_and_every_change_of_it(monkeypatch: pytest.Monkey
         await board.terminal.until_shown("4 seats in 2 queues")
         board.terminal.press("q")
         assert await board.end() == 0
-        assert board.terminal.is_as_before
+        await board.terminal.until(lambda: board.terminal.is_as_before)
 
 
 async def test_counts_every_call_since_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ async def test_refused_credentials_end_it_with_the_terminal_given_back(monkeypat
         simulator.server.refuse(601)
         with pytest.raises(AuthError):
             await board.end()
-        assert board.terminal.is_as_before
+        await board.terminal.until(lambda: board.terminal.is_as_before)
 
 
 async def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
