@@ -28,6 +28,9 @@ _GIVE_BACK: Final = "\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 # Terminals that know it show what is between the two at once; others ignore it.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
+_PATIENCE: Final = 1.0
+"""Seconds for which one thread waits for another to give the terminal back."""
+
 _ESCAPE: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]?|O.?|[^\[O])?")
 """What keys such as the arrows send."""
 
@@ -51,6 +54,7 @@ class Screen:
         self._spoilt = False
         """Whether there may be something on the screen that is not in `_shown`."""
         self._taken = False
+        self._giving_back = threading.RLock()
         self._mode: list[int | list[bytes | int]] | None = None
 
     def take(self) -> None:
@@ -67,9 +71,17 @@ class Screen:
 
     def give_back(self) -> None:
         """Leave the terminal as it was found. It may be called at any moment, from any thread, and again."""
-        if not self._taken:
-            return
-        self._taken = False
+        # Where another thread is at it, it has to have finished before this one goes on to end the process; unless it
+        # hangs. A signal's handler may interrupt this very thread at it, and then is not to wait.
+        alone = self._giving_back.acquire(timeout=_PATIENCE)
+        try:
+            if self._taken:
+                self._restore()
+        finally:
+            if alone:
+                self._giving_back.release()
+
+    def _restore(self) -> None:
         # Whoever closed the terminal does not need it back.
         with contextlib.suppress(termios.error):
             if self._mode is not None and self._keyboard is not None:
@@ -81,6 +93,7 @@ class Screen:
             termios.tcflush(self._output, termios.TCOFLUSH)
         with contextlib.suppress(OSError):
             self._write(_GIVE_BACK)
+        self._taken = False
 
     @property
     def size(self) -> os.terminal_size:

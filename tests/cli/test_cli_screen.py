@@ -91,6 +91,45 @@ class TestTaking:
         await seen.until(lambda: seen.is_as_before)
         assert seen.shown.count(GIVEN_BACK.encode()) == 1
 
+    async def test_two_threads_that_give_it_back_wait_for_each_other(
+        self, seen: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The program ends while another of its threads is still giving the terminal back, or never for such a one."""
+        screen = screen_on(seen)
+        screen.take()
+        half_way, go_on = threading.Event(), threading.Event()
+        flush = termios.tcflush
+
+        def slow_flush(descriptor: int, queue: int) -> None:
+            half_way.set()
+            go_on.wait(20)
+            flush(descriptor, queue)
+
+        monkeypatch.setattr(termios, "tcflush", slow_flush)
+        first, second = (threading.Thread(target=screen.give_back) for _ in range(2))
+        first.start()
+        half_way.wait(20)
+        second.start()
+        second.join(0.2)
+        assert second.is_alive(), "it goes on before all is done"
+        go_on.set()
+        first.join(20)
+        second.join(20)
+        await seen.until(lambda: seen.is_as_before)
+        assert seen.shown.count(GIVEN_BACK.encode()) == 1
+        screen.take()
+        monkeypatch.setattr("sipqueue_async.cli.screen._PATIENCE", 0.05)
+        half_way.clear()
+        go_on.clear()
+        stuck = threading.Thread(target=screen.give_back)
+        stuck.start()
+        half_way.wait(20)
+        monkeypatch.setattr(termios, "tcflush", flush)
+        screen.give_back()
+        await seen.until(lambda: seen.shown.count(GIVEN_BACK.encode()) == 2)
+        go_on.set()
+        stuck.join(20)
+
     async def test_a_terminal_that_is_gone_is_no_further_trouble(self) -> None:
         """Closing the window ends the program with a second error."""
         controller, descriptor = pty.openpty()
