@@ -20,6 +20,7 @@ from sipqueue_async.cli import report as report_command
 from sipqueue_async.cli import simulate as simulate_command
 from sipqueue_async.cli import status as status_command
 from sipqueue_async.cli import top as top_command
+from sipqueue_async.cli import wallboard as wallboard_command
 from sipqueue_async.cli import watch as watch_command
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS
@@ -30,7 +31,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _EPILOG: Final = """\
 \b
-status, watch, report and top take the server and the secrets from the environment
+status, watch, report, top and wallboard take the server and the secrets from the environment
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
@@ -109,6 +110,7 @@ _interval = click.option(
     "--interval", type=float, callback=_positive, default=2.0, show_default=True, help="Seconds between polls."
 )
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="What happens; each seed is another day.")
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -310,7 +312,66 @@ def _refuse_together(options: dict[str, bool]) -> None:
 
 
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@_queues
+@_interval
+@_host
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8088,
+    show_default=True,
+    help="The port to listen on; 0 for any free.",
+)
+@click.option(
+    "--host-name",
+    "host_names",
+    callback=_names,
+    multiple=True,
+    help="A further name that browsers reach it by; may be repeated.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
+)
+@click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
+@click.option("--agents", type=click.IntRange(min=1), default=24, show_default=True, help="How many agents it has.")
+@click.option("--speed", type=float, callback=_positive, default=5.0, show_default=True, help="How fast it is.")
+@_seed
+@_server_options
+def wallboard(
+    *,
+    queues: frozenset[str],
+    interval: float,
+    host: str,
+    port: int,
+    host_names: frozenset[str],
+    key_file: Path | None,
+    demo: bool,
+    agents: int,
+    speed: float,
+    seed: int,
+    **server: Unpack[settings.Arguments],
+) -> running.Work:
+    """Serve a page for a big screen until Ctrl-C.
+
+    It shows who is doing what, and changes as that does. "sipqueue wallboard --demo" needs no server.
+    """
+    demonstration = wallboard_command.Demonstration(agents=agents, seed=seed, speed=speed)
+    return partial(
+        wallboard_command.wallboard,
+        _output(),
+        source=demonstration if demo else settings.client(server, os.environ),
+        site=wallboard_command.Site(
+            host=host, port=port, host_names=host_names, key=wallboard_command.read_key(key_file, os.environ)
+        ),
+        queues=queues,
+        interval=interval,
+    )
+
+
+@cli.command()
+@_host
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="The port to listen on; 0 for any free."
 )

@@ -1,0 +1,107 @@
+"""What programs may ask: the snapshot, whether it is fresh, and the metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import hdrs, web
+
+from sipqueue_async import StatusWatcher
+from sipqueue_async.tally import GroupTally, SeatTally
+from sipqueue_async.wallboard.board import FORMAT_VERSION, reason
+from sipqueue_async.wallboard.guard import HEALTH
+from sipqueue_async.wallboard.live import Live
+
+if TYPE_CHECKING:
+    from sipqueue_async.prometheus import WatcherCollector
+
+_REMEDY: Final = "pip install 'sipqueue_async[prometheus]'"
+
+
+class Api:
+    """Answers programs.
+
+    Args:
+        live: What to tell.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        # It counts from when it is made.
+        self._collector = _collector(live.watcher)
+
+    def close(self) -> None:
+        """Count no further."""
+        if self._collector is not None:
+            self._collector.close()
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_get(HEALTH, self._health)
+        app.router.add_get("/api/snapshot", self._snapshot)
+        app.router.add_get("/metrics", self._metrics)
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        fresh = self._live.is_fresh
+        return web.Response(status=200 if fresh else 503, text="fresh\n" if fresh else "stale\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if self._collector is None:
+            raise web.HTTPNotImplemented(text=f"Metrics need an extra: {_REMEDY}\n")
+        body, content_type = self._collector.exposition(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+    async def _snapshot(self, _request: web.Request) -> web.Response:
+        return web.Response(body=json.dumps(self._state()).encode(), content_type="application/json", charset="utf-8")
+
+    def _state(self) -> Mapping[str, Any]:
+        tally, down = self._live.board.tally, self._live.board.tally.feed_down
+        present = [tally.seats[key] for key in sorted(tally.seats) if tally.seats[key].present]
+        return {
+            "v": FORMAT_VERSION,
+            "observed_at": _iso(self._live.watcher.health.last_good_at),
+            "fresh": self._live.is_fresh,
+            "feed_down": None if down is None else {"since": _iso(down.since), "error": reason(down.error)},
+            "total": _group(tally.total),
+            "queues": {name: _group(tally.queues[name]) for name in sorted(tally.queues)},
+            "seats": [_seat(seat) for seat in present],
+        }
+
+
+def _collector(watcher: StatusWatcher) -> WatcherCollector | None:
+    try:
+        # Metrics are an extra of their own.
+        from sipqueue_async.prometheus import WatcherCollector  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    return WatcherCollector(watcher)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _group(group: GroupTally) -> Mapping[str, Any]:
+    return {
+        "signed_in": group.signed_in,
+        **{state.value: number for state, number in group.agents.items()},
+        "calls_answered": group.calls_answered,
+        "calls_missed": group.calls_missed,
+    }
+
+
+def _seat(seat: SeatTally) -> Mapping[str, Any]:
+    return {
+        "queue": seat.key.queue,
+        "extension": seat.key.extension,
+        "name": seat.agent.name,
+        "state": seat.state.value,
+        "state_code": seat.agent.state_code,
+        "since": _iso(seat.since),
+        "approximate": seat.approximate,
+        "calls_answered": seat.calls_answered,
+        "calls_missed": seat.calls_missed,
+    }

@@ -1,0 +1,125 @@
+"""Follows a watcher: keeps the board, says how fresh it is, and wakes whoever waits for news."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from sipqueue_async import FeedDown, StatusWatcher, Update, WatcherHealth
+from sipqueue_async.wallboard.board import Board, milliseconds
+
+BEAT: Final = 5.0
+"""Seconds from one sign of life to the next."""
+
+STALE_AFTER: Final = 30.0
+"""Seconds without a good poll after which what is known is no longer fresh."""
+
+
+def utc_now() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
+
+
+class Live:
+    """The board of a running watcher.
+
+    Args:
+        watcher: Whom to follow.
+        clock: The time now (aware), on the clock that the snapshots' `observed_at` is of.
+        beat: Seconds from one sign of life to the next.
+        stale_after: Seconds without a good poll after which the board is no longer fresh.
+    """
+
+    def __init__(
+        self, watcher: StatusWatcher, *, clock: Callable[[], datetime] = utc_now, beat: float = BEAT, stale_after: float
+    ) -> None:
+        self.watcher = watcher
+        self.board = Board()
+        self.closed = False
+        """Whether all who listen are to leave."""
+        self._updates = watcher.updates()
+        self._clock = clock
+        self._beat = beat
+        self._stale_after = stale_after
+        self._news = asyncio.Event()
+        self._good_at: float | None = None
+        self._sign_of_life = self.sign_of_life()
+
+    # ---- following ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the watcher until it ends.
+
+        Raises:
+            BaseException: Whatever ended the watcher, if it failed.
+        """
+        stop = self.watcher.on_poll(self._polled)
+        beating = asyncio.create_task(self._give_signs_of_life())
+        try:
+            self._take_what_was_before()
+            async for update in self._updates:
+                self.board.update(update)
+                self._tell()
+        finally:
+            stop()
+            beating.cancel()
+            await asyncio.wait([beating])
+
+    def _take_what_was_before(self) -> None:
+        """Begin with a watcher that has been running for a while."""
+        health = self.watcher.health
+        if health.last_good_at is not None:
+            self._polled(health)
+        if health.up is False and health.last_error is not None and not self._updates.pending:
+            down = FeedDown(error=health.last_error, since=health.last_good_at)
+            known = self.watcher.snapshot
+            self.board.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
+
+    def _polled(self, health: WatcherHealth) -> None:
+        if health.up:
+            self._good_at = asyncio.get_running_loop().time()
+        # A first poll need not be a change; where it is one, it is told by an update.
+        snapshot = self.watcher.snapshot
+        if not self.board.has_begun and health.last_good_at is not None and not self._updates.pending and snapshot:
+            self.board.begin(snapshot)
+            self._tell()
+
+    async def _give_signs_of_life(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat)
+            self._sign_of_life = self.sign_of_life()
+            self._tell()
+
+    # ---- what it tells -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last good poll was not long ago, by the loop's clock."""
+        now = asyncio.get_running_loop().time()
+        return not self.watcher.health.ended and self._good_at is not None and now - self._good_at < self._stale_after
+
+    @property
+    def news(self) -> asyncio.Event:
+        """What will be set with the next news: take it before looking at what there is, and nothing is overlooked."""
+        return self._news
+
+    @property
+    def last_sign_of_life(self) -> str:
+        """The newest sign of life: the same object for all, until there is another."""
+        return self._sign_of_life
+
+    def sign_of_life(self) -> str:
+        """Return a sign of life made now, as JSON: the time in milliseconds, and how many seconds to the next."""
+        return json.dumps({"now": milliseconds(self._clock()), "every": self._beat})
+
+    def close(self) -> None:
+        """Let all who listen leave."""
+        self.closed = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

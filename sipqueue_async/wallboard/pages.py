@@ -1,0 +1,108 @@
+"""The pages: the wallboard, its files, and where one logs in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import ETag, hdrs, web
+
+from sipqueue_async.wallboard.access import COOKIE_AGE, Access
+from sipqueue_async.wallboard.files import File, read_files
+from sipqueue_async.wallboard.guard import COOKIE, Guard
+
+_MESSAGE_PLACE: Final = "<!-- message -->"
+_LOGOUT_PLACE: Final = "<!-- logout -->"
+_LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
+_WRONG_KEY: Final = "This is not the access key."
+
+
+class Pages:
+    """Answers requests for pages.
+
+    Args:
+        access: The access key, if there is one.
+        guard: Who checks it.
+    """
+
+    def __init__(self, access: Access | None, guard: Guard) -> None:
+        self._access = access
+        self._guard = guard
+        self._files = read_files()
+        page = self._files["index.html"]
+        self._page_file = page if access is None else page.with_text(_LOGOUT_PLACE, _LOGOUT)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_get("/", self._page)
+        app.router.add_get("/static/{name}", self._file)
+        app.router.add_get("/login", self._login_page)
+        app.router.add_post("/login", self._log_in)
+        app.router.add_post("/logout", self._log_out)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return _sent(request, self._page_file)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file = self._files.get(request.match_info["name"])
+        if file is None or file.content_type == "text/html":
+            raise web.HTTPNotFound(text="There is no such file.\n")
+        return _sent(request, file)
+
+    async def _login_page(self, request: web.Request) -> web.Response:
+        if self._access is None:
+            raise web.HTTPSeeOther(_wallboard(request))
+        return self._login(200)
+
+    def _login(self, status: int, message: str = "") -> web.Response:
+        page = self._files["login.html"].with_text(_MESSAGE_PLACE, message)
+        return web.Response(status=status, body=page.content, content_type=page.content_type, charset="utf-8")
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        if self._access is None:
+            raise web.HTTPSeeOther(_wallboard(request))
+        key = (await request.post()).get("key")
+        try:
+            good = isinstance(key, str) and self._guard.try_key(request, self._access, key)
+        except web.HTTPTooManyRequests as error:
+            seconds = error.headers[hdrs.RETRY_AFTER]
+            response = self._login(error.status, f"Too many wrong keys. Try again in {seconds} seconds.")
+            response.headers[hdrs.RETRY_AFTER] = seconds
+            return response
+        if not good:
+            return self._login(403, _WRONG_KEY)
+        response = web.Response(status=303, headers={hdrs.LOCATION: _wallboard(request)})
+        response.set_cookie(
+            COOKIE,
+            self._access.cookie(),
+            max_age=COOKIE_AGE,
+            httponly=True,
+            samesite="Strict",
+            secure=_is_encrypted(request),
+        )
+        return response
+
+    async def _log_out(self, request: web.Request) -> web.Response:
+        response = web.Response(status=303, headers={hdrs.LOCATION: "login"})
+        response.del_cookie(COOKIE, httponly=True, samesite="Strict", secure=_is_encrypted(request))
+        return response
+
+
+def _sent(request: web.Request, file: File) -> web.Response:
+    known = request.if_none_match or ()
+    if any(tag.value == file.etag for tag in known):
+        response = web.Response(status=304)
+    else:
+        response = web.Response(body=file.content, content_type=file.content_type, charset="utf-8")
+    response.etag = ETag(file.etag)
+    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+    return response
+
+
+def _wallboard(request: web.Request) -> str:
+    # Relative, because a proxy may have put the wallboard beneath a path of its own.
+    return f"./?{request.query_string}" if request.query_string else "./"
+
+
+def _is_encrypted(request: web.Request) -> bool:
+    # A browser that makes this up only keeps its own cookie from being sent.
+    return request.secure or request.headers.get(hdrs.X_FORWARDED_PROTO, "").lower() == "https"

@@ -1,0 +1,76 @@
+// @ts-check
+/** Says how the feed and the connection are: a word in the header, and when something is wrong a bar across the page. */
+
+import { duration, timeOfDay } from "./clock.js";
+import { byId, setText } from "./dom.js";
+
+/**
+ * @typedef {object} Trouble
+ * @property {"lost" | "down"} condition
+ * @property {string} word for the header
+ * @property {string} text for the bar
+ * @property {string} reason
+ * @property {number | null} since since when, if that is known
+ */
+
+export class Notice {
+  #condition = byId("condition", HTMLElement);
+  #bar = byId("notice", HTMLElement);
+  #alert = byId("alert", HTMLElement);
+  #reason = byId("reason", HTMLElement);
+  #age = byId("age", HTMLElement);
+  /** @type {number | null} */
+  #since = null;
+
+  /**
+   * @param {Trouble | null} trouble
+   * @param {boolean} known whether anything is known yet
+   * @returns {boolean} whether the bar came or went
+   */
+  show(trouble, known) {
+    const moved = this.#bar.hidden === Boolean(trouble);
+    this.#bar.hidden = !trouble;
+    this.#since = trouble?.since ?? null;
+    this.#condition.dataset.condition = trouble?.condition ?? (known ? "live" : "connecting");
+    setText(/** @type {Element} */ (this.#condition.lastElementChild), trouble?.word ?? (known ? "Live" : "Connecting"));
+    setText(this.#alert, trouble?.text ?? "");
+    setText(this.#reason, trouble?.reason ?? "");
+    document.body.dataset.stale = String(Boolean(trouble));
+    return moved;
+  }
+
+  /** @param {number} now */
+  tick(now) {
+    setText(this.#age, this.#since === null ? "" : duration(now - this.#since));
+  }
+}
+
+/**
+ * @param {number | null} since
+ * @param {string | null} error
+ * @returns {Trouble}
+ */
+export function feedDown(since, error) {
+  return {
+    condition: "down",
+    word: "No data",
+    text:
+      since === null ? "No data: the platform has not answered yet." : `No data since ${timeOfDay(since)}. What is shown was true then.`,
+    reason: error ?? "",
+    since,
+  };
+}
+
+/**
+ * @param {number} since
+ * @returns {Trouble}
+ */
+export function connectionLost(since) {
+  return {
+    condition: "lost",
+    word: "Connection lost",
+    text: `The connection to the wallboard is lost since ${timeOfDay(since)}. Reconnecting…`,
+    reason: "",
+    since,
+  };
+}

@@ -1,0 +1,29 @@
+// @ts-check
+/** A short sound, only where it is asked for. */
+
+const NOTES = [660, 880];
+
+export class Sound {
+  /** @type {AudioContext | null} */
+  #context = null;
+
+  /** Browsers let no page make a sound before somebody has touched it. */
+  allow() {
+    this.#context ??= new AudioContext();
+    void this.#context.resume();
+  }
+
+  play() {
+    const context = this.#context;
+    if (context?.state !== "running") return;
+    NOTES.forEach((frequency, index) => {
+      const start = context.currentTime + index * 0.16;
+      const oscillator = new OscillatorNode(context, { frequency });
+      const gain = new GainNode(context, { gain: 0.15 });
+      gain.gain.setTargetAtTime(0, start + 0.08, 0.03);
+      oscillator.connect(gain).connect(context.destination);
+      oscillator.start(start);
+      oscillator.stop(start + 0.3);
+    });
+  }
+}

@@ -1,0 +1,181 @@
+// @ts-check
+/** The grid of agents: a tile for each, made once and then changed only where it has to be. */
+
+import { duration } from "./clock.js";
+import { element, icon, setIcon, setText } from "./dom.js";
+import { fit } from "./fit.js";
+import { WORDS } from "./states.js";
+import { drawStrip } from "./strip.js";
+
+/** @typedef {import("./store.js").Agent} Agent */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./view.js").View} View */
+
+class Tile {
+  #name = element("span", "name");
+  #extension = element("span", "extension");
+  #icon = icon("unknown");
+  #word = element("span", "word");
+  #time = element("span", "time");
+  #canvas = element("canvas");
+  item = element(
+    "li",
+    "tile",
+    this.#name,
+    element(
+      "div",
+      "doing",
+      element("div", "left", element("span", "state", this.#icon, this.#word), this.#extension),
+      this.#time,
+    ),
+    this.#canvas,
+  );
+  /** Whether it is on the screen. */
+  visible = false;
+  agent;
+
+  /** @param {Agent} agent */
+  constructor(agent) {
+    this.#canvas.setAttribute("aria-hidden", "true");
+    this.agent = agent;
+    this.show(agent);
+  }
+
+  /** @param {Agent} agent */
+  show(agent) {
+    this.agent = agent;
+    setText(this.#name, agent.name || agent.extension);
+    setText(this.#extension, agent.name ? agent.extension : "");
+    const word = agent.state === "unknown" ? `${WORDS.unknown} ${agent.code}` : WORDS[agent.state];
+    setText(this.#word, word);
+    this.item.dataset.state = agent.state;
+    const title = `${agent.name || agent.extension}, ${agent.extension}, ${agent.seats.map((seat) => seat.queue).join(", ")}`;
+    if (this.item.title !== title) this.item.title = title;
+  }
+
+  /**
+   * @param {number} now
+   * @param {boolean} overdue
+   */
+  tick(now, overdue) {
+    setText(this.#time, `${this.agent.approximate ? "≥ " : ""}${duration(now - this.agent.since)}`);
+    if (this.item.dataset.overdue !== String(overdue)) this.item.dataset.overdue = String(overdue);
+    setIcon(this.#icon, overdue ? "warning" : this.agent.state);
+  }
+
+  /**
+   * @param {Store} store
+   * @param {number} now
+   */
+  draw(store, now) {
+    if (this.visible) drawStrip(this.#canvas, this.agent, store, now);
+  }
+}
+
+export class Tiles {
+  /** @type {Map<string, Tile>} */
+  #tiles = new Map();
+  /** @type {WeakMap<Element, Tile>} */
+  #byItem = new WeakMap();
+  /** @type {Set<string>} */
+  #overdue = new Set();
+  #list;
+  #store;
+  #now = () => 0;
+  #observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const tile = this.#byItem.get(target);
+      if (!tile) continue;
+      tile.visible = isIntersecting;
+      tile.draw(this.#store, this.#now());
+    }
+  });
+
+  /**
+   * @param {HTMLElement} list
+   * @param {Store} store
+   * @param {() => number} now the time up to which anything is known
+   */
+  constructor(list, store, now) {
+    this.#list = list;
+    this.#store = store;
+    this.#now = now;
+    addEventListener("resize", () => this.fit());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** @param {Agent[]} agents in the order in which they are to be shown */
+  show(agents) {
+    const before = this.#tiles;
+    this.#tiles = new Map();
+    for (const agent of agents) {
+      const tile = before.get(agent.extension) ?? this.#make(agent);
+      tile.show(agent);
+      this.#tiles.set(agent.extension, tile);
+    }
+    for (const [extension, tile] of before) {
+      if (!this.#tiles.has(extension)) {
+        this.#observer.unobserve(tile.item);
+        tile.item.remove();
+      }
+    }
+    this.#arrange();
+    if (before.size !== this.#tiles.size) this.fit();
+  }
+
+  /** @param {Agent} agent */
+  #make(agent) {
+    const tile = new Tile(agent);
+    this.#byItem.set(tile.item, tile);
+    this.#observer.observe(tile.item);
+    return tile;
+  }
+
+  /** Put the tiles in order, moving only those that are not where they should be. */
+  #arrange() {
+    let next = this.#list.firstElementChild;
+    for (const { item } of this.#tiles.values()) {
+      if (item === next) next = next.nextElementSibling;
+      else this.#list.insertBefore(item, next);
+    }
+  }
+
+  /**
+   * @param {View} view
+   * @returns {boolean} whether an agent stands out who did not before
+   */
+  tick(view) {
+    const now = this.#now();
+    const before = this.#overdue;
+    this.#overdue = new Set();
+    for (const [extension, tile] of this.#tiles) {
+      const overdue = view.isOverdue(tile.agent, now);
+      if (overdue) this.#overdue.add(extension);
+      tile.tick(now, overdue);
+    }
+    return [...this.#overdue].some((extension) => !before.has(extension));
+  }
+
+  /** Draw the strips that are on the screen. */
+  draw() {
+    const now = this.#now();
+    for (const tile of this.#tiles.values()) tile.draw(this.#store, now);
+  }
+
+  /** Choose the tiles' size. */
+  fit() {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const below = parseFloat(getComputedStyle(document.body).paddingBottom);
+    const top = this.#list.getBoundingClientRect().top + scrollY;
+    const { columns, scale, row } = fit(
+      this.#tiles.size,
+      this.#list.clientWidth / rem,
+      (document.documentElement.clientHeight - top - below - 1) / rem,
+    );
+    this.#list.style.setProperty("--columns", String(columns));
+    this.#list.style.setProperty("--scale", scale.toFixed(3));
+    this.#list.style.setProperty("--row", row === null ? "auto" : `${row.toFixed(3)}rem`);
+    this.#list.classList.toggle("far", this.#tiles.size > 100);
+    this.draw();
+  }
+}

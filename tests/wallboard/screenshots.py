@@ -1,0 +1,90 @@
+"""Takes the pictures of the documentation: ``nox -s screenshots``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.async_api import Browser, Page, async_playwright
+from wallboard_stage import Stage, wallboard_of
+
+from sipqueue_async.simulator import Plan
+
+CHROMIUM = "/usr/bin/chromium"
+
+PLAN = Plan(
+    agents=60,
+    queues=5,
+    several_queues=0.2,
+    calls_per_hour=170.0,
+    opening_callers=4,
+    talk_median=170.0,
+    answer_delay=9.0,
+    breaks_per_hour=1.0,
+    break_minutes=6.0,
+    external_calls_per_hour=1.5,
+)
+NAMES = {
+    "100004": "客服 04",
+    "100009": "客服 09 夜班",
+    "100017": "座席 17",
+    "100023": "Agent 23 (second line, evenings only)",
+    "100038": "座席组长 38",
+    "100051": "Agent 51, Spanish and Portuguese",
+}
+BIG = {"width": 1920, "height": 1080}
+PHONE = {"width": 390, "height": 844}
+
+
+@asynccontextmanager
+async def page_of(browser: Browser, url: str, size: dict[str, Any], scheme: Any, **more: Any) -> AsyncGenerator[Page]:
+    """Open the wallboard on a screen."""
+    context = await browser.new_context(viewport=size, color_scheme=scheme, timezone_id="UTC", **more)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await page.goto(url)
+    await page.wait_for_selector(".tile")
+    await page.wait_for_timeout(400)
+    yield page
+    await context.close()
+
+
+async def save(page: Page, path: Path) -> None:
+    """Take a picture, with as few colours as it needs."""
+    picture = Image.open(io.BytesIO(await page.screenshot()))
+    picture.convert("RGB").quantize(colors=128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+async def main(directory: Path) -> None:
+    """Take all of them."""
+    stage = Stage(PLAN, seed=26, names=NAMES)
+    async with wallboard_of(stage) as wallboard, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM)
+        await stage.play(1232)
+        url = f"{wallboard.url}?talk=480"
+        async with page_of(browser, url, BIG, "dark") as page:
+            await save(page, directory / "wallboard-dark.png")
+        async with page_of(browser, url, BIG, "light") as page:
+            await save(page, directory / "wallboard-light.png")
+        async with page_of(browser, url, PHONE, "light", device_scale_factor=2) as page:
+            await save(page, directory / "wallboard-phone.png")
+        async with page_of(browser, url, BIG, "dark") as page:
+            await stage.fail("cannot connect to pbx.example.com:443: connection refused")
+            stage.centre.advance(134)
+            await page.reload()
+            await page.wait_for_selector(".tile")
+            await page.wait_for_timeout(400)
+            await save(page, directory / "wallboard-down.png")
+        await browser.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    asyncio.run(main(parser.parse_args().directory))
