@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sipqueue_async
 
-EXTRAS = ["click", "prometheus_client", "rich", "simpy"]
+EXTRAS = ["aiohttp_sse", "click", "prometheus_client", "rich", "simpy"]
 # fmt: off
 CONTRACT = {
     "SipQueueClient", "AppCredentials", "StatusWatcher", "AgentState", "AgentStatus", "SeatKey", "Snapshot",

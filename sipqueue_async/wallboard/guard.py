@@ -32,8 +32,8 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 """What every answer has."""
 
 HEALTH: Final = "/healthz"
-PUBLIC: Final = ("/login", "/static/")
-"""What the page to log in with needs."""
+PUBLIC: Final = ("/login", "/logout", "/static/")
+"""What is there for everybody: the page to log in with, and what it needs."""
 
 
 async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from wallboard_screen import BIG_SCREEN, CHROMIUM
 from wallboard_stage import Stage, wallboard_of
 
 from sipqueue_async.simulator import Plan
-
-CHROMIUM = "/usr/bin/chromium"
 
 PLAN = Plan(
     agents=60,
@@ -38,14 +37,14 @@ NAMES = {
     "100038": "座席组长 38",
     "100051": "Agent 51, Spanish and Portuguese",
 }
-BIG = {"width": 1920, "height": 1080}
-PHONE = {"width": 390, "height": 844}
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @asynccontextmanager
-async def page_of(browser: Browser, url: str, size: dict[str, Any], scheme: Any, **more: Any) -> AsyncGenerator[Page]:
+async def page_of(browser: Browser, url: str, size: ViewportSize, scheme: Any, **more: Any) -> AsyncGenerator[Page]:
     """Open the wallboard on a screen."""
-    context = await browser.new_context(viewport=size, color_scheme=scheme, timezone_id="UTC", **more)  # type: ignore[arg-type]
+    context = await browser.new_context(viewport=size, color_scheme=scheme, timezone_id="UTC", **more)
     page = await context.new_page()
     await page.goto(url)
     await page.wait_for_selector(".tile")
@@ -68,13 +67,13 @@ async def main(directory: Path) -> None:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM)
         await stage.play(1232)
         url = f"{wallboard.url}?talk=480"
-        async with page_of(browser, url, BIG, "dark") as page:
+        async with page_of(browser, url, BIG_SCREEN, "dark") as page:
             await save(page, directory / "wallboard-dark.png")
-        async with page_of(browser, url, BIG, "light") as page:
+        async with page_of(browser, url, BIG_SCREEN, "light") as page:
             await save(page, directory / "wallboard-light.png")
         async with page_of(browser, url, PHONE, "light", device_scale_factor=2) as page:
             await save(page, directory / "wallboard-phone.png")
-        async with page_of(browser, url, BIG, "dark") as page:
+        async with page_of(browser, url, BIG_SCREEN, "dark") as page:
             await stage.fail("cannot connect to pbx.example.com:443: connection refused")
             stage.centre.advance(134)
             await page.reload()

@@ -91,7 +91,7 @@ new Feed({
   onBoard(message) {
     const wasUp = store.feed.up;
     store.apply(message);
-    known ||= store.feed.up !== null;
+    known ||= store.feed.up === true || store.feed.since !== null;
     if (wasUp && store.feed.up === false && view.sound) sound.play();
     render();
   },

@@ -1,0 +1,124 @@
+"""The access key, its cookies, and the names that the wallboard answers to."""
+
+from __future__ import annotations
+
+import pytest
+
+from sipqueue_async.wallboard.access import COOKIE_AGE, Access, Attempts, HostNames, is_loopback
+
+KEY = "a key for the tests"
+
+
+class Clock:
+    """A clock to be set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Return what it shows."""
+        return self.now
+
+
+def test_only_the_key_is_the_key() -> None:
+    """Another key opens the wallboard, or a text that is no good Unicode breaks it."""
+    access = Access(KEY)
+    assert access.is_key(KEY)
+    for other in ("", KEY[:-1], KEY + " ", KEY.upper(), "\ud800", "密钥"):
+        assert not access.is_key(other)
+
+
+def test_a_short_key_is_refused() -> None:
+    """A key that can be guessed guards a wallboard."""
+    with pytest.raises(ValueError, match="at least 12 characters"):
+        Access("short")
+
+
+def test_the_key_is_in_no_repr() -> None:
+    """The key ends in a log."""
+    assert KEY not in repr(Access(KEY))
+
+
+def test_a_cookie_is_good_until_it_ends_and_after_a_restart() -> None:
+    """A screen is logged out by a restart, or a cookie that was stolen is good for ever."""
+    clock = Clock()
+    cookie = Access(KEY, clock).cookie()
+    again = Access(KEY, clock)
+    assert again.is_cookie(cookie)
+    clock.now += COOKIE_AGE - 1
+    assert again.is_cookie(cookie)
+    clock.now += 1
+    assert not again.is_cookie(cookie)
+
+
+def test_no_other_cookie_is_good() -> None:
+    """A cookie that was made up, prolonged, or made with another key opens the wallboard."""
+    access = Access(KEY, Clock())
+    end, _, signature = access.cookie().partition(".")
+    others = [
+        "",
+        ".",
+        end,
+        f"{end}.",
+        f".{signature}",
+        f"{int(end) + 1}.{signature}",
+        f"{end}.{signature[:-1]}é",
+        "\ud800.\ud800",
+    ]
+    for other in (*others, Access("another key than that", Clock()).cookie()):
+        assert not access.is_cookie(other)
+
+
+def test_wrong_keys_have_to_wait() -> None:
+    """Somebody can try as many keys as the network carries."""
+    clock = Clock()
+    attempts = Attempts(clock)
+    for _ in range(5):
+        assert attempts.wait("192.0.2.1") == 0
+        attempts.failed("192.0.2.1")
+        clock.now += 1
+    assert attempts.wait("192.0.2.1") == 55
+    assert attempts.wait("192.0.2.2") == 0
+    clock.now += 55
+    assert attempts.wait("192.0.2.1") == 0
+    for number in range(200):
+        attempts.failed(f"2001:db8::{number:x}")
+    assert attempts.wait("192.0.2.9") == 60
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1:8088", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost:8088", True),
+        ("127.0.0.1", "LOCALHOST.:8088", True),
+        ("127.0.0.1", "[::1]:8088", True),
+        ("localhost", "127.0.0.1:1", True),
+        ("::1", "[::1]", True),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", "evil.example:8088", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "192.0.2.7:8088", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "board.example.com", True),
+        ("127.0.0.1", "Board.Example.com.", True),
+        ("0.0.0.0", "192.0.2.7:8088", True),
+        ("0.0.0.0", "[2001:db8::1]:8088", True),
+        ("0.0.0.0", "evil.example", False),
+        ("wall.example.com", "wall.example.com:8088", True),
+    ],
+)
+def test_it_answers_to_its_own_names_alone(host: str, header: str, expected: bool) -> None:
+    """A page from elsewhere whose name leads here can read the wallboard, or its own screens cannot."""
+    assert HostNames(host, ["Board.example.com"]).include(header) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LocalHost", True), ("0.0.0.0", False), ("::", False),
+     ("192.0.2.7", False), ("wall.example.com", False), ("", False)],
+)  # fmt: skip
+def test_what_others_can_reach_is_known(host: str, expected: bool) -> None:
+    """A wallboard that others can reach needs no key."""
+    assert is_loopback(host) is expected

@@ -1,0 +1,197 @@
+"""What the board tells: all of it once, and then what changed."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support import START, ScriptedSource, agent, snapshot
+from wallboard_stage import NEVER, Stage
+
+from sipqueue_async import AgentState, FeedDown, FeedUp, Snapshot, StatusWatcher, TransportError, Update, diff
+from sipqueue_async.simulator import Plan
+from sipqueue_async.wallboard.board import Board
+
+BUSY = Plan(agents=12, queues=3, several_queues=0.5, calls_per_hour=200.0, opening_callers=3, breaks_per_hour=6.0,
+            shift_hours=0.2, off_hours=0.1)  # fmt: skip
+
+
+def milliseconds(seconds: float) -> float:
+    """Return a moment so many seconds after the start, as a browser counts."""
+    return (START + timedelta(seconds=seconds)).timestamp() * 1000
+
+
+class Browser:
+    """What a browser makes of messages."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.seats: dict[tuple[str, str], dict[str, Any]] = {}
+        self.told = 0
+
+    def read(self, board: Board) -> None:
+        """Be told what is new."""
+        message = json.loads(board.since(self.revision))
+        self.revision = board.revision
+        if message["full"]:
+            self.seats.clear()
+        self.told += len(message["seats"])
+        for seat in message["seats"]:
+            key = seat["queue"], seat["extension"]
+            known = self.seats.get(key, {"history": []})["history"]
+            news = seat["history"][0][0] if seat["history"] else float("inf")
+            seat["history"] = [span for span in known if span[0] < news] + seat["history"]
+            self.seats[key] = seat
+
+    def shown(self, window: float) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the seats that are there, with as much of their past as a strip shows."""
+        shown = {key: dict(seat) for key, seat in self.seats.items() if seat["present"]}
+        for seat in shown.values():
+            spans = seat["history"]
+            seat["history"] = [
+                span for index, span in enumerate(spans) if index + 1 == len(spans) or spans[index + 1][0] > window
+            ]
+        return shown
+
+
+def update_of(old: Snapshot | None, new: Snapshot, *more: FeedUp) -> Update:
+    """Return the update from one snapshot to another."""
+    return Update(sequence=1, snapshot=new, previous=old, events=(*more, *diff(old, new)))
+
+
+async def test_whoever_is_told_what_changed_knows_what_everybody_knows() -> None:
+    """A screen that was slow, or away for a while, shows something else than one that was just opened."""
+    stage, chance = Stage(BUSY, seed=4), random.Random(1)
+    watcher = StatusWatcher(stage, interval=NEVER, initial=True, leave_after=1)
+    updates, board = watcher.updates(), Board()
+    constant, slow = Browser(), Browser()
+    async with watcher:
+        await watcher.ready()
+        for _ in range(700):
+            stage.centre.advance(3)
+            await watcher.refresh()
+            while updates.pending:
+                board.update(await anext(updates))
+            constant.read(board)
+            if chance.random() < 0.05:
+                slow.read(board)
+    slow.read(board)
+    new = Browser()
+    new.read(board)
+    window = (stage.now() - timedelta(minutes=15)).timestamp() * 1000
+    assert new.shown(window) == constant.shown(window) == slow.shown(window)
+    assert len(new.seats) >= 6
+    assert max(len(seat["history"]) for seat in new.seats.values()) > 10
+    assert all(len(seat["history"]) < 200 for seat in new.seats.values())
+    assert {seat["present"] for seat in constant.seats.values()} == {True, False}
+
+
+async def test_a_message_is_as_long_as_what_changed() -> None:
+    """A call in a large call centre sends the whole of it to every screen."""
+    board, browser = Board(), Browser()
+    old = snapshot(*(agent(str(number)) for number in range(500)))
+    board.begin(old)
+    browser.read(board)
+    assert browser.told == 500
+    new = snapshot(*(attrs_state(it) if it.extension == "7" else it for it in old.values()), at=2)
+    board.update(update_of(old, new))
+    browser.read(board)
+    assert browser.told == 501
+    assert browser.seats["queue-1", "7"]["state"] == "talking"
+    assert board.since(browser.revision - 1) is board.since(browser.revision - 1)
+
+
+def attrs_state(record: Any) -> Any:
+    """Return a record of somebody who talks now."""
+    return agent(record.extension, AgentState.TALKING)
+
+
+def test_nothing_is_known_before_the_first_poll() -> None:
+    """A board that knows nothing yet claims that nobody is there."""
+    board = Board()
+    assert not board.has_begun
+    message = json.loads(board.since(0))
+    assert message["feed"] == {"up": None, "since": None, "error": None}
+    assert message["seats"] == []
+
+
+def test_the_first_update_brings_those_with_it_who_did_not_change() -> None:
+    """Only those who changed since the program was last run are on the screen."""
+    board = Board()
+    old = snapshot(agent("1"), agent("2"))
+    board.update(update_of(old, snapshot(agent("1"), agent("2", AgentState.TALKING), at=2)))
+    message = json.loads(board.since(0))
+    shown = {seat["extension"]: (seat["state"], seat["since"], seat["approximate"]) for seat in message["seats"]}
+    assert shown["1"] == ("waiting", milliseconds(0), True)
+    assert shown["2"][:2] == ("talking", milliseconds(2))
+
+
+def test_an_outage_is_told_and_forgotten_once_no_strip_shows_it() -> None:
+    """What nobody saw is drawn as if it had been seen."""
+    board = Board()
+    first = snapshot(agent("1"))
+    board.begin(first)
+    down = FeedDown(error=TransportError("no route"), since=first.observed_at)
+    board.update(Update(sequence=1, snapshot=first, previous=first, events=(down,)))
+    message = json.loads(board.since(1))
+    assert message["feed"] == {"up": False, "since": milliseconds(0), "error": "no route"}
+    assert message["outages"] == [[milliseconds(0), None]]
+    again = snapshot(agent("1"), at=60)
+    up = FeedUp(observed_at=again.observed_at, outage=timedelta(seconds=60), failures=3)
+    board.update(update_of(first, again, up))
+    message = json.loads(board.since(1))
+    assert message["feed"]["up"] is True
+    assert message["outages"] == [[milliseconds(0), milliseconds(60)]]
+    late = snapshot(agent("1"), at=7200)
+    board.update(update_of(again, late, FeedUp(observed_at=late.observed_at, outage=timedelta(seconds=2), failures=1)))
+    assert json.loads(board.since(1))["outages"] == []
+
+
+def test_a_feed_that_was_never_up_has_been_down_since_nobody_knows_when() -> None:
+    """A platform that is away from the start breaks the board."""
+    board = Board()
+    down = FeedDown(error=TransportError("no route"), since=None)
+    board.update(Update(sequence=1, snapshot=None, previous=None, events=(down,)))
+    assert json.loads(board.since(0))["feed"] == {"up": False, "since": None, "error": "no route"}
+
+
+def test_of_foreign_errors_only_the_kind_is_told() -> None:
+    """A secret in an error of somebody's own source ends on a screen."""
+    board = Board()
+    down = FeedDown(error=ValueError("token=abc"), since=None)
+    board.update(Update(sequence=1, snapshot=None, previous=None, events=(down,)))
+    assert json.loads(board.since(0))["feed"]["error"] == "ValueError"
+
+
+@pytest.mark.parametrize("name", ["", "x", "{run}-", "{run}-x", "{run}-99", "{run}--1", "{run}-²", "other-1"])
+def test_an_id_that_names_no_revision_of_this_run_means_all(name: str) -> None:
+    """A browser that comes back after a restart is told only what changed since, and shows the rest wrong."""
+    board = Board()
+    run = board.event_id.partition("-")[0]
+    assert board.revision_of(name.format(run=run)) == 0
+    assert board.revision_of(None) == 0
+    assert board.revision_of(board.event_id) == board.revision == 1
+
+
+async def test_who_comes_back_has_a_past() -> None:
+    """Somebody who signs in again is the same on old screens, and without a past on new ones."""
+    source = ScriptedSource(
+        [snapshot(agent("1"), agent("2")), snapshot(agent("1"), at=60), snapshot(agent("1"), agent("2"), at=90)]
+    )
+    watcher = StatusWatcher(source, interval=NEVER, leave_after=1)
+    updates, board, browser = watcher.updates(), Board(), Browser()
+    async with watcher:
+        board.begin(await watcher.ready())
+        await watcher.refresh()
+        board.update(await anext(updates))
+        browser.read(board)
+        assert set(browser.seats) == {("queue-1", "1")}
+        await watcher.refresh()
+        board.update(await anext(updates))
+        browser.read(board)
+    assert browser.seats["queue-1", "2"]["history"] == [
+        [milliseconds(0), "waiting"], [milliseconds(60), None], [milliseconds(90), "waiting"],
+    ]  # fmt: skip
