@@ -100,9 +100,15 @@ async def wallboard(
 @asynccontextmanager
 async def _client(source: SipQueueClient | Demonstration) -> AsyncGenerator[SipQueueClient]:
     if isinstance(source, SipQueueClient):
-        async with source:
-            yield source
-        return
+        async with source as client:
+            yield client
+    else:
+        async with _simulated(source) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _simulated(source: Demonstration) -> AsyncGenerator[SipQueueClient]:
     size = plan(source.agents, max(1, round(source.agents / _AGENTS_A_QUEUE)))
     async with Simulator(size, seed=source.seed, speed=source.speed) as simulator:
         credentials = AppCredentials(simulator.appid, simulator.accesskey)

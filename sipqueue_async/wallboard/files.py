@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
-    {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 )
 
 
@@ -34,9 +34,6 @@ class File:
 
 def read_files() -> Mapping[str, File]:
     """Return all of the page's files by name. Nothing else of this machine can be asked for, whatever the path."""
-    found: dict[str, File] = {}
-    for path in resources.files("sipqueue_async.wallboard").joinpath("static").iterdir():
-        kind = _TYPES.get("." + path.name.rpartition(".")[2])
-        if kind is not None:
-            found[path.name] = File(path.read_bytes(), kind)
-    return MappingProxyType(found)
+    paths = resources.files("sipqueue_async.wallboard").joinpath("static").iterdir()
+    kinds = {path: _TYPES.get(path.name.rpartition(".")[2]) for path in paths}
+    return MappingProxyType({path.name: File(path.read_bytes(), kind) for path, kind in kinds.items() if kind})

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -45,23 +45,26 @@ async def _get(url: str, **headers: str) -> tuple[int, Any]:
         return answer.status, await (answer.json() if answer.content_type == "application/json" else answer.text())
 
 
+async def _told(url: str, condition: Callable[[Any], bool]) -> Any:
+    """Return the snapshot once it is as it should be."""
+    async with asyncio.timeout(20):
+        while not condition(told := (await _get(f"{url}api/snapshot"))[1]):
+            await asyncio.sleep(0.02)
+    return told
+
+
 async def test_the_demonstration_needs_nothing() -> None:
     """Somebody who tries the wallboard sees nothing."""
     async with serving() as url:
         assert "<title>Wallboard</title>" in (await _get(url))[1]
-        async with asyncio.timeout(20):
-            while not (await _get(f"{url}api/snapshot"))[1]["total"]["calls_answered"]:
-                await asyncio.sleep(0.05)
-        _, told = await _get(f"{url}api/snapshot")
+        told = await _told(url, lambda told: told["total"]["calls_answered"] > 0)
         assert {seat["extension"] for seat in told["seats"]} == {"100001", "100002", "100003", "100004"}
 
 
 async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
     """The wallboard shows another platform, or all of its queues."""
     async with Simulator(BUSY, speed=0) as simulator, serving(source=client_of(simulator), queues={"queue-2"}) as url:
-        async with asyncio.timeout(20):
-            while not (told := (await _get(f"{url}api/snapshot"))[1])["seats"]:
-                await asyncio.sleep(0.02)
+        told = await _told(url, lambda told: bool(told["seats"]))
         assert set(told["queues"]) == {"queue-2"}
 
 
