@@ -20,6 +20,9 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The one that nox runs on is always tested, whether it is listed or not.
 PYTHONS = sorted({"3.11", "3.12", "3.13", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
 
+CHROMIUM = Path("/usr/bin/chromium")
+BROWSER_TESTS = "tests/wallboard/*_page.py,tests/wallboard/*_view.py,tests/wallboard/wallboard_*.py"
+
 
 def _show_pyenv_interpreters() -> None:
     """Put pyenv's interpreters on PATH, where its shims hide all but the active one."""
@@ -48,20 +51,22 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over the package and its tests."""
-    session.install(*_group("typing", "test"), ".[all]")
+    session.install(*_group("typing", "test", "screenshots"), ".[all]")
     session.run("mypy")
     session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
 
 
 @nox.session(python=False)
 def interpreters(session: nox.Session) -> None:
-    """Say which interpreters the tests run on, and which are missing."""
+    """Say which interpreters and which browser the tests run on, and which are missing."""
     for version in PYTHONS:
         path = shutil.which(f"python{version}")
         if path is None:
             session.warn(f"Python {version} is NOT on this machine: nothing is tested on it")
         else:
             session.log(f"Python {version}: {path}")
+    if not CHROMIUM.exists():
+        session.warn(f"{CHROMIUM} is NOT on this machine: the wallboard's page is not tested")
 
 
 @nox.session(python=PYTHONS)
@@ -92,12 +97,21 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the wallboard that the documentation has, in Debian's Chromium."""
+    session.install(*_group("test", "screenshots"), ".[all]")
+    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests/wallboard"}
+    session.run("python", "tests/wallboard/screenshots.py", "docs/_static", *session.posargs, env=env)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package and of its tests was run."""
     session.install(*_group("test"))
     # Combining takes the data files away, so that the next run starts anew also where this report fails.
     session.run("coverage", "combine")
-    session.run("coverage", "report")
+    # Where they were skipped, which was said aloud, the tests in a browser do not count.
+    session.run("coverage", "report", *([] if CHROMIUM.exists() else [f"--omit={BROWSER_TESTS}"]))
 
 
 @nox.session
@@ -126,3 +140,8 @@ def package(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[cli]", external=True)
         session.run(str(home / "bin" / "sipqueue"), "--version", external=True)
         session.run(str(home / "bin" / "sipqueue"), "demo", "--seconds", "2", external=True)
+        # The wallboard too says which extra it needs, and has its page.
+        session.run(str(home / "bin" / "sipqueue"), "wallboard", "--demo", external=True, success_codes=[2])
+        session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[wallboard]", external=True)
+        page = "from sipqueue_async.wallboard.files import read_files; read_files()['index.html']"
+        session.run(python, "-I", "-W", "error", "-c", page, external=True)

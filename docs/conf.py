@@ -14,7 +14,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "sipqueue_async"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"

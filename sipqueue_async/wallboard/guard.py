@@ -32,7 +32,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 """What every answer has."""
 
 HEALTH: Final = "/healthz"
-PUBLIC: Final = ("/login", "/logout", "/static/")
+PUBLIC: Final = ("/login", "/static/")
 """What is there for everybody: the page to log in with, and what it needs."""
 
 
@@ -42,6 +42,9 @@ async def set_headers(_request: web.Request, response: web.StreamResponse) -> No
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     # Which programs run here, in which version, is nobody's business.
     response.headers.popall(hdrs.SERVER, None)
+
+
+_FOR_PEOPLE: Final = frozenset({"/", "/logout"})
 
 
 class Guard:
@@ -75,7 +78,7 @@ class Guard:
             raise web.HTTPForbidden(text="The wallboard does not answer to this name: see its option --host-name.\n")
         if self._access is None or request.path.startswith(PUBLIC) or self._is_known(request, self._access):
             return await handler(request)
-        if request.path == "/":
+        if request.path in _FOR_PEOPLE:
             # What the page was to show is kept.
             raise web.HTTPSeeOther(f"login?{request.query_string}" if request.query_string else "login")
         raise web.HTTPUnauthorized(text="The access key is needed.\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})

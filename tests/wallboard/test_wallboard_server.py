@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import socket
 import sys
 from pathlib import Path
@@ -93,9 +94,14 @@ async def test_a_right_key_becomes_a_cookie_that_scripts_cannot_read() -> None:
                 assert KEY not in str(answer.headers)
             async with client.get("/api/snapshot", cookies={"sipqueue_wallboard": cookie.value}) as answer:
                 assert answer.status == 200
-        async with client.post("/logout", allow_redirects=False) as answer:
+        known = {"sipqueue_wallboard": cookie.value}
+        async with client.post("/logout", cookies=known, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "login")
             assert answer.cookies["sipqueue_wallboard"].value == ""
+        # Nobody else, such as a form of another site, which has no cookie to send, can log a screen out.
+        async with client.post("/logout", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "login")
+            assert not answer.cookies
 
 
 async def test_many_wrong_keys_are_not_even_looked_at() -> None:
@@ -176,6 +182,8 @@ def test_the_page_is_in_the_package() -> None:
     for path in static.glob("*.html"):
         assert " style=" not in path.read_text()
         assert "<style" not in path.read_text()
+        # Beneath a proxy's path everything is elsewhere.
+        assert not re.search(r'(src|href|action)="/', path.read_text())
     assert page.count("<script") == page.count('<script type="module" src="static/main.js"></script>') == 1
     assert all("innerHTML" not in path.read_text() for path in static.glob("*.js"))
 

@@ -11,14 +11,14 @@ const SMALLEST = 0.78;
  * @typedef {object} Fit
  * @property {number} columns
  * @property {number} scale of what is in a tile; 1 is the page's own size of letters
- * @property {number | null} row the height of a row in rem; null where it is as high as it need be, and the page scrolls
+ * @property {number} row the height of a row in rem
  */
 
 /**
  * @param {number} count of tiles
  * @param {number} width that there is for them, in rem
  * @param {number} height that there is for them, in rem
- * @returns {Fit} the largest tiles with which all fit; or else tiles of the usual size, with which the page scrolls
+ * @returns {Fit} the largest tiles with which all fit; or else small ones, with which the page scrolls
  */
 export function fit(count, width, height) {
   /** @type {Fit | null} */
@@ -32,6 +32,7 @@ export function fit(count, width, height) {
     }
   }
   if (best) return best;
-  const columns = Math.max(1, Math.floor((width + GAP) / (WIDTH + GAP)));
-  return { columns, scale: 1, row: HEIGHT };
+  const columns = Math.max(1, Math.floor((width + GAP) / (WIDTH * SMALLEST + GAP)));
+  const scale = Math.min(1, (width - (columns - 1) * GAP) / columns / WIDTH);
+  return { columns, scale, row: HEIGHT * scale };
 }

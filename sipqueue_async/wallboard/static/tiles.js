@@ -174,7 +174,7 @@ export class Tiles {
     );
     this.#list.style.setProperty("--columns", String(columns));
     this.#list.style.setProperty("--scale", scale.toFixed(3));
-    this.#list.style.setProperty("--row", row === null ? "auto" : `${row.toFixed(3)}rem`);
+    this.#list.style.setProperty("--row", `${row.toFixed(3)}rem`);
     this.#list.classList.toggle("far", this.#tiles.size > 100);
     this.draw();
   }
