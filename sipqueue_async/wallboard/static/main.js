@@ -91,6 +91,7 @@ new Feed({
   onBoard(message) {
     const wasUp = store.feed.up;
     store.apply(message);
+    if (wasUp !== store.feed.up) tiles.drawAnew();
     known ||= store.feed.up === true || store.feed.since !== null;
     if (wasUp && store.feed.up === false && view.sound) sound.play();
     render();
@@ -115,6 +116,6 @@ setInterval(() => {
   tick();
   if (seconds % REDRAW === 0) {
     store.prune(clock.now());
-    tiles.draw();
+    tiles.drawAnew();
   }
 }, 1000);

@@ -32,18 +32,29 @@ class Tile {
   );
   /** Whether it is on the screen. */
   visible = false;
+  /** Whether its strip is not what it should be. */
+  #undrawn = true;
   agent;
 
   /** @param {Agent} agent */
   constructor(agent) {
     this.#canvas.setAttribute("aria-hidden", "true");
     this.agent = agent;
-    this.show(agent);
+    this.#write();
   }
 
   /** @param {Agent} agent */
   show(agent) {
+    const { seats } = this.agent;
     this.agent = agent;
+    // What the server has not told anew is the same object.
+    if (seats.length === agent.seats.length && seats.every((seat, index) => seat === agent.seats[index])) return;
+    this.#undrawn = true;
+    this.#write();
+  }
+
+  #write() {
+    const { agent } = this;
     setText(this.#name, agent.name || agent.extension);
     setText(this.#extension, agent.name ? agent.extension : "");
     const word = agent.state === "unknown" ? `${WORDS.unknown} ${agent.code}` : WORDS[agent.state];
@@ -64,11 +75,19 @@ class Tile {
   }
 
   /**
+   * Draw the strip, if it can be seen and is not what it should be.
    * @param {Store} store
    * @param {number} now
    */
   draw(store, now) {
-    if (this.visible) drawStrip(this.#canvas, this.agent, store, now);
+    if (!this.visible || !this.#undrawn) return;
+    this.#undrawn = false;
+    drawStrip(this.#canvas, this.agent, store, now);
+  }
+
+  /** Have the strip drawn anew. */
+  blot() {
+    this.#undrawn = true;
   }
 }
 
@@ -101,7 +120,7 @@ export class Tiles {
     this.#store = store;
     this.#now = now;
     addEventListener("resize", () => this.fit());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawAnew());
   }
 
   /** @param {Agent[]} agents in the order in which they are to be shown */
@@ -156,7 +175,13 @@ export class Tiles {
     return [...this.#overdue].some((extension) => !before.has(extension));
   }
 
-  /** Draw the strips that are on the screen. */
+  /** Draw all strips anew: time has passed, or they look otherwise. */
+  drawAnew() {
+    for (const tile of this.#tiles.values()) tile.blot();
+    this.draw();
+  }
+
+  /** Draw the strips of whoever has changed. */
   draw() {
     const now = this.#now();
     for (const tile of this.#tiles.values()) tile.draw(this.#store, now);
@@ -176,6 +201,6 @@ export class Tiles {
     this.#list.style.setProperty("--scale", scale.toFixed(3));
     this.#list.style.setProperty("--row", `${row.toFixed(3)}rem`);
     this.#list.classList.toggle("far", this.#tiles.size > 100);
-    this.draw();
+    this.drawAnew();
   }
 }
