@@ -68,6 +68,23 @@ async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
         assert set(told["queues"]) == {"queue-2"}
 
 
+async def test_the_platforms_credentials_stay_where_they_are() -> None:
+    """The token, with which anything can be asked of the platform, is sent to every browser."""
+    secret = "a-token-of-the-platform"
+    simulator = Simulator(BUSY, speed=0, tokens=[secret])
+    await simulator.start_server()
+    async with serving(source=SipQueueClient(simulator.url, secret)) as url:
+        await _told(url, lambda told: bool(told["seats"]))
+        await simulator.stop_server()
+        await _told(url, lambda told: told["feed_down"] is not None)
+        async with aiohttp.ClientSession() as client, client.get(f"{url}events") as stream:
+            heard = [await stream.content.readline() for _ in range(8)]
+        assert any(b"cannot connect" in line for line in heard)
+        for path in ("", "api/snapshot", "metrics", "healthz", "static/main.js"):
+            assert secret not in str(await _get(f"{url}{path}"))
+        assert secret.encode() not in b"".join(heard)
+
+
 async def test_the_key_is_asked_for() -> None:
     """A key that was given is not asked for."""
     async with serving(site=Site(key=KEY, host_names=["wall.example"])) as url:

