@@ -71,13 +71,19 @@ def interpreters(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the installed package, on each interpreter that is there."""
+    """Run the tests against the installed package, on each interpreter that is there, and on all processors."""
     session.install(*_group("test"), ".[all]")
     for left in ROOT.glob(f".coverage.{session.python}.*"):
         left.unlink()  # by a run that failed, perhaps of other code
-    # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
-    env = {"PYTHONSAFEPATH": "1", "COVERAGE_FILE": str(ROOT / f".coverage.{session.python}")}
-    session.run("python", "-X", "dev", "-m", "coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    env = {
+        # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
+        "PYTHONSAFEPATH": "1",
+        "COVERAGE_FILE": str(ROOT / f".coverage.{session.python}"),
+        "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
+    }
+    workers = f"{os.cpu_count()}*popen//python={Path(session.bin) / 'python'} -X dev"
+    some = () if session.python == RUNNING else ("-m", "not one_python")
+    session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
 
 
 @nox.session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 from unittest.mock import Mock
@@ -21,9 +22,15 @@ settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
 
 
+# Coverage is measured in the processes that tests run in, and not in those that they start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Announce the marks."""
     config.addinivalue_line("markers", "virtual_time: the loop's clock jumps to the next thing to do; no real network")
+    config.addinivalue_line("markers", "one_python: long, and about something else than Python; run on one interpreter")
 
 
 def pytest_asyncio_loop_factories(

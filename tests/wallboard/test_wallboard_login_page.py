@@ -11,7 +11,7 @@ from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
 
 pytest_plugins = ["wallboard_browser"]
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 KEY = "a key for the tests"
 

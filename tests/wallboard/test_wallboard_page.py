@@ -16,7 +16,7 @@ from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.wallboard import Wallboard
 
 pytest_plugins = ["wallboard_browser"]
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 
 async def test_the_screen_shows_the_truth_within_two_polls(visit: Visit) -> None:

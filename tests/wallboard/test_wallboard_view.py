@@ -13,7 +13,7 @@ from wallboard_stage import Stage, wallboard_of
 from sipqueue_async.simulator import Plan
 
 pytest_plugins = ["wallboard_browser"]
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 BUSY = Plan(agents=60, queues=5, several_queues=0.2, calls_per_hour=170.0, opening_callers=4, breaks_per_hour=2.0)
 PHONE = {"width": 390, "height": 844}
