@@ -95,6 +95,14 @@ def truth(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what polls cost, against others and against limits; write the tables and the picture of docs/speed.md."""
+    session.install(*_group("bench"), ".")
+    env = {"PYTHONSAFEPATH": "1"}
+    session.run("python", "tests/benchmarks/speed.py", "--check", "--write", "docs", *session.posargs, env=env)
+
+
+@nox.session
 def endurance(session: nox.Session) -> None:
     """The long runs at full size: a fortnight of trouble in virtual time, and 400,000 bodies at random."""
     session.install(*_group("test"), ".[all]")

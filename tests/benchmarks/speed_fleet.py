@@ -1,0 +1,166 @@
+"""One process that watches very many platforms at once: does it keep its schedule, and what does that take?"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Final
+
+import aiohttp
+import attrs
+
+from benchmarks.speed_bodies import Story
+from benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table
+from benchmarks.speed_server import pin, playing
+from sipqueue_async import SipQueueClient, StatusWatcher, WatcherHealth
+
+_SHARE: Final = 0.01
+_SETTLING: Final = 2.5
+"""Intervals between everybody's first poll and when it begins to count."""
+_POLLS_LIMIT: Final = 99.9
+_LATENESS_LIMIT: Final = 10.0
+_CPU_LIMIT: Final = 65.0
+_THRESHOLDS: Final = (50_000, 20, 100)
+"""Of the garbage collector; Python's own are (700, 10, 10)."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How many watch how much, for how long. Times are seconds."""
+
+    watchers: int = 1_000
+    seats: int = 200
+    interval: float = 1.0
+    seconds: float = 60.0
+    tuned: bool = True
+    """Whether the garbage collector is told that the process is a large one that lives long."""
+
+    def __str__(self) -> str:
+        when = f"every {self.interval:g} s for {self.seconds:g} s"
+        gc_is = "gc tuned" if self.tuned else "gc as it is"
+        return f"{self.watchers:,} watchers of {self.seats:,} seats, {when}, {gc_is}"
+
+    @property
+    def story(self) -> Story:
+        """What each watcher is told."""
+        # Long enough for slow starts.
+        return Story(records=self.seats, share=_SHARE, polls=round((self.seconds + 60) / self.interval))
+
+
+@attrs.frozen
+class Found:
+    """How it went."""
+
+    plan: Plan
+    polls: float
+    """Polls that worked, as a share of those that were due."""
+    lateness_median: float
+    """How late polls began, in seconds."""
+    lateness_p99: float
+    cpu: float
+    """Seconds of the processor a second."""
+
+
+def run(plan: Plan) -> Found:
+    """Watch in a process that has done nothing else, on the first core."""
+    with playing(plan.story) as url:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context, initializer=pin, initargs=(0,)) as pool:
+            return pool.submit(watch, plan, url).result()
+
+
+def watch(plan: Plan, url: str) -> Found:
+    """Watch in this process."""
+    return asyncio.run(_watch(plan, url))
+
+
+class _Member:
+    """One watcher, its consumer, and what is known of both."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, number: int, interval: float) -> None:
+        self.watcher = StatusWatcher(SipQueueClient(url, f"watcher-{number}", session=session), interval=interval)
+        self.watcher.on_poll(self._note)
+        self.lateness: list[float] = []
+        self.events = 0
+
+    def _note(self, health: WatcherHealth) -> None:
+        assert health.last_lateness is not None
+        self.lateness.append(health.last_lateness)
+
+    async def consume(self) -> None:
+        """Take every event, as a program would."""
+        async for event in self.watcher:
+            self.events += event.key is not None
+
+    @property
+    def polls(self) -> int:
+        """How many polls have ended."""
+        return self.watcher.health.polls
+
+    @property
+    def failures(self) -> int:
+        """How many of them failed."""
+        return self.watcher.health.failures
+
+
+async def _watch(plan: Plan, url: str) -> Found:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        members = [_Member(session, url, number, plan.interval) for number in range(plan.watchers)]
+        async with asyncio.TaskGroup() as consumers, AsyncExitStack() as running:
+            for member in members:
+                await running.enter_async_context(member.watcher)
+                consumers.create_task(member.consume())
+            await asyncio.gather(*(member.watcher.ready(60) for member in members))
+            if plan.tuned:
+                running.callback(gc.unfreeze)
+                running.callback(gc.set_threshold, *gc.get_threshold())
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(*_THRESHOLDS)
+            await asyncio.sleep(_SETTLING * plan.interval)
+            found = await _measure(plan, members)
+    events = [step.events for step in plan.story.steps()]
+    if any(member.events != sum(events[1 : member.polls]) for member in members if not member.failures):
+        raise WrongAnswer("a watcher of the fleet told other events than there were")
+    return found
+
+
+async def _measure(plan: Plan, members: list[_Member]) -> Found:
+    for member in members:
+        member.lateness.clear()
+    worked = sum(member.polls - member.failures for member in members)
+    begun, cpu = clock(), time.process_time()
+    await asyncio.sleep(plan.seconds)
+    seconds, cpu = clock() - begun, time.process_time() - cpu
+    worked = sum(member.polls - member.failures for member in members) - worked
+    late = [it for member in members for it in member.lateness]
+    due = plan.watchers * seconds / plan.interval
+    return Found(plan, worked / due, percentile(late, 0.5), percentile(late, 0.99), cpu / seconds)
+
+
+def section(found: list[Found]) -> Section:
+    """Return the table, and limits for those who were tuned."""
+    rows = [("", "polls done, of those due", "late by, median", "late by, p99", "of one core")]
+    limits: list[Limit] = []
+    for it in found:
+        polls = Limit("the fleet's polls, % of those due", 100 * it.polls, _POLLS_LIMIT, at_least=True)
+        late = Limit("lateness of the fleet's polls, p99, in ms", 1000 * it.lateness_p99, _LATENESS_LIMIT)
+        cpu = Limit("the fleet's share of a core, in %", 100 * it.cpu, _CPU_LIMIT)
+        rows.append(
+            (
+                str(it.plan),
+                f"{polls.measured:.2f} %",
+                f"{1000 * it.lateness_median:.1f} ms",
+                f"{late.measured:.1f} ms",
+                f"{cpu.measured:.0f} %",
+            )
+        )
+        if it.plan.tuned:
+            limits += [polls, late, cpu]
+            rows.append(("wanted", f"at least {_POLLS_LIMIT:g} %", "", f"{_LATENESS_LIMIT:g} ms", f"{_CPU_LIMIT:g} %"))
+    return Section("fleet", table(*rows), limits)

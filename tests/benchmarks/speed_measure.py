@@ -1,0 +1,101 @@
+"""How the benchmark measures: contestants take turns in one process, and only their ratios count."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Self, TypeAlias
+
+import attrs
+
+Seconds: TypeAlias = Mapping[str, Sequence[float]]
+"""What each contestant took, round by round."""
+
+clock: Final[Callable[[], float]] = time.perf_counter
+
+
+class WrongAnswer(Exception):  # noqa: N818  # the contestant's error, not the benchmark's
+    """A contestant was fast, but found something else than what there was to be found."""
+
+
+@attrs.frozen
+class Spread:
+    """What many rounds gave."""
+
+    median: float
+    low: float
+    """The 10th percentile."""
+    high: float
+    """The 90th percentile."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of some values, at least one."""
+        return cls(percentile(values, 0.5), percentile(values, 0.1), percentile(values, 0.9))
+
+    @classmethod
+    def of_ratios(cls, took: Sequence[float], units: Sequence[float]) -> Self:
+        """Return the spread of what was taken in units of what something else took in the same rounds.
+
+        Who took part in the first rounds only is compared with those.
+        """
+        return cls.of([mine / unit for mine, unit in zip(took, units, strict=False)])
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that is no smaller than some share of them, from 0 to 1."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
+
+
+@attrs.frozen
+class Limit:
+    """What a figure has to be."""
+
+    what: str
+    measured: float
+    limit: float
+    at_least: bool = False
+    """Whether the figure may not be below the limit; otherwise, not above."""
+    stretch: bool = False
+    """Whether this is hoped for, and missing it is no failure."""
+
+    @property
+    def met(self) -> bool:
+        """Whether it is so."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    def __str__(self) -> str:
+        relation = "at least" if self.at_least else "at most"
+        return f"{self.what}: {number(self.measured)}, {relation} {number(self.limit)} is wanted"
+
+
+@attrs.frozen
+class Section:
+    """What a part of the benchmark found, for people to read, and what was wanted of it."""
+
+    part: str
+    """Which part: the name of its marks in the page."""
+    lines: Sequence[str]
+    limits: Sequence[Limit] = ()
+
+
+def number(value: float) -> str:
+    """Return a figure with as many digits as mean something."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def verdict(limit: Limit) -> str:
+    """Return a limit and whether it is met."""
+    return f"{number(limit.limit)}, {'met' if limit.met else 'missed'}"
+
+
+def table(*rows: Sequence[str]) -> list[str]:
+    """Return a table in Markdown; the first row has its titles, the first column what the others are about."""
+    titles, *others = rows
+    rule = [":--", *("--:" for _ in titles[1:])]
+    return [f"| {' | '.join(row)} |" for row in (titles, rule, *others)]

@@ -1,0 +1,83 @@
+"""What decoder and snapshots keep, a seat and a generation."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+import attrs
+
+from benchmarks.speed_bodies import Story
+from benchmarks.speed_measure import Limit, Section, number, table, verdict
+from sipqueue_async import Snapshot
+from sipqueue_async._wire import SnapshotDecoder
+
+SEATS: Final = 10_000
+GENERATIONS: Final = 10
+_SHARE: Final = 0.01
+_LIMIT: Final = 1100.0
+_GENERATIONS_LIMIT: Final = 1.25
+
+
+@attrs.frozen
+class Kept:
+    """What is kept, in bytes, garbage aside."""
+
+    seats: int
+    generations: tuple[int, ...]
+    """With one snapshot kept, with two, and so on."""
+
+    @property
+    def a_seat(self) -> float:
+        """What the decoder and the first snapshot keep, in bytes a seat."""
+        return self.generations[0] / self.seats
+
+    @property
+    def growth(self) -> float:
+        """What the decoder and all snapshots keep, in units of the decoder and the first."""
+        return self.generations[-1] / self.generations[0]
+
+
+def run(seats: int) -> Kept:
+    """Measure in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, seats).result()
+
+
+def measure(seats: int) -> Kept:
+    """Decode some generations and keep their snapshots."""
+    steps = Story(records=seats, share=_SHARE, polls=GENERATIONS).steps()
+    decoder = SnapshotDecoder()
+    snapshots: list[Snapshot] = []
+    kept: list[int] = []
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for step in steps:
+            # A copy, which is gone afterwards unless somebody holds on to it.
+            snapshots.append(decoder.decode(bytes(memoryview(step.body)), observed_at=datetime.now(UTC)))
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    return Kept(seats, tuple(kept))
+
+
+def section(kept: Kept) -> Section:
+    """Return the table and limits."""
+    first = Limit("bytes a seat, decoder and first snapshot", kept.a_seat, _LIMIT)
+    growth = Limit(f"memory of {GENERATIONS} generations, in units of one", kept.growth, _GENERATIONS_LIMIT)
+    lines = table(
+        (f"{kept.seats:,} seats", "kept", "at most"),
+        ("decoder and first snapshot, bytes a seat", f"**{number(kept.a_seat)}**", verdict(first)),
+        (
+            f"with {GENERATIONS} snapshots, 1 % changed from each to the next",
+            f"**{number(kept.growth)}** times that",
+            verdict(growth),
+        ),
+    )
+    return Section("memory", lines, (first, growth))

@@ -1,0 +1,65 @@
+"""What the benchmark found, for people: a page in Markdown, in which each part writes between its own marks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from benchmarks.speed_decode import Found
+from benchmarks.speed_measure import Limit, Section
+from benchmarks.speed_picture import picture
+
+_LIBRARIES: Final = ("aiohttp", "attrs", "msgspec", "orjson", "pydantic", "cattrs", "deepdiff")
+_CPUS: Final = Path("/proc/cpuinfo")
+
+
+def machine(cpus: Path = _CPUS) -> Section:
+    """Return what the benchmark ran on, as far as that matters."""
+    found = re.search(r"^model name\s*: (.+)$", cpus.read_text("utf-8"), re.MULTILINE) if cpus.exists() else None
+    model = found[1] if found else platform.machine()
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    line = (
+        f"Measured on {model}, {os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()} "
+        f"{platform.python_version()}, gc thresholds {gc.get_threshold()}; {libraries}."
+    )
+    return Section("machine", [line])
+
+
+def begin(part: str) -> str:
+    """Return the mark before what a part writes."""
+    return f"<!-- written by tests/benchmarks/speed.py, {part}: begin -->"
+
+
+def end(part: str) -> str:
+    """Return the mark behind what a part writes."""
+    return f"<!-- written by tests/benchmarks/speed.py, {part}: end -->"
+
+
+def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
+    """Return a line for each limit, and the limits that are missed."""
+    limits = [limit for section in sections for limit in section.limits]
+    lines = [f"{'met' if it.met else 'NOT MET'}{' (only hoped for)' if it.stretch else ''}: {it}" for it in limits]
+    return lines, [it for it in limits if not it.met and not it.stretch]
+
+
+def write(sections: Iterable[Section], found: Sequence[Found], directory: Path) -> None:
+    """Put the sections into the directory's ``speed.md``, each between its marks, and the picture into ``_static``."""
+    page = directory / "speed.md"
+    text = page.read_text("utf-8")
+    for section in sections:
+        head, mark, rest = text.partition(begin(section.part))
+        _, behind, tail = rest.partition(end(section.part))
+        if not behind:
+            raise ValueError(f"{page.name} has no place for {section.part}")
+        text = "\n".join([head + mark, "", *section.lines, "", behind + tail])
+    page.write_text(text, "utf-8")
+    if found:
+        static = directory / "_static"
+        static.mkdir(exist_ok=True)
+        (static / "speed.svg").write_text(picture(found), "utf-8")

@@ -1,0 +1,93 @@
+"""A platform that only plays back: bodies made beforehand, over real HTTP, from a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Final
+
+from benchmarks.speed_bodies import Story
+
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
+_TOKEN: Final = re.compile(rb"\btoken=([^&]*)")
+
+
+class Player:
+    """Tells each token the same story, from its beginning; once it is over, its last body again and again."""
+
+    def __init__(self, bodies: Sequence[bytes]) -> None:
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n\r\n"
+        self._answers = [head.format(len(body)).encode() + body for body in bodies]
+        self._told: dict[bytes, int] = {}
+
+    def answer(self, token: bytes) -> bytes:
+        """Return the next answer."""
+        told = self._told.get(token, 0)
+        self._told[token] = told + 1
+        return self._answers[min(told, len(self._answers) - 1)]
+
+
+class _Connection(asyncio.Protocol):
+    """As much of HTTP as one well-behaved client needs."""
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+        self._transport: asyncio.WriteTransport | None = None
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, blank, form = self._received.partition(b"\r\n\r\n")
+        length, token = _LENGTH.search(head), _TOKEN.search(form)
+        if blank and length and token and len(form) >= int(length[1]):
+            self._received = b""
+            assert self._transport is not None
+            self._transport.write(self._player.answer(token[1]))
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, if the system lets it and there is more than one."""
+    if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def serve(story: Story, parent: Connection, *, pinned: bool = True) -> None:
+    """Play a story back until the other end of the connection is closed; tell it the port first."""
+    if pinned:
+        pin(-1)
+    asyncio.run(_serve(Player([step.body for step in story.steps()]), parent))
+
+
+async def _serve(player: Player, parent: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+    loop.add_reader(parent.fileno(), closed.set)
+    async with await loop.create_server(lambda: _Connection(player), "127.0.0.1", 0, backlog=4096) as server:
+        parent.send(server.sockets[0].getsockname()[1])
+        await closed.wait()
+    loop.remove_reader(parent.fileno())
+
+
+@contextmanager
+def playing(story: Story) -> Generator[str]:
+    """Play a story back in a process of its own, on the last core; yield where."""
+    # Spawned rather than forked, so that it has nothing of this process but the story.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(story, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}/api"
+    finally:
+        ours.close()
+        process.join(10)
