@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import compress
 from operator import attrgetter, is_not
@@ -52,7 +52,17 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     Every event's `observed_at` is that of `new`.
     """
     events: list[SeatEvent] = []
-    for key, previous, agent in sorted(_differing(old, new)):
+    if old is not None and old._places is new._places:
+        # The same seats, as in nearly all polls.
+        seats = list(new._places)
+        for place in _changed_places(old, new, seats):
+            _tell(events, seats[place], old._records[place], new._records[place], new.observed_at)
+        return tuple(events)
+    before = {} if old is None else dict(old.items())
+    after = dict(new.items())
+    changed = [key for key, agent in after.items() if before.get(key) is not agent]
+    for key in sorted([*changed, *(before.keys() - after.keys())]):
+        previous, agent = before.get(key), after.get(key)
         if agent is None:
             assert previous is not None  # noqa: S101  # the seat is in one of the two
             events.append(AgentLeft(key=key, observed_at=new.observed_at, previous=previous))
@@ -61,6 +71,16 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
         else:
             _tell(events, key, previous, agent, new.observed_at)
     return tuple(events)
+
+
+def _changed_places(old: Snapshot, new: Snapshot, seats: Sequence[SeatKey]) -> Sequence[int]:
+    """Return where the records of the same seats are not the same objects, in the order of the seats."""
+    if old._records is new._records:
+        return ()
+    if old._changes and new._changes and new._changes.before is old._changes.after:
+        return new._changes.places
+    places = compress(range(len(seats)), map(is_not, old._records, new._records))
+    return sorted(places, key=seats.__getitem__)
 
 
 def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
@@ -83,21 +103,6 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     if snapshot is None:
         raise ValueError("nothing to apply: there is no snapshot and no event about a seat")
     return snapshot
-
-
-def _differing(old: Snapshot | None, new: Snapshot) -> Iterable[tuple[SeatKey, AgentStatus | None, AgentStatus | None]]:
-    """Return the seats whose records are not the same object, with both records."""
-    if old is None:
-        return [(key, None, agent) for key, agent in new.items()]
-    if new._records is old._records:
-        return ()
-    if new._places is old._places:
-        # The same seats, as in nearly all polls.
-        pairs = old._records, new._records
-        return compress(zip(new._places, *pairs, strict=True), map(is_not, *pairs))
-    there = ((key, old.get(key), agent) for key, agent in new.items())
-    gone = [(key, old[key], None) for key in old.keys() - new.keys()]
-    return [*(it for it in there if it[1] is not it[2]), *gone]
 
 
 def _tell(

@@ -14,9 +14,11 @@ def draft(frozen: type) -> Any:
 
     The generated ``__init__`` of a frozen class has to go around its own guard, field by field; writing a draft takes a
     quarter of that, and there is an object for each change. Python allows the step because both classes have the same
-    bases and the same slots.
+    bases and the same slots, unless there is one for weak references among them.
     """
-    names = tuple(name for name in vars(frozen)["__slots__"] if name != "__weakref__")
     # Setting and deleting share a slot of the type, so with one of them alone each assignment would go through Python.
     unguarded = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(f"{frozen.__name__}Draft", frozen.__bases__, {"__slots__": names, **unguarded})
+    made = type(f"{frozen.__name__}Draft", frozen.__bases__, {"__slots__": vars(frozen)["__slots__"], **unguarded})
+    # Better here and now than with the first change.
+    blank(made).__class__ = frozen
+    return made

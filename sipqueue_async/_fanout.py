@@ -255,8 +255,10 @@ class Fanout:
         """Return a new mailbox, which receives from now on."""
         box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end)
         number = id(box)
-        boxes = self._boxes.setdefault(place, {}).setdefault(types, {})
-        boxes[number] = weakref.ref(box, lambda _: self._drop(place, types, number))
+        reference = weakref.ref(box, lambda _: self._drop(place, types, number))
+        # The collector may run at any step, and take away what another box was the last in.
+        while number not in self._boxes.get(place, {}).get(types, {}):
+            self._boxes.setdefault(place, {}).setdefault(types, {})[number] = reference
         return box
 
     def forget(self, box: Mailbox) -> None:

@@ -94,6 +94,7 @@ class SeatKey(NamedTuple):
     extension: str
 
 
+# Without a slot for weak references, because objects of it are made from drafts.
 @attrs.frozen(kw_only=True, weakref_slot=False)
 class AgentStatus:
     """One record of a snapshot: an agent (extension) in a queue, as the platform described it.
@@ -161,6 +162,18 @@ class FieldProblem:
     """What was wrong with it."""
 
 
+class Changes(NamedTuple):
+    """Where a snapshot's records differ from those before, for a `diff` of just these two.
+
+    The two are told by tokens, because to refer to the snapshot before would keep all that ever were.
+    """
+
+    before: object
+    after: object
+    places: tuple[int, ...]
+    """In ascending order, which is that of the seats."""
+
+
 class Snapshot(Mapping[SeatKey, AgentStatus]):
     """Every agent of every queue at one moment: an immutable mapping from seat to record.
 
@@ -177,12 +190,13 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         ValueError: Two different records are about one seat, or a time is naive.
     """
 
-    __slots__ = ("_observed_at", "_places", "_problems", "_queues", "_records", "_server_time")
+    __slots__ = ("_changes", "_observed_at", "_places", "_problems", "_queues", "_records", "_server_time")
 
     # The records by place, and the seats' places. Snapshots of the same seats share the latter, so that keeping one
     # more takes little, and comparing two of them is comparing two lists.
     _places: dict[SeatKey, int]
     _records: list[AgentStatus]
+    _changes: Changes | None
     _observed_at: datetime
     _server_time: datetime | None
     _problems: tuple[FieldProblem, ...]
@@ -203,18 +217,27 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         for name, moment in (("observed_at", observed_at), ("server_time", server_time)):
             if moment is not None and moment.utcoffset() is None:
                 raise ValueError(f"{name} must be an aware datetime, not {moment!r}")
-        self._fill(_places(by_seat), list(by_seat.values()), observed_at, server_time, tuple(problems))
+        self._fill(
+            _places(by_seat),
+            list(by_seat.values()),
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=tuple(problems),
+        )
 
     def _fill(
         self,
         places: dict[SeatKey, int],
         records: list[AgentStatus],
+        *,
         observed_at: datetime,
         server_time: datetime | None,
         problems: tuple[FieldProblem, ...],
+        changes: Changes | None = None,
     ) -> None:
         self._places = places
         self._records = records
+        self._changes = changes
         self._observed_at = observed_at
         self._server_time = server_time
         self._problems = problems
@@ -229,10 +252,13 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: datetime,
         server_time: datetime | None = None,
         problems: tuple[FieldProblem, ...] = (),
+        changes: Changes | None = None,
     ) -> Snapshot:
         """Make a snapshot of what is already right and what nobody will change."""
         snapshot = cls.__new__(cls)
-        snapshot._fill(places, records, observed_at, server_time, problems)
+        snapshot._fill(
+            places, records, observed_at=observed_at, server_time=server_time, problems=problems, changes=changes
+        )
         return snapshot
 
     def _with(
@@ -365,7 +391,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
-        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_queues": None}
+        # Tokens mean something to this process alone.
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_queues": None, "_changes": None}
 
     def __repr__(self) -> str:
         return (
@@ -380,12 +407,21 @@ class _Values(ValuesView[AgentStatus]):
     def __iter__(self) -> Iterator[AgentStatus]:
         return iter(self._mapping._records)
 
+    def __reversed__(self) -> Iterator[AgentStatus]:
+        return reversed(self._mapping._records)
+
 
 class _Items(ItemsView[SeatKey, AgentStatus]):
     _mapping: Snapshot
 
     def __iter__(self) -> Iterator[tuple[SeatKey, AgentStatus]]:
         return zip(self._mapping._places, self._mapping._records, strict=True)
+
+    def __reversed__(self) -> Iterator[tuple[SeatKey, AgentStatus]]:
+        return zip(reversed(self._mapping._places), reversed(self._mapping._records), strict=True)
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
 
 
 def _places(seats: Iterable[SeatKey]) -> dict[SeatKey, int]:

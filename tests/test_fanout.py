@@ -367,6 +367,26 @@ class TestGarbage:
         assert len(first) == 1
         assert list(feed.fanout._boxes) == [EVERYWHERE]
 
+    def test_collecting_while_a_stream_is_made(self) -> None:
+        """The collector drops the last subscription just as another one is made for the same, which is never served."""
+        thresholds = gc.get_threshold()
+        try:
+            for allocations in range(1, 60):
+                gc.disable()
+                gc.collect()
+                fanout = Fanout()
+                cyclic: list[object] = [fanout.mailbox(EVERYWHERE, (), 4)]
+                cyclic.append(cyclic)
+                del cyclic
+                gc.set_threshold(allocations, 1_000_000, 1_000_000)
+                gc.enable()
+                box = fanout.mailbox(EVERYWHERE, (), 4)
+                gc.disable()
+                assert box in fanout._at(EVERYWHERE, ())
+        finally:
+            gc.set_threshold(*thresholds)
+            gc.enable()
+
 
 class TestClosing:
     async def test_close_ends_it_at_once(self, feed: Feed) -> None:

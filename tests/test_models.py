@@ -404,3 +404,18 @@ def test_a_truncated_snapshot_is_refused_at_every_byte() -> None:
     for length in range(len(saved)):
         with pytest.raises(ValueError):
             Snapshot.from_json(saved[:length])
+
+
+def test_views_behave_as_those_of_a_dict() -> None:
+    """Code that takes any mapping fails with a snapshot, or sees another order in each view."""
+    first, second = agent("1"), agent("2")
+    shown = snapshot(second, first)
+    same = {it.key: it for it in (second, first)}
+    view: Any
+    for view, other in ((shown.keys(), same.keys()), (shown.values(), same.values()), (shown.items(), same.items())):
+        assert list(view) == list(other)
+        assert list(reversed(view)) == list(other)[::-1]
+        assert len(view) == len(other)
+        assert all(it in view for it in other)
+        assert not any(it in view for it in ["x", 1, (), ("x", first), (first.key, second), agent("3")])
+    assert shown.keys() & {("queue-1", "1"), ("queue-1", "3")} == {first.key}

@@ -15,7 +15,7 @@ from sipqueue_async._wire.layout import Frame, Layout
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
-from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, Changes, FieldProblem, SeatKey, Snapshot
 
 _Read: TypeAlias = tuple[AgentStatus, tuple[FieldProblem, ...]]
 # By place.
@@ -36,6 +36,7 @@ class SnapshotDecoder:
         # What is known, shared with the last snapshot.
         self._places: dict[SeatKey, int] = {}
         self._agents: list[AgentStatus] = []
+        self._changes = Changes(None, object(), ())
         self._problems: _Problems = {}
         # The last body's records with the places of their agents, and what stood around them. Once two bodies had the
         # same seats in the same order, it is the layout that holds the text, and the order stands beside it.
@@ -63,6 +64,7 @@ class SnapshotDecoder:
             observed_at=observed_at,
             server_time=server_time,
             problems=(*clock_problems, *chain.from_iterable(self._problems.values())),
+            changes=self._changes,
         )
 
     def _take_again(self, body: bytes) -> Data | None:
@@ -72,7 +74,9 @@ class SnapshotDecoder:
             order = list(self._records.values())
             # Answers whose order is always another one would be laid out each time for nothing.
             first = {0: self._frame.first_object(body)}
-            if len(order) != len(self._agents) or not order or self._read_changed(order, first) is None:
+            if not order or not self._frame.is_list or len(order) != len(self._agents):
+                return None
+            if self._read_changed(order, first) is None:
                 return None
             layout = Layout.of(self._frame, list(self._records))
         found = layout.follow(body, lambda number, record: self._read_changed(order, {number: record}) is not None)
@@ -113,6 +117,7 @@ class SnapshotDecoder:
             self._agents = self._agents.copy()
             for place, agent in agents.items():
                 self._agents[place] = agent
+            self._changes = Changes(self._changes.after, object(), tuple(sorted(agents)))
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
@@ -120,6 +125,9 @@ class SnapshotDecoder:
         known = self._records
         if self._layout is not None:
             known = dict(zip(self._layout.records(), self._order, strict=True))
+        elif len(known) != len(self._agents):
+            # Of several records of one seat, all but one may be gone, and with them what was wrong with them.
+            known = {}
         # Copies, because a Raw would keep the whole body alive.
         texts = list(map(bytes, _records(data, body)))
         records = dict(zip(texts, map(known.get, texts), strict=True))
@@ -141,21 +149,29 @@ class SnapshotDecoder:
         agents: dict[SeatKey, AgentStatus] = {}
         problems: dict[SeatKey, tuple[FieldProblem, ...]] = {}
         seats: dict[bytes, SeatKey] = {}
-        for record, known in records.items():
-            agent, its_problems = reads[record] if known is None else (self._agents[known], self._problems.get(known))
-            seat = seats[record] = agent.key
-            place = self._places.get(seat)
-            agent = agent if place is None else _same(self._agents[place], agent)
+        before = list(self._places)
+        for record, place in records.items():
+            if place is None:
+                agent, its_problems = reads[record]
+                seat = agent.key
+                old = self._places.get(seat)
+                agent = agent if old is None else _same(self._agents[old], agent)
+            else:
+                seat, agent, its_problems = before[place], self._agents[place], self._problems.get(place, ())
             if seat in agents and agents[seat] != agent:
                 reason = f"two different records of queue {agent.queue!r}, extension {agent.extension!r}"
                 raise MalformedResponse(reason, excerpt(record))
             agents[seat] = agent
+            seats[record] = seat
             if its_problems:
                 problems[seat] = its_problems
-        # In order, so that `diff` need not sort what has changed; and the same object for the same seats.
-        places = {seat: place for place, seat in enumerate(sorted(agents))}
+        # In order, so that `diff` need not sort what has changed (few seats are new, so there is little to do); and the
+        # same object for the same seats.
+        order = [*(seat for seat in before if seat in agents), *(seat for seat in agents if seat not in self._places)]
+        places = {seat: place for place, seat in enumerate(sorted(order))}
         self._places = self._places if places == self._places else places
         self._agents = [agents[seat] for seat in places]
+        self._changes = Changes(None, object(), ())
         self._problems = {places[seat]: its for seat, its in problems.items()}
         return {record: places[seat] for record, seat in seats.items()}
 

@@ -15,18 +15,26 @@ class Frame(NamedTuple):
     head: bytes = b""
     """All that is before the first."""
     between: bytes = b","
-    """What is between two of them: a comma, perhaps with blanks."""
+    """What is between the first two: in a list a comma, perhaps with blanks."""
     behind: bytes = b"]"
     """As many bytes as that, from behind the last."""
 
     @classmethod
     def of(cls, body: bytes, records: Collection[bytes]) -> Frame:
-        """Return what stands around these records of a body, if it is the same between any two of them."""
+        """Return what stands around these records of a body, provided that it is the same between any two of them."""
         first, second = next(iter(records), body), next(islice(records, 1, None), None)
         head, _, rest = body.partition(first)
         between = b"," if second is None else rest.partition(second)[0]
         end = len(head) + sum(map(len, records)) + len(between) * (len(records) - 1)
         return cls(head, between, body[end : end + len(between)])
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the records are a list's, which has nothing but a comma between two of them.
+
+        There may be more between the first two: names, in an object; a record that comes twice.
+        """
+        return self.between.strip(b" \t\r\n") == b","
 
     def first_object(self, body: bytes) -> bytes:
         """Return what looks like the first record of another body, if that begins in the same way."""
@@ -48,7 +56,7 @@ class Layout:
 
     @classmethod
     def of(cls, frame: Frame, records: Sequence[bytes]) -> Layout:
-        """Return the layout of records, at least one, that stand in a frame."""
+        """Return the layout of records, at least one, that stand in the frame of a list."""
         texts = [record + frame.between for record in records[:-1]] + [records[-1] + frame.behind]
         return cls(frame, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
 

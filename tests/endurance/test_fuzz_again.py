@@ -19,7 +19,7 @@ from sipqueue_async import SipQueueError
 from sipqueue_async._wire import SnapshotDecoder
 
 STEPS = int(os.environ.get("FUZZ_STEPS", "5000"))
-SIZES = [0, 1, 2, 15, 16, 17, 33, 40]
+SIZES = [0, 1, 2, 2, 3, 15, 16, 17, 33, 40]
 # fmt: off
 NAMES = [
     None, "", "王芳", "Agent 7", '"', "\\", "\\\\", "}", "},{", '"},{"', "}]", '}],"result":[', '"result":[1]', "{",
@@ -39,6 +39,7 @@ TWICE = [
     (b'"ret"', b'"ret":500,"ret"'),
     (b'"msg"', b'"data":{},"msg"'),
     (b'"msg"', b'"data":{"result":[1]},"msg"'),
+    (b"},{", b"},{},{"),
 ]
 
 
@@ -59,7 +60,7 @@ class Platform:
             (5, self.leave),
             (3, self.reorder),
             (2, self.send_twice),
-            (1, self.be_another_size),
+            (2, self.be_another_size),
             (1, self.be_written_otherwise),
         ]
 
@@ -100,9 +101,13 @@ class Platform:
         self.chance.choice([self.chance.shuffle, list.reverse])(self.records)
 
     def send_twice(self) -> None:
-        """A record comes twice, and the two may come to differ."""
+        """A record comes twice, perhaps at once, and the two may come to differ, or to mean the same in other words."""
         if self.records:
-            self.records.append(dict(self.chance.choice(self.records)))
+            at = self.chance.choice([0, self.chance.randrange(len(self.records))])
+            copy = dict(self.records[at])
+            if self.chance.random() < 0.3:
+                copy["lastanswertime"] = self.chance.choice(["x", None, "0000-00-00 00:00:00"])
+            self.records.insert(self.chance.choice([at, at + 1, len(self.records)]), copy)
 
     def be_another_size(self) -> None:
         """All is well again, with some number of agents."""
@@ -113,7 +118,9 @@ class Platform:
         self.separators = self.chance.choice([(",", ":"), (", ", ": "), (" , ", ":")])
         self.is_ascii = self.chance.random() < 0.5
         self.notice = self.chance.choice([b"", b"", b"\xef\xbb\xbf", b"<br />\n<b>Notice</b>: {\n"])
-        self.ends = self.chance.choice([{}, {"desc": "王"}, {"result": [1]}, {"ret": 500}, {"rsptime": "x"}])
+        self.ends = self.chance.choice(
+            [{}, {"desc": "王"}, {"result": [1]}, {"ret": 500}, {"rsptime": "x"}, {"tail": "x" * 700}]
+        )
 
     def body(self) -> bytes:
         """Return an answer, now and then damaged."""

@@ -516,6 +516,35 @@ def test_a_warm_decoder_reads_what_a_cold_one_reads(bodies: list[bytes]) -> None
         assert _outcome(warm, raw) == _outcome(SnapshotDecoder(), raw)
 
 
+def _compact(*records: dict[str, Any], **data: Any) -> bytes:
+    return json.dumps(envelope(list(records), **data), separators=(",", ":")).encode()
+
+
+def test_a_record_that_comes_twice_hides_no_other() -> None:
+    """What stood between two records is taken for what may stand between any, and hides a record that contradicts."""
+    first, second = record(extnumber="1"), record(extnumber="2")
+    decoder, _ = _warm(_compact(first, first, second, tail="x" * 500))
+    with pytest.raises(MalformedResponse, match="two different records"):
+        decoder.decode(_compact(record(extnumber="1", state=1215), first, second, tail="x" * 500), observed_at=START)
+
+
+def test_what_no_list_has_between_its_records_is_looked_at() -> None:
+    """An answer is taken that has something between two records which is none."""
+    first, second = (json.dumps(record(extnumber=number), separators=(",", ":")) for number in "12")
+    head = f'{{"ret":200,"data":{{"status":0,"result":[{first},{{}},{second}]'
+    decoder, _ = _warm(f'{head},"result":[{first},{second}],"rsptime":1}},"msg":""}}'.encode())
+    with pytest.raises(MalformedResponse, match="queuename is missing"):
+        decoder.decode(f'{head},"rsptime":2}},"msg":""}}'.encode(), observed_at=START)
+
+
+def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
+    """A problem is told for ever, though the record that had it is gone."""
+    odd, good = record(lastanswertime="x"), record(lastanswertime=None)
+    decoder, before = _warm(_compact(odd, good))
+    assert len(before.problems) == 1
+    assert decoder.decode(_compact(good), observed_at=START).problems == ()
+
+
 # ---- nothing else gets out -------------------------------------------------------------------------------------------
 
 
