@@ -5,20 +5,45 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TypeAlias
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from yarl import URL
 
-from sipqueue_async._wire import Body, body_encoding, text_encoding
+from sipqueue_async._wire import body_encoding, text_encoding
 from sipqueue_async.auth import Secret
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
 
-Answer: TypeAlias = tuple[Body, str]
+
+class Answer:
+    """An answer's body, which may quote the request: a traceback with local variables shows the number of bytes only.
+
+    Args:
+        encoding: The body's encoding.
+        parts: The body.
+    """
+
+    def __init__(self, encoding: str, parts: Iterable[bytes] = ()) -> None:
+        self.encoding = encoding
+        self._parts = list(parts)
+        self.size = sum(map(len, self._parts))
+
+    def append(self, part: bytes) -> None:
+        """Add what has come."""
+        self._parts.append(part)
+        self.size += len(part)
+
+    def body(self) -> bytes:
+        """Return the whole body, plain for all to see."""
+        return b"".join(self._parts)
+
+    def __repr__(self) -> str:
+        return f"<answer of {self.size} bytes>"
+
+
 """The body, and the encoding that its text is in."""
 
 
@@ -106,15 +131,12 @@ class Exchange:
         ) as response:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _status_error(response)
-            return await self._read(response), self._encoding or body_encoding(response.charset)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> Body:
-        chunks = _Chunks()
-        while not response.content.at_eof():
-            chunks.append(await response.content.readany())
-            if chunks.size > self._max_body:
-                raise MalformedResponse(f"the body has more than {self._max_body} bytes (max_body)")
-        return chunks.joined()
+            answer = Answer(self._encoding or body_encoding(response.charset))
+            while not response.content.at_eof():
+                answer.append(await response.content.readany())
+                if answer.size > self._max_body:
+                    raise MalformedResponse(f"the body has more than {self._max_body} bytes (max_body)")
+            return answer
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -122,21 +144,6 @@ class Exchange:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self._session
-
-
-class _Chunks:
-    """What has been read of a body so far; like `Body`, it shows nothing of it."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self.size = 0
-
-    def append(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self.size += len(chunk)
-
-    def joined(self) -> Body:
-        return Body(b"".join(self._chunks))
 
 
 def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:

@@ -40,7 +40,7 @@ from sipqueue_async.errors import AuthError, SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
 
 _T = TypeVar("_T")
-_Decode = Callable[[Body, str], _T]
+_Decode = Callable[[Answer], _T]
 
 _DECODERS_KEPT: Final = 64
 
@@ -124,8 +124,8 @@ class SipQueueClient:
         fields = status_fields(queue, extension, state)
         decoder = self._decoder(tuple(fields.items()))
 
-        def decode(body: Body, encoding: str) -> Snapshot:
-            return decoder.decode(body, observed_at=datetime.now(UTC), encoding=encoding)
+        def decode(answer: Answer) -> Snapshot:
+            return decoder.decode(answer.body(), observed_at=datetime.now(UTC), encoding=answer.encoding)
 
         return await self._authorized(QUEUE_STATUS, fields, decode, repeatable=True)
 
@@ -146,7 +146,11 @@ class SipQueueClient:
         if "token" in fields:
             raise ValueError("the client adds the token by itself")
         given = {name: str(value) for name, value in fields.items() if value is not None}
-        return await self._authorized(service, given, decode_data, repeatable=False)
+
+        def decode(answer: Answer) -> Any:
+            return decode_data(answer.body(), answer.encoding)
+
+        return await self._authorized(service, given, decode, repeatable=False)
 
     def __repr__(self) -> str:
         # A traceback with local variables also shows a client that could not be made.
@@ -166,8 +170,8 @@ class SipQueueClient:
         raise TypeError("auth must be a token, AppCredentials or an async function that gives a token")
 
     async def _log_in(self, credentials: AppCredentials) -> Secret:
-        def decode(body: Body, encoding: str) -> Secret:
-            return Secret(decode_token(body, encoding))
+        def decode(answer: Answer) -> Secret:
+            return Secret(decode_token(Body(answer.body()), answer.encoding))
 
         fields = {"appid": credentials.appid}
         try:
@@ -250,13 +254,12 @@ async def _provided(provider: TokenProvider) -> Secret:
 
 def _decoded(decode: _Decode[_T], answer: Answer, secret: Secret) -> _T:
     try:
-        return decode(*answer)
+        return decode(answer)
     except SipQueueError as error:
         failure = error
     # What an error quotes may be cut in the middle of the secret, so it had better come from an answer without it.
-    body, encoding = answer
     try:
-        decode(Body(secret.scrub_bytes(body)), encoding)
+        decode(Answer(answer.encoding, [secret.scrub_bytes(answer.body())]))
     except SipQueueError as error:
         if type(error) is type(failure):
             failure = error
