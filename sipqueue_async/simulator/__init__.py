@@ -4,6 +4,7 @@ The two halves do not know each other. `CallCentre` plays a `Plan` and keeps the
 socket) and `PlatformServer` show any `Centre`. `Simulator` joins them. Needs the extra ``simulator``.
 """
 
+from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
@@ -20,6 +21,8 @@ __all__ = [
     "LiveCentre",
     "Offer",
     "Outcome",
+    "PhoneCall",
+    "PhoneCentre",
     "Plan",
     "Platform",
     "PlatformOptions",

@@ -54,10 +54,23 @@ class SeatCell:
     """Whether anything may have changed since the record was last made."""
 
 
+@attrs.frozen
+class Line:
+    """What an agent's phone is in use for. Times are model seconds."""
+
+    number: str
+    """The other party's."""
+    outgoing: bool
+    answered_at: float | None = None
+    """None while the phone rings."""
+
+
 @attrs.define(eq=False)
 class _Queue:
     name: str
     rng: random.Random
+    numbers: random.Random
+    """Of its callers: drawn apart, since who calls does not change what happens."""
     callers: deque[_Caller] = attrs.Factory(deque["_Caller"])
     """Who waits and is being offered to nobody; the oldest first."""
     ready: dict[_Agent, None] = attrs.Factory(dict["_Agent", None])
@@ -70,6 +83,7 @@ class _Caller:
     arrived_at: float
     hangs_up_at: float
     talk: float
+    number: str
 
 
 @attrs.define(eq=False)
@@ -77,11 +91,13 @@ class _Agent:
     extension: str
     rng: random.Random
     seats: dict[_Queue, SeatCell]
+    numbers: random.Random
     sign_out: simpy.Event
     """Is processed when the shift is over."""
     shift_end: float = 0.0
     wake: simpy.Event | None = None
     """While the agent waits: what ends the waiting, with a caller for its value, or None for something else to do."""
+    line: Line | None = None
     break_due: bool = False
     errand_due: bool = False
 
@@ -100,7 +116,10 @@ class Floor:
         self.touched = True
         self._plan = plan
         self._truth = truth
-        self._queues = [_Queue(name, random.Random(f"{seed} {name}")) for name in plan.queue_names]
+        self._queues = [
+            _Queue(name, random.Random(f"{seed} {name}"), random.Random(f"{seed} {name} numbers"))
+            for name in plan.queue_names
+        ]
         self._agents = list(self._hire(seed))
         self.seats.extend(seat for agent in self._agents for seat in agent.seats.values())
         self.seats.sort(key=lambda seat: (plan.queue_names.index(seat.key.queue), seat.key.extension))
@@ -119,6 +138,11 @@ class Floor:
                 self.env.process(self._errands(agent, random.Random(f"{seed} {agent.extension} errands")))
         if plan.counter_reset:
             self.env.process(self._midnights())
+
+    @property
+    def lines(self) -> dict[str, Line]:
+        """The phones in use, by extension."""
+        return {agent.extension: agent.line for agent in self._agents if agent.line is not None}
 
     def reset_counters(self, at: float) -> None:
         """Set all counters of all seats to 0."""
@@ -139,7 +163,8 @@ class Floor:
             more = rng.sample(others, rng.randint(1, len(others))) if number in flexible else []
             name = f"Agent {number + 1:0{digits}}"
             seats = {queue: SeatCell(SeatKey(queue.name, extension), name) for queue in (home, *more)}
-            agent = _Agent(extension, random.Random(f"{seed} {extension}"), seats, self.env.event())
+            rng, numbers = random.Random(f"{seed} {extension}"), random.Random(f"{seed} {extension} numbers")
+            agent = _Agent(extension, rng, seats, numbers, self.env.event())
             self._show_signed_out(agent)
             yield agent
 
@@ -154,7 +179,7 @@ class Floor:
     def _caller(self, queue: _Queue) -> _Caller:
         now, patience = self.env.now, self._plan.patience
         hangs_up_at = now + (queue.rng.expovariate(1 / patience) if patience < math.inf else math.inf)
-        return _Caller(queue, now, hangs_up_at, self._talk(queue.rng))
+        return _Caller(queue, now, hangs_up_at, self._talk(queue.rng), _number(queue.numbers))
 
     def _talk(self, rng: random.Random) -> float:
         plan = self._plan
@@ -242,12 +267,14 @@ class Floor:
         env, seat = self.env, agent.seats[caller.queue]
         outcome, delay = self._reaction(agent, caller)
         seat.last_offered_at = env.now
+        agent.line = Line(caller.number, outgoing=False)
         self._show(agent, AgentState.IDLE, RINGING, seat, AgentState.RECEIVING)
         offer = self._truth.offer(seat.key, env.now)
         yield env.timeout(delay)
         if outcome is Outcome.ANSWERED:
             seat.last_answered_at = env.now
             seat.calls_answered += 1
+            agent.line = attrs.evolve(agent.line, answered_at=env.now)
             self._truth.answer(offer, env.now)
             self._show(agent, AgentState.IDLE, IN_A_CALL, seat, AgentState.TALKING)
             yield env.timeout(caller.talk)
@@ -299,6 +326,7 @@ class Floor:
         agent.errand_due = False
         for seat in agent.seats.values():
             seat.external_calls_count += 1
+        agent.line = Line(_number(agent.numbers), outgoing=True, answered_at=self.env.now)
         self._show(agent, AgentState.IDLE, IN_A_CALL)
         call = self._truth.external_call(agent.extension, self.env.now)
         yield self.env.timeout(self._talk(agent.rng))
@@ -337,6 +365,8 @@ class Floor:
         there: AgentState | None = None,
     ) -> None:
         """Put all the agent's seats into a state, and one of them perhaps into another."""
+        if status_code is None:
+            agent.line = None
         for cell in agent.seats.values():
             cell.state = there if cell is seat else everywhere
             cell.status_code = STATE_CODES[cell.state or AgentState.OFFLINE] if status_code is None else status_code
@@ -350,3 +380,8 @@ class Floor:
     def _note_change(self, agent: _Agent) -> None:
         for seat in agent.seats.values():
             seat.last_changed_at = self.env.now
+
+
+def _number(rng: random.Random) -> str:
+    """Return a telephone number of those that are kept for fiction and ring nowhere."""
+    return f"02079460{rng.randrange(1000):03}"

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sipqueue_async import AgentState
 from sipqueue_async.simulator._floor import STATE_CODES, Floor, SeatCell
+from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.seats import Seat
 from sipqueue_async.simulator.truth import GroundTruth, TruthRecorder
@@ -107,6 +108,15 @@ class CallCentre:
             self._floor.touched = False
             self._shown = tuple(record for record in records if record is not None)
         return self._shown
+
+    def calls(self) -> dict[str, PhoneCall]:
+        """Return the calls now, by extension: those that ring and those under way, outside the queues too."""
+        return {
+            extension: PhoneCall(
+                number=line.number, outgoing=line.outgoing, answered_at=self._to_the_second(line.answered_at)
+            )
+            for extension, line in self._floor.lines.items()
+        }
 
     def _record(self, cell: SeatCell, state: AgentState) -> Seat:
         return Seat(

@@ -17,11 +17,13 @@ from typing import Any, Final, TypedDict
 import attrs
 
 from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator.calls import call_records
 from sipqueue_async.simulator.seats import Centre, Seat
 
 LOGIN: Final = "App.Sip_Auth.Login"
 LOGOUT: Final = "App.Sip_Auth.Logout"
 STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
+CALLS: Final = "App.Sip_Status.GetSipCallStatus"
 
 MESSAGES: Final[Mapping[int, str]] = {
     400: "illegal request",
@@ -194,7 +196,8 @@ class Platform:
             if fault.times <= 0:
                 self._faults.remove(fault)
             return fault.body
-        service_of = {LOGIN: self._login, LOGOUT: self._logout, STATUS: self._status}.get(service)
+        services = {LOGIN: self._login, LOGOUT: self._logout, STATUS: self._status, CALLS: self._calls}
+        service_of = services.get(service)
         if service_of is None:
             return _refused(400, f"{MESSAGES[400]}: there is no service {service!r}")
         try:
@@ -256,6 +259,14 @@ class Platform:
         if self._shuffler is not None:
             self._shuffler.shuffle(records)
         return self._succeeded("get success", b"[" + b",".join(records) + b"]", requested_at)
+
+    def _calls(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        extensions = [extension for extension in fields.get("extnumber", "").split(",") if extension]
+        if not extensions:
+            return _refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
+        records = call_records(self._centre, extensions)
+        return self._succeeded("get success", json.dumps(records).encode(), self._unix(self._centre.local_time))
 
     def _check_token(self, fields: Mapping[str, str]) -> None:
         expiry = self._expiries.get(_digest(fields.get("token", "")))

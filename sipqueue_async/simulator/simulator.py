@@ -9,6 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, Unpack
 
+from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
@@ -55,6 +56,11 @@ class LiveCentre:
         """Return the records now."""
         self.catch_up()
         return self._centre.seats()
+
+    def calls(self) -> dict[str, PhoneCall]:
+        """Return the calls now, by extension."""
+        self.catch_up()
+        return self._centre.calls()
 
     def start(self) -> None:
         """Let model time follow the clock from now on, from where it stands."""
