@@ -51,7 +51,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over the package and its tests."""
-    session.install(*_group("typing", "test", "screenshots"), ".[all]")
+    session.install(*_group("typing", "test", "recipes", "screenshots"), ".[all]")
     session.run("mypy")
     session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
 
@@ -72,7 +72,7 @@ def interpreters(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package, on each interpreter that is there, and on all processors."""
-    session.install(*_group("test"), ".[all]")
+    session.install(*_group("test", "recipes"), ".[all]")
     for left in ROOT.glob(f".coverage.{session.python}.*"):
         left.unlink()  # by a run that failed, perhaps of other code
     env = {

@@ -1,0 +1,99 @@
+# python docs/recipes/aiohttp_service.py
+"""An aiohttp.web service: the queues as JSON, every event to any number of WebSockets, and a health check.
+
+HOST and PORT say where it listens (127.0.0.1 and 8080). Needs nothing but the library.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import WSCloseCode, web
+
+from sipqueue_async import AppCredentials, SipQueueClient, SipQueueError, StatusWatcher
+
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
+
+WATCHER = web.AppKey("watcher", StatusWatcher)
+SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])
+
+routes = web.RouteTableDef()
+
+
+async def watching(app: web.Application) -> AsyncIterator[None]:
+    """Watch for as long as the service runs."""
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with (
+        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
+        StatusWatcher(client, interval=INTERVAL) as watcher,
+    ):
+        app[WATCHER] = watcher
+        yield
+
+
+async def say_goodbye(app: web.Application) -> None:
+    for socket in app[SOCKETS].copy():
+        await socket.close(code=WSCloseCode.GOING_AWAY)
+
+
+@routes.get("/health")
+async def health(request: web.Request) -> web.Response:
+    """Answer 503 while there has been no good poll for a while, or none will come any more."""
+    known = request.app[WATCHER].health
+    fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
+    last_good_at = known.last_good_at and known.last_good_at.isoformat()
+    body = {"status": "fresh" if fresh else "stale", "last_good_at": last_good_at}
+    return web.json_response(body, status=200 if fresh else 503)
+
+
+@routes.get("/queues")
+async def queues(request: web.Request) -> web.Response:
+    """Answer how many agents of each queue are in each state."""
+    snapshot = request.app[WATCHER].snapshot
+    counts = {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
+    return web.json_response(counts)
+
+
+@routes.get("/events")
+async def events(request: web.Request) -> web.WebSocketResponse:
+    """Tell one client what happens. A slow one is handed summaries, and delays nobody."""
+    updates = request.app[WATCHER].updates()
+    socket = web.WebSocketResponse(heartbeat=30)
+    await socket.prepare(request)
+    request.app[SOCKETS].add(socket)
+
+    async def tell() -> None:
+        # The watcher ends with an error that waiting cannot help, such as refused credentials; /health then says so.
+        with suppress(SipQueueError):
+            async for update in updates:
+                for event in update.events:
+                    seat = {"queue": event.queue, "extension": event.extension}
+                    await socket.send_json({"event": type(event).__name__, **seat, "text": str(event)})
+        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+
+    teller = asyncio.create_task(tell())
+    try:
+        async for _ in socket:
+            pass
+    finally:
+        request.app[SOCKETS].discard(socket)
+        teller.cancel()
+        await asyncio.gather(teller, return_exceptions=True)
+    return socket
+
+
+def make_app() -> web.Application:
+    app = web.Application()
+    app[SOCKETS] = set()
+    app.add_routes(routes)
+    app.cleanup_ctx.append(watching)
+    app.on_shutdown.append(say_goodbye)
+    return app
+
+
+if __name__ == "__main__":
+    # It ends in good order on SIGTERM and on Ctrl-C by itself.
+    web.run_app(make_app(), host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")))

@@ -1,0 +1,111 @@
+# python docs/recipes/daily_report.py
+"""A report each day, by mail or as a file: how long each agent talked, and how many calls were answered and missed.
+
+REPORT_AT is when, such as 18:00 (by this machine's clock); REPORT_EVERY, if set, a number of seconds instead. With
+SMTP_HOST the report is sent from MAIL_FROM to MAIL_TO (by SMTP_PORT, SMTP_USER and SMTP_PASSWORD, with STARTTLS where
+the server has it); without, it is written to REPORT_DIR. Mail needs aiosmtplib.
+"""
+
+import asyncio
+import contextlib
+import csv
+import io
+import os
+import signal
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import aiosmtplib
+
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
+from sipqueue_async.tally import Tally
+
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+
+
+def next_report(now: datetime) -> datetime:
+    if every := os.environ.get("REPORT_EVERY"):
+        return now + timedelta(seconds=float(every))
+    hour, minute = map(int, os.environ.get("REPORT_AT", "18:00").split(":"))
+    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today > now else today + timedelta(days=1)
+
+
+def summary(tally: Tally) -> str:
+    total = tally.total
+    return "\n".join(
+        f"{name}: {group.calls_answered} answered, {group.calls_missed} missed, "
+        f"{timedelta(seconds=round(group.seconds()[AgentState.TALKING]))} talking"
+        for name, group in [*tally.queues.items(), ("all", total)]
+    )
+
+
+def table(tally: Tally) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["queue", "extension", "answered", "missed", "talking_seconds", "signed_in_seconds"])
+    for (queue, extension), seat in sorted(tally.seats.items()):
+        talking = round(seat.seconds()[AgentState.TALKING])
+        rows.writerow([queue, extension, seat.calls_answered, seat.calls_missed, talking, round(seat.signed_in())])
+    return text.getvalue()
+
+
+async def deliver(tally: Tally, name: str) -> None:
+    if "SMTP_HOST" not in os.environ:
+        path = Path(os.environ.get("REPORT_DIR", "."), f"{name}.csv")
+        await asyncio.to_thread(path.write_text, table(tally), encoding="utf-8", newline="")
+        print(f"wrote {path}", flush=True)
+        return
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = os.environ["MAIL_FROM"], os.environ["MAIL_TO"], f"Call centre, {name}"
+    mail.set_content(summary(tally))
+    mail.add_attachment(table(tally), subtype="csv", filename=f"{name}.csv")
+    while True:
+        try:
+            await aiosmtplib.send(
+                mail,
+                hostname=os.environ["SMTP_HOST"],
+                port=int(os.environ.get("SMTP_PORT", "587")),
+                username=os.environ.get("SMTP_USER"),
+                password=os.environ.get("SMTP_PASSWORD"),
+            )
+        except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError) as error:
+            print(f"the mail server is away, another try in a minute: {error}", flush=True)
+            await asyncio.sleep(60)
+        else:
+            print(f"sent {name} to {mail['To']}", flush=True)
+            return
+
+
+async def report_for_ever(watcher: StatusWatcher, updates: Updates) -> None:
+    tally = Tally(await watcher.ready())
+    while True:
+        due = next_report(datetime.now().astimezone())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout((due - datetime.now().astimezone()).total_seconds()):
+                async for update in updates:
+                    tally.update(update)
+        while (last := updates.take()) is not None:
+            tally.update(last)
+        if watcher.health.last_good_at is not None:
+            tally.advance(watcher.health.last_good_at)
+        await deliver(tally, f"{due:%Y-%m-%d %H.%M.%S}")
+        # A day of its own: from the snapshot that the last one ended with.
+        tally = Tally(tally.snapshot)
+
+
+async def main() -> None:
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
+        watcher = StatusWatcher(client, interval=INTERVAL)
+        updates = watcher.updates()
+        async with watcher:
+            await report_for_ever(watcher, updates)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        asyncio.run(main())

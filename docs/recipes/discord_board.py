@@ -1,0 +1,79 @@
+# python docs/recipes/discord_board.py
+"""A board in a Discord channel: one message with every queue, which a task loop keeps up to date.
+
+It posts by webhook, which needs no bot account, no gateway connection and no permissions. Set DISCORD_WEBHOOK_ID and
+DISCORD_WEBHOOK_TOKEN: the last two parts of the webhook's URL. DISCORD_API is for another base of the API, such as a
+proxy that keeps rate limits. Needs discord.py 2.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import aiohttp
+import discord
+from discord.ext import tasks
+from discord.http import Route
+
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher
+
+EVERY = float(os.environ.get("DISCORD_EVERY", "10"))
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+Route.BASE = os.environ.get("DISCORD_API", Route.BASE)
+
+
+def describe(watcher: StatusWatcher) -> str:
+    if watcher.snapshot is None:
+        return "The platform has not answered yet."
+    lines = []
+    for queue in watcher.snapshot.queues:
+        counts = watcher.snapshot.counts(queue)
+        warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} nobody waits"
+        lines.append(f"**{queue}** {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking{warning}")
+    if not watcher.health.up:
+        lines.append(f"_as of {discord.utils.format_dt(watcher.snapshot.observed_at)}: the platform is away_")
+    return "\n".join(lines) or "Nobody is signed in."
+
+
+async def keep_board(watcher: StatusWatcher, webhook: discord.Webhook) -> None:
+    text = describe(watcher)
+    message = await webhook.send(text, wait=True, silent=True)
+
+    # The loop tries again by itself where Discord is away, and discord.py heeds the rate limits.
+    @tasks.loop(seconds=EVERY)
+    async def board() -> None:
+        nonlocal text
+        if watcher.health.ended:
+            await watcher.ready()  # raises what ended it
+        if (now := describe(watcher)) != text:
+            await message.edit(content=now)
+            text = now
+
+    running = board.start()
+    try:
+        await running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def main() -> None:
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with (
+        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
+        StatusWatcher(client, interval=INTERVAL) as watcher,
+        aiohttp.ClientSession() as session,
+    ):
+        await watcher.ready()
+        identity = int(os.environ["DISCORD_WEBHOOK_ID"])
+        await keep_board(
+            watcher, discord.Webhook.partial(identity, os.environ["DISCORD_WEBHOOK_TOKEN"], session=session)
+        )
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        asyncio.run(main())

@@ -1,0 +1,93 @@
+# python docs/recipes/fastapi_service.py
+"""A FastAPI service: the queues as JSON, every event to any number of WebSockets, and a health check.
+
+HOST and PORT say where it listens (127.0.0.1 and 8000). Needs fastapi, uvicorn and websockets.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI, Response, WebSocket, WebSocketDisconnect
+from fastapi.requests import HTTPConnection
+
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, SipQueueError, StatusWatcher
+
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Watch for as long as the service runs."""
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with (
+        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
+        StatusWatcher(client, interval=INTERVAL) as watcher,
+    ):
+        app.state.watcher = watcher
+        yield
+
+
+def the_watcher(connection: HTTPConnection) -> StatusWatcher:
+    watcher: StatusWatcher = connection.app.state.watcher
+    return watcher
+
+
+app = FastAPI(lifespan=lifespan)
+Watcher = Annotated[StatusWatcher, Depends(the_watcher)]
+
+
+@app.get("/health")
+async def health(watcher: Watcher, response: Response) -> dict[str, str | None]:
+    """Answer 503 while there has been no good poll for a while, or none will come any more."""
+    known = watcher.health
+    fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
+    response.status_code = 200 if fresh else 503
+    last_good_at = None if known.last_good_at is None else known.last_good_at.isoformat()
+    return {"status": "fresh" if fresh else "stale", "last_good_at": last_good_at}
+
+
+@app.get("/queues")
+async def queues(watcher: Watcher) -> dict[str, dict[AgentState, int]]:
+    """Answer how many agents of each queue are in each state."""
+    snapshot = watcher.snapshot
+    return {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
+
+
+@app.websocket("/events")
+async def events(socket: WebSocket, watcher: Watcher) -> None:
+    """Tell one client what happens. A slow one is handed summaries, and delays nobody."""
+    updates = watcher.updates()
+    await socket.accept()
+
+    async def tell() -> None:
+        # The watcher ends with an error that waiting cannot help, such as refused credentials; /health then says so.
+        with suppress(SipQueueError):
+            async for update in updates:
+                for event in update.events:
+                    seat = {"queue": event.queue, "extension": event.extension}
+                    await socket.send_json({"event": type(event).__name__, **seat, "text": str(event)})
+        await socket.close(1011)
+
+    async def listen() -> None:
+        while True:
+            await socket.receive_text()
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(tell())
+            tasks.create_task(listen())
+    except* WebSocketDisconnect:
+        pass
+
+
+if __name__ == "__main__":
+    # Uvicorn ends in good order on SIGTERM, and then repeats it; as Ctrl-C, it is no error.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    uvicorn.run(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8000")))

@@ -1,0 +1,53 @@
+# python docs/recipes/several_platforms.py
+"""Several platforms in one process, as one stream of events.
+
+PLATFORMS has their names, such as "BERLIN PARIS"; each has its variables, BERLIN_URL, BERLIN_APPID and
+BERLIN_ACCESSKEY. Needs nothing but the library.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import aiohttp
+
+from sipqueue_async import AppCredentials, Event, SipQueueClient, SipQueueError, StatusWatcher
+
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+
+Stream = asyncio.Queue[tuple[str, Event | SipQueueError]]
+
+
+async def watch(name: str, session: aiohttp.ClientSession, stream: Stream) -> None:
+    """Put one platform's events into the stream."""
+    auth = AppCredentials(os.environ[f"{name}_APPID"], os.environ[f"{name}_ACCESSKEY"])
+    try:
+        async with (
+            SipQueueClient(os.environ[f"{name}_URL"], auth, session=session) as client,
+            StatusWatcher(client, interval=INTERVAL) as watcher,
+        ):
+            async for event in watcher:
+                await stream.put((name, event))
+    except SipQueueError as error:
+        # What waiting cannot help, such as refused credentials. It ends this platform's watching, not the others'.
+        await stream.put((name, error))
+
+
+async def main() -> None:
+    # Bounded: when the consumer is slow, the watchers' subscriptions coalesce.
+    stream: Stream = asyncio.Queue(maxsize=100)
+    # One session, and so one pool of connections, for all; without cookies, which no platform needs.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session, asyncio.TaskGroup() as tasks:
+        for name in os.environ["PLATFORMS"].split():
+            tasks.create_task(watch(name, session, stream), name=f"watch {name}")
+        while True:
+            name, event = await stream.get()
+            print(f"{name}: {event}", flush=True)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        asyncio.run(main())

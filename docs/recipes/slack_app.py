@@ -1,0 +1,91 @@
+# python docs/recipes/slack_app.py
+"""A Slack app: answers /queues, and posts when a queue has nobody waiting and when it has somebody again.
+
+It uses Socket Mode, so it needs no address of its own that Slack can reach. Set SLACK_BOT_TOKEN (xoxb-...),
+SLACK_APP_TOKEN (xapp-..., with connections:write) and SLACK_CHANNEL. SLACK_API is for another base of the Web API than
+Slack's usual one. Needs slack-bolt and aiohttp.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, Snapshot, StatusWatcher, Updates
+
+CHANNEL = os.environ["SLACK_CHANNEL"]
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+
+
+def describe(snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return "The platform has not answered yet."
+    lines = []
+    for queue in snapshot.queues:
+        counts = snapshot.counts(queue)
+        lines.append(f"*{queue}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+    return "\n".join(lines) or "Nobody is signed in."
+
+
+async def say(slack: AsyncWebClient, text: str) -> None:
+    """Post a text, however long Slack is away."""
+    while True:
+        try:
+            await slack.chat_postMessage(channel=CHANNEL, text=text)
+        except SlackApiError as error:
+            if error.response.status_code < 500 and error.response.status_code != 429:
+                raise
+            await asyncio.sleep(float(error.response.headers.get("Retry-After", "5")))
+        except (aiohttp.ClientError, TimeoutError):
+            await asyncio.sleep(5)
+        else:
+            return
+
+
+async def announce(updates: Updates, slack: AsyncWebClient) -> None:
+    """Post each change between "nobody waits" and "somebody waits", once."""
+    deserted: dict[str, bool] = {}
+    async for update in updates:
+        if update.snapshot is None:
+            continue
+        # A queue that has no seats any more has nobody waiting either.
+        for queue in sorted({*deserted, *update.snapshot.queues}):
+            empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
+            if empty != deserted.get(queue, False):
+                sign = ":warning: *{}*: nobody is waiting for calls" if empty else "*{}*: somebody waits again"
+                await say(slack, sign.format(queue))
+            deserted[queue] = empty
+
+
+async def main() -> None:
+    base = os.environ.get("SLACK_API", AsyncWebClient.BASE_URL)
+    app = AsyncApp(client=AsyncWebClient(os.environ["SLACK_BOT_TOKEN"], base_url=base))
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
+        watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
+        updates = watcher.updates()
+
+        @app.command("/queues")
+        async def queues(ack: AsyncAck) -> None:
+            await ack(describe(watcher.snapshot))
+
+        socket = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
+        async with watcher:
+            try:
+                await socket.connect_async()
+                await announce(updates, app.client)
+            finally:
+                await socket.close_async()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        asyncio.run(main())

@@ -1,0 +1,85 @@
+# python docs/recipes/telegram_bot.py
+"""A Telegram bot: answers /queues, and posts when a queue has nobody waiting and when it has somebody again.
+
+Set TELEGRAM_TOKEN to the bot's token, TELEGRAM_CHAT to the id of the chat to post to and, only if you run a Bot API
+server of your own, TELEGRAM_API to its address. Needs aiogram 3.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+from aiogram import Bot, Dispatcher
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.filters import Command
+from aiogram.types import Message
+
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, Snapshot, StatusWatcher, Updates
+
+CHAT = os.environ["TELEGRAM_CHAT"]
+INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+
+
+def describe(snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return "The platform has not answered yet."
+    lines = []
+    for queue in snapshot.queues:
+        counts = snapshot.counts(queue)
+        lines.append(f"{queue}: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+    return "\n".join(lines) or "Nobody is signed in."
+
+
+async def say(bot: Bot, text: str) -> None:
+    """Post a text, however long Telegram is away."""
+    while True:
+        try:
+            await bot.send_message(CHAT, text)
+        except TelegramRetryAfter as error:
+            await asyncio.sleep(error.retry_after)
+        except (TelegramNetworkError, TelegramServerError):
+            await asyncio.sleep(5)
+        else:
+            return
+
+
+async def announce(updates: Updates, bot: Bot) -> None:
+    """Post each change between "nobody waits" and "somebody waits", once."""
+    deserted: dict[str, bool] = {}
+    async for update in updates:
+        if update.snapshot is None:
+            continue
+        # A queue that has no seats any more has nobody waiting either.
+        for queue in sorted({*deserted, *update.snapshot.queues}):
+            empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
+            if empty != deserted.get(queue, False):
+                await say(bot, f"{queue}: nobody is waiting for calls" if empty else f"{queue}: somebody waits again")
+            deserted[queue] = empty
+
+
+async def main() -> None:
+    server = TelegramAPIServer.from_base(os.environ.get("TELEGRAM_API", "https://api.telegram.org"))
+    bot = Bot(os.environ["TELEGRAM_TOKEN"], session=AiohttpSession(api=server))
+    dispatcher = Dispatcher()
+    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
+    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
+        watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
+        updates = watcher.updates()
+
+        @dispatcher.message(Command("queues"))
+        async def queues(message: Message) -> None:
+            await message.answer(describe(watcher.snapshot))
+
+        async with bot, watcher, asyncio.TaskGroup() as tasks:
+            tasks.create_task(announce(updates, bot))
+            tasks.create_task(dispatcher.start_polling(bot, handle_signals=False))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        asyncio.run(main())

@@ -1,0 +1,93 @@
+"""The recipes for chat services, each with its service's own library, against a local stand-in of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from chat_services import Discord, Service, Slack, Telegram
+from recipes_support import PATIENCE, Recipe, stage
+
+from sipqueue_async import AgentState
+
+
+async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
+    """A queue that nobody waits in is not announced, or announced twice; or /queues has no answer."""
+    telegram = Telegram()
+    async with stage() as it, telegram.running():
+        settings = {"TELEGRAM_TOKEN": "1:secret", "TELEGRAM_CHAT": str(telegram.CHAT), "TELEGRAM_API": telegram.url}
+        async with Recipe("telegram_bot.py", it.variables | settings) as recipe:
+            await recipe.wait_for(lambda: it.server.requests > 3)
+            telegram.send("/queues")
+            await recipe.wait_for(lambda: telegram.posts)
+            it.floor.put(AgentState.TALKING)
+            await recipe.wait_for(lambda: len(telegram.posts) == 2)
+            it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
+            await asyncio.sleep(0.3)
+            it.floor.put(AgentState.WAITING)
+            await recipe.wait_for(lambda: len(telegram.posts) == 3)
+    answer, *posts = telegram.posts
+    assert answer == "queue-1: 1 waiting, 0 talking\nqueue-2: 1 waiting, 0 talking"
+    assert posts == ["queue-1: nobody is waiting for calls", "queue-1: somebody waits again"]
+    assert telegram.token == "1:secret"
+
+
+async def test_the_slack_app_answers_and_posts_each_change_once() -> None:
+    """A queue that nobody waits in is not announced, or announced twice; or /queues has no answer."""
+    slack = Slack()
+    async with stage() as it, slack.running():
+        settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_CHANNEL": slack.CHANNEL}
+        settings["SLACK_API"] = f"{slack.url}/api/"
+        async with Recipe("slack_app.py", it.variables | settings, end=signal.SIGINT) as recipe:
+            await recipe.wait_for(lambda: it.server.requests > 3)
+            async with asyncio.timeout(PATIENCE):
+                await slack.send("/queues")
+                answer = await slack.answers.get()
+            it.floor.put(AgentState.TALKING)
+            await recipe.wait_for(lambda: slack.posts)
+            it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
+            await asyncio.sleep(0.3)
+            it.floor.put(AgentState.WAITING)
+            await recipe.wait_for(lambda: len(slack.posts) == 2)
+    assert answer == "*queue-1*: 1 waiting, 0 talking\n*queue-2*: 1 waiting, 0 talking"
+    assert slack.posts == [":warning: *queue-1*: nobody is waiting for calls", "*queue-1*: somebody waits again"]
+
+
+async def test_the_discord_board_is_one_message_that_is_edited() -> None:
+    """The board is posted again and again, or stands still; a refused edit ends it."""
+    discord = Discord()
+    async with stage() as it, discord.running():
+        settings = {"DISCORD_WEBHOOK_ID": "42", "DISCORD_WEBHOOK_TOKEN": "hook-token"}
+        settings |= {"DISCORD_API": discord.url, "DISCORD_EVERY": "0.1"}
+        async with Recipe("discord_board.py", it.variables | settings) as recipe:
+            await recipe.wait_for(lambda: discord.posts)
+            discord.failures = 1
+            it.floor.put(AgentState.TALKING)
+            await recipe.wait_for(lambda: len(discord.posts) == 2)
+    assert discord.failures == 0
+    assert discord.posts == [
+        "POST **queue-1** 1 waiting, 0 talking\n**queue-2** 1 waiting, 0 talking",
+        "PATCH **queue-1** 0 waiting, 1 talking \N{WARNING SIGN} nobody waits\n**queue-2** 1 waiting, 0 talking",
+    ]
+
+
+async def test_the_alert_does_not_flap() -> None:
+    """A queue that is short for a moment alarms, or one agent back for a moment ends the alarm."""
+    robot = Service()
+    async with stage() as it, robot.running():
+        settings = {"ALERT_URL": f"{robot.url}/send?key=hidden", "ALERT_AFTER": "1.0", "ALERT_CLEAR_AFTER": "0.3"}
+        async with Recipe("alert.py", it.variables | settings, end=signal.SIGINT) as recipe:
+            await recipe.wait_for(lambda: it.server.requests > 3)
+            it.floor.put(AgentState.TALKING)
+            await asyncio.sleep(0.2)
+            it.floor.put(AgentState.WAITING)
+            await asyncio.sleep(1.2)  # longer than it takes: the moment before must not have counted
+            assert robot.posts == []
+            it.floor.put(AgentState.TALKING)
+            await recipe.wait_for(lambda: robot.posts)
+            it.floor.put(AgentState.WAITING)  # one is not enough for the end
+            await asyncio.sleep(0.6)
+            it.floor.put(AgentState.WAITING, "100002")
+            await recipe.wait_for(lambda: len(robot.posts) == 2)
+        assert "hidden" not in "".join([*recipe.lines, *recipe.errors])
+    assert robot.posts == ["queue-1: only 0 waiting", "queue-1: again 2 waiting"]
