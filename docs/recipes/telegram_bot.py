@@ -74,12 +74,14 @@ async def main() -> None:
             await message.answer(describe(watcher.snapshot))
 
         async with bot, watcher, asyncio.TaskGroup() as tasks:
-            tasks.create_task(announce(updates, bot))
-            tasks.create_task(dispatcher.start_polling(bot, handle_signals=False))
+            announcing = tasks.create_task(announce(updates, bot))
+            # It ends on SIGTERM and Ctrl-C by itself. It does not like to be cancelled: that leaves a task behind.
+            await dispatcher.start_polling(bot, close_bot_session=False)
+            announcing.cancel()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
+        # So that SIGTERM ends the program as Ctrl-C does, also before the polling has begun.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         asyncio.run(main())
