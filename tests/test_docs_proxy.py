@@ -63,8 +63,10 @@ async def test_the_proxy_of_the_environment_is_asked() -> None:
     assert asked == ["http://pbx.example.com/api"] * 2
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_private_ca_is_trusted_once_it_is_named(tmp_path: Path, *, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "variable"), [(PRIVATE_CA, "COMPANY_CA"), (PRIVATE_CA, None), (BEHIND_A_PROXY, "SSL_CERT_FILE")]
+)
+async def test_a_private_ca_is_trusted_once_it_is_named(tmp_path: Path, code: str, variable: str | None) -> None:
     """The page's context refuses the company's certificate, or trusts anybody's."""
     platform, asked = Platform(CallCentre()), list[str]()
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -74,10 +76,9 @@ async def test_a_private_ca_is_trusted_once_it_is_named(tmp_path: Path, *, told:
     await server.start_server(ssl=context)
     try:
         variables = {"SIPQUEUE_URL": f"https://localhost:{server.port}/api"}
-        if told:
-            variables["COMPANY_CA"] = str(tmp_path / "company.pem")
-        printed, complaints = await _run(PRIVATE_CA, variables | _credentials(platform))
+        named = {} if variable is None else {variable: str(tmp_path / "company.pem")}
+        printed, complaints = await _run(code, variables | named | _credentials(platform))
     finally:
         await server.close()
-    assert printed == ("15 agents\n" if told else "")
-    assert ("certificate" in complaints) is not told
+    assert printed == ("" if variable is None else "15 agents\n")
+    assert ("certificate" in complaints) is (variable is None)

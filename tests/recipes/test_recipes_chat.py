@@ -12,7 +12,7 @@ from sipqueue_async import AgentState
 
 
 async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
-    """A queue that nobody waits in is not announced, or announced twice; or /queues has no answer."""
+    """A queue that nobody waits in is announced never or twice, a refused post is lost, or /queues has no answer."""
     telegram = Telegram()
     async with stage() as it, telegram.running():
         settings = {"TELEGRAM_TOKEN": "1:secret", "TELEGRAM_CHAT": str(telegram.CHAT), "TELEGRAM_API": telegram.url}
@@ -22,6 +22,7 @@ async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
             await recipe.wait_for(lambda: it.server.requests > 3)
             telegram.send("/queues")
             await recipe.wait_for(lambda: telegram.posts)
+            telegram.failures = 1
             it.floor.put(AgentState.TALKING)
             await recipe.wait_for(lambda: len(telegram.posts) == 2)
             it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
@@ -35,7 +36,7 @@ async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
 
 
 async def test_the_slack_app_answers_and_posts_each_change_once() -> None:
-    """A queue that nobody waits in is not announced, or announced twice; or /queues has no answer."""
+    """A queue that nobody waits in is announced never or twice, a refused post is lost, or /queues has no answer."""
     slack = Slack()
     async with stage() as it, slack.running():
         settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_CHANNEL": slack.CHANNEL}
@@ -45,6 +46,7 @@ async def test_the_slack_app_answers_and_posts_each_change_once() -> None:
             async with asyncio.timeout(PATIENCE):
                 await slack.send("/queues")
                 answer = await slack.answers.get()
+            slack.failures = 1
             it.floor.put(AgentState.TALKING)
             await recipe.wait_for(lambda: slack.posts)
             it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
@@ -74,7 +76,7 @@ async def test_the_discord_board_is_one_message_that_is_edited() -> None:
 
 
 async def test_the_alert_does_not_flap() -> None:
-    """A queue that is short for a moment alarms, or one agent back for a moment ends the alarm."""
+    """A queue that is short for a moment alarms, one agent back ends the alarm, or the robot's key is printed."""
     robot = Service()
     async with stage() as it, robot.running():
         settings = {"ALERT_URL": f"{robot.url}/send?key=hidden", "ALERT_AFTER": "1.0", "ALERT_CLEAR_AFTER": "0.3"}
@@ -85,11 +87,14 @@ async def test_the_alert_does_not_flap() -> None:
             it.floor.put(AgentState.WAITING)
             await asyncio.sleep(1.2)  # longer than it takes: the moment before must not have counted
             assert robot.posts == []
+            robot.failures = 1
             it.floor.put(AgentState.TALKING)
             await recipe.wait_for(lambda: robot.posts)
             it.floor.put(AgentState.WAITING)  # one is not enough for the end
             await asyncio.sleep(0.6)
             it.floor.put(AgentState.WAITING, "100002")
             await recipe.wait_for(lambda: len(robot.posts) == 2)
-        assert "hidden" not in "".join([*recipe.lines, *recipe.errors])
+        said = "\n".join([*recipe.lines, *recipe.errors])
+        assert "not posted, another try" in said
+        assert "hidden" not in said
     assert robot.posts == ["queue-1: only 0 waiting", "queue-1: again 2 waiting"]

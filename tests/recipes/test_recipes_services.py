@@ -21,6 +21,11 @@ from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
 
 
+async def _health(session: aiohttp.ClientSession) -> tuple[int, str]:
+    async with session.get("/health") as answer:
+        return answer.status, (await answer.json())["status"]
+
+
 @pytest.mark.parametrize(
     ("name", "end"), [("fastapi_service.py", signal.SIGTERM), ("aiohttp_service.py", signal.SIGINT)]
 )
@@ -41,11 +46,10 @@ async def test_a_service_fans_out_and_says_how_it_is(name: str, end: signal.Sign
                 assert "waiting → talking" in event["text"]
             async with session.get("/queues") as answer:
                 assert (await answer.json())["queue-1"]["talking"] == 1
-            async with session.get("/health") as answer:
-                assert (answer.status, (await answer.json())["status"]) == (200, "fresh")
+            assert await _health(session) == (200, "fresh")
             it.server.refuse(604, times=None)
             async with asyncio.timeout(10):
-                while (await session.get("/health")).status != 503:
+                while await _health(session) != (503, "stale"):
                     await asyncio.sleep(0.05)
                 for socket in (first, second):
                     assert (await socket.receive_json())["event"] == "FeedDown"
