@@ -145,6 +145,7 @@ class Terminal:
         return "".join(shown)
 
 
+@pytest.mark.one_python
 def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     """Somebody types the tutorial, in its order, and is stuck."""
     text = _text(ROOT / "docs" / "tutorial.md")

@@ -16,6 +16,8 @@ from aiohttp.test_utils import TestServer
 
 from sipqueue_async.simulator import CallCentre, Platform
 
+pytestmark = pytest.mark.one_python
+
 PAGE = Path(__file__).parent.parent / "docs" / "proxy.md"
 BEHIND_A_PROXY, PRIVATE_CA = re.findall(
     r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL

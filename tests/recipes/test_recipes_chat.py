@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
 from chat_services import Discord, Service, Slack, Telegram
 from recipes_support import PATIENCE, Recipe, stage
 
 from sipqueue_async import AgentState
+
+pytestmark = pytest.mark.one_python
 
 
 async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:

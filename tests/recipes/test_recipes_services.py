@@ -20,6 +20,8 @@ from recipes_support import RECIPES, Recipe, command_of, stage
 from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
 
+pytestmark = pytest.mark.one_python
+
 
 async def _health(session: aiohttp.ClientSession) -> tuple[int, str]:
     async with session.get("/health") as answer:
