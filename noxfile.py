@@ -21,6 +21,8 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({"3.11", "3.12", "3.13", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
 
 CHROMIUM = Path("/usr/bin/chromium")
+LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
+"""What pytest-asyncio warns of where it is not set."""
 BROWSER_TESTS = "tests/wallboard/*_page.py,tests/wallboard/*_view.py,tests/wallboard/wallboard_*.py"
 
 
@@ -159,3 +161,10 @@ def package(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[wallboard]", external=True)
         page = "from sipqueue_async.wallboard.files import read_files; read_files()['index.html']"
         session.run(python, "-I", "-W", "error", "-c", page, external=True)
+        # The fixtures are there for the tests of a project that has nothing of this one but what it has installed.
+        session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[testing]", external=True)
+        project = dist.parent / f"{home.name}-project"
+        project.mkdir(exist_ok=True)
+        shutil.copy("tests/testkit/test_fresh_project.py", project)
+        with session.chdir(project):
+            session.run(python, "-I", "-W", "error", "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sipqueue_async import AgentState, AgentStatus, Snapshot
+from sipqueue_async.testing import START, ScriptedSource
+from sipqueue_async.testing import make_agent as agent
+from sipqueue_async.testing import make_snapshot as snapshot
 
-START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-
-_CODES = {
-    AgentState.IDLE: 1201,
-    AgentState.WAITING: 1213,
-    AgentState.RECEIVING: 1214,
-    AgentState.TALKING: 1215,
-    AgentState.PAUSED: 1217,
-    AgentState.OFFLINE: 1200,
-    AgentState.UNKNOWN: 1208,
-}
-
-
-def agent(
-    extension: str = "100001", state: AgentState = AgentState.WAITING, *, queue: str = "queue-1", **fields: Any
-) -> AgentStatus:
-    """Return a record with plausible codes for its state."""
-    fields = {"state_code": _CODES[state], "status_code": _CODES[state], **fields}
-    return AgentStatus(queue=queue, extension=extension, state=state, **fields)
-
-
-def snapshot(*agents: AgentStatus, at: float = 0.0, server: float | None = None) -> Snapshot:
-    """Return a snapshot observed `at` seconds after START; `server` is the server's clock on the same scale."""
-    return Snapshot(
-        agents,
-        observed_at=START + timedelta(seconds=at),
-        server_time=None if server is None else START + timedelta(seconds=server),
-    )
-
+__all__ = [
+    "RECORD",
+    "START",
+    "ScriptedSource",
+    "agent",
+    "body",
+    "envelope",
+    "error_body",
+    "failure_body",
+    "record",
+    "snapshot",
+]
 
 RECORD: dict[str, Any] = {
     "queuename": "queue-1",
@@ -83,29 +65,3 @@ def failure_body(code: int | str, message: str = "no") -> bytes:
     """Return an answer's body that says that the operation failed."""
     data = {"status": 1, "desc": "failed", "errors": {"code": str(code), "codemsg": message}}
     return json.dumps({"ret": 200, "data": data, "msg": ""}).encode()
-
-
-class ScriptedSource:
-    """Gives one answer a poll: a snapshot to return or an exception to raise; the last one over and over."""
-
-    def __init__(self, answers: Iterable[Snapshot | BaseException], *, takes: float = 0.0) -> None:
-        self._answers = list(answers)
-        self._takes = takes
-        self.polled_at: list[float] = []
-        """The loop's time at the start of each poll."""
-        self.running = 0
-        """Polls under way."""
-
-    async def __call__(self) -> Snapshot:
-        """Give the next answer."""
-        assert self.running == 0, "two polls at once"
-        self.polled_at.append(asyncio.get_running_loop().time())
-        self.running += 1
-        try:
-            await asyncio.sleep(self._takes)
-        finally:
-            self.running -= 1
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer

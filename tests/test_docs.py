@@ -18,6 +18,7 @@ pytestmark = pytest.mark.one_python
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 EXAMPLES = [
     pytest.param(code, id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}")
@@ -25,6 +26,8 @@ EXAMPLES = [
     for match in PYTHON.finditer(page.read_text())
     for code in [match.group(1)]
 ]
+PROGRAMS = [example for example in EXAMPLES if not TEST.search(str(example.values[0]))]
+TESTS = [example for example in EXAMPLES if TEST.search(str(example.values[0]))]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def platform() -> Iterator[dict[str, str]]:
         it.communicate("", timeout=10)
 
 
-@pytest.mark.parametrize("code", EXAMPLES)
+@pytest.mark.parametrize("code", PROGRAMS)
 def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) -> None:
     """Somebody copies an example from the documentation, and it does not work."""
     process = subprocess.Popen(
@@ -76,6 +79,22 @@ def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) ->
     assert (process.returncode == 0 and not errors) or ended_by_us, errors
 
 
+@pytest.mark.parametrize("code", TESTS)
+def test_an_example_of_a_test_passes(code: str, tmp_path: Path) -> None:
+    """Somebody copies a test from the documentation, with the settings given there, and it does not pass."""
+    settings = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "test_example.py").write_text(code, encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-m", "pytest", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     """A link from one page to another leads nowhere."""
@@ -85,4 +104,5 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_there_are_examples() -> None:
     """The examples are no longer found, and so no longer run."""
-    assert len(EXAMPLES) >= 7
+    assert len(PROGRAMS) >= 7
+    assert len(TESTS) >= 4

@@ -5,6 +5,7 @@ socket) and `PlatformServer` show any `Centre`. `Simulator` joins them. Needs th
 """
 
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
+from sipqueue_async.simulator.faults import Faults, Reply
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
@@ -17,6 +18,7 @@ __all__ = [
     "CallCentre",
     "Centre",
     "ExternalCall",
+    "Faults",
     "GroundTruth",
     "LiveCentre",
     "Offer",
@@ -27,6 +29,7 @@ __all__ = [
     "Platform",
     "PlatformOptions",
     "PlatformServer",
+    "Reply",
     "Seat",
     "Signing",
     "Simulator",

@@ -14,39 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypedDict
 
-import attrs
-
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator.calls import call_records
+from sipqueue_async.simulator.faults import MESSAGES, Faults, Reply, failed, refused
 from sipqueue_async.simulator.seats import Centre, Seat
 
 LOGIN: Final = "App.Sip_Auth.Login"
 LOGOUT: Final = "App.Sip_Auth.Logout"
 STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
 CALLS: Final = "App.Sip_Status.GetSipCallStatus"
-
-MESSAGES: Final[Mapping[int, str]] = {
-    400: "illegal request",
-    500: "server error",
-    600: "token invalid",
-    601: "appid not authorized",
-    602: "the appid's authorization has expired",
-    603: "module not licensed",
-    604: "this IP is not authorized",
-}
-"""What `msg` says for a `ret` other than 200, unless told otherwise."""
-
-FAILURES: Final[Mapping[str, str]] = {
-    "1001": "server connection failed",
-    "1002": "abnormal operation",
-    "1003": "operation failed",
-    "1010": "extension exception",
-    "1011": "extension not owned by this company",
-    "1012": "extension does not exist",
-    "1013": "extension disabled",
-    "1014": "extension not registered",
-}
-"""What `codemsg` says for the code of a failed operation."""
 
 STATE_FILTER: Final[Mapping[str, AgentState | None]] = {
     "": None,
@@ -69,13 +45,6 @@ class PlatformOptions(TypedDict, total=False):
     clock: Callable[[], float]
     timezone: tzinfo
     shuffle: bool
-
-
-@attrs.define
-class _Fault:
-    body: bytes
-    times: float
-    service: str | None
 
 
 class _Refusal(Exception):  # noqa: N818  # an answer of another kind, not an error of ours
@@ -120,7 +89,7 @@ class Platform:
         self._timezone = timezone
         self._shuffler = random.Random(0) if shuffle else None
         self._rendered: dict[SeatKey, tuple[Seat, bytes]] = {}
-        self._faults: list[_Fault] = []
+        self._faults = Faults()
         self._services: Counter[str] = Counter()
         self._logins = 0
 
@@ -133,6 +102,11 @@ class Platform:
     def accesskey(self) -> str:
         """The appid's access key."""
         return self._accesskey
+
+    @property
+    def faults(self) -> Faults:
+        """What will go wrong, to be planted in it."""
+        return self._faults
 
     @property
     def logins(self) -> int:
@@ -165,9 +139,7 @@ class Platform:
         Raises:
             ValueError: `ret` is 200, or `times` is less than 1.
         """
-        if ret == 200:
-            raise ValueError("ret 200 is no refusal")
-        self._plant(_refused(ret, msg), times, service)
+        self._faults.next(ret=ret, msg=msg, times=times, service=service)
 
     def fail(self, code: str, *, times: int | None = 1, service: str | None = None) -> None:
         """Answer coming requests with ret 200 and `data.status` 1: the operation failed.
@@ -180,26 +152,27 @@ class Platform:
         Raises:
             ValueError: `times` is less than 1.
         """
-        self._plant(_failed(code), times, service)
+        self._faults.next(code=code, times=times, service=service)
 
     def relent(self) -> None:
-        """Forget all that `refuse` and `fail` asked for."""
+        """Forget all that `refuse`, `fail` and `faults` asked for."""
         self._faults.clear()
 
     def answer(self, fields: Mapping[str, str]) -> bytes:
-        """Return the body (JSON, ASCII) that answers a request with these form fields. It goes with HTTP status 200."""
+        """Return the body that answers a request with these form fields: JSON, ASCII, unless a fault was planted."""
+        return self.reply(fields).body
+
+    def reply(self, fields: Mapping[str, str]) -> Reply:
+        """Return the answer to a request with these form fields, and in what way it is given."""
         service = fields.get("service", "")
         self._services[service] += 1
-        fault = next((fault for fault in self._faults if fault.service in {None, service}), None)
-        if fault is not None:
-            fault.times -= 1
-            if fault.times <= 0:
-                self._faults.remove(fault)
-            return fault.body
+        return self._faults.reply(service, lambda: self._right_answer(service, fields))
+
+    def _right_answer(self, service: str, fields: Mapping[str, str]) -> bytes:
         services = {LOGIN: self._login, LOGOUT: self._logout, STATUS: self._status, CALLS: self._calls}
         service_of = services.get(service)
         if service_of is None:
-            return _refused(400, f"{MESSAGES[400]}: there is no service {service!r}")
+            return refused(400, f"{MESSAGES[400]}: there is no service {service!r}")
         try:
             return service_of(fields)
         except _Refusal as refusal:
@@ -208,18 +181,13 @@ class Platform:
     def reject(self, msg: str) -> bytes:
         """Return the body that answers a request whose form cannot be read: ret 400. It counts as one to ``""``."""
         self._services[""] += 1
-        return _refused(400, f"{MESSAGES[400]}: {msg}")
-
-    def _plant(self, body: bytes, times: int | None, service: str | None) -> None:
-        if times is not None and times < 1:
-            raise ValueError(f"times must be 1 or more, or None for ever, not {times!r}")
-        self._faults.append(_Fault(body, math.inf if times is None else times, service))
+        return refused(400, f"{MESSAGES[400]}: {msg}")
 
     def _login(self, fields: Mapping[str, str]) -> bytes:
         right_appid = hmac.compare_digest(_digest(fields.get("appid", "")), _digest(self._appid))
         right_key = hmac.compare_digest(_digest(fields.get("accesskey", "")), _digest(self._accesskey))
         if not (right_appid and right_key):
-            return _failed("1003")
+            return failed("1003")
         now = self._clock()
         self._expiries = {token: expiry for token, expiry in self._expiries.items() if now < expiry}
         token = secrets.token_hex(16)
@@ -244,9 +212,9 @@ class Platform:
         self._check_token(fields)
         queue, extension, state = (fields.get(name, "") for name in ("queuename", "extnumber", "state"))
         if state not in STATE_FILTER:
-            return _refused(400, f"{MESSAGES[400]}: state must be one of 0, 1, 2, 3, 4")
+            return refused(400, f"{MESSAGES[400]}: state must be one of 0, 1, 2, 3, 4")
         if extension and extension not in self._centre.extensions:
-            return _failed("1012")
+            return failed("1012")
         requested_at = self._unix(self._centre.local_time)
         wanted = STATE_FILTER[state]
         records = [
@@ -264,14 +232,14 @@ class Platform:
         self._check_token(fields)
         extensions = [extension for extension in fields.get("extnumber", "").split(",") if extension]
         if not extensions:
-            return _refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
+            return refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
         records = call_records(self._centre, extensions)
         return self._succeeded("get success", json.dumps(records).encode(), self._unix(self._centre.local_time))
 
     def _check_token(self, fields: Mapping[str, str]) -> None:
         expiry = self._expiries.get(_digest(fields.get("token", "")))
         if expiry is None or self._clock() >= expiry:
-            raise _Refusal(_refused(600))
+            raise _Refusal(refused(600))
 
     def _render(self, seat: Seat) -> bytes:
         """Return a record's JSON; while the centre hands out the same object, that is made once."""
@@ -318,15 +286,3 @@ def _record(seat: Seat) -> dict[str, Any]:
         "wrapuptime": seat.wrap_up_time,
         "maxnoanswer": seat.max_no_answer,
     }
-
-
-def _refused(ret: int, msg: str | None = None) -> bytes:
-    text = MESSAGES.get(ret, f"error {ret}") if msg is None else msg
-    # An empty PHP array, where a success has an object.
-    return json.dumps({"ret": ret, "data": [], "msg": text}, separators=(",", ":")).encode()
-
-
-def _failed(code: str) -> bytes:
-    meaning = FAILURES.get(code, f"error {code}")
-    data = {"status": 1, "desc": meaning, "errors": {"code": code, "codemsg": meaning}}
-    return json.dumps({"ret": 200, "data": data, "msg": ""}, separators=(",", ":")).encode()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -9,6 +12,7 @@ from typing import Final, Self, Unpack
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sipqueue_async.simulator.faults import Reply
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Centre
 
@@ -95,12 +99,37 @@ class PlatformServer(Platform):
     def __repr__(self) -> str:
         return f"<PlatformServer on {self._host} port {self._port}{'' if self._runner else ', stopped'}>"
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = self.answer(await _fields(request))
+            reply = self.reply(await _fields(request))
         except (ValueError, LookupError, RuntimeError, HttpProcessingError) as error:
-            body = self.reject(f"the form cannot be read: {type(error).__name__}")
-        return web.Response(body=body, content_type="application/json", charset="utf-8")
+            reply = Reply.good(self.reject(f"the form cannot be read: {type(error).__name__}"))
+        return await _send(request, reply)
+
+
+async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
+    if reply.delay:
+        await asyncio.sleep(reply.delay)
+    headers = {"Content-Type": "application/json; charset=utf-8", **reply.headers}
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = reply.length
+    transport = request.transport
+    # Without a transport the client went away while it waited; aiohttp finds that out by itself.
+    if reply.reset and transport is not None:
+        reset_connection(transport)
+        return response
+    await response.prepare(request)
+    await response.write(reply.body)
+    if len(reply.body) < reply.length and transport is not None:
+        transport.close()
+    return response
+
+
+def reset_connection(transport: asyncio.Transport) -> None:
+    """Break a connection off, such that the other side gets a TCP reset."""
+    # To linger for no time at all is what turns an end into a reset.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _fields(request: web.Request) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from sipqueue_async.simulator.calls import PhoneCall
+from sipqueue_async.simulator.faults import Faults
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
@@ -151,6 +152,11 @@ class Simulator:
     def platform(self) -> Platform:
         """The server's part that knows of no socket (the same object): `answer` takes a request's fields."""
         return self._server
+
+    @property
+    def faults(self) -> Faults:
+        """What will go wrong at the server, to be planted in it."""
+        return self._server.faults
 
     @property
     def url(self) -> str:

@@ -1,0 +1,199 @@
+"""What a platform does wrong on demand: faults planted for the requests to come."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+MESSAGES: Final[Mapping[int, str]] = {
+    400: "illegal request",
+    500: "server error",
+    600: "token invalid",
+    601: "appid not authorized",
+    602: "the appid's authorization has expired",
+    603: "module not licensed",
+    604: "this IP is not authorized",
+}
+"""What `msg` says for a `ret` other than 200, unless told otherwise."""
+
+FAILURES: Final[Mapping[str, str]] = {
+    "1001": "server connection failed",
+    "1002": "abnormal operation",
+    "1003": "operation failed",
+    "1010": "extension exception",
+    "1011": "extension not owned by this company",
+    "1012": "extension does not exist",
+    "1013": "extension disabled",
+    "1014": "extension not registered",
+}
+"""What `codemsg` says for the code of a failed operation."""
+
+
+def refused(ret: int, msg: str | None = None) -> bytes:
+    """Return the body that refuses a request."""
+    text = MESSAGES.get(ret, f"error {ret}") if msg is None else msg
+    # An empty PHP array, where a success has an object.
+    return json.dumps({"ret": ret, "data": [], "msg": text}, separators=(",", ":")).encode()
+
+
+def failed(code: str) -> bytes:
+    """Return the body that says that an operation failed."""
+    meaning = FAILURES.get(code, f"error {code}")
+    data = {"status": 1, "desc": meaning, "errors": {"code": code, "codemsg": meaning}}
+    return json.dumps({"ret": 200, "data": data, "msg": ""}, separators=(",", ":")).encode()
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What a request is answered with, and in what way."""
+
+    body: bytes
+    """The body, or as much of it as arrives."""
+    length: int
+    """How long the answer says that its body is, in bytes; if less arrives, the connection ends after it."""
+    status: int = 200
+    """The HTTP status."""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """HTTP headers, beside those that every answer has."""
+    delay: float = 0.0
+    """After how long it is sent, in seconds."""
+    reset: bool = False
+    """Whether the connection is reset instead."""
+
+    @classmethod
+    def good(cls, body: bytes) -> Reply:
+        """Return the answer of a platform that is well."""
+        return cls(body=body, length=len(body))
+
+
+@attrs.define(kw_only=True)
+class _Fault:
+    times: float
+    service: str | None
+    body: bytes | None
+    """None for the body that would be right."""
+    status: int
+    headers: Mapping[str, str]
+    delay: float
+    truncated: bool
+    reset: bool
+
+    def reply(self, good: Callable[[], bytes]) -> Reply:
+        body = good() if self.body is None else self.body
+        return Reply(
+            body=body[: len(body) // 2] if self.truncated else body,
+            length=len(body),
+            status=self.status,
+            headers=self.headers,
+            delay=self.delay,
+            reset=self.reset,
+        )
+
+
+class Faults:
+    """The faults of a platform, each planted for so many of the requests to come.
+
+    A request meets the one that was planted first among those that concern it.
+
+    Example::
+
+        simulator.faults.next(status=503, times=3)
+        simulator.faults.next(delay=2.0, truncated=True)
+    """
+
+    def __init__(self) -> None:
+        self._planted: list[_Fault] = []
+
+    def next(
+        self,
+        *,
+        ret: int | None = None,
+        msg: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        truncated: bool = False,
+        reset: bool = False,
+        delay: float = 0.0,
+        times: int | None = 1,
+        service: str | None = None,
+    ) -> None:
+        """Answer the next request wrongly, or so many of them: in one way, and late if a delay is given.
+
+        Statuses, delays and what happens to a connection are a server's; `Platform.answer` has a body only.
+
+        Args:
+            ret: Refuse the request with this `ret`, such as 500 or 600.
+            msg: The refusal's `msg`; by default what the code means.
+            code: Say that the operation failed, with this code of ``data.errors``, such as ``"1003"``.
+            status: Answer with this HTTP status, 400 or more, and a page of HTML, as a proxy does.
+            headers: HTTP headers to go with the status, such as ``{"Retry-After": "30"}``.
+            body: Answer with these bytes, whatever they are.
+            truncated: Send half of the right answer, and end the connection.
+            reset: Reset the connection before anything is answered.
+            delay: Seconds to wait before answering; given alone, the answer is right, and late.
+            times: How many requests; None for all until `clear`.
+            service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
+
+        Raises:
+            ValueError: Nothing is to go wrong, or it is to go wrong in two ways at once, or an argument makes no sense.
+        """
+        ways = [ret is not None, code is not None, status is not None, body is not None, truncated, reset]
+        if sum(ways) > 1 or (not any(ways) and not delay):
+            raise ValueError("a fault is one of ret, code, status, body, truncated and reset, or a delay")
+        if ret == 200:
+            raise ValueError("ret 200 is no refusal")
+        if status is not None and not 400 <= status <= 599:
+            raise ValueError(f"status must be one of an error, 400 to 599, not {status!r}")
+        if not 0 <= delay < math.inf:
+            raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay!r}")
+        if times is not None and times < 1:
+            raise ValueError(f"times must be 1 or more, or None for ever, not {times!r}")
+        page = {"Content-Type": "text/html"} if status is not None else {}
+        self._planted.append(
+            _Fault(
+                times=math.inf if times is None else times,
+                service=service,
+                body=_body(ret, msg, code, status, body, reset=reset),
+                status=200 if status is None else status,
+                headers={**page, **(headers or {})},
+                delay=delay,
+                truncated=truncated,
+                reset=reset,
+            )
+        )
+
+    def clear(self) -> None:
+        """Forget what was planted: requests are answered rightly from now on."""
+        self._planted.clear()
+
+    def reply(self, service: str, good: Callable[[], bytes]) -> Reply:
+        """Return how a request to a service is answered: wrongly, which then counts, or with what `good` returns."""
+        fault = next((fault for fault in self._planted if fault.service in {None, service}), None)
+        if fault is None:
+            return Reply.good(good())
+        fault.times -= 1
+        if fault.times <= 0:
+            self._planted.remove(fault)
+        return fault.reply(good)
+
+    def __repr__(self) -> str:
+        return f"<Faults: {len(self._planted)} planted>"
+
+
+def _body(
+    ret: int | None, msg: str | None, code: str | None, status: int | None, body: bytes | None, *, reset: bool
+) -> bytes | None:
+    """Return the body of a wrong answer; None if it is the right one that something happens to."""
+    if ret is not None:
+        return refused(ret, msg)
+    if code is not None:
+        return failed(code)
+    if status is not None:
+        return f"<html><body><h1>Error {status}</h1></body></html>".encode()
+    return b"" if reset else body

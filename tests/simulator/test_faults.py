@@ -1,0 +1,160 @@
+"""A platform that goes wrong as it is told to, over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from sipqueue_async import (
+    ApiError,
+    AppCredentials,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SipQueueClient,
+    SipQueueError,
+    TransportError,
+)
+from sipqueue_async.simulator import CallCentre, Faults, Plan, Platform, Reply, Simulator
+from sipqueue_async.simulator.platform import LOGIN, STATUS
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """Give a simulator whose model stands still."""
+    async with Simulator(Plan(), speed=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def client(simulator: Simulator) -> AsyncIterator[SipQueueClient]:
+    """Give a client that has logged in."""
+    async with SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey)) as client:
+        await client.fetch_snapshot()
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        pytest.param({"ret": 500, "msg": "closed"}, ApiError, "closed", id="ret"),
+        pytest.param({"code": "1003"}, OperationFailed, "operation failed", id="code"),
+        pytest.param({"status": 503}, HttpStatusError, "503", id="status"),
+        pytest.param({"body": b"<br />\n<b>Notice</b>"}, MalformedResponse, "Notice", id="garbage"),
+        pytest.param({"body": b""}, MalformedResponse, "empty", id="nothing"),
+        pytest.param({"truncated": True}, TransportError, "broke off", id="truncated"),
+        pytest.param({"truncated": True, "delay": 0.01}, TransportError, "broke off", id="truncated and late"),
+        pytest.param({"reset": True}, TransportError, "closed the connection", id="reset"),
+    ],
+)
+async def test_each_fault_is_what_it_says_and_passes(
+    simulator: Simulator, client: SipQueueClient, fault: dict[str, Any], error: type[SipQueueError], says: str
+) -> None:
+    """A fault is another one than was asked for, or it outlasts the requests that it was for."""
+    # A connection that breaks is tried once more by the client itself.
+    simulator.faults.next(**fault, times=None, service=STATUS)
+    with pytest.raises(error, match=says):
+        await client.fetch_snapshot()
+    simulator.faults.clear()
+    assert len(await client.fetch_snapshot()) > 0
+
+
+async def test_a_reset_is_one_of_tcp(simulator: Simulator) -> None:
+    """What is called a reset is an end in good order, which programs meet otherwise."""
+    simulator.faults.next(reset=True)
+    host, _, port = simulator.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: platform\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+async def test_a_delay_is_a_right_answer_that_is_late(simulator: Simulator, client: SipQueueClient) -> None:
+    """What a slow platform does to a program cannot be tried."""
+    simulator.faults.next(delay=0.1)
+    begun = time.monotonic()
+    assert len(await client.fetch_snapshot()) > 0
+    assert time.monotonic() - begun >= 0.1
+    simulator.faults.next(delay=60)
+    impatient = AppCredentials(simulator.appid, simulator.accesskey)
+    async with SipQueueClient(simulator.url, impatient, timeout=0.05) as other:
+        with pytest.raises(TransportError, match=r"0\.05"):
+            await other.fetch_snapshot()
+
+
+async def test_who_goes_away_during_a_delay_breaks_nothing(simulator: Simulator, client: SipQueueClient) -> None:
+    """A client that gives up makes the server log an error, or answer nobody any more."""
+    for reset, truncated in [(True, False), (False, True), (False, False)]:
+        simulator.faults.next(delay=0.05, reset=reset, truncated=truncated)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.fetch_snapshot(), 0.01)
+    await asyncio.sleep(0.1)
+    assert len(await client.fetch_snapshot()) > 0
+
+
+async def test_headers_go_with_a_status(simulator: Simulator, client: SipQueueClient) -> None:
+    """A client that is asked to wait does not get to see for how long."""
+    simulator.faults.next(status=429, headers={"Retry-After": "7"})
+    with pytest.raises(HttpStatusError) as caught:
+        await client.fetch_snapshot()
+    assert caught.value.retry_after == 7
+
+
+def test_faults_befall_requests_in_turn() -> None:
+    """Faults come in another order than they were planted, or to services that they were not for."""
+    faults = Faults()
+    faults.next(ret=600, service=STATUS)
+    faults.next(ret=500, times=2)
+    assert repr(faults) == "<Faults: 2 planted>"
+
+    def answer(service: str) -> bytes:
+        return faults.reply(service, lambda: b"right").body
+
+    assert [answer(service)[:10] for service in (LOGIN, STATUS, STATUS, STATUS)] == [
+        b'{"ret":500',
+        b'{"ret":600',
+        b'{"ret":500',
+        b"right",
+    ]
+    assert repr(faults) == "<Faults: 0 planted>"
+
+
+def test_a_platform_without_a_socket_has_the_bodies() -> None:
+    """Faults need a network."""
+    platform = Platform(CallCentre(Plan()), tokens=["ABCDEFG"])
+    request = {"service": STATUS, "token": "ABCDEFG"}
+    right = platform.answer(request)
+    platform.faults.next(truncated=True)
+    platform.faults.next(status=502)
+    platform.faults.next(reset=True)
+    assert right.startswith(platform.answer(request))
+    assert platform.reply(request).status == 502
+    assert platform.reply(request) == Reply(body=b"", length=0, reset=True)
+    assert platform.answer(request) == right
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({}, "one of ret"),
+        ({"times": 3}, "one of ret"),
+        ({"ret": 500, "reset": True}, "one of ret"),
+        ({"ret": 200}, "no refusal"),
+        ({"status": 200}, "400 to 599"),
+        ({"status": 600}, "400 to 599"),
+        ({"delay": -1.0}, "seconds"),
+        ({"delay": float("inf")}, "seconds"),
+        ({"ret": 500, "times": 0}, "1 or more"),
+    ],
+)
+def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
+    """A fault that is none is planted in silence, and a test then tests nothing."""
+    faults = Faults()
+    with pytest.raises(ValueError, match=says):
+        faults.next(**fault)
+    assert repr(faults) == "<Faults: 0 planted>"

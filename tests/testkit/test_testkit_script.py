@@ -1,0 +1,57 @@
+"""A source that plays a script."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from sipqueue_async import TransportError
+from sipqueue_async.testing import ScriptedSource, make_agent, make_snapshot
+
+
+async def test_each_poll_gives_the_next_answer_and_the_last_one_stays() -> None:
+    """A watcher in a test sees something else than the script says."""
+    empty, joined = make_snapshot(), make_snapshot(make_agent(), at=1)
+    source = ScriptedSource([empty, TransportError("no route"), joined])
+    assert repr(source) == "<ScriptedSource after 0 polls, 3 answers left>"
+    assert await source() is empty
+    with pytest.raises(TransportError, match="no route"):
+        await source()
+    assert [await source(), await source()] == [joined, joined]
+    assert source.polls == len(source.polled_at) == 4
+    assert repr(source) == "<ScriptedSource after 4 polls, 1 answers left>"
+
+
+@pytest.mark.virtual_time
+async def test_a_poll_takes_as_long_as_asked_for() -> None:
+    """What a slow platform does to a bot cannot be tried."""
+    source = ScriptedSource([make_snapshot()], takes=2.5)
+    begun = asyncio.get_running_loop().time()
+    poll = asyncio.create_task(source())
+    await asyncio.sleep(1)
+    assert source.running == 1
+    await poll
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(2.5)
+    assert source.running == 0
+
+
+async def test_two_polls_at_once_are_an_error() -> None:
+    """A watcher that polls twice at once, which it promises never to do, goes unnoticed."""
+    source = ScriptedSource([make_snapshot()], takes=60)
+    poll = asyncio.create_task(source())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="two polls at once"):
+        await source()
+    poll.cancel()
+
+
+def test_a_script_that_cannot_be_played_is_refused() -> None:
+    """A slip in a script shows as a failure of the watcher, far from where it was made."""
+    with pytest.raises(ValueError, match="empty"):
+        ScriptedSource([])
+    with pytest.raises(TypeError, match="not 'nobody'"):
+        ScriptedSource([make_snapshot(), cast("Any", "nobody")])
+    with pytest.raises(TypeError, match="TransportError"):
+        ScriptedSource([cast("Any", TransportError)])
