@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -140,7 +141,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the sdist and from it the wheel, and use each in an environment of its own."""
-    dist = Path(session.create_tmp()) / "dist"
+    dist = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.install("build", "twine")
     session.run("python", "-m", "build", "--outdir", str(dist))
@@ -163,8 +164,7 @@ def package(session: nox.Session) -> None:
         session.run(python, "-I", "-W", "error", "-c", page, external=True)
         # The fixtures are there for the tests of a project that has nothing of this one but what it has installed.
         session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[testing]", external=True)
-        project = dist.parent / f"{home.name}-project"
-        project.mkdir(exist_ok=True)
-        shutil.copy("tests/testkit/test_fresh_project.py", project)
-        with session.chdir(project):
-            session.run(python, "-I", "-W", "error", "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)
+        with tempfile.TemporaryDirectory() as project:
+            shutil.copy("tests/testkit/test_fresh_project.py", project)
+            with session.chdir(project):
+                session.run(python, "-I", "-W", "error", "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)

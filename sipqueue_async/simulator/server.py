@@ -125,7 +125,7 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
     return response
 
 
-def reset_connection(transport: asyncio.Transport) -> None:
+def reset_connection(transport: asyncio.WriteTransport) -> None:
     """Break a connection off, such that the other side gets a TCP reset."""
     # To linger for no time at all is what turns an end into a reset.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import ssl
-import struct
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sipqueue_async import AppCredentials
+from sipqueue_async.simulator.server import reset_connection
 
 LOGIN = "App.Sip_Auth.Login"
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
@@ -145,8 +145,7 @@ class Exchange:
     def reset(self) -> None:
         """Break the connection off: the client gets a TCP reset."""
         self.over = True
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        reset_connection(self.writer.transport)
 
 
 Behaviour: TypeAlias = Callable[[Exchange], Awaitable[None]]
