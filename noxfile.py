@@ -55,8 +55,16 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over the package and its tests."""
     session.install(*_group("typing", "test", "recipes", "screenshots"), ".[all]")
+    pyright = ("pyright", "--pythonpath", str(Path(session.bin) / "python"))
     session.run("mypy")
-    session.run("pyright", "--pythonpath", str(Path(session.bin) / "python"))
+    session.run(*pyright)
+    # And what they must refuse: without this, nobody would notice that a `match` may forget an event.
+    with tempfile.TemporaryDirectory() as folder:
+        path = shutil.copy("tests/typechecks/forgets_feed_up.txt", Path(folder) / "forgets_feed_up.py")
+        for rule, checker in (("exhaustive-match", ("mypy",)), ("reportMatchNotExhaustive", pyright)):
+            said = str(session.run(*checker, str(path), silent=True, success_codes=[1]))
+            if rule not in said or "1 error" not in said:
+                session.error(f"{checker[0]} is to refuse the example for {rule} alone, and said: {said}")
 
 
 @nox.session(python=False)

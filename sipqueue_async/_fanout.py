@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Final, Generic, Self, TypeAlias, TypeVar, cast
+from typing import Final, Generic, Self, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
@@ -69,6 +69,15 @@ class Mailbox:
 
     def __len__(self) -> int:
         return 1 if self._backlog else len(self._pending)
+
+    def __repr__(self) -> str:
+        names = [it.__name__ for given in self.types for it in get_args(given) or [given]]
+        queue, extension = self.place
+        asked = [", ".join(names) or "everything"]
+        asked += [] if queue is None else [f"queue {queue}"]
+        asked += [] if extension is None else [f"extension {extension}"]
+        condition = ", closed" if self._closed else ", ended" if self._end.ended else ""
+        return f"to {', '.join(asked)}, {len(self)} pending{condition}"
 
     def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
         """Put in what this mailbox asked for of an update, if anything, and what the update tells about the feed."""
@@ -189,6 +198,9 @@ class _Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._mailbox!r}>"
 
 
 class Subscription(_Stream, AsyncIterator[E], Generic[E]):

@@ -43,6 +43,8 @@ except ModuleNotFoundError as error:
         f"sipqueue_async.prometheus needs prometheus-client, which is not installed: {remedy}", name=error.name
     ) from None
 
+__all__ = ["WatcherCollector"]
+
 _F = TypeVar("_F", bound=Metric)
 
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -106,6 +108,10 @@ class WatcherCollector(Collector):
         """Count no further: the watchers forget this collector, which goes on showing what it has."""
         for _, feed in self._feeds:
             feed.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join(label for labels, _ in self._feeds for label in labels)
+        return f"<WatcherCollector of {names or 'a watcher'}{', agents too' if self._agents else ''}>"
 
 
 @attrs.frozen

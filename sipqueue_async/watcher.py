@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, get_args, overload, runtime_checkable
 
 import attrs
@@ -237,7 +237,7 @@ class StatusWatcher:
     @overload
     def subscribe(
         self,
-        *event_types: type[Event],
+        *event_types: type[Event] | UnionType,
         queue: str | None = None,
         extension: str | None = None,
         max_pending: int = 64,

@@ -118,6 +118,9 @@ class CallCentre:
             for extension, line in self._floor.lines.items()
         }
 
+    def __repr__(self) -> str:
+        return f"<CallCentre of {len(self.extensions)} agents in {len(self.queues)} queues, second {self._now:.1f}>"
+
     def _record(self, cell: SeatCell, state: AgentState) -> Seat:
         return Seat(
             queue=cell.key.queue,

@@ -183,6 +183,9 @@ class Platform:
         self._services[""] += 1
         return refused(400, f"{MESSAGES[400]}: {msg}")
 
+    def __repr__(self) -> str:
+        return f"<Platform for appid {self._appid!r}, {self.requests} requests answered>"
+
     def _login(self, fields: Mapping[str, str]) -> bytes:
         right_appid = hmac.compare_digest(_digest(fields.get("appid", "")), _digest(self._appid))
         right_key = hmac.compare_digest(_digest(fields.get("accesskey", "")), _digest(self._accesskey))

@@ -90,6 +90,11 @@ class LiveCentre:
         if self._epoch is not None:
             self.start()
 
+    def __repr__(self) -> str:
+        return (
+            f"<LiveCentre at speed {self._speed:g}{'' if self._epoch is not None else ', standing'}: {self._centre!r}>"
+        )
+
 
 class Simulator:
     """A call centre behind a platform's URL, to point a client at.

@@ -201,6 +201,11 @@ class GroundTruth:
             and extension in {None, offer.key.extension}
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"<GroundTruth of {len(self._histories)} seats: {self.answered()} calls answered, {self.missed()} missed>"
+        )
+
 
 class TruthRecorder(GroundTruth):
     """The writing side of `GroundTruth`, for a model. Every time given must be no earlier than those before."""

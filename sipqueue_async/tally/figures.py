@@ -271,6 +271,9 @@ class GroupTally:
         """
         return _occupancy(self._spent_at(at))
 
+    def __repr__(self) -> str:
+        return f"<GroupTally, {self.signed_in} signed in, {self._answered} calls answered>"
+
     # ---- what the fold does ------------------------------------------------------------------------------------------
 
     def _spent_at(self, at: datetime | None) -> dict[AgentState, int]:

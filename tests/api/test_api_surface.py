@@ -1,0 +1,70 @@
+"""The public interface, held against what is written down."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import runpy
+import sys
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from api_surface import COMMAND, FILE, public_modules, surface
+
+
+def test_no_public_name_changes_by_accident() -> None:
+    """A name, a parameter or a member that other programs use is gone, or another one has become public unnoticed."""
+    written = FILE.read_text(encoding="utf-8")
+    difference = difflib.unified_diff(written.splitlines(), surface().splitlines(), "written", "now", lineterm="", n=1)
+    changes = "\n".join(difference)
+    assert not changes, (
+        f"the public interface is another one than {FILE.name} says. If that is meant, docs/stability.md has what it "
+        f"takes, and this writes it down: {COMMAND}\n{changes}"
+    )
+
+
+def test_the_script_writes_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that the failure above names does something else."""
+    path = tmp_path / "api.txt"
+    monkeypatch.setattr(sys, "argv", [COMMAND.split()[1], str(path)])
+    runpy.run_path(str(FILE.with_name("write_api.py")))
+    assert path.read_text(encoding="utf-8") == surface()
+
+
+def test_what_matters_is_written_down() -> None:
+    """A kind of name is no longer looked at, so that it can change unnoticed."""
+    lines = [line.strip() for line in surface().splitlines()]
+    for line in (
+        "sipqueue_async.simulator",
+        "class ApiError(SipQueueError)",
+        "ret: set when made",
+        "member TALKING = 'talking'",
+        "made by (appid: str, accesskey: str)",
+        "async def aclose(self) -> None",
+        "def get(self, key: tuple[str, str], /) -> AgentStatus | None",
+        "classmethod def from_json(cls, data: bytes | str) -> Snapshot",
+        "property pending -> int",
+        "calls_answered: int",
+        "async def __anext__(self) -> Update",
+        "def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]",
+    ):
+        assert line in lines
+
+
+def test_it_is_the_same_wherever_it_is_written() -> None:
+    """The file changes with the machine, the run or the version of Python."""
+    assert " at 0x" not in surface()
+    assert sys.prefix not in surface()
+    assert surface() == surface()
+
+
+@pytest.mark.parametrize("module", public_modules())
+def test_every_public_object_shows_what_it_is(module: str) -> None:
+    """Somebody looks at an object in a debugger or a log, and sees an address."""
+    exported = import_module(module)
+    kinds = [getattr(exported, name) for name in exported.__all__ if inspect.isclass(getattr(exported, name))]
+    made = [kind for kind in kinds if Protocol not in kind.__bases__ and not issubclass(kind, Enum)]
+    assert [kind.__name__ for kind in made if kind.__repr__ is object.__repr__] == []

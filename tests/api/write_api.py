@@ -1,0 +1,10 @@
+"""Writes down the public interface as it is now: into public_api.txt, or the file that is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from api_surface import FILE, surface
+
+(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE).write_text(surface(), encoding="utf-8")
