@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Until: TypeAlias = int | type | UnionType | timedelta | Callable[[T], object]
+Until: TypeAlias = int | type[object] | UnionType | timedelta | Callable[[T], object]
 """What can be waited for."""
 
 

@@ -9,7 +9,8 @@ from cli_support import BUSY, Paper, client_of
 
 from sipqueue_async import AgentState, OperationFailed
 from sipqueue_async.cli.status import status
-from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.simulator import Plan, Platform, Simulator
+from sipqueue_async.simulator.platform import STATUS
 
 
 async def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
@@ -78,16 +79,9 @@ async def test_nobody_is_told_in_words() -> None:
 async def test_fields_without_sense_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     """A platform that sends odd fields is shown as if they were empty, and nobody knows."""
     async with Simulator(BUSY, speed=0) as simulator:
-        answer = simulator.platform.answer
-
-        def odd(fields: dict[str, str]) -> bytes:
-            return (
-                answer(fields)
-                .replace(b'"wrapuptime":10', b'"wrapuptime":"ten"', 1)
-                .replace(b'"rsptime":', b'"rsptime":"x","r":')
-            )
-
-        simulator.server.answer = odd  # type: ignore[method-assign, assignment]
+        right = Platform(simulator.centre, tokens=["ABCDEFG"]).answer({"service": STATUS, "token": "ABCDEFG"})
+        ten = right.replace(b'"wrapuptime":10', b'"wrapuptime":"ten"', 1)
+        simulator.faults.next(body=ten.replace(b'"rsptime":', b'"rsptime":"x","r":'), service=STATUS)
         await status(client_of(simulator), Paper().output())
     warnings = capsys.readouterr().err.splitlines()
     assert all(line.startswith("sipqueue: warning: ") for line in warnings)

@@ -91,6 +91,7 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
     async def token() -> str:
         return "token"
 
+    assert await token() == "token"
     for auth in ("token", AppCredentials("demo", "key"), token):
         assert "127.0.0.1" in repr(SipQueueClient("http://127.0.0.1:1", auth))
 

@@ -79,7 +79,7 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
 async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> None:
     """A type checker does not know what a loop over a watcher is about."""
     assert_type(aiter(watcher), Subscription[Event])
-    updates = watcher.updates(max_pending=8)
+    updates, changes = watcher.updates(max_pending=8), watcher.subscribe(StateChanged)
     assert_type(updates, Updates)
     assert_type(updates.take(), Update | None)
     update = await anext(updates)
@@ -89,8 +89,8 @@ async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> N
     assert_type(update.previous, Snapshot | None)
     assert_type(update.sequence, int)
     assert_type(update.coalesced, bool)
-    assert_type(await collect(watcher.subscribe(StateChanged), until=timedelta(0)), list[StateChanged])
-    assert_type(await collect(updates, until=timedelta(0)), list[Update])
+    assert_type(await collect(changes, until=1), list[StateChanged])
+    assert_type(await collect(updates, until=lambda it: assert_type(it, Update)), list[Update])
     assert update.events
 
 
