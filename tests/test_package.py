@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sipqueue_async
 
-EXTRAS = ["aiohttp_sse", "click", "prometheus_client", "rich", "simpy"]
+EXTRAS = ["aiohttp_sse", "click", "prometheus_client", "pytest", "pytest_asyncio", "rich", "simpy"]
 # fmt: off
 CONTRACT = {
     "SipQueueClient", "AppCredentials", "StatusWatcher", "AgentState", "AgentStatus", "SeatKey", "Snapshot",
@@ -44,6 +44,14 @@ def test_importing_it_imports_no_extra() -> None:
     """A service that only watches needs the command line's or the simulator's packages."""
     block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
     result = python(f"import sys; {block}import sipqueue_async; sipqueue_async.StatusWatcher")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_making_up_snapshots_needs_no_extra() -> None:
+    """Tests of another framework than pytest cannot use the test kit's builders."""
+    block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
+    code = "from sipqueue_async.testing import ScriptedSource, collect, make_agent, make_snapshot"
+    result = python(f"import sys; {block}{code}; ScriptedSource([make_snapshot(make_agent())])")
     assert (result.returncode, result.stderr) == (0, "")
 
 

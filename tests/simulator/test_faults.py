@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,18 +23,10 @@ from sipqueue_async.simulator.platform import LOGIN, STATUS
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    """Give a simulator whose model stands still."""
-    async with Simulator(Plan(), speed=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[SipQueueClient]:
+async def client(sipqueue_client: SipQueueClient) -> SipQueueClient:
     """Give a client that has logged in."""
-    async with SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey)) as client:
-        await client.fetch_snapshot()
-        yield client
+    await sipqueue_client.fetch_snapshot()
+    return sipqueue_client
 
 
 @pytest.mark.parametrize(
@@ -52,21 +43,21 @@ async def client(simulator: Simulator) -> AsyncIterator[SipQueueClient]:
     ],
 )
 async def test_each_fault_is_what_it_says_and_passes(
-    simulator: Simulator, client: SipQueueClient, fault: dict[str, Any], error: type[SipQueueError], says: str
+    sipqueue_simulator: Simulator, client: SipQueueClient, fault: dict[str, Any], error: type[SipQueueError], says: str
 ) -> None:
     """A fault is another one than was asked for, or it outlasts the requests that it was for."""
     # A connection that breaks is tried once more by the client itself.
-    simulator.faults.next(**fault, times=None, service=STATUS)
+    sipqueue_simulator.faults.next(**fault, times=None, service=STATUS)
     with pytest.raises(error, match=says):
         await client.fetch_snapshot()
-    simulator.faults.clear()
+    sipqueue_simulator.faults.clear()
     assert len(await client.fetch_snapshot()) > 0
 
 
-async def test_a_reset_is_one_of_tcp(simulator: Simulator) -> None:
+async def test_a_reset_is_one_of_tcp(sipqueue_simulator: Simulator) -> None:
     """What is called a reset is an end in good order, which programs meet otherwise."""
-    simulator.faults.next(reset=True)
-    host, _, port = simulator.url.removeprefix("http://").partition(":")
+    sipqueue_simulator.faults.next(reset=True)
+    host, _, port = sipqueue_simulator.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.1\r\nHost: platform\r\n\r\n")
     with pytest.raises(ConnectionResetError):
@@ -74,32 +65,34 @@ async def test_a_reset_is_one_of_tcp(simulator: Simulator) -> None:
     writer.close()
 
 
-async def test_a_delay_is_a_right_answer_that_is_late(simulator: Simulator, client: SipQueueClient) -> None:
+async def test_a_delay_is_a_right_answer_that_is_late(sipqueue_simulator: Simulator, client: SipQueueClient) -> None:
     """What a slow platform does to a program cannot be tried."""
-    simulator.faults.next(delay=0.1)
+    sipqueue_simulator.faults.next(delay=0.1)
     begun = time.monotonic()
     assert len(await client.fetch_snapshot()) > 0
     assert time.monotonic() - begun >= 0.1
-    simulator.faults.next(delay=60)
-    impatient = AppCredentials(simulator.appid, simulator.accesskey)
-    async with SipQueueClient(simulator.url, impatient, timeout=0.05) as other:
+    sipqueue_simulator.faults.next(delay=60)
+    impatient = AppCredentials(sipqueue_simulator.appid, sipqueue_simulator.accesskey)
+    async with SipQueueClient(sipqueue_simulator.url, impatient, timeout=0.05) as other:
         with pytest.raises(TransportError, match=r"0\.05"):
             await other.fetch_snapshot()
 
 
-async def test_who_goes_away_during_a_delay_breaks_nothing(simulator: Simulator, client: SipQueueClient) -> None:
+async def test_who_goes_away_during_a_delay_breaks_nothing(
+    sipqueue_simulator: Simulator, client: SipQueueClient
+) -> None:
     """A client that gives up makes the server log an error, or answer nobody any more."""
     for reset, truncated in [(True, False), (False, True), (False, False)]:
-        simulator.faults.next(delay=0.05, reset=reset, truncated=truncated)
+        sipqueue_simulator.faults.next(delay=0.05, reset=reset, truncated=truncated)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.fetch_snapshot(), 0.01)
     await asyncio.sleep(0.1)
     assert len(await client.fetch_snapshot()) > 0
 
 
-async def test_headers_go_with_a_status(simulator: Simulator, client: SipQueueClient) -> None:
+async def test_headers_go_with_a_status(sipqueue_simulator: Simulator, client: SipQueueClient) -> None:
     """A client that is asked to wait does not get to see for how long."""
-    simulator.faults.next(status=429, headers={"Retry-After": "7"})
+    sipqueue_simulator.faults.next(status=429, headers={"Retry-After": "7"})
     with pytest.raises(HttpStatusError) as caught:
         await client.fetch_snapshot()
     assert caught.value.retry_after == 7
