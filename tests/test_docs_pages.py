@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from sipqueue_async.cli.app import cli
@@ -75,7 +76,9 @@ def test_a_command_is_understood(arguments: tuple[str, ...], monkeypatch: pytest
         os, "environ", {it: value for it, value in os.environ.items() if not it.startswith("SIPQUEUE_")}
     )
     name, *rest = arguments
-    assert cli.commands[name].make_context(name, rest).params  # read and checked, and not run
+    # Within the program's own context, since a command remembers for good which help options it has there.
+    program = click.Context(cli, info_name="sipqueue", **cli.context_settings)
+    assert cli.commands[name].make_context(name, rest, parent=program).params  # read and checked, and not run
 
 
 def test_commands_are_found() -> None:
