@@ -26,12 +26,22 @@ export class ServerClock {
 
 /**
  * @param {number} milliseconds
- * @returns {string} such as 0:07, 12:34 or 1:02:03
+ * @returns {string} such as 0:07, 12:34, 1h 02m or 3d 04h: what is long is told without seconds
  */
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  const tail = `${String(Math.floor(seconds / 60) % 60).padStart(seconds < 3600 ? 1 : 2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
-  return seconds < 3600 ? tail : `${Math.floor(seconds / 3600)}:${tail}`;
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  if (hours >= 24) return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
+  if (hours) return `${hours}h ${two(minutes % 60)}m`;
+  return `${minutes}:${two(seconds % 60)}`;
+}
+
+/**
+ * @param {number} number
+ * @returns {string} with two digits at least
+ */
+function two(number) {
+  return String(number).padStart(2, "0");
 }
 
 /**
@@ -40,5 +50,5 @@ export function duration(milliseconds) {
  */
 export function timeOfDay(moment) {
   const at = new Date(moment);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
 }

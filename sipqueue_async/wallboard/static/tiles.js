@@ -16,18 +16,15 @@ class Tile {
   #extension = element("span", "extension");
   #icon = icon("unknown");
   #word = element("span", "word");
+  #code = element("span", "code");
   #time = element("span", "time");
   #canvas = element("canvas");
   item = element(
     "li",
     "tile",
     this.#name,
-    element(
-      "div",
-      "doing",
-      element("div", "left", element("span", "state", this.#icon, this.#word), this.#extension),
-      this.#time,
-    ),
+    element("div", "state", this.#icon, this.#word, this.#code),
+    element("div", "since", this.#extension, this.#time),
     this.#canvas,
   );
   /** Whether it is on the screen. */
@@ -57,9 +54,10 @@ class Tile {
     const { agent } = this;
     setText(this.#name, agent.name || agent.extension);
     setText(this.#extension, agent.name ? agent.extension : "");
-    const word = agent.state === "unknown" ? `${WORDS.unknown} ${agent.code}` : WORDS[agent.state];
-    setText(this.#word, word);
+    setText(this.#word, WORDS[agent.state]);
+    setText(this.#code, agent.state === "unknown" ? String(agent.code) : "");
     this.item.dataset.state = agent.state;
+    this.#code.title = this.#code.textContent ?? "";
     const title = `${agent.name || agent.extension}, ${agent.extension}, ${agent.seats.map((seat) => seat.queue).join(", ")}`;
     if (this.item.title !== title) this.item.title = title;
   }
