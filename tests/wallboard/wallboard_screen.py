@@ -23,7 +23,7 @@ SHOWN = """() => ({
     (part) => [part.dataset.state, Number(part.querySelector("dd").textContent)])),
   queues: Object.fromEntries([...document.querySelectorAll(".queue")].map((card) => [
     card.querySelector(".name").textContent,
-    Object.fromEntries([...card.querySelectorAll(".number")].map(
+    Object.fromEntries([...card.querySelectorAll(".number:not([hidden])")].map(
       (number) => [number.dataset.state, Number(number.firstElementChild.nextElementSibling.textContent)]))])),
   warned: [...document.querySelectorAll(".queue")].filter((card) => card.querySelector(".warning").checkVisibility())
     .map((card) => card.querySelector(".name").textContent),

@@ -23,6 +23,8 @@ const tiles = new Tiles(byId("agents", HTMLElement), store, knownUntil);
 const numbers = new Totals(byId("totals", HTMLElement));
 const queues = new Queues(byId("queues", HTMLElement), press);
 
+const all = byId("all", HTMLButtonElement);
+
 let known = false;
 let drawn = false;
 /** @type {number | null} since when the connection is lost */
@@ -55,7 +57,8 @@ function draw() {
   const chosen = view.choose(agents);
   const moved = notice.show(trouble(), known);
   numbers.show(known ? totals(chosen) : null);
-  queues.show(store.queues(), view.queues);
+  if (known) queues.show(store.queues(), view.queues);
+  all.hidden = !view.queues.size;
   tiles.show(chosen);
   const nobody = byId("nobody", HTMLElement);
   nobody.hidden = !known || chosen.length > 0;
@@ -78,6 +81,14 @@ function press(queue) {
   view.save();
   render();
 }
+
+all.addEventListener("click", () => {
+  view.queues.clear();
+  view.save();
+  // The button goes, and whoever uses the keyboard is to go on from somewhere.
+  byId("agents", HTMLElement).focus({ preventScroll: true });
+  render();
+});
 
 bindControls(view, () => {
   if (view.sound) sound.allow();

@@ -83,7 +83,7 @@ export class Store {
       queues.set(seat.queue, numbers);
       count(numbers, stateOf(seat.state));
     }
-    return new Map([...queues].sort(([one], [other]) => compare(one, other)));
+    return queues;
   }
 
   /**
@@ -134,7 +134,7 @@ export function totals(agents) {
 }
 
 /** @returns {Numbers} */
-function zeros() {
+export function zeros() {
   return { "signed-in": 0, talking: 0, receiving: 0, waiting: 0, idle: 0, paused: 0, unknown: 0, offline: 0 };
 }
 

@@ -3,8 +3,12 @@
 
 import { element, icon, setText } from "./dom.js";
 import { NUMBERS, WORDS } from "./states.js";
+import { compare, zeros } from "./store.js";
 
 /** @typedef {import("./store.js").Numbers} Numbers */
+
+// That a state cannot be read is the exception, and shown only then.
+const SHOWN = /** @type {const} */ ([...NUMBERS, "unknown"]);
 
 export class Totals {
   /** @type {Map<string, {part: HTMLElement, number: HTMLElement}>} */
@@ -12,7 +16,7 @@ export class Totals {
 
   /** @param {HTMLElement} list */
   constructor(list) {
-    for (const name of /** @type {const} */ ([...NUMBERS, "unknown"])) {
+    for (const name of SHOWN) {
       const number = element("dd", "", "–");
       const part = element("div", "", element("dt", "", icon(name), WORDS[name]), number);
       part.dataset.state = name;
@@ -25,7 +29,6 @@ export class Totals {
   show(numbers) {
     for (const [name, { part, number }] of this.#parts) {
       setText(number, numbers ? String(numbers[/** @type {keyof Numbers} */ (name)]) : "–");
-      // That a state cannot be read is the exception.
       part.hidden = name === "unknown" && !numbers?.unknown;
     }
   }
@@ -33,8 +36,9 @@ export class Totals {
 
 class Card {
   #name = element("span", "name");
-  #warning = element("span", "warning", icon("warning"), element("span", "", "No agent waiting"));
-  /** @type {Map<string, HTMLElement>} */
+  #lack = element("span");
+  #warning = element("span", "warning", icon("warning"), this.#lack);
+  /** @type {Map<string, {part: HTMLElement, number: HTMLElement}>} */
   #numbers = new Map();
   button = element("button", "queue");
 
@@ -43,28 +47,31 @@ class Card {
     setText(this.#name, name);
     this.button.type = "button";
     this.button.title = name;
-    const numbers = NUMBERS.map((state) => {
+    const numbers = SHOWN.map((state) => {
       const number = element("span");
-      this.#numbers.set(state, number);
-      const shown = element("span", "number", icon(state), number, element("span", "unseen", ` ${WORDS[state].toLowerCase()}, `));
-      shown.dataset.state = state;
-      shown.title = WORDS[state];
-      return shown;
+      const part = element("span", "number", icon(state), number, element("span", "unseen", ` ${WORDS[state].toLowerCase()}, `));
+      part.dataset.state = state;
+      part.title = WORDS[state];
+      this.#numbers.set(state, { part, number });
+      return part;
     });
     this.button.append(element("span", "title", this.#name, this.#warning), element("span", "numbers", ...numbers));
   }
 
   /**
-   * @param {Numbers} numbers
+   * @param {Numbers | undefined} known undefined if nobody is in the queue
    * @param {boolean} pressed
    */
-  show(numbers, pressed) {
-    for (const [state, shown] of this.#numbers) {
-      const number = numbers[/** @type {keyof Numbers} */ (state)];
-      setText(shown, String(number));
-      shown.classList.toggle("zero", !number);
+  show(known, pressed) {
+    const numbers = known ?? zeros();
+    for (const [state, { part, number }] of this.#numbers) {
+      const count = numbers[/** @type {keyof Numbers} */ (state)];
+      setText(number, String(count));
+      number.classList.toggle("zero", !count);
+      part.hidden = state === "unknown" && !count;
     }
     this.#warning.hidden = numbers.waiting > 0;
+    setText(this.#lack, known ? "No agent waiting" : "Nobody is in it");
     this.button.setAttribute("aria-pressed", String(pressed));
   }
 }
@@ -89,16 +96,18 @@ export class Queues {
    * @param {ReadonlySet<string>} chosen
    */
   show(queues, chosen) {
+    // One that was chosen stays, whoever is in it: how else could it be let go?
+    const names = [...new Set([...queues.keys(), ...chosen])].sort(compare);
     for (const [name, card] of this.#cards) {
-      if (!queues.has(name)) {
+      if (!queues.has(name) && !chosen.has(name)) {
         card.button.remove();
         this.#cards.delete(name);
       }
     }
     let next = this.#list.firstElementChild;
-    for (const [name, numbers] of queues) {
+    for (const name of names) {
       const card = this.#cards.get(name) ?? this.#make(name);
-      card.show(numbers, chosen.has(name));
+      card.show(queues.get(name), chosen.has(name));
       if (card.button === next) next = next.nextElementSibling;
       else this.#list.insertBefore(card.button, next);
     }
