@@ -17,6 +17,9 @@ from sipqueue_async import AgentState, AgentStatus, CallAnswered, CallMissed, Se
 _MICROSECOND: Final = timedelta(microseconds=1)
 _A_SECOND: Final = 1_000_000
 
+_SET_BACK: Final = timedelta(seconds=1)
+"""How far back a clock goes that was set back: less may be two readings that came in the other order."""
+
 
 @attrs.define
 class Clock:
@@ -33,6 +36,15 @@ class Clock:
         """Let time pass up to a moment. Where the machine's clock was set back, time goes on from there."""
         self.seen, self.unseen = self.reading(to)
         self.at = to
+
+    def is_news(self, at: datetime) -> bool:
+        """Tell whether time has passed up to a moment, or the machine's clock was set back to it.
+
+        Raises:
+            ValueError: The moment is naive.
+        """
+        passes = self.reading(at) != self.reading(None)
+        return passes or (self.at is not None and self.at - at >= _SET_BACK)
 
     def reading(self, at: datetime | None) -> tuple[int, int]:
         """Return what was seen and unseen up to a moment, or up to now where that is later or None is given.

@@ -68,7 +68,7 @@ class Tally:
 
     @property
     def observed_at(self) -> datetime | None:
-        """Up to when it counts: the `observed_at` of what was told last, or where that is later, of `advance`."""
+        """Up to when it counts: the `observed_at` of what was told last, or the moment that `advance` was told of."""
         return self._clock.at
 
     @property
@@ -128,13 +128,14 @@ class Tally:
 
         Do so before saving, and once a watcher that goes on from a saved tally is ready: what lies between is then
         known to be unseen. It is right when no update is pending: ``if not updates.pending``, with `at` the watcher's
-        ``health.last_good_at``. While the feed is down, and before anything is known, it does nothing.
+        ``health.last_good_at``. While the feed is down, and before anything is known, it does nothing, and nor does it
+        for a moment that was counted already. But a moment that is a second or more before `observed_at` says that the
+        machine's clock was set back: time goes on from there.
 
         Raises:
             ValueError: The time is naive.
         """
-        passes = self._clock.reading(at) != self._clock.reading(None)
-        if passes and self._feed_down is None:
+        if self._clock.is_news(at) and self._feed_down is None:
             self._look(at)
 
     def to_json(self) -> bytes:

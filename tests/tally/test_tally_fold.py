@@ -244,7 +244,7 @@ def test_time_goes_on_without_a_change() -> None:
     """A long calm is not in what is saved, or is counted twice."""
     tally = Tally(one(0))
     tally.advance(moment(10))
-    tally.advance(moment(4))
+    tally.advance(moment(9.5))
     assert (tally.observed_at, spent(tally)) == (moment(10), {"waiting": 10})
     tally.update(down(one(10)))
     tally.advance(moment(20))
@@ -262,6 +262,27 @@ def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
     tally.update(update(one(64, IDLE), one(66)))
     assert spent(tally) == {"waiting": 10, "idle": 4}
     assert (tally.observed_at, seat(tally).since) == (moment(66), moment(66))
+
+
+def test_calm_counts_on_after_the_clock_is_set_back() -> None:
+    """After the machine's clock was corrected by an hour, an hour of calm is in no state, and not unseen either."""
+    tally = Tally(one(0))
+    tally.advance(moment(100))
+    for second in range(-3500, 51, 10):
+        tally.advance(moment(second))
+    assert (tally.observed_at, spent(tally)) == (moment(50), {"waiting": 3650})
+    tally.update(update(one(50), one(60, TALKING)))
+    assert spent(tally, 65) == {"waiting": 3660, "talking": 5}
+
+
+def test_a_clock_that_is_set_back_while_away_ends_the_time_away() -> None:
+    """Whoever restarts the program on a machine whose clock was corrected loses the calm after it."""
+    tally = Tally(one(0))
+    tally.advance(moment(100))
+    again = Tally.from_json(tally.to_json())
+    again.advance(moment(-900))
+    again.advance(moment(-800))
+    assert (again.observed_at, spent(again)) == (moment(-800), {"waiting": 200})
 
 
 def test_updates_about_what_is_known_already_change_nothing() -> None:

@@ -204,6 +204,23 @@ def test_taking_note_of_calm_changes_nothing(day: Day, data: st.DataObject) -> N
     assert noted.to_json() == day.tally().to_json()
 
 
+@given(st.lists(st.tuples(st.integers(-(10**10), 10**10), steps), min_size=1, max_size=5), snapshots())
+def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, int]], known: Snapshot) -> None:
+    """Calm time is lost, or becomes negative, where the machine's clock was set back in it."""
+    tally, now, passed = Tally(at(known, MIDNIGHT)), MIDNIGHT, 0
+    for set_by, spell in spells:
+        # Setting it by less than a second back is no setting, and setting it ahead is time.
+        step = set_by if set_by >= 0 else min(set_by, -1_000_000)
+        now += timedelta(microseconds=step)
+        tally.advance(now)
+        now += timedelta(microseconds=spell)
+        tally.advance(now)
+        passed += max(0, step) + spell
+    assert tally.observed_at == now
+    for seat in tally.seats.values():
+        assert (microseconds(seat.seconds()[seat.state]), seat.unseen()) == (passed, 0)
+
+
 @given(chains_without_reset(), st.data())
 def test_a_slow_consumer_counts_the_same_calls(chain: list[Snapshot], data: st.DataObject) -> None:
     """A consumer that is handed coalesced updates reports other calls than a fast one, or more or less time."""
