@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from bisect import bisect_left
 from collections import Counter
@@ -49,6 +50,9 @@ _F = TypeVar("_F", bound=Metric)
 
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENESSES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+_MISTAKABLE: Final = re.compile(r"\\+(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})")
+"""Backslashes before a lone surrogate, or before what reads like the rest of its escape."""
 
 # They are there from the start, at 0, since no rate can be told of a series that begins with its first failure.
 _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
@@ -336,5 +340,8 @@ class _Families:
 
 
 def _text(name: str) -> str:
-    """Return a name as a label can hold it: a lone surrogate, which UTF-8 cannot spell, as an escape."""
-    return name.encode(errors="backslashreplace").decode()
+    """Return a name as a label can hold it: a lone surrogate, which UTF-8 cannot spell, as an escape.
+
+    Backslashes that would be taken for part of one are doubled, so that no two names become the same label.
+    """
+    return _MISTAKABLE.sub(r"\g<0>\g<0>", name).encode(errors="backslashreplace").decode()
