@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -35,8 +36,8 @@ CSV_COLUMNS: Final = (
 )
 """The columns of the CSV, in order."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a formula begins for one spreadsheet or another: the wide forms of the four signs count where text is wide."""
+_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
+"""How a formula begins for one spreadsheet or another, in whatever width or height the sign is written."""
 
 _ALWAYS_SHOWN: Final = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.UNKNOWN}
 
@@ -207,9 +208,16 @@ def hours(seconds: float) -> str:
 
 
 def no_formula(text: str) -> str:
-    """Return a name as a spreadsheet will take it for text: behind an apostrophe, if it begins like a formula."""
-    shown = harmless(text)
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+    """Return a name as a spreadsheet will take it for text: behind an apostrophe, if it begins like a formula.
+
+    What follows a semicolon counts as a beginning too: where numbers are written with a comma, a spreadsheet takes
+    semicolons for the ends of cells, and quotes within a line for nothing special.
+    """
+    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in harmless(text).split(";"))
+
+
+def _begins_a_formula(text: str) -> bool:
+    return unicodedata.normalize("NFKC", text.lstrip(' "')[:1])[:1] in _FORMULA
 
 
 def _figures_json(figures: Figures) -> dict[str, Any]:
