@@ -7,7 +7,7 @@ import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
 
@@ -16,9 +16,7 @@ from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.simulate import plan
 from sipqueue_async.simulator import Simulator
-
-if TYPE_CHECKING:
-    from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard import Wallboard
 
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
@@ -117,11 +115,6 @@ async def _simulated(source: Demonstration) -> AsyncGenerator[SipQueueClient]:
 
 
 def _wallboard(watcher: StatusWatcher, site: Site, interval: float) -> Wallboard:
-    try:
-        # An extra of its own.
-        from sipqueue_async.wallboard import Wallboard  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise Failure(str(error)) from None
     try:
         return Wallboard(
             watcher,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,9 +23,11 @@ _ALL_ATTEMPTS: Final = 100
 """Wrong keys from all addresses together within `_PERIOD`."""
 _PERIOD: Final = 60.0
 
+_HOST: Final = re.compile(r"(\[[0-9a-f:.%]+\]|[^][:@/\\,\s]+)(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
+
 
 class Attempts:
-    """Remembers wrong keys, so that nobody can try many.
+    """Remembers wrong keys, so that who tries many is told to wait.
 
     Args:
         clock: Seconds on a clock that never steps back.
@@ -62,15 +65,21 @@ class Access:
         clock: Seconds since the epoch.
 
     Raises:
-        ValueError: The key is too short.
+        ValueError: The key is too short, or is no text that could be typed.
     """
 
     def __init__(self, key: str, clock: Callable[[], float] = time.time) -> None:
         if len(key) < SHORTEST_KEY:
             raise ValueError(f"the access key is too short: it must have at least {SHORTEST_KEY} characters")
+        try:
+            encoded = key.encode()
+        except UnicodeEncodeError:
+            raise ValueError("the access key is no text in UTF-8: use letters and digits") from None
         self._key = _digest(key)
         # Slow to compute, so that a cookie that leaks is of no help in guessing the key.
-        self._secret = hashlib.scrypt(key.encode(), salt=b"sipqueue wallboard cookie", n=2**14, r=8, p=1)
+        self._secret = hashlib.scrypt(encoded, salt=b"sipqueue wallboard cookie", n=2**14, r=8, p=1)
+        self.cookie_name = f"sipqueue_wallboard_{self._signature('name')[:8]}"
+        """Another one for another key: browsers do not tell apart the ports of a machine when they send cookies."""
         self._clock = clock
 
     def is_key(self, text: str) -> bool:
@@ -117,7 +126,9 @@ class HostNames:
 
     def include(self, header: str) -> bool:
         """Tell whether a request with this ``Host`` is meant for the wallboard."""
-        name = _without_port(header).lower().rstrip(".")
+        name = without_port(header)
+        if name is None:
+            return False
         if name in self._names:
             return True
         address = _address(name)
@@ -137,7 +148,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _without_port(header: str) -> str:
-    if header.startswith("["):
-        return header.partition("]")[0] + "]"
-    return header.partition(":")[0]
+def without_port(authority: str) -> str | None:
+    """Return the name of a ``Host``, in lower case; None where it is not one name with at most a port."""
+    match = _HOST.fullmatch(authority)
+    return None if match is None else str(match[1]).lower().rstrip(".")

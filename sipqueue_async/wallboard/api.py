@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from sipqueue_async import StatusWatcher
 from sipqueue_async.tally import GroupTally, SeatTally
-from sipqueue_async.wallboard.board import FORMAT_VERSION, reason
+from sipqueue_async.wallboard.board import FORMAT_VERSION
 from sipqueue_async.wallboard.guard import HEALTH
 from sipqueue_async.wallboard.live import Live
 
@@ -58,13 +58,13 @@ class Api:
         return web.Response(body=json.dumps(self._state()).encode(), content_type="application/json", charset="utf-8")
 
     def _state(self) -> Mapping[str, Any]:
-        tally, down = self._live.board.tally, self._live.board.tally.feed_down
+        tally, down = self._live.board.tally, self._live.board.down
         present = [tally.seats[key] for key in sorted(tally.seats) if tally.seats[key].present]
         return {
             "v": FORMAT_VERSION,
             "observed_at": _iso(self._live.watcher.health.last_good_at),
             "fresh": self._live.is_fresh,
-            "feed_down": None if down is None else {"since": _iso(down.since), "error": reason(down.error)},
+            "feed_down": None if down is None else {"since": _iso(down[0]), "error": down[1]},
             "total": _group(tally.total),
             "queues": {name: _group(tally.queues[name]) for name in sorted(tally.queues)},
             "seats": [_seat(seat) for seat in present],

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
 
-from sipqueue_async.wallboard.access import Access, Attempts, HostNames
-
-COOKIE: Final = "sipqueue_wallboard"
+from sipqueue_async.wallboard.access import Access, Attempts, HostNames, without_port
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -23,7 +22,8 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        # With "no-referrer" browsers do not even tell this server which site a form comes from.
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -58,7 +58,8 @@ class Guard:
     def __init__(self, access: Access | None, names: HostNames) -> None:
         self._access = access
         self._names = names
-        self._attempts = Attempts()
+        # Apart, so that a program with an old key does not keep people waiting.
+        self._attempts = {"login": Attempts(), "bearer": Attempts()}
 
     @property
     def middleware(self) -> Middleware:
@@ -74,35 +75,51 @@ class Guard:
         # Load balancers have no key, and ask for whatever name they like.
         if request.path == HEALTH:
             return await handler(request)
-        if not self._names.include(request.host):
+        if not self._names.include(request.headers.get(hdrs.HOST, "")):
             raise web.HTTPForbidden(text="The wallboard does not answer to this name: see its option --host-name.\n")
         if self._access is None or request.path.startswith(PUBLIC) or self._is_known(request, self._access):
             return await handler(request)
         if request.path in _FOR_PEOPLE:
             # What the page was to show is kept.
-            raise web.HTTPSeeOther(f"login?{request.query_string}" if request.query_string else "login")
+            raise web.HTTPSeeOther(URL(f"login{query_of(request)}", encoded=True))
         raise web.HTTPUnauthorized(text="The access key is needed.\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
     def _is_known(self, request: web.Request, access: Access) -> bool:
-        if access.is_cookie(request.cookies.get(COOKIE, "")):
+        if access.is_cookie(request.cookies.get(access.cookie_name, "")):
             return True
         scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        return scheme.lower() == "bearer" and self.try_key(request, access, key.strip())
+        return scheme.lower() == "bearer" and self.try_key(request, access, key.strip(), "bearer")
 
-    def try_key(self, request: web.Request, access: Access, key: str) -> bool:
+    def try_key(self, request: web.Request, access: Access, key: str, way: Literal["login", "bearer"]) -> bool:
         """Tell whether this is the access key.
 
         Raises:
-            web.HTTPTooManyRequests: There were too many wrong ones.
+            web.HTTPTooManyRequests: It is not, and there were too many wrong ones.
         """
+        # Whoever has the key is never kept waiting: else anybody could lock everybody out.
+        if access.is_key(key):
+            return True
         address = request.remote or ""
-        wait = self._attempts.wait(address)
+        wait = self._attempts[way].wait(address)
         if wait:
             raise web.HTTPTooManyRequests(
                 text="There were too many wrong keys: try again later.\n",
                 headers={hdrs.RETRY_AFTER: f"{wait:.0f}"},
             )
-        if access.is_key(key):
-            return True
-        self._attempts.failed(address)
+        self._attempts[way].failed(address)
         return False
+
+
+def query_of(request: web.Request) -> str:
+    """Return a request's query as it was sent, with its question mark; nothing where it is not fit for a header."""
+    query = request.rel_url.raw_query_string
+    return f"?{query}" if query and query.isascii() and query.isprintable() else ""
+
+
+def is_from_elsewhere(request: web.Request) -> bool:
+    """Tell whether a page of another site has sent a request, as far as browsers say so."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return True
+    origin = request.headers.get(hdrs.ORIGIN)
+    # Proxies may pass on another port, but no other name.
+    return origin is not None and without_port(origin.partition("://")[2]) != without_port(request.headers[hdrs.HOST])

@@ -10,12 +10,15 @@ from typing import Final
 
 from sipqueue_async import FeedDown, StatusWatcher, Update, WatcherHealth
 from sipqueue_async.wallboard.board import Board, milliseconds
+from sipqueue_async.wallboard.words import reason
 
 BEAT: Final = 5.0
 """Seconds from one sign of life to the next."""
 
 STALE_AFTER: Final = 30.0
 """Seconds without a good poll after which what is known is no longer fresh."""
+
+_CLOSED: Final = "the program no longer asks the platform"
 
 
 def utc_now() -> datetime:
@@ -57,16 +60,21 @@ class Live:
             BaseException: Whatever ended the watcher, if it failed.
         """
         stop = self.watcher.on_poll(self._polled)
-        beating = asyncio.create_task(self._give_signs_of_life())
         try:
             self._take_what_was_before()
             async for update in self._updates:
                 self.board.update(update)
                 self._tell()
+            self._end(_CLOSED)
+        except Exception as error:
+            self._end(f"{_CLOSED}: {reason(error)}")
+            raise
         finally:
             stop()
-            beating.cancel()
-            await asyncio.wait([beating])
+
+    def _end(self, why: str) -> None:
+        self.board.end(self.watcher.health.last_good_at, why)
+        self._tell()
 
     def _take_what_was_before(self) -> None:
         """Begin with a watcher that has been running for a while."""
@@ -83,11 +91,13 @@ class Live:
             self._good_at = asyncio.get_running_loop().time()
         # A first poll need not be a change; where it is one, it is told by an update.
         snapshot = self.watcher.snapshot
-        if not self.board.has_begun and health.last_good_at is not None and not self._updates.pending and snapshot:
+        # There may be nobody in it.
+        if not self.board.has_begun and not self._updates.pending and snapshot is not None:
             self.board.begin(snapshot)
             self._tell()
 
-    async def _give_signs_of_life(self) -> None:
+    async def give_signs_of_life(self) -> None:
+        """Give one after the other, also once the watcher has ended: the connection is alive, whatever the feed is."""
         while True:
             await asyncio.sleep(self._beat)
             self._sign_of_life = self.sign_of_life()

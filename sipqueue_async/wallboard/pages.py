@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
+from urllib.parse import parse_qs
 
 from aiohttp import ETag, hdrs, web
+from yarl import URL
 
 from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
-from sipqueue_async.wallboard.guard import COOKIE, Guard
+from sipqueue_async.wallboard.guard import Guard, is_from_elsewhere, query_of
 
 _MESSAGE_PLACE: Final = "<!-- message -->"
 _LOGOUT_PLACE: Final = "<!-- logout -->"
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
+_FORM: Final = "application/x-www-form-urlencoded"
+_MOST_FIELDS: Final = 10
 _WRONG_KEY: Final = "This is not the access key."
 
 
@@ -22,9 +27,11 @@ class Pages:
     Args:
         access: The access key, if there is one.
         guard: Who checks it.
+        patience: Seconds that a form may take to arrive.
     """
 
-    def __init__(self, access: Access | None, guard: Guard) -> None:
+    def __init__(self, access: Access | None, guard: Guard, *, patience: float) -> None:
+        self._patience = patience
         self._access = access
         self._guard = guard
         self._files = read_files()
@@ -60,9 +67,11 @@ class Pages:
     async def _log_in(self, request: web.Request) -> web.Response:
         if self._access is None:
             raise web.HTTPSeeOther(_wallboard(request))
-        key = (await request.post()).get("key")
+        if is_from_elsewhere(request):
+            raise web.HTTPForbidden(text="The form is not of this wallboard: open its page and log in there.\n")
+        key = await self._key_of(request)
         try:
-            good = isinstance(key, str) and self._guard.try_key(request, self._access, key)
+            good = self._guard.try_key(request, self._access, key, "login")
         except web.HTTPTooManyRequests as error:
             seconds = error.headers[hdrs.RETRY_AFTER]
             response = self._login(error.status, f"Too many wrong keys. Try again in {seconds} seconds.")
@@ -70,9 +79,9 @@ class Pages:
             return response
         if not good:
             return self._login(403, _WRONG_KEY)
-        response = web.Response(status=303, headers={hdrs.LOCATION: _wallboard(request)})
+        response = web.Response(status=303, headers={hdrs.LOCATION: str(_wallboard(request))})
         response.set_cookie(
-            COOKIE,
+            self._access.cookie_name,
             self._access.cookie(),
             max_age=COOKIE_AGE,
             httponly=True,
@@ -81,9 +90,31 @@ class Pages:
         )
         return response
 
+    async def _key_of(self, request: web.Request) -> str:
+        """Return what a form has for the key.
+
+        Raises:
+            web.HTTPBadRequest: It is no such form.
+            web.HTTPRequestEntityTooLarge: It is too large.
+            web.HTTPRequestTimeout: It did not arrive in time.
+        """
+        if request.content_type != _FORM or hdrs.CONTENT_ENCODING in request.headers:
+            raise web.HTTPBadRequest(text=f"The form must be sent as {_FORM}.\n")
+        try:
+            async with asyncio.timeout(self._patience):
+                form = parse_qs((await request.read()).decode(), errors="strict", max_num_fields=_MOST_FIELDS)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="The form did not arrive in time.\n") from None
+        except (ValueError, web.RequestPayloadError):
+            raise web.HTTPBadRequest(text="The form cannot be read.\n") from None
+        return form.get("key", [""])[0]
+
     async def _log_out(self, request: web.Request) -> web.Response:
         response = web.Response(status=303, headers={hdrs.LOCATION: "login"})
-        response.del_cookie(COOKIE, httponly=True, samesite="Strict", secure=_is_encrypted(request))
+        if self._access is not None:
+            response.del_cookie(
+                self._access.cookie_name, httponly=True, samesite="Strict", secure=_is_encrypted(request)
+            )
         return response
 
 
@@ -98,9 +129,9 @@ def _sent(request: web.Request, file: File) -> web.Response:
     return response
 
 
-def _wallboard(request: web.Request) -> str:
+def _wallboard(request: web.Request) -> URL:
     # Relative, because a proxy may have put the wallboard beneath a path of its own.
-    return f"./?{request.query_string}" if request.query_string else "./"
+    return URL(f"./{query_of(request)}", encoded=True)
 
 
 def _is_encrypted(request: web.Request) -> bool:

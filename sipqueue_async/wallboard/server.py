@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from sipqueue_async import StatusWatcher
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
 from sipqueue_async.wallboard.api import Api
+from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
 from sipqueue_async.wallboard.guard import Guard, set_headers
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
-from sipqueue_async.wallboard.stream import Streams
+from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
 
 _GRACE: Final = 0.5
 """Seconds that a request under way gets to finish when the server stops."""
 
 _LARGEST_FORM: Final = 4096
 """Bytes; the only form is that of the access key."""
+
+_log: Final = logging.getLogger("sipqueue_async.wallboard")
+
+
+class _Faults(logging.Filter):
+    """Keeps back what others send that is no HTTP: anybody could fill a disk with it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_log.addFilter(_Faults())
 
 
 class Wallboard:
@@ -76,8 +91,13 @@ class Wallboard:
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after)
         self._api = Api(self._live)
+        most = most_connections()
+        # What asks and goes has some room left beside those who stay.
+        self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 4))
+        self._door = Door(stays=self._streams.has, most=most)
         self._runner: web.AppRunner | None = None
         self._following: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -111,29 +131,41 @@ class Wallboard:
         if self._runner is not None:
             raise RuntimeError("a wallboard runs once: make a new one")
         # Where a browser is gone, so is the handler of its request. No access log: nobody asked for one.
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_GRACE, handler_cancellation=True)
+        runner = web.AppRunner(
+            self._app(),
+            access_log=None,
+            logger=_log,
+            shutdown_timeout=_GRACE,
+            handler_cancellation=True,
+            keepalive_timeout=PATIENCE,
+            auto_decompress=False,
+        )
         self._runner = runner
         try:
             await runner.setup()
-            site = web.TCPSite(runner, self._host, self._port, reuse_address=True)
-            await site.start()
+            self._port = await self._door.open(cast("web.Server", runner.server), self._host, self._port)
         except BaseException:
-            await runner.cleanup()
+            await self._shut(runner)
             raise
-        self._port = site.port
+        self._beating = asyncio.create_task(self._live.give_signs_of_life(), name="sipqueue_async wallboard's beat")
         self._following = asyncio.create_task(self._live.run(), name="sipqueue_async wallboard")
 
     async def stop(self) -> None:
         """Stop listening, and let every browser go; nothing happens if it does not listen."""
-        if self._runner is None or self._following is None:
+        if self._runner is None or self._following is None or self._beating is None:
             return
         self._following.cancel()
+        self._beating.cancel()
         self._api.close()
         try:
-            await self._runner.cleanup()
+            await self._shut(self._runner)
         finally:
             # What ended the watcher is told by `wait`, and by the watcher.
-            await asyncio.wait([self._following])
+            await asyncio.wait([self._following, self._beating])
+
+    async def _shut(self, runner: web.AppRunner) -> None:
+        await self._door.close()
+        await runner.cleanup()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -149,10 +181,10 @@ class Wallboard:
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._dismiss)
-        Pages(self._access, guard).add_to(app)
+        Pages(self._access, guard, patience=PATIENCE).add_to(app)
         self._api.add_to(app)
         # A browser's HEAD would wait for the stream's end.
-        app.router.add_get("/events", Streams(self._live).handle, allow_head=False)
+        app.router.add_get("/events", self._streams.handle, allow_head=False)
         return app
 
     async def _dismiss(self, _app: web.Application) -> None:

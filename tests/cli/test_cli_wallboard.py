@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -97,6 +96,7 @@ async def test_the_key_is_asked_for() -> None:
     [
         (Site(host="0.0.0.0"), "so an access key is needed; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
         (Site(key="short"), "at least 12 characters; set SIPQUEUE_WALLBOARD_KEY"),
+        (Site(key="a key \udcff that is broken"), "no text in UTF-8: use letters and digits; set SIPQUEUE"),
         (Site(host="192.0.2.1", key=KEY), "cannot listen on 192.0.2.1, port 0: .*; try another --port"),
     ],
 )
@@ -124,15 +124,6 @@ async def test_refused_credentials_end_it() -> None:
         client = SipQueueClient(simulator.url, "a-wrong-token")
         with pytest.raises(AuthError):
             await asyncio.wait_for(wallboard(Paper().output(), source=client, site=Site()), 20)
-
-
-async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has the command line alone gets a traceback."""
-    monkeypatch.setitem(sys.modules, "aiohttp_sse", None)
-    for name in ("", ".server", ".stream"):
-        monkeypatch.delitem(sys.modules, f"sipqueue_async.wallboard{name}", raising=False)
-    with pytest.raises(Failure, match=r"pip install 'sipqueue_async\[wallboard\]'"):
-        await wallboard(Paper().output(), source=Demonstration(), site=Site())
 
 
 def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:

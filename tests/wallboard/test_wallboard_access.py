@@ -101,6 +101,13 @@ def test_wrong_keys_have_to_wait() -> None:
         ("127.0.0.1", "localhost.evil.example", False),
         ("127.0.0.1", "192.0.2.7:8088", False),
         ("127.0.0.1", "", False),
+        ("127.0.0.1", "[::1]evil.example", False),
+        ("127.0.0.1", "[::1]:80evil", False),
+        ("127.0.0.1", "[::1", False),
+        ("127.0.0.1", "localhost:80@evil.example", False),
+        ("127.0.0.1", "localhost:80:80", False),
+        ("127.0.0.1", "localhost, evil.example", False),
+        ("127.0.0.1", "localhost:٣", False),
         ("127.0.0.1", "board.example.com", True),
         ("127.0.0.1", "Board.Example.com.", True),
         ("0.0.0.0", "192.0.2.7:8088", True),
@@ -122,3 +129,15 @@ def test_it_answers_to_its_own_names_alone(host: str, header: str, expected: boo
 def test_what_others_can_reach_is_known(host: str, expected: bool) -> None:
     """A wallboard that others can reach needs no key."""
     assert is_loopback(host) is expected
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    """A key file of another encoding ends in a message about codecs."""
+    with pytest.raises(ValueError, match="no text in UTF-8"):
+        Access("a key for the tests\udcff")
+
+
+def test_another_key_has_another_cookie() -> None:
+    """Wallboards on two ports of a machine overwrite each other's cookie."""
+    names = {Access(key).cookie_name for key in (KEY, KEY, "another key than that")}
+    assert len(names) == 2

@@ -11,9 +11,24 @@ import pytest
 from support import START, ScriptedSource, agent, snapshot
 from wallboard_stage import NEVER, Stage
 
-from sipqueue_async import AgentState, FeedDown, FeedUp, Snapshot, StatusWatcher, TransportError, Update, diff
+from sipqueue_async import (
+    AgentState,
+    ApiError,
+    AuthError,
+    FeedDown,
+    FeedUp,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    Snapshot,
+    StatusWatcher,
+    TransportError,
+    Update,
+    diff,
+)
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard.board import Board
+from sipqueue_async.wallboard.words import reason
 
 BUSY = Plan(agents=12, queues=3, several_queues=0.5, calls_per_hour=200.0, opening_callers=3, breaks_per_hour=6.0,
             shift_hours=0.2, off_hours=0.1)  # fmt: skip
@@ -158,12 +173,96 @@ def test_a_feed_that_was_never_up_has_been_down_since_nobody_knows_when() -> Non
     assert json.loads(board.since(0))["feed"] == {"up": False, "since": None, "error": "no route"}
 
 
-def test_of_foreign_errors_only_the_kind_is_told() -> None:
-    """A secret in an error of somebody's own source ends on a screen."""
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("token=abc"), "ValueError"),
+        (TransportError("no route"), "no route"),
+        (ApiError(500, "abc"), "ret 500: the platform had an error of its own; it usually passes"),
+        (AuthError(601, "appid abc", "ask them"), "ret 601: ask them"),
+        (OperationFailed(1003, "abc"), "error 1003: the operation failed"),
+        (HttpStatusError(302, location="http://abc"), "HTTP 302 Found: check the URL, and what stands between"),
+        (MalformedResponse("a field abc", "abc"), "malformed response: the program that shows this was told more"),
+    ],
+)
+def test_of_an_error_no_words_of_others_are_told(error: Exception, told: str) -> None:
+    """A secret in an error of somebody's own source, or one that the platform repeats, ends on a screen."""
     board = Board()
-    down = FeedDown(error=ValueError("token=abc"), since=None)
+    down = FeedDown(error=error, since=None)
     board.update(Update(sequence=1, snapshot=None, previous=None, events=(down,)))
-    assert json.loads(board.since(0))["feed"]["error"] == "ValueError"
+    shown = json.loads(board.since(0))["feed"]["error"]
+    assert shown.startswith(told)
+    assert "abc" not in shown
+
+
+def test_an_error_says_which_server_was_asked() -> None:
+    """Nobody can tell which of two platforms is away."""
+    error = TransportError("no route")
+    error.where = "the service at pbx.example"
+    assert reason(error) == "the service at pbx.example: no route"
+
+
+def test_what_left_is_forgotten_once_no_strip_shows_it() -> None:
+    """A call centre whose extensions come and go fills the memory."""
+    board, browser = Board(), Browser()
+    old = snapshot(agent("0"))
+    board.begin(old)
+    browser.read(board)
+    first = board.revision
+    for number in range(1, 40):
+        new = snapshot(agent(str(number)), at=60 * number)
+        board.update(update_of(old, new))
+        old = new
+    assert len(board._rows) <= 17
+    assert {key.extension for key in board._rows} >= {"39", "30"}
+    # Who was away for so long that nobody can say who left is told who is there.
+    message = json.loads(board.since(first))
+    assert message["full"] is True
+    browser.read(board)
+    assert set(browser.seats) == {("queue-1", "39")}
+
+
+def test_states_within_a_pixel_are_one() -> None:
+    """A call centre that is busy, or simulated faster than real, costs each browser megabytes."""
+    board = Board()
+    old = snapshot(agent("1"), agent("2"))
+    board.begin(old)
+    for number in range(1, 1801):
+        state = AgentState.TALKING if number % 2 else AgentState.WAITING
+        new = snapshot(agent("1", state), agent("2"), at=number / 2)
+        board.update(update_of(old, new))
+        old = new
+    spans = json.loads(board.since(0))["seats"][0]["history"]
+    assert len(spans) < 10
+    assert spans[-1] == [milliseconds(900), "waiting"]
+
+
+def test_a_large_call_centre_has_coarser_strips() -> None:
+    """Strips that nobody can see so finely cost each browser megabytes."""
+    board = Board()
+    seats = [agent(str(number)) for number in range(300)]
+    old = snapshot(*seats)
+    board.begin(old)
+    for at, state in ((10, AgentState.TALKING), (12, AgentState.IDLE), (15, AgentState.WAITING)):
+        new = snapshot(agent("0", state), *seats[1:], at=at)
+        board.update(update_of(old, new))
+        old = new
+    (seat,) = (it for it in json.loads(board.since(0))["seats"] if it["extension"] == "0")
+    assert seat["history"] == [[milliseconds(0), "waiting"], [milliseconds(12), "idle"], [milliseconds(15), "waiting"]]
+
+
+def test_few_messages_are_kept() -> None:
+    """Browsers that come back after having been away for different times fill the memory."""
+    board = Board()
+    old = snapshot(agent("1"))
+    board.begin(old)
+    for number in range(1, 50):
+        new = snapshot(agent("1", name=str(number)), at=number)
+        board.update(update_of(old, new))
+        old = new
+    for revision in range(board.revision):
+        board.since(revision)
+    assert len(board._messages) <= 8
 
 
 @pytest.mark.parametrize("name", ["", "x", "{run}-", "{run}-x", "{run}-99", "{run}--1", "{run}-²", "other-1"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import re
 import socket
 import sys
@@ -34,7 +33,7 @@ async def test_every_answer_has_the_headers_that_browsers_heed() -> None:
                 )
                 assert "unsafe" not in answer.headers["Content-Security-Policy"]
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
-                assert answer.headers["Referrer-Policy"] == "no-referrer"
+                assert answer.headers["Referrer-Policy"] == "same-origin"
                 assert answer.headers["X-Frame-Options"] == "DENY"
                 assert answer.headers["Cache-Control"] in {"no-store", "no-cache"}
                 assert "Server" not in answer.headers
@@ -88,37 +87,182 @@ async def test_a_right_key_becomes_a_cookie_that_scripts_cannot_read() -> None:
         for proxied, secure in (({}, False), ({"X-Forwarded-Proto": "https"}, True)):
             async with client.post("/login?q=x", data={"key": KEY}, headers=proxied, allow_redirects=False) as answer:
                 assert (answer.status, answer.headers["Location"]) == (303, "./?q=x")
-                cookie = answer.cookies["sipqueue_wallboard"]
+                (cookie,) = answer.cookies.values()
+                assert cookie.key.startswith("sipqueue_wallboard_")
                 assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
                 assert bool(cookie["secure"]) is secure
                 assert KEY not in str(answer.headers)
-            async with client.get("/api/snapshot", cookies={"sipqueue_wallboard": cookie.value}) as answer:
+            async with client.get("/api/snapshot", cookies={cookie.key: cookie.value}) as answer:
                 assert answer.status == 200
-        known = {"sipqueue_wallboard": cookie.value}
+        known = {cookie.key: cookie.value}
         async with client.post("/logout", cookies=known, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "login")
-            assert answer.cookies["sipqueue_wallboard"].value == ""
+            assert answer.cookies[cookie.key].value == ""
         # Nobody else, such as a form of another site, which has no cookie to send, can log a screen out.
         async with client.post("/logout", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "login")
             assert not answer.cookies
 
 
-async def test_many_wrong_keys_are_not_even_looked_at() -> None:
-    """Somebody tries one key after the other until one is right."""
+async def test_wrong_keys_keep_nobody_waiting_who_has_the_right_one() -> None:
+    """Anybody locks everybody out by a few wrong keys, or tries one after the other without being told to wait."""
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
         for _ in range(5):
             async with client.post("/login", data={"key": "wrong"}) as answer:
                 assert answer.status == 403
                 assert "This is not the access key." in await answer.text()
-        async with client.post("/login", data={"key": KEY}) as answer:
+        async with client.post("/login", data={"key": "wrong"}) as answer:
             assert answer.status == 429
             assert 50 < int(answer.headers["Retry-After"]) <= 60
             assert "Too many wrong keys. Try again in" in await answer.text()
             assert not answer.cookies
+        # A program with an old key is another matter.
+        for status in [401] * 5 + [429]:
+            async with client.get("/api/snapshot", headers={"Authorization": "Bearer wrong"}) as answer:
+                assert answer.status == status
+                assert ("Retry-After" in answer.headers) == (status == 429)
         async with client.get("/api/snapshot", headers={"Authorization": f"Bearer {KEY}"}) as answer:
-            assert answer.status == 429
-            assert "Retry-After" in answer.headers
+            assert answer.status == 200
+        async with client.post("/login", data={"key": KEY}, allow_redirects=False) as answer:
+            assert answer.status == 303
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://127.0.0.1:8443"}, 303),
+        ({"Sec-Fetch-Site": "none"}, 303),
+    ],
+)
+async def test_a_form_of_another_site_is_refused(headers: dict[str, str], status: int) -> None:
+    """A page elsewhere has its visitors' browsers try keys, or log in."""
+    async with (
+        wallboard_of(Stage(SMALL), key=KEY) as wallboard,
+        aiohttp.ClientSession(wallboard.url) as client,
+        client.post("/login", data={"key": KEY}, headers=headers, allow_redirects=False) as answer,
+    ):
+        assert answer.status == status
+
+
+async def exchange(wallboard: Wallboard, request: bytes) -> bytes:
+    """Send bytes, and return all that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", wallboard.port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def _form(body: bytes, kind: str = "application/x-www-form-urlencoded", more: str = "") -> bytes:
+    head = f"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nConnection: close\r\n{more}"
+    length = "" if "Transfer-Encoding" in more else f"Content-Length: {len(body)}\r\n"
+    return f"{head}{length}\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        _form(b"key=\xff\xfe"),
+        _form(b"key=%ff"),
+        _form(b"&".join([b"a=b"] * 20)),
+        _form(b"xx", "multipart/form-data"),
+        _form(b"--a\r\n\r\nxx", "multipart/form-data; boundary=a"),
+        _form(b"xxxx", more="Content-Encoding: gzip\r\n"),
+        _form(b"zz\r\n", more="Transfer-Encoding: chunked\r\n"),
+        b"nothing like HTTP\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_cannot_be_read_is_refused_quietly(
+    request_bytes: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody without a key gets internal errors, and fills a disk with tracebacks."""
+    async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
+        answer = await exchange(wallboard, request_bytes)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_an_unknown_charset_of_a_form_does_no_harm() -> None:
+    """A form whose charset nobody knows is an internal error."""
+    async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
+        answer = await exchange(wallboard, _form(b"key=x", "application/x-www-form-urlencoded; charset=nope"))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_mistakes_of_ours_are_still_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """With the noise, what is really wrong is hidden too."""
+    stage = Stage(SMALL)
+    async with wallboard_of(stage) as wallboard:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sipqueue_async.wallboard.api.json.dumps", lambda _: 1 // 0)
+            answer = await exchange(wallboard, b"GET /api/snapshot HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert b" 500 " in answer
+    assert ["Error handling request" in record.message for record in caplog.records] == [True]
+    caplog.clear()
+
+
+async def test_the_view_that_was_asked_for_outlives_the_login() -> None:
+    """Who logs in sees another queue than the one of the bookmark, or nothing at all."""
+    views = ["queue=A%26B", "queue=A%2BB&q=%23x%25", "queue=%E9%94%80", "q=%0d%0aSet-Cookie:%20a=b"]
+    async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
+        for view in views:
+            query, close = view.encode(), b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            assert b"Location: login?" + query + b"\r\n" in await exchange(wallboard, b"GET /?" + query + close)
+            form = _form(b"key=a+key+for+the+tests").replace(b"/login", b"/login?" + query)
+            assert b"Location: ./?" + query + b"\r\n" in await exchange(wallboard, form)
+        strange = _form(b"key=a+key+for+the+tests").replace(b"/login", b"/login?q=\xff")
+        assert b" 400 " in await exchange(wallboard, strange)
+
+
+async def test_a_request_without_a_name_is_refused() -> None:
+    """Who names no host is asked for none, and the system's name server is."""
+    async with wallboard_of(Stage(SMALL)) as wallboard:
+        assert b" 403 " in await exchange(wallboard, b"GET /api/snapshot HTTP/1.0\r\n\r\n")
+
+
+async def test_two_wallboards_on_one_machine_do_not_log_each_other_out() -> None:
+    """Who logs in at one wallboard is logged out of the other: cookies do not know of ports."""
+    one, other = Stage(SMALL), Stage(SMALL)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        wallboard_of(one, key=KEY) as first,
+        wallboard_of(other, key="another key than that") as second,
+        aiohttp.ClientSession(cookie_jar=jar) as client,
+    ):
+        for wallboard, key in ((first, KEY), (second, "another key than that")):
+            async with client.post(f"{wallboard.url}login", data={"key": key}) as answer:
+                assert answer.status == 200
+        for wallboard in (first, second):
+            async with client.get(f"{wallboard.url}api/snapshot") as answer:
+                assert answer.status == 200
+
+
+async def test_without_a_key_a_logout_sets_no_cookie() -> None:
+    """A wallboard that needs no key puts something into browsers."""
+    async with (
+        wallboard_of(Stage(SMALL)) as wallboard,
+        aiohttp.ClientSession(wallboard.url) as client,
+        client.post("/logout", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, dict(answer.cookies)) == (303, {})
+
+
+async def test_a_form_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody without a key holds connections open by forms that never end."""
+    monkeypatch.setattr(server, "PATIENCE", 0.1)
+    async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
+        reader, writer = await asyncio.open_connection("127.0.0.1", wallboard.port)
+        writer.write(_form(b"key=" + b"x" * 100)[:-50])
+        async with asyncio.timeout(5):
+            assert b" 408 " in await reader.readline()
+        writer.close()
 
 
 @pytest.mark.parametrize("form", [{}, {"other": "x"}, {"key": ""}])
@@ -258,23 +402,6 @@ async def test_without_the_extra_metrics_name_it(monkeypatch: pytest.MonkeyPatch
     ):
         assert answer.status == 501
         assert "pip install 'sipqueue_async[prometheus]'" in await answer.text()
-
-
-def test_without_its_own_extra_it_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody without the extra is told of a module, and not what to install."""
-    monkeypatch.setitem(sys.modules, "aiohttp_sse", None)
-    monkeypatch.delitem(sys.modules, "sipqueue_async.wallboard.stream")
-    monkeypatch.delitem(sys.modules, "sipqueue_async.wallboard.server")
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'sipqueue_async\[wallboard\]'"):
-        importlib.reload(sipqueue_async.wallboard)
-
-
-def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken installation is told to install what is there already."""
-    monkeypatch.setitem(sys.modules, "sipqueue_async.wallboard.guard", None)
-    monkeypatch.delitem(sys.modules, "sipqueue_async.wallboard.server")
-    with pytest.raises(ModuleNotFoundError, match="guard"):
-        importlib.reload(sipqueue_async.wallboard)
 
 
 async def test_it_ends_with_the_watcher_and_its_error() -> None:

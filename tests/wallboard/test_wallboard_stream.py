@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from support import agent, snapshot
+from support import ScriptedSource, agent, snapshot
 from wallboard_stage import NEVER, Stage, wallboard_of
 
-from sipqueue_async import Snapshot, StatusWatcher
+from sipqueue_async import AuthError, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan
+from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard import stream as stream_module
 from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams
 
@@ -154,7 +157,7 @@ async def test_a_browser_that_reads_slowly_costs_nothing_and_then_has_the_newest
         sent: list[int] = []
         since = live.board.since
 
-        def noted(revision: int) -> str:
+        def noted(revision: int) -> bytes:
             sent.append(revision)
             return since(revision)
 
@@ -173,8 +176,11 @@ async def test_a_browser_that_reads_slowly_costs_nothing_and_then_has_the_newest
         writer.close()
 
 
-async def test_a_browser_that_stops_reading_is_let_go() -> None:
+@pytest.mark.parametrize("by", ["the system", "the program"])
+async def test_a_browser_that_stops_reading_is_let_go(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A telephone that was switched off is kept for ever."""
+    if by == "the program":
+        monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
     async with flood.watcher, _served(live, patience=0.2, most=1) as url, _following(live):
@@ -271,3 +277,100 @@ async def test_it_begins_with_a_watcher_that_has_been_running() -> None:
             await stage.recover()
             await asyncio.sleep(0)
             assert late.board.tally.feed_down is None
+
+
+async def test_nobody_signed_in_is_known_too() -> None:
+    """A call centre at night is shown as one that was never reached."""
+    watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=NEVER)
+    live = Live(watcher, stale_after=30)
+    async with watcher, _following(live):
+        await watcher.ready()
+        await asyncio.sleep(0)
+        assert live.board.has_begun
+        assert json.loads(live.board.since(0))["feed"]["up"] is True
+
+
+async def test_a_watcher_that_ends_is_told_and_the_page_stays_connected() -> None:
+    """A page flips between live and lost, or shows for ever what was true when its watcher was closed."""
+    stage = Stage(PLAN)
+    async with Wallboard(stage.watcher, beat=0.05, clock=stage.now) as wallboard, stream_of(wallboard.url) as stream:
+        async with stage.watcher:
+            await stage.watcher.ready()
+            while not (await next_of(stream, "board"))["data"]["feed"]["up"]:
+                pass
+        told = await next_of(stream, "board")
+        assert told["data"]["feed"] == {
+            "up": False,
+            "since": stage.now().timestamp() * 1000,
+            "error": "the program no longer asks the platform",
+        }
+        for _ in range(3):
+            assert (await anext(stream))["event"] == "beat"
+        async with aiohttp.ClientSession() as client, client.get(f"{wallboard.url}api/snapshot") as answer:
+            down = (await answer.json())["feed_down"]
+        assert down == {"since": stage.now().isoformat(), "error": "the program no longer asks the platform"}
+
+
+async def test_a_watcher_that_fails_for_good_is_told_with_its_reason() -> None:
+    """A page shows a feed that is gone, and nobody can tell why."""
+
+    async def refuse() -> Snapshot:
+        raise AuthError(601, "appid=secret")
+
+    watcher = StatusWatcher(refuse)
+    async with Wallboard(watcher, beat=0.05) as wallboard, watcher:
+        with pytest.raises(AuthError):
+            await wallboard.wait()
+        async with stream_of(wallboard.url) as stream:
+            feed = (await next_of(stream, "board"))["data"]["feed"]
+        assert feed["up"] is False
+        assert "601" in feed["error"]
+        assert "secret" not in feed["error"]
+
+
+async def test_one_address_cannot_have_all_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One machine takes the streams of all others; but a proxy on this machine is many."""
+    stage = Stage(PLAN)
+    live = Live(stage.watcher, stale_after=30)
+    async with stage.watcher, _served(live, most_of_one=1) as url, aiohttp.ClientSession() as client:
+        first, second = await client.get(url), await client.get(url)
+        assert (first.status, second.status) == (200, 200)
+        second.close()
+        monkeypatch.setattr(stream_module, "is_loopback", lambda _: False)
+        async with asyncio.timeout(10), client.get(url) as refused:
+            assert refused.status == 503
+        first.close()
+        async with asyncio.timeout(10):
+            while (again := await client.get(url)).status != 200:
+                again.close()
+                await asyncio.sleep(0.01)
+        again.close()
+
+
+async def test_a_hundred_browsers_that_read_nothing_share_what_they_are_sent() -> None:
+    """Each browser that reads nothing costs as much memory as the whole call centre takes."""
+    flood = _Flood()
+    live = Live(flood.watcher, stale_after=30)
+    async with flood.watcher, _served(live) as url, _following(live):
+        await flood.watcher.ready()
+        await asyncio.sleep(0)
+        size = len(live.board.since(0))
+        assert size > 400_000
+        tracemalloc.start()
+        try:
+            writers = [(await _slow_reader(url))[1] for _ in range(100)]
+            await asyncio.sleep(0.5)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 100 * size / 2
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_system_without_that_timeout_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wallboard streams on one system only."""
+    monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
+    stage = Stage(PLAN)
+    async with wallboard_of(stage) as wallboard, stream_of(wallboard.url) as stream:
+        assert (await anext(stream))["event"] == "beat"
