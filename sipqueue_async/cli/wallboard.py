@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -61,7 +63,7 @@ def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str]
         key = file.read_text(encoding="utf-8").strip()
         mode = file.stat().st_mode
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise Failure(f"the key file {file} cannot be read: {reason}") from None
     if not key:
         raise Failure(f"the key file {file} is empty: put the access key in it")
@@ -84,15 +86,24 @@ async def wallboard(
         board = _wallboard(watcher, site, interval)
         try:
             await board.start()
-        except OSError as error:
-            reason = error.strerror or error
-            raise Failure(f"cannot listen on {site.host}, port {site.port}: {reason}; try another --port") from None
+        except (OSError, UnicodeError) as error:
+            raise Failure(f"cannot listen on {site.host}, port {site.port}: {_trouble(error)}") from None
         try:
             async with watcher:
                 output.line(f"the wallboard is at {board.url} until Ctrl-C")
                 await board.wait()
         finally:
             await board.stop()
+
+
+def _trouble(error: OSError | UnicodeError) -> str:
+    """Return what is wrong with an address, and what to do."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "no such name is known; give --host an address of this machine"
+    # asyncio tells of no number where no address at all can be listened on.
+    if error.errno in {None, errno.EADDRNOTAVAIL}:
+        return "it is no address of this machine; give --host one that is, or 0.0.0.0 for all"
+    return f"{error.strerror}; try another --port"
 
 
 @asynccontextmanager
