@@ -99,7 +99,8 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
             agents[event.key] = event.agent
             observed_at = event.observed_at
     if observed_at is not None:
-        return (snapshot or Snapshot(observed_at=observed_at))._with(agents, observed_at=observed_at)
+        start = Snapshot(observed_at=observed_at) if snapshot is None else snapshot
+        return start._with(agents, observed_at=observed_at)
     if snapshot is None:
         raise ValueError("nothing to apply: there is no snapshot and no event about a seat")
     return snapshot

@@ -72,11 +72,10 @@ class SnapshotDecoder:
         layout, order = self._layout, self._order
         if layout is None:
             order = list(self._records.values())
-            # Answers whose order is always another one would be laid out each time for nothing.
-            first = {0: self._frame.first_object(body)}
             if not order or not self._frame.is_list or len(order) != len(self._agents):
                 return None
-            if self._read_changed(order, first) is None:
+            # Answers whose order is always another one would be laid out each time for nothing.
+            if self._read_changed(order, {0: self._frame.first_object(body)}) is None:
                 return None
             layout = Layout.of(self._frame, list(self._records))
         found = layout.follow(body, lambda number, record: self._read_changed(order, {number: record}) is not None)
