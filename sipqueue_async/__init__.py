@@ -27,6 +27,7 @@ from sipqueue_async.events import (
     StateChanged,
     Update,
 )
+from sipqueue_async.feed import Feed
 from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 from sipqueue_async.watcher import StatusWatcher, WatcherHealth
 
@@ -44,6 +45,7 @@ __all__ = [
     "CallAnswered",
     "CallMissed",
     "Event",
+    "Feed",
     "FeedDown",
     "FeedEvent",
     "FeedUp",

@@ -100,7 +100,7 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
             observed_at = event.observed_at
     if observed_at is not None:
         start = Snapshot(observed_at=observed_at) if snapshot is None else snapshot
-        return start._with(agents, observed_at=observed_at)
+        return start.with_changes(agents, observed_at=observed_at)
     if snapshot is None:
         raise ValueError("nothing to apply: there is no snapshot and no event about a seat")
     return snapshot

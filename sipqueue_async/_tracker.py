@@ -81,7 +81,7 @@ class Tracker:
             previous = polled
         new, changes = polled, diff(previous, polled)
         if previous is not None and (kept := self._absent(changes) | self._old_records(previous, changes)):
-            new = polled._with(
+            new = polled.with_changes(
                 kept, observed_at=polled.observed_at, server_time=polled.server_time, problems=polled.problems
             )
             changes = diff(previous, new)

@@ -147,6 +147,26 @@ class AgentStatus:
         """The platform's word for `status_code`, or None where none was given."""
         return None if self.status_code is None else code_label(self.status_code)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them, times in ISO 8601; `from_dict` reads them."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in _AGENT_FIELDS}
+        for name in _AGENT_TIMES:
+            if fields[name] is not None:
+                fields[name] = fields[name].isoformat()
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> AgentStatus:
+        """Return the record that `to_dict` gave the fields of.
+
+        Raises:
+            ValueError: Fields are missing, unknown, or of another kind.
+        """
+        try:
+            return _agent_from_dict(fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"the saved record is damaged: {type(error).__name__}: {error}") from error
+
 
 @attrs.frozen
 class FieldProblem:
@@ -261,7 +281,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         )
         return snapshot
 
-    def _with(
+    def with_changes(
         self,
         agents: Mapping[SeatKey, AgentStatus | None],
         *,
@@ -269,7 +289,10 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         server_time: datetime | None = None,
         problems: tuple[FieldProblem, ...] = (),
     ) -> Snapshot:
-        """Return a snapshot with other records of some seats, or without them."""
+        """Return a later snapshot: with these records of these seats, without the seats whose record is None.
+
+        All other records are shared with this one.
+        """
         places, records = self._places, self._records.copy()
         changes = {key: agent for key, agent in agents.items() if agent is not None}
         if len(changes) == len(agents) and changes.keys() <= places.keys():
@@ -322,7 +345,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             "version": _VERSION,
             "observed_at": self._observed_at.isoformat(),
             "server_time": None if self._server_time is None else self._server_time.isoformat(),
-            "agents": [_agent_to_json(agent) for agent in self._records],
+            "agents": [agent.to_dict() for agent in self._records],
             "problems": [attrs.asdict(problem) for problem in self._problems],
         }
         # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
@@ -346,7 +369,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             raise ValueError(f"the saved snapshot has version {version!r}; this release reads version {_VERSION}")
         try:
             return cls(
-                [_agent_from_json(fields) for fields in _list_from_json(document["agents"])],
+                [_agent_from_dict(fields) for fields in _list_from_json(document["agents"])],
                 observed_at=datetime.fromisoformat(document["observed_at"]),
                 server_time=_time_from_json(document["server_time"]),
                 problems=[_problem_from_json(fields) for fields in _list_from_json(document["problems"])],
@@ -436,15 +459,7 @@ _AGENT_INTEGERS: Final = ("state_code", "no_answer_count", "calls_answered")
 _AGENT_OPTIONAL_INTEGERS: Final = ("status_code", "external_calls_count", "wrap_up_time", "max_no_answer")
 
 
-def _agent_to_json(agent: AgentStatus) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(agent, name) for name in _AGENT_FIELDS}
-    for name in _AGENT_TIMES:
-        if fields[name] is not None:
-            fields[name] = fields[name].isoformat()
-    return fields
-
-
-def _agent_from_json(fields: dict[str, Any]) -> AgentStatus:
+def _agent_from_dict(fields: Mapping[str, Any]) -> AgentStatus:
     for name in ("queue", "extension"):
         if not isinstance(fields[name], str):
             _refuse(name, fields[name])

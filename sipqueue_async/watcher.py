@@ -8,27 +8,21 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from types import TracebackType, UnionType
-from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar, get_args, overload, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Subscription, Updates
 from sipqueue_async._schedule import Schedule, Turns, head_start
 from sipqueue_async._selection import Selection
 from sipqueue_async._tracker import Tracker
 from sipqueue_async.errors import HttpStatusError
-from sipqueue_async.events import Event, Update
+from sipqueue_async.feed import Feed
 from sipqueue_async.models import AgentState, Snapshot
 
 _log: Final = logging.getLogger("sipqueue_async")
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
 _turns: Final = Turns()
-
-E1 = TypeVar("E1", bound=Event)
-E2 = TypeVar("E2", bound=Event)
-E3 = TypeVar("E3", bound=Event)
 
 
 @runtime_checkable
@@ -72,7 +66,7 @@ class WatcherHealth:
     """How long after its scheduled time the last poll began, in seconds."""
 
 
-class StatusWatcher:
+class StatusWatcher(Feed):
     """Polls a source at intervals and tells what changed, to any number of consumers.
 
     ``async with watcher`` starts its one polling task; leaving stops it. ``async for event in watcher`` is the stream
@@ -99,6 +93,9 @@ class StatusWatcher:
         ValueError: An argument makes no sense.
     """
 
+    _noun = "watcher"
+    _what_is_missing = "no poll has worked"
+
     def __init__(
         self,
         source: Source,
@@ -117,6 +114,7 @@ class StatusWatcher:
             raise ValueError(f"max_backoff must be above 0 seconds, not {max_backoff!r}")
         if leave_after < 1:
             raise ValueError(f"leave_after must be at least 1 poll, not {leave_after!r}")
+        super().__init__()
         self._interval = interval
         self._max_backoff = max_backoff
         self._selection = Selection(queues, extensions)
@@ -126,13 +124,7 @@ class StatusWatcher:
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
         self._poll_callbacks: dict[object, Callable[[WatcherHealth], object]] = {}
-        self._fanout = Fanout()
-        self._stream: Subscription[Event] = self.subscribe()
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
-        # Set once there is something to say to `ready`: a good poll, or the end.
-        self._settled = asyncio.Event()
-        self._has_polled_well = False
+        self._stream = self.subscribe()
         # Set while somebody wants a poll before the next one is due; who they are, in a list.
         self._asked = asyncio.Event()
         self._refreshes: list[asyncio.Future[Snapshot]] = []
@@ -145,32 +137,13 @@ class StatusWatcher:
         return self._tracker.snapshot
 
     @property
+    def _last_error(self) -> BaseException | None:
+        return self._health.last_error
+
+    @property
     def health(self) -> WatcherHealth:
         """How the polling goes."""
         return self._health
-
-    async def ready(self, timeout: float | None = None) -> Snapshot:  # noqa: ASYNC109  # a name of the contract
-        """Wait for the first good poll and return the snapshot.
-
-        Args:
-            timeout: How many seconds to wait; None for ever.
-
-        Raises:
-            TimeoutError: No poll has worked in that time.
-            RuntimeError: The watcher does not run.
-            BaseException: Whatever ended the watcher, if it failed.
-        """
-        self._check_started()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._settled.wait()
-        except TimeoutError:
-            why = f"the last error: {self._health.last_error}" if self._health.last_error else "the source is silent"
-            raise TimeoutError(f"no poll has worked within {timeout:g} s; {why}") from self._health.last_error
-        self._fanout.check()
-        if not self._has_polled_well:
-            raise RuntimeError("the watcher was closed before a poll worked")
-        return self._tracker.known
 
     async def refresh(self) -> Snapshot:
         """Poll now and return the snapshot. If a poll is under way, it is that one's.
@@ -187,85 +160,6 @@ class StatusWatcher:
         self._refreshes.append(future)
         self._asked.set()
         return await future
-
-    def __aiter__(self) -> Subscription[Event]:
-        """Return the one stream of all events. It begins when the watcher is made, so that none is lost before."""
-        self._check_started()
-        return self._stream
-
-    def updates(self, *, max_pending: int = 64) -> Updates:
-        """Return a new stream of updates, from now on: one for each change of what is known."""
-        return Updates(self._fanout.mailbox(EVERYWHERE, (), max_pending), self._fanout.forget)
-
-    @overload
-    def subscribe(
-        self, *, queue: str | None = None, extension: str | None = None, max_pending: int = 64
-    ) -> Subscription[Event]: ...
-    @overload
-    def subscribe(
-        self,
-        event_type: type[E1],
-        /,
-        *,
-        queue: str | None = None,
-        extension: str | None = None,
-        max_pending: int = 64,
-    ) -> Subscription[E1]: ...
-    @overload
-    def subscribe(
-        self,
-        event_type: type[E1],
-        second: type[E2],
-        /,
-        *,
-        queue: str | None = None,
-        extension: str | None = None,
-        max_pending: int = 64,
-    ) -> Subscription[E1 | E2]: ...
-    @overload
-    def subscribe(
-        self,
-        event_type: type[E1],
-        second: type[E2],
-        third: type[E3],
-        /,
-        *,
-        queue: str | None = None,
-        extension: str | None = None,
-        max_pending: int = 64,
-    ) -> Subscription[E1 | E2 | E3]: ...
-    @overload
-    def subscribe(
-        self,
-        *event_types: type[Event] | UnionType,
-        queue: str | None = None,
-        extension: str | None = None,
-        max_pending: int = 64,
-    ) -> Subscription[Event]: ...
-    def subscribe(
-        self,
-        *event_types: Any,
-        queue: str | None = None,
-        extension: str | None = None,
-        max_pending: int = 64,
-    ) -> Subscription[Any]:
-        """Return a new stream of events, from now on; it may be made before the watcher is started.
-
-        Args:
-            event_types: Only events of these classes, or unions of them; none means all.
-            queue: Only this queue's events, and the feed's, which concern every queue.
-            extension: Only this extension's events, and the feed's.
-            max_pending: How many updates may wait to be taken. When the consumer falls further behind, they collapse
-                into the difference between what it last saw and what is known now.
-
-        Raises:
-            TypeError: One of the types is no event class.
-            ValueError: `max_pending` is below 1.
-        """
-        for event_type in event_types:
-            if not set(get_args(event_type) or [event_type]) <= set(get_args(Event)):
-                raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
-        return Subscription(self._fanout.mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
     def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
         """Have a function called after every poll, with the new `health`; return a function that ends that.
@@ -289,53 +183,20 @@ class StatusWatcher:
 
     # ---- running -----------------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        if self._task is not None:
-            raise RuntimeError("a watcher runs once: make a new one, with baseline=old.snapshot to go on")
-        self._task = asyncio.create_task(self._run(), name="sipqueue_async watcher")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        task = self._check_started()
-        self._closing = True
-        task.cancel()
-        try:
-            await asyncio.wait([task])
-        finally:
-            self._end(None)
-
-    def _check_started(self) -> asyncio.Task[None]:
-        if self._task is None:
-            raise RuntimeError("the watcher does not run: use it in 'async with'")
-        return self._task
-
-    async def _run(self) -> None:
+    async def _work(self) -> None:
         turn = _turns.take()
         try:
             await self._poll_for_ever(head_start(turn, self._interval))
-        except asyncio.CancelledError:
-            self._end(None if self._closing else RuntimeError("the watcher's task was cancelled from outside"))
-            raise
-        except BaseException as error:
-            self._end(error)
-            if not isinstance(error, Exception):
-                raise
         finally:
             _turns.give_back(turn)
 
-    def _end(self, error: BaseException | None) -> None:
-        """Tell everyone who waits that no more will come; the first reason stands."""
-        if self._fanout.ended:
-            return
-        self._health = attrs.evolve(self._health, ended=True)
-        if error is not None:
-            _log.error("the watcher ends: %s: %s", type(error).__name__, error)
-        self._fanout.end(error)
-        self._settled.set()
-        for future in self._waiting():
-            future.set_exception(error or RuntimeError("the watcher was closed"))
+    def _end(self, error: BaseException | None) -> bool:
+        is_the_end = super()._end(error)
+        if is_the_end:
+            self._health = attrs.evolve(self._health, ended=True)
+            for future in self._waiting():
+                future.set_exception(error or RuntimeError("the watcher was closed"))
+        return is_the_end
 
     async def _poll_for_ever(self, delay: float) -> None:
         loop = asyncio.get_running_loop()
@@ -405,8 +266,7 @@ class StatusWatcher:
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
         self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at)
-        self._has_polled_well = True
-        self._settled.set()
+        self._settle()
         if failures:
             _log.info("polling works again, after %d failures", failures)
         self._publish(update)
@@ -433,10 +293,6 @@ class StatusWatcher:
                 callback(self._health)
             except Exception:  # noqa: BLE001  # whatever a callback does wrong, polling goes on
                 _log.exception("a callback given to on_poll failed")
-
-    def _publish(self, update: Update | None) -> None:
-        if update is not None:
-            self._fanout.publish(update)
 
     def _waiting(self) -> list[asyncio.Future[Snapshot]]:
         """Return whoever waits for a poll's outcome, and let nobody wait any more."""

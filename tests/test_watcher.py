@@ -271,7 +271,7 @@ class TestReady:
         async with StatusWatcher(ScriptedSource([snapshot()], takes=99)) as watcher:
             waiting = asyncio.ensure_future(watcher.ready())
             await asyncio.sleep(1)
-        with pytest.raises(RuntimeError, match="closed before a poll worked"):
+        with pytest.raises(RuntimeError, match="closed before the status was known"):
             await waiting
 
     async def test_a_closed_watcher_still_has_its_last_snapshot(self) -> None:
