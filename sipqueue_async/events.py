@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -13,6 +13,10 @@ from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
 def _state(agent: AgentStatus) -> str:
     """Return the state's name; for an unknown one its code, which is all there is to tell it by."""
     return agent.state_label if agent.state is AgentState.UNKNOWN else agent.state
+
+
+def _isoformat(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _calls(count: int) -> str:
@@ -41,10 +45,17 @@ class _SeatEvent:
     def _say(self, what: str) -> str:
         return f"{self.queue} {self.extension} {what}"
 
+    def _seat_to_dict(self, kind: str, latest: AgentStatus) -> dict[str, Any]:
+        seat = {"queue": self.queue, "extension": self.extension, "name": latest.name}
+        return {"event": kind, **seat, "observed_at": self.observed_at.isoformat()}
+
 
 @attrs.frozen(kw_only=True)
 class AgentJoined(_SeatEvent):
     """A seat is new: an agent signed in, or joined a queue."""
+
+    kind: ClassVar[str] = "agent-joined"
+    """What the event is called in JSON."""
 
     agent: AgentStatus
     """The record now."""
@@ -54,10 +65,17 @@ class AgentJoined(_SeatEvent):
     def __str__(self) -> str:
         return self._say(f"joined, {self.agent.state}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        return self._seat_to_dict(self.kind, self.agent) | {"agent": self.agent.to_dict()}
+
 
 @attrs.frozen(kw_only=True)
 class AgentLeft(_SeatEvent):
     """A seat is gone."""
+
+    kind: ClassVar[str] = "agent-left"
+    """What the event is called in JSON."""
 
     agent: None = None
     """There is no record now."""
@@ -66,6 +84,10 @@ class AgentLeft(_SeatEvent):
 
     def __str__(self) -> str:
         return self._say("left")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        return self._seat_to_dict(self.kind, self.previous) | {"previous": self.previous.to_dict()}
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +101,9 @@ class _ChangeEvent(_SeatEvent):
 @attrs.frozen(kw_only=True)
 class StateChanged(_ChangeEvent):
     """An agent's state is another one (or both are unknown, and the codes differ)."""
+
+    kind: ClassVar[str] = "state-changed"
+    """What the event is called in JSON."""
 
     occurred_at: datetime | None = None
     """When it happened, by the server's clock, where the record tells: the last answer for talking, the last offer for
@@ -97,10 +122,23 @@ class StateChanged(_ChangeEvent):
     def __str__(self) -> str:
         return self._say(f"{_state(self.previous)} → {_state(self.agent)}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        return self._seat_to_dict(self.kind, self.agent) | {
+            "before": self.before,
+            "after": self.after,
+            "before_code": self.previous.state_code,
+            "after_code": self.agent.state_code,
+            "occurred_at": _isoformat(self.occurred_at),
+        }
+
 
 @attrs.frozen(kw_only=True)
 class CallAnswered(_ChangeEvent):
     """An agent answered calls: the counter `calls_answered` grew, or was reset and counts anew."""
+
+    kind: ClassVar[str] = "call-answered"
+    """What the event is called in JSON."""
 
     count: int
     """How many calls: at least 1."""
@@ -115,10 +153,18 @@ class CallAnswered(_ChangeEvent):
     def __str__(self) -> str:
         return self._say(f"answered {_calls(self.count)}{', unseen' if self.hidden else ''}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        own = {"count": self.count, "answered_at": _isoformat(self.answered_at), "hidden": self.hidden}
+        return self._seat_to_dict(self.kind, self.agent) | own
+
 
 @attrs.frozen(kw_only=True)
 class CallMissed(_ChangeEvent):
     """An agent did not answer offered calls: the counter `no_answer_count` grew, or was reset and counts anew."""
+
+    kind: ClassVar[str] = "call-missed"
+    """What the event is called in JSON."""
 
     count: int
     """How many offers: at least 1."""
@@ -131,10 +177,18 @@ class CallMissed(_ChangeEvent):
     def __str__(self) -> str:
         return self._say(f"missed {_calls(self.count)}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        own = {"count": self.count, "offered_at": _isoformat(self.offered_at)}
+        return self._seat_to_dict(self.kind, self.agent) | own
+
 
 @attrs.frozen(kw_only=True)
 class AgentChanged(_ChangeEvent):
     """Something of a record differs that no other event of the same update tells."""
+
+    kind: ClassVar[str] = "agent-changed"
+    """What the event is called in JSON."""
 
     fields: frozenset[str]
     """The names of those fields of `AgentStatus`."""
@@ -142,6 +196,12 @@ class AgentChanged(_ChangeEvent):
     def __str__(self) -> str:
         pairs = (f"{it}: {getattr(self.previous, it)} → {getattr(self.agent, it)}" for it in sorted(self.fields))
         return self._say(", ".join(pairs))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        before, after = self.previous.to_dict(), self.agent.to_dict()
+        changes = {name: {"before": before[name], "after": after[name]} for name in sorted(self.fields)}
+        return self._seat_to_dict(self.kind, self.agent) | {"changes": changes}
 
 
 @attrs.frozen(kw_only=True)
@@ -159,6 +219,9 @@ class _FeedEvent:
 class FeedDown(_FeedEvent):
     """A poll failed, after one that had worked or as the very first one. Until `FeedUp`, nothing is known."""
 
+    kind: ClassVar[str] = "feed-down"
+    """What the event is called in JSON."""
+
     error: BaseException
     """Why."""
     since: datetime | None
@@ -172,10 +235,19 @@ class FeedDown(_FeedEvent):
     def __str__(self) -> str:
         return f"feed down: {self.error}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        since = _isoformat(self.since)
+        why = {"error": str(self.error), "error_type": type(self.error).__name__}
+        return {"event": self.kind, "observed_at": since, "since": since, **why}
+
 
 @attrs.frozen(kw_only=True)
 class FeedUp(_FeedEvent):
     """A poll worked after failures; what changed meanwhile follows in the same update."""
+
+    kind: ClassVar[str] = "feed-up"
+    """What the event is called in JSON."""
 
     observed_at: datetime
     """When the good snapshot had arrived (aware)."""
@@ -186,6 +258,11 @@ class FeedUp(_FeedEvent):
 
     def __str__(self) -> str:
         return f"feed up after {self.outage.total_seconds():.0f} s"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        own = {"outage": self.outage.total_seconds(), "failures": self.failures}
+        return {"event": self.kind, "observed_at": self.observed_at.isoformat(), **own}
 
 
 SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged

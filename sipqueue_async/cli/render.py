@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 from rich.cells import cell_len
 from rich.text import Text
 
 from sipqueue_async import (
-    AgentChanged,
     AgentJoined,
     AgentLeft,
     AgentState,
@@ -34,18 +33,7 @@ from sipqueue_async.cli.text import harmless
 FORMAT_VERSION: Final = 1
 """The ``v`` of every JSON object."""
 
-KINDS: Final[Mapping[type[Event], str]] = MappingProxyType(
-    {
-        AgentJoined: "agent-joined",
-        AgentLeft: "agent-left",
-        StateChanged: "state-changed",
-        CallAnswered: "call-answered",
-        CallMissed: "call-missed",
-        AgentChanged: "agent-changed",
-        FeedDown: "feed-down",
-        FeedUp: "feed-up",
-    }
-)
+KINDS: Final[Mapping[type[Event], str]] = MappingProxyType({kind: kind.kind for kind in get_args(Event)})
 """What each class of event is called here."""
 
 STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
@@ -183,10 +171,7 @@ def _value(value: object) -> str:
 
 def event_json(event: Event) -> str:
     """Return an event as one line of JSON, in ASCII."""
-    document: dict[str, Any] = {"v": FORMAT_VERSION, "event": KINDS[type(event)]}
-    if not isinstance(event, FeedDown | FeedUp):
-        document |= {"queue": event.queue, "extension": event.extension, "name": _latest(event).name}
-    return json_line(document | {"observed_at": event.observed_at} | _own_fields(event))
+    return json_line({"v": FORMAT_VERSION, **event.to_dict()})
 
 
 def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
@@ -200,30 +185,6 @@ def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
             "problems": [attrs.asdict(problem) for problem in snapshot.problems],
         }
     )
-
-
-def _own_fields(event: Event) -> dict[str, Any]:
-    fields: dict[str, Any]
-    match event:
-        case AgentJoined(agent=agent):
-            fields = {"agent": attrs.asdict(agent)}
-        case AgentLeft(previous=previous):
-            fields = {"previous": attrs.asdict(previous)}
-        case StateChanged(previous=previous, agent=agent):
-            codes = {"before_code": previous.state_code, "after_code": agent.state_code}
-            fields = {"before": event.before, "after": event.after, **codes, "occurred_at": event.occurred_at}
-        case CallAnswered():
-            fields = {"count": event.count, "answered_at": event.answered_at, "hidden": event.hidden}
-        case CallMissed():
-            fields = {"count": event.count, "offered_at": event.offered_at}
-        case AgentChanged(previous=previous, agent=agent, fields=names):
-            changes = {name: {"before": getattr(previous, name), "after": getattr(agent, name)} for name in names}
-            fields = {"changes": dict(sorted(changes.items()))}
-        case FeedDown(error=error):
-            fields = {"since": event.since, "error": str(error), "error_type": type(error).__name__}
-        case _:
-            fields = {"outage": event.outage.total_seconds(), "failures": event.failures}
-    return fields
 
 
 def json_line(document: dict[str, Any]) -> str:
