@@ -53,13 +53,23 @@ class _Backlog:
 class Mailbox:
     """The updates that one consumer has not taken yet: at most `max_pending`, then one that stands for them all."""
 
-    def __init__(self, place: Place, types: Types, max_pending: int, *, feed: FeedEvent | None, end: _End) -> None:
+    def __init__(
+        self,
+        place: Place,
+        types: Types,
+        max_pending: int,
+        *,
+        feed: FeedEvent | None,
+        end: _End,
+        asked: Callable[[], None] | None = None,
+    ) -> None:
         if max_pending < 1:
             raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
         self.place = place
         self.types = types
         self._max_pending = max_pending
         self._end = end
+        self._asked = asked
         # Each with the last event about the feed so far, whether the consumer asked for those or not.
         self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
         self._backlog: _Backlog | None = None
@@ -156,6 +166,8 @@ class Mailbox:
     async def news(self) -> None:
         """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
         self._news.clear()
+        if self._asked is not None:
+            self._asked()
         await self._news.wait()
 
     def wake(self) -> None:
@@ -263,9 +275,16 @@ class Fanout:
         self._feed: FeedEvent | None = None
         self._boxes: dict[Place, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
 
-    def mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
-        """Return a new mailbox, which receives from now on."""
-        box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end)
+    def mailbox(self, place: Place, types: Types, max_pending: int, asked: Callable[[], None] | None = None) -> Mailbox:
+        """Return a new mailbox, which receives from now on.
+
+        Args:
+            place: Which seats' events it is for.
+            types: Which classes of events it is for.
+            max_pending: How many updates it holds before they become one.
+            asked: Called when its consumer has dealt with all that it was given, and waits for more.
+        """
+        box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end, asked=asked)
         number = id(box)
         reference = weakref.ref(box, lambda _: self._drop(place, types, number))
         # The collector may run at any step, and take away what another box was the last in.
@@ -290,6 +309,18 @@ class Fanout:
         # The collector may run at any step and drop boxes, or what was asked for with the last of them.
         boxes = [reference() for reference in list(self._boxes.get(place, {}).get(types, {}).values())]
         return [box for box in boxes if box is not None]
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether there is any mailbox."""
+        return bool(self._boxes)
+
+    @property
+    def pending(self) -> int:
+        """How many updates wait in all mailboxes together."""
+        return sum(
+            len(box) for place, by_types in self._boxes.items() for it in by_types for box in self._at(place, it)
+        )
 
     def publish(self, update: Update) -> None:
         """Hand an update to everyone it concerns."""

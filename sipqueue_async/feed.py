@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType, UnionType
 from typing import Any, ClassVar, Final, Self, TypeVar, get_args, overload
 
@@ -156,7 +157,11 @@ class Feed(ABC):
         return Subscription(self._mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
     def _mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
-        return self._fanout.mailbox(place, types, max_pending)
+        return self._fanout.mailbox(place, types, max_pending, self._when_asked())
+
+    def _when_asked(self) -> Callable[[], None] | None:
+        """Return what a new stream's consumer calls when it has dealt with all that it was given, if anything."""
+        return None
 
     # ---- running -----------------------------------------------------------------------------------------------------
 

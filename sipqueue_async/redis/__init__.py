@@ -1,0 +1,18 @@
+"""One poller and many consumers, on Redis: a `Relay` watches and publishes, any number of `RedisFeed` read.
+
+Needs the extra ``redis``, and a Redis from version 7 on. `docs/relay.md` has the whole story.
+"""
+
+try:
+    import redis  # noqa: F401  # pyright: ignore[reportUnusedImport]
+except ModuleNotFoundError as error:
+    remedy = "pip install 'sipqueue_async[redis]'"
+    raise ModuleNotFoundError(
+        f"sipqueue_async.redis needs redis, which is not installed: {remedy}", name=error.name
+    ) from None
+
+from sipqueue_async.redis._feed import RedisFeed, RedisFeedHealth
+from sipqueue_async.redis._format import RelayError, SourceError
+from sipqueue_async.redis._relay import Relay
+
+__all__ = ["RedisFeed", "RedisFeedHealth", "Relay", "RelayError", "SourceError"]

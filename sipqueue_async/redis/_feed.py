@@ -1,0 +1,231 @@
+"""`RedisFeed`: what a relay publishes, read as if it were watched here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Final
+
+import attrs
+from redis.asyncio import Redis
+
+from sipqueue_async import Feed, Snapshot, TransportError, Update
+from sipqueue_async.redis._follower import Follower
+from sipqueue_async.redis._group import GroupWork
+from sipqueue_async.redis._retry import Backoff
+from sipqueue_async.redis._store import Entry, Reading, Store
+
+_log: Final = logging.getLogger("sipqueue_async")
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds without anything new after which a reader looks whether a relay is there at all."""
+
+
+@attrs.frozen(kw_only=True)
+class RedisFeedHealth:
+    """How a reader's reading goes."""
+
+    up: bool | None = None
+    """Whether what is known is how things are; None before anything was read."""
+    ended: bool = False
+    """Whether there will be nothing further."""
+    sequence: int = 0
+    """The number of the last publication that was taken."""
+    resyncs: int = 0
+    """How often the stream did not go on from where this reader was, so that it took the difference instead."""
+    failures: int = 0
+    """Attempts to read that failed."""
+    last_error: BaseException | None = None
+    """Why the last failed attempt failed, or what else was wrong last; also if all has been well since."""
+    last_good_at: datetime | None = None
+    """The relay's last good poll, as far as is known here."""
+
+
+class RedisFeed(Feed):
+    """The events and updates of a relay, as of a local `StatusWatcher`, for any number of processes.
+
+    It begins with what is known now and goes on with what changes, without a gap and without an overlap. `FeedDown`
+    says that nothing is known: because the platform, the relays or Redis are away. When the stream does not go on from
+    where this reader was, since it was away for too long, it is handed the difference to what it saw last.
+
+    With a `group`, its one stream has a part of the changes: each goes to one of the group's consumers, and if that one
+    does not say that it is done, by asking for the next or by `acknowledge`, to another one. The snapshots of these
+    updates have the seats that changed, and no others. `snapshot` and `ready` are as without a group.
+
+    Args:
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        prefix: What the relay's keys begin with.
+        baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
+        initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
+        group: The group to share the work with.
+        consumer: This consumer's name, which no other one of the group has; it gets its own unfinished work first.
+        claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    _what_is_missing = "the status has not been read from Redis"
+
+    def __init__(
+        self,
+        redis: str | Redis,
+        *,
+        prefix: str = "sipqueue",
+        baseline: Snapshot | None = None,
+        initial: bool = False,
+        group: str | None = None,
+        consumer: str | None = None,
+        claim_after: float = 60.0,
+    ) -> None:
+        super().__init__()
+        if (group is None) != (consumer is None) or "" in {group, consumer}:
+            raise ValueError("a group needs a consumer and a consumer a group, each with a name of at least one letter")
+        if group is not None and (initial or baseline is not None):
+            raise ValueError("a group knows where it is: initial and baseline are for readers without a group")
+        if not 0 < claim_after < float("inf"):
+            raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
+        self._store = Store(redis, prefix)
+        self._follower = Follower(baseline, initial=initial, clock=_loop_time)
+        self._failures = 0
+        self._last_trouble: BaseException | None = None
+        self._work_of_group: GroupWork | None = None
+        if group is not None and consumer is not None:
+            self._work_of_group = GroupWork(
+                self._store,
+                group=group,
+                consumer=consumer,
+                claim=claim_after,
+                deliver=self._deliver,
+                is_listened_to=lambda: self._fanout.has_listeners,
+            )
+        else:
+            self._stream = self.subscribe()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is known; before anything is, the baseline."""
+        return self._follower.snapshot
+
+    @property
+    def _last_error(self) -> BaseException | None:
+        return self._last_trouble
+
+    @property
+    def health(self) -> RedisFeedHealth:
+        """How the reading goes."""
+        follower = self._follower
+        return RedisFeedHealth(
+            up=follower.is_up if follower.entry or self._last_trouble else None,
+            ended=self._fanout.ended,
+            sequence=follower.sequence,
+            resyncs=follower.resyncs,
+            failures=self._failures,
+            last_error=self._last_trouble,
+            last_good_at=follower.seen,
+        )
+
+    async def acknowledge(self) -> None:
+        """Say that all that the group's stream has handed out is done, without asking for more: before leaving, say.
+
+        Raises:
+            RuntimeError: The feed has no group.
+            TransportError: Redis is away, and does not know it.
+        """
+        if self._work_of_group is None:
+            raise RuntimeError("only the work of a group is acknowledged")
+        await self._work_of_group.acknowledge()
+
+    def __repr__(self) -> str:
+        condition = {None: "not read yet", True: "up", False: "down"}[self.health.up]
+        if self.health.ended:
+            condition = f"ended, was {condition}"
+        return f"<RedisFeed of {self._store.where}, {condition}, at {self._follower.sequence}>"
+
+    def _when_asked(self) -> Callable[[], None] | None:
+        work = self._work_of_group
+        if work is None:
+            return None
+        if self._fanout.has_listeners:
+            raise RuntimeError(
+                "the work of a group goes to one stream; close the other one first, or make another feed"
+            )
+        return work.next_taker()
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._store.aclose)
+            if self._work_of_group is not None:
+                stack.push_async_callback(self._work_of_group.close)
+                group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
+                stack.push_async_callback(_cancelled, group)
+            await self._read_for_ever()
+
+    async def _run_group(self, work: GroupWork) -> None:
+        try:
+            await work.run()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the streams are to end with it
+            self._end(error)
+
+    async def _read_for_ever(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                reading = await self._store.read(self._follower.entry)
+                self._look(reading)
+                backoff.reset()
+                await self._follow()
+            except TransportError as error:
+                self._failures += 1
+                self._note(error, self._follower.failed(error))
+                await backoff.pause()
+
+    async def _follow(self) -> None:
+        """Take what comes, until nothing has for a while or the stream does not go on."""
+        if not self._follower.entry:
+            await asyncio.sleep(_LOOK_AGAIN / 4)
+            return
+        while entries := await self._store.follow(self._follower.entry, _LOOK_AGAIN):
+            for entry in entries:
+                if entry.change.after != self._follower.entry:
+                    return
+                self._take(entry)
+
+    def _look(self, reading: Reading) -> None:
+        if self._follower.is_old(reading):
+            raise TransportError("Redis has lost what is known here already; waiting for a relay to confirm the rest")
+        for entry in reading.entries:
+            self._take(entry)
+        self._note(None, self._follower.looked(reading))
+
+    def _take(self, entry: Entry) -> None:
+        self._note(None, self._follower.took(entry.change, entry.id))
+
+    def _note(self, error: Exception | None, update: Update | None) -> None:
+        self._last_trouble = error or self._follower.trouble or self._last_trouble
+        if self._follower.is_up:
+            self._settle()
+        if self._work_of_group is None:
+            self._publish(update)
+        elif update is not None:
+            self._work_of_group.tell_news()
+
+    def _deliver(self, update: Update) -> bool:
+        """Give a part of the group's work to its stream, and tell whether anything of it was wanted."""
+        before = self._fanout.pending
+        self._publish(update)
+        return self._fanout.pending > before
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

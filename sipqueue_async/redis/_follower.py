@@ -1,0 +1,194 @@
+"""What a reader knows, publication by publication: pure bookkeeping, in which every answer is a `diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from sipqueue_async import (
+    AgentStatus,
+    FeedDown,
+    FeedEvent,
+    FeedUp,
+    SeatEvent,
+    SeatKey,
+    Snapshot,
+    TransportError,
+    Update,
+    diff,
+)
+from sipqueue_async.redis._format import Change, with_feed
+from sipqueue_async.redis._store import Reading, State
+
+_LEASES_OF_SILENCE: Final = 2
+"""After so many leases without a word of a relay there is none: another one had time enough to take over."""
+
+
+class Follower:
+    """Turns what a reader finds into updates.
+
+    There are three reasons why nothing may be known: the platform is away, which the relay says; no relay is there; or
+    Redis is away. Together they are one condition, told by `FeedDown` when the first of them comes and by `FeedUp` when
+    the last one goes.
+
+    Args:
+        baseline: What was known before.
+        initial: Whether, without a baseline, everybody has joined at first.
+        clock: Seconds on a clock that never steps back.
+    """
+
+    def __init__(self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float]) -> None:
+        self.snapshot = baseline
+        self.entry = ""
+        """The last entry of the stream that was taken; none before there was one."""
+        self.sequence = 0
+        """The number of the last publication that was taken."""
+        self.seen = None if baseline is None else baseline.observed_at
+        """When the platform was last seen by the relay, as far as is known here."""
+        self.failures = 0
+        """How often, since all was well, there was a reason why nothing is known."""
+        self.resyncs = 0
+        """How often the stream did not go on from where this reader was."""
+        self._initial = initial
+        self._clock = clock
+        self._platform: FeedDown | None = None
+        self._trouble: Exception | None = None
+        self._told_down = False
+        # Of the present outage: when the platform was last seen, if ever, and when the outage was noticed.
+        self._seen_before = self.seen
+        self._noticed_at = 0.0
+        self._alive = 0
+        self._alive_then: int | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether what is known is how things are."""
+        return bool(self.entry) and not self._is_down
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """Why nothing is known at present, if so."""
+        return self._trouble or (None if self._platform is None else self._platform.error)
+
+    @property
+    def _is_down(self) -> bool:
+        return self._platform is not None or self._trouble is not None
+
+    def failed(self, error: Exception) -> Update | None:
+        """Take note of a failure to read."""
+        self.failures += 1
+        return self._update(self.snapshot, (), feed=self._turned(self._platform, error))
+
+    def took(self, change: Change, entry: str) -> Update | None:
+        """Take the publication that comes next."""
+        previous, events = self.snapshot, change.seat_events
+        if change.moment is not None:
+            self.seen = change.moment.observed_at
+            events = self._take(change, events)
+        self.entry, self.sequence = entry, change.sequence
+        platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
+        feed = self._turned(platform, None, change.feed)
+        return self._update(previous, events, feed=feed, coalesced=change.coalesced)
+
+    def _take(self, change: Change, events: tuple[SeatEvent, ...]) -> tuple[SeatEvent, ...]:
+        assert change.moment is not None  # noqa: S101  # the caller has looked
+        if self.snapshot is None:
+            self.snapshot = change.after_snapshot
+            return events if self._initial else ()
+        self.snapshot = change.moment.changed(self.snapshot, change.agents)
+        return events
+
+    def is_old(self, reading: Reading) -> bool:
+        """Tell whether what is published is from before what this reader knows already: Redis has lost the rest.
+
+        A relay that has confirmed it since then is right all the same: its word counts, not that of Redis's clock.
+        """
+        if reading.state is None or reading.alive >= self._alive:
+            return False
+        confirmed = self._alive_then is not None and reading.alive != self._alive_then
+        self._alive_then = reading.alive
+        return not confirmed
+
+    def looked(self, reading: Reading) -> Update | None:
+        """Take how things are, apart from entries: everything, where the stream does not go on; and who is there."""
+        previous, coalesced = self.snapshot, False
+        events: tuple[SeatEvent, ...] = ()
+        platform = self._platform
+        if reading.state is not None:
+            coalesced = bool(self.entry)
+            events = self._take_everything(reading.state)
+            platform = reading.state.feed if isinstance(reading.state.feed, FeedDown) else None
+        self._alive, self._alive_then = reading.alive, None
+        if reading.seen:
+            self.seen = datetime.fromisoformat(reading.seen)
+        trouble = self._silence(reading)
+        self.failures += trouble is not None
+        told = None if reading.state is None else reading.state.feed
+        return self._update(previous, events, feed=self._turned(platform, trouble, told), coalesced=coalesced)
+
+    def _take_everything(self, state: State) -> tuple[SeatEvent, ...]:
+        events: tuple[SeatEvent, ...] = ()
+        if state.snapshot is not None:
+            if self.snapshot is not None or self._initial:
+                events = diff(self.snapshot, state.snapshot)
+            self.snapshot = state.snapshot if self.snapshot is None else _sharing(self.snapshot, state.snapshot, events)
+        self.resyncs += bool(self.entry)
+        self.entry, self.sequence = state.entry, state.sequence
+        return events
+
+    def _silence(self, reading: Reading) -> TransportError | None:
+        """Return what is wrong if no relay is there."""
+        if not reading.alive:
+            return TransportError("no relay has published anything yet: is one running, and with this prefix?")
+        silent = (reading.now - reading.alive) / 1000
+        if silent <= _LEASES_OF_SILENCE * reading.lease:
+            return None
+        return TransportError(f"no relay is there: the last one was heard of {silent:.0f} s ago")
+
+    def _turned(
+        self, platform: FeedDown | None, trouble: Exception | None, told: FeedEvent | None = None
+    ) -> FeedEvent | None:
+        """Take what is wrong, and return what there is to say of it."""
+        trouble_before = self._trouble
+        self._platform, self._trouble = platform, trouble
+        if self._is_down and not self._told_down:
+            self._told_down = True
+            self._seen_before, self._noticed_at = self.seen, self._clock()
+            return FeedDown(error=trouble, since=self.seen) if trouble is not None else platform
+        if self._told_down and not self._is_down and self.seen is not None:
+            failures, self.failures, self._told_down = max(self.failures, 1), 0, False
+            if trouble_before is None and isinstance(told, FeedUp):
+                return told
+            return FeedUp(observed_at=self.seen, outage=self._outage(self.seen), failures=failures)
+        return None
+
+    def _outage(self, seen: datetime) -> timedelta:
+        if self._seen_before is None:
+            return timedelta(seconds=self._clock() - self._noticed_at)
+        # Relays' wall clocks may differ.
+        return max(timedelta(0), seen - self._seen_before)
+
+    def _update(
+        self,
+        previous: Snapshot | None,
+        events: tuple[SeatEvent, ...],
+        *,
+        feed: FeedEvent | None,
+        coalesced: bool = False,
+    ) -> Update | None:
+        if not events and feed is None:
+            return None
+        return Update(
+            sequence=self.sequence,
+            snapshot=self.snapshot,
+            previous=previous,
+            events=with_feed(feed, events),
+            coalesced=coalesced,
+        )
+
+
+def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:
+    """Return the new snapshot, with the objects of the old one for what did not change."""
+    agents: Mapping[SeatKey, AgentStatus | None] = {event.key: event.agent for event in events}
+    return old.with_changes(agents, observed_at=new.observed_at, server_time=new.server_time, problems=new.problems)

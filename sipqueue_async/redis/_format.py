@@ -1,0 +1,313 @@
+"""The words between relays and readers: versioned JSON, which `docs/relay.md` describes for other languages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+import attrs
+
+from sipqueue_async import (
+    AgentStatus,
+    ApiError,
+    AuthError,
+    Event,
+    FeedDown,
+    FeedEvent,
+    FeedUp,
+    FieldProblem,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SeatEvent,
+    SeatKey,
+    SipQueueError,
+    Snapshot,
+    TransportError,
+    diff,
+)
+
+VERSION: Final = 1
+NOBODY: Final = "null"
+
+_ERRORS: Final[Mapping[str, type[SipQueueError]]] = {
+    kind.__name__: kind
+    for kind in (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
+}
+
+
+class RelayError(SipQueueError):
+    """What Redis says or holds is nothing that a relay or its readers can work with; trying again does not help."""
+
+
+class SourceError(SipQueueError):
+    """Why a relay's source failed, where that is no error of this library's: its class is told, its words are not."""
+
+
+@attrs.frozen(kw_only=True)
+class Moment:
+    """What a snapshot has beside its records."""
+
+    observed_at: datetime
+    server_time: datetime | None
+    problems: tuple[FieldProblem, ...]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Moment:
+        """Return a snapshot's."""
+        return cls(observed_at=snapshot.observed_at, server_time=snapshot.server_time, problems=snapshot.problems)
+
+    def snapshot(self, records: Iterable[AgentStatus]) -> Snapshot:
+        """Return a snapshot of records."""
+        return Snapshot(records, **attrs.asdict(self, recurse=False))
+
+    def changed(self, before: Snapshot, agents: Mapping[SeatKey, AgentStatus | None]) -> Snapshot:
+        """Return a snapshot like the one before, but for some seats."""
+        return before.with_changes(agents, **attrs.asdict(self, recurse=False))
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Change:
+    """One publication: what was and what is now, of the seats that changed."""
+
+    after: str
+    """The entry before it; none for the first of all."""
+    sequence: int
+    moment: Moment | None
+    """None while nothing has ever been known."""
+    feed: FeedEvent | None
+    coalesced: bool
+    """Whether it stands for several changes."""
+    seats: tuple[SeatKey, ...]
+    was: tuple[AgentStatus | None, ...]
+    now: tuple[AgentStatus | None, ...]
+
+    @cached_property
+    def agents(self) -> dict[SeatKey, AgentStatus | None]:
+        """The records now, by seat; None for those who left."""
+        return dict(zip(self.seats, self.now, strict=True))
+
+    @cached_property
+    def seat_events(self) -> tuple[SeatEvent, ...]:
+        """What happened to the seats: as between whole snapshots, since seats have nothing to do with each other."""
+        return () if self.after_snapshot is None else diff(self.before_snapshot, self.after_snapshot)
+
+    @property
+    def before_snapshot(self) -> Snapshot | None:
+        """The records before, of these seats alone."""
+        return None if self.moment is None else self.moment.snapshot(it for it in self.was if it is not None)
+
+    @cached_property
+    def after_snapshot(self) -> Snapshot | None:
+        """The records now, of these seats alone."""
+        return None if self.moment is None else self.moment.snapshot(it for it in self.now if it is not None)
+
+
+def with_feed(feed: FeedEvent | None, events: Sequence[SeatEvent]) -> tuple[Event, ...]:
+    """Return events in their order: the feed came up before, or went down after what was seen."""
+    match feed:
+        case None:
+            return tuple(events)
+        case FeedUp():
+            return (feed, *events)
+        case FeedDown():
+            return (*events, feed)
+
+
+# ---- out -------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Words:
+    """A publication as Redis is given it."""
+
+    snapshot: str
+    update: str
+    seats: str
+    was: str
+    now: str
+
+
+def words(
+    *, sequence: int, snapshot: Snapshot | None, feed: FeedEvent | None, changes: Sequence[SeatEvent], coalesced: bool
+) -> Words:
+    """Return the words for what changed, and for what is known after it."""
+    was: dict[SeatKey, AgentStatus | None] = {}
+    now: dict[SeatKey, AgentStatus | None] = {}
+    for event in changes:
+        was[event.key], now[event.key] = event.previous, event.agent
+    moment = None if snapshot is None else _moment_to_json(Moment.of(snapshot))
+    update = {
+        "version": VERSION,
+        "sequence": sequence,
+        "snapshot": moment,
+        "coalesced": coalesced,
+        "feed": None if feed is None else _feed_to_json(feed),
+        "events": [event.to_dict() for event in with_feed(feed, changes)],
+    }
+    return Words(
+        snapshot=_dump(moment),
+        update=_dump(update),
+        seats="\n".join(_dump(list(key)) for key in now),
+        was=_records(was.values()),
+        now=_records(now.values()),
+    )
+
+
+def feed_words(feed: FeedEvent | None) -> str:
+    """Return the words for the feed's condition."""
+    return _dump(None if feed is None else _feed_to_json(feed))
+
+
+def _records(agents: Iterable[AgentStatus | None]) -> str:
+    return "\n".join(NOBODY if agent is None else _dump(agent.to_dict()) for agent in agents)
+
+
+def _dump(value: object) -> str:
+    # ASCII, so that neither a lone surrogate in a name nor anybody's encoding does harm; and one line.
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _moment_to_json(moment: Moment) -> dict[str, Any]:
+    return {
+        "observed_at": moment.observed_at.isoformat(),
+        "server_time": None if moment.server_time is None else moment.server_time.isoformat(),
+        "problems": [attrs.asdict(problem) for problem in moment.problems],
+    }
+
+
+def _feed_to_json(feed: FeedEvent) -> dict[str, Any]:
+    match feed:
+        case FeedDown(error=SipQueueError() as error):
+            # Its text never holds a secret; what others put into theirs, nobody knows.
+            own = {"error": [*error.args], "error_type": type(error).__name__, "where": error.where}
+        case FeedDown(error=error):
+            own = {"error": [], "error_type": type(error).__name__, "where": None}
+        case FeedUp():
+            return feed.to_dict()
+    return {"event": feed.kind, "since": None if feed.since is None else feed.since.isoformat(), **own}
+
+
+# ---- in --------------------------------------------------------------------------------------------------------------
+
+
+def read_change(fields: Mapping[str, str]) -> Change:
+    """Return what an entry of the stream says.
+
+    Raises:
+        RelayError: It is damaged, or of a version that this release does not know.
+    """
+    try:
+        update = json.loads(fields["update"])
+        check_version(update["version"])
+        return Change(
+            after=fields["after"],
+            sequence=int(update["sequence"]),
+            moment=read_moment(update["snapshot"]),
+            feed=read_feed(update["feed"]),
+            coalesced=bool(update["coalesced"]),
+            **_read_records(fields),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("an entry of the stream", error) from error
+
+
+def read_work(text: str) -> Change:
+    """Return what a group's work says: an entry's fields, or a difference that stands for entries that are gone.
+
+    Raises:
+        RelayError: As `read_change`.
+    """
+    try:
+        fields = json.loads(text)
+        if "update" in fields:
+            return read_change(fields)
+        moment = read_moment(json.loads(fields["snapshot"]))
+        return Change(
+            after="-",
+            sequence=int(fields["sequence"]),
+            moment=moment,
+            feed=None,
+            coalesced=True,
+            **_read_records(fields),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("a group's work", error) from error
+
+
+def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
+    """Return what is known, or None before anything was.
+
+    Raises:
+        RelayError: It is damaged.
+    """
+    try:
+        found = read_moment(json.loads(moment))
+        return None if found is None else found.snapshot(AgentStatus.from_dict(json.loads(it)) for it in records)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("the snapshot", error) from error
+
+
+def check_version(version: object) -> None:
+    """Refuse what another release has written in another way.
+
+    Raises:
+        RelayError: This release does not know the version.
+    """
+    if version != VERSION:
+        raise RelayError(
+            f"what is in Redis has version {version!r}; this release reads version {VERSION}: run the same release of "
+            "sipqueue_async everywhere"
+        )
+
+
+def read_moment(document: Any) -> Moment | None:
+    """Return what a snapshot has beside its records."""
+    if document is None:
+        return None
+    return Moment(
+        observed_at=datetime.fromisoformat(document["observed_at"]),
+        server_time=None if document["server_time"] is None else datetime.fromisoformat(document["server_time"]),
+        problems=tuple(FieldProblem(**problem) for problem in document["problems"]),
+    )
+
+
+def read_feed(document: Any) -> FeedEvent | None:
+    """Return the event about the feed, if there is one."""
+    if document is None:
+        return None
+    if document["event"] == FeedUp.kind:
+        return FeedUp(
+            observed_at=datetime.fromisoformat(document["observed_at"]),
+            outage=timedelta(seconds=document["outage"]),
+            failures=int(document["failures"]),
+        )
+    since = None if document["since"] is None else datetime.fromisoformat(document["since"])
+    return FeedDown(error=_read_error(document), since=since)
+
+
+def _read_error(document: Mapping[str, Any]) -> SipQueueError:
+    name = document["error_type"]
+    kind = _ERRORS.get(name)
+    error = SourceError(f"the relay's source failed: {name}") if kind is None else kind(*document["error"])
+    error.where = document["where"]
+    return error
+
+
+def _read_records(fields: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "seats": tuple(SeatKey(*json.loads(line)) for line in fields["seats"].splitlines()),
+        "was": tuple(map(_read_record, fields["was"].splitlines())),
+        "now": tuple(map(_read_record, fields["now"].splitlines())),
+    }
+
+
+def _read_record(line: str) -> AgentStatus | None:
+    return None if line == NOBODY else AgentStatus.from_dict(json.loads(line))
+
+
+def _damaged(what: str, error: Exception) -> RelayError:
+    return RelayError(f"{what} in Redis is damaged: {type(error).__name__}: {error}")

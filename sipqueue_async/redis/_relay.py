@@ -1,0 +1,171 @@
+"""`Relay`: watches a platform for everybody, and publishes what changes; one of several leads, the others stand by."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Self, TypedDict, Unpack
+
+from redis.asyncio import Redis
+
+from sipqueue_async import StatusWatcher, TransportError
+from sipqueue_async.redis._retry import Backoff
+from sipqueue_async.redis._store import Store
+from sipqueue_async.redis._term import Deposed, Limits, Term
+from sipqueue_async.watcher import Source
+
+_log: Final = logging.getLogger("sipqueue_async")
+
+
+class WatchOptions(TypedDict, total=False):
+    """How a relay watches: arguments of `StatusWatcher`."""
+
+    interval: float
+    queues: Iterable[str] | None
+    extensions: Iterable[str] | None
+    leave_after: int
+    max_backoff: float
+
+
+class Relay:
+    """Watches a platform and publishes each change in Redis, for any number of `RedisFeed`.
+
+    Several relays with the same prefix share one platform: one leads, and the others stand by without asking the
+    platform anything. When the leader is gone for `lease` seconds, another one goes on from what was published last, so
+    that nothing is lost and nothing is told twice. While Redis is away the leader keeps watching, and publishes the
+    difference afterwards.
+
+    An async context manager: inside it the relay runs. An error that trying again does not help against ends it; `wait`
+    raises it.
+
+    Args:
+        source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        prefix: What the keys begin with: one for each platform.
+        lease: For how many seconds a leader may be silent before another relay takes over.
+        max_entries: About how many of the last changes are kept for readers who are behind.
+        max_age: For how long they are kept.
+        watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`.
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        redis: str | Redis,
+        *,
+        prefix: str = "sipqueue",
+        lease: float = 10.0,
+        max_entries: int = 100_000,
+        max_age: timedelta = timedelta(days=1),
+        **watch: Unpack[WatchOptions],
+    ) -> None:
+        if not 0.1 <= lease < math.inf:
+            raise ValueError(f"lease must be at least 0.1 seconds, not {lease!r}")
+        if max_entries < 1 or max_age <= timedelta(0):
+            raise ValueError("max_entries and max_age must be above 0")
+        self._source = source
+        self._watch = watch
+        # What is wrong with these is better said now than when the relay leads for the first time.
+        StatusWatcher(source, **watch)
+        self._store = Store(redis, prefix)
+        self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
+        self._owner = uuid.uuid4().hex
+        self._term: Term | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def leading(self) -> bool:
+        """Whether this relay is the one that watches and publishes, as far as it knows."""
+        return self._term is not None
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last publication that this relay knows of, while it leads; otherwise 0."""
+        return 0 if self._term is None else self._term.published.sequence
+
+    async def wait(self) -> None:
+        """Wait until the relay ends.
+
+        Raises:
+            RuntimeError: The relay does not run.
+            BaseException: What ended it.
+        """
+        if self._task is None:
+            raise RuntimeError("the relay does not run: use it in 'async with'")
+        await asyncio.shield(self._task)
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise RuntimeError("a relay runs once: make a new one")
+        self._task = asyncio.create_task(self._run(), name="sipqueue_async relay")
+        # Whoever does not `wait` is not to be told of it by asyncio.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._task is not None  # noqa: S101  # it was entered
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    def __repr__(self) -> str:
+        condition = f"leads, at {self.sequence}" if self.leading else "stands by"
+        if self._task is None:
+            condition = "not started"
+        elif self._task.done():
+            condition = "ended"
+        return f"<Relay to {self._store.where}, {condition}>"
+
+    async def _run(self) -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._store.aclose)
+            backoff = Backoff()
+            while True:
+                try:
+                    await self._stand_by_and_lead()
+                    backoff.reset()
+                except TransportError as error:
+                    _log.debug("the relay cannot reach Redis: %s", error)
+                    await backoff.pause()
+                except Exception as error:
+                    _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
+                    raise
+
+    async def _stand_by_and_lead(self) -> None:
+        lock = await self._store.acquire(self._owner, self._limits.lease)
+        if lock is None:
+            await asyncio.sleep(self._limits.lease / 10)
+            return
+        term = Term(self._store, self._owner, lock, self._limits)
+        try:
+            await self._lead(term)
+        except Deposed as reason:
+            _log.warning("the relay stands by: %s", reason)
+        finally:
+            self._term = None
+            await self._leave(term)
+
+    async def _lead(self, term: Term) -> None:
+        state = await term.begin()
+        _log.info("the relay leads (term %s), after publication %d", term.number, state.sequence)
+        watcher = StatusWatcher(self._source, baseline=state.snapshot, initial=state.snapshot is None, **self._watch)
+        self._term = term
+        async with watcher:
+            await term.run(watcher)
+
+    async def _leave(self, term: Term) -> None:
+        """Let another one lead at once, if that can be said."""
+        try:
+            await self._store.release(term.lock)
+        except TransportError as error:
+            _log.debug("the lead could not be handed on: %s", error)

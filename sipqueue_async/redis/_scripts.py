@@ -1,0 +1,258 @@
+"""What Redis runs by itself, each script whole or not at all. `docs/relay.md` has the keys and their meaning.
+
+Keys come as KEYS, all with one hash tag, so that the scripts run on a cluster too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LINES: Final = """
+local function lines(text)
+    local found = {}
+    for line in string.gmatch(text, '[^\\n]+') do
+        found[#found + 1] = line
+    end
+    return found
+end
+"""
+
+_FOLD: Final = """
+-- Puts records into a hash by seat; null takes the seat out.
+local function fold(hash, seats, records)
+    for place, seat in ipairs(seats) do
+        if records[place] == 'null' then
+            redis.call('HDEL', hash, seat)
+        else
+            redis.call('HSET', hash, seat, records[place])
+        end
+    end
+end
+"""
+
+_NOW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
+
+_FIELD: Final = """
+local function field(entry, name)
+    for place = 1, #entry[2], 2 do
+        if entry[2][place] == name then
+            return entry[2][place + 1]
+        end
+    end
+    return ''
+end
+"""
+
+ACQUIRE: Final = """
+-- KEYS leader, meta; ARGV owner, lease in ms. Returns the term, or 0 where another one leads.
+if redis.call('EXISTS', KEYS[1]) == 1 then
+    return 0
+end
+local term = redis.call('HINCRBY', KEYS[2], 'terms', 1)
+redis.call('SET', KEYS[1], term .. ' ' .. ARGV[1], 'PX', ARGV[2])
+return term
+"""
+
+RELEASE: Final = """
+-- KEYS leader; ARGV the lock as it was taken.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+_LEADS: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return 'deposed'
+end
+if (redis.call('HGET', KEYS[2], 'sequence') or '0') ~= ARGV[2] then
+    return 'moved'
+end
+"""
+
+RENEW: Final = (
+    """
+-- KEYS leader, meta; ARGV lock, sequence, lease in ms, seen, 1 if what is published is how things are.
+-- Only what was published last is confirmed: where Redis has lost it, the relay has to hear of that.
+"""
+    + _LEADS
+    + _NOW
+    + """
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if ARGV[5] == '1' then
+    redis.call('HSET', KEYS[2], 'seen', ARGV[4], 'alive', now, 'lease', ARGV[3])
+end
+return 'ok'
+"""
+)
+
+PUBLISH: Final = (
+    """
+-- KEYS leader, meta, agents, events; ARGV lock, sequence, lease in ms, seen, version, new sequence, snapshot, feed,
+-- update, seats, was, now, most entries, longest age in ms.
+-- A relay that leads no more is refused here, however late its words arrive.
+"""
+    + _LEADS
+    + _NOW
+    + _LINES
+    + _FOLD
+    + """
+local before = redis.call('HGET', KEYS[2], 'entry') or ''
+local entry = redis.call(
+    'XADD', KEYS[4], 'MAXLEN', '~', ARGV[13], '*',
+    'after', before, 'update', ARGV[9], 'seats', ARGV[10], 'was', ARGV[11], 'now', ARGV[12]
+)
+redis.call('XTRIM', KEYS[4], 'MINID', '~', string.format('%.0f', math.max(0, now - ARGV[14])))
+fold(KEYS[3], lines(ARGV[10]), lines(ARGV[12]))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call(
+    'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'entry', entry,
+    'snapshot', ARGV[7], 'feed', ARGV[8], 'seen', ARGV[4], 'alive', now, 'lease', ARGV[3]
+)
+return 'ok'
+"""
+)
+
+READ: Final = (
+    """
+-- KEYS meta, agents, events; ARGV the last entry that was read, how many more to return.
+-- Returns what comes after it or, where the stream does not go on from it, everything as it is.
+"""
+    + _NOW
+    + _FIELD
+    + """
+local meta = redis.call(
+    'HMGET', KEYS[1], 'version', 'sequence', 'term', 'entry', 'snapshot', 'feed', 'seen', 'alive', 'lease'
+)
+local last = ARGV[1]
+local entries = {}
+local follows = last ~= '' and meta[4] == last
+if last ~= '' and meta[4] and not follows then
+    entries = redis.call('XRANGE', KEYS[3], '(' .. last, '+', 'COUNT', ARGV[2])
+    follows = entries[1] ~= nil and field(entries[1], 'after') == last
+end
+if follows then
+    return {now, meta, entries}
+end
+return {now, meta, {}, redis.call('HVALS', KEYS[2])}
+"""
+)
+
+TAKE: Final = (
+    """
+-- KEYS meta, agents, events, group, seen, work, due, owners; ARGV consumer, claim in ms.
+-- Returns the entry and the work, or nothing where there is none. What is being worked on is kept here and not only in
+-- the stream, so that a stream that is trimmed takes no work away.
+"""
+    + _NOW
+    + _LINES
+    + _FOLD
+    + _FIELD
+    + """
+local function hand_out(id, work)
+    redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[2]), id)
+    redis.call('HSET', KEYS[8], id, ARGV[1])
+    return {id, work}
+end
+
+local late = redis.call('ZRANGE', KEYS[7], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 1)
+if late[1] then
+    return hand_out(late[1], redis.call('HGET', KEYS[6], late[1]))
+end
+
+local latest = redis.call('HGET', KEYS[1], 'entry')
+local last = redis.call('HGET', KEYS[4], 'entry')
+if not latest then
+    return false
+end
+if not last then
+    -- A new group has seen what everybody can see now.
+    local known = redis.call('HGETALL', KEYS[2])
+    for place = 1, #known, 2 do
+        redis.call('HSET', KEYS[5], known[place], known[place + 1])
+    end
+    redis.call('HSET', KEYS[4], 'entry', latest)
+    return false
+end
+if last == latest then
+    return false
+end
+
+local entries = redis.call('XRANGE', KEYS[3], '(' .. last, '+', 'COUNT', 1)
+local next = entries[1]
+if next and field(next, 'after') == last then
+    fold(KEYS[5], lines(field(next, 'seats')), lines(field(next, 'now')))
+    redis.call('HSET', KEYS[4], 'entry', next[1])
+    local work = cjson.encode({
+        after = last, update = field(next, 'update'),
+        seats = field(next, 'seats'), was = field(next, 'was'), now = field(next, 'now')
+    })
+    redis.call('HSET', KEYS[6], next[1], work)
+    return hand_out(next[1], work)
+end
+
+-- The stream does not go on from there: the work is the difference between what the group has seen and what is known.
+local function seats_of(hash)
+    local found, pairs_of_it = {}, redis.call('HGETALL', hash)
+    for place = 1, #pairs_of_it, 2 do
+        found[pairs_of_it[place]] = pairs_of_it[place + 1]
+    end
+    return found
+end
+local seen, known = seats_of(KEYS[5]), seats_of(KEYS[2])
+local seats, was, are = {}, {}, {}
+local function differ(seat)
+    if seen[seat] ~= known[seat] then
+        seats[#seats + 1], was[#was + 1], are[#are + 1] = seat, seen[seat] or 'null', known[seat] or 'null'
+    end
+end
+for seat in pairs(known) do
+    differ(seat)
+end
+for seat in pairs(seen) do
+    if not known[seat] then
+        differ(seat)
+    end
+end
+fold(KEYS[5], seats, are)
+redis.call('HSET', KEYS[4], 'entry', latest)
+local meta = redis.call('HMGET', KEYS[1], 'sequence', 'snapshot')
+local work = cjson.encode({
+    after = '-', sequence = meta[1], snapshot = meta[2],
+    seats = table.concat(seats, '\\n'), was = table.concat(was, '\\n'), now = table.concat(are, '\\n')
+})
+redis.call('HSET', KEYS[6], latest, work)
+return hand_out(latest, work)
+"""
+)
+
+DONE: Final = """
+-- KEYS work, due, owners; ARGV entry.
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+return redis.call('ZREM', KEYS[2], ARGV[1])
+"""
+
+TOUCH: Final = (
+    """
+-- KEYS due; ARGV entry, claim in ms. Its consumer is still at it.
+"""
+    + _NOW
+    + """
+return redis.call('ZADD', KEYS[1], 'XX', 'CH', string.format('%.0f', now + ARGV[2]), ARGV[1])
+"""
+)
+
+GIVE_BACK: Final = """
+-- KEYS due, owners; ARGV consumer. What it has taken is anybody's at once.
+local owners = redis.call('HGETALL', KEYS[2])
+for place = 1, #owners, 2 do
+    if owners[place + 1] == ARGV[1] then
+        redis.call('ZADD', KEYS[1], 'XX', 0, owners[place])
+    end
+end
+return 0
+"""

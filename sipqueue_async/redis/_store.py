@@ -1,0 +1,313 @@
+"""One platform's place in Redis: its keys, what can be done there, and what the errors mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final, cast
+
+import attrs
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from sipqueue_async import FeedEvent, Snapshot, TransportError
+from sipqueue_async.redis import _scripts
+from sipqueue_async.redis._format import (
+    VERSION,
+    Change,
+    RelayError,
+    Words,
+    check_version,
+    feed_words,
+    read_change,
+    read_feed,
+    read_snapshot,
+    read_work,
+)
+
+_PATIENCE: Final = 5.0
+"""Seconds that Redis has for an answer, apart from the time that it was asked to wait for something to happen."""
+_ENTRIES: Final = 128
+"""How many entries are read at once, at most."""
+
+# Redis says these of itself, and they pass; what else it answers with an error stays as it is until somebody mends it.
+_PASSING: Final = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+)
+_PASSING_ERRORS: Final = (
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterError,
+    exceptions.TryAgainError,
+    exceptions.AskError,
+)
+_REFUSED: Final = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.AuthenticationWrongNumberOfArgsError,
+    exceptions.NoPermissionError,
+)
+
+
+class Answer(StrEnum):
+    """What a relay is told."""
+
+    OK = "ok"
+    DEPOSED = "deposed"
+    """It does not lead any more."""
+    MOVED = "moved"
+    """What is published is not what it published last."""
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """One entry of the stream."""
+
+    id: str
+    change: Change
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """Everything that is published, at one moment."""
+
+    entry: str
+    """The last entry of the stream that is in it; none before the first."""
+    sequence: int
+    term: int
+    """Which relay, counted by its turns of leading, has published it."""
+    snapshot: Snapshot | None
+    feed: FeedEvent | None
+    """The last event about the feed."""
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What a reader finds."""
+
+    now: int
+    """The time by Redis's clock, in ms; like the next one."""
+    alive: int
+    """When a relay has last confirmed that what is published is how things are."""
+    lease: float
+    """For how many seconds a relay leads from there on without a further word."""
+    seen: str
+    """The time of the relay's last good poll by then, in ISO 8601; none before there was one."""
+    entries: Sequence[Entry]
+    """What comes after the entry that was asked for."""
+    state: State | None
+    """Everything, where the stream does not go on from that entry."""
+
+
+class Store:
+    """A platform's keys in one Redis.
+
+    Args:
+        redis: A URL (``redis://``, ``rediss://`` or ``unix://``), or a client of the caller's, which is not closed.
+        prefix: What the keys begin with, in braces: the same for a platform's relays and all of their readers.
+
+    Raises:
+        ValueError: The URL or the prefix makes no sense; the message holds no password.
+    """
+
+    def __init__(self, redis: str | Redis, prefix: str) -> None:
+        if not prefix or set(prefix) & set("{}"):
+            raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
+        self._is_own = isinstance(redis, str)
+        self._client = _connect(redis) if isinstance(redis, str) else redis
+        self._prefix = f"{{{prefix}}}"
+        self._leader, self._meta, self._agents, self._events = map(self._key, ("leader", "meta", "agents", "events"))
+
+    def _key(self, *names: str) -> str:
+        return ":".join((self._prefix, *names))
+
+    @property
+    def where(self) -> str:
+        """Where this is, for people to read, without a secret."""
+        known = self._client.connection_pool.connection_kwargs
+        place = known.get("path") or f"{known.get('host', '?')}:{known.get('port', '?')}"
+        return f"Redis at {place}, keys {self._prefix}:*"
+
+    # ---- for relays --------------------------------------------------------------------------------------------------
+
+    async def acquire(self, owner: str, lease: float) -> str | None:
+        """Take the lead, if nobody has it, and return the lock."""
+        term = await self._run(_scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
+        return f"{term} {owner}" if term else None
+
+    async def release(self, lock: str) -> None:
+        """Leave the lead to another one."""
+        await self._run(_scripts.RELEASE, [self._leader], lock)
+
+    async def renew(self, lock: str, sequence: int, lease: float, *, seen: str, is_current: bool) -> Answer:
+        """Go on leading, and say that what was published is how things are, if it is."""
+        keys = [self._leader, self._meta]
+        return Answer(_text(await self._run(_scripts.RENEW, keys, lock, sequence, _ms(lease), seen, int(is_current))))
+
+    async def publish(
+        self,
+        lock: str,
+        said: Words,
+        *,
+        sequence: int,
+        lease: float,
+        seen: str,
+        feed: FeedEvent | None,
+        max_entries: int,
+        max_age: timedelta,
+    ) -> Answer:
+        """Publish what comes after the publication of a number, in one step."""
+        keys = [self._leader, self._meta, self._agents, self._events]
+        limits = (max_entries, _ms(max_age.total_seconds()))
+        arguments = (said.snapshot, feed_words(feed), said.update, said.seats, said.was, said.now)
+        return Answer(
+            _text(
+                await self._run(
+                    _scripts.PUBLISH, keys, lock, sequence, _ms(lease), seen, VERSION, sequence + 1, *arguments, *limits
+                )
+            )
+        )
+
+    # ---- for readers -------------------------------------------------------------------------------------------------
+
+    async def read(self, entry: str = "") -> Reading:
+        """Return what comes after an entry, or everything as it is."""
+        keys = [self._meta, self._agents, self._events]
+        now, meta, entries, *agents = await self._run(_scripts.READ, keys, entry, _ENTRIES)
+        version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
+        if version:
+            check_version(int(version) if version.isdecimal() else version)
+        state = None
+        if agents:
+            state = State(
+                entry=last,
+                sequence=int(sequence or 0),
+                term=int(term or 0),
+                snapshot=read_snapshot(moment or "null", map(_text, agents[0])),
+                feed=read_feed(json.loads(feed or "null")),
+            )
+        return Reading(
+            now=int(now),
+            alive=int(alive or 0),
+            lease=int(lease or 0) / 1000,
+            seen=seen,
+            entries=[_entry(*it) for it in entries],
+            state=state,
+        )
+
+    async def follow(self, entry: str, seconds: float) -> list[Entry]:
+        """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
+        streams: Any = {self._events: entry or "0-0"}
+        found: Any = await self._ask(
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds)))
+        )
+        # By the version of the protocol, a dict or a list of pairs.
+        pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
+        return [_entry(*it) for page in pages for it in _flat(page)]
+
+    # ---- for groups --------------------------------------------------------------------------------------------------
+
+    async def take(self, group: str, consumer: str, claim: float) -> Entry | None:
+        """Take the group's next work, if there is any: a change that nobody of it has been handed yet."""
+        keys = [self._meta, self._agents, self._events]
+        keys += [self._key("group", group, *more) for more in ((), ("seen",), ("work",), ("due",), ("owners",))]
+        found = await self._run(_scripts.TAKE, keys, consumer, _ms(claim))
+        return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
+
+    async def done(self, group: str, entry: str) -> None:
+        """Say that a work is done."""
+        keys = [self._key("group", group, more) for more in ("work", "due", "owners")]
+        await self._run(_scripts.DONE, keys, entry)
+
+    async def touch(self, group: str, entry: str, claim: float) -> None:
+        """Say that a work is still being done."""
+        await self._run(_scripts.TOUCH, [self._key("group", group, "due")], entry, _ms(claim))
+
+    async def give_back(self, group: str, consumer: str) -> None:
+        """Let others have all work that a consumer has taken and not done."""
+        keys = [self._key("group", group, more) for more in ("due", "owners")]
+        await self._run(_scripts.GIVE_BACK, keys, consumer)
+
+    # ---- the connection ----------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Close the connections, if they are its own."""
+        if self._is_own:
+            await self._client.aclose()
+
+    async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
+        registered = self._client.register_script(script)
+        values: list[Any] = list(arguments)
+        return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
+
+    async def _ask(self, answer: Awaitable[Any]) -> Any:
+        try:
+            return await answer
+        except (exceptions.RedisError, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: exceptions.RedisError | OSError) -> TransportError | RelayError:
+        said = str(error) or type(error).__name__
+        translated: TransportError | RelayError
+        if isinstance(error, _REFUSED) or said.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+            translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
+        elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
+            translated = RelayError(f"Redis cannot do what is needed: {said}; it has to be version 7 or later")
+        else:
+            translated = TransportError(f"Redis is away: {said}")
+        translated.where = self.where
+        return translated
+
+
+def _connect(url: str) -> Redis:
+    try:
+        # A script that was sent twice does no harm, but what has failed is better said at once.
+        return Redis.from_url(
+            url,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=_PATIENCE,
+            socket_timeout=_PATIENCE,
+            health_check_interval=0,
+        )
+    except ValueError:
+        # What Python says of it may quote a part of the password.
+        raise ValueError(
+            "the Redis URL must be redis://, rediss:// or unix:// with host, port and database; special characters of "
+            "user and password are written as %XX"
+        ) from None
+
+
+def _passes(error: Exception, said: str) -> bool:
+    return isinstance(error, _PASSING_ERRORS) or said.startswith(_PASSING) or "max number of clients" in said
+
+
+def _entry(entry: object, fields: Any) -> Entry:
+    if not isinstance(fields, Mapping):
+        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entry(id=_text(entry), change=read_change({_text(name): _text(value) for name, value in fields.items()}))
+
+
+def _flat(page: Any) -> Any:
+    """Return a page's entries, which one version of the protocol puts into one list more."""
+    return page[0] if page and isinstance(page[0], list) else page
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else value.decode() if isinstance(value, bytes) else str(value)
