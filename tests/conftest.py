@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aioresponses import aioresponses
 from hypothesis import settings
+from redis_support import PROGRAM, RedisServer
 from support import body
 
 # How long one example takes says something about the machine only.
@@ -40,6 +42,15 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("virtual_time"):
         return {"virtual": async_solipsism.EventLoop}
     return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def redis_server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A real Redis of the test's own."""
+    if PROGRAM is None:
+        pytest.skip("redis-server is not on this machine")
+    async with RedisServer(tmp_path) as server:
+        yield server
 
 
 Answer = bytes | web.Response | Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,0 +1,167 @@
+"""A real Redis for tests: a server of its own on a free port, and a network between that can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+PROGRAM: Final = shutil.which("redis-server")
+"""Debian's, which the gate installs; None where it is missing."""
+
+
+class RedisServer:
+    """A Redis on loopback, with its data in a folder: it can be stopped, killed, frozen, and started again.
+
+    Args:
+        folder: For its data.
+        options: More of its options, as its command line has them: ``{"maxmemory": "10mb"}``.
+        keeps: Whether it has its data back after it was started again.
+    """
+
+    def __init__(self, folder: Path, *, keeps: bool = True, **options: str) -> None:
+        self._folder = folder
+        self._options = {"appendonly": "yes", "appendfsync": "always"} if keeps else {}
+        self._options |= {name.replace("_", "-"): value for name, value in options.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> Redis:
+        """Return a client, to look at what is there."""
+        return Redis.from_url(self.url, decode_responses=True)
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        assert PROGRAM is not None
+        assert self._process is None, "it runs"
+        options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self._folder), "save": "", **self._options}
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.DEVNULL)
+        async with asyncio.timeout(20), self.client() as client:
+            while True:
+                try:
+                    await client.ping()
+                except (OSError, RedisError):
+                    await asyncio.sleep(0.02)
+                else:
+                    return
+
+    def kill(self) -> None:
+        """End it at once, as when its machine goes down."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Let it stand still: connections stay, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+class Cable:
+    """A network between a client and a server: it can be cut, and it can be silent, as when a cable is pulled.
+
+    Args:
+        port: The server's port on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._is_whole = asyncio.Event()
+        self._is_whole.set()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The server behind it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65536):
+            await self._is_whole.wait()
+            writer.write(chunk)
+            await writer.drain()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:
+            writer.close()
+            return
+        self._writers |= {writer, back}
+        ways = [asyncio.create_task(self._carry(reader, back)), asyncio.create_task(self._carry(there, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            for end in (writer, back):
+                self._writers.discard(end)
+                end.close()
+
+    def pull(self) -> None:
+        """Let nothing through any more, and say nothing of it."""
+        self._is_whole.clear()
+
+    def plug(self) -> None:
+        """Let everything through again, also what was on its way."""
+        self._is_whole.set()
+
+    def cut(self) -> None:
+        """Break all connections. New ones work."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        self.plug()
+        await asyncio.sleep(0)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
