@@ -16,6 +16,7 @@ import click
 from sipqueue_async import AgentState, Snapshot, __version__
 from sipqueue_async.cli import demo as demo_command
 from sipqueue_async.cli import exits, running, settings
+from sipqueue_async.cli import relay as relay_command
 from sipqueue_async.cli import report as report_command
 from sipqueue_async.cli import simulate as simulate_command
 from sipqueue_async.cli import status as status_command
@@ -31,10 +32,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _EPILOG: Final = """\
 \b
-status, watch, report, top and wallboard take the server and the secrets from the environment
+status, watch, report, top, wallboard and relay take the server and the secrets from the environment
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
+  SIPQUEUE_REDIS_URL                       where relay publishes
 or from a TOML file with url, appid, accesskey, token: --config FILE.
 Secrets are no options, because other users can see a program's arguments.
 
@@ -366,6 +368,47 @@ def wallboard(
             host=host, port=port, host_names=host_names, key=wallboard_command.read_key(key_file, os.environ)
         ),
         queues=queues,
+        interval=interval,
+    )
+
+
+@cli.command()
+@click.option("--redis", "redis_url", help="The URL of a Redis, before SIPQUEUE_REDIS_URL; none with a password.")
+@click.option("--prefix", default="sipqueue", show_default=True, help="What the keys begin with: one a platform.")
+@click.option(
+    "--lease",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=10.0,
+    show_default=True,
+    help="Seconds after which another relay takes over from one that says nothing.",
+)
+@_queues
+@_extensions
+@_interval
+@_server_options
+def relay(
+    *,
+    redis_url: str | None,
+    prefix: str,
+    lease: float,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    interval: float,
+    **server: Unpack[settings.Arguments],
+) -> running.Work:
+    """Watch for any number of other programs, and publish on Redis what changes.
+
+    Several may run: one leads, the others stand by and take over. The programs read with RedisFeed.
+    """
+    return partial(
+        relay_command.relay,
+        settings.client(server, os.environ),
+        _output(),
+        place=relay_command.Place(
+            redis=settings.redis(redis_url, server["config"], os.environ), prefix=prefix, lease=lease
+        ),
+        queues=queues,
+        extensions=extensions,
         interval=interval,
     )
 

@@ -8,13 +8,15 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict
+from urllib.parse import urlsplit
 
 from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.cli.exits import Failure, complain
 
-_TEXTS: Final = ("url", "token", "appid", "accesskey", "timezone", "encoding")
+_TEXTS: Final = ("url", "token", "appid", "accesskey", "timezone", "encoding", "redis")
 _KEYS: Final = (*_TEXTS, "timeout")
-_SECRETS: Final = ("token", "accesskey")
+_SECRETS: Final = ("token", "accesskey", "redis")
+"""With these a file is its owner's alone; the URL of a Redis may hold a password."""
 _LOGIN: Final = ("appid", "accesskey")
 _CREDENTIALS: Final = ("token", *_LOGIN)
 
@@ -46,6 +48,25 @@ def client(arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str
         return SipQueueClient(settings["url"], auth, **more)
     except ValueError as error:
         raise Failure(str(error).replace("base_url", "the URL")) from None
+
+
+def redis(given: str | None, config: Path | None, environ: Mapping[str, str]) -> str:
+    """Return the URL of the Redis that an option, the environment or the settings file gives, each before the next.
+
+    Raises:
+        Failure: There is none, or a password in the option.
+    """
+    if given is not None and urlsplit(given).password:
+        raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
+    settings = {} if config is None else _read(config, _say_nothing)
+    url = given or environ.get("SIPQUEUE_REDIS_URL") or settings.get("redis")
+    if not url:
+        raise Failure("no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file (--config)")
+    return str(url)
+
+
+def _say_nothing(_: str) -> None:
+    """Warn of nothing: the settings were read before."""
 
 
 def _auth(credentials: dict[str, str]) -> str | AppCredentials:

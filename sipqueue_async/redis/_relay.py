@@ -80,7 +80,13 @@ class Relay:
         self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
         self._owner = uuid.uuid4().hex
         self._term: Term | None = None
+        self._stands_by = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def where(self) -> str:
+        """Where it publishes, for people to read; no secret is in it."""
+        return self._store.where
 
     @property
     def leading(self) -> bool:
@@ -130,12 +136,15 @@ class Relay:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._store.aclose)
             backoff = Backoff()
+            is_away = False
             while True:
                 try:
                     await self._stand_by_and_lead()
+                    is_away = False
                     backoff.reset()
                 except TransportError as error:
-                    _log.debug("the relay cannot reach Redis: %s", error)
+                    _log.log(logging.DEBUG if is_away else logging.WARNING, "the relay waits: %s", error)
+                    is_away = True
                     await backoff.pause()
                 except Exception as error:
                     _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
@@ -144,13 +153,18 @@ class Relay:
     async def _stand_by_and_lead(self) -> None:
         lock = await self._store.acquire(self._owner, self._limits.lease)
         if lock is None:
+            if not self._stands_by:
+                _log.info("the relay stands by: another one leads")
+            self._stands_by = True
             await asyncio.sleep(self._limits.lease / 10)
             return
+        self._stands_by = False
         term = Term(self._store, self._owner, lock, self._limits)
         try:
             await self._lead(term)
         except Deposed as reason:
             _log.warning("the relay stands by: %s", reason)
+            self._stands_by = True
         finally:
             self._term = None
             await self._leave(term)
