@@ -22,9 +22,11 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({"3.11", "3.12", "3.13", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
 
 CHROMIUM = Path("/usr/bin/chromium")
+REDIS = Path("/usr/bin/redis-server")
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 """What pytest-asyncio warns of where it is not set."""
 BROWSER_TESTS = "tests/wallboard/*_page.py,tests/wallboard/*_view.py,tests/wallboard/wallboard_*.py"
+REDIS_TESTS = "sipqueue_async/redis/*,sipqueue_async/cli/relay.py,tests/relay/*,tests/redis_support.py,tests/endurance/test_relay_*"
 
 
 def _show_pyenv_interpreters() -> None:
@@ -69,7 +71,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def interpreters(session: nox.Session) -> None:
-    """Say which interpreters and which browser the tests run on, and which are missing."""
+    """Say which interpreters, which browser and which Redis the tests run on, and which are missing."""
     for version in PYTHONS:
         path = shutil.which(f"python{version}")
         if path is None:
@@ -78,6 +80,8 @@ def interpreters(session: nox.Session) -> None:
             session.log(f"Python {version}: {path}")
     if not CHROMIUM.exists():
         session.warn(f"{CHROMIUM} is NOT on this machine: the wallboard's page is not tested")
+    if not REDIS.exists():
+        session.warn(f"{REDIS} is NOT on this machine: the relay and its readers are not tested")
 
 
 @nox.session(python=PYTHONS)
@@ -135,8 +139,9 @@ def coverage(session: nox.Session) -> None:
     session.install(*_group("test"))
     # Combining takes the data files away, so that the next run starts anew also where this report fails.
     session.run("coverage", "combine")
-    # Where they were skipped, which was said aloud, the tests in a browser do not count.
-    session.run("coverage", "report", *([] if CHROMIUM.exists() else [f"--omit={BROWSER_TESTS}"]))
+    # Where they were skipped, which was said aloud, the tests in a browser or with a Redis do not count.
+    missing = [tests for program, tests in ((CHROMIUM, BROWSER_TESTS), (REDIS, REDIS_TESTS)) if not program.exists()]
+    session.run("coverage", "report", *([f"--omit={','.join(missing)}"] if missing else []))
 
 
 @nox.session

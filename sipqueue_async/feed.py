@@ -176,11 +176,14 @@ class Feed(ABC):
     ) -> None:
         task = self._check_started()
         self._closing = True
-        task.cancel()
         try:
-            await asyncio.wait([task])
+            await self._stop(task)
         finally:
             self._end(None)
+
+    async def _stop(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.wait([task])
 
     def _check_started(self) -> asyncio.Task[None]:
         if self._task is None:

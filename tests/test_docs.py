@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis_support import PROGRAM, RedisServer
 
 pytestmark = pytest.mark.one_python
 
@@ -31,28 +33,46 @@ TESTS = [example for example in EXAMPLES if TEST.search(str(example.values[0]))]
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[dict[str, str]]:
-    """Run a busy simulated platform in a process of its own; return the variables that lead to it."""
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis; where there is none to start, examples that need it are skipped."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    if PROGRAM is not None:
+        asyncio.run(server.start())
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def platform(redis: RedisServer) -> Iterator[dict[str, str]]:
+    """Run a busy simulated platform, and a relay to it, in a process; return the variables that lead there."""
     code = (
         "import asyncio, sys\n"
+        "from sipqueue_async import SipQueueClient, AppCredentials\n"
+        "from sipqueue_async.redis import Relay\n"
         "from sipqueue_async.simulator import Plan, Simulator\n"
         "async def main():\n"
         "    async with Simulator(Plan.lively(), seed=3, speed=60, appid='docs', accesskey='example') as simulator:\n"
-        "        print(simulator.url, flush=True)\n"
-        "        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)\n"
+        "        client = SipQueueClient(simulator.url, AppCredentials('docs', 'example'))\n"
+        "        async with client, Relay(client, sys.argv[1], interval=0.2):\n"
+        "            print(simulator.url, flush=True)\n"
+        "            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)\n"
         "asyncio.run(main())\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
+    arguments = [sys.executable, "-c", code, redis.url]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None
         url = it.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        yield {"SIPQUEUE_URL": url, "SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
+        places = {"SIPQUEUE_URL": url, "SIPQUEUE_REDIS_URL": redis.url}
+        yield {"SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example", **places}
         it.communicate("", timeout=10)
 
 
 @pytest.mark.parametrize("code", PROGRAMS)
 def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) -> None:
     """Somebody copies an example from the documentation, and it does not work."""
+    if "SIPQUEUE_REDIS_URL" in code and PROGRAM is None:
+        pytest.skip("redis-server is not on this machine")
     process = subprocess.Popen(
         [sys.executable, "-X", "dev", "-W", "error", "-c", code],
         env={**os.environ, **platform, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
@@ -67,7 +87,11 @@ def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) ->
     limit.start()
     try:
         assert process.stdout is not None
-        shown = process.stdout.readline() + process.stdout.readline()
+        shown = process.stdout.readline()
+        patience = threading.Timer(3, process.send_signal, [signal.SIGINT])
+        patience.start()
+        shown += process.stdout.readline()
+        patience.cancel()
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate()
     finally:

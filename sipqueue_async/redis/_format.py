@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final
 
 import attrs
@@ -246,7 +247,10 @@ def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
     """
     try:
         found = read_moment(json.loads(moment))
-        return None if found is None else found.snapshot(AgentStatus.from_dict(json.loads(it)) for it in records)
+        if found is None:
+            return None
+        agents = (AgentStatus.from_dict(json.loads(record)) for record in records)
+        return found.snapshot(sorted(agents, key=attrgetter("key")))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("the snapshot", error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
@@ -211,7 +212,7 @@ class Store:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
         streams: Any = {self._events: entry or "0-0"}
         found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds)))
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), waits=seconds
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
@@ -252,14 +253,16 @@ class Store:
         values: list[Any] = list(arguments)
         return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
 
-    async def _ask(self, answer: Awaitable[Any]) -> Any:
+    async def _ask(self, answer: Awaitable[Any], waits: float = 0.0) -> Any:
+        time = asyncio.timeout(_PATIENCE + waits)
         try:
-            return await answer
+            async with time:
+                return await answer
         except (exceptions.RedisError, OSError) as error:
-            raise self._translated(error) from error
+            said = f"no answer within {_PATIENCE:g} s" if time.expired() else str(error) or type(error).__name__
+            raise self._translated(error, said) from error
 
-    def _translated(self, error: exceptions.RedisError | OSError) -> TransportError | RelayError:
-        said = str(error) or type(error).__name__
+    def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
         translated: TransportError | RelayError
         if isinstance(error, _REFUSED) or said.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
@@ -279,8 +282,8 @@ def _connect(url: str) -> Redis:
             protocol=2,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=_PATIENCE,
-            socket_timeout=_PATIENCE,
-            health_check_interval=0,
+            # How long an answer may take is looked after here, for all clients alike.
+            socket_timeout=None,
         )
     except ValueError:
         # What Python says of it may quote a part of the password.
