@@ -25,7 +25,17 @@ CHROMIUM = Path("/usr/bin/chromium")
 REDIS = Path("/usr/bin/redis-server")
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 """What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = "tests/wallboard/*_page.py,tests/wallboard/*_view.py,tests/wallboard/wallboard_*.py"
+BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
+REDIS_TESTS = (
+    "sipqueue_async/redis/*",
+    "sipqueue_async/cli/relay.py",
+    "tests/relay/*",
+    "tests/redis_support.py",
+    "tests/endurance/test_relay_*",
+)
+LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
+"""What pytest-asyncio warns of where it is not set."""
+BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
 REDIS_TESTS = ",".join(
     (
         "sipqueue_async/redis/*",
@@ -37,8 +47,7 @@ REDIS_TESTS = ",".join(
 )
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 """What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = "tests/wallboard/*_page.py,tests/wallboard/*_view.py,tests/wallboard/wallboard_*.py"
-REDIS_TESTS = "sipqueue_async/redis/*,sipqueue_async/cli/relay.py,tests/relay/*,tests/redis_support.py,tests/endurance/test_relay_*"
+BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
 
 
 def _show_pyenv_interpreters() -> None:
@@ -152,8 +161,8 @@ def coverage(session: nox.Session) -> None:
     # Combining takes the data files away, so that the next run starts anew also where this report fails.
     session.run("coverage", "combine")
     # Where they were skipped, which was said aloud, the tests in a browser or with a Redis do not count.
-    missing = [tests for program, tests in ((CHROMIUM, BROWSER_TESTS), (REDIS, REDIS_TESTS)) if not program.exists()]
-    session.run("coverage", "report", *([f"--omit={','.join(missing)}"] if missing else []))
+    omitted = (*(BROWSER_TESTS if not CHROMIUM.exists() else ()), *(REDIS_TESTS if not REDIS.exists() else ()))
+    session.run("coverage", "report", *([f"--omit={','.join(omitted)}"] if omitted else []))
 
 
 @nox.session

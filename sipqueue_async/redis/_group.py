@@ -136,8 +136,8 @@ class GroupWork:
     async def acknowledge(self) -> None:
         """Say that what was handed out last is done, without asking for more."""
         if self._in_hand is not None:
-            entry, self._in_hand = self._in_hand.entry, None
-            await self._store.done(self._group, entry)
+            await self._store.done(self._group, self._in_hand.entry)
+            self._in_hand = None
 
 
 def _update(change: Change) -> Update:

@@ -74,8 +74,12 @@ class Relay:
             raise ValueError("max_entries and max_age must be above 0")
         self._source = source
         self._watch = watch
+        for names in ("queues", "extensions"):
+            if (given := watch.get(names)) is not None and not isinstance(given, str):
+                # They are needed each time that this relay leads.
+                self._watch[names] = tuple(given)
         # What is wrong with these is better said now than when the relay leads for the first time.
-        StatusWatcher(source, **watch)
+        StatusWatcher(source, **self._watch)
         self._store = Store(redis, prefix)
         self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
         self._owner = uuid.uuid4().hex
