@@ -33,21 +33,6 @@ REDIS_TESTS = (
     "tests/redis_support.py",
     "tests/endurance/test_relay_*",
 )
-LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
-"""What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
-REDIS_TESTS = ",".join(
-    (
-        "sipqueue_async/redis/*",
-        "sipqueue_async/cli/relay.py",
-        "tests/relay/*",
-        "tests/redis_support.py",
-        "tests/endurance/test_relay_*",
-    )
-)
-LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
-"""What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
 
 
 def _show_pyenv_interpreters() -> None:

@@ -74,10 +74,8 @@ class Relay:
             raise ValueError("max_entries and max_age must be above 0")
         self._source = source
         self._watch = watch
-        for names in ("queues", "extensions"):
-            if (given := watch.get(names)) is not None and not isinstance(given, str):
-                # They are needed each time that this relay leads.
-                self._watch[names] = tuple(given)
+        # They are needed each time that this relay leads.
+        self._watch |= {"queues": _kept(watch.get("queues")), "extensions": _kept(watch.get("extensions"))}
         # What is wrong with these is better said now than when the relay leads for the first time.
         StatusWatcher(source, **self._watch)
         self._store = Store(redis, prefix)
@@ -186,3 +184,7 @@ class Relay:
             await self._store.release(term.lock)
         except TransportError as error:
             _log.debug("the lead could not be handed on: %s", error)
+
+
+def _kept(names: Iterable[str] | None) -> Iterable[str] | None:
+    return names if names is None or isinstance(names, str) else tuple(names)
