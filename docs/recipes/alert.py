@@ -2,8 +2,8 @@
 """An alert that does not flap: it begins and ends only once a queue has been short, or well again, for a while.
 
 It begins when fewer than ALERT_BELOW agents (1) have waited for ALERT_AFTER seconds (30), and ends when at least
-ALERT_CLEAR (2) have for ALERT_CLEAR_AFTER seconds (60). Both are posted to ALERT_URL, in the form that the group robots
-of WeCom and DingTalk take. Needs nothing but the library.
+ALERT_CLEAR (2) have for ALERT_CLEAR_AFTER seconds (60). Both are printed and, if there is an ALERT_URL, posted to it in
+the form that the group robots of WeCom and DingTalk take. Needs nothing but the library.
 """
 
 import asyncio
@@ -17,11 +17,13 @@ import aiohttp
 
 from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher
 
+URL = os.environ.get("ALERT_URL")
 BELOW = int(os.environ.get("ALERT_BELOW", "1"))
 AFTER = float(os.environ.get("ALERT_AFTER", "30"))
 CLEAR = int(os.environ.get("ALERT_CLEAR", "2"))
 CLEAR_AFTER = float(os.environ.get("ALERT_CLEAR_AFTER", "60"))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+PAUSE = 5.0
 
 
 @dataclass
@@ -47,17 +49,22 @@ class Alarm:
 async def post(session: aiohttp.ClientSession, text: str) -> None:
     """Post a text, however long the receiver is away."""
     print(text, flush=True)
-    while True:
+    while URL:
         try:
             message = {"msgtype": "text", "text": {"content": text}}
-            async with session.post(os.environ["ALERT_URL"], json=message) as answer:
+            async with session.post(URL, json=message) as answer:
                 answer.raise_for_status()
-        except (aiohttp.ClientError, TimeoutError) as error:
+                # A robot refuses with HTTP status 200: a message too many in a minute, a keyword that is missing.
+                result = await answer.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             # Not the error's text: it has the URL, which has the robot's key.
-            print(f"not posted, another try in 5 s: {type(error).__name__}", flush=True)
-            await asyncio.sleep(5)
+            refusal = type(error).__name__
         else:
-            return
+            if not result.get("errcode"):
+                return
+            refusal = f"{result['errcode']} {result.get('errmsg')!r}"
+        print(f"not posted, another try in {PAUSE:g} s: {refusal}", flush=True)
+        await asyncio.sleep(PAUSE)
 
 
 async def guard(watcher: StatusWatcher, session: aiohttp.ClientSession) -> None:

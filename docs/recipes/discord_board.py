@@ -30,7 +30,9 @@ def describe(watcher: StatusWatcher) -> str:
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
         warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} nobody waits"
-        lines.append(f"**{queue}** {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking{warning}")
+        # A name comes from outside: it is to look like what it is, and to ring nobody's bell.
+        name = discord.utils.escape_markdown(" ".join(queue.split()))
+        lines.append(f"**{name}** {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking{warning}")
     if not watcher.health.up:
         lines.append(f"_as of {discord.utils.format_dt(watcher.snapshot.observed_at)}: the platform is away_")
     return "\n".join(lines) or "Nobody is signed in."
@@ -38,18 +40,21 @@ def describe(watcher: StatusWatcher) -> str:
 
 async def keep_board(watcher: StatusWatcher, webhook: discord.Webhook) -> None:
     text = describe(watcher)
-    message = await webhook.send(text, wait=True, silent=True)
+    nobody = discord.AllowedMentions.none()
+    message = await webhook.send(text, wait=True, silent=True, allowed_mentions=nobody)
 
-    # The loop tries again by itself where Discord is away, and discord.py heeds the rate limits.
+    # The loop tries again by itself where Discord cannot be reached, and discord.py heeds the rate limits.
     @tasks.loop(seconds=EVERY)
     async def board() -> None:
         nonlocal text
         if watcher.health.ended:
             await watcher.ready()  # raises what ended it
         if (now := describe(watcher)) != text:
-            await message.edit(content=now)
+            await message.edit(content=now, allowed_mentions=nobody)
             text = now
 
+    # And where it answers that it is in trouble.
+    board.add_exception_type(discord.DiscordServerError)
     running = board.start()
     try:
         await running

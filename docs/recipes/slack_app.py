@@ -8,6 +8,7 @@ Slack's usual one. Needs slack-bolt and aiohttp.
 
 import asyncio
 import contextlib
+import html
 import os
 import signal
 
@@ -17,19 +18,26 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, Snapshot, StatusWatcher, Updates
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
 
 CHANNEL = os.environ["SLACK_CHANNEL"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 
 
-def describe(snapshot: Snapshot | None) -> str:
-    if snapshot is None:
+def shown(name: str) -> str:
+    """Return a name as Slack shows it and does not read it: `<!channel>` in one would call everybody."""
+    return html.escape(" ".join(name.split()), quote=False)
+
+
+def describe(watcher: StatusWatcher) -> str:
+    if watcher.snapshot is None:
         return "The platform has not answered yet."
     lines = []
-    for queue in snapshot.queues:
-        counts = snapshot.counts(queue)
-        lines.append(f"*{queue}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+    for queue in watcher.snapshot.queues:
+        counts = watcher.snapshot.counts(queue)
+        lines.append(f"*{shown(queue)}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+    if not watcher.health.up:
+        lines.append(f"_As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away._")
     return "\n".join(lines) or "Nobody is signed in."
 
 
@@ -59,13 +67,14 @@ async def announce(updates: Updates, slack: AsyncWebClient) -> None:
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
                 sign = ":warning: *{}*: nobody is waiting for calls" if empty else "*{}*: somebody waits again"
-                await say(slack, sign.format(queue))
+                await say(slack, sign.format(shown(queue)))
             deserted[queue] = empty
 
 
 async def main() -> None:
     base = os.environ.get("SLACK_API", AsyncWebClient.BASE_URL)
-    app = AsyncApp(client=AsyncWebClient(os.environ["SLACK_BOT_TOKEN"], base_url=base))
+    app = AsyncApp(token=os.environ["SLACK_BOT_TOKEN"])
+    app.client.base_url = base
     auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
         watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
@@ -73,7 +82,7 @@ async def main() -> None:
 
         @app.command("/queues")
         async def queues(ack: AsyncAck) -> None:
-            await ack(describe(watcher.snapshot))
+            await ack(describe(watcher))
 
         socket = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
         async with watcher:

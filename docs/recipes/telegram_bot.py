@@ -13,23 +13,25 @@ import signal
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 from aiogram.filters import Command
 from aiogram.types import Message
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, Snapshot, StatusWatcher, Updates
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
 
 CHAT = os.environ["TELEGRAM_CHAT"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 
 
-def describe(snapshot: Snapshot | None) -> str:
-    if snapshot is None:
+def describe(watcher: StatusWatcher) -> str:
+    if watcher.snapshot is None:
         return "The platform has not answered yet."
     lines = []
-    for queue in snapshot.queues:
-        counts = snapshot.counts(queue)
+    for queue in watcher.snapshot.queues:
+        counts = watcher.snapshot.counts(queue)
         lines.append(f"{queue}: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+    if not watcher.health.up:
+        lines.append(f"As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away.")
     return "\n".join(lines) or "Nobody is signed in."
 
 
@@ -41,6 +43,11 @@ async def say(bot: Bot, text: str) -> None:
         except TelegramRetryAfter as error:
             await asyncio.sleep(error.retry_after)
         except (TelegramNetworkError, TelegramServerError):
+            await asyncio.sleep(5)
+        except ClientDecodeError as error:
+            # What stands before Telegram's servers answers in HTML when they are away.
+            if not isinstance(error.data, str):
+                raise
             await asyncio.sleep(5)
         else:
             return
@@ -71,7 +78,7 @@ async def main() -> None:
 
         @dispatcher.message(Command("queues"))
         async def queues(message: Message) -> None:
-            await message.answer(describe(watcher.snapshot))
+            await message.answer(describe(watcher))
 
         async with bot, watcher, asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(announce(updates, bot))

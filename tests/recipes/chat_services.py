@@ -19,7 +19,9 @@ class Service:
         self.posts: list[str] = []
         """The texts, in turn."""
         self.failures = 0
-        """How many further posts to refuse with status 500."""
+        """How many further posts to refuse."""
+        self.refusal: tuple[int, dict[str, Any] | str] = (500, {"ok": False, "error_code": 500, "description": "away"})
+        """How to refuse them."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
         self._server = TestServer(app)
@@ -33,9 +35,16 @@ class Service:
         """Take a text, or fail."""
         if self.failures:
             self.failures -= 1
-            return web.json_response({"ok": False, "error_code": 500, "description": "away"}, status=500)
+            return self.refuse()
         self.posts.append(text)
         return web.json_response(answer)
+
+    def refuse(self) -> web.Response:
+        """Say no, as the service does."""
+        status, body = self.refusal
+        return (
+            web.json_response(body, status=status) if isinstance(body, dict) else web.Response(text=body, status=status)
+        )
 
     @property
     def url(self) -> str:
@@ -138,6 +147,7 @@ class Discord(Service):
     async def handle(self, request: web.Request) -> web.StreamResponse:
         assert request.path.startswith("/webhooks/42/hook-token")
         fields = await request.json()
+        assert fields["allowed_mentions"] == {"parse": []}
         author = {"id": "42", "username": "Board", "avatar": None, "discriminator": "0000", "bot": True}
         message = {"id": "77", "channel_id": "9", "content": fields["content"], "author": author, "type": 0}
         message |= {"timestamp": "2026-01-05T08:00:00+00:00", "edited_timestamp": None, "webhook_id": "42"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shlex
 import signal
@@ -11,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
 import attrs
@@ -48,13 +50,21 @@ class Floor:
         """Return the records."""
         return tuple(self._seats.values())
 
-    def put(self, state: AgentState, extension: str = "100001", *, queue: str = "queue-1", answered: int = 0) -> None:
+    def put(
+        self,
+        state: AgentState,
+        extension: str = "100001",
+        *,
+        queue: str = "queue-1",
+        answered: int = 0,
+        name: str | None = "=Agent",
+    ) -> None:
         """Put an agent into a state."""
         code = _CODES[state]
         seat = Seat(
             queue=queue,
             extension=extension,
-            name="=Agent",
+            name=name,
             state=state,
             state_code=code,
             status_code=code,
@@ -93,6 +103,16 @@ def command_of(recipe: str) -> list[str]:
     """Return the command at the top of a recipe."""
     first = (RECIPES / recipe).read_text(encoding="utf-8").splitlines()[0]
     return shlex.split(first.removeprefix("# "))
+
+
+def load(recipe: str) -> ModuleType:
+    """Import a recipe, for what it works out without a platform."""
+    spec = importlib.util.spec_from_file_location(recipe.removesuffix(".py"), RECIPES / recipe)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Recipe:
