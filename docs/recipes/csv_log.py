@@ -21,13 +21,16 @@ COLUMNS = ["observed_at", "queue", "extension", "name", "before", "after"]
 
 def harmless(name: str | None) -> str:
     """Return a name that no spreadsheet takes for a formula: it comes from outside."""
-    return f"'{name}" if name and name.lstrip()[:1] in {"=", "+", "-", "@"} else name or ""
+    # What follows a semicolon too: where numbers have a comma, it ends a cell.
+    parts = (name or "").split(";")
+    return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
 
 
 def row(event: StateChanged | FeedDown | FeedUp) -> list[str]:
     at = "" if event.observed_at is None else event.observed_at.isoformat(timespec="milliseconds")
     if isinstance(event, StateChanged):
-        return [at, event.queue, event.extension, harmless(event.agent.name), event.before, event.after]
+        names = [harmless(it) for it in (event.queue, event.extension, event.agent.name)]
+        return [at, *names, event.before, event.after]
     # Without these two lines a gap would read as a calm hour.
     return [at, "", "", "", "", "feed down" if isinstance(event, FeedDown) else "feed up"]
 
@@ -54,6 +57,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt):
         # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -22,6 +22,10 @@ from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWat
 from sipqueue_async.tally import Tally
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+DIRECTORY = Path(os.environ.get("REPORT_DIR", "."))
+SMTP_HOST = os.environ.get("SMTP_HOST")
+# Looked up at once: that one is missing should not come out at the hour of the report.
+MAIL_FROM, MAIL_TO = (os.environ["MAIL_FROM"], os.environ["MAIL_TO"]) if SMTP_HOST else ("", "")
 
 
 def next_report(now: datetime) -> datetime:
@@ -29,7 +33,9 @@ def next_report(now: datetime) -> datetime:
         return now + timedelta(seconds=float(every))
     hour, minute = map(int, os.environ.get("REPORT_AT", "18:00").split(":"))
     today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return today if today > now else today + timedelta(days=1)
+    due = today if today > now else today + timedelta(days=1)
+    # That day's offset, which is not today's where summer time begins or ends in between.
+    return due.replace(tzinfo=None).astimezone()
 
 
 def summary(tally: Tally) -> str:
@@ -41,47 +47,64 @@ def summary(tally: Tally) -> str:
     )
 
 
+def harmless(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula: it comes from outside."""
+    # What follows a semicolon too: where numbers have a comma, it ends a cell.
+    parts = name.split(";")
+    return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
+
+
 def table(tally: Tally) -> str:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(["queue", "extension", "answered", "missed", "talking_seconds", "signed_in_seconds"])
     for (queue, extension), seat in sorted(tally.seats.items()):
-        talking = round(seat.seconds()[AgentState.TALKING])
-        rows.writerow([queue, extension, seat.calls_answered, seat.calls_missed, talking, round(seat.signed_in())])
+        names, calls = [harmless(queue), harmless(extension)], [seat.calls_answered, seat.calls_missed]
+        rows.writerow([*names, *calls, round(seat.seconds()[AgentState.TALKING]), round(seat.signed_in())])
     return text.getvalue()
 
 
+def is_final(error: aiosmtplib.SMTPException) -> bool:
+    """Tell whether the mail server said no for good, rather than "not now"."""
+    refusals = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
+    return any(isinstance(it, aiosmtplib.SMTPResponseException) and it.code >= 500 for it in refusals)
+
+
 async def deliver(tally: Tally, name: str) -> None:
-    if "SMTP_HOST" not in os.environ:
-        path = Path(os.environ.get("REPORT_DIR", "."), f"{name}.csv")
+    if SMTP_HOST is None:
+        path = DIRECTORY / f"{name}.csv"
         await asyncio.to_thread(path.write_text, table(tally), encoding="utf-8", newline="")
         print(f"wrote {path}", flush=True)
         return
     mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = os.environ["MAIL_FROM"], os.environ["MAIL_TO"], f"Call centre, {name}"
+    mail["From"], mail["To"], mail["Subject"] = MAIL_FROM, MAIL_TO, f"Call centre, {name}"
     mail.set_content(summary(tally))
     mail.add_attachment(table(tally), subtype="csv", filename=f"{name}.csv")
     while True:
         try:
             await aiosmtplib.send(
                 mail,
-                hostname=os.environ["SMTP_HOST"],
+                hostname=SMTP_HOST,
                 port=int(os.environ.get("SMTP_PORT", "587")),
                 username=os.environ.get("SMTP_USER"),
                 password=os.environ.get("SMTP_PASSWORD"),
             )
-        except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError) as error:
-            print(f"the mail server is away, another try in a minute: {error}", flush=True)
+        except aiosmtplib.SMTPException as error:
+            if is_final(error):
+                raise
+            print(f"not sent, another try in a minute: {error!r}", flush=True)
             await asyncio.sleep(60)
         else:
-            print(f"sent {name} to {mail['To']}", flush=True)
+            print(f"sent {name} to {MAIL_TO}", flush=True)
             return
 
 
 async def report_for_ever(watcher: StatusWatcher, updates: Updates) -> None:
     tally = Tally(await watcher.ready())
+    due = datetime.now().astimezone()
     while True:
-        due = next_report(datetime.now().astimezone())
+        # A clock that was set back a little does not make the same report due twice.
+        due = next_report(max(due, datetime.now().astimezone()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout((due - datetime.now().astimezone()).total_seconds()):
                 async for update in updates:
@@ -105,6 +128,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt):
         # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -29,7 +29,8 @@ async def other_parties(client: SipQueueClient, extensions: Iterable[str]) -> di
     """Return the number that each of these extensions is in a call with; who is in none is left out."""
     data = await client.call("App.Sip_Status.GetSipCallStatus", extnumber=",".join(sorted(set(extensions))))
     parties = {}
-    for record in data["result"]:
+    # PHP has several ways to spell that there are none.
+    for record in data.get("result") or []:
         other = record["callee"] if record["direction"] == "callout" else record["caller"]
         if int(record["status"]) == IN_A_CALL and other:
             parties[record["extnumber"]] = other
@@ -50,7 +51,8 @@ async def tell(client: SipQueueClient, update: Update) -> None:
     for event in begun:
         # The call may have ended since, or the request failed.
         other = parties.get(event.extension, "somebody unknown")
-        print(f"{event.queue} {event.extension} {event.agent.name} talks to {other}", flush=True)
+        who = event.agent.name or "somebody without a name"
+        print(f"{event.queue} {event.extension} {who} talks to {other}", flush=True)
 
 
 async def main() -> None:

@@ -8,14 +8,17 @@ import email
 import email.policy
 import re
 import signal
+import time
+from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 import aiohttp
+import aiosmtplib
 import attrs
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from recipes_support import RECIPES, Recipe, command_of, stage
+from recipes_support import RECIPES, Recipe, command_of, load, stage
 
 from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
@@ -100,20 +103,61 @@ async def test_the_report_comes_by_mail() -> None:
 
 
 async def test_the_report_comes_as_a_file(tmp_path: Path) -> None:
-    """Without a mail server there is no report."""
-    settings = {"REPORT_DIR": str(tmp_path), "REPORT_EVERY": "0.5"}
-    async with stage() as it, Recipe("daily_report.py", it.variables | settings, end=signal.SIGINT) as recipe:
-        await recipe.until("wrote")
-    assert "queue-1,100001,0,0" in next(tmp_path.glob("*.csv")).read_text()
+    """Without a mail server there is no report, its directory has to be there, or a name is run as a formula."""
+    settings = {"REPORT_DIR": str(tmp_path / "reports"), "REPORT_EVERY": "0.5"}
+    async with stage() as it:
+        it.floor.put(AgentState.WAITING, queue="=1+1")
+        async with Recipe("daily_report.py", it.variables | settings, end=signal.SIGINT) as recipe:
+            await recipe.until("wrote")
+    text = next(tmp_path.glob("reports/*.csv")).read_text()
+    assert "queue-1,100001,0,0" in text
+    assert "'=1+1,100001,0,0" in text
+
+
+def test_a_setting_that_mail_lacks_is_missed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That nobody said whom to write to comes out in the evening, at the hour of the report."""
+    monkeypatch.setenv("SMTP_HOST", "mail.example.com")
+    with pytest.raises(KeyError, match="MAIL_FROM"):
+        load("daily_report.py")
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-03-28 17:59:59", "2026-03-28 18:00:00+01:00"),
+        ("2026-03-28 18:00:00", "2026-03-29 18:00:00+02:00"),
+        ("2026-10-24 18:00:00", "2026-10-25 18:00:00+01:00"),
+        ("2026-10-25 00:30:00", "2026-10-25 18:00:00+01:00"),
+    ],
+)
+def test_the_report_is_due_by_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch, now: str, due: str) -> None:
+    """The report is an hour off, or comes twice, on the day that summer time begins or ends."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        assert str(load("daily_report.py").next_report(datetime.fromisoformat(now).astimezone())) == due
+    time.tzset()
+
+
+def test_only_a_mail_that_is_refused_for_good_is_given_up() -> None:
+    """A mail server that wants to be asked again ends the reports, or one that says no is asked every minute."""
+    is_final = load("daily_report.py").is_final
+    assert not is_final(aiosmtplib.SMTPConnectError("refused"))
+    assert not is_final(aiosmtplib.SMTPSenderRefused(451, "later", "me@example.com"))
+    assert is_final(aiosmtplib.SMTPAuthenticationError(535, "no"))
+    for code, final in ((450, False), (550, True)):
+        refused = aiosmtplib.SMTPRecipientRefused(code, "greylisted or unknown", "team@example.com")
+        assert is_final(aiosmtplib.SMTPRecipientsRefused([refused])) is final
 
 
 async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None:
     """A change is missing from the log, an outage reads as a calm time, or a name is run as a formula."""
-    async with stage() as it, Recipe("csv_log.py", it.variables | {"CSV_DIR": str(tmp_path)}) as recipe:
+    logs = tmp_path / "logs"  # which is made
+    async with stage() as it, Recipe("csv_log.py", it.variables | {"CSV_DIR": str(logs)}) as recipe:
 
         def rows() -> list[list[str]]:
             # The test may run across midnight.
-            lines = [line for path in sorted(tmp_path.glob("*.csv")) for line in path.read_text().splitlines()]
+            lines = [line for path in sorted(logs.glob("*.csv")) for line in path.read_text().splitlines()]
             return [row[1:] for row in csv.reader(lines) if row[0] != "observed_at"]
 
         await recipe.wait_for(lambda: it.server.requests > 3)
@@ -123,12 +167,18 @@ async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None
         await recipe.wait_for(lambda: len(rows()) == 3)
         it.floor.put(AgentState.WAITING)
         await recipe.wait_for(lambda: len(rows()) == 4)
+        it.floor.put(AgentState.WAITING, queue="@q;+1", name=None)
+        asked = it.server.requests
+        await recipe.wait_for(lambda: it.server.requests > asked + 2)
+        it.floor.put(AgentState.TALKING, queue="@q;+1", name=None)
+        await recipe.wait_for(lambda: len(rows()) == 5)
     change = ["queue-1", "100001", "'=Agent"]
     assert rows() == [
         [*change, "waiting", "talking"],
         ["", "", "", "", "feed down"],
         ["", "", "", "", "feed up"],
         [*change, "talking", "waiting"],
+        ["'@q;'+1", "100001", "", "waiting", "talking"],
     ]
 
 
