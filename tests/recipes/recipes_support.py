@@ -57,7 +57,7 @@ class Floor:
         *,
         queue: str = "queue-1",
         answered: int = 0,
-        name: str | None = "=Agent",
+        name: str = "=Agent",
     ) -> None:
         """Put an agent into a state."""
         code = _CODES[state]

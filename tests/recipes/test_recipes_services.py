@@ -7,6 +7,7 @@ import csv
 import email
 import email.policy
 import re
+import shlex
 import signal
 import time
 from datetime import datetime
@@ -167,10 +168,10 @@ async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None
         await recipe.wait_for(lambda: len(rows()) == 3)
         it.floor.put(AgentState.WAITING)
         await recipe.wait_for(lambda: len(rows()) == 4)
-        it.floor.put(AgentState.WAITING, queue="@q;+1", name=None)
+        it.floor.put(AgentState.WAITING, queue="@q;+1", name="")
         asked = it.server.requests
         await recipe.wait_for(lambda: it.server.requests > asked + 2)
-        it.floor.put(AgentState.TALKING, queue="@q;+1", name=None)
+        it.floor.put(AgentState.TALKING, queue="@q;+1", name="")
         await recipe.wait_for(lambda: len(rows()) == 5)
     change = ["queue-1", "100001", "'=Agent"]
     assert rows() == [
@@ -217,6 +218,16 @@ async def test_calls_are_joined_with_who_is_on_the_other_end() -> None:
     told = [re.fullmatch(r"queue-\d (\d+) Agent \d\d talks to (\d+)", line) for line in recipe.lines]
     assert all(told)
     assert {(it[1], it[2]) for it in told if it} <= numbers
+
+
+@pytest.mark.parametrize("page", sorted(RECIPES.glob("[!i]*.md")), ids=lambda page: page.stem)
+def test_a_recipe_is_installed_and_started_from_the_checkout_that_it_is_in(page: Path) -> None:
+    """Whoever types a page's first two commands is told that there is no such package, or no such program."""
+    text = page.read_text(encoding="utf-8")
+    installed, started = text.partition("```shell\n")[2].partition("```")[0].splitlines()
+    (recipe,) = re.findall(r"^```{literalinclude} (\w+\.py)$", text, re.MULTILINE)
+    assert shlex.split(installed)[:3] == ["pip", "install", "."]
+    assert shlex.split(started) == command_of(recipe)
 
 
 def test_every_recipe_begins_with_its_command() -> None:
