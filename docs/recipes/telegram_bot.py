@@ -1,5 +1,5 @@
 # python docs/recipes/telegram_bot.py
-"""A Telegram bot: answers /queues, and posts when a queue has nobody waiting and when it has somebody again.
+"""A Telegram bot: in one chat, answers /queues and posts when a queue has nobody waiting and has somebody again.
 
 Set TELEGRAM_TOKEN to the bot's token, TELEGRAM_CHAT to the id of the chat to post to and, only if you run a Bot API
 server of your own, TELEGRAM_API to its address. Needs aiogram 3.
@@ -76,7 +76,8 @@ async def main() -> None:
         watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
         updates = watcher.updates()
 
-        @dispatcher.message(Command("queues"))
+        # Anybody can find a bot and write to it: what goes on here is told to this chat alone.
+        @dispatcher.message(Command("queues"), lambda message: str(message.chat.id) == CHAT)
         async def queues(message: Message) -> None:
             await message.answer(describe(watcher))
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.one_python
 
 
 async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
-    """A desertion is told never or twice, a refused post is lost, or /queues has no answer, or an old one as if new."""
+    """A desertion is told never or twice, a refused post is lost, or /queues tells strangers, nobody, or old news as new."""
     telegram = Telegram()
     async with stage() as it, telegram.running():
         settings = {"TELEGRAM_TOKEN": "1:secret", "TELEGRAM_CHAT": str(telegram.CHAT), "TELEGRAM_API": telegram.url}
@@ -24,6 +24,7 @@ async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
         settings["PYTHONMALLOC"] = "default"
         async with Recipe("telegram_bot.py", it.variables | settings) as recipe:
             await recipe.wait_for(lambda: it.server.requests > 3)
+            telegram.send("/queues", chat_id=12345)  # a stranger
             telegram.send("/queues")
             await recipe.wait_for(lambda: telegram.posts)
             telegram.failures = 1
@@ -43,6 +44,7 @@ async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
     assert re.fullmatch(r"As of \d\d:\d\d: the platform is away\.", stale.removeprefix(f"{answer}\n"))
     assert posts == ["queue-1: nobody is waiting for calls", "queue-1: somebody waits again"]
     assert telegram.token == "1:secret"
+    assert set(telegram.chats) == {str(telegram.CHAT)}
 
 
 async def test_the_slack_app_answers_and_posts_each_change_once() -> None:
