@@ -16,7 +16,7 @@ pytestmark = pytest.mark.one_python
 
 
 async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
-    """A desertion is told never or twice, a refused post is lost, or /queues tells strangers, nobody, or old news as new."""
+    """A desertion is told never or twice, a refused post is lost, or /queues tells strangers, nobody, or old as new."""
     telegram = Telegram()
     async with stage() as it, telegram.running():
         settings = {"TELEGRAM_TOKEN": "1:secret", "TELEGRAM_CHAT": str(telegram.CHAT), "TELEGRAM_API": telegram.url}
