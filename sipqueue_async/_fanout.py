@@ -70,7 +70,7 @@ class Mailbox:
         self._max_pending = max_pending
         self._end = end
         self._asked = asked
-        # Each with the last event about the feed so far, whether the consumer asked for those or not.
+        # Each with the last event about the feed before the next one, whether the consumer asked for those or not.
         self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
         self._backlog: _Backlog | None = None
         self._feed = self._feed_seen = feed
@@ -94,7 +94,10 @@ class Mailbox:
         if feed is not None:
             self._feed = feed
         if update is None:
-            if not len(self):
+            # What was not asked for counts as seen along with what it came after, whenever that is taken.
+            if self._pending:
+                self._pending[-1] = (self._pending[-1][0], self._feed)
+            elif not self._backlog:
                 self._feed_seen = self._feed
             return
         if self._backlog:

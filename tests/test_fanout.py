@@ -245,6 +245,19 @@ class TestCoalescing:
             feed.tell(event)
         assert await feed.rest(subscription) == []
 
+    @pytest.mark.parametrize(("max_pending", "later"), [(1, (DOWN, UP, DOWN)), (2, (DOWN, UP, DOWN, UP, DOWN))])
+    async def test_it_counts_also_if_it_came_before_the_last_was_taken(
+        self, feed: Feed, max_pending: int, later: Sequence[Event]
+    ) -> None:
+        """Whoever asked for outages only, and takes the first when it is over, is not told of those after it."""
+        subscription = feed.subscribe(FeedDown, max_pending=max_pending)
+        for event in (DOWN, UP):
+            feed.tell(event)
+        assert await anext(subscription) == DOWN
+        for event in later:
+            feed.tell(event)
+        assert await feed.rest(subscription) == [DOWN]
+
     async def test_the_feed_comes_up_before_and_goes_down_after_what_changed(self, feed: Feed) -> None:
         """What was seen before an outage is told as if it were news from during it."""
         down, up = feed.subscribe(max_pending=1), feed.subscribe(max_pending=1)
