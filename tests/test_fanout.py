@@ -247,7 +247,7 @@ class TestCoalescing:
 
     @pytest.mark.parametrize(("max_pending", "later"), [(1, (DOWN, UP, DOWN)), (2, (DOWN, UP, DOWN, UP, DOWN))])
     async def test_it_counts_also_if_it_came_before_the_last_was_taken(
-        self, feed: Feed, max_pending: int, later: Sequence[Event]
+        self, feed: Feed, max_pending: int, later: Sequence[FeedEvent]
     ) -> None:
         """Whoever asked for outages only, and takes the first when it is over, is not told of those after it."""
         subscription = feed.subscribe(FeedDown, max_pending=max_pending)
