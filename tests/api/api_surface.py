@@ -6,11 +6,13 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
+import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, ForwardRef, Protocol, get_overloads, is_typeddict
+from typing import Any, ForwardRef, Protocol, TypeVar, get_args, get_origin, get_overloads, is_typeddict
 
 import attrs
 
@@ -51,23 +53,56 @@ def surface() -> str:
 
 def _module(name: str) -> Iterator[str]:
     module = importlib.import_module(name)
-    yield f"{name}"
-    for exported in sorted(module.__all__):
-        value = getattr(module, exported)
-        if isinstance(value, type):
-            yield from (f"    {line}" for line in _class(exported, value))
-        elif inspect.isfunction(value):
-            yield from (f"    {line}" for line in _function(exported, value))
-        else:
-            yield f"    {exported} = {value!r}"
+    exported = {it: getattr(module, it) for it in sorted(module.__all__)}
+    lines = [line for it, value in exported.items() for line in _exported(it, value)]
+    homes = {
+        base.__module__ for value in exported.values() for base in getattr(value, "__mro__", [value]) if _is_ours(base)
+    }
+    lines += _meant(lines, [sys.modules[home] for home in sorted(homes)])
+    yield name
+    yield from (f"    {line}" for line in lines)
     yield ""
 
 
+def _exported(name: str, value: object) -> Iterable[str]:
+    if isinstance(value, type):
+        return _class(name, value)
+    return _function(name, value) if inspect.isfunction(value) else [f"{name} = {value!r}"]
+
+
+def _meant(lines: list[str], homes: list[Any]) -> list[str]:
+    """Return what signatures refer to and nobody imports: unions, type variables and protocols, by their names."""
+    public = {name for module in public_modules() for name in importlib.import_module(module).__all__}
+    found: dict[str, list[str]] = {}
+    seen, new = public, lines
+    while new:
+        words = {word for line in new for word in re.findall(r"\w+", line)} - seen
+        named = {word: vars(home)[word] for word in sorted(words) for home in homes if word in vars(home)}
+        meant = {word: list(_meaning(word, value)) for word, value in named.items()}
+        seen, new = seen | words, [line for of_one in meant.values() for line in of_one]
+        found |= meant
+    return [f"where {line}" if line == of_one[0] else line for _, of_one in sorted(found.items()) for line in of_one]
+
+
+def _meaning(name: str, value: object) -> Iterable[str]:
+    if isinstance(value, TypeVar):
+        bounds = {None: "object", sipqueue_async.Event: "Event"}
+        return [f"{name}: {bounds.get(value.__bound__, value.__bound__)}"]
+    if isinstance(value, type):
+        return _class(name, value) if _is_ours(value) and _is_protocol(value) else []
+    return [f"{name} = {value!r}"] if get_args(value) else []
+
+
 def _class(name: str, kind: type) -> Iterator[str]:
-    bases = [base.__name__ for base in kind.__bases__ if base is not object and not base.__name__.startswith("_")]
+    bases = [shown for base in _bases(kind) if not (shown := _base(base)).startswith("_")]
+    if is_typeddict(kind):
+        bases.append(f"total={vars(kind)['__total__']}")
     yield f"class {name}({', '.join(bases)})" if bases else f"class {name}"
+    if attrs.has(kind):
+        yield f"    {', '.join(_traits(kind))}"
     made_here = next((base for base in kind.__mro__ if "__init__" in vars(base)), object)
-    if _is_ours(made_here) and not _is_protocol(kind) and name not in FOUND:
+    is_named_tuple = hasattr(kind, "_fields")
+    if (_is_ours(made_here) or is_named_tuple) and not _is_protocol(kind) and name not in FOUND:
         yield f"    made by {_signature(kind)}"
     lines: dict[str, list[str]] = {}
     for base in reversed(kind.__mro__):
@@ -77,30 +112,75 @@ def _class(name: str, kind: type) -> Iterator[str]:
         yield from (f"    {line}" for line in lines[member])
 
 
+def _bases(kind: type) -> tuple[Any, ...]:
+    """Return a class's bases as they were written, where all versions of Python keep that."""
+    plain = kind.__bases__ if kind.__bases__ != (object,) else ()
+    return plain if is_typeddict(kind) or hasattr(kind, "_fields") else vars(kind).get("__orig_bases__", plain)
+
+
+def _base(base: Any) -> str:
+    arguments = ", ".join(_base(it) for it in get_args(base))
+    name: str = (get_origin(base) or base).__name__
+    return f"{name}[{arguments}]" if arguments else name
+
+
+def _traits(kind: Any) -> Iterator[str]:
+    """Return what attrs was told of a class that other programs notice."""
+    yield "frozen" if "frozen" in kind.__setattr__.__name__ else "mutable"
+    yield "compared by identity" if kind.__eq__ is object.__eq__ else "compared by value"
+    yield "hashable" if kind.__hash__ is not None else "not hashable"
+
+
 def _members(kind: type) -> Iterator[tuple[str, object]]:
     """Return what a class has of its own: what is annotated, set when it is made, or defined."""
     found: dict[str, object] = {name: Text(_plain(it)) for name, it in vars(kind).get("__annotations__", {}).items()}
-    found |= dict.fromkeys(_set_when_made(kind), Text("set when made"))
+    found |= {name: Text(type_) for name, type_ in _set_when_made(kind).items()}
     fields = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set(getattr(kind, "_fields", ()))
     for name, value in vars(kind).items():
         if name not in fields and not _is_generated(value):
-            found[name] = value
+            annotation = _annotated(kind, name)
+            found[name] = value if annotation is None else Text(f"{annotation} = {value!r}")
     for name, value in found.items():
         if name in PROTOCOLS or not name.startswith("_"):
             yield name, value
 
 
-def _set_when_made(kind: type) -> set[str]:
-    """Return the attributes that a class's own `__init__` sets."""
+def _annotated(kind: type, name: str) -> str | None:
+    """Return the annotation of an attribute, which may be a base's."""
+    known = (vars(base).get("__annotations__", {}) for base in kind.__mro__ if _is_ours(base))
+    return next((_plain(annotations[name]) for annotations in known if name in annotations), None)
+
+
+def _set_when_made(kind: type) -> dict[str, str]:
+    """Return the attributes that a class's own `__init__` sets, and of what type they are, where that can be read."""
     init = vars(kind).get("__init__")
     if init is None or _is_generated(init) or _is_protocol(kind):
-        return set()
-    tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
-    }
+        return {}
+    parameters = inspect.signature(init).parameters
+    found: dict[str, str] = {}
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(init)))):
+        for target in _targets(node):
+            if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
+                found[target.attr] = _annotated(kind, target.attr) or _type_given(node, parameters)
+    return found
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return [it for target in node.targets for it in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return [node.target] if isinstance(node, ast.AnnAssign) else []
+
+
+def _type_given(node: ast.AST, parameters: Mapping[str, inspect.Parameter]) -> str:
+    match node:
+        case ast.AnnAssign():
+            return ast.unparse(node.annotation)
+        case ast.Assign(value=ast.Name(id=name)) if name in parameters:
+            return _plain(parameters[name].annotation)
+        case ast.Assign(value=ast.Constant(value=value)):
+            return type(value).__name__
+        case _:
+            return "set when made"
 
 
 def _member(name: str, value: Any) -> Iterator[str]:
@@ -113,10 +193,8 @@ def _member(name: str, value: Any) -> Iterator[str]:
             yield from (f"{type(value).__name__} {line}" for line in _function(name, value.__func__))
         case Enum():
             yield f"member {name} = {value.value!r}"
-        case _ if inspect.isfunction(value):
-            yield from _function(name, value)
         case _:
-            yield f"{name} = {value!r}"
+            yield from _function(name, value) if inspect.isfunction(value) else [f"{name} = {value!r}"]
 
 
 def _getter(value: property) -> Callable[..., Any]:
@@ -154,8 +232,8 @@ def _plain(annotation: Any) -> str:
     return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else str(annotation)
 
 
-def _is_ours(kind: type) -> bool:
-    return kind.__module__.split(".")[0] == "sipqueue_async"
+def _is_ours(kind: Any) -> bool:
+    return getattr(kind, "__module__", "").split(".")[0] == "sipqueue_async"
 
 
 def _is_protocol(kind: type) -> bool:
