@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterable, Callable
 from datetime import timedelta
 from types import UnionType
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -31,7 +32,8 @@ async def collect(
     Raises:
         TimeoutError: It did not come in time; the message shows what did.
         RuntimeError: The stream ended before.
-        ValueError: To wait for less than one makes no sense.
+        TypeError: `until` is none of these, or a function that would have to be awaited.
+        ValueError: To wait for less than one, or for a time that is negative, makes no sense.
         BaseException: Whatever ended the watcher, if it failed.
     """
     gathered: list[T] = []
@@ -57,16 +59,24 @@ async def collect(
 
 def _condition(until: Until[T], gathered: list[T]) -> Callable[[T], object]:
     match until:
-        case int():
+        case int() if not isinstance(until, bool):
             if until < 1:
                 raise ValueError(f"until must be 1 or more, not {until!r}")
             return lambda _: len(gathered) >= until
         case timedelta():
+            if until < timedelta(0):
+                raise ValueError(f"until must be a time of 0 or more, not {until!r}")
             return lambda _: False
         case type() | UnionType():
             return lambda item: isinstance(item, until)
-        case _:
+        case _ if get_origin(until) is Union:
+            return lambda item: isinstance(item, get_args(until))
+        case _ if callable(until) and not inspect.iscoroutinefunction(until):
             return until
+        case _:
+            raise TypeError(
+                f"until must be a number, a class or union of some, a function or a timedelta, not {until!r}"
+            )
 
 
 def _shown(gathered: list[T]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any, Union
 
 import pytest
 
@@ -50,6 +51,9 @@ async def test_until_one_of_a_class() -> None:
     async with StatusWatcher(day()) as watcher:
         assert [type(it) for it in await collect(watcher, until=FeedDown)] == [StateChanged, CallAnswered, FeedDown]
         assert [type(it) for it in await collect(watcher, until=AgentLeft | FeedUp, timeout=30)] == [FeedUp]
+    spelled_out: Any = Union[AgentLeft, FeedUp]  # noqa: UP007  # some do
+    async with StatusWatcher(day()) as watcher:
+        assert isinstance((await collect(watcher, until=spelled_out, timeout=30))[-1], FeedUp)
 
 
 async def test_until_something_is_true() -> None:
@@ -107,3 +111,15 @@ async def test_less_than_one_is_refused() -> None:
     async with StatusWatcher(day()) as watcher:
         with pytest.raises(ValueError, match="until must be 1 or more, not 0"):
             await collect(watcher, until=0)
+        with pytest.raises(ValueError, match="until must be a time of 0 or more"):
+            await collect(watcher, until=timedelta(seconds=-1))
+
+
+@pytest.mark.parametrize("until", [None, True, 1.5, "FeedDown", (FeedDown, FeedUp), asyncio.sleep])
+async def test_what_cannot_be_waited_for_is_refused_at_once(until: Any) -> None:
+    """A slip in what a test waits for shows late, or as a time that was up, or as a test that passes."""
+    async with StatusWatcher(ScriptedSource([make_snapshot()])) as watcher:
+        with pytest.raises(
+            TypeError, match="until must be a number, a class or union of some, a function or a timedelta"
+        ):
+            await collect(watcher, until=until)
