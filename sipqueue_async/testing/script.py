@@ -22,11 +22,13 @@ class ScriptedSource:
         takes: How long a poll takes, in seconds.
 
     Raises:
-        TypeError: One of the answers is neither.
+        TypeError: One of the answers is neither, or they are no list but a lone one.
         ValueError: There is no answer.
     """
 
     def __init__(self, answers: Iterable[Snapshot | BaseException], *, takes: float = 0.0) -> None:
+        if isinstance(answers, Snapshot | BaseException):
+            raise TypeError(f"a script is a list of answers, also if there is only one: not {answers!r}")
         self._answers = list(answers)
         self._takes = takes
         if not self._answers:
@@ -61,7 +63,8 @@ class ScriptedSource:
             self.running -= 1
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, BaseException):
-            raise answer
+            # It may be raised at many polls, of which each would add its own lines to the traceback.
+            raise answer.with_traceback(None)
         return answer
 
     def __repr__(self) -> str:

@@ -55,3 +55,15 @@ def test_a_script_that_cannot_be_played_is_refused() -> None:
         ScriptedSource([make_snapshot(), cast("Any", "nobody")])
     with pytest.raises(TypeError, match="TransportError"):
         ScriptedSource([cast("Any", TransportError)])
+    for lone in (make_snapshot(), TransportError("no route")):
+        with pytest.raises(TypeError, match="also if there is only one"):
+            ScriptedSource(cast("Any", lone))
+
+
+async def test_an_exception_that_stays_is_raised_as_if_for_the_first_time() -> None:
+    """After a long outage a failure of a test is shown with a line for every poll, and they all stay in memory."""
+    source = ScriptedSource([TransportError("no route")])
+    for _ in range(3):
+        with pytest.raises(TransportError) as caught:
+            await source()
+        assert len(caught.traceback) == 2
