@@ -58,8 +58,13 @@ def make_agent(
             are 0, and times are None.
 
     Raises:
+        TypeError: The extension or the queue is no string, or there is no such field.
         ValueError: There is no such state.
     """
+    for name, value in (("extension", extension), ("queue", queue)):
+        # A number would be shown like the string, and never be equal to it.
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a string, not {value!r}")
     state = AgentState(state)
     fields.setdefault("state_code", _CODES[state])
     fields.setdefault("status_code", _CODES[state])
@@ -81,8 +86,12 @@ def make_snapshot(
         problems: Its `problems`.
 
     Raises:
+        TypeError: One of the agents is no `AgentStatus`: a list of them, perhaps, that wants a star before it.
         ValueError: Two different records are about one seat, or a time is naive.
     """
+    for agent in agents:
+        if not isinstance(agent, AgentStatus):
+            raise TypeError(f"an agent is an AgentStatus, given one by one, not {agent!r}")
     return Snapshot(agents, observed_at=_moment(at), server_time=_moment(server), problems=problems)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,6 +41,14 @@ def test_an_unknown_state_is_refused() -> None:
         make_agent(state="taking")
 
 
+def test_a_number_is_no_name() -> None:
+    """An agent is made that looks like another one, and whom no subscription to that extension concerns."""
+    with pytest.raises(TypeError, match="extension must be a string, not 100001"):
+        make_agent(cast("Any", 100001))
+    with pytest.raises(TypeError, match="queue must be a string, not 1"):
+        make_agent(queue=cast("Any", 1))
+
+
 def test_times_are_seconds_or_moments() -> None:
     """A snapshot is of another time than the test said."""
     noon = datetime(2026, 3, 1, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -55,6 +64,8 @@ def test_what_makes_no_snapshot_is_refused() -> None:
     """A test is given a snapshot that no platform could send."""
     with pytest.raises(ValueError, match="two different records"):
         make_snapshot(make_agent(), make_agent(state="talking"))
+    with pytest.raises(TypeError, match="given one by one"):
+        make_snapshot(cast("Any", [make_agent()]))
     with pytest.raises(ValueError, match="aware"):
         make_snapshot(at=datetime(2026, 3, 1))  # noqa: DTZ001  # that is the point
 
