@@ -72,6 +72,7 @@ class Reply:
 
 @attrs.define(kw_only=True)
 class _Fault:
+    name: str
     times: float
     service: str | None
     body: bytes | None
@@ -81,6 +82,10 @@ class _Fault:
     delay: float
     truncated: bool
     reset: bool
+
+    def __str__(self) -> str:
+        left = "" if self.times == 1 else " for ever" if self.times == math.inf else f" {self.times} times"
+        return f"{self.name}{'' if self.service is None else f' for {self.service}'}{left}"
 
     def reply(self, good: Callable[[], bytes]) -> Reply:
         body = good() if self.body is None else self.body
@@ -129,10 +134,10 @@ class Faults:
 
         Args:
             ret: Refuse the request with this `ret`, such as 500 or 600.
-            msg: The refusal's `msg`; by default what the code means.
+            msg: With `ret`: the refusal's `msg`; by default what the code means.
             code: Say that the operation failed, with this code of ``data.errors``, such as ``"1003"``.
             status: Answer with this HTTP status, 400 or more, and a page of HTML, as a proxy does.
-            headers: HTTP headers to go with the status, such as ``{"Retry-After": "30"}``.
+            headers: HTTP headers of the answer, such as ``{"Retry-After": "30"}`` to go with a status.
             body: Answer with these bytes, whatever they are.
             truncated: Send half of the right answer, and end the connection.
             reset: Reset the connection before anything is answered.
@@ -141,13 +146,20 @@ class Faults:
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
         Raises:
+            TypeError: An argument is of another type than it should be, such as a body that is text.
             ValueError: Nothing is to go wrong, or it is to go wrong in two ways at once, or an argument makes no sense.
         """
+        _check_types(ret=ret, status=status, msg=msg, code=code, service=service, body=body)
+        for header in (headers or {}).items():
+            if not all(isinstance(part, str) for part in header):
+                raise TypeError(f"a header's name and value must be str, not {header!r}")
         ways = [ret is not None, code is not None, status is not None, body is not None, truncated, reset]
         if sum(ways) > 1 or (not any(ways) and not delay):
             raise ValueError("a fault is one of ret, code, status, body, truncated and reset, or a delay")
         if ret == 200:
             raise ValueError("ret 200 is no refusal")
+        if msg is not None and ret is None:
+            raise ValueError(f"msg goes with a ret, and there is none to say {msg!r} with")
         if status is not None and not 400 <= status <= 599:
             raise ValueError(f"status must be one of an error, 400 to 599, not {status!r}")
         if not 0 <= delay < math.inf:
@@ -155,8 +167,10 @@ class Faults:
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, or None for ever, not {times!r}")
         page = {"Content-Type": "text/html"} if status is not None else {}
+        wrong = {"ret": ret, "code": code, "status": status, "truncated": truncated, "reset": reset, "delay": delay}
         self._planted.append(
             _Fault(
+                name=_name(wrong, body),
                 times=math.inf if times is None else times,
                 service=service,
                 body=_body(ret, msg, code, status, body, reset=reset),
@@ -183,7 +197,23 @@ class Faults:
         return fault.reply(good)
 
     def __repr__(self) -> str:
-        return f"<Faults: {len(self._planted)} planted>"
+        return f"<Faults: {', '.join(map(str, self._planted)) or 'none'} planted>"
+
+
+_TYPES: Final[Mapping[str, type]] = {"ret": int, "status": int, "msg": str, "code": str, "service": str, "body": bytes}
+
+
+def _check_types(**given: object) -> None:
+    for name, value in given.items():
+        # They would go wrong at the request, as faults of another kind than was asked for.
+        if value is not None and not isinstance(value, _TYPES[name]):
+            raise TypeError(f"{name} must be {_TYPES[name].__name__}, not {value!r}")
+
+
+def _name(wrong: Mapping[str, object], body: bytes | None) -> str:
+    """Return what a fault is called in a repr."""
+    told = [name if value is True else f"{name} {value}" for name, value in wrong.items() if value]
+    return " and ".join(told if body is None else [f"body of {len(body)} bytes", *told])
 
 
 def _body(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_faults_befall_requests_in_turn() -> None:
     faults = Faults()
     faults.next(ret=600, service=STATUS)
     faults.next(ret=500, times=2)
-    assert repr(faults) == "<Faults: 2 planted>"
+    assert repr(faults) == f"<Faults: ret 600 for {STATUS}, ret 500 2 times planted>"
 
     def answer(service: str) -> bytes:
         return faults.reply(service, lambda: b"right").body
@@ -114,7 +115,7 @@ def test_faults_befall_requests_in_turn() -> None:
         b'{"ret":500',
         b"right",
     ]
-    assert repr(faults) == "<Faults: 0 planted>"
+    assert repr(faults) == "<Faults: none planted>"
 
 
 def test_a_platform_without_a_socket_has_the_bodies() -> None:
@@ -143,6 +144,7 @@ def test_a_platform_without_a_socket_has_the_bodies() -> None:
         ({"delay": -1.0}, "seconds"),
         ({"delay": float("inf")}, "seconds"),
         ({"ret": 500, "times": 0}, "1 or more"),
+        ({"code": "1003", "msg": "closed"}, "msg goes with a ret"),
     ],
 )
 def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
@@ -150,4 +152,27 @@ def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
     faults = Faults()
     with pytest.raises(ValueError, match=says):
         faults.next(**fault)
-    assert repr(faults) == "<Faults: 0 planted>"
+    assert repr(faults) == "<Faults: none planted>"
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"body": "<br>"}, "body must be bytes, not '<br>'"),
+        ({"code": 1003}, "code must be str, not 1003"),
+        ({"ret": "600"}, "ret must be int, not '600'"),
+        ({"status": 503, "headers": {"Retry-After": 30}}, "must be str, not ('Retry-After', 30)"),
+    ],
+)
+def test_a_fault_of_another_type_is_refused(fault: dict[str, Any], says: str) -> None:
+    """A slip in a fault shows at the request, as an error of the server or as a fault of another kind."""
+    with pytest.raises(TypeError, match=re.escape(says)):
+        Faults().next(**fault)
+
+
+def test_what_is_planted_shows() -> None:
+    """A test that fails does not say which of its faults was never met."""
+    faults = Faults()
+    faults.next(reset=True)
+    faults.next(body=b"<br>", delay=0.5, times=None)
+    assert repr(faults) == "<Faults: reset, body of 4 bytes and delay 0.5 for ever planted>"
