@@ -25,9 +25,14 @@ class CallCentre:
     Args:
         plan: What the centre is like; `Plan()` if not given.
         seed: Any integer.
+
+    Raises:
+        TypeError: The plan is no `Plan`.
     """
 
     def __init__(self, plan: Plan | None = None, *, seed: int = 0) -> None:
+        if not isinstance(plan, Plan | None):
+            raise TypeError(f"plan must be a Plan, not {plan!r}")
         self._plan = Plan() if plan is None else plan
         self._truth = TruthRecorder(self._plan.start)
         self._floor = Floor(self._plan, seed, self._truth)

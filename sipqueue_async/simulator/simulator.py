@@ -120,6 +120,7 @@ class Simulator:
             they live as long in real time at any speed.
 
     Raises:
+        TypeError: The plan is no `Plan`, or there is no such option.
         ValueError: The speed is negative or not finite.
     """
 

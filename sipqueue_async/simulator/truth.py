@@ -124,7 +124,10 @@ class GroundTruth:
         return tuple(StateInterval(seat, *column) for column in columns)
 
     def state_at(self, key: tuple[str, str], seconds: float) -> AgentState | None:
-        """Return a seat's state at a moment of model time, or None where the records did not show the seat."""
+        """Return a seat's state at a moment of model time, or None where the records did not show the seat.
+
+        Of moments that the model has not reached it knows no better than that the present state lasts.
+        """
         history = self._histories.get(SeatKey(*key), _History())
         index = bisect_right(history.starts, seconds) - 1
         if index < 0:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 
@@ -40,6 +41,12 @@ def test_time_does_not_go_back_or_away(moment: float) -> None:
     with pytest.raises(ValueError, match="the model is at"):
         centre.run_until(moment)
     assert centre.now == 10
+
+
+def test_a_plan_is_a_plan() -> None:
+    """A slip in a test's mark shows as an error of the simulator's inside."""
+    with pytest.raises(TypeError, match="plan must be a Plan, not 'lively'"):
+        CallCentre(cast("Any", "lively"))
 
 
 def test_another_seed_is_another_day() -> None:
