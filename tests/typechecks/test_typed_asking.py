@@ -81,12 +81,14 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
     assert_type(await sipqueue_client.fetch_snapshot(state="idle"), Snapshot)
     assert_type(await sipqueue_client.call("App.Sip_Queue.GetQueueSipStatus", queuename="queue-1", state=0), Any)
     assert_type(AppCredentials("demo", "key").appid, str)
+    assert_type(str(AppCredentials("demo", "key").accesskey), str)
     assert_type(StatusWatcher(sipqueue_client), StatusWatcher)
     assert_type(StatusWatcher(sipqueue_client.fetch_snapshot), StatusWatcher)
     assert_type(sipqueue_simulator.faults, Faults)
     assert_type(sipqueue_simulator.truth, GroundTruth)
     async with sipqueue_client as same:
         assert_type(same, SipQueueClient)
+    assert_type(await sipqueue_client.aclose(), None)
 
     async def token() -> str:
         return "token"
@@ -111,6 +113,7 @@ def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
     """A type checker does not know what an error has."""
     assert_type(error.retryable, bool)
     assert_type(error.where, str | None)
+    assert_type(error.describe(), str)
     match error:
         case HttpStatusError():
             assert_type(error.status, int)
@@ -150,9 +153,14 @@ def test_a_tally() -> None:
 
 async def test_the_test_kit() -> None:
     """A type checker refuses what a test makes up, or lets a slip in a field's name pass."""
-    made: AgentStatus = make_agent("100001", "talking", queue="queue-2", calls_answered=3)
+    made = make_agent("100001", "talking", queue="queue-2", calls_answered=3)
+    assert_type(make_agent(), AgentStatus)
     assert_type(make_snapshot(made, at=60.0, server=0), Snapshot)
     script: Iterable[Snapshot | BaseException] = [make_snapshot(made), TransportError("no")]
-    assert_type(await ScriptedSource(script)(), Snapshot)
+    source = ScriptedSource(script)
+    assert_type(await source(), Snapshot)
+    assert_type(source.polls, int)
+    assert_type(source.polled_at, list[float])
+    assert_type(source.running, int)
     with pytest.raises(TypeError):
         make_agent(calls_anserwed=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

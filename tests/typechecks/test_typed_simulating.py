@@ -1,0 +1,175 @@
+"""What type checkers make of the simulator: `nox -s typing` checks every `assert_type`, and here they are run too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import assert_type
+
+from sipqueue_async import AgentState, SeatKey, SipQueueClient
+from sipqueue_async.simulator import (
+    CallCentre,
+    Centre,
+    ExternalCall,
+    Faults,
+    GroundTruth,
+    LiveCentre,
+    Offer,
+    Outcome,
+    PhoneCall,
+    PhoneCentre,
+    Plan,
+    Platform,
+    PlatformServer,
+    Reply,
+    Seat,
+    Signing,
+    Simulator,
+    StateInterval,
+)
+
+
+def test_a_plan() -> None:
+    """A type checker does not know what a plan has."""
+    plan = Plan.lively()
+    assert_type(Plan.lively(), Plan)
+    assert_type(plan.extensions, tuple[str, ...])
+    assert_type(plan.queue_names, tuple[str, ...])
+    assert_type(plan.offered_load, float)
+    assert_type(plan.shift_hours, float | None)
+    assert plan != Plan()
+
+
+def check_a_centre(centre: Centre) -> None:
+    """Look at what a platform asks any centre."""
+    assert_type(centre.extensions, Collection[str])
+    assert_type(centre.local_time, datetime)
+    assert_type(centre.seats(), Sequence[Seat])
+
+
+def check_who_calls(centre: PhoneCentre) -> None:
+    """Look at what a platform asks a centre that knows of calls."""
+    assert_type(centre.calls(), Mapping[str, PhoneCall])
+
+
+def test_a_call_centre() -> None:
+    """A type checker does not know what a model has, or refuses it as the centre of a platform."""
+    centre = CallCentre(Plan(), seed=1)
+    assert_type(centre.run_until(1.0), None)
+    assert_type(centre.advance(59.0), None)
+    assert_type(centre.reset_counters(), None)
+    assert_type(centre.now, float)
+    assert_type(centre.plan, Plan)
+    assert_type(centre.local_time, datetime)
+    assert_type(centre.extensions, tuple[str, ...])
+    assert_type(centre.queues, tuple[str, ...])
+    assert_type(centre.seats(), tuple[Seat, ...])
+    assert_type(centre.calls(), dict[str, PhoneCall])
+    assert_type(centre.seats()[0].key, SeatKey)
+    check_a_centre(centre)
+    check_who_calls(centre)
+    call = PhoneCall(number="1", outgoing=False)
+    assert_type(call.answered_at, datetime | None)
+    assert centre.now == 60
+
+
+def test_a_centre_that_follows_a_clock() -> None:
+    """A type checker does not know what a centre that lives has, or refuses it as the centre of a platform."""
+    live = LiveCentre(CallCentre(), speed=10, clock=lambda: 0.0)
+    assert_type(live.start(), None)
+    assert_type(live.catch_up(), None)
+    assert_type(live.advance(60), None)
+    assert_type(live.stop(), None)
+    assert_type(live.extensions, tuple[str, ...])
+    assert_type(live.local_time, datetime)
+    assert_type(live.seats(), tuple[Seat, ...])
+    assert_type(live.calls(), dict[str, PhoneCall])
+    check_a_centre(live)
+    check_who_calls(live)
+    assert live.seats()
+
+
+def test_the_truth() -> None:
+    """A type checker does not know what is known of what happened."""
+    centre = CallCentre()
+    centre.advance(3600)
+    truth = centre.truth
+    assert_type(truth, GroundTruth)
+    assert_type(truth.start, datetime)
+    assert_type(truth.local_time(60), datetime)
+    assert_type(truth.intervals, tuple[StateInterval, ...])
+    assert_type(truth.intervals_of(("queue-1", "100001")), tuple[StateInterval, ...])
+    assert_type(truth.state_at(SeatKey("queue-1", "100001"), 60), AgentState | None)
+    assert_type(truth.offers, tuple[Offer, ...])
+    assert_type(truth.offers[0].outcome, Outcome | None)
+    assert_type(truth.sign_ins, tuple[Signing, ...])
+    assert_type(truth.sign_outs, tuple[Signing, ...])
+    assert_type(truth.counter_resets, tuple[float, ...])
+    assert_type(truth.external_calls, tuple[ExternalCall, ...])
+    assert_type(truth.answered(0, 3600, queue="queue-1"), int)
+    assert_type(truth.missed(extension="100001"), int)
+    assert truth.answered() > 0
+
+
+def test_a_platform() -> None:
+    """A type checker does not know what a platform does on demand."""
+    platform = Platform(CallCentre(), tokens=["ABCDEFG"])
+    assert_type(platform.appid, str)
+    assert_type(platform.accesskey, str)
+    assert_type(platform.refuse(500, msg="closed", times=None), None)
+    assert_type(platform.fail("1003", service="App.Sip_Auth.Login"), None)
+    assert_type(platform.relent(), None)
+    assert_type(platform.revoke_tokens(), None)
+    assert_type(platform.answer({"service": "App.Sip_Auth.Login"}), bytes)
+    assert_type(platform.reply({}), Reply)
+    assert_type(platform.reject("no form"), bytes)
+    assert_type(platform.logins, int)
+    assert_type(platform.requests, int)
+    assert_type(platform.requests_by_service, Counter[str])
+    assert platform.requests == 3
+
+
+def test_faults() -> None:
+    """A type checker takes a fault for one that cannot be planted."""
+    faults = Platform(CallCentre()).faults
+    assert_type(faults, Faults)
+    assert_type(faults.next(status=503, headers={"Retry-After": "30"}, times=None), None)
+    assert_type(faults.next(body=b"<br>", delay=1.0, service="App.Sip_Auth.Login"), None)
+    reply = faults.reply("App.Sip_Auth.Login", lambda: b"{}")
+    assert_type(reply, Reply)
+    assert_type(reply.headers, Mapping[str, str])
+    assert_type(faults.clear(), None)
+    assert_type(Reply.good(b"{}"), Reply)
+    assert reply.status == 503
+
+
+async def test_a_server() -> None:
+    """A type checker does not know how a server is run."""
+    server = PlatformServer(CallCentre())
+    async with server as same:
+        assert_type(same, PlatformServer)
+    assert_type(await server.start(), None)
+    assert_type(server.port, int)
+    assert_type(server.url, str)
+    assert_type(await server.stop(), None)
+    assert server.port
+
+
+async def test_a_simulator(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
+    """A type checker does not know what the test kit's simulator has."""
+    assert_type(sipqueue_simulator.centre, CallCentre)
+    assert_type(sipqueue_simulator.truth, GroundTruth)
+    assert_type(sipqueue_simulator.server, PlatformServer)
+    assert_type(sipqueue_simulator.platform, Platform)
+    assert_type(sipqueue_simulator.faults, Faults)
+    assert_type(sipqueue_simulator.url, str)
+    assert_type(sipqueue_simulator.appid, str)
+    assert_type(sipqueue_simulator.accesskey, str)
+    assert_type(sipqueue_simulator.catch_up(), None)
+    assert_type(sipqueue_simulator.advance(60), None)
+    assert_type(await sipqueue_simulator.stop_server(), None)
+    assert_type(await sipqueue_simulator.start_server(), None)
+    async with Simulator(Plan(), speed=0, appid="bot", token_lifetime=60.0) as other:
+        assert_type(other, Simulator)
+    assert await sipqueue_client.fetch_snapshot()
