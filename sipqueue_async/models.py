@@ -91,7 +91,9 @@ class SeatKey(NamedTuple):
     """Names a seat: one extension in one queue. A plain ``(queue, extension)`` tuple is equal to it."""
 
     queue: str
+    """The queue's name."""
     extension: str
+    """The extension number: a string."""
 
 
 # Without a slot for weak references, because objects of it are made from drafts.

@@ -31,7 +31,9 @@ class StateInterval:
     """A seat's being in one state, from `start` up to but not including `end`."""
 
     key: SeatKey
+    """The seat."""
     state: AgentState
+    """What the agent was doing."""
     start: float
     """Model seconds since the start of the model."""
     end: float | None
@@ -43,6 +45,7 @@ class Offer:
     """One call offered to one seat. Times are model seconds since the start of the model."""
 
     key: SeatKey
+    """The seat."""
     offered_at: float
     """When the phone began to ring."""
     outcome: Outcome | None = None
@@ -59,6 +62,7 @@ class Signing(NamedTuple):
     at: float
     """Model seconds since the start of the model."""
     extension: str
+    """Whose it is."""
 
 
 @attrs.frozen
@@ -66,6 +70,7 @@ class ExternalCall:
     """An agent's call outside the queues. Times are model seconds since the start of the model."""
 
     extension: str
+    """Whose it is."""
     started_at: float
     """When it began, and `external_calls_count` of all the agent's seats grew."""
     ended_at: float | None

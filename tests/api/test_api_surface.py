@@ -73,6 +73,22 @@ def test_it_is_the_same_wherever_it_is_written() -> None:
 
 
 @pytest.mark.parametrize("module", public_modules())
+def test_no_public_call_is_without_a_word(module: str) -> None:
+    """Somebody asks Python what a public class or call is for, and learns nothing."""
+    exported = import_module(module)
+    silent: list[str] = []
+    for name in exported.__all__:
+        value = getattr(exported, name)
+        calls = [value] if callable(value) else []
+        for base in value.__mro__ if inspect.isclass(value) else ():
+            if base.__module__.startswith("sipqueue_async"):
+                members = [it for member, it in vars(base).items() if not member.startswith("_")]
+                calls += [it for it in members if inspect.isroutine(it) or isinstance(it, property)]
+        silent += [f"{name}: {it!r}" for it in calls if not inspect.getdoc(it)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("module", public_modules())
 def test_every_public_object_shows_what_it_is(module: str) -> None:
     """Somebody looks at an object in a debugger or a log, and sees an address."""
     exported = import_module(module)
