@@ -290,3 +290,6 @@ class Update:
     """What the consumer asked for, in order; never empty."""
     coalesced: bool = False
     """Whether several changes were folded into this one, because the consumer was slow."""
+
+    def __str__(self) -> str:
+        return f"update {self.sequence}{' (coalesced)' if self.coalesced else ''}: {'; '.join(map(str, self.events))}"

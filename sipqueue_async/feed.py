@@ -18,6 +18,7 @@ _log: Final = logging.getLogger("sipqueue_async")
 E1 = TypeVar("E1", bound=Event)
 E2 = TypeVar("E2", bound=Event)
 E3 = TypeVar("E3", bound=Event)
+E4 = TypeVar("E4", bound=Event)
 
 
 class Feed(ABC):
@@ -126,6 +127,19 @@ class Feed(ABC):
     @overload
     def subscribe(
         self,
+        event_type: type[E1],
+        second: type[E2],
+        third: type[E3],
+        fourth: type[E4],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        max_pending: int = 64,
+    ) -> Subscription[E1 | E2 | E3 | E4]: ...
+    @overload
+    def subscribe(
+        self,
         *event_types: type[Event] | UnionType,
         queue: str | None = None,
         extension: str | None = None,
@@ -141,7 +155,8 @@ class Feed(ABC):
         """Return a new stream of events, from now on; it may be made before the feed is started.
 
         Args:
-            event_types: Only events of these classes, or unions of them; none means all.
+            event_types: Only events of these classes, or unions of them; none means all. Type checkers know what comes
+                of up to four classes; of more, and of unions, they take it to be any `Event`.
             queue: Only this queue's events, and the feed's, which concern every queue.
             extension: Only this extension's events, and the feed's.
             max_pending: How many updates may wait to be taken. When the consumer falls further behind, they collapse

@@ -17,6 +17,7 @@ from sipqueue_async import (
     FeedUp,
     Snapshot,
     TransportError,
+    Update,
     diff,
 )
 
@@ -59,6 +60,15 @@ def only(old: Snapshot | None, new: Snapshot) -> Event:
 def test_an_event_can_be_read(event: Event, words: str) -> None:
     """A log full of events is a log full of constructors."""
     assert str(event) == words
+
+
+def test_an_update_can_be_read() -> None:
+    """A test that waits for updates in vain shows pages of constructors for what came instead."""
+    old, new = snapshot(BEFORE), snapshot(agent(state=AgentState.TALKING, calls_answered=1))
+    update = Update(sequence=7, snapshot=new, previous=old, events=diff(old, new))
+    words = "queue-1 100001 waiting → talking; queue-1 100001 answered 1 call"
+    assert str(update) == f"update 7: {words}"
+    assert str(attrs.evolve(update, coalesced=True)) == f"update 7 (coalesced): {words}"
 
 
 @pytest.mark.parametrize(

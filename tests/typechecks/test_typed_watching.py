@@ -62,8 +62,10 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
     assert_type(watcher.subscribe(StateChanged, CallMissed), Subscription[StateChanged | CallMissed])
     three = watcher.subscribe(StateChanged, CallAnswered, CallMissed, queue="queue-1", extension="1", max_pending=1)
     assert_type(three, Subscription[StateChanged | CallAnswered | CallMissed])
-    four = watcher.subscribe(StateChanged, CallAnswered, CallMissed, AgentLeft)
-    assert_type(four, Subscription[Event])
+    four = watcher.subscribe(StateChanged, CallMissed, FeedDown, FeedUp)
+    assert_type(four, Subscription[StateChanged | CallMissed | FeedDown | FeedUp])
+    five = watcher.subscribe(StateChanged, CallAnswered, CallMissed, FeedDown, FeedUp)
+    assert_type(five, Subscription[Event])
     assert_type(three.pending, int)
     assert_type(three.close(), None)
     with three as same:
