@@ -30,7 +30,7 @@ async def collect(
         timeout: How many seconds to wait at most, unless a time was asked for.
 
     Raises:
-        TimeoutError: It did not come in time; the message shows what did.
+        TimeoutError: It did not come in time; the message shows what did, and how the stream is.
         RuntimeError: The stream ended before.
         TypeError: `until` is none of these, or a function that would have to be awaited.
         ValueError: To wait for less than one, or for a time that is negative, makes no sense.
@@ -51,10 +51,10 @@ async def collect(
             raise
         if isinstance(until, timedelta):
             return gathered
-        raise TimeoutError(f"not within {timeout:g} s: {_shown(gathered)}") from None
+        raise TimeoutError(f"not within {timeout:g} s from {stream!r}: {_shown(gathered)}") from None
     if isinstance(until, timedelta):
         return gathered
-    raise RuntimeError(f"the stream ended before: {_shown(gathered)}")
+    raise RuntimeError(f"{stream!r} ended before: {_shown(gathered)}")
 
 
 def _condition(until: Until[T], gathered: list[T]) -> Callable[[T], object]:

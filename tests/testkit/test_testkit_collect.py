@@ -80,10 +80,14 @@ async def test_what_does_not_come_is_told_with_what_came() -> None:
         with pytest.raises(TimeoutError) as caught:
             await collect(watcher.subscribe(StateChanged, CallAnswered), until=AgentJoined, timeout=4)
         assert str(caught.value) == (
-            "not within 4 s: 2 collected\n  queue-1 100001 waiting → talking\n  queue-1 100001 answered 1 call"
+            "not within 4 s from <Subscription to StateChanged, CallAnswered, 0 pending>: 2 collected\n"
+            "  queue-1 100001 waiting → talking\n"
+            "  queue-1 100001 answered 1 call"
         )
     async with StatusWatcher(ScriptedSource([make_snapshot()])) as watcher:
-        with pytest.raises(TimeoutError, match="not within 5 s: nothing was collected"):
+        with pytest.raises(
+            TimeoutError, match=r"not within 5 s from <StatusWatcher .*, up, 3 polls>: nothing was collected"
+        ):
             await collect(watcher, until=1)
 
 
@@ -92,7 +96,9 @@ async def test_a_stream_that_ends_before_is_told() -> None:
     async with StatusWatcher(day()) as watcher:
         stream = watcher.subscribe()
         await collect(stream, until=2)
-    with pytest.raises(RuntimeError, match="the stream ended before: nothing was collected"):
+    with pytest.raises(
+        RuntimeError, match="<Subscription to everything, 0 pending, ended> ended before: nothing was collected"
+    ):
         await collect(stream, until=1)
     assert await collect(stream, until=timedelta(seconds=1)) == []
 
