@@ -149,7 +149,7 @@ class Faults:
             TypeError: An argument is of another type than it should be, such as a body that is text.
             ValueError: Nothing is to go wrong, or it is to go wrong in two ways at once, or an argument makes no sense.
         """
-        _check_types(ret=ret, status=status, msg=msg, code=code, service=service, body=body)
+        _check_types(ret=ret, status=status, msg=msg, code=code, service=service, body=body, times=times)
         for header in (headers or {}).items():
             if not all(isinstance(part, str) for part in header):
                 raise TypeError(f"a header's name and value must be str, not {header!r}")
@@ -200,7 +200,15 @@ class Faults:
         return f"<Faults: {', '.join(map(str, self._planted)) or 'none'} planted>"
 
 
-_TYPES: Final[Mapping[str, type]] = {"ret": int, "status": int, "msg": str, "code": str, "service": str, "body": bytes}
+_TYPES: Final[Mapping[str, type]] = {
+    "ret": int,
+    "status": int,
+    "msg": str,
+    "code": str,
+    "service": str,
+    "body": bytes,
+    "times": int,
+}
 
 
 def _check_types(**given: object) -> None:

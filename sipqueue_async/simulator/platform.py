@@ -137,6 +137,7 @@ class Platform:
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
         Raises:
+            TypeError: An argument is of another type than it should be.
             ValueError: `ret` is 200, or `times` is less than 1.
         """
         self._faults.next(ret=ret, msg=msg, times=times, service=service)
@@ -150,6 +151,7 @@ class Platform:
             service: Only requests to this service; None for any.
 
         Raises:
+            TypeError: An argument is of another type than it should be, such as a code that is a number.
             ValueError: `times` is less than 1.
         """
         self._faults.next(code=code, times=times, service=service)

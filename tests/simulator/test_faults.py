@@ -160,6 +160,7 @@ def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
     [
         ({"body": "<br>"}, "body must be bytes, not '<br>'"),
         ({"code": 1003}, "code must be str, not 1003"),
+        ({"ret": 600, "times": 1.5}, "times must be int, not 1.5"),
         ({"ret": "600"}, "ret must be int, not '600'"),
         ({"status": 503, "headers": {"Retry-After": 30}}, "must be str, not ('Retry-After', 30)"),
     ],
