@@ -60,7 +60,7 @@ class Feed(ABC):
 
         Raises:
             TimeoutError: It has not become known in that time.
-            RuntimeError: The feed does not run.
+            RuntimeError: The feed does not run, or was closed before.
             BaseException: Whatever ended the feed, if it failed.
         """
         self._check_started()
@@ -84,7 +84,14 @@ class Feed(ABC):
         return self._stream
 
     def updates(self, *, max_pending: int = 64) -> Updates:
-        """Return a new stream of updates, from now on: one for each change of what is known."""
+        """Return a new stream of updates, from now on: one for each change of what is known.
+
+        Args:
+            max_pending: How many may wait to be taken, before they collapse into one.
+
+        Raises:
+            ValueError: `max_pending` is below 1.
+        """
         return Updates(self._mailbox(EVERYWHERE, (), max_pending), self._fanout.forget)
 
     @overload
@@ -167,7 +174,7 @@ class Feed(ABC):
             ValueError: `max_pending` is below 1.
         """
         for event_type in event_types:
-            if not set(get_args(event_type) or [event_type]) <= set(get_args(Event)):
+            if any(it not in get_args(Event) for it in get_args(event_type) or [event_type]):
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
         return Subscription(self._mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 

@@ -90,6 +90,7 @@ class StatusWatcher(Feed):
         max_backoff: The longest pause between polls that fail, in seconds (or `interval`, if that is longer).
 
     Raises:
+        TypeError: The source is neither, or the baseline is no `Snapshot`.
         ValueError: An argument makes no sense.
     """
 
@@ -119,8 +120,10 @@ class StatusWatcher(Feed):
         self._max_backoff = max_backoff
         self._selection = Selection(queues, extensions)
         self._fetch = _fetcher(source, self._selection)
+        if not isinstance(baseline, Snapshot | None):
+            raise TypeError(f"baseline must be a Snapshot, not {baseline!r}")
         # Of a baseline too only what is watched counts: the rest of it has not left.
-        known = None if baseline is None else self._selected(baseline)
+        known = None if baseline is None else self._selection.of(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
         self._poll_callbacks: dict[object, Callable[[WatcherHealth], object]] = {}

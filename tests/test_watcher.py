@@ -426,12 +426,19 @@ class TestArguments:
         with pytest.raises(TypeError, match="source must be"):
             StatusWatcher(cast("Any", None))
 
+    def test_a_baseline_that_is_none(self) -> None:
+        """A saved snapshot that was not read back is taken for a mistake of the source."""
+        with pytest.raises(TypeError, match="baseline must be a Snapshot"):
+            StatusWatcher(ScriptedSource([snapshot()]), baseline=cast("Any", snapshot().to_json()))
+
     def test_a_type_that_is_no_event(self) -> None:
         """A subscription to a class that is no event waits for ever."""
         with pytest.raises(TypeError, match="no event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", Snapshot))
         with pytest.raises(TypeError, match="no event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", "StateChanged"))
+        with pytest.raises(TypeError, match="no event class"):
+            StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", [StateChanged]))
 
 
 class TestLife:
