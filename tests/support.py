@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sipqueue_async.testing import START, ScriptedSource
@@ -20,6 +21,7 @@ __all__ = [
     "failure_body",
     "record",
     "snapshot",
+    "without_slowness",
 ]
 
 RECORD: dict[str, Any] = {
@@ -65,3 +67,8 @@ def failure_body(code: int | str, message: str = "no") -> bytes:
     """Return an answer's body that says that the operation failed."""
     data = {"status": 1, "desc": "failed", "errors": {"code": str(code), "codemsg": message}}
     return json.dumps({"ret": 200, "data": data, "msg": ""}).encode()
+
+
+def without_slowness(complaints: str) -> str:
+    """Return what a process wrote to stderr, but for the steps that took long, which tell of the machine alone."""
+    return re.sub(r"^Executing <.*> took [\d.]+ seconds\n", "", complaints, flags=re.MULTILINE)

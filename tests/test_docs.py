@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from redis_support import PROGRAM, RedisServer
+from support import without_slowness
 
 pytestmark = pytest.mark.one_python
 
@@ -93,9 +94,10 @@ def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) ->
         shown += process.stdout.readline()
         patience.cancel()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate()
+        rest, complaints = process.communicate()
     finally:
         limit.cancel()
+    errors = without_slowness(complaints)
     assert shown + rest, errors
     # In its last moments, the interpreter ends without a word, or with one about what it has ignored.
     quiet = not errors or errors.rstrip(": \n").endswith("KeyboardInterrupt")
