@@ -93,12 +93,9 @@ class Mailbox:
         """Put in what this mailbox asked for of an update, if anything, and what the update tells about the feed."""
         if feed is not None:
             self._feed = feed
+            if not self._is_wanted(feed):
+                self._overlook(feed)
         if update is None:
-            # What was not asked for counts as seen along with what it came after, whenever that is taken.
-            if self._pending:
-                self._pending[-1] = (self._pending[-1][0], self._feed)
-            elif not self._backlog:
-                self._feed_seen = self._feed
             return
         if self._backlog:
             self._backlog.newest, self._backlog.sequence = update.snapshot, update.sequence
@@ -107,6 +104,13 @@ class Mailbox:
         else:
             self._fall_behind(update)
         self._news.set()
+
+    def _overlook(self, feed: FeedEvent) -> None:
+        """Count what was not asked for as seen along with what it came after, whenever that is taken."""
+        if self._pending:
+            self._pending[-1] = (self._pending[-1][0], feed)
+        elif not self._backlog:
+            self._feed_seen = feed
 
     def _is_wanted(self, event: Event) -> bool:
         return not self.types or isinstance(event, self.types)

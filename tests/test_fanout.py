@@ -258,6 +258,15 @@ class TestCoalescing:
             feed.tell(event)
         assert await feed.rest(subscription) == [DOWN]
 
+    async def test_it_counts_also_if_it_came_with_what_was_asked_for(self, feed: Feed) -> None:
+        """Whoever asked for outages and states is not told of the next one, for a state changed at the first's end."""
+        subscription = feed.subscribe(FeedDown, StateChanged, max_pending=1)
+        feed.tell(DOWN)
+        assert await anext(subscription) == DOWN
+        feed.show(agent("1", TALKING), agent("2", queue="queue-2"), feed=[UP])
+        feed.tell(DOWN)
+        assert [type(event) for event in await feed.rest(subscription)] == [StateChanged, FeedDown]
+
     async def test_the_feed_comes_up_before_and_goes_down_after_what_changed(self, feed: Feed) -> None:
         """What was seen before an outage is told as if it were news from during it."""
         down, up = feed.subscribe(max_pending=1), feed.subscribe(max_pending=1)
