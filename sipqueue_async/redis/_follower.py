@@ -87,8 +87,6 @@ class Follower:
             self.seen = change.moment.observed_at
             events = self._take(change, events)
         self.entry, self.sequence = entry, change.sequence
-        # An entry's id begins with the time when it was published, by the clock that `alive` is read off.
-        self._alive = max(self._alive, int(entry.partition("-")[0]))
         platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
         feed = self._turned(platform, None, change.feed)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
@@ -121,9 +119,7 @@ class Follower:
             coalesced = bool(self.entry)
             events = self._take_everything(reading.state)
             platform = reading.state.feed if isinstance(reading.state.feed, FeedDown) else None
-        if reading.state is not None or reading.alive > self._alive:
-            self._alive = reading.alive
-        self._alive_then = None
+        self._alive, self._alive_then = reading.alive, None
         if reading.seen:
             self.seen = datetime.fromisoformat(reading.seen)
         trouble = self._silence(reading)

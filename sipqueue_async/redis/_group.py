@@ -105,8 +105,8 @@ class GroupWork:
     async def _settle_hand(self) -> None:
         """Put away what was taken before: as done, if whoever asks now had been given it."""
         if self._in_hand is not None and self._in_hand.taker == self._taker:
-            await self._store.done(self._group, self._in_hand.entry)
-            self._in_hand = None
+            entry, self._in_hand = self._in_hand.entry, None
+            await self._store.done(self._group, entry)
         if self._in_hand is not None or self._is_unsure:
             await self._store.give_back(self._group, self._consumer)
             self._in_hand, self._is_unsure = None, False
