@@ -180,7 +180,7 @@ class RedisFeed(Feed):
         while True:
             try:
                 reading = await self._store.read(self._follower.entry)
-                self._look(reading)
+                await self._look(reading)
                 backoff.reset()
                 await self._follow()
             except TransportError as error:
@@ -197,17 +197,19 @@ class RedisFeed(Feed):
             for entry in entries:
                 if entry.change.after != self._follower.entry:
                     return
-                self._take(entry)
+                await self._take(entry)
 
-    def _look(self, reading: Reading) -> None:
+    async def _look(self, reading: Reading) -> None:
         if self._follower.is_old(reading):
             raise TransportError("Redis has lost what is known here already; waiting for a relay to confirm the rest")
         for entry in reading.entries:
-            self._take(entry)
+            await self._take(entry)
         self._note(None, self._follower.looked(reading))
 
-    def _take(self, entry: Entry) -> None:
+    async def _take(self, entry: Entry) -> None:
         self._note(None, self._follower.took(entry.change, entry.id))
+        # After having been away there is much to tell at once: consumers who keep up have each change for itself.
+        await asyncio.sleep(0)
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
         self._last_trouble = error or self._follower.trouble or self._last_trouble
