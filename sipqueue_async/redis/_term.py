@@ -174,7 +174,9 @@ class Term:
                 raise Deposed("another one leads")
             self.lock = lock
         published = await self._read()
-        if published.term > last_led:
+        # Not by which term is the later one: a Redis that has lost them counts anew. With nothing published at all,
+        # nobody knows better.
+        if published.term not in {0, last_led, self.published.term}:
             raise Deposed("another one has led meanwhile")
         self.published = published
 
