@@ -104,7 +104,13 @@ class Follower:
 
         A relay that has confirmed it since then is right all the same: its word counts, not that of Redis's clock.
         """
-        if reading.state is None or reading.alive >= self._alive:
+        if reading.state is None:
+            return False
+        known = self._alive
+        if _order(reading.state.entry) < _order(self.entry):
+            # Entries that were taken as they came say when they were confirmed by their numbers alone.
+            known = max(known, _order(self.entry)[0])
+        if reading.alive >= known:
             return False
         confirmed = self._alive_then is not None and reading.alive != self._alive_then
         self._alive_then = reading.alive
@@ -186,6 +192,12 @@ class Follower:
             events=with_feed(feed, events),
             coalesced=coalesced,
         )
+
+
+def _order(entry: str) -> tuple[int, int]:
+    """Return an entry's place in the order of entries: the time by Redis's clock, in ms, and a number."""
+    time, _, number = (entry or "0-0").partition("-")
+    return int(time), int(number)
 
 
 def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:
