@@ -135,9 +135,11 @@ class GroupWork:
 
     async def acknowledge(self) -> None:
         """Say that what was handed out last is done, without asking for more."""
-        if self._in_hand is not None:
-            await self._store.done(self._group, self._in_hand.entry)
-            self._in_hand = None
+        done = self._in_hand
+        if done is not None:
+            await self._store.done(self._group, done.entry)
+            # Meanwhile the next may have been asked for.
+            self._in_hand = None if self._in_hand is done else self._in_hand
 
 
 def _update(change: Change) -> Update:
