@@ -1,0 +1,182 @@
+"""A Redis that comes back with less than it knew, and relays that come back to one that knows more."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from redis.asyncio import Redis
+from redis_support import PROGRAM, Cable, RedisServer
+from relay_scene import Scene
+from relay_support import KEYS, PATIENCE, Witness, group_is_done, published, reading, until
+from support import agent, snapshot
+
+from sipqueue_async import Snapshot
+from sipqueue_async.redis import RedisFeed, Relay, _store
+
+AWAY: Final = 1.5
+"""Seconds after which Redis counts as away."""
+
+pytestmark = [
+    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.timeout(120),
+]
+
+
+class Views:
+    """A source that gives one snapshot, over and over until it is given the next."""
+
+    def __init__(self, first: Snapshot) -> None:
+        self.view = first
+        self.is_stuck = False
+        self.polls = self.stuck = 0
+        self._for_ever = asyncio.Event()
+
+    async def __call__(self) -> Snapshot:
+        """Give it, or never give anything."""
+        self.polls += 1
+        if self.is_stuck:
+            self.stuck += 1
+            await self._for_ever.wait()
+        return self.view
+
+
+async def more(scene: Scene, number: int) -> None:
+    """Wait until there have been so many more publications."""
+    last = await published(scene.redis) + number
+    async with asyncio.timeout(PATIENCE):
+        while await published(scene.redis) < last:
+            await asyncio.sleep(0.01)
+
+
+async def test_redis_loses_everything(tmp_path: Path) -> None:
+    """After Redis was started again with nothing in it, readers miss calls, count some twice, or wait for ever."""
+    async with RedisServer(tmp_path, keeps=False) as server, Scene(server, seed=1) as scene:
+        for _ in range(2):
+            await more(scene, 5)
+            server.kill()
+            await server.start()
+        await more(scene, 5)
+        await scene.settle()
+        # What the group had seen is lost too: it begins anew.
+        await group_is_done(scene.redis)
+
+
+async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
+    """After Redis was started again with a copy of earlier, readers miss calls, count some twice, or wait for ever."""
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    data.mkdir()
+    async with RedisServer(data) as server, Scene(server, seed=2, claim_after=2) as scene:
+        await more(scene, 5)
+        server.kill()
+        shutil.copytree(data, copy)
+        await server.start()
+        await more(scene, 20)
+        server.kill()
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+        await server.start()
+        await more(scene, 5)
+        await scene.settle()
+        # What had been taken when the copy was made is somebody's for as long as that, also if it was done since.
+        await group_is_done(scene.redis)
+
+
+async def copy_of(redis: Redis) -> dict[str, Any]:
+    """Return everything that Redis has."""
+    keys: list[Any] = await redis.keys()
+    return {key.decode(): await redis.dump(key) for key in keys}
+
+
+async def put_back(redis: Redis, copy: dict[str, Any]) -> None:
+    """Let Redis have what it had, and nothing else, and break its connections, as when it is started with that."""
+    async with redis.pipeline() as pipeline:
+        pipeline.flushall()
+        for key, value in copy.items():
+            pipeline.restore(key, 0, value)
+        pipeline.client_kill_filter(_type="normal")
+        await pipeline.execute()
+
+
+async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
+    """A reader is told that what happened has not happened, because Redis has come back with older data."""
+    source = Views(snapshot(agent(calls_answered=7), at=7))
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Redis.from_url(redis_server.url))
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        relay = await stack.enter_async_context(Relay(source, cable.url, interval=0.05, lease=60))
+        await until(lambda: relay.sequence == 1, "the first snapshot is published")
+        feed = RedisFeed(redis_server.url, initial=True)
+        await stack.enter_async_context(reading(feed, witness))
+        await until(lambda: witness.known, "it is read")
+        older = await copy_of(redis)
+        source.view = snapshot(agent(calls_answered=9), at=9)
+        await until(lambda: witness.answered.total() == 2, "the second one is read")
+        cable.pull()
+        await put_back(redis, older)
+        await until(lambda: not witness.is_up, "the reader has noticed")
+        failures = feed.health.failures
+        await until(lambda: feed.health.failures >= failures + 3, "it has looked again")
+        assert "lost" in str(feed.health.last_error)
+        assert witness.answered.total() == 2
+        cable.plug()
+        source.view = snapshot(agent(calls_answered=10), at=10)
+        await until(lambda: witness.is_up, "the relay has told the rest")
+    assert witness.answered.total() == 3
+
+
+async def test_a_relay_comes_back_to_what_another_one_knows_better(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
+    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
+    old, new = Views(before), Views(now)
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        await redis.hset(f"{KEYS}:meta", "terms", "50")
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        cut_off = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=0.5))
+        await until(lambda: witness.known, "the first relay is heard")
+        old.is_stuck = True
+        await until(lambda: old.stuck, "its source hangs")
+        cable.pull()
+        await redis.flushall()
+        async with Relay(new, redis_server.url, interval=0.05, lease=0.5):
+            await until(lambda: witness.answered.total() == 2, "the second one is heard")
+        polls, old.view, old.is_stuck = old.polls, now, False
+        cable.plug()
+        await until(lambda: old.polls > polls and cut_off.sequence, "the first one leads again, and asks anew")
+        last = await published(redis)
+    assert last == 1, "what was known better was published over"
+    assert witness.answered.total() == 2
+
+
+async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was on its way from a relay when another one took over is published after what that one has said."""
+    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    first, late, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 8, 9))
+    old, new = Views(first), Views(now)
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        relay = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=1))
+        await until(lambda: witness.known, "the first relay is heard")
+        cable.pull()
+        old.view = late
+        await stack.enter_async_context(Relay(new, redis_server.url, interval=0.05, lease=1))
+        await until(lambda: witness.answered.total() == 2, "the second one is heard")
+        cable.plug()
+        await until(lambda: not relay.leading, "the first one finds out")
+        entries = await redis.xlen(f"{KEYS}:events")
+    assert entries == 2
+    assert witness.answered.total() == 2
