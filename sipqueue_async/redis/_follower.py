@@ -18,7 +18,7 @@ from sipqueue_async import (
     Update,
     diff,
 )
-from sipqueue_async.redis._format import Change, with_feed
+from sipqueue_async.redis._format import Change, Moment, with_feed
 from sipqueue_async.redis._store import Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
@@ -50,6 +50,8 @@ class Follower:
         """How often, since all was well, there was a reason why nothing is known."""
         self.resyncs = 0
         """How often the stream did not go on from where this reader was."""
+        self._is_shared = False
+        """Whether the snapshot is what was published at that entry: not so as long as nothing is known there."""
         self._initial = initial
         self._clock = clock
         self._platform: FeedDown | None = None
@@ -82,21 +84,28 @@ class Follower:
 
     def took(self, change: Change, entry: str) -> Update | None:
         """Take the publication that comes next."""
-        previous, events = self.snapshot, change.seat_events
+        previous = self.snapshot
+        events: tuple[SeatEvent, ...] = ()
         if change.moment is not None:
             self.seen = change.moment.observed_at
-            events = self._take(change, events)
+            events = self._take(change, change.moment)
         self.entry, self.sequence = entry, change.sequence
         platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
         feed = self._turned(platform, None, change.feed)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
 
-    def _take(self, change: Change, events: tuple[SeatEvent, ...]) -> tuple[SeatEvent, ...]:
-        assert change.moment is not None  # noqa: S101  # the caller has looked
-        if self.snapshot is None:
-            self.snapshot = change.after_snapshot
-            return events if self._initial else ()
-        self.snapshot = change.moment.changed(self.snapshot, change.agents)
+    def _take(self, change: Change, moment: Moment) -> tuple[SeatEvent, ...]:
+        if self.snapshot is None or not self._is_shared:
+            # The first that was ever published is about everybody.
+            return self._take_whole(moment.snapshot(it for it in change.now if it is not None))
+        self.snapshot = moment.changed(self.snapshot, change.agents)
+        return change.seat_events
+
+    def _take_whole(self, snapshot: Snapshot) -> tuple[SeatEvent, ...]:
+        """Take everything that is published, whatever was known before."""
+        known, self._is_shared = self.snapshot, True
+        events = diff(known, snapshot) if known is not None or self._initial else ()
+        self.snapshot = snapshot if known is None else _sharing(known, snapshot, events)
         return events
 
     def is_old(self, reading: Reading) -> bool:
@@ -135,10 +144,9 @@ class Follower:
 
     def _take_everything(self, state: State) -> tuple[SeatEvent, ...]:
         events: tuple[SeatEvent, ...] = ()
+        self._is_shared = False
         if state.snapshot is not None:
-            if self.snapshot is not None or self._initial:
-                events = diff(self.snapshot, state.snapshot)
-            self.snapshot = state.snapshot if self.snapshot is None else _sharing(self.snapshot, state.snapshot, events)
+            events = self._take_whole(state.snapshot)
         self.resyncs += bool(self.entry)
         self.entry, self.sequence = state.entry, state.sequence
         return events

@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from redis_support import PROGRAM, Cable, RedisServer
 from relay_scene import Scene
 from relay_support import KEYS, PATIENCE, Witness, group_is_done, published, reading, until
-from support import agent, snapshot
+from support import ScriptedSource, agent, snapshot
 
-from sipqueue_async import Snapshot
+from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
 from sipqueue_async.redis import RedisFeed, Relay, _store
+from sipqueue_async.testing import collect
 
 AWAY: Final = 1.5
 """Seconds after which Redis counts as away."""
@@ -128,6 +129,27 @@ async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
         source.view = snapshot(agent(calls_answered=10), at=10)
         await until(lambda: witness.is_up, "the relay has told the rest")
     assert witness.answered.total() == 3
+
+
+async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server: RedisServer) -> None:
+    """Everybody joins whom a reader knows already, and calls are lost, where a relay first finds the platform away."""
+    known = snapshot(agent("1", calls_answered=7), agent("2"), at=7)
+    source = ScriptedSource([TransportError("away"), snapshot(agent("1", calls_answered=9), agent("3"), at=9)])
+    feed = RedisFeed(redis_server.url, baseline=known)
+    events = feed.subscribe(CallAnswered, AgentJoined, AgentLeft)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(feed)
+        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.5, leave_after=1))
+        told = await collect(events, until=3)
+    assert [(event.kind, event.extension) for event in told] == [
+        ("call-answered", "1"),
+        ("agent-left", "2"),
+        ("agent-joined", "3"),
+    ]
+    assert isinstance(told[0], CallAnswered)
+    assert told[0].count == 2
+    assert feed.snapshot is not None
+    assert set(feed.snapshot.values()) == {agent("1", calls_answered=9), agent("3")}
 
 
 async def test_a_relay_comes_back_to_what_another_one_knows_better(
