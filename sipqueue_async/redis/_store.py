@@ -212,7 +212,7 @@ class Store:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
         streams: Any = {self._events: entry or "0-0"}
         found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), waits=seconds
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), seconds + _PATIENCE
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
@@ -253,14 +253,21 @@ class Store:
         values: list[Any] = list(arguments)
         return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
 
-    async def _ask(self, answer: Awaitable[Any], waits: float = 0.0) -> Any:
-        time = asyncio.timeout(_PATIENCE + waits)
+    async def _ask(self, answer: Awaitable[Any], patience: float = _PATIENCE) -> Any:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # this is a coroutine
+        cancelled = task.cancelling()
+        time = asyncio.timeout(patience)
         try:
             async with time:
-                return await answer
+                found = await answer
         except (exceptions.RedisError, OSError) as error:
-            said = f"no answer within {_PATIENCE:g} s" if time.expired() else str(error) or type(error).__name__
+            said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
             raise self._translated(error, said) from error
+        if task.cancelling() > cancelled:
+            # A caller's client may have swallowed it; see `_connect`.
+            raise asyncio.CancelledError
+        return found
 
     def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
         translated: TransportError | RelayError
@@ -276,13 +283,14 @@ class Store:
 
 def _connect(url: str) -> Redis:
     try:
-        # A script that was sent twice does no harm, but what has failed is better said at once.
+        # A script that was sent twice does no harm, but what has failed is better said at once. Answers are waited for
+        # in `_ask`: with a timeout of its own the client writes in an `asyncio.wait_for`, which up to Python 3.11
+        # swallows a cancellation that comes when it is just done, and whoever closes a feed would wait for ever.
         return Redis.from_url(
             url,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=_PATIENCE,
-            # How long an answer may take is looked after here, for all clients alike.
             socket_timeout=None,
         )
     except ValueError:
