@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -167,9 +167,9 @@ def _records(agents: Iterable[AgentStatus | None]) -> str:
     return "\n".join(NOBODY if agent is None else _dump(agent.to_dict()) for agent in agents)
 
 
-def _dump(value: object) -> str:
-    # ASCII, so that neither a lone surrogate in a name nor anybody's encoding does harm; and one line.
-    return json.dumps(value, separators=(",", ":"))
+# ASCII, so that neither a lone surrogate in a name nor anybody's encoding does harm; and one line. `json.dumps` would
+# make an encoder for each record.
+_dump: Final[Callable[[object], str]] = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _moment_to_json(moment: Moment) -> dict[str, Any]:
