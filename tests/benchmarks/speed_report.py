@@ -19,11 +19,11 @@ _LIBRARIES: Final = ("aiohttp", "attrs", "msgspec", "orjson", "pydantic", "cattr
 _CPUS: Final = Path("/proc/cpuinfo")
 
 
-def machine(cpus: Path = _CPUS) -> Section:
-    """Return what the benchmark ran on, as far as that matters."""
+def machine(cpus: Path = _CPUS, others: Sequence[str] = _LIBRARIES) -> Section:
+    """Return what the benchmark ran on, as far as that matters: the machine, Python, and versions of others."""
     found = re.search(r"^model name\s*: (.+)$", cpus.read_text("utf-8"), re.MULTILINE) if cpus.exists() else None
     model = found[1] if found else platform.machine()
-    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    libraries = ", ".join(f"{name} {version(name)}" for name in others)
     line = (
         f"Measured on {model}, {os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()} "
         f"{platform.python_version()}, gc thresholds {gc.get_threshold()}; {libraries}."
@@ -31,14 +31,14 @@ def machine(cpus: Path = _CPUS) -> Section:
     return Section("machine", [line])
 
 
-def begin(part: str) -> str:
-    """Return the mark before what a part writes."""
-    return f"<!-- written by tests/benchmarks/speed.py, {part}: begin -->"
+def begin(part: str, program: str = "speed") -> str:
+    """Return the mark before what a part of a program writes."""
+    return f"<!-- written by tests/benchmarks/{program}.py, {part}: begin -->"
 
 
-def end(part: str) -> str:
-    """Return the mark behind what a part writes."""
-    return f"<!-- written by tests/benchmarks/speed.py, {part}: end -->"
+def end(part: str, program: str = "speed") -> str:
+    """Return the mark behind what a part of a program writes."""
+    return f"<!-- written by tests/benchmarks/{program}.py, {part}: end -->"
 
 
 def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
@@ -48,17 +48,22 @@ def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
     return lines, [it for it in limits if not it.met and not it.stretch]
 
 
-def write(sections: Iterable[Section], found: Sequence[Found], directory: Path) -> None:
-    """Put the sections into the directory's ``speed.md``, each between its marks, and the picture into ``_static``."""
-    page = directory / "speed.md"
+def write_page(sections: Iterable[Section], directory: Path, program: str) -> None:
+    """Put the sections into the directory's page of the program's name, each between its marks."""
+    page = directory / f"{program}.md"
     text = page.read_text("utf-8")
     for section in sections:
-        head, mark, rest = text.partition(begin(section.part))
-        _, behind, tail = rest.partition(end(section.part))
+        head, mark, rest = text.partition(begin(section.part, program))
+        _, behind, tail = rest.partition(end(section.part, program))
         if not behind:
             raise ValueError(f"{page.name} has no place for {section.part}")
         text = "\n".join([head + mark, "", *section.lines, "", behind + tail])
     page.write_text(text, "utf-8")
+
+
+def write(sections: Iterable[Section], found: Sequence[Found], directory: Path) -> None:
+    """Put the sections into the directory's ``speed.md``, and the picture into ``_static``."""
+    write_page(sections, directory, "speed")
     if found:
         static = directory / "_static"
         static.mkdir(exist_ok=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.speed_bodies import Story
+from benchmarks.speed_process import attend, beside
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"\btoken=([^&]*)")
@@ -25,8 +25,10 @@ class Player:
         self._answers = [head.format(len(body)).encode() + body for body in bodies]
         self._told: dict[bytes, int] = {}
 
-    def answer(self, token: bytes) -> bytes:
-        """Return the next answer."""
+    def answer(self, form: bytes) -> bytes:
+        """Return the next answer for the token in the form."""
+        found = _TOKEN.search(form)
+        token = found[1] if found else b""
         told = self._told.get(token, 0)
         self._told[token] = told + 1
         return self._answers[min(told, len(self._answers) - 1)]
@@ -47,11 +49,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, blank, form = self._received.partition(b"\r\n\r\n")
-        length, token = _LENGTH.search(head), _TOKEN.search(form)
-        if blank and length and token and len(form) >= int(length[1]):
+        length = _LENGTH.search(head)
+        if blank and length and len(form) >= int(length[1]):
             self._received = b""
             assert self._transport is not None
-            self._transport.write(self._player.answer(token[1]))
+            self._transport.write(self._player.answer(form))
 
 
 def pin(core: int) -> None:
@@ -64,30 +66,19 @@ def serve(story: Story, parent: Connection, *, pinned: bool = True) -> None:
     """Play a story back until the other end of the connection is closed; tell it the port first."""
     if pinned:
         pin(-1)
-    asyncio.run(_serve(Player([step.body for step in story.steps()]), parent))
+    asyncio.run(play(Player([step.body for step in story.steps()]), parent, {}))
 
 
-async def _serve(player: Player, parent: Connection) -> None:
+async def play(player: Player, parent: Connection, answers: Mapping[str, Callable[[], Any]]) -> None:
+    """Play a story back until the other end of the connection is closed; tell it the port first, then what it asks."""
     loop = asyncio.get_running_loop()
-    closed = asyncio.Event()
-    loop.add_reader(parent.fileno(), closed.set)
     async with await loop.create_server(lambda: _Connection(player), "127.0.0.1", 0, backlog=4096) as server:
         parent.send(server.sockets[0].getsockname()[1])
-        await closed.wait()
-    loop.remove_reader(parent.fileno())
+        await attend(parent, answers)
 
 
 @contextmanager
 def playing(story: Story) -> Generator[str]:
     """Play a story back in a process of its own, on the last core; yield where."""
-    # Spawned rather than forked, so that it has nothing of this process but the story.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(story, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}/api"
-    finally:
-        ours.close()
-        process.join(10)
+    with beside(serve, story) as server:
+        yield f"http://127.0.0.1:{server.recv()}/api"

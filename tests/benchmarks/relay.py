@@ -1,0 +1,156 @@
+"""The relay's benchmark: how much goes through Redis, how soon it is there, and what it saves and costs.
+
+Everything runs on one machine, over loopback, with a Redis of its own that writes its log once a second. Relay,
+readers and Redis are processes by themselves. Who is compared takes turns, round by round, or runs at the same time;
+what counts is the ratio within each round: its median, and where the middle four fifths of the rounds lie. What happens
+while processes warm up does not count. Events a second and delays say something about the machine, which is named.
+
+In each round it is checked that every reader has every event, each update by itself, and the right records at the end.
+
+Run it with ``python tests/benchmarks/relay.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from redis.asyncio import Redis
+from redis_support import PROGRAM, RedisServer
+
+from benchmarks import relay_cost, relay_delay, relay_rate
+from benchmarks.relay_stream import Submit, Track
+from benchmarks.speed_measure import Section
+from benchmarks.speed_report import machine, write_page
+
+_LIBRARIES: Final = ("redis", "aiohttp", "attrs", "msgspec")
+
+
+class _Benchmark:
+    """The parts, as they were asked for."""
+
+    def __init__(self, asked: argparse.Namespace, url: str) -> None:
+        self._asked = asked
+        self._url = url
+
+    def _rounds(self, usual: int) -> int:
+        effort: float = self._asked.effort
+        return max(1, round(usual * effort))
+
+    def rate(self) -> Section:
+        rounds = self._rounds(relay_rate.ROUNDS)
+        courses = relay_rate.courses(self._asked.changed, self._asked.updates)
+        with _track(self._url) as track:
+            return relay_rate.section([asyncio.run(relay_rate.run(track, course, rounds)) for course in courses])
+
+    def delay(self) -> Section:
+        course = relay_delay.course(self._asked.pace, min(relay_delay.UPDATES, self._asked.updates))
+        with _track(self._url) as track:
+            found = asyncio.run(relay_delay.run(track, course, self._rounds(relay_delay.ROUNDS)))
+        return relay_delay.section(found)
+
+    def cost(self) -> Section:
+        plans = [
+            relay_cost.Plan(readers=readers, interval=self._asked.interval, polls=self._asked.polls)
+            for readers in self._asked.readers
+        ]
+        return relay_cost.section(relay_cost.run(self._url, plans, self._rounds(relay_cost.ROUNDS)))
+
+
+_PARTS: Final[Mapping[str, Callable[[_Benchmark], Section]]] = {
+    "rate": _Benchmark.rate,
+    "delay": _Benchmark.delay,
+    "cost": _Benchmark.cost,
+}
+
+
+def one_process() -> Executor:
+    """Return where functions run in another process, one at a time."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+@contextmanager
+def _track(url: str) -> Generator[Track]:
+    with one_process() as publisher, one_process() as reader:
+        yield Track(url=url, publisher=_submitting(publisher), reader=_submitting(reader))
+
+
+def _submitting(pool: Executor) -> Submit:
+    def submit(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Awaitable[Any]:
+        return asyncio.get_running_loop().run_in_executor(pool, _run, function, *arguments)
+
+    return submit
+
+
+def _run(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Any:
+    return asyncio.run(function(*arguments))
+
+
+@contextmanager
+def _redis() -> Generator[str]:
+    """Run a Redis that keeps its data as most do; yield where."""
+    with TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder), keeps=False, appendonly="yes", appendfsync="everysec")
+        try:
+            asyncio.run(server.start())
+            yield server.url
+        finally:
+            server.kill()
+
+
+async def _version(url: str) -> str:
+    async with Redis.from_url(url) as client:
+        info: Mapping[str, Any] = await client.info("server")
+    return f"redis-server {info['redis_version']}"
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what goes through a relay, and what it saves and costs.")
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="only these")
+    parser.add_argument("--effort", type=float, default=1.0, help="times the usual number of rounds (default: 1)")
+    parser.add_argument("--changed", type=int, nargs="+", default=relay_rate.CHANGED, help="seats an update")
+    parser.add_argument("--updates", type=int, default=relay_rate.UPDATES, help="a round, at most")
+    parser.add_argument("--pace", type=float, default=relay_delay.INTERVAL, help="of the delay's updates, in seconds")
+    parser.add_argument("--readers", type=int, nargs="+", default=relay_cost.READERS, help="that a relay is to save")
+    parser.add_argument("--interval", type=float, default=relay_cost.INTERVAL, help="of their polls, in seconds")
+    parser.add_argument("--polls", type=int, default=relay_cost.POLLS, help="of each of them, a round")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="put the tables into the page relay.md there")
+    asked = parser.parse_args(argv)
+    if PROGRAM is None:
+        parser.error("redis-server is not on this machine")
+    return asked
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark, print its tables, and return the exit status."""
+    asked = _arguments(argv)
+    with ExitStack() as running:
+        url = running.enter_context(_redis())
+        benchmark = _Benchmark(asked, url)
+        (line,) = machine(others=_LIBRARIES).lines
+        sections = [Section("machine", [f"{line.removesuffix('.')}, {asyncio.run(_version(url))}."])]
+        _show(sections[0])
+        for part in asked.parts:
+            sections.append(_PARTS[part](benchmark))
+            _show(sections[-1])
+    if asked.write is not None:
+        write_page(sections, asked.write, "relay")
+    return 0
+
+
+def _show(section: Section) -> None:
+    print(*section.lines, "", sep="\n", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+"""What many readers of a relay cost, against as many who poll by themselves: requests, bytes, and processor time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from multiprocessing.connection import Connection
+from typing import Any, Final, TypeAlias
+
+import attrs
+from redis import Redis
+
+from benchmarks import speed_process
+from benchmarks.relay_stream import SEATS, digest, told
+from benchmarks.speed_bodies import Story
+from benchmarks.speed_measure import Section, Spread, WrongAnswer, number, table
+from benchmarks.speed_process import ask, attend
+from benchmarks.speed_server import Player, play
+from sipqueue_async import AppCredentials, Feed, SipQueueClient, StatusWatcher
+from sipqueue_async.redis import RedisFeed, Relay
+
+READERS: Final = (1, 10, 100)
+INTERVAL: Final = 1.0
+POLLS: Final = 6
+ROUNDS: Final = 5
+_SHARE: Final = 0.01
+_PATIENCE: Final = 60.0
+
+Used: TypeAlias = Mapping[str, float]
+"""What somebody has used: ``cpu`` in seconds, ``bytes``, ``requests``, ``logins``."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How many readers there are, and for how long."""
+
+    readers: int
+    interval: float = INTERVAL
+    """Seconds between polls: of each reader by itself, or of the relay."""
+    polls: int = POLLS
+    """For so many of them it is counted what is used."""
+    seats: int = SEATS
+
+    @property
+    def story(self) -> Story:
+        """What the platform tells, to each who asks from the beginning."""
+        # Long enough for slow starts.
+        return Story(records=self.seats, share=_SHARE, polls=self.polls + round(_PATIENCE / self.interval))
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """What one reader had."""
+
+    first: int
+    """The number of the first update."""
+    last: int
+    events: int
+    digest: str
+    """Of the last snapshot's records."""
+
+    def check(self, plan: Plan) -> None:
+        """Raise `WrongAnswer` unless that is everything there was."""
+        snapshots, events = told(plan.story)
+        expected = plan.seats + sum(events[self.first : self.last])
+        if self.events != expected or self.digest != digest(snapshots[self.last - 1]):
+            raise WrongAnswer("a reader had other events or records than the platform had told")
+        if self.last - self.first < plan.polls - 1:
+            raise WrongAnswer("a reader did not have all of the time's updates")
+
+
+@attrs.frozen(kw_only=True)
+class Round:
+    """What everybody used: of the time that was counted, but for logins, which come before."""
+
+    seconds: float
+    alone: Mapping[str, Used]
+    """Each reader polls by itself: ``platform`` and ``readers``."""
+    relayed: Mapping[str, Used]
+    """There is a relay: ``platform``, ``relay``, ``redis`` and ``readers``."""
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """What a number of readers cost."""
+
+    plan: Plan
+    rounds: Sequence[Round]
+
+
+# ---- who takes part, each in a process -------------------------------------------------------------------------------
+
+
+class _Platform(Player):
+    """Lets anybody log in, and counts."""
+
+    def __init__(self, bodies: Sequence[bytes]) -> None:
+        super().__init__(bodies)
+        self._counts = Counter[str]()
+
+    def answer(self, form: bytes) -> bytes:
+        if b"accesskey=" in form:
+            self._counts["logins"] += 1
+            answer = _login(self._counts["logins"])
+        else:
+            answer = super().answer(form)
+        self._counts["requests"] += 1
+        self._counts["bytes"] += len(answer)
+        return answer
+
+    def used(self) -> Used:
+        return {"cpu": time.process_time(), **self._counts}
+
+
+def _login(number_: int) -> bytes:
+    body = b'{"ret":200,"data":{"status":0,"desc":"","result":{"token":"token-%d"}},"msg":""}' % number_
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def platform(plan: Plan, parent: Connection) -> None:
+    """Tell each token the story."""
+    player = _Platform([step.body for step in plan.story.steps()])
+    asyncio.run(play(player, parent, {"used": player.used}))
+
+
+def relay(plan: Plan, platform_url: str, url: str, prefix: str, parent: Connection) -> None:
+    """Poll for everybody."""
+
+    async def run() -> None:
+        async with _client(platform_url) as client, Relay(client, url, prefix=prefix, interval=plan.interval):
+            await attend(parent, {"used": _used})
+
+    asyncio.run(run())
+
+
+def readers_of_relay(plan: Plan, url: str, prefix: str, parent: Connection) -> None:
+    """Read what the relay publishes."""
+
+    async def run() -> None:
+        await _read([RedisFeed(url, prefix=prefix, initial=True) for _ in range(plan.readers)], parent)
+
+    asyncio.run(run())
+
+
+def readers_alone(plan: Plan, platform_url: str, parent: Connection) -> None:
+    """Poll, each reader by itself: with its own connection and its own login."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as running:
+            clients = [await running.enter_async_context(_client(platform_url)) for _ in range(plan.readers)]
+            await _read([StatusWatcher(client, interval=plan.interval, initial=True) for client in clients], parent)
+
+    asyncio.run(run())
+
+
+def _client(platform_url: str) -> SipQueueClient:
+    return SipQueueClient(platform_url, AppCredentials("reader", "key"))
+
+
+class _Consumer:
+    """Takes all updates of one feed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._updates = feed.updates()
+        self._first = self._last = self._events = 0
+
+    async def consume(self) -> None:
+        async for update in self._updates:
+            if update.snapshot is not None:
+                self._first = self._first or update.sequence
+                self._last = update.sequence
+                self._events += sum(event.key is not None for event in update.events)
+
+    def tally(self) -> Tally:
+        assert self._feed.snapshot is not None
+        return Tally(first=self._first, last=self._last, events=self._events, digest=digest(self._feed.snapshot))
+
+
+async def _read(feeds: Sequence[Feed], parent: Connection) -> None:
+    consumers = [_Consumer(feed) for feed in feeds]
+    async with asyncio.TaskGroup() as consuming, AsyncExitStack() as running:
+        for feed, consumer in zip(feeds, consumers, strict=True):
+            await running.enter_async_context(feed)
+            consuming.create_task(consumer.consume())
+        await asyncio.gather(*(feed.ready(_PATIENCE) for feed in feeds))
+        parent.send("ready")
+        await attend(parent, {"used": _used, "tallies": lambda: [consumer.tally() for consumer in consumers]})
+
+
+def _used() -> Used:
+    return {"cpu": time.process_time()}
+
+
+# ---- both ways at the same time --------------------------------------------------------------------------------------
+
+
+def run(url: str, plans: Sequence[Plan], rounds: int) -> list[Found]:
+    """Let readers poll by themselves and, at the same time, as many others read what a relay publishes."""
+    found: list[list[Round]] = [[] for _ in plans]
+    for round_ in range(rounds):
+        for plan, those in zip(plans, found, strict=True):
+            those.append(_round(url, f"cost-{plan.readers}-{round_}", plan))
+    return [Found(plan=plan, rounds=those) for plan, those in zip(plans, found, strict=True)]
+
+
+def _round(url: str, prefix: str, plan: Plan) -> Round:
+    with ExitStack() as running, Redis.from_url(url) as redis:
+
+        def start(work: Any, *arguments: object) -> Connection:
+            return running.enter_context(speed_process.beside(work, plan, *arguments))
+
+        platforms = [start(platform), start(platform)]
+        alone_at, relayed_at = (f"http://127.0.0.1:{each.recv()}/api" for each in platforms)
+        alone = {"readers": start(readers_alone, alone_at), "platform": platforms[0]}
+        relayed = {
+            "relay": start(relay, relayed_at, url, prefix),
+            "readers": start(readers_of_relay, url, prefix),
+            "platform": platforms[1],
+        }
+        for readers in (alone["readers"], relayed["readers"]):
+            readers.recv()
+
+        def used() -> tuple[dict[str, Used], dict[str, Used]]:
+            return (
+                {name: ask(member, "used") for name, member in alone.items()},
+                {name: ask(member, "used") for name, member in relayed.items()} | {"redis": _used_by_redis(redis)},
+            )
+
+        # What the start has left to be done is not counted.
+        time.sleep(plan.interval / 2)
+        begun, before = time.monotonic(), used()
+        time.sleep(plan.polls * plan.interval)
+        seconds, after = time.monotonic() - begun, used()
+        for readers in (alone["readers"], relayed["readers"]):
+            for tally in ask(readers, "tallies"):
+                tally.check(plan)
+    alone_used, relayed_used = (
+        {name: _between(then[name], now[name]) for name in now} for then, now in zip(before, after, strict=True)
+    )
+    return Round(seconds=seconds, alone=alone_used, relayed=relayed_used)
+
+
+def _used_by_redis(redis: Redis) -> Used:
+    info: Any = redis.info()
+    return {
+        "cpu": sum(value for name, value in info.items() if name in _CPU),
+        "bytes": info["total_net_input_bytes"] + info["total_net_output_bytes"],
+    }
+
+
+_CPU: Final = ("used_cpu_sys", "used_cpu_user", "used_cpu_sys_children", "used_cpu_user_children")
+
+
+def _between(before: Used, after: Used) -> Used:
+    """Return what was used meanwhile; logins are those since the start."""
+    return {name: value - (0 if name == "logins" else before.get(name, 0)) for name, value in after.items()}
+
+
+# ---- for people ------------------------------------------------------------------------------------------------------
+
+_MEMBERS: Final = ("platform", "relay", "redis", "readers")
+
+
+def section(found: Sequence[Found]) -> Section:
+    """Return the two tables: what goes over the network, and what processors do."""
+    return Section("cost", [*_traffic(found), "", *_cpu(found)])
+
+
+def _traffic(found: Sequence[Found]) -> list[str]:
+    rows: list[Sequence[str]] = [
+        ("readers", "", "requests a second", "logins", "kB a second from the platform", "kB a second through Redis")
+    ]
+    for it in found:
+        for who, ways in (
+            ("each polls by itself", [(round_.alone, round_.seconds) for round_ in it.rounds]),
+            ("a relay polls", [(round_.relayed, round_.seconds) for round_ in it.rounds]),
+        ):
+            requests, kilobytes, through_redis = (
+                Spread.of([way.get(member, {}).get(name, 0) / seconds / unit for way, seconds in ways]).median
+                for member, name, unit in (
+                    ("platform", "requests", 1),
+                    ("platform", "bytes", 1000),
+                    ("redis", "bytes", 1000),
+                )
+            )
+            logins = max(way["platform"]["logins"] for way, _ in ways)
+            rows.append(
+                (
+                    f"{it.plan.readers:,}",
+                    who,
+                    number(requests),
+                    f"{logins:,}",
+                    number(kilobytes),
+                    number(through_redis) if through_redis else "",
+                )
+            )
+    return table(*rows)
+
+
+def _cpu(found: Sequence[Found]) -> list[str]:
+    rows: list[Sequence[str]] = [("readers", "", "platform", "relay", "Redis", "readers", "together")]
+    for it in found:
+        units = [_together(round_.alone) for round_ in it.rounds]
+        for who, ways in (
+            ("each polls by itself", [round_.alone for round_ in it.rounds]),
+            ("a relay polls", [round_.relayed for round_ in it.rounds]),
+        ):
+            shares = [
+                number(Spread.of_ratios([way[member]["cpu"] for way in ways], units).median)
+                if member in ways[0]
+                else ""
+                for member in _MEMBERS
+            ]
+            together = Spread.of_ratios([_together(way) for way in ways], units)
+            sums = f"**{number(together.median)}** ({number(together.low)} to {number(together.high)})"
+            rows.append((f"{it.plan.readers:,}", who, *shares, sums if "relay" in ways[0] else "1"))
+    return table(*rows)
+
+
+def _together(members: Mapping[str, Used]) -> float:
+    return sum(used["cpu"] for used in members.values())

@@ -1,0 +1,324 @@
+"""One stream of updates, from its source to its consumer: by a relay, by bare commands, and within one process."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
+
+import attrs
+from redis.asyncio import Redis
+
+from benchmarks.speed_bodies import Story
+from benchmarks.speed_measure import WrongAnswer
+from sipqueue_async import Feed, Snapshot, StatusWatcher
+from sipqueue_async._wire import SnapshotDecoder
+from sipqueue_async.redis import RedisFeed, Relay
+
+SEATS: Final = 200
+AT_ONCE: Final = 1e-6
+"""An interval after which the next poll is always due."""
+_MOST: Final = 100_000
+"""Entries of a stream: what a relay keeps unless told otherwise."""
+_PAGE: Final = 128
+"""Entries that are read at once, at most, as a `RedisFeed` does."""
+_PATIENCE: Final = 60.0
+_STARTED: Final = datetime(2026, 1, 6, tzinfo=UTC)
+
+# The same clock in all processes of a machine, where `time.perf_counter` need not be.
+clock: Final[Callable[[], float]] = time.monotonic
+
+Moments: TypeAlias = Sequence[float]
+
+
+@attrs.frozen(kw_only=True)
+class Course:
+    """What goes through the stream."""
+
+    changed: int
+    """How many seats change with each update."""
+    updates: int
+    interval: float = AT_ONCE
+    """Seconds between them."""
+    seats: int = SEATS
+
+    @property
+    def story(self) -> Story:
+        """The same as a platform tells it: first how things are, then the updates."""
+        return Story(records=self.seats, share=self.changed / self.seats, polls=self.updates + 1)
+
+    @property
+    def events(self) -> int:
+        """How many events the updates have."""
+        return sum(told(self.story)[1][1:])
+
+
+@attrs.frozen(kw_only=True)
+class Passage:
+    """When each snapshot came from the source, and what the consumer had of it, the first included."""
+
+    given: Moments
+    had: Moments
+    events: int
+    """Those of the updates."""
+    digest: str
+    """Of the last snapshot's records."""
+
+    @property
+    def seconds(self) -> float:
+        """How long all updates took together."""
+        return self.had[-1] - self.given[1]
+
+    @property
+    def delays(self) -> Sequence[float]:
+        """How long each update was on its way, in seconds."""
+        return [had - given for given, had in zip(self.given[1:], self.had[1:], strict=True)]
+
+    def check(self, course: Course) -> None:
+        """Raise `WrongAnswer` unless everything has arrived, each update by itself."""
+        expected = (course.updates + 1, course.updates + 1, course.events, digest(told(course.story)[0][-1]))
+        if (len(self.given), len(self.had), self.events, self.digest) != expected:
+            raise WrongAnswer("something else came out of a stream than what went into it")
+
+
+@lru_cache(maxsize=8)
+def told(story: Story) -> tuple[Sequence[Snapshot], Sequence[int]]:
+    """Return a story's snapshots, and how many events each of them means."""
+    decoder = SnapshotDecoder()
+    steps = story.steps()
+    return (
+        [
+            decoder.decode(step.body, observed_at=_STARTED + timedelta(seconds=number))
+            for number, step in enumerate(steps)
+        ],
+        [step.events for step in steps],
+    )
+
+
+def digest(snapshot: Snapshot) -> str:
+    """Return what tells one snapshot's records from another's."""
+    records = [snapshot[seat].to_dict() for seat in sorted(snapshot)]
+    return hashlib.sha256(json.dumps(records).encode()).hexdigest()
+
+
+# ---- the ways --------------------------------------------------------------------------------------------------------
+# Each has two halves, which run in two processes. The reader says in Redis that it is there once it has the first
+# snapshot; then the updates begin.
+
+
+class _Client(Redis):
+    """A client that says when it has an answer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.answered = asyncio.Event()
+
+    async def execute_command(self, *words: Any, **options: Any) -> Any:
+        answer: Any = await cast("Any", super()).execute_command(*words, **options)
+        self.answered.set()
+        return answer
+
+
+async def publish(url: str, prefix: str, course: Course) -> Moments:
+    """Let a relay poll: the next snapshot is there as soon as there is nothing but the last one to be published."""
+    snapshots, _ = told(course.story)
+    given: list[float] = []
+
+    async def published(number: int) -> None:
+        while relay.sequence < number:
+            client.answered.clear()
+            await client.answered.wait()
+
+    async def source() -> Snapshot:
+        if len(given) == 1:
+            await _reader_is_there(url, prefix)
+        if len(given) == len(snapshots):
+            await asyncio.Event().wait()
+        await published(len(given) - 1)
+        given.append(clock())
+        return snapshots[len(given) - 1]
+
+    client = cast("_Client", _Client.from_url(url, protocol=2))
+    relay = Relay(source, client, prefix=prefix, interval=course.interval)
+    async with asyncio.timeout(_PATIENCE), client, relay:
+        await published(len(snapshots))
+    return given
+
+
+async def follow(url: str, prefix: str, course: Course) -> tuple[Moments, int, str]:
+    """Take what a relay publishes; return when each update was there, how many events, and the last digest."""
+
+    async def tell() -> None:
+        async with Redis.from_url(url) as client:
+            await client.rpush(_gate(prefix), "there")
+
+    async with asyncio.timeout(_PATIENCE), RedisFeed(url, prefix=prefix, initial=True) as feed:
+        return await _take(feed, course, tell)
+
+
+async def add(url: str, prefix: str, course: Course, entries: str) -> Moments:
+    """Add entries that a relay has published before, one after the other."""
+    given: list[float] = []
+    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, protocol=2) as client:
+        due = clock()
+        for fields in await _entries(client, entries):
+            if len(given) == 1:
+                await _reader_is_there(url, prefix)
+                due = clock()
+            given.append(clock())
+            await client.xadd(_stream(prefix), fields, maxlen=_MOST)
+            due += course.interval
+            await asyncio.sleep(max(0.0, due - clock()) if course.interval > AT_ONCE else 0)
+    return given
+
+
+async def _entries(client: Redis, prefix: str) -> Sequence[dict[Any, Any]]:
+    found: Any = await client.xrange(_stream(prefix))
+    return [fields for _, fields in found]
+
+
+async def read(url: str, prefix: str, course: Course) -> tuple[Moments, Sequence[dict[bytes, bytes]]]:
+    """Read entries, and no more than that; return when each was there, and all of them."""
+    found: list[dict[bytes, bytes]] = []
+    had: list[float] = []
+    last: Any = "0-0"
+    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, protocol=2) as client:
+        while len(found) <= course.updates:
+            pages: Any = await client.xread({_stream(prefix): last}, count=_PAGE, block=1000)
+            for _, page in pages:
+                had.extend(clock() for _ in page)
+                found.extend(fields for _, fields in page)
+                last = page[-1][0]
+            if len(found) == 1:
+                await client.rpush(_gate(prefix), "there")
+    return had, found
+
+
+async def watch(course: Course) -> Passage:
+    """Poll and consume in one process."""
+    snapshots, _ = told(course.story)
+    given: list[float] = []
+
+    async def source() -> Snapshot:
+        if len(given) == len(snapshots):
+            await asyncio.Event().wait()
+        given.append(clock())
+        return snapshots[len(given) - 1]
+
+    async def tell() -> None:
+        """Do nothing: the consumer is there from the beginning."""
+
+    async with asyncio.timeout(_PATIENCE), StatusWatcher(source, interval=course.interval, initial=True) as watcher:
+        had, events, last = await _take(watcher, course, tell)
+    return Passage(given=given, had=had, events=events, digest=last)
+
+
+async def _take(feed: Feed, course: Course, tell: Callable[[], Awaitable[None]]) -> tuple[Moments, int, str]:
+    had: list[float] = []
+    events = 0
+    async for update in feed.updates(max_pending=_MOST):
+        if update.snapshot is None:
+            continue  # nobody has published yet
+        had.append(clock())
+        if len(had) == 1:
+            await tell()
+        else:
+            events += len(update.events)
+        if update.sequence > course.updates:
+            break
+    assert feed.snapshot is not None
+    return had, events, digest(feed.snapshot)
+
+
+def _stream(prefix: str) -> str:
+    return f"{{{prefix}}}:events"
+
+
+def _gate(prefix: str) -> str:
+    return f"{{{prefix}}}:reader"
+
+
+async def _reader_is_there(url: str, prefix: str) -> None:
+    async with Redis.from_url(url) as client:
+        await client.blpop([_gate(prefix)])
+
+
+# ---- both halves together --------------------------------------------------------------------------------------------
+
+Submit: TypeAlias = Callable[..., Awaitable[Any]]
+"""Runs one of the functions above in another process, and returns what it does."""
+
+
+@attrs.frozen(kw_only=True)
+class Track:
+    """Where streams are compared."""
+
+    url: str
+    """A Redis."""
+    publisher: Submit
+    reader: Submit
+
+
+async def by_relay(track: Track, prefix: str, course: Course) -> Passage:
+    """Send a course through a relay to a reader."""
+    given, (had, events, last) = await asyncio.gather(
+        track.publisher(publish, track.url, prefix, course), track.reader(follow, track.url, prefix, course)
+    )
+    return Passage(given=given, had=had, events=events, digest=last)
+
+
+async def by_hand(track: Track, prefix: str, course: Course, entries: str) -> Passage:
+    """Send what a relay has published through a stream again, without anybody who understands it."""
+    given, (had, found) = await asyncio.gather(
+        track.publisher(add, track.url, prefix, course, entries), track.reader(read, track.url, prefix, course)
+    )
+    async with Redis.from_url(track.url) as client:
+        expected = await _entries(client, entries)
+    if found != expected:
+        raise WrongAnswer("bare commands carried something else than what a relay had published")
+    snapshots, events = told(course.story)
+    return Passage(given=given, had=had, events=sum(events[1:]), digest=digest(snapshots[-1]))
+
+
+async def within(track: Track, course: Course) -> Passage:
+    """Send a course from a watcher to a consumer in its process."""
+    passage: Passage = await track.publisher(watch, course)
+    return passage
+
+
+async def race(track: Track, name: str, course: Course, rounds: int) -> tuple[list[Passage], ...]:
+    """Send a course on each way, in turn; return the passages of each: relay, bare commands, one process."""
+    entries = f"{name}-entries"
+    # What warms everybody up also leaves the entries for the bare commands.
+    (await by_relay(track, entries, course)).check(course)
+
+    def way(number: int, prefix: str) -> Awaitable[Passage]:
+        match number:
+            case 0:
+                return by_relay(track, prefix, course)
+            case 1:
+                return by_hand(track, prefix, course, entries)
+            case _:
+                return within(track, course)
+
+    passages: tuple[list[Passage], ...] = ([], [], [])
+    for round_ in range(rounds + 1):
+        for turn in range(len(passages)):
+            which = (round_ + turn) % len(passages)
+            passage = await way(which, f"{name}-{round_}-{which}")
+            passage.check(course)
+            passages[which].append(passage)
+        await _forget(track.url, f"{name}-{round_}")
+    return tuple(each[1:] for each in passages)
+
+
+async def _forget(url: str, name: str) -> None:
+    """Let Redis not fill up with what is over."""
+    async with Redis.from_url(url) as client:
+        async for key in client.scan_iter(f"{{{name}-*"):
+            await client.delete(key)

@@ -1,0 +1,48 @@
+"""Processes beside the benchmark's own: each does its work and answers questions, until it is not needed any more."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+@contextmanager
+def beside(work: Callable[..., None], *arguments: object) -> Generator[Connection]:
+    """Do some work in a process of its own, which is given one end of a connection too; yield the other end."""
+    # Spawned rather than forked, so that it has nothing of this process but the arguments.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join(10)
+
+
+async def attend(parent: Connection, answers: Mapping[str, Callable[[], Any]]) -> None:
+    """Answer the questions that come over the connection, until its other end is closed."""
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+
+    def answer() -> None:
+        try:
+            parent.send(answers[parent.recv()]())
+        except (EOFError, OSError):
+            closed.set()
+
+    loop.add_reader(parent.fileno(), answer)
+    await closed.wait()
+    loop.remove_reader(parent.fileno())
+
+
+def ask(member: Connection, question: str) -> Any:
+    """Return what a process answers."""
+    member.send(question)
+    return member.recv()
