@@ -123,6 +123,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/speed.py", "--check", "--write", "docs", *session.posargs, env=env)
 
 
+@nox.session(name="relay-bench")
+def relay_bench(session: nox.Session) -> None:
+    """Measure a relay's rate and delay, what it saves and what it costs; write the tables of docs/relay.md."""
+    session.install(*_group("bench"), ".[redis]")
+    env = {"PYTHONSAFEPATH": "1"}
+    session.run("python", "tests/benchmarks/relay.py", "--write", "docs", *session.posargs, env=env)
+
+
 @nox.session
 def endurance(session: nox.Session) -> None:
     """The long runs at full size: a fortnight of trouble in virtual time, 400,000 bodies at random, relays killed."""

@@ -14,22 +14,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from redis.asyncio import Redis
-from redis_support import PROGRAM, RedisServer
 
-from benchmarks import relay_cost, relay_delay, relay_rate
-from benchmarks.relay_stream import Submit, Track
+from benchmarks import relay_cost, relay_delay, relay_rate, relay_track
+from benchmarks.relay_track import redis_running, track
 from benchmarks.speed_measure import Section
 from benchmarks.speed_report import machine, write_page
 
@@ -50,13 +45,13 @@ class _Benchmark:
     def rate(self) -> Section:
         rounds = self._rounds(relay_rate.ROUNDS)
         courses = relay_rate.courses(self._asked.changed, self._asked.updates)
-        with _track(self._url) as track:
-            return relay_rate.section([asyncio.run(relay_rate.run(track, course, rounds)) for course in courses])
+        with track(self._url) as both:
+            return relay_rate.section([asyncio.run(relay_rate.run(both, course, rounds)) for course in courses])
 
     def delay(self) -> Section:
         course = relay_delay.course(self._asked.pace, min(relay_delay.UPDATES, self._asked.updates))
-        with _track(self._url) as track:
-            found = asyncio.run(relay_delay.run(track, course, self._rounds(relay_delay.ROUNDS)))
+        with track(self._url) as both:
+            found = asyncio.run(relay_delay.run(both, course, self._rounds(relay_delay.ROUNDS)))
         return relay_delay.section(found)
 
     def cost(self) -> Section:
@@ -72,40 +67,6 @@ _PARTS: Final[Mapping[str, Callable[[_Benchmark], Section]]] = {
     "delay": _Benchmark.delay,
     "cost": _Benchmark.cost,
 }
-
-
-def one_process() -> Executor:
-    """Return where functions run in another process, one at a time."""
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-
-
-@contextmanager
-def _track(url: str) -> Generator[Track]:
-    with one_process() as publisher, one_process() as reader:
-        yield Track(url=url, publisher=_submitting(publisher), reader=_submitting(reader))
-
-
-def _submitting(pool: Executor) -> Submit:
-    def submit(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Awaitable[Any]:
-        return asyncio.get_running_loop().run_in_executor(pool, _run, function, *arguments)
-
-    return submit
-
-
-def _run(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Any:
-    return asyncio.run(function(*arguments))
-
-
-@contextmanager
-def _redis() -> Generator[str]:
-    """Run a Redis that keeps its data as most do; yield where."""
-    with TemporaryDirectory() as folder:
-        server = RedisServer(Path(folder), keeps=False, appendonly="yes", appendfsync="everysec")
-        try:
-            asyncio.run(server.start())
-            yield server.url
-        finally:
-            server.kill()
 
 
 async def _version(url: str) -> str:
@@ -126,7 +87,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--polls", type=int, default=relay_cost.POLLS, help="of each of them, a round")
     parser.add_argument("--write", type=Path, metavar="DIR", help="put the tables into the page relay.md there")
     asked = parser.parse_args(argv)
-    if PROGRAM is None:
+    if relay_track.PROGRAM is None:
         parser.error("redis-server is not on this machine")
     return asked
 
@@ -134,8 +95,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark, print its tables, and return the exit status."""
     asked = _arguments(argv)
-    with ExitStack() as running:
-        url = running.enter_context(_redis())
+    with redis_running() as url:
         benchmark = _Benchmark(asked, url)
         (line,) = machine(others=_LIBRARIES).lines
         sections = [Section("machine", [f"{line.removesuffix('.')}, {asyncio.run(_version(url))}."])]

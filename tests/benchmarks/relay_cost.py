@@ -19,7 +19,7 @@ from benchmarks.speed_bodies import Story
 from benchmarks.speed_measure import Section, Spread, WrongAnswer, number, table
 from benchmarks.speed_process import ask, attend
 from benchmarks.speed_server import Player, play
-from sipqueue_async import AppCredentials, Feed, SipQueueClient, StatusWatcher
+from sipqueue_async import AppCredentials, Feed, SipQueueClient, Snapshot, StatusWatcher
 from sipqueue_async.redis import RedisFeed, Relay
 
 READERS: Final = (1, 10, 100)
@@ -28,6 +28,8 @@ POLLS: Final = 6
 ROUNDS: Final = 5
 _SHARE: Final = 0.01
 _PATIENCE: Final = 60.0
+_SLOW_START: Final = 30.0
+"""Seconds for which the story goes on beside those that are counted."""
 
 Used: TypeAlias = Mapping[str, float]
 """What somebody has used: ``cpu`` in seconds, ``bytes``, ``requests``, ``logins``."""
@@ -47,8 +49,7 @@ class Plan:
     @property
     def story(self) -> Story:
         """What the platform tells, to each who asks from the beginning."""
-        # Long enough for slow starts.
-        return Story(records=self.seats, share=_SHARE, polls=self.polls + round(_PATIENCE / self.interval))
+        return Story(records=self.seats, share=_SHARE, polls=self.polls + round(_SLOW_START / self.interval))
 
 
 @attrs.frozen(kw_only=True)
@@ -164,20 +165,20 @@ class _Consumer:
     """Takes all updates of one feed."""
 
     def __init__(self, feed: Feed) -> None:
-        self._feed = feed
         self._updates = feed.updates()
         self._first = self._last = self._events = 0
+        self._snapshot: Snapshot | None = None
 
     async def consume(self) -> None:
         async for update in self._updates:
             if update.snapshot is not None:
                 self._first = self._first or update.sequence
-                self._last = update.sequence
+                self._last, self._snapshot = update.sequence, update.snapshot
                 self._events += sum(event.key is not None for event in update.events)
 
     def tally(self) -> Tally:
-        assert self._feed.snapshot is not None
-        return Tally(first=self._first, last=self._last, events=self._events, digest=digest(self._feed.snapshot))
+        assert self._snapshot is not None
+        return Tally(first=self._first, last=self._last, events=self._events, digest=digest(self._snapshot))
 
 
 async def _read(feeds: Sequence[Feed], parent: Connection) -> None:

@@ -1,0 +1,53 @@
+"""Where streams are compared: a Redis, and a process on either side of it."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from redis_support import PROGRAM, RedisServer
+
+from benchmarks.relay_stream import Submit, Track
+
+__all__ = ["PROGRAM", "one_process", "redis_running", "track"]
+
+
+@contextmanager
+def redis_running() -> Generator[str]:
+    """Run a Redis that writes its log once a second, as most do; yield where."""
+    with TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder), keeps=False, appendonly="yes", appendfsync="everysec")
+        try:
+            asyncio.run(server.start())
+            yield server.url
+        finally:
+            server.kill()
+
+
+@contextmanager
+def track(url: str) -> Generator[Track]:
+    """Have a process that publishes to a Redis, and one that reads from it."""
+    with one_process() as publisher, one_process() as reader:
+        yield Track(url=url, publisher=_submitting(publisher), reader=_submitting(reader))
+
+
+def one_process() -> Executor:
+    """Return where functions run in another process, one at a time."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _submitting(pool: Executor) -> Submit:
+    def submit(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Awaitable[Any]:
+        return asyncio.get_running_loop().run_in_executor(pool, _run, function, *arguments)
+
+    return submit
+
+
+def _run(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Any:
+    return asyncio.run(function(*arguments))
