@@ -198,14 +198,11 @@ class Feed(ABC):
     ) -> None:
         task = self._check_started()
         self._closing = True
+        task.cancel()
         try:
-            await self._stop(task)
+            await asyncio.wait([task])
         finally:
             self._end(None)
-
-    async def _stop(self, task: asyncio.Task[None]) -> None:
-        task.cancel()
-        await asyncio.wait([task])
 
     def _check_started(self) -> asyncio.Task[None]:
         if self._task is None:

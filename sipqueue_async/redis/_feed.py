@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from sipqueue_async import Feed, Snapshot, TransportError, Update
 from sipqueue_async.redis._follower import Follower
 from sipqueue_async.redis._group import GroupWork
-from sipqueue_async.redis._retry import Backoff, cancelled
+from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Entry, Reading, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
@@ -155,9 +155,6 @@ class RedisFeed(Feed):
             )
         return work.next_taker()
 
-    async def _stop(self, task: asyncio.Task[None]) -> None:
-        await cancelled(task)
-
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
@@ -166,7 +163,7 @@ class RedisFeed(Feed):
             if self._work_of_group is not None:
                 stack.push_async_callback(self._work_of_group.close)
                 group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
-                stack.push_async_callback(cancelled, group)
+                stack.push_async_callback(_cancelled, group)
             await self._read_for_ever()
 
     async def _run_group(self, work: GroupWork) -> None:
@@ -225,6 +222,11 @@ class RedisFeed(Feed):
         before = self._fanout.pending
         self._publish(update)
         return self._fanout.pending > before
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _loop_time() -> float:

@@ -15,7 +15,7 @@ from typing import Final, Self, TypedDict, Unpack
 from redis.asyncio import Redis
 
 from sipqueue_async import StatusWatcher, TransportError
-from sipqueue_async.redis._retry import Backoff, cancelled
+from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Store
 from sipqueue_async.redis._term import Deposed, Limits, Term
 from sipqueue_async.watcher import Source
@@ -123,7 +123,8 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._task is not None  # noqa: S101  # it was entered
-        await cancelled(self._task)
+        self._task.cancel()
+        await asyncio.wait([self._task])
 
     def __repr__(self) -> str:
         condition = f"leads, at {self.sequence}" if self.leading else "stands by"

@@ -1,4 +1,4 @@
-"""Tasks that talk to Redis: how long they wait before they ask again, and how they are ended."""
+"""How long to wait before Redis is asked again."""
 
 from __future__ import annotations
 
@@ -8,17 +8,6 @@ from typing import Final
 
 _FIRST: Final = 0.1
 _LONGEST: Final = 5.0
-_FOR_CLEANING_UP: Final = 1.0
-
-
-async def cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task that talks to Redis, and wait for its end.
-
-    More than once, if need be: where redis-py sends under `asyncio.wait_for`, Python 3.11 may drop a cancellation.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_FOR_CLEANING_UP)
 
 
 class Backoff:
