@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import attrs
 
@@ -147,7 +147,7 @@ def words(
         "snapshot": moment,
         "coalesced": coalesced,
         "feed": None if feed is None else _feed_to_json(feed),
-        "events": [event.to_dict() for event in with_feed(feed, changes)],
+        "events": [_event_to_json(event) for event in with_feed(feed, changes)],
     }
     return Words(
         snapshot=_dump(moment),
@@ -180,16 +180,27 @@ def _moment_to_json(moment: Moment) -> dict[str, Any]:
     }
 
 
+def _event_to_json(event: Event) -> dict[str, Any]:
+    wordless = {"error": ""} if isinstance(event, FeedDown) and not _is_ours(event.error) else {}
+    return event.to_dict() | wordless
+
+
 def _feed_to_json(feed: FeedEvent) -> dict[str, Any]:
-    match feed:
-        case FeedDown(error=SipQueueError() as error):
-            # Its text never holds a secret; what others put into theirs, nobody knows.
-            own = {"error": [*error.args], "error_type": type(error).__name__, "where": error.where}
-        case FeedDown(error=error):
-            own = {"error": [], "error_type": type(error).__name__, "where": None}
-        case FeedUp():
-            return feed.to_dict()
-    return {"event": feed.kind, "since": None if feed.since is None else feed.since.isoformat(), **own}
+    if isinstance(feed, FeedUp):
+        return feed.to_dict()
+    arguments: list[Any] = []
+    where = None
+    if _is_ours(feed.error):
+        arguments = [it if isinstance(it, str | int | float | None) else str(it) for it in feed.error.args]
+        where = feed.error.where
+    since = None if feed.since is None else feed.since.isoformat()
+    own = {"error": arguments, "error_type": type(feed.error).__name__, "where": where}
+    return {"event": feed.kind, "since": since, **own}
+
+
+def _is_ours(error: BaseException) -> TypeGuard[SipQueueError]:
+    """Tell whether an error's text holds no secret for sure; what others put into theirs, nobody knows."""
+    return type(error) in _ERRORS.values()
 
 
 # ---- in --------------------------------------------------------------------------------------------------------------
