@@ -135,8 +135,7 @@ class Follower:
             events = self._take_everything(reading.state)
             platform = reading.state.feed if isinstance(reading.state.feed, FeedDown) else None
         self._alive, self._alive_then = reading.alive, None
-        if reading.seen:
-            self.seen = datetime.fromisoformat(reading.seen)
+        self.seen = reading.seen or self.seen
         trouble = self._silence(reading)
         self.failures += trouble is not None
         told = None if reading.state is None else reading.state.feed

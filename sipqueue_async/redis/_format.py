@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -206,13 +207,26 @@ def _is_ours(error: BaseException) -> TypeGuard[SipQueueError]:
 # ---- in --------------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def reading(what: str) -> Generator[None]:
+    """Refuse what makes no sense, whatever is wrong with it.
+
+    Raises:
+        RelayError: Something is.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise RelayError(f"{what} in Redis is damaged: {type(error).__name__}: {error}") from error
+
+
 def read_change(fields: Mapping[str, str]) -> Change:
     """Return what an entry of the stream says.
 
     Raises:
         RelayError: It is damaged, or of a version that this release does not know.
     """
-    try:
+    with reading("an entry of the stream"):
         update = json.loads(fields["update"])
         check_version(update["version"])
         return Change(
@@ -223,8 +237,6 @@ def read_change(fields: Mapping[str, str]) -> Change:
             coalesced=bool(update["coalesced"]),
             **_read_records(fields),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged("an entry of the stream", error) from error
 
 
 def read_work(text: str) -> Change:
@@ -233,21 +245,18 @@ def read_work(text: str) -> Change:
     Raises:
         RelayError: As `read_change`.
     """
-    try:
+    with reading("a group's work"):
         fields = json.loads(text)
         if "update" in fields:
             return read_change(fields)
-        moment = read_moment(json.loads(fields["snapshot"]))
         return Change(
             after="-",
             sequence=int(fields["sequence"]),
-            moment=moment,
+            moment=read_moment(json.loads(fields["snapshot"])),
             feed=None,
             coalesced=True,
             **_read_records(fields),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged("a group's work", error) from error
 
 
 def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
@@ -256,14 +265,12 @@ def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
     Raises:
         RelayError: It is damaged.
     """
-    try:
+    with reading("the snapshot"):
         found = read_moment(json.loads(moment))
         if found is None:
             return None
         agents = (AgentStatus.from_dict(json.loads(record)) for record in records)
         return found.snapshot(sorted(agents, key=attrgetter("key")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged("the snapshot", error) from error
 
 
 def check_version(version: object) -> None:
@@ -272,7 +279,7 @@ def check_version(version: object) -> None:
     Raises:
         RelayError: This release does not know the version.
     """
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise RelayError(
             f"what is in Redis has version {version!r}; this release reads version {VERSION}: run the same release of "
             "sipqueue_async everywhere"
@@ -284,10 +291,25 @@ def read_moment(document: Any) -> Moment | None:
     if document is None:
         return None
     return Moment(
-        observed_at=datetime.fromisoformat(document["observed_at"]),
-        server_time=None if document["server_time"] is None else datetime.fromisoformat(document["server_time"]),
-        problems=tuple(FieldProblem(**problem) for problem in document["problems"]),
+        observed_at=read_time(document["observed_at"]),
+        server_time=None if document["server_time"] is None else read_time(document["server_time"]),
+        problems=tuple(map(_read_problem, document["problems"])),
     )
+
+
+def read_time(text: str) -> datetime:
+    """Return a moment, which has a time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
+def _read_problem(document: Any) -> FieldProblem:
+    problem = FieldProblem(**document)
+    if not all(isinstance(it, str | None) for it in attrs.astuple(problem)):
+        raise TypeError(f"{document!r} is no problem of a field")
+    return problem
 
 
 def read_feed(document: Any) -> FeedEvent | None:
@@ -296,33 +318,35 @@ def read_feed(document: Any) -> FeedEvent | None:
         return None
     if document["event"] == FeedUp.kind:
         return FeedUp(
-            observed_at=datetime.fromisoformat(document["observed_at"]),
+            observed_at=read_time(document["observed_at"]),
             outage=timedelta(seconds=document["outage"]),
             failures=int(document["failures"]),
         )
-    since = None if document["since"] is None else datetime.fromisoformat(document["since"])
+    since = None if document["since"] is None else read_time(document["since"])
     return FeedDown(error=_read_error(document), since=since)
 
 
 def _read_error(document: Mapping[str, Any]) -> SipQueueError:
-    name = document["error_type"]
+    name, where = document["error_type"], document["where"]
     kind = _ERRORS.get(name)
     error = SourceError(f"the relay's source failed: {name}") if kind is None else kind(*document["error"])
-    error.where = document["where"]
+    if not isinstance(where, str | None):
+        raise TypeError(f"{where!r} is no place")
+    error.where = where
     return error
 
 
 def _read_records(fields: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "seats": tuple(SeatKey(*json.loads(line)) for line in fields["seats"].splitlines()),
-        "was": tuple(map(_read_record, fields["was"].splitlines())),
-        "now": tuple(map(_read_record, fields["now"].splitlines())),
-    }
+    seats = tuple(SeatKey(*json.loads(line)) for line in fields["seats"].splitlines())
+    was = tuple(map(_read_record, fields["was"].splitlines()))
+    now = tuple(map(_read_record, fields["now"].splitlines()))
+    if len(set(seats)) != len(seats):
+        raise ValueError("a seat is there twice")
+    for seat, *agents in zip(seats, was, now, strict=True):
+        if any(agent is not None and agent.key != seat for agent in agents):
+            raise ValueError(f"a record of another seat is in the place of {seat}")
+    return {"seats": seats, "was": was, "now": now}
 
 
 def _read_record(line: str) -> AgentStatus | None:
     return None if line == NOBODY else AgentStatus.from_dict(json.loads(line))
-
-
-def _damaged(what: str, error: Exception) -> RelayError:
-    return RelayError(f"{what} in Redis is damaged: {type(error).__name__}: {error}")

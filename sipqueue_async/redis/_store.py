@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -27,7 +27,9 @@ from sipqueue_async.redis._format import (
     read_change,
     read_feed,
     read_snapshot,
+    read_time,
     read_work,
+    reading,
 )
 
 _PATIENCE: Final = 5.0
@@ -104,8 +106,8 @@ class Reading:
     """When a relay has last confirmed that what is published is how things are."""
     lease: float
     """For how many seconds a relay leads from there on without a further word."""
-    seen: str
-    """The time of the relay's last good poll by then, in ISO 8601; none before there was one."""
+    seen: datetime | None
+    """The time of the relay's last good poll by then; None before there was one."""
     entries: Sequence[Entry]
     """What comes after the entry that was asked for."""
     state: State | None
@@ -186,27 +188,9 @@ class Store:
     async def read(self, entry: str = "") -> Reading:
         """Return what comes after an entry, or everything as it is."""
         keys = [self._meta, self._agents, self._events]
-        now, meta, entries, *agents = await self._run(_scripts.READ, keys, entry, _ENTRIES)
-        version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
-        if version:
-            check_version(int(version) if version.isdecimal() else version)
-        state = None
-        if agents:
-            state = State(
-                entry=last,
-                sequence=int(sequence or 0),
-                term=int(term or 0),
-                snapshot=read_snapshot(moment or "null", map(_text, agents[0])),
-                feed=read_feed(json.loads(feed or "null")),
-            )
-        return Reading(
-            now=int(now),
-            alive=int(alive or 0),
-            lease=int(lease or 0) / 1000,
-            seen=seen,
-            entries=[_entry(*it) for it in entries],
-            state=state,
-        )
+        found = await self._run(_scripts.READ, keys, entry, _ENTRIES)
+        with reading("what is known"):
+            return _reading(*found)
 
     async def follow(self, entry: str, seconds: float) -> list[Entry]:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
@@ -216,7 +200,8 @@ class Store:
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
-        return [_entry(*it) for page in pages for it in _flat(page)]
+        with reading("an entry of the stream"):
+            return [_entry(*it) for page in pages for it in _flat(page)]
 
     # ---- for groups --------------------------------------------------------------------------------------------------
 
@@ -225,7 +210,8 @@ class Store:
         keys = [self._meta, self._agents, self._events]
         keys += [self._key("group", group, *more) for more in ((), ("seen",), ("work",), ("due",), ("owners",))]
         found = await self._run(_scripts.TAKE, keys, consumer, _ms(claim))
-        return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
+        with reading("a group's work"):
+            return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
 
     async def done(self, group: str, entry: str) -> None:
         """Say that a work is done."""
@@ -303,6 +289,29 @@ def _connect(url: str) -> Redis:
 
 def _passes(error: Exception, said: str) -> bool:
     return isinstance(error, _PASSING_ERRORS) or said.startswith(_PASSING) or "max number of clients" in said
+
+
+def _reading(now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None) -> Reading:
+    version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
+    if version:
+        check_version(int(version) if version.isdecimal() else version)
+    state = None
+    if agents is not None:
+        state = State(
+            entry=last,
+            sequence=int(sequence or 0),
+            term=int(term or 0),
+            snapshot=read_snapshot(moment or "null", map(_text, agents)),
+            feed=read_feed(json.loads(feed or "null")),
+        )
+    return Reading(
+        now=now,
+        alive=int(alive or 0),
+        lease=int(lease or 0) / 1000,
+        seen=read_time(seen) if seen else None,
+        entries=[_entry(*it) for it in entries],
+        state=state,
+    )
 
 
 def _entry(entry: object, fields: Any) -> Entry:
