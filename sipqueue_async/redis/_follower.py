@@ -57,7 +57,9 @@ class Follower:
         self._platform: FeedDown | None = None
         self._trouble: Exception | None = None
         self._told_down = False
-        # Of the present outage: when the platform was last seen, if ever, and when the outage was noticed.
+        # Of the present outage: whether it is the relay's alone to tell of, when the platform was last seen, if ever,
+        # and when the outage was noticed.
+        self._is_platforms = True
         self._seen_before = self.seen
         self._noticed_at = 0.0
         self._alive = 0
@@ -146,6 +148,7 @@ class Follower:
         self._is_shared = False
         if state.snapshot is not None:
             events = self._take_whole(state.snapshot)
+            self.seen = state.snapshot.observed_at
         self.resyncs += bool(self.entry)
         self.entry, self.sequence = state.entry, state.sequence
         return events
@@ -163,15 +166,16 @@ class Follower:
         self, platform: FeedDown | None, trouble: Exception | None, told: FeedEvent | None = None
     ) -> FeedEvent | None:
         """Take what is wrong, and return what there is to say of it."""
-        trouble_before = self._trouble
         self._platform, self._trouble = platform, trouble
+        self._is_platforms = self._is_platforms and trouble is None
         if self._is_down and not self._told_down:
             self._told_down = True
             self._seen_before, self._noticed_at = self.seen, self._clock()
             return FeedDown(error=trouble, since=self.seen) if trouble is not None else platform
         if self._told_down and not self._is_down and self.seen is not None:
-            failures, self.failures, self._told_down = max(self.failures, 1), 0, False
-            if trouble_before is None and isinstance(told, FeedUp):
+            is_platforms, failures = self._is_platforms, max(self.failures, 1)
+            self._told_down, self._is_platforms, self.failures = False, True, 0
+            if is_platforms and isinstance(told, FeedUp):
                 return told
             return FeedUp(observed_at=self.seen, outage=self._outage(self.seen), failures=failures)
         return None

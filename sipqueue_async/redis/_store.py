@@ -291,7 +291,9 @@ def _passes(error: Exception, said: str) -> bool:
     return isinstance(error, _PASSING_ERRORS) or said.startswith(_PASSING) or "max number of clients" in said
 
 
-def _reading(now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None) -> Reading:
+def _reading(
+    now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None
+) -> Reading:
     version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
     if version:
         check_version(int(version) if version.isdecimal() else version)
