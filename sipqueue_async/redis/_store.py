@@ -34,8 +34,9 @@ from sipqueue_async.redis._format import (
 
 _PATIENCE: Final = 5.0
 """Seconds that Redis has for an answer, apart from the time that it was asked to wait for something to happen."""
-_ENTRIES: Final = 128
-"""How many entries are read at once, at most."""
+_ENTRIES: Final = 64
+"""How many entries are read at once, at most: as many as wait in a stream of a feed unless it is told otherwise, so
+that a consumer is handed each of them also where its reader was far behind."""
 
 # Redis says these of itself, and they pass; what else it answers with an error stays as it is until somebody mends it.
 _PASSING: Final = (

@@ -25,7 +25,7 @@ AT_ONCE: Final = 1e-6
 """An interval after which the next poll is always due."""
 _MOST: Final = 100_000
 """Entries of a stream: what a relay keeps unless told otherwise."""
-_PAGE: Final = 128
+_PAGE: Final = 64
 """Entries that are read at once, at most, as a `RedisFeed` does."""
 _PATIENCE: Final = 60.0
 _STARTED: Final = datetime(2026, 1, 6, tzinfo=UTC)
