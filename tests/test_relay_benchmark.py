@@ -101,7 +101,7 @@ def test_each_way_carries_the_same(interval: float, threads: None) -> None:
         passage.check(course)
         assert len(passage.delays) == course.updates
         assert all(0 < delay < 5 for delay in passage.delays)
-        assert passage.seconds > (0.05 if interval == 0.02 else 0)
+        assert passage.seconds > 0
 
 
 @needs_redis

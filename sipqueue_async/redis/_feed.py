@@ -20,8 +20,9 @@ from sipqueue_async.redis._store import Entry, Reading, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
 
-_LOOK_AGAIN: Final = 1.0
-"""Seconds without anything new after which a reader looks whether a relay is there at all."""
+_SOON: Final = 0.25
+_LATER: Final = 5.0
+"""Seconds without anything new after which a reader looks whether a relay is there at all: half a lease, within these."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +62,8 @@ class RedisFeed(Feed):
         baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
         initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
         group: The group to share the work with.
-        consumer: This consumer's name, which no other one of the group has; it gets its own unfinished work first.
+        consumer: This consumer's name, which no other one of the group has; what an earlier one of this name had not
+            done is handed out again at once.
         claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
 
     Raises:
@@ -188,9 +190,10 @@ class RedisFeed(Feed):
     async def _follow(self) -> None:
         """Take what comes, until nothing has for a while or the stream does not go on."""
         if not self._follower.entry:
-            await asyncio.sleep(_LOOK_AGAIN / 4)
+            await asyncio.sleep(_SOON)
             return
-        while entries := await self._store.follow(self._follower.entry, _LOOK_AGAIN):
+        quiet = min(max(self._follower.lease / 2, _SOON), _LATER)
+        while entries := await self._store.follow(self._follower.entry, quiet):
             for entry in entries:
                 if entry.change.after != self._follower.entry:
                     return

@@ -46,6 +46,8 @@ class Follower:
         """The number of the last publication that was taken."""
         self.seen = None if baseline is None else baseline.observed_at
         """When the platform was last seen by the relay, as far as is known here."""
+        self.lease = 0.0
+        """For how many seconds a relay leads without a further word, as far as is known."""
         self.failures = 0
         """How often, since all was well, there was a reason why nothing is known."""
         self.resyncs = 0
@@ -137,6 +139,7 @@ class Follower:
             events = self._take_everything(reading.state)
             platform = reading.state.feed if isinstance(reading.state.feed, FeedDown) else None
         self._alive, self._alive_then = reading.alive, None
+        self.lease = reading.lease
         self.seen = reading.seen or self.seen
         trouble = self._silence(reading)
         self.failures += trouble is not None
