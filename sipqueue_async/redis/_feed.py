@@ -22,7 +22,8 @@ _log: Final = logging.getLogger("sipqueue_async")
 
 _SOON: Final = 0.25
 _LATER: Final = 5.0
-"""Seconds without anything new after which a reader looks whether a relay is there at all: half a lease, within these."""
+"""Half a lease without anything new, but no less and no more seconds than these, and a reader looks whether a relay is
+there at all."""
 
 
 @attrs.frozen(kw_only=True)
