@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict
 
 from redis.asyncio import Redis
 from redis_support import Cable, RedisServer
@@ -24,14 +24,22 @@ from relay_support import (
 from sipqueue_async import AgentStatus, SeatKey, SipQueueClient
 from sipqueue_async.redis import RedisFeed, Relay
 
-_READERS: Final = ("reader 1", "reader 2", "reader 3")
+
+class Pace(TypedDict, total=False):
+    """How a reader's witness listens."""
+
+    takes: float
+    max_pending: int
+
+
+_READERS: Final[dict[str, Pace]] = {"reader 1": {}, "reader 2": {}, "slow reader": {"takes": 0.3, "max_pending": 3}}
 _WORKERS: Final = ("worker 1", "worker 2", "worker 3")
 _SETTLING: Final = 60.0
 """Seconds in which all has to be well again after any trouble; everybody's pauses grow to 5 s meanwhile."""
 
 
 class Scene:
-    """Two relays, three readers and a group of three, for whom things go wrong.
+    """Two relays, three readers, of which one is slow, and a group of three, for whom things go wrong.
 
     Args:
         server: Their Redis.
@@ -76,7 +84,8 @@ class Scene:
             for cable in self.cables.values():
                 await enter(cable)
             for name, witness in self.readers.items():
-                self.feeds[name] = await enter(reading(RedisFeed(self.cables[name].url, initial=True), witness))
+                feed = RedisFeed(self.cables[name].url, initial=True)
+                self.feeds[name] = await enter(reading(feed, witness, **_READERS[name]))
             urls = {name: self.cables[name].url for name in _WORKERS}
             self.workers = await enter(Workers(urls, claim_after=self._claim_after))
             for number in (1, 2):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -176,13 +176,23 @@ class Witness:
 
 
 @asynccontextmanager
-async def reading(feed: RedisFeed, witness: Witness) -> AsyncGenerator[RedisFeed]:
-    """Run a feed, and have a witness hear all of its updates at once; what the witness objects to fails the test."""
-    updates = feed.updates()
+async def reading(
+    feed: RedisFeed, witness: Witness, *, max_pending: int = 64, takes: float = 0.0
+) -> AsyncGenerator[RedisFeed]:
+    """Run a feed, and have a witness hear all of its updates; what the witness objects to fails the test.
+
+    Args:
+        feed: The feed.
+        witness: The witness.
+        max_pending: As of the feed.
+        takes: For how many seconds the witness is busy with each update.
+    """
+    updates = feed.updates(max_pending=max_pending)
 
     async def hear() -> None:
         async for update in updates:
             witness.hear(update)
+            await asyncio.sleep(takes)
 
     task = asyncio.create_task(hear())
     try:
@@ -272,3 +282,23 @@ async def group_is_done(redis: Redis, patience: float = PATIENCE) -> None:
 async def published(redis: Redis) -> int:
     """Return the number of the last publication."""
     return int(await redis.hget(f"{KEYS}:meta", "sequence") or 0)
+
+
+async def copy_of(redis: Redis) -> dict[bytes, bytes]:
+    """Return everything that Redis has, but for who leads: that it knows for moments only.
+
+    Args:
+        redis: A client that decodes nothing.
+    """
+    keys: list[Any] = await redis.keys()
+    return {key: cast("bytes", await redis.dump(key)) for key in keys if not key.endswith(b":leader")}
+
+
+async def put_back(redis: Redis, copy: dict[bytes, bytes]) -> None:
+    """Let Redis have what it had, and nothing else, and break its connections, as when it is started with that."""
+    async with redis.pipeline() as pipeline:
+        pipeline.flushall()
+        for key, value in copy.items():
+            pipeline.restore(key.decode(), 0, cast("Any", value))
+        pipeline.client_kill_filter(_type="normal")
+        await pipeline.execute()

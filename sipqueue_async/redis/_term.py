@@ -110,11 +110,14 @@ class Term:
         if update is not None:
             self._known = update.snapshot
             self._feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), self._feed)
+        elif self._known is None:
+            # No update tells of a first poll that found nobody.
+            self._known = watcher.snapshot
         self._notice_recovery(watcher)
         was_away = self._was_away
         if was_away:
             await self._find_out()
-        if update is not None or was_away or self._feed_turned():
+        if update is not None or was_away or self._feed_turned() or self._is_first():
             answer = await self._publish(watcher, coalesced=was_away or (update is not None and update.coalesced))
         else:
             is_current = watcher.health.polls > 0 and self.published.sequence > 0
@@ -135,13 +138,17 @@ class Term:
         """Tell whether the feed's condition is another one than is published."""
         return isinstance(self._feed, FeedDown) != isinstance(self.published.feed, FeedDown)
 
+    def _is_first(self) -> bool:
+        """Tell whether something is known now, be it that nobody is there, and nothing is published."""
+        return self._known is not None and self.published.snapshot is None
+
     async def _publish(self, watcher: StatusWatcher, *, coalesced: bool) -> Answer:
         """Publish the difference from what is published, if there is one."""
         before = self.published
         after = before.snapshot if self._known is None else self._known
         changes = () if after is None else diff(before.snapshot, after)
         feed = self._feed if self._feed_turned() else None
-        if not changes and feed is None:
+        if not changes and feed is None and not self._is_first():
             return Answer.OK
         said = words(sequence=before.sequence + 1, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
         answer = await self._store.publish(
@@ -176,7 +183,8 @@ class Term:
         published = await self._read()
         # Not by which term is the later one: a Redis that has lost them counts anew. With nothing published at all,
         # nobody knows better.
-        if published.term not in {0, last_led, self.published.term}:
+        is_as_it_was = (published.term, published.sequence) == (self.published.term, self.published.sequence)
+        if published.term not in {0, last_led} and not is_as_it_was:
             raise Deposed("another one has led meanwhile")
         self.published = published
 

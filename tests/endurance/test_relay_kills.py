@@ -10,12 +10,13 @@ import logging
 import os
 import random
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Final
 
 import pytest
 from redis_support import RedisServer
-from relay_processes import Fleet, RelayProgram
+from relay_processes import Fleet, ReaderProgram, RelayProgram
 from relay_support import (
     Office,
     Witness,
@@ -25,10 +26,12 @@ from relay_support import (
     group_is_there,
     published,
     reading,
+    together,
     until,
 )
 
-from sipqueue_async.redis import RedisFeed
+from sipqueue_async import Update
+from sipqueue_async.redis import RedisFeed, Relay
 
 _log: Final = logging.getLogger(__name__)
 
@@ -44,8 +47,16 @@ def relay(office: Office, redis_server: RedisServer) -> RelayProgram:
     return RelayProgram(office, redis_server.url, lease=LEASE, interval=INTERVAL)
 
 
+async def take_over(fleet: Fleet) -> None:
+    """Freeze the leader until another one leads."""
+    frozen = await fleet.leader()
+    frozen.freeze()
+    await fleet.leader(but=frozen)
+    frozen.thaw()
+
+
 async def test_leaders_are_killed(redis_server: RedisServer) -> None:
-    """When a leader dies, a change is lost, told twice or made up, or no other one takes over."""
+    """When a leader dies or is frozen, a change is lost, told twice or made up, or no other one takes over."""
     chance = random.Random(KILLS)
     readers = [Witness(f"reader {number}") for number in range(3)]
     began = time.monotonic()
@@ -63,7 +74,9 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
         assert all(it.known == records for it in readers)
         group_began, first = dict(readers[0].known), await published(redis)
         office.live.start()
-        for _ in range(KILLS):
+        for number in range(KILLS):
+            if number % 3 == 1:
+                await take_over(fleet)
             await fleet.leader()
             # In some of these moments it has only just begun, in others it has led for a while.
             await asyncio.sleep(chance.uniform(0, 2 * LEASE))
@@ -79,12 +92,78 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
     for witness in (*readers, group):
         witness.check(office, records)
     for witness in readers:
-        assert not witness.coalesced
-        assert [it.sequence for it in witness.updates if it.sequence][-(last - first) :] == list(
-            range(first + 1, last + 1)
-        )
+        assert [it.sequence for it in witness.updates][first - last :] == list(range(first + 1, last + 1))
+        assert witness.events == readers[0].events
     check_sequences(group.updates, first + 1, last)
     assert len(terms) > KILLS, "a relay was killed that did not lead"
     took = time.monotonic() - began
     _log.info("%d kills, %d terms, %d publications, %.0f s", KILLS, terms[-1], last, took)
     _log.info("%s %s", readers, group)
+
+
+class Crew:
+    """Workers as processes, each of which dies after a while and is replaced.
+
+    Args:
+        url: Where the work is.
+        kills: How many of them are to die.
+    """
+
+    def __init__(self, url: str, kills: int) -> None:
+        self.handed: list[Update] = []
+        self.in_hand = Counter[int]()
+        """How often a worker died that had, or may have had, a work in hand; by the work's number."""
+        self._url = url
+        self._kills = kills
+        self._chance = random.Random(kills)
+
+    async def work(self, name: str) -> None:
+        """Work under a name, and now and then under another one, until enough workers are dead."""
+        while self.in_hand.total() < self._kills:
+            consumer = self._chance.choice([name, f"{name} again"])
+            async with ReaderProgram(self._url, consumer=consumer, claim_after=1.5) as worker:
+                for _ in range(self._chance.randint(0, 8)):
+                    await self._take(worker)
+                    worker.ask()
+                last = await self._take(worker)
+                # Where it is told to go on in its last moment, nobody knows whether that work was done.
+                self._chance.choice([worker.ask, worker.freeze])()
+                self.in_hand[last.sequence] += 1
+                await asyncio.sleep(self._chance.uniform(0, 0.01))
+
+    async def _take(self, worker: ReaderProgram) -> Update:
+        update = await worker.update()
+        self.handed.append(update)
+        await asyncio.sleep(self._chance.uniform(0, 0.05))
+        return update
+
+
+async def test_workers_are_killed(redis_server: RedisServer) -> None:
+    """When a worker dies, what it was at is lost, or something else is handed out a second time."""
+    crew, reader = Crew(redis_server.url, KILLS), Witness("a reader")
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        office = await stack.enter_async_context(Office(seed=KILLS))
+        redis = await stack.enter_async_context(redis_server.client())
+        client = await stack.enter_async_context(office.client())
+        await stack.enter_async_context(Relay(client, redis_server.url, interval=INTERVAL))
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), reader))
+        async with Workers({"first of all": redis_server.url}):
+            await group_is_there(redis)
+        group_began, first = await office.records(), await published(redis)
+        office.live.start()
+        await asyncio.gather(*map(crew.work, "abc"))
+        office.live.stop()
+        records = await office.records()
+        last_workers = await stack.enter_async_context(Workers({"last of all": redis_server.url}))
+        await until(lambda: reader.known == records, "all is published")
+        last = await published(redis)
+        await group_is_done(redis)
+    handed = [*crew.handed, *last_workers.handed["last of all"]]
+    group = together({it.sequence: it for it in handed}.values(), group_began.items())
+    group.check(office, records)
+    check_sequences(group.updates, first + 1, last)
+    twice = Counter(update.sequence for update in handed) - Counter(range(first + 1, last + 1))
+    assert twice <= crew.in_hand
+    took = time.monotonic() - began
+    _log.info("%d workers died, %d works handed out again, %.0f s: %s", KILLS, twice.total(), took, group)

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from redis.asyncio import Redis
 from redis_support import PROGRAM, Cable, RedisServer
 from relay_scene import Scene
-from relay_support import KEYS, published
+from relay_support import KEYS, copy_of, group_is_done, published, put_back
 
 from sipqueue_async.redis import _store
 
 _log: Final = logging.getLogger(__name__)
 
 TROUBLES: Final = int(os.environ.get("RELAY_TROUBLES", "9"))
+LOSSES: Final = TROUBLES // 2 + 1
 FEW: Final = 8
 """So many entries are gone after about a second."""
 PATIENCE: Final = 1.5
@@ -150,3 +152,24 @@ async def test_everything_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyP
     took = time.monotonic() - began
     _log.info("%s, %s terms, %s publications, resyncs %s, %.0f s", troubles.counts, terms, last, resyncs, took)
     _log.info("%s %s", scene.readers, group)
+
+
+async def test_redis_loses_what_it_knew(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Redis comes back with older data or with none, readers lose calls, or are told them twice or made up."""
+    monkeypatch.setattr(_store, "_PATIENCE", PATIENCE)
+    chance = random.Random(TROUBLES)
+    async with Redis.from_url(redis_server.url) as redis, Scene(redis_server, lease=0.5, claim_after=2) as scene:
+        for number in range(LOSSES):
+            older = await copy_of(redis)
+            cable = scene.cables[chance.choice(list(scene.cables))]
+            chance.choice([cable.pull, cable.cut, cable.plug])()
+            await asyncio.sleep(chance.uniform(0, 1.5))
+            await put_back(redis, chance.choice([older, older, {}]))
+            cable.plug()
+            if number % 10 == 3:
+                await scene.settle()
+                scene.office.live.start()
+        await scene.settle()
+        # What it was handed is not all that happened, for it may have been lost; but it goes on.
+        await group_is_done(scene.redis)
+    _log.info("%d losses: %s", LOSSES, scene.readers)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Final
 
 import pytest
 from redis.asyncio import Redis
 from redis_support import RedisServer
 from relay_processes import Fleet, ReaderProgram, RelayProgram
-from relay_support import PATIENCE, Office, Witness, published, reading, until
+from relay_support import KEYS, PATIENCE, Office, Witness, published, reading, until
 
 from sipqueue_async import AgentStatus, SeatKey
 from sipqueue_async.redis import RedisFeed, Relay
@@ -41,13 +42,18 @@ async def publications(redis: Redis, number: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_reader_frozen_for_longer_than_anything_is_kept(redis_server: RedisServer, office: Office) -> None:
+@pytest.mark.parametrize(("entries", "seconds"), [(5, 3600), (100_000, 0.2)])
+async def test_a_reader_frozen_for_longer_than_anything_is_kept(
+    redis_server: RedisServer, office: Office, entries: int, seconds: float
+) -> None:
     """A reader that was away for too long misses calls, counts some twice, or ends."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         await redis.config_set("stream-node-max-entries", "1")
         client = await stack.enter_async_context(office.client())
-        await stack.enter_async_context(Relay(client, redis_server.url, interval=0.02, max_entries=5))
+        kept = timedelta(seconds=seconds)
+        relay = Relay(client, redis_server.url, interval=0.02, max_entries=entries, max_age=kept)
+        await stack.enter_async_context(relay)
         reader = await stack.enter_async_context(ReaderProgram(redis_server.url))
         witness = Witness("the frozen reader")
         await hear_until(reader, witness, await office.records())
@@ -55,6 +61,7 @@ async def test_a_reader_frozen_for_longer_than_anything_is_kept(redis_server: Re
         await publications(redis, 3)
         reader.freeze()
         await publications(redis, 40)
+        assert await redis.xlen(f"{KEYS}:events") < 40
         reader.thaw()
         await publications(redis, 3)
         office.live.stop()
@@ -105,7 +112,6 @@ async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Offic
         last = await published(redis)
     witness.check(office, records)
     assert [it.sequence for it in witness.updates] == list(range(began, last + 1))
-    assert not witness.coalesced
 
 
 async def test_a_leader_frozen_while_another_one_takes_over(redis_server: RedisServer, office: Office) -> None:
@@ -123,14 +129,14 @@ async def test_a_leader_frozen_while_another_one_takes_over(redis_server: RedisS
             frozen = await fleet.leader()
             await publications(redis, 2)
             frozen.freeze()
-            successor = await fleet.leader(but=frozen)
+            await fleet.leader(but=frozen)
             await publications(redis, 2)
             frozen.thaw()
             await publications(redis, 5)
-            assert await fleet.leader() is successor
         office.live.stop()
         records = await office.records()
         await until(lambda: witness.known == records and witness.is_up, "all is read")
         terms = sorted(term for it in relays for term in it.terms)
     witness.check(office, records)
-    assert terms == list(range(1, 6)), "a relay led that was not to"
+    assert terms == list(range(1, terms[-1] + 1)), "two relays led at once"
+    assert terms[-1] > 4

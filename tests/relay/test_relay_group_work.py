@@ -15,12 +15,17 @@ from relay_processes import ReaderProgram
 from relay_support import KEYS, PATIENCE, group_is_done, group_is_there, patient, published
 from support import agent, snapshot
 
-from sipqueue_async import Snapshot, TransportError
+from sipqueue_async import CallAnswered, Snapshot, TransportError, Update
 from sipqueue_async.redis import RedisFeed, Relay
+from sipqueue_async.testing import collect
 
 CLAIM: Final = 1.5
 AGES: Final = 300.0
 """A time after which work is given to another one that no test waits for."""
+
+
+KEPT: Final = 5
+"""How many changes the stream has."""
 
 
 class Counter:
@@ -62,7 +67,8 @@ async def shop(redis_server: RedisServer) -> AsyncIterator[Shop]:
     """A group, which has begun, and no worker."""
     async with patient(redis_server.url) as redis:
         shop = Shop(redis_server, redis)
-        async with Relay(shop.source, redis_server.url, interval=0.02):
+        await redis.config_set("stream-node-max-entries", "1")
+        async with Relay(shop.source, redis_server.url, interval=0.02, max_entries=KEPT):
             async with shop.worker("first of all"):
                 await group_is_there(redis)
             yield shop
@@ -79,14 +85,15 @@ async def test_a_worker_is_killed(shop: Shop) -> None:
         taken = time.monotonic()
         await dead.kill()
         other = await stack.enter_async_context(shop.worker("other"))
-        assert (await other.update()).sequence == 4
-        other.ask()
-        claimed = await other.update()
-        assert claimed.sequence == 3
-        assert [event.kind for event in claimed.events] == ["call-answered"]
-        assert time.monotonic() - taken > CLAIM / 2, "it could still have been at work"
-        other.ask()
+        handed: dict[int, float] = {}
+        for _ in range(2):
+            update = await other.update()
+            handed[update.sequence] = time.monotonic()
+            assert answered(update) == 1
+            other.ask()
         await group_is_done(shop.redis)
+    assert handed.keys() == {3, 4}
+    assert handed[3] - taken > CLAIM / 2, "it could still have been at work"
 
 
 async def test_a_worker_is_started_again(shop: Shop) -> None:
@@ -169,3 +176,40 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
         await feed.acknowledge()
         assert not await shop.redis.hlen(f"{KEYS}:group:crew:work")
         await feed.acknowledge()
+
+
+async def test_a_worker_leaves(shop: Shop) -> None:
+    """What a worker had not done when it left is waited for, as if it could still come to it."""
+    await shop.change(2)
+    async with RedisFeed(shop.url, group="crew", consumer="leaves", claim_after=AGES) as leaves:
+        assert (await anext(leaves.updates())).sequence == 2
+    async with RedisFeed(shop.url, group="crew", consumer="stays", claim_after=AGES) as stays:
+        updates = stays.updates()
+        assert [update.sequence for update in await collect(updates, until=2, timeout=PATIENCE)] == [2, 3]
+
+
+async def test_a_group_falls_behind_what_is_kept(shop: Shop) -> None:
+    """A group that was away for too long loses calls or counts them twice, or loses what a worker had taken before."""
+    async with shop.worker("slow", AGES) as slow:
+        await shop.change(2)
+        assert (await slow.update()).sequence == 2
+        await shop.change(3 * KEPT)
+        async with RedisFeed(shop.url, group="crew", consumer="quick", claim_after=AGES) as quick:
+            updates = quick.updates()
+            difference = await anext(updates)
+            await shop.change()
+            next_one = await anext(updates)
+        last = shop.source.calls + 1
+        assert (difference.sequence, next_one.sequence) == (last - 1, last)
+        assert difference.coalesced
+        assert [answered(it) for it in (difference, next_one)] == [3 * KEPT + 1, 1]
+        await slow.kill()
+    async with RedisFeed(shop.url, group="crew", consumer="slow", claim_after=AGES) as slow_again:
+        told = await collect(slow_again.updates(), until=2, timeout=PATIENCE)
+    assert [update.sequence for update in told] == [2, last]
+    assert [answered(it) for it in told] == [1, 1]
+
+
+def answered(update: Update) -> int:
+    """Return the calls of an update, which has nothing else."""
+    return sum(event.count for event in update.events if isinstance(event, CallAnswered))

@@ -6,13 +6,13 @@ import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from redis.asyncio import Redis
 from redis_support import PROGRAM, Cable, RedisServer
 from relay_scene import Scene
-from relay_support import KEYS, PATIENCE, Witness, group_is_done, published, reading, until
+from relay_support import KEYS, PATIENCE, Witness, copy_of, group_is_done, published, put_back, reading, until
 from support import ScriptedSource, agent, snapshot
 
 from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
@@ -67,6 +67,24 @@ async def test_redis_loses_everything(tmp_path: Path) -> None:
         await group_is_done(scene.redis)
 
 
+async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisServer) -> None:
+    """Where nothing has changed since a relay took over, what Redis has lost is not published again."""
+    source = ScriptedSource([snapshot(agent())])
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        async with Relay(source, redis_server.url, interval=0.05, lease=0.5):
+            await until(lambda: witness.known and witness.is_up, "the first relay is heard")
+        polls = source.polls
+        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.05, lease=0.5))
+        await until(lambda: source.polls > polls + 2, "the second one leads")
+        turns = witness.turns
+        await put_back(redis, {})
+        await until(lambda: witness.turns >= turns + 2 and witness.is_up, "it has published everything")
+    assert len(witness.events) == 1
+
+
 async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
     """After Redis was started again with a copy of earlier, readers miss calls, count some twice, or wait for ever."""
     data, copy = tmp_path / "data", tmp_path / "copy"
@@ -85,22 +103,6 @@ async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
         await scene.settle()
         # What had been taken when the copy was made is somebody's for as long as that, also if it was done since.
         await group_is_done(scene.redis)
-
-
-async def copy_of(redis: Redis) -> dict[str, Any]:
-    """Return everything that Redis has."""
-    keys: list[Any] = await redis.keys()
-    return {key.decode(): await redis.dump(key) for key in keys}
-
-
-async def put_back(redis: Redis, copy: dict[str, Any]) -> None:
-    """Let Redis have what it had, and nothing else, and break its connections, as when it is started with that."""
-    async with redis.pipeline() as pipeline:
-        pipeline.flushall()
-        for key, value in copy.items():
-            pipeline.restore(key, 0, value)
-        pipeline.client_kill_filter(_type="normal")
-        await pipeline.execute()
 
 
 async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:

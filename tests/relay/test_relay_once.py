@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 from redis_support import RedisServer
 from relay_support import (
+    PATIENCE,
     Office,
     Witness,
     Workers,
@@ -18,7 +19,7 @@ from relay_support import (
     reading,
     until,
 )
-from support import ScriptedSource
+from support import ScriptedSource, snapshot
 
 from sipqueue_async import FeedDown, FeedUp, SeatEvent, Snapshot, StatusWatcher, Update, diff
 from sipqueue_async.redis import RedisFeed, Relay
@@ -118,3 +119,14 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
     assert [it.events for it in group.updates] == [it.events for it in expected[1:]]
     group.check(office, records)
     assert all(workers.handed.values()), "one of the workers was never handed anything"
+
+
+async def test_an_empty_call_centre_is_known_to_be_empty(redis_server: RedisServer) -> None:
+    """Where nobody is signed in when the first relay starts, readers wait for somebody to come."""
+    source = ScriptedSource([snapshot()])
+    async with RedisFeed(redis_server.url) as feed, Relay(source, redis_server.url, interval=0.05, lease=1) as relay:
+        assert not await feed.ready(timeout=PATIENCE)
+        polls = source.polls
+        await until(lambda: source.polls > polls + 20, "time has passed")
+        assert relay.sequence == 1, "the same is published over and over"
+        assert feed.health.up
