@@ -101,7 +101,7 @@ class Relay:
         return 0 if self._term is None else self._term.published.sequence
 
     async def wait(self) -> None:
-        """Wait until the relay ends.
+        """Wait until the relay ends, which it does by itself only where trying again does not help.
 
         Raises:
             RuntimeError: The relay does not run.
@@ -109,7 +109,9 @@ class Relay:
         """
         if self._task is None:
             raise RuntimeError("the relay does not run: use it in 'async with'")
-        await asyncio.shield(self._task)
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
 
     async def __aenter__(self) -> Self:
         if self._task is not None:

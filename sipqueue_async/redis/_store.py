@@ -63,6 +63,7 @@ _REFUSED: Final = (
     exceptions.AuthenticationWrongNumberOfArgsError,
     exceptions.NoPermissionError,
 )
+_REFUSALS: Final = ("NOAUTH", "NOPERM", "WRONGPASS", "The user executing the script can't")
 
 
 class Answer(StrEnum):
@@ -141,7 +142,7 @@ class Store:
     def where(self) -> str:
         """Where this is, for people to read, without a secret."""
         known = self._client.connection_pool.connection_kwargs
-        place = known.get("path") or f"{known.get('host', '?')}:{known.get('port', '?')}"
+        place = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
         return f"Redis at {place}, keys {self._prefix}:*"
 
     # ---- for relays --------------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ class Store:
 
     def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        if isinstance(error, _REFUSED) or said.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        if isinstance(error, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
             translated = RelayError(f"Redis cannot do what is needed: {said}; it has to be version 7 or later")

@@ -98,10 +98,13 @@ class Term:
 
     async def _next(self, updates: Updates, watcher: StatusWatcher) -> Update | None:
         """Return the watcher's next update, or None when it is time to say that all is as it was."""
+        if self._was_away:
+            # Not the watcher's end: what led to it has to be published first.
+            return updates.take()
         # Until the first poll has ended there is nothing to confirm; soon after it, there is.
         period = self._limits.lease / (3 if watcher.health.polls else 20)
         try:
-            async with asyncio.timeout(0 if self._was_away else period):
+            async with asyncio.timeout(period):
                 return await anext(updates)
         except TimeoutError:
             return updates.take()

@@ -1,0 +1,354 @@
+"""`RedisFeed`: what it offers is what a watcher offers, whoever it was that watched; on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis_support import Cable, RedisServer
+from relay_words import publication
+from support import START, ScriptedSource, agent, snapshot
+
+from sipqueue_async import (
+    AgentJoined,
+    CallAnswered,
+    Feed,
+    FeedDown,
+    FeedEvent,
+    FeedUp,
+    Snapshot,
+    StateChanged,
+    StatusWatcher,
+    TransportError,
+    diff,
+)
+from sipqueue_async.redis import RedisFeed, RedisFeedHealth, RelayError
+from sipqueue_async.redis._store import Answer, Store
+from sipqueue_async.testing import collect
+
+WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
+
+
+class Writer:
+    """A relay whose every word is a test's."""
+
+    def __init__(self, server: RedisServer, lease: float = 60) -> None:
+        self._store = Store(server.url, "sipqueue")
+        self._lease = lease
+        self.lock = ""
+        self.known: Snapshot | None = None
+        self.sequence = 0
+
+    async def __aenter__(self) -> Writer:
+        lock = await self._store.acquire("test", self._lease)
+        assert lock is not None
+        self.lock = lock
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._store.aclose()
+
+    async def publish(self, after: Snapshot | None, feed: FeedEvent | None = None) -> None:
+        """Publish what comes next."""
+        answer = await self._store.publish(
+            self.lock,
+            publication(self.known, after, feed, sequence=self.sequence + 1),
+            sequence=self.sequence,
+            lease=self._lease,
+            seen="" if after is None else after.observed_at.isoformat(),
+            feed=feed,
+            max_entries=1000,
+            max_age=timedelta(days=1),
+        )
+        assert answer is Answer.OK
+        self.known, self.sequence = after, self.sequence + 1
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class TestLikeAWatcher:
+    async def test_it_knows_and_tells_what_is_published(self, redis_server: RedisServer) -> None:
+        """A program that was written for a watcher gets something else from a relay."""
+        async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
+            await writer.publish(WAITING)
+            assert await feed.ready(timeout=10) == WAITING == feed.snapshot
+            updates, changes = feed.updates(), feed.subscribe(StateChanged, extension="1")
+            others = feed.subscribe(StateChanged, extension="2")
+            await writer.publish(TALKING)
+            (update,) = await collect(updates, until=1)
+            assert (update.sequence, update.previous, update.snapshot) == (2, WAITING, TALKING)
+            assert update.events == diff(WAITING, TALKING)
+            assert await collect(changes, until=1) == [*update.events]
+            assert others.pending == 0
+            (event,) = await collect(feed, until=StateChanged)
+            assert event == update.events[0]
+
+    def test_both_are_feeds(self) -> None:
+        """A function that takes either cannot say so."""
+        assert isinstance(RedisFeed("redis://127.0.0.1"), Feed)
+        assert isinstance(StatusWatcher(ScriptedSource([WAITING])), Feed)
+
+    async def test_with_initial_everybody_joins(self, redis_server: RedisServer) -> None:
+        """A consumer that wants to start from events alone has no start."""
+        async with Writer(redis_server) as writer, RedisFeed(redis_server.url, initial=True) as feed:
+            await writer.publish(WAITING)
+            events = await collect(feed, until=lambda event: event.extension == "2")
+        assert [event for event in events if event.key] == list(diff(None, WAITING))
+
+    async def test_it_goes_on_from_a_baseline(self, redis_server: RedisServer) -> None:
+        """What happened while the program was down is lost."""
+        async with Writer(redis_server) as writer:
+            await writer.publish(snapshot(agent("1", calls_answered=5), at=9))
+            async with RedisFeed(redis_server.url, baseline=snapshot(agent("1", calls_answered=2))) as feed:
+                assert feed.snapshot == snapshot(agent("1", calls_answered=2))
+                (event,) = await collect(feed.subscribe(CallAnswered), until=1)
+        assert event.count == 3
+
+    async def test_a_reader_that_comes_back_has_what_it_missed_entry_by_entry(self, redis_server: RedisServer) -> None:
+        """A connection that broke makes one difference of all that happened meanwhile."""
+        async with (
+            Writer(redis_server) as writer,
+            Cable(redis_server.port) as cable,
+            RedisFeed(cable.url) as feed,
+        ):
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            updates = feed.updates()
+            cable.cut()
+            await writer.publish(TALKING)
+            await writer.publish(WAITING)
+            found = await collect(updates, until=lambda update: update.sequence == 3)
+            assert [update.sequence for update in found if update.snapshot is not update.previous] == [2, 3]
+            assert not any(update.coalesced for update in found)
+            assert feed.health.resyncs == 0
+
+    async def test_a_stream_that_does_not_go_on_is_a_difference(self, redis_server: RedisServer) -> None:
+        """A reader that follows a stream with a gap in it misses what was in the gap."""
+        async with (
+            Writer(redis_server) as writer,
+            RedisFeed(redis_server.url) as feed,
+            redis_server.client() as client,
+        ):
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            updates = feed.updates()
+            pipe = client.pipeline(transaction=True)
+            entry = await client.hget("{sipqueue}:meta", "entry")
+            said = publication(WAITING, TALKING, sequence=9)
+            number = f"{int(str(entry).split('-')[0]) + 1}-7"
+            pipe.xadd(
+                "{sipqueue}:events",
+                {"after": "1-1", "update": said.update, "seats": said.seats, "was": said.was, "now": said.now},
+                id=number,
+            )
+            pipe.hset("{sipqueue}:meta", mapping={"entry": number, "sequence": 9, "snapshot": said.snapshot})
+            pipe.hset("{sipqueue}:agents", said.seats.split("\n")[0], said.now.split("\n")[0])
+            await pipe.execute()
+            (update,) = await collect(updates, until=1)
+            assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, TALKING), 9, True)
+            assert (feed.health.resyncs, feed.health.sequence) == (1, 9)
+
+
+class TestReady:
+    async def test_without_a_relay_it_says_so(self, redis_server: RedisServer) -> None:
+        """Whoever waits in vain does not learn that no relay runs."""
+        async with RedisFeed(redis_server.url) as feed:
+            with pytest.raises(
+                TimeoutError, match=r"not been read from Redis within 0.3 s; .*: no relay has published"
+            ):
+                await feed.ready(timeout=0.3)
+            assert feed.snapshot is None
+            assert feed.health.up is False
+
+    async def test_without_redis_it_says_so(self, redis_server: RedisServer) -> None:
+        """Whoever waits in vain does not learn that Redis is down."""
+        redis_server.kill()
+        async with RedisFeed(redis_server.url) as feed:
+            with pytest.raises(TimeoutError, match=r"the last error: Redis at 127.0.0.1:\d+, .*: Redis is away: "):
+                await feed.ready(timeout=0.3)
+            await redis_server.start()
+            async with Writer(redis_server) as writer:
+                await writer.publish(WAITING)
+                assert await feed.ready(timeout=20) == WAITING
+
+    async def test_it_is_not_ready_while_the_platform_is_away(self, redis_server: RedisServer) -> None:
+        """What was so before an outage is taken for what is so."""
+        async with Writer(redis_server) as writer:
+            await writer.publish(WAITING)
+            await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=START))
+            async with RedisFeed(redis_server.url) as feed:
+                with pytest.raises(TimeoutError, match="the last error: no route"):
+                    await feed.ready(timeout=0.3)
+
+    async def test_what_redis_refuses_is_raised_everywhere(self, redis_server: RedisServer) -> None:
+        """A reader that may not read waits for ever."""
+        async with redis_server.client() as client:
+            await client.config_set("requirepass", "x")
+        async with RedisFeed(redis_server.url) as feed:
+            with pytest.raises(RelayError):
+                await feed.ready(timeout=10)
+            with pytest.raises(RelayError):
+                await collect(feed.updates(), until=1)
+        assert repr(feed).endswith("ended, was not read yet, at 0>")
+
+
+class TestFeedEvents:
+    async def test_a_relay_that_dies_is_missed(self, redis_server: RedisServer) -> None:
+        """Without any relay readers go on to show what was so."""
+        async with RedisFeed(redis_server.url) as feed:
+            events = feed.subscribe(FeedDown, FeedUp)
+            async with Writer(redis_server, lease=0.2) as writer:
+                await collect(events, until=FeedDown)
+                await writer.publish(WAITING)
+                await collect(events, until=FeedUp)
+            (down,) = await collect(events, until=FeedDown)
+            assert isinstance(down, FeedDown)
+            assert str(down.error).startswith("no relay is there")
+            assert down.since == START
+
+    async def test_what_redis_has_lost_is_not_believed_until_a_relay_confirms_it(
+        self, redis_server: RedisServer
+    ) -> None:
+        """A Redis that was restored from an older copy tells everybody to have left, or undoes what happened."""
+        async with (
+            Writer(redis_server) as writer,
+            RedisFeed(redis_server.url) as feed,
+            redis_server.client() as client,
+        ):
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            updates = feed.updates()
+            await client.flushall()
+            (update,) = await collect(updates, until=1)
+            (down,) = update.events
+            assert isinstance(down, FeedDown)
+            assert "Redis has lost what is known here already" in str(down.error)
+            assert feed.snapshot == WAITING
+            await asyncio.sleep(0.3)
+        async with Writer(redis_server) as writer, RedisFeed(redis_server.url, baseline=WAITING) as feed:
+            await writer.publish(TALKING)
+            assert await feed.ready(timeout=10) == TALKING
+
+
+class TestHealth:
+    async def test_it_tells_how_the_reading_goes(self, redis_server: RedisServer) -> None:
+        """Nobody can see whether a reader is behind, or what is wrong with it."""
+        feed = RedisFeed(redis_server.url)
+        where = f"<RedisFeed of Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*, "
+        assert feed.health == RedisFeedHealth()
+        assert repr(feed) == f"{where}not read yet, at 0>"
+        async with Writer(redis_server) as writer, feed:
+            await until(lambda: feed.health.up is False)
+            assert repr(feed) == f"{where}down, at 0>"
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            health = feed.health
+            assert (health.up, health.ended, health.sequence, health.resyncs, health.failures) == (True, False, 1, 0, 0)
+            assert (health.last_good_at, str(health.last_error)[:8]) == (START, "no relay")
+            assert repr(feed) == f"{where}up, at 1>"
+            redis_server.kill()
+            await until(lambda: feed.health.failures > 1)
+            assert feed.health.up is False
+        assert feed.health.ended
+        assert repr(feed) == f"{where}ended, was down, at 1>"
+
+
+class TestMisuse:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"group": "sales"}, "a group needs a consumer and a consumer a group"),
+            ({"consumer": "1"}, "a group needs a consumer and a consumer a group"),
+            ({"group": "", "consumer": "1"}, "each with a name of at least one letter"),
+            ({"group": "sales", "consumer": ""}, "each with a name of at least one letter"),
+            ({"group": "sales", "consumer": "1", "initial": True}, "initial and baseline are for readers without"),
+            ({"group": "sales", "consumer": "1", "baseline": WAITING}, "initial and baseline are for readers without"),
+            ({"claim_after": 0}, "claim_after must be above 0 seconds, not 0"),
+            ({"claim_after": float("inf")}, "claim_after must be above 0"),
+            ({"claim_after": float("nan")}, "claim_after must be above 0"),
+            ({"prefix": ""}, "prefix must be"),
+        ],
+    )
+    def test_arguments_that_make_no_sense_are_refused(self, options: dict[str, Any], message: str) -> None:
+        """A slip in an argument is another feed than was meant."""
+        with pytest.raises(ValueError, match=message):
+            RedisFeed("redis://127.0.0.1", **options)
+
+    async def test_it_runs_once_and_inside_its_context(self, redis_server: RedisServer) -> None:
+        """A misuse hangs, or ends in an error that nobody understands."""
+        feed = RedisFeed(redis_server.url)
+        with pytest.raises(RuntimeError, match="the feed does not run: use it in 'async with'"):
+            await feed.ready()
+        with pytest.raises(RuntimeError, match="the feed does not run"):
+            aiter(feed)
+        async with feed:
+            with pytest.raises(RuntimeError, match=r"a feed runs once: make a new one, with baseline=old\.snapshot"):
+                await feed.__aenter__()
+            with pytest.raises(RuntimeError, match="only the work of a group is acknowledged"):
+                await feed.acknowledge()
+            waiting = asyncio.ensure_future(feed.ready())
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="the feed was closed before the status was known"):
+            await waiting
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("group", [{}, {"group": "sales", "consumer": "1"}])
+    async def test_it_leaves_no_task_and_no_connection(self, redis_server: RedisServer, group: dict[str, Any]) -> None:
+        """A service that makes a feed for each request runs out of connections."""
+        async with redis_server.client() as client, Writer(redis_server) as writer:
+            await writer.publish(WAITING)
+            before = {*asyncio.all_tasks()}
+            for _ in range(5):
+                async with RedisFeed(redis_server.url, **group) as feed:
+                    await feed.ready(timeout=10)
+            assert {*asyncio.all_tasks()} == before
+            async with asyncio.timeout(10):
+                while len(await client.client_list()) > 2:
+                    await asyncio.sleep(0.01)  # pragma: no cover
+
+    async def test_a_stream_can_be_cancelled_and_iterated_again(self, redis_server: RedisServer) -> None:
+        """A timeout around one step of a loop loses an event, or ends the stream."""
+        async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            changes = feed.subscribe(StateChanged)
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(changes), 0.02)
+            await writer.publish(TALKING)
+            assert [event.after for event in await collect(changes, until=1)] == ["talking"]
+            await writer.publish(WAITING)
+            async for event in changes:
+                assert event.after == "waiting"
+                break
+            assert changes.pending == 0
+
+    async def test_it_ends_even_if_redis_says_nothing(self, redis_server: RedisServer) -> None:
+        """A program cannot be ended while Redis stands still."""
+        async with Writer(redis_server) as writer:
+            await writer.publish(WAITING)
+            async with RedisFeed(redis_server.url) as feed:
+                await feed.ready(timeout=10)
+                redis_server.freeze()
+            redis_server.thaw()
+        assert feed.health.ended
+
+
+async def test_joined_is_told_once(redis_server: RedisServer) -> None:
+    """The first publication is told both as what is known and as what comes next."""
+    async with RedisFeed(redis_server.url, initial=True) as feed, Writer(redis_server) as writer:
+        joined = feed.subscribe(AgentJoined)
+        await writer.publish(WAITING)
+        await collect(joined, until=2)
+        await writer.publish(TALKING)
+        await collect(feed, until=StateChanged)
+        assert joined.pending == 0
