@@ -56,6 +56,8 @@ _PASSING_ERRORS: Final = (
     exceptions.ClusterError,
     exceptions.TryAgainError,
     exceptions.AskError,
+    # It was restarted between being given a script and being asked to run it.
+    exceptions.NoScriptError,
 )
 _REFUSED: Final = (
     exceptions.AuthenticationError,

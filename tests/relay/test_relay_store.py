@@ -514,6 +514,7 @@ class TestTrouble:
             ("NOREPLICAS Not enough good replicas to write.", True),
             ("OOM command not allowed when used memory > 'maxmemory'.", True),
             ("READONLY You can't write against a read only replica.", True),
+            ("NOSCRIPT No matching script. Please use EVAL.", True),
             ("TRYAGAIN Multiple keys request during rehashing of slot", True),
             ("ASK 3999 127.0.0.1:6381", True),
             ("ERR max number of clients reached", True),
@@ -528,8 +529,9 @@ class TestTrouble:
         """A Redis that starts, or fails over, ends every relay; or what stays wrong is tried for ever."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while await reader.read(65536):
-                writer.write(f"-{said}\r\n".encode())
+            while asked := await reader.read(65536):
+                # Each command begins with a star, and several may come at once.
+                writer.write(f"-{said}\r\n".encode() * asked.count(b"*"))
             writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
