@@ -227,7 +227,7 @@ class TestFeedEvents:
             await feed.ready(timeout=10)
             updates = feed.updates()
             await client.flushall()
-            (update,) = await collect(updates, until=1)
+            (update,) = await collect(updates, until=1, timeout=20)
             (down,) = update.events
             assert isinstance(down, FeedDown)
             assert "Redis has lost what is known here already" in str(down.error)

@@ -338,9 +338,11 @@ class TestTrouble:
             redis_server.kill()
             platform.agents = (agent(calls_answered=1),)
             await until(lambda: "the relay cannot publish" in caplog.text)
-            polls = platform.polls
-            await until(lambda: platform.polls > polls + 3)
+            seen_one = platform.polls + 3
+            await until(lambda: platform.polls > seen_one)
             platform.agents = (agent(calls_answered=2),)
+            seen_two = platform.polls + 3
+            await until(lambda: platform.polls > seen_two)
             await redis_server.start()
             _, second = await told(redis_server, 2)
             assert it.leading
