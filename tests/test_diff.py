@@ -47,6 +47,19 @@ def told(events: tuple[Event, ...]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
+# A change of state speaks for these; and a record of another seat is another record.
+TOLD_WITH_A_STATE = {
+    "queue",
+    "extension",
+    "state",
+    "state_code",
+    "status_code",
+    "last_answered_at",
+    "last_offered_at",
+    "last_changed_at",
+}
+
+
 class TestSeats:
     def test_from_nothing_everybody_joins(self) -> None:
         """A first snapshot is not told as everybody joining, in the order of the seats."""
@@ -232,6 +245,16 @@ class TestAgentChanged:
         events = changes(before, after)
         assert told(events) == ["StateChanged", "CallAnswered", "AgentChanged"]
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"name"}]
+
+    @pytest.mark.parametrize("field", sorted({it.name for it in attrs.fields(AgentStatus)} - TOLD_WITH_A_STATE))
+    def test_no_other_field_hides_behind_a_state(self, field: str) -> None:
+        """A field that differs goes untold where the state differs too, as it does with nearly every change."""
+        before = agent(**{field: "old" if field == "name" else 5})
+        # A counter that fell to 0 was reset, which is no call.
+        after = attrs.evolve(before, state=AgentState.TALKING, **{field: None if field == "name" else 0})
+        events = changes(before, after)
+        assert told(events) == ["StateChanged", "AgentChanged"]
+        assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{field}]
 
     def test_a_missed_call_speaks_for_its_offer_not_for_an_answer(self) -> None:
         """A new answer time goes untold because a call was missed too."""
