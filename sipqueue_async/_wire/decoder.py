@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from sipqueue_async._wire.again import Again
 from sipqueue_async._wire.encoding import as_utf8, excerpt, is_utf8, without_mark
 from sipqueue_async._wire.envelope import Data, open_around, open_envelope
 from sipqueue_async._wire.layout import Frame, Layout
@@ -19,7 +20,6 @@ from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, Changes,
 
 _Read: TypeAlias = tuple[AgentStatus, tuple[FieldProblem, ...]]
 # By place.
-_Changes: TypeAlias = dict[int, AgentStatus]
 _Problems: TypeAlias = dict[int, tuple[FieldProblem, ...]]
 
 
@@ -75,55 +75,39 @@ class SnapshotDecoder:
             if not order or not self._frame.is_list or len(order) != len(self._agents):
                 return None
             # Answers whose order is always another one would be laid out each time for nothing.
-            if self._read_changed(order, {0: self._frame.first_object(body)}) is None:
+            if not Again(self._reader, order, self._agents).read_some({0: self._frame.first_object(body)}):
                 return None
             layout = Layout.of(self._frame, list(self._records))
-        found = layout.follow(body, lambda number, record: self._read_changed(order, {number: record}) is not None)
+        again = Again(self._reader, order, self._agents)
+        found = layout.follow(body, again)
         if found is None:
             return None
-        reads = self._read_changed(order, found.changed)
         data = open_around(found.head, found.tail) if is_utf8(found.tail) else None
-        if reads is None or data is None:
+        if data is None:
             return None
-        self._take_changes(order, *reads)
+        self._take_changes(order, again.places, again.agents, again.problems)
         self._layout, self._order, self._records = found.layout, order, {}
         return data
 
-    def _read_changed(self, order: Sequence[int], changed: Mapping[int, bytes]) -> tuple[_Changes, _Problems] | None:
-        """Return what records say that come somewhere in the order, or None if one is not of the seat that does."""
-        agents: _Changes = {}
-        problems: _Problems = {}
-        read, known = self._reader.regular.read, self._agents
-        for number, record in changed.items():
-            place = order[number]
-            agent, old = read(record), known[place]
-            if agent is None:
-                try:
-                    agent, problems[place] = self._reader.interpret(record)
-                except MalformedResponse:
-                    return None
-            if agent.extension != old.extension or agent.queue != old.queue:
-                return None
-            agents[place] = _same(old, agent)
-        return agents, problems
-
-    def _take_changes(self, order: Iterable[int], agents: _Changes, problems: _Problems) -> None:
-        """Take new records of known seats, by place; a body's order is that of the problems too."""
+    def _take_changes(
+        self, order: Iterable[int], places: Sequence[int], agents: Iterable[AgentStatus], problems: _Problems
+    ) -> None:
+        """Take new records of known seats, each by its place; a body's order is that of the problems too."""
         if problems or self._problems:
-            known = {place: its for place, its in self._problems.items() if place not in agents} | problems
+            known = self._problems | dict.fromkeys(places, ()) | problems
             self._problems = {place: known[place] for place in order if known.get(place)}
-        if agents:
+        if places:
             self._agents = self._agents.copy()
-            for place, agent in agents.items():
+            for place, agent in zip(places, agents, strict=True):
                 self._agents[place] = agent
-            self._changes = Changes(self._changes.after, object(), tuple(sorted(agents)))
+            self._changes = Changes(self._changes.after, object(), tuple(sorted(places)))
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
         _, data = open_envelope(body)
         known = self._records
         if self._layout is not None:
-            known = dict(zip(self._layout.records(), self._order, strict=True))
+            known = dict(zip(self._layout.records(), self._order, strict=False))
         elif len(known) != len(self._agents):
             # Of several records of one seat, all but one may be gone, and with them what was wrong with them.
             known = {}
@@ -136,7 +120,7 @@ class SnapshotDecoder:
         if len(places) == len(taken) == len(set(taken.values())) == len(self._agents):
             agents = {taken[record]: _same(self._agents[taken[record]], agent) for record, (agent, _) in reads.items()}
             problems = {taken[record]: its for record, (_, its) in reads.items() if its}
-            self._take_changes(taken.values(), agents, problems)
+            self._take_changes(taken.values(), list(agents), agents.values(), problems)
         else:
             taken = self._take_seats(records, reads)
         self._frame, self._records = Frame.of(body, taken), taken
@@ -177,7 +161,7 @@ class SnapshotDecoder:
 
 def _same(old: AgentStatus, agent: AgentStatus) -> AgentStatus:
     """Return the object that is already there, if other bytes mean the same."""
-    return old if old.state is agent.state and old == agent else agent
+    return old if old == agent else agent
 
 
 def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:

@@ -63,8 +63,8 @@ class RecordReader:
         Raises:
             MalformedResponse: It is no object, or a field that counts makes no sense.
         """
-        agent = self.regular.read(record)
-        return (agent, ()) if agent else self.interpret(record)
+        agents = self.regular.read(record, (None,))
+        return (agents[0], ()) if agents else self.interpret(record)
 
     def interpret(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
         """Do as `read`, whatever PHP made of the fields."""

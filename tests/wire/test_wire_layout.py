@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -26,10 +27,34 @@ def layout_of(records: list[bytes], between: bytes = b",") -> Layout:
     return Layout.of(Frame.of(answer(records, between), records), records)
 
 
+class Noting:
+    """Notes the records that it is given, and says of each run of them that so many have changed."""
+
+    def __init__(self, *, knows: bool = True, of_a_run: int | None = None) -> None:
+        self.knows = knows
+        self.of_a_run = of_a_run
+        self.asked: list[dict[int, bytes]] = []
+        self.runs: list[tuple[int, int, bytes]] = []
+
+    def read_some(self, changed: Mapping[int, bytes]) -> bool:
+        self.asked.append(dict(changed))
+        return self.knows
+
+    def read_run(self, first: int, size: int, records: bytes) -> int | None:
+        self.runs.append((first, size, records))
+        return self.of_a_run
+
+    @property
+    def changed(self) -> dict[int, bytes]:
+        """All records that were given one by one."""
+        return {place: record for some in self.asked for place, record in some.items()}
+
+
 def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes], bytes, bytes] | None:
     """Return which records have changed, all the records, and the two ends of an answer, if it could be followed."""
-    found = layout.follow(body, lambda place, record: True)
-    return None if found is None else (found.changed, list(found.layout.records()), found.head, found.tail)
+    noting = Noting()
+    found = layout.follow(body, noting)
+    return None if found is None else (noting.changed, found.layout.records(), found.head, found.tail)
 
 
 @SEPARATORS
@@ -55,9 +80,10 @@ def test_all_records_may_differ(between: bytes) -> None:
 def test_an_answer_without_a_change_has_the_same_layout() -> None:
     """An answer that repeats the last one costs memory."""
     layout = layout_of(objects(*range(20)))
-    found = layout.follow(answer(objects(*range(20)), clock=2), lambda place, record: False)
+    noting = Noting()
+    found = layout.follow(answer(objects(*range(20)), clock=2), noting)
     assert found is not None
-    assert (found.layout, found.changed) == (layout, {})
+    assert (found.layout, noting.changed, noting.runs) == (layout, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -87,14 +113,61 @@ def test_another_head_is_not_followed() -> None:
 def test_another_order_is_noticed_at_once() -> None:
     """An answer whose order is another one is gone through to its end for nothing."""
     records = objects(*range(40))
-    asked: list[tuple[int, bytes]] = []
+    noting = Noting(knows=False)
+    backwards = [records[0], *records[:0:-1]]
+    assert layout_of(records).follow(answer(backwards), noting) is None
+    assert noting.asked == [dict(enumerate(backwards[1:16], 1))]
 
-    def refuse(place: int, record: bytes) -> bool:
-        asked.append((place, record))
-        return False
 
-    assert layout_of(records).follow(answer([records[0], *records[:0:-1]]), refuse) is None
-    assert asked == [(1, records[-1])]
+@SEPARATORS
+def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> None:
+    """An answer in which everything changed is looked through record by record, which costs more than reading it."""
+    before, now = objects(*range(10, 50)), objects(*range(50, 90))
+    noting = Noting(of_a_run=16)
+    found = layout_of(before, between).follow(answer(now, between), noting)
+    assert found is not None
+    assert noting.changed == dict(enumerate(now[:16]))
+    assert noting.runs == [(16, 16, between.join(now[16:32])), (32, 8, between.join(now[32:]))]
+    assert found.layout.records() == now
+    assert followed(found.layout, answer(before, between)) == (dict(enumerate(before)), before, found.head, found.tail)
+
+
+def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
+    """One odd record makes the decoder read all others anew."""
+    before, now = objects(*range(10, 50)), objects(*range(50, 90))
+    noting = Noting()
+    assert layout_of(before).follow(answer(now), noting) is not None
+    assert (len(noting.runs), noting.changed) == (2, dict(enumerate(now)))
+
+
+def test_a_run_that_is_longer_or_shorter_is_given_one_by_one() -> None:
+    """What is next to a run is taken for a part of it, or a part of it for what is next."""
+    before, now = objects(*range(10, 50)), objects(*range(50, 89), 100)
+    noting = Noting(of_a_run=16)
+    found = layout_of(before).follow(answer(now), noting)
+    assert found is not None
+    assert [first for first, _, _ in noting.runs] == [16]
+    assert found.layout.records() == now
+
+
+def test_where_few_records_of_a_run_differ_the_next_are_looked_through() -> None:
+    """After one crowded page, all records that come behind it are parsed, changed or not."""
+    now = objects(*range(50, 66), *range(26, 41), 99, *range(42, 49), 99)
+    noting = Noting(of_a_run=1)
+    assert layout_of(objects(*range(10, 50))).follow(answer(now), noting) is not None
+    assert [first for first, _, _ in noting.runs] == [16]
+    assert noting.changed == {**dict(enumerate(now[:16])), 39: now[39]}
+
+
+def test_a_run_with_blanks_in_other_places_is_not_followed_again() -> None:
+    """Where records of a run begin is guessed: one is taken for another."""
+    before, now = objects(*range(10, 50)), objects(*range(50, 90))
+    text = answer(now).replace(b'{"value": 69},{"value": 70}', b'{"value":69} ,{"value": 70}')
+    found = layout_of(before).follow(text, Noting(of_a_run=16))
+    assert found is not None
+    assert found.layout.records() == []
+    assert followed(found.layout, answer(before)) is None
+    assert followed(found.layout, text) == ({}, [], found.head, found.tail)
 
 
 @pytest.mark.parametrize(
