@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import compress
-from operator import attrgetter, is_not
-from typing import Final
+from operator import attrgetter, is_not, itemgetter
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -24,6 +24,9 @@ from sipqueue_async.events import (
     StateChanged,
 )
 from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
+
+_Change: TypeAlias = tuple[SeatKey, AgentStatus, AgentStatus]
+"""A seat, its record before, and the one now."""
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
 # Changes are many, and each takes a look or two at these.
@@ -54,10 +57,7 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     events: list[SeatEvent] = []
     if old is not None and old._places is new._places:
         # The same seats, as in nearly all polls.
-        seats = list(new._places)
-        places = _changed_places(old, new, seats)
-        columns = (map(column.__getitem__, places) for column in (seats, old._records, new._records))
-        _tell(events, zip(*columns, strict=True), new.observed_at)
+        _tell(events, _changes(old, new), new.observed_at)
         return tuple(events)
     before = {} if old is None else dict(old.items())
     after = dict(new.items())
@@ -74,14 +74,19 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     return tuple(events)
 
 
-def _changed_places(old: Snapshot, new: Snapshot, seats: Sequence[SeatKey]) -> Sequence[int]:
-    """Return where the records of the same seats are not the same objects, in the order of the seats."""
-    if old._records is new._records:
+def _changes(old: Snapshot, new: Snapshot) -> Iterable[_Change]:
+    """Return the records of the same seats that are not the same objects, in the order of the seats."""
+    before, after = old._records, new._records
+    if before is after:
         return ()
-    if old._changes and new._changes and new._changes.before is old._changes.after:
-        return new._changes.places
-    places = compress(range(len(seats)), map(is_not, old._records, new._records))
-    return sorted(places, key=seats.__getitem__)
+    everybody = zip(new._places, before, after, strict=True)
+    if old._changes is None or new._changes is None or new._changes.before is not old._changes.after:
+        return sorted(compress(everybody, map(is_not, before, after)), key=itemgetter(0))
+    places = new._changes.places
+    if len(places) == len(after):
+        return everybody
+    seats = list(new._places)
+    return zip(*(map(column.__getitem__, places) for column in (seats, before, after)), strict=True)
 
 
 def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
@@ -107,10 +112,8 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     return snapshot
 
 
-def _tell(
-    events: list[SeatEvent], changes: Iterable[tuple[SeatKey, AgentStatus, AgentStatus]], observed_at: datetime
-) -> None:
-    """Add the events about seats that were there before, too: of each the key, the record before, and the one now."""
+def _tell(events: list[SeatEvent], changes: Iterable[_Change], observed_at: datetime) -> None:
+    """Add the events about seats that were there before, too."""
     # All in one place, since an event takes hardly longer to write than a function to call.
     for key, previous, agent in changes:
         told = 0

@@ -249,9 +249,11 @@ class TestAgentChanged:
     @pytest.mark.parametrize("field", sorted({it.name for it in attrs.fields(AgentStatus)} - TOLD_WITH_A_STATE))
     def test_no_other_field_hides_behind_a_state(self, field: str) -> None:
         """A field that differs goes untold where the state differs too, as it does with nearly every change."""
-        before = agent(**{field: "old" if field == "name" else 5})
+        old: dict[str, Any] = {field: "old" if field == "name" else 5}
         # A counter that fell to 0 was reset, which is no call.
-        after = attrs.evolve(before, state=AgentState.TALKING, **{field: None if field == "name" else 0})
+        new: dict[str, Any] = {field: None if field == "name" else 0}
+        before = agent(**old)
+        after = attrs.evolve(before, state=AgentState.TALKING, **new)
         events = changes(before, after)
         assert told(events) == ["StateChanged", "AgentChanged"]
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{field}]

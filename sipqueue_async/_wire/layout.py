@@ -112,12 +112,14 @@ class Reader(Protocol):
 
     def read_some(self, changed: Mapping[int, bytes]) -> bool:
         """Read records, by place; return whether each is the one of its place, else it is in vain to go on."""
+        ...
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
         """Read so many records from a place on, with commas between them; return how many of them have changed.
 
         None if it cannot be done so: then the same records may come again, one by one.
         """
+        ...
 
 
 class Followed(NamedTuple):
