@@ -92,7 +92,9 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
     for witness in (*readers, group):
         witness.check(office, records)
     for witness in readers:
-        assert [it.sequence for it in witness.updates][first - last :] == list(range(first + 1, last + 1))
+        # That no relay is there for a while is an update of the reader's own, with the number of the one before.
+        numbers = list(dict.fromkeys(it.sequence for it in witness.updates))
+        assert numbers[first - last :] == list(range(first + 1, last + 1))
         assert witness.events == readers[0].events
     check_sequences(group.updates, first + 1, last)
     assert len(terms) > KILLS, "a relay was killed that did not lead"
