@@ -13,6 +13,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import agents, snapshots
 from support import START, agent, snapshot
 
 from sipqueue_async import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
@@ -419,3 +420,49 @@ def test_views_behave_as_those_of_a_dict() -> None:
         assert all(it in view for it in other)
         assert not any(it in view for it in ["x", 1, (), ("x", first), (first.key, second), agent("3")])
     assert shown.keys() & {("queue-1", "1"), ("queue-1", "3")} == {first.key}
+
+
+# ---- one record, and a later snapshot --------------------------------------------------------------------------------
+
+
+@given(record=agents())
+def test_a_record_is_read_back_from_its_fields(record: AgentStatus) -> None:
+    """A record that went through JSON is another one."""
+    assert AgentStatus.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {**agent().to_dict(), "more": 1},
+        {**agent().to_dict(), "state": "dancing"},
+        {**agent().to_dict(), "queue": 1},
+    ],
+)
+def test_fields_that_are_no_record_are_refused(fields: dict[str, Any]) -> None:
+    """Damage is read as a record, or ends in an error that nobody expects."""
+    with pytest.raises(ValueError, match="the saved record is damaged: "):
+        AgentStatus.from_dict(fields)
+
+
+@given(before=snapshots(), after=snapshots())
+def test_a_snapshot_with_changes_is_the_later_one(before: Snapshot, after: Snapshot) -> None:
+    """What is known after a change is something else than what was seen."""
+    changed = {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    problems = (FieldProblem(None, None, "rsptime", "no number"),)
+    made = before.with_changes(changed, observed_at=after.observed_at, server_time=START, problems=problems)
+    assert made == after
+    assert (made.observed_at, made.server_time, made.problems) == (after.observed_at, START, problems)
+    for key in made.keys() & before.keys() - changed.keys():
+        assert made[key] is before[key]
+
+
+def test_a_seat_that_changes_or_leaves_takes_the_others_along() -> None:
+    """Changing one record of many copies all, or takes one out that was not meant."""
+    before = snapshot(agent("1"), agent("2"), agent("3"))
+    one = SeatKey("queue-1", "1")
+    talking = before.with_changes({one: agent("1", "talking")}, observed_at=START)
+    assert [each.state for each in talking.values()] == ["talking", "waiting", "waiting"]
+    assert list(before.with_changes({one: None}, observed_at=START)) == list(before)[1:]
+    assert before[one].state is AgentState.WAITING

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sipqueue_async
 
-EXTRAS = ["click", "prometheus_client", "pytest", "pytest_asyncio", "rich", "simpy"]
+EXTRAS = ["click", "prometheus_client", "pytest", "pytest_asyncio", "redis", "rich", "simpy"]
 # fmt: off
 CONTRACT = {
     "SipQueueClient", "AppCredentials", "StatusWatcher", "AgentState", "AgentStatus", "SeatKey", "Snapshot",

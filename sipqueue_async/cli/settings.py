@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.cli.exits import Failure, complain
@@ -56,13 +56,22 @@ def redis(given: str | None, config: Path | None, environ: Mapping[str, str]) ->
     Raises:
         Failure: There is none, or a password in the option.
     """
-    if given is not None and urlsplit(given).password:
+    if given is not None and _has_password(given):
         raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
     settings = {} if config is None else _read(config, _say_nothing)
     url = given or environ.get("SIPQUEUE_REDIS_URL") or settings.get("redis")
     if not url:
         raise Failure("no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file (--config)")
     return str(url)
+
+
+def _has_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Whatever it is, it is refused later as no URL.
+        return False
+    return bool(parts.password) or "password" in parse_qs(parts.query)
 
 
 def _say_nothing(_: str) -> None:

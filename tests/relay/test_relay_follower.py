@@ -178,6 +178,7 @@ class TestChanges:
         copied = Snapshot([attrs.evolve(each) for each in AFTER.values()], observed_at=AFTER.observed_at)
         it = reader_at(BEFORE)
         it.looked(reading(state(copied, entry="9-0")))
+        assert it.snapshot is not None
         assert it.snapshot == AFTER
         assert it.snapshot["queue-1", "2"] is BEFORE["queue-1", "2"]
 

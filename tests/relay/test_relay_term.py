@@ -51,7 +51,8 @@ class Platform:
 
 def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **options: Any) -> Relay:
     """Return a relay that is quick."""
-    return Relay(source, server.url, lease=lease, **{"interval": 0.05, "max_backoff": 0.05, **options})
+    given: dict[str, Any] = {"interval": 0.05, "max_backoff": 0.05, **options}
+    return Relay(source, server.url, lease=lease, **given)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -303,8 +304,8 @@ class TestTrouble:
         broken = asyncio.Event()
 
         class Breaking(Redis):
-            async def evalsha(self, *arguments: Any) -> Any:
-                answer = await super().evalsha(*arguments)
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
                 if "talking" in str(arguments) and not broken.is_set():
                     broken.set()
                     raise ConnectionResetError("in the wrong moment")

@@ -1,0 +1,306 @@
+"""Groups: each change goes to one consumer, and to another one where the first does not say that it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from redis_support import RedisServer
+from relay_words import Writer, until
+from support import agent, snapshot
+
+from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, StateChanged, TransportError, Update, diff
+from sipqueue_async.redis import RedisFeed, RelayError
+from sipqueue_async.redis._store import Store
+from sipqueue_async.testing import collect
+
+WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
+MISSED = snapshot(agent("1", "talking", no_answer_count=1), agent("2"), at=4)
+
+
+def member(server: RedisServer, consumer: str = "one", **options: Any) -> RedisFeed:
+    """Return a feed that shares the work of a group."""
+    return RedisFeed(server.url, group="sales", consumer=consumer, **options)
+
+
+async def begun(writer: Writer, feed: RedisFeed) -> None:
+    """Publish what the group knows from its start on, and let the group start with it."""
+    await writer.publish(WAITING)
+    await feed.ready(timeout=10)
+    store = Store(feed._store._client, "sipqueue")
+    assert await store.take("sales", "nobody", 1) is None
+
+
+async def left(server: RedisServer) -> int:
+    """Return how many works are not done yet."""
+    async with server.client() as client:
+        number: int = await client.hlen("{sipqueue}:group:sales:work")
+        return number
+
+
+async def handed_out(feed: RedisFeed, number: int = 1) -> list[Event]:
+    """Return the next events of a feed's one stream."""
+    return await collect(feed, until=number, timeout=10)
+
+
+class TestSharing:
+    async def test_each_change_goes_to_one(self, redis_server: RedisServer) -> None:
+        """Two workers both call a customer back, or neither of them does."""
+        told: list[int] = []
+
+        async def work(feed: RedisFeed) -> None:
+            updates = feed.updates()
+            while True:
+                told.append((await anext(updates)).sequence)
+
+        async with Writer(redis_server) as writer, member(redis_server) as one, member(redis_server, "two") as two:
+            await begun(writer, one)
+            tasks = [asyncio.create_task(work(feed)) for feed in (one, two)]
+            for _ in range(5):
+                await writer.publish(TALKING)
+                await writer.publish(WAITING)
+            await until(lambda: len(told) == 10)
+            async with asyncio.timeout(10):
+                while await left(redis_server):
+                    await asyncio.sleep(0.01)  # pragma: no cover
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        assert sorted(told) == list(range(2, 12))
+
+    async def test_an_update_has_the_seats_that_changed(self, redis_server: RedisServer) -> None:
+        """A worker is told of another change than readers are."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            (update,) = await collect(feed.updates(), until=1)
+            assert feed.snapshot == TALKING
+        assert update == Update(
+            sequence=2,
+            snapshot=snapshot(agent("1", "talking")),
+            previous=snapshot(agent("1")),
+            events=diff(WAITING, TALKING),
+        )
+
+    async def test_what_the_feed_does_is_work_too(self, redis_server: RedisServer) -> None:
+        """Nobody of a group is told that the platform is away."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=None))
+            (down,) = await handed_out(feed)
+        assert isinstance(down, FeedDown)
+
+    async def test_a_group_begins_with_what_is_known(self, redis_server: RedisServer) -> None:
+        """A new group is told of everybody as having joined."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            assert await _next(feed, 0.2) is None
+            await writer.publish(WAITING)
+            assert await _next(feed, 0.3) is None
+            await writer.publish(TALKING)
+            (event,) = await handed_out(feed)
+        assert isinstance(event, StateChanged)
+
+
+async def _next(feed: RedisFeed, seconds: float) -> Event | None:
+    """Return the next event if it comes within some time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(aiter(feed))
+    except TimeoutError:
+        return None
+
+
+class TestDone:
+    async def test_asking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
+        """Work that was done is done again after the next restart."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await writer.publish(MISSED)
+            await handed_out(feed)
+            assert await left(redis_server) == 1
+            (missed,) = await handed_out(feed)
+            assert await left(redis_server) == 1
+            assert await _next(feed, 0.2) is None
+            assert await left(redis_server) == 0
+        assert isinstance(missed, CallMissed)
+
+    async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
+        """A worker that leaves has what it did last done again by another one."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await handed_out(feed)
+            await feed.acknowledge()
+            assert await left(redis_server) == 0
+            await feed.acknowledge()
+
+    async def test_what_nobody_wants_is_done(self, redis_server: RedisServer) -> None:
+        """Work that a worker did not ask for waits for ever, and all that comes after it."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            missed = feed.subscribe(CallMissed)
+            await writer.publish(TALKING)
+            await writer.publish(MISSED)
+            (event,) = await collect(missed, until=1, timeout=10)
+            assert event.extension == "1"
+            assert await left(redis_server) == 1
+
+    async def test_a_worker_that_leaves_gives_back_what_it_has(self, redis_server: RedisServer) -> None:
+        """Work of a worker that was stopped waits for as long as for one that died."""
+        async with Writer(redis_server) as writer:
+            async with member(redis_server) as feed:
+                await begun(writer, feed)
+                await writer.publish(TALKING)
+                (first,) = await handed_out(feed)
+            async with member(redis_server, "two") as feed:
+                (second,) = await handed_out(feed)
+        assert first == second
+
+    async def test_a_worker_that_dies_loses_what_it_has_after_a_while(self, redis_server: RedisServer) -> None:
+        """Work of a worker that died is never done."""
+        async with Writer(redis_server) as writer, member(redis_server, claim_after=30) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            store = Store(redis_server.url, "sipqueue")
+            work = await store.take("sales", "dead", 0.3)
+            await store.aclose()
+            assert work is not None
+            assert await _next(feed, 0.1) is None
+            (event,) = await handed_out(feed)
+        assert isinstance(event, StateChanged)
+
+    async def test_a_worker_that_is_slow_keeps_what_it_has(self, redis_server: RedisServer) -> None:
+        """Work that takes long is done by everybody in turn."""
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server, claim_after=0.3) as slow,
+            member(redis_server, "two", claim_after=0.3) as other,
+        ):
+            await begun(writer, slow)
+            await writer.publish(TALKING)
+            await handed_out(slow)
+            assert await _next(other, 0.8) is None
+
+    async def test_a_stream_that_was_dropped_keeps_nothing(self, redis_server: RedisServer) -> None:
+        """Work that was handed to a stream that nobody has any more is kept from all others."""
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server, claim_after=0.3) as one,
+            member(redis_server, "two") as other,
+        ):
+            await begun(writer, one)
+            await writer.publish(TALKING)
+            with one.updates() as updates:
+                await collect(updates, until=1, timeout=10)
+            (event,) = await handed_out(other)
+        assert isinstance(event, StateChanged)
+
+    async def test_the_next_stream_gets_what_the_last_one_had(self, redis_server: RedisServer) -> None:
+        """A worker whose loop failed never sees again what it failed with."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            with feed.updates() as updates:
+                (first,) = await collect(updates, until=1, timeout=10)
+            with feed.updates() as updates:
+                (second,) = await collect(updates, until=1, timeout=10)
+        assert first == second
+
+
+class TestStreams:
+    async def test_a_second_one_is_refused(self, redis_server: RedisServer) -> None:
+        """Two streams of one worker share its work at random, and neither says what is done."""
+        async with member(redis_server) as feed:
+            with feed.updates() as updates:
+                for make in (feed.updates, feed.subscribe, feed.__aiter__):
+                    with pytest.raises(RuntimeError, match="the work of a group goes to one stream; close the other"):
+                        make()
+                assert updates.pending == 0
+            assert feed.subscribe().pending == 0
+
+    async def test_an_old_one_asks_for_nothing(self, redis_server: RedisServer) -> None:
+        """A stream that was closed says that its successor's work is done."""
+        feed = member(redis_server)
+        work = feed._work_of_group
+        assert work is not None
+        old, new = work.next_taker(), work.next_taker()
+        old()
+        assert not work._asked.is_set()
+        new()
+        assert work._asked.is_set()
+
+
+class TestTrouble:
+    async def test_a_trimmed_stream_is_a_difference(self, redis_server: RedisServer) -> None:
+        """A group that did nothing for days misses what happened in them."""
+        later = snapshot(agent("1", "talking", calls_answered=4), agent("3"), at=90)
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server) as feed,
+            redis_server.client() as client,
+        ):
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await writer.publish(later)
+            await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
+            (update,) = await collect(feed.updates(), until=1, timeout=10)
+            assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, later), 3, True)
+            assert AgentLeft in {type(event) for event in update.events}
+
+    async def test_a_trimmed_stream_without_a_difference_is_no_work(self, redis_server: RedisServer) -> None:
+        """A worker is handed an update with nothing in it."""
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server) as feed,
+            redis_server.client() as client,
+        ):
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await writer.publish(snapshot(*WAITING.values(), at=9))
+            await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
+            assert await _next(feed, 0.4) is None
+            assert await left(redis_server) == 0
+
+    async def test_work_goes_on_after_redis_was_away(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A worker that lost its connection works no more, or loses what it had."""
+        caplog.set_level(logging.DEBUG, "sipqueue_async")
+        async with Writer(redis_server) as writer, member(redis_server, claim_after=0.3) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            (first,) = await handed_out(feed)
+            redis_server.kill()
+            await until(lambda: "a group's work cannot be reached" in caplog.text)
+            with pytest.raises(TransportError):
+                await feed.acknowledge()
+            await redis_server.start()
+            (second,) = await handed_out(feed)
+            assert first == second
+
+    async def test_leaving_while_redis_is_away_is_no_failure(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A worker that is stopped while Redis is down ends in an error."""
+        caplog.set_level(logging.DEBUG, "sipqueue_async")
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            redis_server.kill()
+        assert "a group's work could not be given back" in caplog.text
+
+    async def test_what_redis_refuses_ends_the_stream(self, redis_server: RedisServer) -> None:
+        """A worker whose group's keys are another program's waits for ever."""
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server) as feed,
+            redis_server.client() as client,
+        ):
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            await client.set("{sipqueue}:group:sales:due", "x")
+            with pytest.raises(RelayError, match="WRONGTYPE"):
+                await handed_out(feed)
+            await client.delete("{sipqueue}:group:sales:due")
