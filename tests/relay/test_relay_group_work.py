@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -173,9 +174,11 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
         with pytest.raises(TransportError):
             await feed.acknowledge()
         await shop.server.start()
-        await feed.acknowledge()
-        assert not await shop.redis.hlen(f"{KEYS}:group:crew:work")
-        await feed.acknowledge()
+        async with asyncio.timeout(PATIENCE):
+            while await shop.redis.hlen(f"{KEYS}:group:crew:work"):
+                # A connection from before may still have to be found broken.
+                with contextlib.suppress(TransportError):
+                    await feed.acknowledge()
 
 
 async def test_a_worker_leaves(shop: Shop) -> None:

@@ -12,7 +12,18 @@ import pytest
 from redis.asyncio import Redis
 from redis_support import PROGRAM, Cable, RedisServer
 from relay_scene import Scene
-from relay_support import KEYS, PATIENCE, Witness, copy_of, group_is_done, published, put_back, reading, until
+from relay_support import (
+    KEYS,
+    PATIENCE,
+    Witness,
+    copy_of,
+    group_is_done,
+    group_is_there,
+    published,
+    put_back,
+    reading,
+    until,
+)
 from support import ScriptedSource, agent, snapshot
 
 from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
@@ -204,3 +215,25 @@ async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkey
         entries = await redis.xlen(f"{KEYS}:events")
     assert entries == 2
     assert witness.answered.total() == 2
+
+
+async def test_leaving_while_redis_is_gone(redis_server: RedisServer) -> None:
+    """A program cannot end, or ends with an error, because Redis is not there to take leave of."""
+    source = ScriptedSource([snapshot(agent()), snapshot(agent(calls_answered=1))])
+    async with AsyncExitStack() as stack:
+        feed = await stack.enter_async_context(RedisFeed(redis_server.url))
+        worker = await stack.enter_async_context(RedisFeed(redis_server.url, group="crew", consumer="one"))
+        updates = worker.updates()
+        taking = asyncio.create_task(anext(updates))
+        redis = await stack.enter_async_context(redis_server.client())
+        relay = await stack.enter_async_context(Relay(source, redis_server.url, interval=0.5, lease=60))
+        await feed.ready(PATIENCE)
+        await group_is_there(redis)
+        assert (await taking).sequence == 2
+        redis_server.kill()
+        await until(lambda: feed.health.up is False, "Redis is away")
+        async with asyncio.timeout(PATIENCE):
+            await stack.aclose()
+    assert "ended" in repr(relay)
+    with pytest.raises(StopAsyncIteration):
+        await anext(updates)
