@@ -56,6 +56,13 @@ async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
         assert await known(StatusWatcher(source)) == snapshot(agent())
 
 
+async def test_a_member_of_a_group(redis_server: RedisServer) -> None:
+    """A type checker does not know what the member of a group is asked for beside its feed."""
+    async with RedisFeed(redis_server.url, group="bots", consumer="a") as feed:
+        assert_type(feed.subscribe(StateChanged), Subscription[StateChanged])
+        assert_type(await feed.acknowledge(), None)
+
+
 def test_what_relays_cannot_be_given() -> None:
     """A type checker lets a slip in the name of an option pass."""
     with pytest.raises(TypeError):
