@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -12,7 +13,7 @@ import attrs
 from sipqueue_async import TransportError, Update
 from sipqueue_async.redis._format import Change, with_feed
 from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Store
+from sipqueue_async.redis._store import Store, Superseded
 
 _log: Final = logging.getLogger("sipqueue_async")
 
@@ -61,6 +62,9 @@ class GroupWork:
         self._in_hand: _InHand | None = None
         # After a failure nobody knows whether something was taken; at the start an earlier process may have left some.
         self._is_unsure = True
+        # What is on its way to Redis for long may do harm after all has begun anew, so that it says what it belongs to.
+        self._process = uuid.uuid4().hex
+        self._attempts = 0
 
     def next_taker(self) -> Callable[[], None]:
         """Return what a new stream's consumer calls when it has dealt with all that it was given."""
@@ -90,6 +94,10 @@ class GroupWork:
                 _log.debug("a group's work cannot be reached: %s", error)
                 self._is_unsure = True
                 await backoff.pause()
+            except Superseded:
+                _log.warning("consumer %r of group %r has begun elsewhere too, or anew", self._consumer, self._group)
+                self._is_unsure = True
+                await backoff.pause()
 
     async def _wait_to_be_asked(self) -> bool:
         """Return whether the consumer asks for work; until then, keep what it has from others."""
@@ -108,12 +116,20 @@ class GroupWork:
             entry, self._in_hand = self._in_hand.entry, None
             await self._store.done(self._group, entry)
         if self._in_hand is not None or self._is_unsure:
-            await self._store.give_back(self._group, self._consumer)
+            await self._begin()
             self._in_hand, self._is_unsure = None, False
+
+    async def _begin(self) -> None:
+        self._attempts += 1
+        await self._store.begin(self._group, self._consumer, self._attempt)
+
+    @property
+    def _attempt(self) -> str:
+        return f"{self._process} {self._attempts}"
 
     async def _hand_out(self) -> None:
         self._news.clear()
-        entry = await self._store.take(self._group, self._consumer, self._claim)
+        entry = await self._store.take(self._group, self._consumer, self._attempt, self._claim)
         if entry is None:
             try:
                 async with asyncio.timeout(_LOOK_AGAIN):
@@ -129,7 +145,7 @@ class GroupWork:
     async def close(self) -> None:
         """Let others have what was not done, at once, if that can be said."""
         try:
-            await self._store.give_back(self._group, self._consumer)
+            await self._begin()
         except TransportError as error:
             _log.debug("a group's work could not be given back: %s", error)
 

@@ -143,9 +143,10 @@ return {now, meta, {}, redis.call('HVALS', KEYS[2])}
 
 TAKE: Final = (
     """
--- KEYS meta, agents, events, group, seen, work, due, owners; ARGV consumer, claim in ms.
--- Returns the entry and the work, or nothing where there is none. What is being worked on is kept here and not only in
--- the stream, so that a stream that is trimmed takes no work away.
+-- KEYS meta, agents, events, group, seen, work, due, owners; ARGV consumer, attempt, claim in ms.
+-- Returns the entry and the work, an empty list where there is none, or nothing where the attempt is not the latest of
+-- the consumer: what was on its way for long takes nothing that nobody would work on. What is being worked on is kept
+-- here and not only in the stream, so that a stream that is trimmed takes no work away.
 """
     + _NOW
     + _LINES
@@ -153,9 +154,12 @@ TAKE: Final = (
     + _FIELD
     + """
 local function hand_out(id, work)
-    redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[2]), id)
-    redis.call('HSET', KEYS[8], id, ARGV[1])
+    redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[3]), id)
+    redis.call('HSET', KEYS[8], id, ARGV[2] .. ' ' .. ARGV[1])
     return {id, work}
+end
+if redis.call('HGET', KEYS[4], 'attempt ' .. ARGV[1]) ~= ARGV[2] then
+    return false
 end
 
 local late = redis.call('ZRANGE', KEYS[7], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 1)
@@ -166,7 +170,7 @@ end
 local latest = redis.call('HGET', KEYS[1], 'entry')
 local last = redis.call('HGET', KEYS[4], 'entry')
 if not latest then
-    return false
+    return {}
 end
 if not last then
     -- A new group has seen what everybody can see now.
@@ -175,10 +179,10 @@ if not last then
         redis.call('HSET', KEYS[5], known[place], known[place + 1])
     end
     redis.call('HSET', KEYS[4], 'entry', latest)
-    return false
+    return {}
 end
 if last == latest then
-    return false
+    return {}
 end
 
 local entries = redis.call('XRANGE', KEYS[3], '(' .. last, '+', 'COUNT', 1)
@@ -246,12 +250,20 @@ return redis.call('ZADD', KEYS[1], 'XX', 'CH', string.format('%.0f', now + ARGV[
 """
 )
 
-GIVE_BACK: Final = """
--- KEYS due, owners; ARGV consumer. What it has taken is anybody's at once.
-local owners = redis.call('HGETALL', KEYS[2])
+BEGIN: Final = """
+-- KEYS group, due, owners; ARGV consumer, attempt: whose, and a number that grows.
+-- What the consumer took in earlier attempts is anybody's at once. This may arrive late too: what it took in this
+-- attempt or in later ones stays with it.
+local whose, number = string.match(ARGV[2], '^(%S+) (%d+)$')
+local latest_whose, latest = string.match(redis.call('HGET', KEYS[1], 'attempt ' .. ARGV[1]) or '', '^(%S+) (%d+)$')
+if latest_whose ~= whose or tonumber(latest) < tonumber(number) then
+    redis.call('HSET', KEYS[1], 'attempt ' .. ARGV[1], ARGV[2])
+end
+local owners = redis.call('HGETALL', KEYS[3])
 for place = 1, #owners, 2 do
-    if owners[place + 1] == ARGV[1] then
-        redis.call('ZADD', KEYS[1], 'XX', 0, owners[place])
+    local its, taken, consumer = string.match(owners[place + 1], '^(%S+) (%d+) (.*)$')
+    if consumer == ARGV[1] and (its ~= whose or tonumber(taken) < tonumber(number)) then
+        redis.call('ZADD', KEYS[2], 'XX', 0, owners[place])
     end
 end
 return 0

@@ -68,6 +68,10 @@ _REFUSED: Final = (
 _REFUSALS: Final = ("NOAUTH", "NOPERM", "WRONGPASS", "The user executing the script can't")
 
 
+class Superseded(Exception):  # noqa: N818  # an outcome, which the consumer handles
+    """Another attempt of the same consumer has begun: another process has its name, or Redis has lost its own."""
+
+
 class Answer(StrEnum):
     """What a relay is told."""
 
@@ -200,7 +204,7 @@ class Store:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
         streams: Any = {self._events: entry or "0-0"}
         found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), seconds + _PATIENCE
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), seconds
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
@@ -209,11 +213,28 @@ class Store:
 
     # ---- for groups --------------------------------------------------------------------------------------------------
 
-    async def take(self, group: str, consumer: str, claim: float) -> Entry | None:
-        """Take the group's next work, if there is any: a change that nobody of it has been handed yet."""
+    async def begin(self, group: str, consumer: str, attempt: str) -> None:
+        """Let a consumer begin anew: what it has taken before and not done is anybody's.
+
+        Args:
+            group: Whose work it shares.
+            consumer: Its name.
+            attempt: Whose attempt it is, and its number, which grows.
+        """
+        keys = [self._key("group", group, *more) for more in ((), ("due",), ("owners",))]
+        await self._run(_scripts.BEGIN, keys, consumer, attempt)
+
+    async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
+        """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
+
+        Raises:
+            Superseded: A later attempt of this consumer has begun.
+        """
         keys = [self._meta, self._agents, self._events]
         keys += [self._key("group", group, *more) for more in ((), ("seen",), ("work",), ("due",), ("owners",))]
-        found = await self._run(_scripts.TAKE, keys, consumer, _ms(claim))
+        found = await self._run(_scripts.TAKE, keys, consumer, attempt, _ms(claim))
+        if found is None:
+            raise Superseded(consumer)
         with reading("a group's work"):
             return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
 
@@ -225,11 +246,6 @@ class Store:
     async def touch(self, group: str, entry: str, claim: float) -> None:
         """Say that a work is still being done."""
         await self._run(_scripts.TOUCH, [self._key("group", group, "due")], entry, _ms(claim))
-
-    async def give_back(self, group: str, consumer: str) -> None:
-        """Let others have all work that a consumer has taken and not done."""
-        keys = [self._key("group", group, more) for more in ("due", "owners")]
-        await self._run(_scripts.GIVE_BACK, keys, consumer)
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 
@@ -243,7 +259,8 @@ class Store:
         values: list[Any] = list(arguments)
         return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
 
-    async def _ask(self, answer: Awaitable[Any], patience: float = _PATIENCE) -> Any:
+    async def _ask(self, answer: Awaitable[Any], waits: float = 0.0) -> Any:
+        patience = _PATIENCE + waits
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # this is a coroutine
         cancelled = task.cancelling()

@@ -10,7 +10,7 @@ from redis_support import RedisServer
 
 from sipqueue_async import FeedEvent, Snapshot, diff
 from sipqueue_async.redis._format import Change, Words, read_change, words
-from sipqueue_async.redis._store import Answer, Store
+from sipqueue_async.redis._store import Answer, Entry, Store
 
 
 def publication(
@@ -86,3 +86,9 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def take(store: Store, group: str, consumer: str, claim: float) -> Entry | None:
+    """Take a group's work as a consumer does that has just begun."""
+    await store.begin(group, consumer, "process 1")
+    return await store.take(group, consumer, "process 1", claim)

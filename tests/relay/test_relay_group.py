@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from redis_support import RedisServer
-from relay_words import Writer, until
+from relay_words import Writer, take, until
 from support import agent, snapshot
 
 from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, StateChanged, TransportError, Update, diff
 from sipqueue_async.redis import RedisFeed, RelayError
-from sipqueue_async.redis._store import Store
+from sipqueue_async.redis._store import Store, Superseded
 from sipqueue_async.testing import collect
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
@@ -30,7 +30,7 @@ async def begun(writer: Writer, feed: RedisFeed) -> None:
     await writer.publish(WAITING)
     await feed.ready(timeout=10)
     store = Store(feed._store._client, "sipqueue")
-    assert await store.take("sales", "nobody", 1) is None
+    assert await take(store, "sales", "nobody", 1) is None
 
 
 async def left(server: RedisServer) -> int:
@@ -165,7 +165,7 @@ class TestDone:
             await begun(writer, feed)
             await writer.publish(TALKING)
             store = Store(redis_server.url, "sipqueue")
-            work = await store.take("sales", "dead", 0.3)
+            work = await take(store, "sales", "dead", 0.3)
             await store.aclose()
             assert work is not None
             assert await _next(feed, 0.1) is None
@@ -305,3 +305,44 @@ class TestTrouble:
             with pytest.raises(RelayError, match="WRONGTYPE"):
                 await handed_out(feed)
             await client.delete("{sipqueue}:group:sales:due")
+
+
+class TestLateWords:
+    async def test_a_late_beginning_takes_nothing_away(self, redis_server: RedisServer) -> None:
+        """What was on its way for long gives work to another one that its consumer has taken since."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            store = feed._store
+            await store.begin("sales", "late", "it 2")
+            work = await store.take("sales", "late", "it 2", 10)
+            assert work is not None
+            for attempt in ("it 1", "it 2"):
+                await store.begin("sales", "late", attempt)
+            assert await take(store, "sales", "other", 10) is None
+            await store.begin("sales", "late", "it 3")
+            assert await take(store, "sales", "other", 10) == work
+
+    async def test_a_late_taking_takes_nothing(self, redis_server: RedisServer) -> None:
+        """Work lies with a consumer that does not know of it, until others may claim it."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            store = feed._store
+            for attempt in ("it 10", "it 11"):
+                await store.begin("sales", "late", attempt)
+            with pytest.raises(Superseded):
+                await store.take("sales", "late", "it 10", 10)
+            assert await take(store, "sales", "other", 10) is not None
+
+    async def test_a_name_that_two_have_is_said(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Two workers of one name take each other's work away, and nobody knows why things happen twice."""
+        async with Writer(redis_server) as writer, member(redis_server) as one, member(redis_server) as same:
+            await begun(writer, one)
+            async with asyncio.TaskGroup() as tasks:
+                waiting = [tasks.create_task(handed_out(feed)) for feed in (one, same)]
+                await until(lambda: "consumer 'one' of group 'sales' has begun elsewhere too" in caplog.text)
+                for task in waiting:
+                    task.cancel()

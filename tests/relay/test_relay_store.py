@@ -16,7 +16,7 @@ import pytest
 import trustme
 from redis.asyncio import Redis
 from redis_support import PROGRAM, Cable, RedisServer, free_port
-from relay_words import publication
+from relay_words import publication, take
 from support import START, agent, snapshot
 
 from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
@@ -107,22 +107,22 @@ async def read(store: Store) -> None:
 
 async def share(store: Store) -> None:
     """Do all that a group's consumer does, with a change that was published after the group's start."""
-    work = await store.take("group", "me", 10)
+    work = await take(store, "group", "me", 10)
     assert work is not None
     assert work.change.agents
-    assert await store.take("group", "other", 10) is None
+    assert await take(store, "group", "other", 10) is None
     await store.touch("group", work.id, 10)
-    await store.give_back("group", "me")
-    assert await store.take("group", "other", 10) == work
+    await store.begin("group", "me", "process 2")
+    assert await take(store, "group", "other", 10) == work
     await store.done("group", work.id)
-    assert await store.take("group", "me", 10) is None
+    assert await take(store, "group", "other", 10) is None
 
 
 async def everything(store: Store, other: Store) -> None:
     """Do all that is ever done."""
     await lead(other)
     await read(store)
-    assert await store.take("group", "me", 10) is None
+    assert await take(store, "group", "me", 10) is None
     lock = await store.acquire("me", 10)
     assert lock is not None
     assert await published(store, lock, AFTER, BEFORE, sequence=2) is Answer.OK
@@ -135,11 +135,11 @@ class TestPlace:
         """Two platforms in one Redis disturb each other, or a cluster cannot keep one platform's keys together."""
         async with opened(redis_server.url, "north") as store, redis_server.client() as client:
             await lead(store)
-            await store.take("sales", "me", 10)
+            await take(store, "sales", "me", 10)
             lock = await store.acquire("me", 10)
             assert lock is not None
             await published(store, lock, AFTER, BEFORE, sequence=2)
-            await store.take("sales", "me", 10)
+            await take(store, "sales", "me", 10)
             assert {*await client.keys()} == {
                 *("{north}:leader", "{north}:meta", "{north}:agents", "{north}:events"),
                 *("{north}:group:sales", "{north}:group:sales:seen", "{north}:group:sales:work"),
@@ -328,7 +328,7 @@ class TestPermissions:
             await lead(relay)
             await read(reader)
             await read(group)
-            assert await group.take("group", "me", 10) is None
+            assert await take(group, "group", "me", 10) is None
             lock = await other.acquire("me", 10)
             assert lock is not None
             await published(other, lock, AFTER, BEFORE, sequence=2)
@@ -361,7 +361,7 @@ class TestPermissions:
         if work is not lead:
             async with opened(redis_server.url) as other:
                 await lead(other)
-                await other.take("group", "me", 10)
+                await take(other, "group", "me", 10)
                 if work is share:
                     lock = await other.acquire("me", 10)
                     assert lock is not None
@@ -442,7 +442,7 @@ class TestTrouble:
         """An entry that something else has written is skipped, and with it what it stood for."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await lead(store)
-            assert await store.take("group", "me", 10) is None
+            assert await take(store, "group", "me", 10) is None
             state = (await store.read()).state
             assert state is not None
             await client.xadd("{sipqueue}:events", fields | {"after": state.entry})
@@ -452,7 +452,7 @@ class TestTrouble:
             with pytest.raises(RelayError, match="in Redis is damaged"):
                 await store.read(state.entry)
             with pytest.raises(RelayError, match="in Redis is damaged"):
-                await store.take("group", "me", 10)
+                await take(store, "group", "me", 10)
 
     async def test_full_memory_passes(self, redis_server: RedisServer) -> None:
         """A Redis that is full for a while ends every relay."""
