@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -192,7 +192,7 @@ class Changes(NamedTuple):
 
     before: object
     after: object
-    places: tuple[int, ...]
+    places: Sequence[int]
     """In ascending order, which is that of the seats."""
 
 

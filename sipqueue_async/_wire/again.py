@@ -44,7 +44,7 @@ class Again:
         return self._read(self._order[first : first + size], records)
 
     def _read(self, places: Sequence[int], records: bytes) -> int | None:
-        known = [self._known[place] for place in places]
+        known = list(map(self._known.__getitem__, places))
         agents = self._reader.regular.read(records, known)
         if agents is None:
             return None

@@ -26,9 +26,9 @@ _Problems: TypeAlias = dict[int, tuple[FieldProblem, ...]]
 class SnapshotDecoder:
     """Decodes the answers to one repeated question.
 
-    A record whose bytes were in the answer before too is not looked at again: the new snapshot shares its object. Where
-    the same seats come in the same places, the bytes that did not change are only compared. So the work follows what
-    changed. A refused body leaves the decoder as it was.
+    A record whose bytes were in the answer before too is not looked at again, unless most of those beside it have
+    changed; the new snapshot shares its object. Where the same seats come in the same places, the bytes that did not
+    change are only compared. So the work follows what changed. A refused body leaves the decoder as it was.
     """
 
     def __init__(self, *, zone: tzinfo | None = None, state_codes: Mapping[int, AgentState] | None = None) -> None:
@@ -97,10 +97,12 @@ class SnapshotDecoder:
             known = self._problems | dict.fromkeys(places, ()) | problems
             self._problems = {place: known[place] for place in order if known.get(place)}
         if places:
-            self._agents = self._agents.copy()
+            everybody = self._agents.copy()
             for place, agent in zip(places, agents, strict=True):
-                self._agents[place] = agent
-            self._changes = Changes(self._changes.after, object(), tuple(sorted(places)))
+                everybody[place] = agent
+            self._agents = everybody
+            is_all = len(places) == len(everybody)
+            self._changes = Changes(self._changes.after, object(), range(len(places)) if is_all else sorted(places))
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""

@@ -49,8 +49,8 @@ class Frame(NamedTuple):
 class Layout:
     """The text of an answer's records, in pages of a few, and what stands around them.
 
-    Comparing is all that is done here. What is found so is a guess until the new pieces have been parsed: the changed
-    records, and the two ends with something else between them. If each is what it should be, so is the whole, because
+    An answer is only compared here. What is found so is a guess until the new pieces have been parsed: the changed
+    records or runs of them, and the two ends with something else between them. If each is what it should be, so is the whole, because
     what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
     """
 
@@ -173,12 +173,19 @@ class _Page(NamedTuple):
         return _Page(body[start : start + ends[-1]], self.size, ends)
 
     def rewritten(self, body: bytes, start: int, between: bytes) -> _Page | None:
-        """Return the page that begins there in a body, if it is as long as this one and ends in the same way.
+        """Return the page that begins there in a body, if as many records seem to follow, and it ends in the same way.
 
-        What its records are is for whoever reads it to find out.
+        What these are is for whoever reads them to find out.
         """
-        text, seam = body[start : start + len(self.text)], len(between) + 1
-        return _Page(text, self.size, ()) if text[-seam:] == self.text[-seam:] else None
+        seam, last = b"}" + between, self.text[-len(between) - 1 :]
+        text = body[start : start + len(self.text)]
+        if not text.endswith(last):
+            # Some of them are longer or shorter.
+            end = start
+            for _ in range(self.size - 1):
+                end = body.find(seam, end) + len(seam)
+            text = body[start : body.find(last, end) + len(last)]
+        return _Page(text, self.size, ()) if text.endswith(last) else None
 
     def located(self, between: bytes) -> _Page | None:
         """Return the page with its ends, or None if what stands between its records is not always the same."""

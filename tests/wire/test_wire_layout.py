@@ -140,14 +140,25 @@ def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
     assert (len(noting.runs), noting.changed) == (2, dict(enumerate(now)))
 
 
-def test_a_run_that_is_longer_or_shorter_is_given_one_by_one() -> None:
+@SEPARATORS
+@pytest.mark.parametrize("longer", [*range(16, 40)])
+def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
     """What is next to a run is taken for a part of it, or a part of it for what is next."""
-    before, now = objects(*range(10, 50)), objects(*range(50, 89), 100)
+    before, now = objects(*range(10, 50)), objects(*range(50, 90))
+    now[longer], now[39] = b'{"value": 1000}', b"{}"
     noting = Noting(of_a_run=16)
-    found = layout_of(before).follow(answer(now), noting)
+    found = layout_of(before, between).follow(answer(now, between), noting)
     assert found is not None
-    assert [first for first, _, _ in noting.runs] == [16]
+    assert noting.runs == [(16, 16, between.join(now[16:32])), (32, 8, between.join(now[32:]))]
     assert found.layout.records() == now
+
+
+def test_where_a_run_ends_too_early_there_is_nothing_to_follow() -> None:
+    """What is behind an answer's records, or before them, is taken for some of them."""
+    before, now = objects(*range(10, 50)), objects(*range(50, 90))
+    for size in range(17, 40):
+        assert followed(layout_of(before), answer(now[:size])) is None
+        assert followed(layout_of(before), answer(now)[: -15 * size]) is None
 
 
 def test_where_few_records_of_a_run_differ_the_next_are_looked_through() -> None:
