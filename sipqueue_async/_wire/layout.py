@@ -50,8 +50,8 @@ class Layout:
     """The text of an answer's records, in pages of a few, and what stands around them.
 
     An answer is only compared here. What is found so is a guess until the new pieces have been parsed: the changed
-    records or runs of them, and the two ends with something else between them. If each is what it should be, so is the whole, because
-    what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
+    records or runs of them, and the two ends with something else between them. If each is what it should be, so is the
+    whole, because what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
     """
 
     def __init__(self, frame: Frame, pages: Sequence[_Page]) -> None:

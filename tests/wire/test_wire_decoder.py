@@ -22,6 +22,7 @@ from sipqueue_async import (
     OperationFailed,
     SipQueueError,
     Snapshot,
+    diff,
 )
 from sipqueue_async._wire import SnapshotDecoder
 
@@ -518,6 +519,47 @@ def test_a_warm_decoder_reads_what_a_cold_one_reads(bodies: list[bytes]) -> None
 
 def _compact(*records: dict[str, Any], **data: Any) -> bytes:
     return json.dumps(envelope(list(records), **data), separators=(",", ":")).encode()
+
+
+def _many(**fields: Any) -> list[dict[str, Any]]:
+    return [record(extnumber=str(number), **fields) for number in range(100, 140)]
+
+
+def test_where_everybody_changed_each_is_read() -> None:
+    """A record is overlooked, or taken for another one's, where most of them change with each poll."""
+    odd = _many(state=1214, callsanswered=12)
+    odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
+    braces = _many(state=1215, seatsname="},{")
+    later = _many(state=1213)
+    bodies = [_compact(*records) for records in (_many(), _many(state=1201), odd, later, braces, braces[::-1], later)]
+    decoder, known = _warm(bodies[0])
+    for raw in bodies[1:]:
+        cold = SnapshotDecoder()
+        assert _outcome(decoder, raw) == _outcome(cold, raw)
+        new = decoder.decode(raw, observed_at=START)
+        told = [event.key for event in diff(known, new)]
+        assert sorted(set(told)) == (list(new) if new != known else [])
+        known = new
+
+
+def test_where_some_changed_these_are_told() -> None:
+    """Events are told of another seat than the one that changed."""
+    records = _many()
+    decoder, known = _warm(_compact(*reversed(records)))
+    for place in (3, 25, 39):
+        records[place]["state"] = 1215
+        new = decoder.decode(_compact(*reversed(records)), observed_at=START)
+        assert [event.key for event in diff(known, new)] == [("queue-1", str(100 + place))]
+        known = new
+
+
+def test_an_order_that_differs_further_on_is_another_order() -> None:
+    """Two agents who changed places are taken for each other, because the first one who changed is in the old place."""
+    decoder, _ = _warm(_compact(*_many()))
+    records = _many()
+    records[0]["state"] = 1215
+    records[30], records[31] = records[31], records[30]
+    assert _outcome(decoder, _compact(*records)) == _outcome(SnapshotDecoder(), _compact(*records))
 
 
 def test_a_record_that_comes_twice_hides_no_other() -> None:
