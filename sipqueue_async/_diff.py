@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import compress
-from operator import attrgetter, is_not, itemgetter
+from operator import attrgetter, is_not
 from typing import Final, TypeAlias
 
 import attrs
@@ -79,13 +79,13 @@ def _changes(old: Snapshot, new: Snapshot) -> Iterable[_Change]:
     before, after = old._records, new._records
     if before is after:
         return ()
-    everybody = zip(new._places, before, after, strict=True)
-    if old._changes is None or new._changes is None or new._changes.before is not old._changes.after:
-        return sorted(compress(everybody, map(is_not, before, after)), key=itemgetter(0))
-    places = new._changes.places
-    if len(places) == len(after):
-        return everybody
     seats = list(new._places)
+    if old._changes and new._changes and new._changes.before is old._changes.after:
+        places = new._changes.places
+        if len(places) == len(seats):
+            return zip(seats, before, after, strict=True)
+    else:
+        places = sorted(compress(range(len(seats)), map(is_not, before, after)), key=seats.__getitem__)
     return zip(*(map(column.__getitem__, places) for column in (seats, before, after)), strict=True)
 
 
