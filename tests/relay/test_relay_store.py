@@ -334,6 +334,12 @@ class TestPermissions:
             await published(other, lock, AFTER, BEFORE, sequence=2)
             await share(group)
 
+    def test_the_page_lists_it(self) -> None:
+        """Who sets users up by the documentation gives them too much, or too little."""
+        page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
+        for name, rules in (("relay", RELAY), ("reader", READER), ("worker", GROUP)):
+            assert f"ACL SETUSER {name} on >password {KEYS} {rules}\n" in page
+
     async def test_the_three_work_as_a_whole(self, user: Any) -> None:
         """Something beside the commands of the store needs more permissions."""
 
