@@ -113,8 +113,7 @@ class GroupWork:
     async def _settle_hand(self) -> None:
         """Put away what was taken before: as done, if whoever asks now had been given it."""
         if self._in_hand is not None and self._in_hand.taker == self._taker:
-            entry, self._in_hand = self._in_hand.entry, None
-            await self._store.done(self._group, entry)
+            await self.acknowledge()
         if self._in_hand is not None or self._is_unsure:
             await self._begin()
             self._in_hand, self._is_unsure = None, False
@@ -154,7 +153,7 @@ class GroupWork:
         done = self._in_hand
         if done is not None:
             await self._store.done(self._group, done.entry)
-            # Meanwhile the next may have been asked for.
+            # Only now: what could not be said is said again. Meanwhile the next may have been asked for.
             self._in_hand = None if self._in_hand is done else self._in_hand
 
 

@@ -282,6 +282,24 @@ class TestTrouble:
             (second,) = await handed_out(feed)
         assert [it.agent.state for it in (first, second) if isinstance(it, StateChanged)] == ["talking", "waiting"]
 
+    async def test_what_was_dealt_with_while_redis_was_away_is_done(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A worker that could not say that it was done is handed the same again."""
+        caplog.set_level(logging.DEBUG, "sipqueue_async")
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await handed_out(feed)
+            redis_server.kill()
+            asking = asyncio.create_task(handed_out(feed))
+            await until(lambda: "a group's work cannot be reached" in caplog.text)
+            await redis_server.start()
+            await writer.publish(WAITING)
+            (event,) = await asking
+        assert isinstance(event, StateChanged)
+        assert event.after == "waiting"
+
     async def test_leaving_while_redis_is_away_is_no_failure(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
