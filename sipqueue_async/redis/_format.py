@@ -110,13 +110,9 @@ class Change:
 
 def with_feed(feed: FeedEvent | None, events: Sequence[SeatEvent]) -> tuple[Event, ...]:
     """Return events in their order: the feed came up before, or went down after what was seen."""
-    match feed:
-        case None:
-            return tuple(events)
-        case FeedUp():
-            return (feed, *events)
-        case FeedDown():
-            return (*events, feed)
+    if feed is None:
+        return tuple(events)
+    return (feed, *events) if isinstance(feed, FeedUp) else (*events, feed)
 
 
 # ---- out -------------------------------------------------------------------------------------------------------------

@@ -280,9 +280,7 @@ class TestLeaving:
             await writer.publish(TALKING)
             assert [event.after for event in await collect(changes, until=1)] == ["talking"]
             await writer.publish(WAITING)
-            async for event in changes:
-                assert event.after == "waiting"
-                break
+            assert [event.after for event in await collect(changes, until=1)] == ["waiting"]
             assert changes.pending == 0
 
     async def test_it_ends_even_if_redis_says_nothing(self, redis_server: RedisServer) -> None:

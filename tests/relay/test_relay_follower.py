@@ -492,9 +492,7 @@ class Published(RuleBasedStateMachine):
     def look(self) -> None:
         """The reader looks at how things are, as a feed does."""
         found = self.found()
-        if self.follower.is_old(found):
-            self.consumer.take(self.follower.failed(TransportError("old")))
-            return
+        assert not self.follower.is_old(found)
         for entry in found.entries:
             self.consumer.take(self.follower.took(entry.change, entry.id))
         self.consumer.take(self.follower.looked(found))
@@ -512,19 +510,28 @@ class Published(RuleBasedStateMachine):
     @invariant()
     def what_is_told_is_what_is_known(self) -> None:
         """Folding what is told gives what is known, and the calls add up."""
-        if hasattr(self, "follower"):
-            assert self.follower.snapshot == self.consumer.known
-            assert self.consumer.down != self.follower.is_up
-            total: Counter[tuple[type, SeatKey]] = Counter()
-            for event in diff(self.first, self.consumer.known):
-                if isinstance(event, CallAnswered | CallMissed):
-                    total[type(event), event.key] += event.count
-            known = {key: count for key, count in self.consumer.calls.items() if key[1] in self.first}
-            assert known == total
+        assert self.follower.snapshot == self.consumer.known
+        assert self.consumer.down != self.follower.is_up
+        total: Counter[tuple[type, SeatKey]] = Counter()
+        for event in diff(self.first, self.consumer.known):
+            if isinstance(event, CallAnswered | CallMissed):
+                total[type(event), event.key] += event.count
+        known = {key: count for key, count in self.consumer.calls.items() if key[1] in self.first}
+        assert known == total
 
 
 TestPublished = Published.TestCase
 TestPublished.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_what_is_published_before_anything_is_known_is_told() -> None:
+    """A reader that came before the platform was ever reached does not hear why."""
+    it = follower()
+    assert it.looked(reading(state(None))) is None
+    down = FeedDown(error=TransportError("no route"), since=None)
+    told = it.took(change_of(None, None, down), "8-0")
+    assert isinstance(only(told), FeedDown)
+    assert (it.snapshot, it.entry, it.is_up) == (None, "8-0", False)
 
 
 @given(chain=chains_without_reset(), cuts=st.sets(st.integers(0, 6)))

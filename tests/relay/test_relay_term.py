@@ -352,6 +352,22 @@ class TestTrouble:
         assert second.change.coalesced
         assert [each.levelname for each in caplog.records if "cannot publish" in each.getMessage()] == ["WARNING"]
 
+    async def test_nothing_is_published_where_nothing_changed_while_redis_was_away(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each outage of Redis is a publication, or the relay has nothing confirmed any more."""
+        async with relay(Platform(WAITING), redis_server) as it, redis_server.client() as client:
+            await told(redis_server, 1)
+            redis_server.kill()
+            await until(lambda: "the relay cannot publish" in caplog.text)
+            await redis_server.start()
+            before = await client.hget("{sipqueue}:meta", "alive")
+            async with asyncio.timeout(20):
+                while await client.hget("{sipqueue}:meta", "alive") == before:
+                    await asyncio.sleep(0.02)
+            assert it.sequence == 1
+            assert len(await entries(redis_server)) == 1
+
     async def test_a_relay_that_is_started_before_redis_waits_for_it(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
