@@ -123,11 +123,17 @@ class Follower:
         if _order(reading.state.entry) < _order(self.entry):
             # Entries that were taken as they came say when they were confirmed by their numbers alone.
             known = max(known, _order(self.entry)[0])
-        if reading.alive >= known:
+        if reading.alive >= known and not self._is_before_baseline(reading.state, reading.seen):
             return False
         confirmed = self._alive_then is not None and reading.alive != self._alive_then
         self._alive_then = reading.alive
         return not confirmed
+
+    def _is_before_baseline(self, state: State, seen: datetime | None) -> bool:
+        """Tell whether the baseline is news to Redis, by the relays' clocks, since no entry says where it belongs."""
+        if self.entry or self.snapshot is None or state.snapshot is None:
+            return False
+        return max(state.snapshot.observed_at, seen or state.snapshot.observed_at) < self.snapshot.observed_at
 
     def looked(self, reading: Reading) -> Update | None:
         """Take how things are, apart from entries: everything, where the stream does not go on; and who is there."""

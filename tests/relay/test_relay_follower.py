@@ -524,6 +524,18 @@ TestPublished = Published.TestCase
 TestPublished.settings = settings(max_examples=60, stateful_step_count=30)
 
 
+def test_a_baseline_that_redis_has_lost_is_kept_until_a_relay_confirms_another() -> None:
+    """A reader that goes on after Redis was restored from an older copy undoes what happened, and makes calls up."""
+    later = snapshot(agent(calls_answered=5), at=60)
+    it, older = follower(later), snapshot(agent(calls_answered=4))
+    assert it.is_old(reading(state(older)))
+    assert it.is_old(reading(state(older)))
+    assert not it.is_old(reading(state(older), alive=NOW + 1)), "a relay says that this is how things are"
+    assert not it.is_old(reading(state(later)))
+    assert not it.is_old(reading(state(older), seen=later.observed_at)), "nothing has changed since"
+    assert not it.is_old(reading(state(None)))
+
+
 def test_what_is_published_before_anything_is_known_is_told() -> None:
     """A reader that came before the platform was ever reached does not hear why."""
     it = follower()
