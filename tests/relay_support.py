@@ -273,7 +273,7 @@ async def group_is_done(redis: Redis, patience: float = PATIENCE) -> None:
     async with asyncio.timeout(patience):
         while True:
             seen = await redis.hget(f"{KEYS}:group:crew", "entry")
-            left = await redis.hlen(f"{KEYS}:group:crew:work")
+            left = await redis.hlen(f"{KEYS}:group-work:crew")
             if seen == await redis.hget(f"{KEYS}:meta", "entry") and not left:
                 return
             await asyncio.sleep(0.01)

@@ -23,7 +23,7 @@ _log: Final = logging.getLogger("sipqueue_async")
 class Place:
     """Where to publish."""
 
-    redis: str
+    redis: str = attrs.field(repr=False)
     """The URL of a Redis; it may hold a password."""
     prefix: str
     lease: float

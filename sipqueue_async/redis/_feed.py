@@ -55,7 +55,10 @@ class RedisFeed(Feed):
 
     With a `group`, its one stream has a part of the changes: each goes to one of the group's consumers, and if that one
     does not say that it is done, by asking for the next or by `acknowledge`, to another one. The snapshots of these
-    updates have the seats that changed, and no others. `snapshot` and `ready` are as without a group.
+    updates have the seats that changed, and no others. `snapshot` and `ready` are as without a group. The stream is one
+    task's alone, and tells of the feed only what the relay does; `health` says whether Redis and a relay are there.
+
+    The snapshot's `observed_at` is that of the last change; `health.last_good_at` says as of when nothing else has.
 
     Args:
         redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
@@ -132,15 +135,19 @@ class RedisFeed(Feed):
         )
 
     async def acknowledge(self) -> None:
-        """Say that all that the group's stream has handed out is done, without asking for more: before leaving, say.
+        """Say that the update that the group's stream handed out last is done, all of it, without asking for more.
+
+        An update that still waits to be taken is not.
 
         Raises:
             RuntimeError: The feed has no group.
             TransportError: Redis is away, and does not know it.
+            RelayError: Redis refuses.
         """
         if self._work_of_group is None:
             raise RuntimeError("only the work of a group is acknowledged")
-        await self._work_of_group.acknowledge()
+        if not self._fanout.pending:
+            await self._work_of_group.acknowledge()
 
     def __repr__(self) -> str:
         condition = {None: "not read yet", True: "up", False: "down"}[self.health.up]
@@ -193,7 +200,7 @@ class RedisFeed(Feed):
         if not self._follower.entry:
             await asyncio.sleep(_SOON)
             return
-        quiet = min(max(self._follower.lease / 2, _SOON), _LATER)
+        quiet = min(max(self._follower.lease / 2, _SOON), _LATER, self._store.longest_wait)
         while entries := await self._store.follow(self._follower.entry, quiet):
             for entry in entries:
                 if entry.change.after != self._follower.entry:

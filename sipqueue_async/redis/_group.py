@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from sipqueue_async import TransportError, Update
+from sipqueue_async import SipQueueError, TransportError, Update
 from sipqueue_async.redis._format import Change, with_feed
 from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Store, Superseded
@@ -86,6 +86,9 @@ class GroupWork:
         backoff = Backoff()
         while True:
             try:
+                if self._is_unsure and self._in_hand is None:
+                    await self._begin()
+                    self._is_unsure = False
                 if await self._wait_to_be_asked():
                     await self._settle_hand()
                     await self._hand_out()
@@ -107,6 +110,10 @@ class GroupWork:
         except TimeoutError:
             if self._in_hand is not None and self._is_listened_to():
                 await self._store.touch(self._group, self._in_hand.entry, self._claim)
+            return False
+        if not self._is_listened_to():
+            # Whoever asked is gone.
+            self._asked.clear()
             return False
         return True
 
@@ -136,16 +143,21 @@ class GroupWork:
             except TimeoutError:
                 pass
             return
-        self._in_hand = _InHand(entry.id, self._taker)
         self._asked.clear()
-        if not self._deliver(_update(entry.change)):
+        if self._deliver(_update(entry.change)):
+            self._in_hand = _InHand(entry.id, self._taker)
+        elif self._is_listened_to():
+            # Nothing of it was asked for.
+            self._in_hand = _InHand(entry.id, self._taker)
             self._asked.set()
+        else:
+            await self._begin()
 
     async def close(self) -> None:
         """Let others have what was not done, at once, if that can be said."""
         try:
             await self._begin()
-        except TransportError as error:
+        except SipQueueError as error:
             _log.debug("a group's work could not be given back: %s", error)
 
     async def acknowledge(self) -> None:

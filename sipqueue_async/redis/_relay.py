@@ -14,7 +14,7 @@ from typing import Final, Self, TypedDict, Unpack
 
 from redis.asyncio import Redis
 
-from sipqueue_async import StatusWatcher, TransportError
+from sipqueue_async import SipQueueError, StatusWatcher, TransportError
 from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Store
 from sipqueue_async.redis._term import Deposed, Limits, Term
@@ -185,7 +185,7 @@ class Relay:
         """Let another one lead at once, if that can be said."""
         try:
             await self._store.release(term.lock)
-        except TransportError as error:
+        except SipQueueError as error:
             _log.debug("the lead could not be handed on: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""What Redis runs by itself, each script whole or not at all. `docs/relay.md` has the keys and their meaning.
+"""What Redis runs by itself, each script in one step. `docs/relay.md` has the keys and their meaning.
 
 Keys come as KEYS, all with one hash tag, so that the scripts run on a cluster too.
 """
@@ -26,6 +26,20 @@ local function fold(hash, seats, records)
         else
             redis.call('HSET', hash, seat, records[place])
         end
+    end
+end
+"""
+
+_JOIN: Final = """
+-- A new group has seen what everybody can see now.
+local function join(meta, agents, group, seen)
+    local latest = redis.call('HGET', meta, 'entry')
+    if latest and not redis.call('HGET', group, 'entry') then
+        local known = redis.call('HGETALL', agents)
+        for place = 1, #known, 2 do
+            redis.call('HSET', seen, known[place], known[place + 1])
+        end
+        redis.call('HSET', group, 'entry', latest)
     end
 end
 """
@@ -83,7 +97,10 @@ RENEW: Final = (
     + """
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if ARGV[5] == '1' then
-    redis.call('HSET', KEYS[2], 'seen', ARGV[4], 'alive', now, 'lease', ARGV[3])
+    redis.call('HSET', KEYS[2], 'alive', now, 'lease', ARGV[3])
+    if ARGV[4] ~= '' then
+        redis.call('HSET', KEYS[2], 'seen', ARGV[4])
+    end
 end
 return 'ok'
 """
@@ -110,8 +127,11 @@ fold(KEYS[3], lines(ARGV[10]), lines(ARGV[12]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call(
     'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'entry', entry,
-    'snapshot', ARGV[7], 'feed', ARGV[8], 'seen', ARGV[4], 'alive', now, 'lease', ARGV[3]
+    'snapshot', ARGV[7], 'feed', ARGV[8], 'alive', now, 'lease', ARGV[3]
 )
+if ARGV[4] ~= '' then
+    redis.call('HSET', KEYS[2], 'seen', ARGV[4])
+end
 return 'ok'
 """
 )
@@ -152,6 +172,7 @@ TAKE: Final = (
     + _LINES
     + _FOLD
     + _FIELD
+    + _JOIN
     + """
 local function hand_out(id, work)
     redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[3]), id)
@@ -169,19 +190,11 @@ end
 
 local latest = redis.call('HGET', KEYS[1], 'entry')
 local last = redis.call('HGET', KEYS[4], 'entry')
-if not latest then
+if not latest or last == latest then
     return {}
 end
 if not last then
-    -- A new group has seen what everybody can see now.
-    local known = redis.call('HGETALL', KEYS[2])
-    for place = 1, #known, 2 do
-        redis.call('HSET', KEYS[5], known[place], known[place + 1])
-    end
-    redis.call('HSET', KEYS[4], 'entry', latest)
-    return {}
-end
-if last == latest then
+    join(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
     return {}
 end
 
@@ -250,10 +263,15 @@ return redis.call('ZADD', KEYS[1], 'XX', 'CH', string.format('%.0f', now + ARGV[
 """
 )
 
-BEGIN: Final = """
--- KEYS group, due, owners; ARGV consumer, attempt: whose, and a number that grows.
--- What the consumer took in earlier attempts is anybody's at once. This may arrive late too: what it took in this
--- attempt or in later ones stays with it.
+BEGIN: Final = (
+    """
+-- KEYS group, due, owners, meta, agents, seen; ARGV consumer, attempt: whose, and a number that grows.
+-- What the consumer took in earlier attempts is anybody's at once. This may arrive late too: what the same process took
+-- in this attempt or in later ones stays with it.
+"""
+    + _JOIN
+    + """
+join(KEYS[4], KEYS[5], KEYS[1], KEYS[6])
 local whose, number = string.match(ARGV[2], '^(%S+) (%d+)$')
 local latest_whose, latest = string.match(redis.call('HGET', KEYS[1], 'attempt ' .. ARGV[1]) or '', '^(%S+) (%d+)$')
 if latest_whose ~= whose or tonumber(latest) < tonumber(number) then
@@ -268,3 +286,4 @@ for place = 1, #owners, 2 do
 end
 return 0
 """
+)

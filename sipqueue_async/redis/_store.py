@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -144,6 +145,16 @@ class Store:
     def _key(self, *names: str) -> str:
         return ":".join((self._prefix, *names))
 
+    def _group_keys(self, group: str, *kinds: str) -> list[str]:
+        # The name comes last, so that no group's name makes a key of another one's.
+        return [self._key(kind, group) for kind in kinds]
+
+    @property
+    def longest_wait(self) -> float:
+        """For how many seconds Redis can be asked to wait for something, for the client does not wait for ever."""
+        timeout = self._client.connection_pool.connection_kwargs.get("socket_timeout", _PATIENCE)
+        return math.inf if timeout is None else timeout / 2
+
     @property
     def where(self) -> str:
         """Where this is, for people to read, without a secret."""
@@ -221,8 +232,8 @@ class Store:
             consumer: Its name.
             attempt: Whose attempt it is, and its number, which grows.
         """
-        keys = [self._key("group", group, *more) for more in ((), ("due",), ("owners",))]
-        await self._run(_scripts.BEGIN, keys, consumer, attempt)
+        keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
+        await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt)
 
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
         """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
@@ -230,8 +241,8 @@ class Store:
         Raises:
             Superseded: A later attempt of this consumer has begun.
         """
-        keys = [self._meta, self._agents, self._events]
-        keys += [self._key("group", group, *more) for more in ((), ("seen",), ("work",), ("due",), ("owners",))]
+        kinds = ("group", "group-seen", "group-work", "group-due", "group-owners")
+        keys = [self._meta, self._agents, self._events, *self._group_keys(group, *kinds)]
         found = await self._run(_scripts.TAKE, keys, consumer, attempt, _ms(claim))
         if found is None:
             raise Superseded(consumer)
@@ -240,12 +251,12 @@ class Store:
 
     async def done(self, group: str, entry: str) -> None:
         """Say that a work is done."""
-        keys = [self._key("group", group, more) for more in ("work", "due", "owners")]
+        keys = self._group_keys(group, "group-work", "group-due", "group-owners")
         await self._run(_scripts.DONE, keys, entry)
 
     async def touch(self, group: str, entry: str, claim: float) -> None:
         """Say that a work is still being done."""
-        await self._run(_scripts.TOUCH, [self._key("group", group, "due")], entry, _ms(claim))
+        await self._run(_scripts.TOUCH, self._group_keys(group, "group-due"), entry, _ms(claim))
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 
@@ -265,12 +276,19 @@ class Store:
         assert task is not None  # noqa: S101  # this is a coroutine
         cancelled = task.cancelling()
         time = asyncio.timeout(patience)
+        failure: TransportError | RelayError | None = None
+        found: Any = None
         try:
             async with time:
                 found = await answer
         except (exceptions.RedisError, OSError) as error:
             said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
-            raise self._translated(error, said) from error
+            failure = self._translated(error, said)
+            # Where the user was refused, redis-py's frames have the password.
+            failure.__cause__ = None if isinstance(failure, RelayError) else error
+        if failure is not None:
+            # Not while the other one is handled, which would be its context.
+            raise failure
         if task.cancelling() > cancelled:
             # A caller's client may have swallowed it; see `_connect`.
             raise asyncio.CancelledError
@@ -278,10 +296,12 @@ class Store:
 
     def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        if isinstance(error, _REFUSED) or said.startswith(_REFUSALS):
+        # Over a socket of the machine, redis-py wraps it.
+        if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
-            translated = RelayError(f"Redis cannot do what is needed: {said}; it has to be version 7 or later")
+            advice = "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
+            translated = RelayError(f"Redis cannot do what is needed: {said}{advice}")
         else:
             translated = TransportError(f"Redis is away: {said}")
         translated.where = self.where

@@ -113,7 +113,7 @@ class Term:
         if update is not None:
             self._known = update.snapshot
             self._feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), self._feed)
-        elif self._known is None:
+        elif self._known is None and watcher.health.last_good_at is not None:
             # No update tells of a first poll that found nobody.
             self._known = watcher.snapshot
         self._notice_recovery(watcher)
@@ -123,7 +123,7 @@ class Term:
         if update is not None or was_away or self._feed_turned() or self._is_first():
             answer = await self._publish(watcher, coalesced=was_away or (update is not None and update.coalesced))
         else:
-            is_current = watcher.health.polls > 0 and self.published.sequence > 0
+            is_current = self.published.sequence > 0 and _has_an_answer(watcher)
             answer = await self._store.renew(
                 self.lock, self.published.sequence, self._limits.lease, seen=_seen(watcher), is_current=is_current
             )
@@ -195,6 +195,11 @@ class Term:
         state = (await self._store.read()).state
         assert state is not None  # noqa: S101  # everything was asked for
         return state
+
+
+def _has_an_answer(watcher: StatusWatcher) -> bool:
+    """Tell whether a watcher knows how things are, or that the platform is away; a stale answer tells neither."""
+    return watcher.health.last_good_at is not None or watcher.health.failures > 0
 
 
 def _seen(watcher: StatusWatcher) -> str:

@@ -36,7 +36,7 @@ async def begun(writer: Writer, feed: RedisFeed) -> None:
 async def left(server: RedisServer) -> int:
     """Return how many works are not done yet."""
     async with server.client() as client:
-        number: int = await client.hlen("{sipqueue}:group:sales:work")
+        number: int = await client.hlen("{sipqueue}:group-work:sales")
         return number
 
 
@@ -319,10 +319,84 @@ class TestTrouble:
         ):
             await writer.publish(WAITING)
             await feed.ready(timeout=10)
-            await client.set("{sipqueue}:group:sales:due", "x")
+            await client.set("{sipqueue}:group-due:sales", "x")
             with pytest.raises(RelayError, match="WRONGTYPE"):
                 await handed_out(feed)
-            await client.delete("{sipqueue}:group:sales:due")
+            await client.delete("{sipqueue}:group-due:sales")
+
+
+class TestNobodyListens:
+    async def test_work_is_left_to_others(self, redis_server: RedisServer) -> None:
+        """A worker whose loop was cancelled swallows the whole group's work."""
+        async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
+            await begun(writer, gone)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await anext(gone.updates())
+            await writer.publish(TALKING)
+            (event,) = await handed_out(other)
+            assert isinstance(event, StateChanged)
+
+    async def test_work_that_comes_as_its_stream_is_closed_is_given_back(self, redis_server: RedisServer) -> None:
+        """What was on its way to a stream that is gone counts as done."""
+        async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
+            await begun(writer, gone)
+            take = gone._store.take
+            updates = gone.updates()
+
+            async def slow(*arguments: Any) -> Any:
+                found = await take(*arguments)
+                if found is not None:
+                    updates.close()
+                return found
+
+            gone._store.take = slow  # type: ignore[method-assign, assignment]
+            waiting = asyncio.create_task(collect(updates, until=1, timeout=10))
+            await asyncio.sleep(0.05)
+            await writer.publish(TALKING)
+            with pytest.raises(RuntimeError, match="ended before"):
+                await waiting
+            (event,) = await handed_out(other)
+            assert isinstance(event, StateChanged)
+
+    async def test_what_waits_to_be_taken_is_not_acknowledged(self, redis_server: RedisServer) -> None:
+        """A worker that leaves in good order loses the change that arrived just then."""
+        async with Writer(redis_server) as writer, member(redis_server, "two") as other:
+            async with member(redis_server) as feed:
+                await begun(writer, feed)
+                updates = feed.updates()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await anext(updates)
+                await writer.publish(TALKING)
+                await until(lambda: updates.pending == 1)
+                await feed.acknowledge()
+            (event,) = await handed_out(other)
+            assert isinstance(event, StateChanged)
+
+    async def test_a_group_begins_when_its_feed_does(self, redis_server: RedisServer) -> None:
+        """What happens between the start of a worker and its first loop is told to nobody."""
+        async with Writer(redis_server) as writer, redis_server.client() as client:
+            await writer.publish(WAITING)
+            async with member(redis_server) as feed:
+                async with asyncio.timeout(10):
+                    while not await client.hget("{sipqueue}:group:sales", "entry"):
+                        await asyncio.sleep(0.01)
+                await writer.publish(TALKING)
+                (event,) = await handed_out(feed)
+        assert isinstance(event, StateChanged)
+
+    async def test_no_name_of_a_group_disturbs_another_one(self, redis_server: RedisServer) -> None:
+        """A group that is called as another one's keys are breaks both."""
+        other = RedisFeed(redis_server.url, group="sales:due", consumer="one")
+        async with Writer(redis_server) as writer, member(redis_server) as sales, other as due:
+            await begun(writer, sales)
+            await until(lambda: due.health.up)
+            told = [asyncio.create_task(handed_out(feed)) for feed in (sales, due)]
+            await asyncio.sleep(0.3)
+            await writer.publish(TALKING)
+            first, second = await asyncio.gather(*told)
+        assert first == second
 
 
 class TestLateWords:

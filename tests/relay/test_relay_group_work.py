@@ -117,15 +117,15 @@ async def test_work_is_done_when_the_next_is_asked_for(shop: Shop) -> None:
     async with shop.worker("the same", AGES) as worker:
         await shop.change(2)
         await worker.update()
-        assert await shop.redis.hlen(f"{KEYS}:group:crew:work") == 1
+        assert await shop.redis.hlen(f"{KEYS}:group-work:crew") == 1
         worker.ask()
         await worker.update()
-        assert await shop.redis.hlen(f"{KEYS}:group:crew:work") == 1
+        assert await shop.redis.hlen(f"{KEYS}:group-work:crew") == 1
         await worker.kill()
     async with shop.worker("the same", AGES) as worker:
         assert (await worker.update()).sequence == 3
         await worker.acknowledge()
-        assert not await shop.redis.hlen(f"{KEYS}:group:crew:work")
+        assert not await shop.redis.hlen(f"{KEYS}:group-work:crew")
         await worker.kill()
     await shop.change()
     async with shop.worker("the same", AGES) as worker:
@@ -175,7 +175,7 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
             await feed.acknowledge()
         await shop.server.start()
         async with asyncio.timeout(PATIENCE):
-            while await shop.redis.hlen(f"{KEYS}:group:crew:work"):
+            while await shop.redis.hlen(f"{KEYS}:group-work:crew"):
                 # A connection from before may still have to be found broken.
                 with contextlib.suppress(TransportError):
                     await feed.acknowledge()

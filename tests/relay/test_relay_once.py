@@ -99,7 +99,12 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
             await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
         workers = await stack.enter_async_context(Workers(dict.fromkeys("abc", redis_server.url)))
         redis = await stack.enter_async_context(redis_server.client())
-        source = Recorder(office, POLLS, lambda: group_is_there(redis))
+
+        async def all_are_there() -> None:
+            await group_is_there(redis)
+            await until(lambda: all(it.known for it in readers), "the readers know who is there")
+
+        source = Recorder(office, POLLS, all_are_there)
         stack.push_async_callback(source.aclose)
         relay = source.relay = Relay(source, redis_server.url, interval=0.005, lease=60)
         await stack.enter_async_context(relay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import ssl
 import subprocess
@@ -142,8 +143,8 @@ class TestPlace:
             await take(store, "sales", "me", 10)
             assert {*await client.keys()} == {
                 *("{north}:leader", "{north}:meta", "{north}:agents", "{north}:events"),
-                *("{north}:group:sales", "{north}:group:sales:seen", "{north}:group:sales:work"),
-                *("{north}:group:sales:due", "{north}:group:sales:owners"),
+                *("{north}:group:sales", "{north}:group-seen:sales", "{north}:group-work:sales"),
+                *("{north}:group-due:sales", "{north}:group-owners:sales"),
             }
             assert await client.ttl("{north}:leader") in range(1, 11)
 
@@ -339,6 +340,25 @@ class TestPermissions:
         page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
         for name, rules in (("relay", RELAY), ("reader", READER), ("worker", GROUP)):
             assert f"ACL SETUSER {name} on >password {KEYS} {rules}\n" in page
+
+    async def test_a_refusal_over_a_socket_of_the_machine_is_one_too(self, tmp_path: Path) -> None:
+        """A wrong password is tried for ever, where Redis is reached by a path."""
+        path = tmp_path / "socket"
+        server = RedisServer(tmp_path, keeps=False, unixsocket=str(path))
+        async with server, server.client() as client:
+            await client.config_set("requirepass", SECRET)
+            async with opened(f"unix://:{SECRET}-not@{path}") as store:
+                with pytest.raises(RelayError) as told:
+                    await store.read()
+            await client.config_set("requirepass", "")
+        assert SECRET not in str(told.value)
+        assert (told.value.__cause__, told.value.__context__) == (None, None), "redis-py's frames have the password"
+
+    def test_how_long_a_client_waits_is_heeded(self) -> None:
+        """A quiet spell is taken for a Redis that is away, with a client that waits for no more than some seconds."""
+        waits: dict[str | Redis, float] = {"redis://127.0.0.1": math.inf, Redis(): 2.5, Redis(socket_timeout=1): 0.5}
+        waits[Redis(socket_timeout=None)] = math.inf
+        assert [Store(it, "x").longest_wait for it in waits] == list(waits.values())
 
     async def test_the_three_work_as_a_whole(self, user: Any) -> None:
         """Something beside the commands of the store needs more permissions."""
