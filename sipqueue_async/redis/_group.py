@@ -88,7 +88,6 @@ class GroupWork:
             try:
                 if self._is_unsure and self._in_hand is None:
                     await self._begin()
-                    self._is_unsure = False
                 if await self._wait_to_be_asked():
                     await self._settle_hand()
                     await self._hand_out()
@@ -123,11 +122,12 @@ class GroupWork:
             await self.acknowledge()
         if self._in_hand is not None or self._is_unsure:
             await self._begin()
-            self._in_hand, self._is_unsure = None, False
 
     async def _begin(self) -> None:
+        """Begin anew: what was taken and is not done is anybody's."""
         self._attempts += 1
         await self._store.begin(self._group, self._consumer, self._attempt)
+        self._in_hand, self._is_unsure = None, False
 
     @property
     def _attempt(self) -> str:
@@ -144,14 +144,13 @@ class GroupWork:
                 pass
             return
         self._asked.clear()
-        if self._deliver(_update(entry.change)):
-            self._in_hand = _InHand(entry.id, self._taker)
-        elif self._is_listened_to():
-            # Nothing of it was asked for.
-            self._in_hand = _InHand(entry.id, self._taker)
-            self._asked.set()
-        else:
+        was_wanted = self._deliver(_update(entry.change))
+        if not self._is_listened_to():
             await self._begin()
+            return
+        self._in_hand = _InHand(entry.id, self._taker)
+        if not was_wanted:
+            self._asked.set()
 
     async def close(self) -> None:
         """Let others have what was not done, at once, if that can be said."""
