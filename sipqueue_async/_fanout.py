@@ -335,7 +335,7 @@ class Fanout:
         self._feed = feed or self._feed
         for place, events in self._by_place(update).items():
             for types in list(self._boxes.get(place, ())):
-                wanted = tuple(event for event in events if not types or isinstance(event, types))
+                wanted = tuple(event for event in events if isinstance(event, types)) if types else tuple(events)
                 if wanted or feed:
                     part = _part(update, wanted)
                     for box in self._at(place, types):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -128,8 +128,8 @@ class StatusWatcher(Feed):
         self._health = WatcherHealth()
         self._poll_callbacks: dict[object, Callable[[WatcherHealth], object]] = {}
         self._stream = self.subscribe()
-        # Set while somebody wants a poll before the next one is due; who they are, in a list.
-        self._asked = asyncio.Event()
+        # Set when a poll is due, or somebody wants one before; who they are, in a list.
+        self._due = asyncio.Event()
         self._refreshes: list[asyncio.Future[Snapshot]] = []
 
     # ---- what it offers ----------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class StatusWatcher(Feed):
             raise RuntimeError("the watcher has ended")
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         self._refreshes.append(future)
-        self._asked.set()
+        self._due.set()
         return await future
 
     def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
@@ -221,11 +221,13 @@ class StatusWatcher(Feed):
                 due = schedule.after_failure(loop.time(), self._tracker.failures, at_least)
 
     async def _pause(self, until: float) -> None:
+        if not self._refreshes:
+            self._due.clear()
+        timer = asyncio.get_running_loop().call_at(until, self._due.set)
         try:
-            async with asyncio.timeout_at(until):
-                await self._asked.wait()
-        except TimeoutError:
-            pass
+            await self._due.wait()
+        finally:
+            timer.cancel()
 
     async def _poll(self, lateness: float) -> Exception | None:
         """Poll once and tell everyone; return the error of a poll that failed and may be tried again."""
@@ -235,14 +237,13 @@ class StatusWatcher(Feed):
             outcome: Snapshot | Exception = self._selected(await self._fetched())
         except Exception as error:  # noqa: BLE001  # a fatal one is raised below, once it has been told
             outcome = error
-        self._health = attrs.evolve(
-            self._health, polls=self._health.polls + 1, last_duration=loop.time() - began, last_lateness=lateness
-        )
+        now = loop.time()
+        figures = {"polls": self._health.polls + 1, "last_duration": now - began, "last_lateness": lateness}
         if isinstance(outcome, Snapshot):
-            self._took(outcome, loop.time())
+            self._took(outcome, now, figures)
             self._tell_of_poll()
             return None
-        self._failed(outcome, loop.time())
+        self._failed(outcome, now, figures)
         self._tell_of_poll()
         if not _is_retryable(outcome):
             raise outcome
@@ -261,14 +262,16 @@ class StatusWatcher(Feed):
             raise TypeError(f"the source gave {polled!r}, which is no Snapshot")
         return self._selection.of(polled)
 
-    def _took(self, polled: Snapshot, now: float) -> None:
+    def _took(self, polled: Snapshot, now: float, figures: dict[str, Any]) -> None:
         if self._tracker.is_stale(polled):
             # Whoever asked for a poll goes on waiting, so that the next one comes at once; the third is believed.
-            self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1)
+            self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1, **figures)
             return
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
-        self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at)
+        self._health = attrs.evolve(
+            self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at, **figures
+        )
         self._settle()
         if failures:
             _log.info("polling works again, after %d failures", failures)
@@ -276,7 +279,7 @@ class StatusWatcher(Feed):
         for future in self._waiting():
             future.set_result(self._tracker.known)
 
-    def _failed(self, error: Exception, now: float) -> None:
+    def _failed(self, error: Exception, now: float, figures: dict[str, Any]) -> None:
         update = self._tracker.failed(error, now)
         self._health = attrs.evolve(
             self._health,
@@ -284,6 +287,7 @@ class StatusWatcher(Feed):
             failures=self._health.failures + 1,
             failures_in_a_row=self._tracker.failures,
             last_error=error,
+            **figures,
         )
         _log.log(logging.DEBUG if update is None else logging.WARNING, "a poll failed: %s", error)
         self._publish(update)
@@ -300,7 +304,6 @@ class StatusWatcher(Feed):
     def _waiting(self) -> list[asyncio.Future[Snapshot]]:
         """Return whoever waits for a poll's outcome, and let nobody wait any more."""
         waiting, self._refreshes = self._refreshes, []
-        self._asked.clear()
         return [future for future in waiting if not future.done()]
 
 

@@ -169,6 +169,9 @@ class _Page(NamedTuple):
                 if longer:
                     ends = (*ends[:number], *(it + longer for it in ends[number:]))
                     base += longer
+                # Mostly it is the only one.
+                if body.startswith(text[end:], base + end):
+                    break
             first = end
         return _Page(body[start : start + ends[-1]], self.size, ends)
 
