@@ -159,6 +159,24 @@ def test_a_case_comes_to_ratios() -> None:
     assert found.hope is None
 
 
+def test_a_case_with_a_tuned_collector_leaves_it_as_it_was() -> None:
+    """What is measured after it is measured with the collector tuned as well."""
+    thresholds, seen = gc.get_threshold(), []
+
+    class Looking(_Blind):
+        def take(self, body: bytes) -> Any:
+            seen.append((gc.get_threshold() != thresholds, gc.get_freeze_count() > 1000))
+
+        def seats(self, found: Any) -> Any:
+            return None
+
+    for tuned in (True, False):
+        race([Looking("looking")], Story(records=10, share=0.1, polls=3).steps(), 1, tuned=tuned)
+    assert seen == [(False, False), (True, True), (True, True)] + 3 * [(False, False)]
+    assert gc.get_threshold() == thresholds
+    assert gc.get_freeze_count() < 1000
+
+
 def test_limits_are_those_that_were_settled() -> None:
     """A limit is checked against another case than it was meant for, or not at all."""
     spread = Spread(0.2, 0.1, 0.3)
@@ -175,8 +193,12 @@ def test_limits_are_those_that_were_settled() -> None:
     assert limits["10,000 records, 100 % changed"] == 2.6
     assert limits["10,000 records, 1 % changed, in another order each time"] == 1.5
     assert limits["100,000 records, 10 % changed"] == 1.25 * 0.65
+    assert limits["100,000 records, 100 % changed, gc tuned"] == 1.25 * 2.6
     assert len(limits) == 4 * 4 + 3
-    assert {str(it.case): it.hope.met for it in found if it.hope} == {
+    assert {str(it.case): it.hope.limit for it in found if it.hope and not it.limit} == {
+        "100,000 records, 100 % changed": 1.25 * 2.6
+    }
+    assert {str(it.case): it.hope.met for it in found if it.hope and it.limit} == {
         "1,000 records, 0 % changed": False,
         "1,000 records, 1 % changed": True,
         "10,000 records, 0 % changed": False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,7 @@ import aiohttp
 import attrs
 
 from benchmarks.speed_bodies import Story
-from benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table
+from benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table, tuned_gc
 from benchmarks.speed_server import pin, playing
 from sipqueue_async import SipQueueClient, StatusWatcher, WatcherHealth
 
@@ -24,8 +23,6 @@ _SETTLING: Final = 2.5
 _POLLS_LIMIT: Final = 99.9
 _LATENESS_LIMIT: Final = 10.0
 _CPU_LIMIT: Final = 65.0
-_THRESHOLDS: Final = (50_000, 20, 100)
-"""Of the garbage collector; Python's own are (700, 10, 10)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,11 +114,7 @@ async def _watch(plan: Plan, url: str) -> Found:
                 consumers.create_task(member.consume())
             await asyncio.gather(*(member.watcher.ready(60) for member in members))
             if plan.tuned:
-                running.callback(gc.unfreeze)
-                running.callback(gc.set_threshold, *gc.get_threshold())
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(*_THRESHOLDS)
+                running.enter_context(tuned_gc())
             await asyncio.sleep(_SETTLING * plan.interval)
             found = await _measure(plan, members)
     events = [step.events for step in plan.story.steps()]
