@@ -2,7 +2,7 @@
 
 from sipqueue_async._diff import apply, diff
 from sipqueue_async._fanout import Subscription, Updates
-from sipqueue_async.auth import AppCredentials
+from sipqueue_async.auth import AppCredentials, Auth
 from sipqueue_async.client import SipQueueClient
 from sipqueue_async.errors import (
     ApiError,
@@ -29,7 +29,7 @@ from sipqueue_async.events import (
 )
 from sipqueue_async.feed import Feed
 from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
-from sipqueue_async.watcher import StatusWatcher, WatcherHealth
+from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
 
 __version__ = "0.1.0"
 
@@ -41,6 +41,7 @@ __all__ = [
     "AgentStatus",
     "ApiError",
     "AppCredentials",
+    "Auth",
     "AuthError",
     "CallAnswered",
     "CallMissed",
@@ -58,6 +59,7 @@ __all__ = [
     "SipQueueClient",
     "SipQueueError",
     "Snapshot",
+    "Source",
     "StateChanged",
     "StatusWatcher",
     "Subscription",
