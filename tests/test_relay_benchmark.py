@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import re
 import runpy
 import sys
 import threading
@@ -296,7 +297,7 @@ def test_the_program_writes_its_tables(
         assert "former" not in written
     assert rest == "\n\nThe end."
     assert f"{os.cpu_count()} cores" in printed
-    assert "redis-server 7" in printed
+    assert re.search(r"redis-server \d", printed)
 
 
 @needs_redis

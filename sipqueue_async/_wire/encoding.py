@@ -43,6 +43,8 @@ def text_encoding(label: str) -> str:
         ValueError: Python knows no such encoding, or it is none for text.
     """
     try:
+        # What has other letters is no name; Python warns of it before it stops trying.
+        label.encode("ascii")
         # Not every codec turns bytes into text, and not every one that does can say what it could not read.
         b"\xff".decode(label, _REPLACE_LOST)
         name = codecs.lookup(label).name
@@ -85,6 +87,12 @@ def is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def trouble(error: Exception) -> str:
+    """Return what was wrong with JSON, for people to read."""
+    # Each version of Python has its own words, and its own limit.
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def excerpt(body: bytes) -> str:

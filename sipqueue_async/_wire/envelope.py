@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt
+from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble
 from sipqueue_async._wire.values import Nonsense, integer
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
@@ -58,7 +58,7 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
         # The mark for lost bytes is this package's own; others know the replacement character.
         return _open_envelope_decoder.decode(body[start:].replace(LOST.encode(), "\ufffd".encode())).data
     except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedResponse(f"data cannot be read: {error}", excerpt(body)) from error
+        raise MalformedResponse(f"data cannot be read: {trouble(error)}", excerpt(body)) from error
 
 
 def decode_token(body: bytes, encoding: str = "utf-8") -> str:
@@ -117,7 +117,7 @@ def _parse(body: bytes) -> tuple[int, _Envelope]:
             failure = error
     if not body.strip():
         raise MalformedResponse("the body is empty")
-    raise MalformedResponse(f"not the JSON of the protocol: {failure}", excerpt(body)) from failure
+    raise MalformedResponse(f"not the JSON of the protocol: {trouble(failure)}", excerpt(body)) from failure
 
 
 def _check_ret(envelope: _Envelope, body: bytes) -> None:

@@ -10,7 +10,7 @@ import cattrs
 import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
-from sipqueue_async._wire.encoding import excerpt
+from sipqueue_async._wire.encoding import excerpt, trouble
 from sipqueue_async._wire.regular import RegularReader
 from sipqueue_async._wire.values import (
     Nonsense,
@@ -72,7 +72,7 @@ class RecordReader:
         try:
             fields: object = msgspec.json.decode(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedResponse(f"a record cannot be read: {error}", excerpt(record)) from error
+            raise MalformedResponse(f"a record cannot be read: {trouble(error)}", excerpt(record)) from error
         if not isinstance(fields, dict):
             raise MalformedResponse("a record is no object", excerpt(record))
         try:

@@ -66,7 +66,9 @@ _REFUSED: Final = (
     exceptions.AuthenticationWrongNumberOfArgsError,
     exceptions.NoPermissionError,
 )
-_REFUSALS: Final = ("NOAUTH", "NOPERM", "WRONGPASS", "The user executing the script can't")
+# A script is refused in the words of Redis 7.0, or in those of later ones.
+_IN_SCRIPTS: Final = ("The user executing the script can't", "ACL failure in script")
+_REFUSALS: Final = ("NOAUTH", "NOPERM", "WRONGPASS", *_IN_SCRIPTS)
 
 
 class Superseded(Exception):  # noqa: N818  # an outcome, which the consumer handles

@@ -67,7 +67,12 @@ def _module(name: str) -> Iterator[str]:
 def _exported(name: str, value: object) -> Iterable[str]:
     if isinstance(value, type):
         return _class(name, value)
-    return _function(name, value) if inspect.isfunction(value) else [f"{name} = {value!r}"]
+    return _function(name, value) if inspect.isfunction(value) else [f"{name} = {_shown(value)}"]
+
+
+def _shown(value: object) -> str:
+    # Since Python 3.14 it is the same as `typing.Union`.
+    return repr(value).replace("<class 'typing.Union'>", "types.UnionType")
 
 
 def _meant(lines: list[str], homes: list[Any]) -> list[str]:
@@ -90,7 +95,7 @@ def _meaning(name: str, value: object) -> Iterable[str]:
         return [f"{name}: {bounds.get(value.__bound__, value.__bound__)}"]
     if isinstance(value, type):
         return _class(name, value) if _is_ours(value) and _is_protocol(value) else []
-    return [f"{name} = {value!r}"] if get_args(value) else []
+    return [f"{name} = {_shown(value)}"] if get_args(value) else []
 
 
 def _class(name: str, kind: type) -> Iterator[str]:
@@ -133,7 +138,7 @@ def _traits(kind: Any) -> Iterator[str]:
 
 def _members(kind: type) -> Iterator[tuple[str, object]]:
     """Return what a class has of its own: what is annotated, set when it is made, or defined."""
-    found: dict[str, object] = {name: Text(_plain(it)) for name, it in vars(kind).get("__annotations__", {}).items()}
+    found: dict[str, object] = {name: Text(_plain(it)) for name, it in inspect.get_annotations(kind).items()}
     found |= {name: Text(type_) for name, type_ in _set_when_made(kind).items()}
     fields = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set(getattr(kind, "_fields", ()))
     for name, value in vars(kind).items():
@@ -147,7 +152,7 @@ def _members(kind: type) -> Iterator[tuple[str, object]]:
 
 def _annotated(kind: type, name: str) -> str | None:
     """Return the annotation of an attribute, which may be a base's."""
-    known = (vars(base).get("__annotations__", {}) for base in kind.__mro__ if _is_ours(base))
+    known = (inspect.get_annotations(base) for base in kind.__mro__ if _is_ours(base))
     return next((_plain(annotations[name]) for annotations in known if name in annotations), None)
 
 

@@ -340,7 +340,7 @@ async def refuse_token_once(exchange: Exchange) -> None:
     await exchange.answer(exchange.good)
 
 
-NESTED = "[" * 100_000 + "]" * 100_000
+NESTED = "[" * 1_000_000 + "]" * 1_000_000
 NOTICE = b"<br />\n<b>Notice</b>:  Undefined index: seat in <b>/srv/www/Queue.php</b> on line <b>213</b><br />\n"
 LOST_NAME = "王小".encode()[:-1]
 GBK_NAME = "王小明".encode("gbk")

@@ -110,14 +110,14 @@ BODY = [
         says="not the JSON of the protocol",
     ),
     Fault(
-        name="100,000 nested arrays",
+        name="1,000,000 nested arrays",
         server="answers with nothing else",
         start=answering(body(raw(NESTED.encode()))),
         error=MalformedResponse,
         says="not the JSON of the protocol",
     ),
     Fault(
-        name="100,000 nested arrays in a record",
+        name="1,000,000 nested arrays in a record",
         server="has them in a field that nobody knows",
         start=spelling(b'{"queuename"', b'{"new": ' + NESTED.encode() + b', "queuename"'),
         error=MalformedResponse,
