@@ -205,6 +205,9 @@ class Follower:
     ) -> Update | None:
         if not events and feed is None:
             return None
+        if previous is None and not self._initial:
+            # What is known first is no change of anything: nobody has joined.
+            previous = self.snapshot
         return Update(
             sequence=self.sequence,
             snapshot=self.snapshot,
