@@ -117,10 +117,6 @@ class RedisFeed(Feed):
         return self._follower.snapshot
 
     @property
-    def _last_error(self) -> BaseException | None:
-        return self._last_trouble
-
-    @property
     def health(self) -> RedisFeedHealth:
         """How the reading goes."""
         follower = self._follower
@@ -133,6 +129,11 @@ class RedisFeed(Feed):
             last_error=self._last_trouble,
             last_good_at=follower.seen,
         )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it has a group, whose other consumers are given the rest of the changes."""
+        return self._work_of_group is not None
 
     async def acknowledge(self) -> None:
         """Say that the update that the group's stream handed out last is done, all of it, without asking for more.
@@ -227,6 +228,7 @@ class RedisFeed(Feed):
             self._publish(update)
         elif update is not None:
             self._work_of_group.tell_news()
+        self._tell_of_look()
 
     def _deliver(self, update: Update) -> bool:
         """Give a part of the group's work to its stream, and tell whether anything of it was wanted."""

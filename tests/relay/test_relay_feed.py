@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sipqueue_async import (
     CallAnswered,
     Feed,
     FeedDown,
+    FeedHealth,
     FeedUp,
     StateChanged,
     StatusWatcher,
@@ -212,6 +214,42 @@ class TestHealth:
             assert feed.health.up is False
         assert feed.health.ended
         assert repr(feed) == f"{where}ended, was down, at 1>"
+
+    async def test_it_says_so_whenever_it_has_looked(self, redis_server: RedisServer) -> None:
+        """Whoever shows how things are learns too late of what is known first, of a change, or of an outage."""
+        looks: list[tuple[bool | None, list[str], datetime | None]] = []
+        feed = RedisFeed(redis_server.url)
+        updates = feed.updates()
+
+        def look(health: FeedHealth) -> None:
+            update = updates.take()
+            looks.append((health.up, [] if update is None else [it.kind for it in update.events], health.last_good_at))
+
+        end = feed.on_look(look)
+        async with Writer(redis_server, lease=0.5) as writer:
+            await writer.publish(WAITING)
+            async with feed:
+                await until(lambda: looks)
+                await writer.publish(TALKING)
+                await until(lambda: len(looks) >= 3)
+                redis_server.kill()
+                await until(lambda: not looks[-1][0])
+                end()
+                before = len(looks)
+                failures = feed.health.failures
+                await until(lambda: feed.health.failures > failures)
+        assert len(looks) == before
+        first, *between, last = looks
+        assert first == (True, [], START)
+        assert (True, ["state-changed"], TALKING.observed_at) in between
+        assert (True, [], TALKING.observed_at) in between, "nobody is told that all is as it was"
+        assert last == (False, ["feed-down"], TALKING.observed_at)
+
+    def test_one_of_a_group_says_that_it_has_a_part(self) -> None:
+        """Figures of all are made of the part that one consumer is handed."""
+        assert not RedisFeed("redis://127.0.0.1").is_shared
+        assert RedisFeed("redis://127.0.0.1", group="bots", consumer="a").is_shared
+        assert not StatusWatcher(ScriptedSource([WAITING])).is_shared
 
 
 class TestMisuse:
