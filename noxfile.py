@@ -29,6 +29,7 @@ BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "test
 REDIS_TESTS = (
     "sipqueue_async/redis/*",
     "sipqueue_async/cli/relay.py",
+    "tests/metrics/test_metrics_relay.py",
     "tests/relay/*",
     "tests/redis_support.py",
     "tests/endurance/test_relay_*",
