@@ -31,6 +31,7 @@ REDIS_TESTS = (
     "sipqueue_async/cli/relay.py",
     "tests/metrics/test_metrics_relay.py",
     "tests/relay/*",
+    "tests/wallboard/test_wallboard_relay*.py",
     "tests/redis_support.py",
     "tests/endurance/test_relay_*",
 )

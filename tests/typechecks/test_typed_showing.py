@@ -70,3 +70,5 @@ async def test_a_wallboard() -> None:
     assert_type(await wallboard.stop(), None)
     async with Wallboard(watcher) as other:
         assert_type(other, Wallboard)
+    feed: Feed = watcher
+    assert Wallboard(feed).port == 0
