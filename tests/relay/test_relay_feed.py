@@ -46,6 +46,33 @@ class TestLikeAWatcher:
             (event,) = await collect(feed, until=StateChanged)
             assert event == update.events[0]
 
+    async def test_some_queues_or_extensions_are_all_that_is_read(self, redis_server: RedisServer) -> None:
+        """Who reads one queue of a relay for all is told of the others, or has them in the snapshot."""
+        known = snapshot(agent("1"), agent("2"), agent("1", queue="b"))
+        other = snapshot(agent("1"), agent("2", "talking"), agent("1", queue="b"), at=2)
+        wanted = snapshot(agent("1", "talking"), agent("2", "talking"), agent("1", "talking", queue="b"), at=4)
+        options: list[dict[str, Any]] = [{"queues": ["queue-1"], "extensions": ["1"]}, {"queues": "b"}]
+        async with (
+            Writer(redis_server) as writer,
+            RedisFeed(redis_server.url, **options[0]) as one,
+            RedisFeed(redis_server.url, **options[1], baseline=known) as whole,
+        ):
+            await writer.publish(known)
+            assert await one.ready(timeout=10) == snapshot(agent("1"))
+            await whole.ready(timeout=10)
+            first, second = one.updates(), whole.updates()
+            await writer.publish(other)
+            await writer.publish(wanted)
+            for updates, queue in ((first, "queue-1"), (second, "b")):
+                (update,) = await collect(updates, until=1)
+                assert [(event.kind, event.queue, event.extension) for event in update.events] == [
+                    ("state-changed", queue, "1")
+                ]
+                assert update.sequence == 3
+                assert update.snapshot == snapshot(agent("1", "talking", queue=queue), at=4)
+            assert whole.snapshot == snapshot(agent("1", "talking", queue="b"), at=4)
+            assert whole.health.last_good_at == wanted.observed_at
+
     def test_both_are_feeds(self) -> None:
         """A function that takes either cannot say so."""
         assert isinstance(RedisFeed("redis://127.0.0.1"), Feed)
@@ -262,6 +289,16 @@ class TestMisuse:
             ({"group": "sales", "consumer": ""}, "each with a name of at least one letter"),
             ({"group": "sales", "consumer": "1", "initial": True}, "initial and baseline are for readers without"),
             ({"group": "sales", "consumer": "1", "baseline": WAITING}, "initial and baseline are for readers without"),
+            (
+                {"group": "sales", "consumer": "1", "queues": ["a"]},
+                "queues and extensions are for readers without a gr",
+            ),
+            (
+                {"group": "sales", "consumer": "1", "extensions": "1"},
+                "are for readers without a group: subscribe to wh",
+            ),
+            ({"queues": []}, "queues must be names, at least one; leave it out to read all"),
+            ({"extensions": ["1", ""]}, "extensions must be names"),
             ({"claim_after": 0}, "claim_after must be above 0 seconds, not 0"),
             ({"claim_after": float("inf")}, "claim_after must be above 0"),
             ({"claim_after": float("nan")}, "claim_after must be above 0"),
