@@ -29,6 +29,8 @@ BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "test
 REDIS_TESTS = (
     "sipqueue_async/redis/*",
     "sipqueue_async/cli/relay.py",
+    "sipqueue_async/cli/source.py",
+    "tests/cli/test_cli_from_relay.py",
     "tests/metrics/test_metrics_relay.py",
     "tests/relay/*",
     "tests/wallboard/test_wallboard_relay*.py",
