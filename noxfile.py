@@ -29,7 +29,11 @@ BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "test
 REDIS_TESTS = (
     "sipqueue_async/redis/*",
     "sipqueue_async/cli/relay.py",
+    "sipqueue_async/cli/source.py",
+    "tests/cli/test_cli_from_relay.py",
+    "tests/metrics/test_metrics_relay.py",
     "tests/relay/*",
+    "tests/wallboard/test_wallboard_relay*.py",
     "tests/redis_support.py",
     "tests/endurance/test_relay_*",
 )

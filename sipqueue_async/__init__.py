@@ -27,7 +27,7 @@ from sipqueue_async.events import (
     StateChanged,
     Update,
 )
-from sipqueue_async.feed import Feed
+from sipqueue_async.feed import Feed, FeedHealth
 from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
 
@@ -49,6 +49,7 @@ __all__ = [
     "Feed",
     "FeedDown",
     "FeedEvent",
+    "FeedHealth",
     "FeedUp",
     "FieldProblem",
     "HttpStatusError",

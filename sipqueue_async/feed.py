@@ -6,8 +6,9 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import datetime
 from types import TracebackType, UnionType
-from typing import Any, ClassVar, Final, Self, TypeVar, get_args, overload
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, get_args, overload
 
 from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox, Place, Subscription, Types, Updates
 from sipqueue_async.events import Event, Update
@@ -19,6 +20,30 @@ E1 = TypeVar("E1", bound=Event)
 E2 = TypeVar("E2", bound=Event)
 E3 = TypeVar("E3", bound=Event)
 E4 = TypeVar("E4", bound=Event)
+
+
+class FeedHealth(Protocol):
+    """How a feed goes, whoever looks: `WatcherHealth` and `sipqueue_async.redis.RedisFeedHealth` have more."""
+
+    @property
+    def up(self) -> bool | None:
+        """Whether what is known is how things are; None before that is known."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be nothing further."""
+        ...
+
+    @property
+    def last_error(self) -> BaseException | None:
+        """What was wrong last, also if all has been well since."""
+        ...
+
+    @property
+    def last_good_at(self) -> datetime | None:
+        """When the platform was last seen: the `observed_at` of its last good answer, as far as is known here."""
+        ...
 
 
 class Feed(ABC):
@@ -39,6 +64,7 @@ class Feed(ABC):
         # Set once there is something to say to `ready`: the present status, or the end.
         self._settled = asyncio.Event()
         self._is_settled_well = False
+        self._look_callbacks: dict[object, Callable[[FeedHealth], object]] = {}
 
     # ---- what it offers ----------------------------------------------------------------------------------------------
 
@@ -49,8 +75,16 @@ class Feed(ABC):
 
     @property
     @abstractmethod
-    def _last_error(self) -> BaseException | None:
-        """Why nothing is known, as far as there is a reason."""
+    def health(self) -> FeedHealth:
+        """How the feed goes."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether its streams have a part of the changes only, since others are given the rest of them.
+
+        So it is with a `RedisFeed` that has a group: figures of all queues cannot be made of what it hands out.
+        """
+        return False
 
     async def ready(self, timeout: float | None = None) -> Snapshot:  # noqa: ASYNC109  # a name of the contract
         """Wait until the present status is known, and return the snapshot.
@@ -68,8 +102,9 @@ class Feed(ABC):
             async with asyncio.timeout(timeout):
                 await self._settled.wait()
         except TimeoutError:
-            why = f"the last error: {self._last_error}" if self._last_error else "the source is silent"
-            raise TimeoutError(f"{self._what_is_missing} within {timeout:g} s; {why}") from self._last_error
+            last_error = self.health.last_error
+            why = f"the last error: {last_error}" if last_error else "the source is silent"
+            raise TimeoutError(f"{self._what_is_missing} within {timeout:g} s; {why}") from last_error
         self._fanout.check()
         if not self._is_settled_well:
             raise RuntimeError(f"the {self._noun} was closed before the status was known")
@@ -177,6 +212,30 @@ class Feed(ABC):
             if any(it not in get_args(Event) for it in get_args(event_type) or [event_type]):
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
         return Subscription(self._mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
+
+    def on_look(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
+        """Have a function called after every look, with the new `health`; return a function that ends that.
+
+        A watcher looks by polling. A reader of a relay does by reading: it has found something new, or that all is as
+        it was, which it does every few seconds, or that it cannot read.
+
+        The function runs in the feed's task, once what was found is in all streams (`Updates.take` gives it there and
+        then), and so it had better be quick. An exception of its own is logged and does no other harm.
+        """
+        key = object()
+        self._look_callbacks[key] = callback
+
+        def remove() -> None:
+            self._look_callbacks.pop(key, None)
+
+        return remove
+
+    def _tell_of_look(self) -> None:
+        for callback in list(self._look_callbacks.values()):
+            try:
+                callback(self.health)
+            except Exception:  # noqa: BLE001  # whatever a callback does wrong, the feed goes on
+                _log.exception("a callback that is to be called after each look failed")
 
     def _mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
         return self._fanout.mailbox(place, types, max_pending, self._when_asked())

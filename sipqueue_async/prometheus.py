@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what watchers know, and how their polling goes. Needs the extra ``prometheus``.
+"""Metrics for Prometheus: what feeds know, and how watchers' polling goes. Needs the extra ``prometheus``.
 
 `docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
 """
@@ -19,12 +19,13 @@ from sipqueue_async import (
     AgentState,
     ApiError,
     AuthError,
+    Feed,
+    FeedHealth,
     HttpStatusError,
     MalformedResponse,
     OperationFailed,
     StatusWatcher,
     TransportError,
-    WatcherHealth,
 )
 from sipqueue_async.tally import Tally
 
@@ -59,14 +60,17 @@ _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError
 
 
 class WatcherCollector(Collector):
-    """What one or several watchers know and how their polling goes, as metrics: registered, or exposed by itself.
+    """What one or several feeds know and how they go, as metrics: registered, or exposed by itself.
 
-    It counts from when it is made, so make it before the watcher is started. It is called by the watcher after every
-    poll, so the counts are exact however seldom they are scraped.
+    A feed is a `StatusWatcher`, or a `RedisFeed` that reads what a relay publishes. What there is of polls, such as
+    their number and how long they took, is there for watchers alone: a reader does not poll the platform.
 
-    It may be scraped from any thread, as `prometheus_client.start_http_server` does. What a watcher's poll changes and
-    what a scrape reads is under one lock, held for as long as it takes to copy numbers: a scrape shows each watcher as
-    it was between two polls, and several watchers each at a poll of its own.
+    It counts from when it is made, so make it before the feed is started. It is called by the feed after every look, so
+    the counts are exact however seldom they are scraped.
+
+    It may be scraped from any thread, as `prometheus_client.start_http_server` does. What a feed's look changes and
+    what a scrape reads is under one lock, held for as long as it takes to copy numbers: a scrape shows each feed as it
+    was between two looks, and several feeds each at a look of its own.
 
     Example::
 
@@ -76,27 +80,31 @@ class WatcherCollector(Collector):
             ...
 
     Args:
-        watchers: One watcher, or several by name: the name is then the label ``platform`` of all that is its.
+        watchers: One watcher or other feed, or several by name: the name is then the label ``platform`` of all that is
+            its.
         agents: Whether there are series for each agent too, which are as many as there are agents.
 
     Raises:
-        ValueError: There is no watcher.
+        ValueError: There is no feed, or one shares its changes with a group, so that calls would be missing.
     """
 
-    def __init__(self, watchers: StatusWatcher | Mapping[str, StatusWatcher], *, agents: bool = False) -> None:
-        alone = isinstance(watchers, StatusWatcher)
-        named = {"": watchers} if isinstance(watchers, StatusWatcher) else dict(watchers)
+    def __init__(self, watchers: Feed | Mapping[str, Feed], *, agents: bool = False) -> None:
+        alone = isinstance(watchers, Feed)
+        named = {"": watchers} if isinstance(watchers, Feed) else dict(watchers)
         if not named:
-            raise ValueError("watchers must be a watcher, or at least one by name")
+            raise ValueError("watchers must be a watcher or another feed, or at least one by name")
+        if any(feed.is_shared for feed in named.values()):
+            raise ValueError("a feed with a group has a part of the changes only: give one without")
         self._labels: tuple[str, ...] = () if alone else ("platform",)
-        self._feeds = [(() if alone else (_text(name),), _Feed(watcher)) for name, watcher in named.items()]
+        self._ledgers = [(() if alone else (_text(name),), _Ledger(feed)) for name, feed in named.items()]
         self._agents = agents
+        self._polls = any(isinstance(feed, StatusWatcher) for feed in named.values())
 
     def collect(self) -> Iterable[Metric]:
         """Return all metrics as they are now."""
-        families = _Families(self._labels, agents=self._agents)
-        for labels, feed in self._feeds:
-            families.add(labels, feed.read(agents=self._agents))
+        families = _Families(self._labels, polls=self._polls, agents=self._agents)
+        for labels, ledger in self._ledgers:
+            families.add(labels, ledger.read(agents=self._agents))
         return families.all
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
@@ -109,13 +117,13 @@ class WatcherCollector(Collector):
         return encode(self), content_type
 
     def close(self) -> None:
-        """Count no further: the watchers forget this collector, which goes on showing what it has."""
-        for _, feed in self._feeds:
-            feed.close()
+        """Count no further: the feeds forget this collector, which goes on showing what it has."""
+        for _, ledger in self._ledgers:
+            ledger.close()
 
     def __repr__(self) -> str:
-        names = ", ".join(label for labels, _ in self._feeds for label in labels)
-        return f"<WatcherCollector of {names or 'a watcher'}{', agents too' if self._agents else ''}>"
+        names = ", ".join(label for labels, _ in self._ledgers for label in labels)
+        return f"<WatcherCollector of {names or 'a feed'}{', agents too' if self._agents else ''}>"
 
 
 @attrs.frozen
@@ -163,66 +171,96 @@ class _Histogram:
 
 
 @attrs.frozen(kw_only=True)
-class _Reading:
-    """One watcher's numbers, between two polls."""
+class _PollReading:
+    """The numbers of a watcher's polls."""
 
-    up: bool
-    ended: bool
-    last_good_at: float | None
     polls: int
     stale_polls: int
     failures: Mapping[str, int]
     durations: tuple[list[tuple[str, float]], float]
     latenesses: tuple[list[tuple[str, float]], float]
+
+
+@attrs.frozen(kw_only=True)
+class _Reading:
+    """One feed's numbers, between two looks."""
+
+    up: bool
+    ended: bool
+    last_good_at: float | None
+    polls: _PollReading | None
+    """None for a feed that is no watcher."""
     queues: list[_Queue]
     seats: list[_Seat]
 
 
-class _Feed:
-    """Keeps one watcher's numbers, poll by poll."""
+class _Polls:
+    """Counts a watcher's polls."""
 
     def __init__(self, watcher: StatusWatcher) -> None:
         self._watcher = watcher
-        self._lock = threading.Lock()
-        self._tally = Tally(watcher.snapshot)
-        self._updates = watcher.updates()
         self._first = self._health = watcher.health
         self._failures = Counter({kind.__name__: 0 for kind in _FAILURES})
         self._durations = _Histogram(_DURATIONS)
         self._latenesses = _Histogram(_LATENESSES)
-        self._forget = watcher.on_poll(self._polled)
 
-    def _polled(self, health: WatcherHealth) -> None:
+    def count(self) -> None:
+        """Count the poll that has just ended."""
+        health = self._watcher.health
+        if health.failures > self._health.failures:
+            self._failures[type(health.last_error).__name__] += 1
+        self._health = health
+        self._durations.observe(health.last_duration or 0.0)
+        self._latenesses.observe(health.last_lateness or 0.0)
+
+    def read(self) -> _PollReading:
+        """Return the numbers as they are after the last poll."""
+        return _PollReading(
+            polls=self._health.polls - self._first.polls,
+            stale_polls=self._health.stale_polls - self._first.stale_polls,
+            failures=dict(self._failures),
+            durations=self._durations.read(),
+            latenesses=self._latenesses.read(),
+        )
+
+
+class _Ledger:
+    """Keeps one feed's numbers, look by look."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._lock = threading.Lock()
+        self._tally = Tally(feed.snapshot)
+        self._updates = feed.updates()
+        self._health = feed.health
+        self._polls = _Polls(feed) if isinstance(feed, StatusWatcher) else None
+        self._forget = feed.on_look(self._looked)
+
+    def _looked(self, health: FeedHealth) -> None:
         with self._lock:
-            if health.failures > self._health.failures:
-                self._failures[type(health.last_error).__name__] += 1
             self._health = health
-            self._durations.observe(health.last_duration or 0.0)
-            self._latenesses.observe(health.last_lateness or 0.0)
+            if self._polls is not None:
+                self._polls.count()
             self._take()
 
     def _take(self) -> None:
         while update := self._updates.take():
             self._tally.update(update)
-        if self._tally.started_at is None and self._watcher.snapshot is not None:
-            # The first poll of a watcher without a baseline is no change of anything.
-            self._tally = Tally(self._watcher.snapshot)
+        if self._tally.started_at is None and self._feed.snapshot is not None:
+            # What is known first is no change of anything.
+            self._tally = Tally(self._feed.snapshot)
 
     def read(self, *, agents: bool) -> _Reading:
-        """Return the numbers as they are after the last poll; those of each agent if asked for."""
-        # Only this changes without a poll.
-        ended = self._watcher.health.ended
+        """Return the numbers as they are after the last look; those of each agent if asked for."""
+        # Only this changes without a look.
+        ended = self._feed.health.ended
         with self._lock:
             health = self._health
             return _Reading(
                 up=health.up is True and not ended,
                 ended=ended,
                 last_good_at=None if health.last_good_at is None else health.last_good_at.timestamp(),
-                polls=health.polls - self._first.polls,
-                stale_polls=health.stale_polls - self._first.stale_polls,
-                failures=dict(self._failures),
-                durations=self._durations.read(),
-                latenesses=self._latenesses.read(),
+                polls=None if self._polls is None else self._polls.read(),
                 queues=self._queues(),
                 seats=self._seats() if agents else [],
             )
@@ -247,7 +285,7 @@ class _Feed:
         ]
 
     def close(self) -> None:
-        """Be called by the watcher no more."""
+        """Be called by the feed no more."""
         self._forget()
         self._updates.close()
 
@@ -257,26 +295,22 @@ class _Families:
 
     Args:
         labels: The labels that all of them have.
+        polls: Whether those of polls are among them.
         agents: Whether those of each agent are among them.
     """
 
-    def __init__(self, labels: tuple[str, ...], *, agents: bool) -> None:
+    def __init__(self, labels: tuple[str, ...], *, polls: bool, agents: bool) -> None:
         self.all: list[Metric] = []
         self._labels = labels
-        self._feed_up = self._gauge("sipqueue_feed_up", "Whether the last poll worked (1), and there will be more.")
+        self._feed_up = self._gauge("sipqueue_feed_up", "Whether what is known is how things are (1).")
         self._ended = self._gauge(
-            "sipqueue_watcher_ended", "Whether there will be no further poll (1): the watcher failed or was closed."
+            "sipqueue_watcher_ended", "Whether nothing further will come (1): the feed failed or was closed."
         )
         self._last_good = self._gauge(
             "sipqueue_last_good_poll_timestamp_seconds", "When the last good answer had arrived, in Unix time."
         )
-        self._polls = self._counter("sipqueue_polls", "Polls that have ended, well or not.")
-        self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
-        self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
-        self._durations = self._histogram("sipqueue_poll_duration_seconds", "How long polls took, well or not.")
-        self._latenesses = self._histogram(
-            "sipqueue_poll_lateness_seconds", "How long after its scheduled time a poll began."
-        )
+        if polls:
+            self._poll_families()
         self._agents = self._gauge("sipqueue_agents", "Agents of a queue in a state, as last known.", "queue", "state")
         self._answered = self._counter("sipqueue_calls_answered", "Calls that agents of a queue answered.", "queue")
         self._missed = self._counter(
@@ -284,6 +318,15 @@ class _Families:
         )
         if agents:
             self._agent_families()
+
+    def _poll_families(self) -> None:
+        self._polls = self._counter("sipqueue_polls", "Polls that have ended, well or not.")
+        self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
+        self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
+        self._durations = self._histogram("sipqueue_poll_duration_seconds", "How long polls took, well or not.")
+        self._latenesses = self._histogram(
+            "sipqueue_poll_lateness_seconds", "How long after its scheduled time a poll began."
+        )
 
     def _agent_families(self) -> None:
         seat = ("queue", "extension")
@@ -299,17 +342,13 @@ class _Families:
         )
 
     def add(self, feed: tuple[str, ...], reading: _Reading) -> None:
-        """Put in one watcher's numbers, under its labels."""
+        """Put in one feed's numbers, under its labels."""
         self._feed_up.add_metric(feed, reading.up)
         self._ended.add_metric(feed, reading.ended)
         if reading.last_good_at is not None:
             self._last_good.add_metric(feed, reading.last_good_at)
-        self._polls.add_metric(feed, reading.polls)
-        for error, number in reading.failures.items():
-            self._failures.add_metric((*feed, error), number)
-        self._stale.add_metric(feed, reading.stale_polls)
-        self._durations.add_metric(feed, *reading.durations)
-        self._latenesses.add_metric(feed, *reading.latenesses)
+        if reading.polls is not None:
+            self._add_polls(feed, reading.polls)
         for queue in reading.queues:
             for state in AgentState:
                 self._agents.add_metric((*feed, queue.name, state), queue.agents[state])
@@ -317,6 +356,14 @@ class _Families:
             self._missed.add_metric((*feed, queue.name), queue.calls_missed)
         for seat in reading.seats:
             self._add_seat((*feed, *seat.labels), seat)
+
+    def _add_polls(self, feed: tuple[str, ...], reading: _PollReading) -> None:
+        self._polls.add_metric(feed, reading.polls)
+        for error, number in reading.failures.items():
+            self._failures.add_metric((*feed, error), number)
+        self._stale.add_metric(feed, reading.stale_polls)
+        self._durations.add_metric(feed, *reading.durations)
+        self._latenesses.add_metric(feed, *reading.latenesses)
 
     def _add_seat(self, labels: tuple[str, ...], seat: _Seat) -> None:
         self._agent.add_metric(labels, {"name": seat.name})

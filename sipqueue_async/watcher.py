@@ -126,7 +126,6 @@ class StatusWatcher(Feed):
         known = None if baseline is None else self._selection.of(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
-        self._poll_callbacks: dict[object, Callable[[WatcherHealth], object]] = {}
         self._stream = self.subscribe()
         # Set when a poll is due, or somebody wants one before; who they are, in a list.
         self._due = asyncio.Event()
@@ -138,10 +137,6 @@ class StatusWatcher(Feed):
     def snapshot(self) -> Snapshot | None:
         """The last good snapshot; before the first, the baseline."""
         return self._tracker.snapshot
-
-    @property
-    def _last_error(self) -> BaseException | None:
-        return self._health.last_error
 
     @property
     def health(self) -> WatcherHealth:
@@ -167,16 +162,9 @@ class StatusWatcher(Feed):
     def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
         """Have a function called after every poll, with the new `health`; return a function that ends that.
 
-        It runs in the polling task, once what the poll has brought is in all streams (`Updates.take` gives it there and
-        then), and so it had better be quick. An exception of its own is logged and does no other harm.
+        It is `on_look` for a watcher, whose looks are polls.
         """
-        key = object()
-        self._poll_callbacks[key] = callback
-
-        def remove() -> None:
-            self._poll_callbacks.pop(key, None)
-
-        return remove
+        return self.on_look(lambda _: callback(self._health))
 
     def __repr__(self) -> str:
         condition = {None: "not polled yet", True: "up", False: "down"}[self._health.up]
@@ -241,10 +229,10 @@ class StatusWatcher(Feed):
         figures = {"polls": self._health.polls + 1, "last_duration": now - began, "last_lateness": lateness}
         if isinstance(outcome, Snapshot):
             self._took(outcome, now, figures)
-            self._tell_of_poll()
+            self._tell_of_look()
             return None
         self._failed(outcome, now, figures)
-        self._tell_of_poll()
+        self._tell_of_look()
         if not _is_retryable(outcome):
             raise outcome
         return outcome
@@ -293,13 +281,6 @@ class StatusWatcher(Feed):
         self._publish(update)
         for future in self._waiting():
             future.set_exception(error)
-
-    def _tell_of_poll(self) -> None:
-        for callback in list(self._poll_callbacks.values()):
-            try:
-                callback(self._health)
-            except Exception:  # noqa: BLE001  # whatever a callback does wrong, polling goes on
-                _log.exception("a callback given to on_poll failed")
 
     def _waiting(self) -> list[asyncio.Future[Snapshot]]:
         """Return whoever waits for a poll's outcome, and let nobody wait any more."""

@@ -19,6 +19,7 @@ from sipqueue_async.cli import exits, running, settings
 from sipqueue_async.cli import relay as relay_command
 from sipqueue_async.cli import report as report_command
 from sipqueue_async.cli import simulate as simulate_command
+from sipqueue_async.cli import source as source_of
 from sipqueue_async.cli import status as status_command
 from sipqueue_async.cli import top as top_command
 from sipqueue_async.cli import wallboard as wallboard_command
@@ -36,7 +37,7 @@ status, watch, report, top, wallboard and relay take the server and the secrets 
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
-  SIPQUEUE_REDIS_URL                       where relay publishes
+  SIPQUEUE_REDIS_URL                       where relay publishes, and --from-relay reads
 or from a TOML file with url, appid, accesskey, token: --config FILE.
 Secrets are no options, because other users can see a program's arguments.
 
@@ -104,6 +105,24 @@ def _server_options(command: _Command) -> _Command:
     return command
 
 
+_redis = click.option(
+    "--redis", "redis_url", help="The URL of a Redis, before SIPQUEUE_REDIS_URL; none with a password."
+)
+
+
+def _source_options(command: _Command) -> _Command:
+    """Add the options that say where the status comes from, which make up `source.Arguments`."""
+    for option in (
+        click.option("--prefix", help="With --from-relay: what the relay's keys begin with (sipqueue)."),
+        _redis,
+        click.option(
+            "--from-relay", is_flag=True, help="Read what a relay publishes on Redis, and ask the platform nothing."
+        ),
+    ):
+        command = option(command)
+    return _server_options(command)
+
+
 _queues = click.option("--queue", "queues", callback=_names, multiple=True, help="Only this queue; may be repeated.")
 _extensions = click.option(
     "--extension", "extensions", callback=_names, multiple=True, help="Only this extension; may be repeated."
@@ -153,19 +172,19 @@ def demo(*, seconds: float, interval: float, speed: float, seed: int) -> running
     help="Only agents in this state; may be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_server_options
+@_source_options
 def status(
     *,
     queues: frozenset[str],
     extensions: frozenset[str],
     states: tuple[str, ...],
     as_json: bool,
-    **server: Unpack[settings.Arguments],
+    **source: Unpack[source_of.Arguments],
 ) -> running.Work:
     """Show who is doing what now."""
     return partial(
         status_command.status,
-        settings.client(server, os.environ),
+        source_of.chosen(source, os.environ),
         _output(),
         queues=queues,
         extensions=extensions,
@@ -192,7 +211,7 @@ def status(
     help="Keep what was told in this file, and after a restart go on from there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@_server_options
+@_source_options
 def watch(
     *,
     queues: frozenset[str],
@@ -201,7 +220,7 @@ def watch(
     interval: float,
     state_file: Path | None,
     as_json: bool,
-    **server: Unpack[settings.Arguments],
+    **source: Unpack[source_of.Arguments],
 ) -> running.Work:
     """Print what changes, as it does.
 
@@ -209,7 +228,7 @@ def watch(
     """
     return partial(
         watch_command.watch,
-        settings.client(server, os.environ),
+        source_of.chosen(source, os.environ),
         _output(),
         choice=watch_command.Choice(queues=queues, extensions=extensions, kinds=kinds),
         interval=interval,
@@ -238,7 +257,7 @@ def watch(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 60 times as fast as real.")
 @_seed
-@_server_options
+@_source_options
 def report(
     *,
     queues: frozenset[str],
@@ -251,7 +270,7 @@ def report(
     as_csv: bool,
     as_json: bool,
     seed: int,
-    **server: Unpack[settings.Arguments],
+    **source: Unpack[source_of.Arguments],
 ) -> running.Job:
     """Print the day's figures: who did what for how long.
 
@@ -261,6 +280,8 @@ def report(
     _refuse_together({"--csv": as_csv, "--json": as_json})
     _refuse_together({"--saved": saved, "--demo": demo})
     _refuse_together({"--state-file": state_file is not None, "--demo": demo})
+    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
+    _refuse_together({"--from-relay": source["from_relay"], "--saved": saved})
     if saved and state_file is None:
         raise click.UsageError("--saved needs --state-file, which says what to print")
     if seconds is None:
@@ -278,7 +299,7 @@ def report(
         return running.Job(command.saved, command.conclude)
     if demo:
         return running.Job(partial(command.demo, seed), command.conclude)
-    return running.Job(partial(command.live, settings.client(server, os.environ)), command.conclude)
+    return running.Job(partial(command.live, source_of.chosen(source, os.environ)), command.conclude)
 
 
 @cli.command()
@@ -287,7 +308,7 @@ def report(
 @_interval
 @click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 10 times as fast as real.")
 @_seed
-@_server_options
+@_source_options
 def top(
     *,
     queues: frozenset[str],
@@ -295,17 +316,18 @@ def top(
     interval: float,
     demo: bool,
     seed: int,
-    **server: Unpack[settings.Arguments],
+    **source: Unpack[source_of.Arguments],
 ) -> running.Work:
     """Show who is doing what on the whole terminal, as it changes.
 
     q ends it, s sorts the agents another way, f shows one queue after the other, space shows those that there was no
     room for. In a pipe it prints one table, as status does.
     """
+    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
     choice = top_command.Choice(queues=queues, extensions=extensions, interval=interval)
     if demo:
         return partial(top_command.demo_top, _output(), choice=choice, seed=seed)
-    return partial(top_command.top, settings.client(server, os.environ), _output(), choice=choice)
+    return partial(top_command.top, source_of.chosen(source, os.environ), _output(), choice=choice)
 
 
 def _refuse_together(options: dict[str, bool]) -> None:
@@ -340,7 +362,7 @@ def _refuse_together(options: dict[str, bool]) -> None:
 @click.option("--agents", type=click.IntRange(min=1), default=24, show_default=True, help="How many agents it has.")
 @click.option("--speed", type=float, callback=_positive, default=5.0, show_default=True, help="How fast it is.")
 @_seed
-@_server_options
+@_source_options
 def wallboard(
     *,
     queues: frozenset[str],
@@ -353,17 +375,18 @@ def wallboard(
     agents: int,
     speed: float,
     seed: int,
-    **server: Unpack[settings.Arguments],
+    **source: Unpack[source_of.Arguments],
 ) -> running.Work:
     """Serve a page for a big screen until Ctrl-C.
 
     It shows who is doing what, and changes as that does. "sipqueue wallboard --demo" needs no server.
     """
+    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
     demonstration = wallboard_command.Demonstration(agents=agents, seed=seed, speed=speed)
     return partial(
         wallboard_command.wallboard,
         _output(),
-        source=demonstration if demo else settings.client(server, os.environ),
+        source=demonstration if demo else source_of.chosen(source, os.environ),
         site=wallboard_command.Site(
             host=host, port=port, host_names=host_names, key=wallboard_command.read_key(key_file, os.environ)
         ),
@@ -373,7 +396,7 @@ def wallboard(
 
 
 @cli.command()
-@click.option("--redis", "redis_url", help="The URL of a Redis, before SIPQUEUE_REDIS_URL; none with a password.")
+@_redis
 @click.option("--prefix", default="sipqueue", show_default=True, help="What the keys begin with: one a platform.")
 @click.option(
     "--lease",

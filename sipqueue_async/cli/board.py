@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 from rich.cells import cell_len, set_cell_size
 
-from sipqueue_async import AgentState, SipQueueError, WatcherHealth
+from sipqueue_async import AgentState, FeedHealth, SipQueueError
 from sipqueue_async.cli.layout import Column, Field, Line, cut, placed, row
 from sipqueue_async.cli.render import STATE_STYLES, clock, counted
 from sipqueue_async.cli.text import harmless
@@ -54,7 +54,7 @@ class Scene:
     """What is known, and when."""
 
     tally: Tally
-    health: WatcherHealth
+    health: FeedHealth
     at: datetime
     """The moment up to which states last (aware)."""
     now: datetime

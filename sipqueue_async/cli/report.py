@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
 from rich.text import Text
 
-from sipqueue_async import FeedDown, FeedUp, SipQueueClient, SipQueueError, Snapshot, StatusWatcher, Update, Updates
+from sipqueue_async import (
+    Feed,
+    FeedDown,
+    FeedUp,
+    SipQueueClient,
+    SipQueueError,
+    Snapshot,
+    StatusWatcher,
+    Update,
+    Updates,
+)
 from sipqueue_async.cli import demo
 from sipqueue_async.cli.day import Day
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import Lines, counted
+from sipqueue_async.cli.source import Source, as_of_now, feed_of
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.tally import Tally
@@ -68,12 +79,21 @@ class Report:
         self._seconds = seconds
         self._state_file = state_file
         self._tally = Tally()
+        self._is_resumed = False
+        self._answered = False
 
-    async def live(self, client: SipQueueClient) -> None:
-        """Watch a platform, from the saved tally on if there is one."""
+    async def live(self, source: Source) -> None:
+        """Watch a platform or a relay, from the saved tally on if there is one."""
         self._tally = self._resumed()
-        async with client:
-            await self._watch(client)
+        made = feed_of(
+            source,
+            interval=self._interval,
+            queues=self._queues,
+            extensions=self._extensions,
+            baseline=self._tally.snapshot,
+        )
+        async with made as feed:
+            await self._watch(feed)
 
     async def demo(self, seed: int) -> None:
         """Watch a simulated call centre by its own time, of which a minute passes in each second."""
@@ -87,7 +107,13 @@ class Report:
                 now = simulator.centre.local_time.astimezone()
                 return Snapshot(polled.values(), observed_at=now, server_time=polled.server_time)
 
-            await self._watch(source, speed=DEMO_SPEED)
+            watcher = StatusWatcher(
+                source,
+                interval=self._interval / DEMO_SPEED,
+                queues=self._queues or None,
+                extensions=self._extensions or None,
+            )
+            await self._watch(watcher, speed=DEMO_SPEED)
 
     async def saved(self) -> None:
         """Only look at the saved tally."""
@@ -128,33 +154,35 @@ class Report:
 
     # ---- watching ----------------------------------------------------------------------------------------------------
 
-    async def _watch(self, source: SipQueueClient | Callable[[], Awaitable[Snapshot]], speed: float = 1.0) -> None:
-        watcher = StatusWatcher(
-            source,
-            interval=self._interval / speed,
-            queues=self._queues or None,
-            extensions=self._extensions or None,
-            baseline=self._tally.snapshot,
-        )
-        updates = watcher.updates()
-        async with watcher:
+    async def _watch(self, feed: Feed, speed: float = 1.0) -> None:
+        updates = feed.updates()
+        self._is_resumed = self._tally.started_at is not None
+        async with feed:
             try:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._seconds / speed or None):
-                        await asyncio.gather(self._fold(watcher, updates), self._greet(watcher, updates))
+                        await asyncio.gather(self._fold(feed, updates), self._greet(feed, updates))
             finally:
-                self._save(watcher, updates)
-        if watcher.health.last_good_at is None:
-            reason = watcher.health.last_error or "it is silent"
+                self._save(feed, updates)
+                if not self._has_begun:
+                    # A relay that is away tells what was so before: that is no day.
+                    self._tally = Tally()
+        if not self._answered:
+            reason = feed.health.last_error or "it is silent"
             raise Failure(f"no answer from the platform within {self._seconds:g} s: {reason}", UNREACHABLE)
 
-    async def _fold(self, watcher: StatusWatcher, updates: Updates) -> None:
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there are figures: of an earlier run, or because the status has become known in this one."""
+        return self._is_resumed or self._answered
+
+    async def _fold(self, feed: Feed, updates: Updates) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SAVE_EVERY):
                     while True:
                         self._take(await anext(updates))
-            self._save(watcher, updates)
+            self._save(feed, updates)
 
     def _take(self, update: Update) -> None:
         self._tally.update(update)
@@ -162,22 +190,23 @@ class Report:
             if isinstance(event, FeedDown | FeedUp):
                 complain(Lines().line(event, datetime.now(UTC)).plain)
 
-    async def _greet(self, watcher: StatusWatcher, updates: Updates) -> None:
+    async def _greet(self, feed: Feed, updates: Updates) -> None:
         """Begin with the first poll's outcome, which need not be a change, and tell a person that all is well."""
         try:
-            snapshot = await watcher.ready()
+            snapshot = await feed.ready()
         except SipQueueError:
             return  # The stream of updates ends with the same error, once it has told what was before.
+        self._answered = True
         if self._tally.started_at is None:
-            self._tally = Tally(snapshot)
-        self._save(watcher, updates)
+            self._tally = Tally(as_of_now(feed, snapshot))
+        self._save(feed, updates)
         if self._output.terminal and self._form is Form.TABLE:
             seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
             self._output.line(Text(f"watching {seats}; Ctrl-C prints the report", "dim"))
 
-    def _save(self, watcher: StatusWatcher, updates: Updates) -> None:
+    def _save(self, feed: Feed, updates: Updates) -> None:
         """Bring the tally up to the last good poll, which need not have been a change, and save it."""
-        if not updates.pending and watcher.health.last_good_at is not None:
-            self._tally.advance(watcher.health.last_good_at)
-        if self._state_file is not None and self._tally.started_at is not None:
+        if not updates.pending and feed.health.last_good_at is not None:
+            self._tally.advance(feed.health.last_good_at)
+        if self._state_file is not None and self._has_begun:
             self._state_file.save(self._tally)

@@ -50,7 +50,16 @@ def client(arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str
         raise Failure(str(error).replace("base_url", "the URL")) from None
 
 
-def redis(given: str | None, config: Path | None, environ: Mapping[str, str]) -> str:
+def _say_nothing(_: str) -> None:
+    """Warn of nothing: the settings were read before."""
+
+
+def redis(
+    given: str | None,
+    config: Path | None,
+    environ: Mapping[str, str],
+    warn: Callable[[str], None] = _say_nothing,
+) -> str:
     """Return the URL of the Redis that an option, the environment or the settings file gives, each before the next.
 
     Raises:
@@ -58,7 +67,7 @@ def redis(given: str | None, config: Path | None, environ: Mapping[str, str]) ->
     """
     if given is not None and _has_password(given):
         raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
-    settings = {} if config is None else _read(config, _say_nothing)
+    settings = {} if config is None else _read(config, warn)
     url = given or environ.get("SIPQUEUE_REDIS_URL") or settings.get("redis")
     if not url:
         raise Failure("no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file (--config)")
@@ -72,10 +81,6 @@ def _has_password(url: str) -> bool:
         # Whatever it is, it is refused later as no URL.
         return False
     return bool(parts.password) or "password" in parse_qs(parts.query)
-
-
-def _say_nothing(_: str) -> None:
-    """Warn of nothing: the settings were read before."""
 
 
 def _auth(credentials: dict[str, str]) -> str | AppCredentials:

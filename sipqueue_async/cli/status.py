@@ -9,15 +9,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from sipqueue_async import AgentState, AgentStatus, SipQueueClient, Snapshot
+from sipqueue_async import AgentState, AgentStatus, Snapshot
 from sipqueue_async.cli.exits import DONE, complain
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import STATE_STYLES, clock, counted, snapshot_json, state_text
+from sipqueue_async.cli.source import Source, snapshot_of
 from sipqueue_async.cli.text import harmless
 
 
 async def status(
-    client: SipQueueClient,
+    source: Source,
     output: Output,
     *,
     queues: Collection[str] = (),
@@ -26,8 +27,7 @@ async def status(
     as_json: bool = False,
 ) -> int:
     """Print who is doing what; an empty filter lets everybody through."""
-    async with client:
-        snapshot = await client.fetch_snapshot(queue=_only(queues), extension=_only(extensions))
+    snapshot = await snapshot_of(source, queues=queues, extensions=extensions)
     # The platform can be asked for one queue, one extension and some of the states only; the rest is chosen here.
     agents = [
         snapshot[key]
@@ -47,10 +47,6 @@ async def status(
         place = "" if problem.queue is None else f" of queue {problem.queue}, extension {problem.extension}"
         complain(f"warning: {problem.field}{place} was left out: {problem.reason}")
     return DONE
-
-
-def _only(names: Collection[str]) -> str | None:
-    return next(iter(names)) if len(names) == 1 else None
 
 
 def _table(agents: list[AgentStatus], *, framed: bool) -> Table:

@@ -13,12 +13,13 @@ from typing import Final
 
 import attrs
 
-from sipqueue_async import SipQueueClient, StatusWatcher, WatcherHealth
+from sipqueue_async import Feed, FeedHealth, SipQueueClient, StatusWatcher
 from sipqueue_async.cli import demo, running
 from sipqueue_async.cli.board import Scene, compose
 from sipqueue_async.cli.exits import DONE
 from sipqueue_async.cli.layout import Line
 from sipqueue_async.cli.output import Output
+from sipqueue_async.cli.source import Relayed, Source, feed_of
 from sipqueue_async.cli.status import status
 from sipqueue_async.cli.view import View
 from sipqueue_async.simulator import Plan, Simulator
@@ -46,27 +47,23 @@ class Choice:
     """Seconds between polls."""
 
 
-async def top(client: SipQueueClient, output: Output, *, choice: Choice, title: str | None = None) -> int:
+async def top(source: Source, output: Output, *, choice: Choice, title: str | None = None) -> int:
     """Show who is doing what until somebody presses q, or where there is no screen to show it on, print it once.
 
     Args:
-        client: Whom to ask.
+        source: Whom to ask.
         output: Where it is shown.
         choice: What of it.
         title: What is watched, in words.
     """
     # There is no such module on Windows.
     if not output.screen or importlib.util.find_spec("termios") is None:
-        return await status(client, output, queues=choice.queues, extensions=choice.extensions)
-    async with client:
-        watcher = StatusWatcher(
-            client,
-            interval=choice.interval,
-            queues=choice.queues or None,
-            extensions=choice.extensions or None,
-        )
-        board = _Board(watcher, output, title or f"polled every {choice.interval:g} s")
-        async with watcher:
+        return await status(source, output, queues=choice.queues, extensions=choice.extensions)
+    usual = "read from a relay" if isinstance(source, Relayed) else f"polled every {choice.interval:g} s"
+    made = feed_of(source, interval=choice.interval, queues=choice.queues, extensions=choice.extensions)
+    async with made as feed:
+        board = _Board(feed, output, title or usual)
+        async with feed:
             await board.run()
     return DONE
 
@@ -82,36 +79,51 @@ async def demo_top(output: Output, *, choice: Choice, seed: int = 0) -> int:
 class _Board:
     """What is known, and how the person wants to see it."""
 
-    def __init__(self, watcher: StatusWatcher, output: Output, title: str) -> None:
-        self._watcher = watcher
-        self._updates = watcher.updates()
+    def __init__(self, feed: Feed, output: Output, title: str) -> None:
+        self._feed = feed
+        self._updates = feed.updates()
         self._output = output
         self._title = title
         self._tally = Tally()
         self._view = View()
         self._last_good: tuple[datetime, float] | None = None
         """When the last good answer had arrived, by its own time and by the loop's."""
+        self._answered_at: datetime | None = None
+        """When it had, as it was told."""
         self._news = asyncio.Event()
         self._had_enough = False
-        watcher.on_poll(self._polled)
+        feed.on_look(self._looked)
 
-    def _polled(self, health: WatcherHealth) -> None:
+    def _looked(self, health: FeedHealth) -> None:
         while update := self._updates.take():
             self._tally.update(update)
-        known = self._watcher.snapshot
+        known = self._feed.snapshot
         if known is not None and self._tally.started_at is None:
-            # The first poll is no change of anything.
+            # What is known first is no change of anything.
             self._tally = Tally(known)
-        good_at = health.last_good_at
-        if good_at is not None and (self._last_good is None or self._last_good[0] != good_at):
-            self._last_good = good_at, asyncio.get_running_loop().time()
+        if health.last_good_at is not None and health.last_good_at != self._answered_at:
+            self._note_answer(health.last_good_at)
         self._news.set()
+
+    def _note_answer(self, good_at: datetime) -> None:
+        """Let the times on the screen tick on from the last good answer.
+
+        A watcher tells of each at once. A reader of a relay learns some seconds late of one without a change, and by
+        that the times are not to step back.
+        """
+        was, self._answered_at = self._answered_at, good_at
+        now, at = asyncio.get_running_loop().time(), good_at
+        is_late = was is not None and was < good_at and not isinstance(self._feed, StatusWatcher)
+        if self._last_good is not None and is_late:
+            before, seen = self._last_good
+            at = max(good_at, before + timedelta(seconds=now - seen))
+        self._last_good = at, now
 
     async def run(self) -> None:
         """Show it until somebody has had enough.
 
         Raises:
-            BaseException: What ended the watcher.
+            BaseException: What ended the feed.
         """
         from sipqueue_async.cli.screen import Screen, Session  # noqa: PLC0415  # not every system has what it needs
 
@@ -120,12 +132,12 @@ class _Board:
         with running.restoring(screen.give_back):
             screen.take()
             with Session(screen, press=self._press, changed=self._news.set):
-                while not self._had_enough and not self._watcher.health.ended:
+                while not self._had_enough and not self._feed.health.ended:
                     self._news.clear()
                     screen.paint(self._picture(screen.size))
                     await self._something_new()
-        if self._watcher.health.ended:
-            await self._watcher.ready()
+        if self._feed.health.ended:
+            await self._feed.ready()
 
     async def _something_new(self) -> None:
         await asyncio.sleep(_REST)
@@ -135,7 +147,7 @@ class _Board:
 
     def _picture(self, size: os.terminal_size) -> list[Line]:
         now = datetime.now(UTC)
-        health = self._watcher.health
+        health = self._feed.health
         at = now
         if self._last_good is not None:
             # Ticking on from the last answer; while the feed is down, nothing is known of the time since.

@@ -1,4 +1,4 @@
-"""``sipqueue wallboard``: serves the page for a big screen, of a platform or of a simulated call centre."""
+"""``sipqueue wallboard``: serves the page for a big screen, of a platform, a relay or a simulated call centre."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Final
 
 import attrs
 
-from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
+from sipqueue_async import AppCredentials, Feed, SipQueueClient
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.simulate import plan
+from sipqueue_async.cli.source import Source, feed_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Wallboard
 
@@ -75,21 +76,20 @@ def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str]
 async def wallboard(
     output: Output,
     *,
-    source: SipQueueClient | Demonstration,
+    source: Source | Demonstration,
     site: Site,
     queues: Collection[str] = (),
     interval: float = 2.0,
 ) -> None:
-    """Serve until the watcher ends, which takes an error that trying again does not help against."""
-    async with _client(source) as client:
-        watcher = StatusWatcher(client, interval=interval, queues=queues or None)
-        board = _wallboard(watcher, site, interval)
+    """Serve until the feed ends, which takes an error that trying again does not help against."""
+    async with _source(source) as real, feed_of(real, interval=interval, queues=queues) as feed:
+        board = _wallboard(feed, site, interval)
         try:
             await board.start()
         except (OSError, UnicodeError) as error:
             raise Failure(f"cannot listen on {site.host}, port {site.port}: {_trouble(error)}") from None
         try:
-            async with watcher:
+            async with feed:
                 output.line(f"the wallboard is at {board.url} until Ctrl-C")
                 await board.wait()
         finally:
@@ -107,28 +107,21 @@ def _trouble(error: OSError | UnicodeError) -> str:
 
 
 @asynccontextmanager
-async def _client(source: SipQueueClient | Demonstration) -> AsyncGenerator[SipQueueClient]:
-    if isinstance(source, SipQueueClient):
-        async with source as client:
-            yield client
+async def _source(source: Source | Demonstration) -> AsyncGenerator[Source]:
+    """Start what is to be simulated."""
+    if isinstance(source, Demonstration):
+        size = plan(source.agents, max(1, round(source.agents / _AGENTS_A_QUEUE)))
+        async with Simulator(size, seed=source.seed, speed=source.speed) as simulator:
+            credentials = AppCredentials(simulator.appid, simulator.accesskey)
+            yield SipQueueClient(simulator.url, credentials)
     else:
-        async with _simulated(source) as client:
-            yield client
+        yield source
 
 
-@asynccontextmanager
-async def _simulated(source: Demonstration) -> AsyncGenerator[SipQueueClient]:
-    size = plan(source.agents, max(1, round(source.agents / _AGENTS_A_QUEUE)))
-    async with Simulator(size, seed=source.seed, speed=source.speed) as simulator:
-        credentials = AppCredentials(simulator.appid, simulator.accesskey)
-        async with SipQueueClient(simulator.url, credentials) as client:
-            yield client
-
-
-def _wallboard(watcher: StatusWatcher, site: Site, interval: float) -> Wallboard:
+def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
     try:
         return Wallboard(
-            watcher,
+            feed,
             host=site.host,
             port=site.port,
             key=site.key,

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import attrs
 from rich.text import Text
 
-from sipqueue_async import Event, SipQueueClient, SipQueueError, Snapshot, StatusWatcher, Update, Updates
+from sipqueue_async import Event, Feed, SipQueueError, Snapshot, Update, Updates
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.render import KINDS, Lines, counted, event_json
+from sipqueue_async.cli.source import Source, feed_of
 from sipqueue_async.cli.statefile import StateFile
 
 
@@ -32,7 +33,7 @@ class Choice:
 
 
 async def watch(
-    client: SipQueueClient,
+    source: Source,
     output: Output,
     *,
     choice: Choice,
@@ -40,18 +41,11 @@ async def watch(
     state_file: StateFile[Snapshot] | None = None,
     as_json: bool = False,
 ) -> None:
-    """Print events until the watcher ends, which takes an error that trying again does not help against."""
+    """Print events until the feed ends, which takes an error that trying again does not help against."""
     saved = None if state_file is None else state_file.load()
-    async with client:
-        watcher = StatusWatcher(
-            client,
-            interval=interval,
-            queues=choice.queues or None,
-            extensions=choice.extensions or None,
-            baseline=saved,
-        )
-        async with watcher:
-            await _Stream(watcher, output, choice, state_file, as_json=as_json).run()
+    made = feed_of(source, interval=interval, queues=choice.queues, extensions=choice.extensions, baseline=saved)
+    async with made as feed, feed:
+        await _Stream(feed, output, choice, state_file, as_json=as_json).run()
 
 
 class _Stream:
@@ -63,15 +57,15 @@ class _Stream:
 
     def __init__(
         self,
-        watcher: StatusWatcher,
+        feed: Feed,
         output: Output,
         choice: Choice,
         state_file: StateFile[Snapshot] | None,
         *,
         as_json: bool,
     ) -> None:
-        self._watcher = watcher
-        self._updates: Updates = watcher.updates()
+        self._feed = feed
+        self._updates: Updates = feed.updates()
         self._output = output
         self._choice = choice
         self._state_file = state_file
@@ -101,7 +95,7 @@ class _Stream:
     async def _greet(self) -> None:
         """Save the first poll's outcome, which need not be a change, and tell a person that all is well."""
         try:
-            snapshot = await self._watcher.ready()
+            snapshot = await self._feed.ready()
         except SipQueueError:
             return  # The stream of updates ends with the same error, once it has told what was before.
         self._save_if_all_is_told()
@@ -111,7 +105,7 @@ class _Stream:
 
     def _save_if_all_is_told(self) -> None:
         if not self._updates.pending:
-            self._save(self._watcher.snapshot)
+            self._save(self._feed.snapshot)
 
     def _save(self, snapshot: Snapshot | None) -> None:
         if self._state_file is not None and snapshot is not None:

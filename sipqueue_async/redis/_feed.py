@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from sipqueue_async import Feed, Snapshot, TransportError, Update
 from sipqueue_async.redis._follower import Follower
 from sipqueue_async.redis._group import GroupWork
+from sipqueue_async.redis._part import Part
 from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Entry, Reading, Store
 
@@ -65,6 +66,8 @@ class RedisFeed(Feed):
         prefix: What the relay's keys begin with.
         baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
         initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
+        queues: Read only these queues of what the relay watches.
+        extensions: Read only these extensions; likewise.
         group: The group to share the work with.
         consumer: This consumer's name, which no other one of the group has; what an earlier one of this name had not
             done is handed out again at once.
@@ -83,6 +86,8 @@ class RedisFeed(Feed):
         prefix: str = "sipqueue",
         baseline: Snapshot | None = None,
         initial: bool = False,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         group: str | None = None,
         consumer: str | None = None,
         claim_after: float = 60.0,
@@ -92,10 +97,13 @@ class RedisFeed(Feed):
             raise ValueError("a group needs a consumer and a consumer a group, each with a name of at least one letter")
         if group is not None and (initial or baseline is not None):
             raise ValueError("a group knows where it is: initial and baseline are for readers without a group")
+        part = Part(queues, extensions)
+        if group is not None and not part.is_all:
+            raise ValueError("queues and extensions are for readers without a group: subscribe to what is wanted of it")
         if not 0 < claim_after < float("inf"):
             raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
         self._store = Store(redis, prefix)
-        self._follower = Follower(baseline, initial=initial, clock=_loop_time)
+        self._follower = Follower(baseline, initial=initial, clock=_loop_time, part=part)
         self._failures = 0
         self._last_trouble: BaseException | None = None
         self._work_of_group: GroupWork | None = None
@@ -117,10 +125,6 @@ class RedisFeed(Feed):
         return self._follower.snapshot
 
     @property
-    def _last_error(self) -> BaseException | None:
-        return self._last_trouble
-
-    @property
     def health(self) -> RedisFeedHealth:
         """How the reading goes."""
         follower = self._follower
@@ -133,6 +137,11 @@ class RedisFeed(Feed):
             last_error=self._last_trouble,
             last_good_at=follower.seen,
         )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it has a group, whose other consumers are given the rest of the changes."""
+        return self._work_of_group is not None
 
     async def acknowledge(self) -> None:
         """Say that the update that the group's stream handed out last is done, all of it, without asking for more.
@@ -227,6 +236,7 @@ class RedisFeed(Feed):
             self._publish(update)
         elif update is not None:
             self._work_of_group.tell_news()
+        self._tell_of_look()
 
     def _deliver(self, update: Update) -> bool:
         """Give a part of the group's work to its stream, and tell whether anything of it was wanted."""

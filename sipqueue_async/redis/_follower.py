@@ -19,6 +19,7 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async.redis._format import Change, Moment, with_feed
+from sipqueue_async.redis._part import Part
 from sipqueue_async.redis._store import Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
@@ -36,10 +37,15 @@ class Follower:
         baseline: What was known before.
         initial: Whether, without a baseline, everybody has joined at first.
         clock: Seconds on a clock that never steps back.
+        part: Which part of it all the reader is for.
     """
 
-    def __init__(self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float]) -> None:
-        self.snapshot = baseline
+    def __init__(
+        self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float], part: Part | None = None
+    ) -> None:
+        self._part = part or Part()
+        # Of a baseline too only what is read counts: the rest of it has not left.
+        self.snapshot = None if baseline is None else self._part.of_snapshot(baseline)
         self.entry = ""
         """The last entry of the stream that was taken; none before there was one."""
         self.sequence = 0
@@ -88,6 +94,7 @@ class Follower:
 
     def took(self, change: Change, entry: str) -> Update | None:
         """Take the publication that comes next."""
+        change = self._part.of_change(change)
         previous = self.snapshot
         events: tuple[SeatEvent, ...] = ()
         if change.moment is not None:
@@ -156,7 +163,7 @@ class Follower:
         events: tuple[SeatEvent, ...] = ()
         self._is_shared = False
         if state.snapshot is not None:
-            events = self._take_whole(state.snapshot)
+            events = self._take_whole(self._part.of_snapshot(state.snapshot))
             self.seen = state.snapshot.observed_at
         self.resyncs += bool(self.entry)
         self.entry, self.sequence = state.entry, state.sequence
@@ -205,6 +212,9 @@ class Follower:
     ) -> Update | None:
         if not events and feed is None:
             return None
+        if previous is None and not self._initial:
+            # What is known first is no change of anything: nobody has joined.
+            previous = self.snapshot
         return Update(
             sequence=self.sequence,
             snapshot=self.snapshot,

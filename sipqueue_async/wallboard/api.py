@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 
-from sipqueue_async import StatusWatcher
+from sipqueue_async import Feed
 from sipqueue_async.tally import GroupTally, SeatTally
 from sipqueue_async.wallboard.board import FORMAT_VERSION
 from sipqueue_async.wallboard.guard import HEALTH
@@ -31,7 +31,7 @@ class Api:
     def __init__(self, live: Live) -> None:
         self._live = live
         # It counts from when it is made.
-        self._collector = _collector(live.watcher)
+        self._collector = _collector(live.feed)
 
     def close(self) -> None:
         """Count no further."""
@@ -62,7 +62,7 @@ class Api:
         present = [tally.seats[key] for key in sorted(tally.seats) if tally.seats[key].present]
         return {
             "v": FORMAT_VERSION,
-            "observed_at": _iso(self._live.watcher.health.last_good_at),
+            "observed_at": _iso(self._live.feed.health.last_good_at),
             "fresh": self._live.is_fresh,
             "feed_down": None if down is None else {"since": _iso(down[0]), "error": down[1]},
             "total": _group(tally.total),
@@ -71,13 +71,13 @@ class Api:
         }
 
 
-def _collector(watcher: StatusWatcher) -> WatcherCollector | None:
+def _collector(feed: Feed) -> WatcherCollector | None:
     try:
         # Metrics are an extra of their own.
         from sipqueue_async.prometheus import WatcherCollector  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    return WatcherCollector(watcher)
+    return WatcherCollector(feed)
 
 
 def _iso(moment: datetime | None) -> str | None:

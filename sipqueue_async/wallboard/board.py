@@ -1,4 +1,4 @@
-"""What the wallboard shows: a watcher's updates folded, and told as what has changed since a revision."""
+"""What the wallboard shows: a feed's updates folded, and told as what has changed since a revision."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ class Board:
         self._forgotten = 0
         self._outages: deque[list[int | None]] = deque()
         self._end: tuple[datetime | None, str] | None = None
+        self._why: BaseException | None = None
         self._messages: dict[int, bytes] = {}
 
     @property
@@ -88,7 +89,7 @@ class Board:
     def down(self) -> tuple[datetime | None, str] | None:
         """Since when nothing is known, and why; None while the feed is up."""
         down = self.tally.feed_down
-        return self._end if down is None else (down.since, reason(down.error))
+        return self._end if down is None else (down.since, reason(self._why or down.error))
 
     def begin(self, snapshot: Snapshot) -> None:
         """Take a first snapshot that was no change."""
@@ -103,6 +104,7 @@ class Board:
         self._changed()
         for event in update.events:
             if isinstance(event, FeedDown):
+                self._why = None
                 self._outages.append([None if event.since is None else milliseconds(event.since), None])
             elif isinstance(event, FeedUp):
                 self._end_outage(event.observed_at)
@@ -111,6 +113,18 @@ class Board:
         self._show_all(dict.fromkeys(changed) if had_begun else self.tally.seats)
         if update.snapshot is not None:
             self._forget(update.snapshot.observed_at)
+
+    def explain(self, error: BaseException) -> bool:
+        """Take note of why the feed is down by now, where it is; return whether that is news.
+
+        An outage can begin with one thing and go on with another: a relay comes back, and the platform is away.
+        """
+        down = self.tally.feed_down
+        if down is None or reason(self._why or down.error) == reason(error):
+            return False
+        self._why = error
+        self._changed()
+        return True
 
     def end(self, since: datetime | None, why: str) -> None:
         """Take note that there will be no further update.

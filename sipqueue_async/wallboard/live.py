@@ -1,4 +1,4 @@
-"""Follows a watcher: keeps the board, says how fresh it is, and wakes whoever waits for news."""
+"""Follows a feed: keeps the board, says how fresh it is, and wakes whoever waits for news."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from sipqueue_async import FeedDown, StatusWatcher, Update, WatcherHealth
+from sipqueue_async import Feed, FeedDown, FeedHealth, StatusWatcher, Update
 from sipqueue_async.wallboard.board import Board, milliseconds
 from sipqueue_async.wallboard.words import reason
 
@@ -16,9 +16,10 @@ BEAT: Final = 5.0
 """Seconds from one sign of life to the next."""
 
 STALE_AFTER: Final = 30.0
-"""Seconds without a good poll after which what is known is no longer fresh."""
+"""Seconds without a good look after which what is known is no longer fresh."""
 
 _CLOSED: Final = "the program no longer asks the platform"
+_CLOSED_READER: Final = "the program no longer reads what a relay publishes"
 
 
 def utc_now() -> datetime:
@@ -27,23 +28,23 @@ def utc_now() -> datetime:
 
 
 class Live:
-    """The board of a running watcher.
+    """The board of a running feed.
 
     Args:
-        watcher: Whom to follow.
+        feed: What to follow.
         clock: The time now (aware), on the clock that the snapshots' `observed_at` is of.
         beat: Seconds from one sign of life to the next.
-        stale_after: Seconds without a good poll after which the board is no longer fresh.
+        stale_after: Seconds without a good look after which the board is no longer fresh.
     """
 
     def __init__(
-        self, watcher: StatusWatcher, *, clock: Callable[[], datetime] = utc_now, beat: float = BEAT, stale_after: float
+        self, feed: Feed, *, clock: Callable[[], datetime] = utc_now, beat: float = BEAT, stale_after: float
     ) -> None:
-        self.watcher = watcher
+        self.feed = feed
         self.board = Board()
         self.closed = False
         """Whether all who listen are to leave."""
-        self._updates = watcher.updates()
+        self._updates = feed.updates()
         self._clock = clock
         self._beat = beat
         self._stale_after = stale_after
@@ -54,50 +55,53 @@ class Live:
     # ---- following ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Follow the watcher until it ends.
+        """Follow the feed until it ends.
 
         Raises:
-            BaseException: Whatever ended the watcher, if it failed.
+            BaseException: Whatever ended the feed, if it failed.
         """
-        stop = self.watcher.on_poll(self._polled)
+        stop = self.feed.on_look(self._looked)
+        closed = _CLOSED if isinstance(self.feed, StatusWatcher) else _CLOSED_READER
         try:
             self._take_what_was_before()
             async for update in self._updates:
                 self.board.update(update)
                 self._tell()
-            self._end(_CLOSED)
+            self._end(closed)
         except Exception as error:
-            self._end(f"{_CLOSED}: {reason(error)}")
+            self._end(f"{closed}: {reason(error)}")
             raise
         finally:
             stop()
 
     def _end(self, why: str) -> None:
-        self.board.end(self.watcher.health.last_good_at, why)
+        self.board.end(self.feed.health.last_good_at, why)
         self._tell()
 
     def _take_what_was_before(self) -> None:
-        """Begin with a watcher that has been running for a while."""
-        health = self.watcher.health
-        if health.last_good_at is not None:
-            self._polled(health)
+        """Begin with a feed that has been running for a while."""
+        health = self.feed.health
+        if health.up is not None:
+            self._looked(health)
         if health.up is False and health.last_error is not None and not self._updates.pending:
             down = FeedDown(error=health.last_error, since=health.last_good_at)
-            known = self.watcher.snapshot
+            known = self.feed.snapshot
             self.board.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
 
-    def _polled(self, health: WatcherHealth) -> None:
+    def _looked(self, health: FeedHealth) -> None:
         if health.up:
             self._good_at = asyncio.get_running_loop().time()
-        # A first poll need not be a change; where it is one, it is told by an update.
-        snapshot = self.watcher.snapshot
+        # What is known first need not be a change; where it is one, it is told by an update.
+        snapshot = self.feed.snapshot
         # There may be nobody in it.
         if not self.board.has_begun and not self._updates.pending and snapshot is not None:
             self.board.begin(snapshot)
             self._tell()
+        if health.up is False and health.last_error is not None and self.board.explain(health.last_error):
+            self._tell()
 
     async def give_signs_of_life(self) -> None:
-        """Give one after the other, also once the watcher has ended: the connection is alive, whatever the feed is."""
+        """Give one after the other, also once the feed has ended: the connection is alive, whatever the feed is."""
         while True:
             await asyncio.sleep(self._beat)
             self._sign_of_life = self.sign_of_life()
@@ -107,9 +111,9 @@ class Live:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last good poll was not long ago, by the loop's clock."""
+        """Whether the last good look was not long ago, by the loop's clock."""
         now = asyncio.get_running_loop().time()
-        return not self.watcher.health.ended and self._good_at is not None and now - self._good_at < self._stale_after
+        return not self.feed.health.ended and self._good_at is not None and now - self._good_at < self._stale_after
 
     @property
     def news(self) -> asyncio.Event:

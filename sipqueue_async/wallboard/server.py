@@ -12,7 +12,7 @@ from typing import Final, Self, cast
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from sipqueue_async import StatusWatcher
+from sipqueue_async import Feed
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
 from sipqueue_async.wallboard.api import Api
 from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
@@ -41,10 +41,10 @@ _log.addFilter(_Faults())
 
 
 class Wallboard:
-    """Serves a page that shows what a watcher knows, and changes as that does.
+    """Serves a page that shows what a watcher or another feed knows, and changes as that does.
 
-    Used as an async context manager, or by `start` and `stop`, once. The watcher is the caller's. Metrics count from
-    when the wallboard is made, so that is best done before the watcher is started.
+    Used as an async context manager, or by `start` and `stop`, once. The feed is the caller's. Metrics count from when
+    the wallboard is made, so that is best done before the feed is started.
 
     Example::
 
@@ -55,25 +55,27 @@ class Wallboard:
                 await wallboard.wait()
 
     Args:
-        watcher: Whose knowledge to show.
+        watcher: Whose knowledge to show: a `StatusWatcher`, or a `RedisFeed` that reads what a relay publishes.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
         key: The access key, at least 12 characters, that one has to know to see anything; needed where `host` is not
             an address of this machine alone.
         host_names: Names, beside `host` itself, by which browsers reach the wallboard: that of a reverse proxy, for
             instance. Requests for other names are refused.
-        stale_after: Seconds without a good poll after which ``/healthz`` answers 503.
+        stale_after: Seconds without a good poll after which ``/healthz`` answers 503; of a feed that is no watcher, for
+            which it has been down. A reader looks every 5 seconds, so fewer than 10 are too few for one.
         beat: Seconds between the signs of life by which browsers notice that a connection is dead.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which is
-            the one that a `SipQueueClient` uses.
+            the one that a `SipQueueClient` uses. That of a relay on another machine should agree with it.
 
     Raises:
-        ValueError: The key is too short, or is missing where it is needed.
+        ValueError: The key is too short, or is missing where it is needed; or the feed shares its changes with a group,
+            so that most of them would be missing.
     """
 
     def __init__(
         self,
-        watcher: StatusWatcher,
+        watcher: Feed,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -85,6 +87,8 @@ class Wallboard:
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"others can reach {host}, so an access key is needed")
+        if watcher.is_shared:
+            raise ValueError("a feed with a group has a part of the changes only: give one without")
         self._access = None if key is None else Access(key)
         self._names = HostNames(host, host_names)
         self._host = host
@@ -111,18 +115,18 @@ class Wallboard:
         return f"http://{host}:{self._port}/"
 
     async def wait(self) -> None:
-        """Wait until the watcher ends.
+        """Wait until the feed ends.
 
         Raises:
             RuntimeError: The wallboard does not run.
-            BaseException: Whatever ended the watcher, if it failed.
+            BaseException: Whatever ended the feed, if it failed.
         """
         if self._following is None:
             raise RuntimeError("the wallboard does not run: use it in 'async with'")
         await asyncio.shield(self._following)
 
     async def start(self) -> None:
-        """Begin to listen, and to follow the watcher.
+        """Begin to listen, and to follow the feed.
 
         Raises:
             RuntimeError: It was started already.
@@ -160,7 +164,7 @@ class Wallboard:
         try:
             await self._shut(self._runner)
         finally:
-            # What ended the watcher is told by `wait`, and by the watcher.
+            # What ended the feed is told by `wait`, and by the feed.
             await asyncio.wait([self._following, self._beating])
 
     async def _shut(self, runner: web.AppRunner) -> None:

@@ -57,6 +57,6 @@ def test_figures_and_metrics_show_whose_they_are() -> None:
     """A tally or a collector among several cannot be told from the others."""
     assert repr(Tally(snapshot(agent())).total) == "<GroupTally, 1 signed in, 0 calls answered>"
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
-    assert repr(WatcherCollector(watcher)) == "<WatcherCollector of a watcher>"
+    assert repr(WatcherCollector(watcher)) == "<WatcherCollector of a feed>"
     named = WatcherCollector({"north": watcher, "south": watcher}, agents=True)
     assert repr(named) == "<WatcherCollector of north, south, agents too>"

@@ -9,13 +9,18 @@ import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import pytest
 from cli_support import BUSY, Paper, client_of
+from support import START, agent, snapshot
 from terminal_support import Terminal, terminal
 
-from sipqueue_async import AuthError
+from sipqueue_async import AuthError, Feed, Snapshot, WatcherHealth
+from sipqueue_async.cli import top as command
+from sipqueue_async.cli.board import Scene
+from sipqueue_async.cli.layout import Line
 from sipqueue_async.cli.output import Output
 from sipqueue_async.cli.top import Choice, demo_top, top
 from sipqueue_async.simulator import Simulator
@@ -200,3 +205,58 @@ async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term
     assert "\x1b" not in paper.text
     assert paper.text.count("100001") == 1
     assert "15 seats in 2 queues" in paper.lines[-1]
+
+
+class Slow(Feed):
+    """A feed that says late of what has not changed that it has not."""
+
+    _health = WatcherHealth()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The same all the time."""
+        return snapshot(agent())
+
+    @property
+    def health(self) -> WatcherHealth:
+        """What it was told to say."""
+        return self._health
+
+    async def _work(self) -> None:
+        await asyncio.Event().wait()
+
+    def look(self, seconds: float) -> None:
+        """Say that all was so at a moment."""
+        self._health = WatcherHealth(up=True, last_good_at=START + timedelta(seconds=seconds))
+        self._tell_of_look()
+
+
+@pytest.mark.virtual_time
+async def test_times_do_not_step_back_where_an_answer_is_heard_of_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a board that reads from a relay, how long agents talk jumps back every few seconds; or never is set right."""
+    scenes: list[Scene] = []
+
+    def note(scene: Scene, *_: object) -> list[Line]:
+        scenes.append(scene)
+        return []
+
+    def at() -> float:
+        board._picture(os.terminal_size((80, 24)))
+        return (scenes[-1].at - START).total_seconds()
+
+    monkeypatch.setattr(command, "compose", note)
+    async with Slow() as feed:
+        board = command._Board(feed, Paper().output(), "")
+        feed.look(0)
+        await asyncio.sleep(5)
+        assert at() == pytest.approx(5)
+        feed.look(2)
+        feed.look(2)
+        assert at() == pytest.approx(5)
+        await asyncio.sleep(5)
+        assert at() == pytest.approx(10)
+        feed.look(10.5)
+        assert at() == pytest.approx(10.5)
+        # The clock was set back.
+        feed.look(3)
+        assert at() == pytest.approx(3)

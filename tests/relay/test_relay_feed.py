@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sipqueue_async import (
     CallAnswered,
     Feed,
     FeedDown,
+    FeedHealth,
     FeedUp,
     StateChanged,
     StatusWatcher,
@@ -43,6 +45,33 @@ class TestLikeAWatcher:
             assert others.pending == 0
             (event,) = await collect(feed, until=StateChanged)
             assert event == update.events[0]
+
+    async def test_some_queues_or_extensions_are_all_that_is_read(self, redis_server: RedisServer) -> None:
+        """Who reads one queue of a relay for all is told of the others, or has them in the snapshot."""
+        known = snapshot(agent("1"), agent("2"), agent("1", queue="b"))
+        other = snapshot(agent("1"), agent("2", "talking"), agent("1", queue="b"), at=2)
+        wanted = snapshot(agent("1", "talking"), agent("2", "talking"), agent("1", "talking", queue="b"), at=4)
+        options: list[dict[str, Any]] = [{"queues": ["queue-1"], "extensions": ["1"]}, {"queues": "b"}]
+        async with (
+            Writer(redis_server) as writer,
+            RedisFeed(redis_server.url, **options[0]) as one,
+            RedisFeed(redis_server.url, **options[1], baseline=known) as whole,
+        ):
+            await writer.publish(known)
+            assert await one.ready(timeout=10) == snapshot(agent("1"))
+            await whole.ready(timeout=10)
+            first, second = one.updates(), whole.updates()
+            await writer.publish(other)
+            await writer.publish(wanted)
+            for updates, queue in ((first, "queue-1"), (second, "b")):
+                (update,) = await collect(updates, until=1)
+                assert [(event.kind, event.queue, event.extension) for event in update.events] == [
+                    ("state-changed", queue, "1")
+                ]
+                assert update.sequence == 3
+                assert update.snapshot == snapshot(agent("1", "talking", queue=queue), at=4)
+            assert whole.snapshot == snapshot(agent("1", "talking", queue="b"), at=4)
+            assert whole.health.last_good_at == wanted.observed_at
 
     def test_both_are_feeds(self) -> None:
         """A function that takes either cannot say so."""
@@ -213,6 +242,42 @@ class TestHealth:
         assert feed.health.ended
         assert repr(feed) == f"{where}ended, was down, at 1>"
 
+    async def test_it_says_so_whenever_it_has_looked(self, redis_server: RedisServer) -> None:
+        """Whoever shows how things are learns too late of what is known first, of a change, or of an outage."""
+        looks: list[tuple[bool | None, list[str], datetime | None]] = []
+        feed = RedisFeed(redis_server.url)
+        updates = feed.updates()
+
+        def look(health: FeedHealth) -> None:
+            update = updates.take()
+            looks.append((health.up, [] if update is None else [it.kind for it in update.events], health.last_good_at))
+
+        end = feed.on_look(look)
+        async with Writer(redis_server, lease=0.5) as writer:
+            await writer.publish(WAITING)
+            async with feed:
+                await until(lambda: looks)
+                await writer.publish(TALKING)
+                await until(lambda: len(looks) >= 3)
+                redis_server.kill()
+                await until(lambda: not looks[-1][0])
+                end()
+                before = len(looks)
+                failures = feed.health.failures
+                await until(lambda: feed.health.failures > failures)
+        assert len(looks) == before
+        first, *between, last = looks
+        assert first == (True, [], START)
+        assert (True, ["state-changed"], TALKING.observed_at) in between
+        assert (True, [], TALKING.observed_at) in between, "nobody is told that all is as it was"
+        assert last == (False, ["feed-down"], TALKING.observed_at)
+
+    def test_one_of_a_group_says_that_it_has_a_part(self) -> None:
+        """Figures of all are made of the part that one consumer is handed."""
+        assert not RedisFeed("redis://127.0.0.1").is_shared
+        assert RedisFeed("redis://127.0.0.1", group="bots", consumer="a").is_shared
+        assert not StatusWatcher(ScriptedSource([WAITING])).is_shared
+
 
 class TestMisuse:
     @pytest.mark.parametrize(
@@ -224,6 +289,16 @@ class TestMisuse:
             ({"group": "sales", "consumer": ""}, "each with a name of at least one letter"),
             ({"group": "sales", "consumer": "1", "initial": True}, "initial and baseline are for readers without"),
             ({"group": "sales", "consumer": "1", "baseline": WAITING}, "initial and baseline are for readers without"),
+            (
+                {"group": "sales", "consumer": "1", "queues": ["a"]},
+                "queues and extensions are for readers without a gr",
+            ),
+            (
+                {"group": "sales", "consumer": "1", "extensions": "1"},
+                "are for readers without a group: subscribe to wh",
+            ),
+            ({"queues": []}, "queues must be names, at least one; leave it out to read all"),
+            ({"extensions": ["1", ""]}, "extensions must be names"),
             ({"claim_after": 0}, "claim_after must be above 0 seconds, not 0"),
             ({"claim_after": float("inf")}, "claim_after must be above 0"),
             ({"claim_after": float("nan")}, "claim_after must be above 0"),

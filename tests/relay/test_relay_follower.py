@@ -36,6 +36,7 @@ from sipqueue_async import (
 from sipqueue_async.redis._follower import Follower
 from sipqueue_async.redis._format import Change
 from sipqueue_async.redis._store import Entry, Reading, State
+from sipqueue_async.tally import Tally
 
 AWAY = TransportError("Redis is away")
 PLATFORM_DOWN = FeedDown(error=TransportError("the platform is away"), since=START)
@@ -121,6 +122,18 @@ class TestBeginning:
         assert update is not None
         assert (update.previous, update.snapshot) == (BEFORE, AFTER)
         assert it.resyncs == 0
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_what_is_known_first_after_an_outage_is_no_change_of_anything(self, whole: bool) -> None:
+        """A tally, or a consumer that fell behind, takes those who were there from the start for nobody, or for new."""
+        it = follower()
+        it.failed(AWAY)
+        update = it.looked(reading(state(BEFORE))) if whole else it.took(change_of(None, BEFORE, follows=""), "7-0")
+        assert update is not None
+        assert (kinds(update), update.previous, update.snapshot) == ([FeedUp], BEFORE, BEFORE)
+        tally = Tally()
+        tally.update(update)
+        assert tally.total.signed_in == 2
 
     def test_it_may_be_before_the_first_publication(self) -> None:
         """A reader that was started before its relay is told of nothing, or of everybody."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, assert_type
 
@@ -15,6 +16,7 @@ from sipqueue_async import (
     Event,
     Feed,
     FeedDown,
+    FeedHealth,
     SipQueueError,
     Snapshot,
     StateChanged,
@@ -32,6 +34,13 @@ async def known(feed: Feed) -> Snapshot:
     assert_type(feed.snapshot, Snapshot | None)
     assert_type(feed.subscribe(StateChanged), Subscription[StateChanged])
     assert_type(feed.updates(), Updates)
+    assert_type(feed.health, FeedHealth)
+    assert_type(feed.health.up, bool | None)
+    assert_type(feed.health.last_error, BaseException | None)
+    assert_type(feed.health.ended, bool)
+    assert_type(feed.health.last_good_at, datetime | None)
+    assert_type(feed.is_shared, bool)
+    assert_type(feed.on_look(lambda health: health.last_good_at), Callable[[], None])
     async with feed as same:
         assert_type(same, Feed)
         assert_type(aiter(feed), Subscription[Event])

@@ -9,7 +9,7 @@ from typing import assert_type
 from prometheus_client import Metric
 from support import agent, snapshot
 
-from sipqueue_async import AgentState, StatusWatcher, Update, diff
+from sipqueue_async import AgentState, Feed, StatusWatcher, Update, diff
 from sipqueue_async.prometheus import WatcherCollector
 from sipqueue_async.tally import GroupTally, Tally
 from sipqueue_async.testing import START, ScriptedSource
@@ -51,6 +51,10 @@ def test_metrics() -> None:
     assert_type(collector.exposition("text/plain"), tuple[bytes, str])
     assert_type(collector.close(), None)
     assert list(collector.collect())
+    feed: Feed = StatusWatcher(ScriptedSource([snapshot(agent())]))
+    assert list(WatcherCollector(feed).collect())
+    feeds: dict[str, Feed] = {"north": feed}
+    assert list(WatcherCollector(feeds).collect())
 
 
 async def test_a_wallboard() -> None:
@@ -66,3 +70,5 @@ async def test_a_wallboard() -> None:
     assert_type(await wallboard.stop(), None)
     async with Wallboard(watcher) as other:
         assert_type(other, Wallboard)
+    feed: Feed = watcher
+    assert Wallboard(feed).port == 0

@@ -294,3 +294,26 @@ async def test_who_comes_back_has_a_past() -> None:
     assert browser.seats["queue-1", "2"]["history"] == [
         [milliseconds(0), "waiting"], [milliseconds(60), None], [milliseconds(90), "waiting"],
     ]  # fmt: skip
+
+
+def test_an_outage_says_why_it_is_by_now() -> None:
+    """A relay is back while the platform is away, and the screen has everybody look for the relay."""
+    board, known = Board(), snapshot(agent())
+    board.begin(known)
+    assert not board.explain(TransportError("away")), "nothing is down"
+    down = FeedDown(error=TransportError("no relay is there"), since=START)
+    board.update(Update(sequence=1, snapshot=known, previous=known, events=(down,)))
+    revision = board.revision
+    assert not board.explain(TransportError("no relay is there"))
+    assert (board.revision, board.down) == (revision, (START, "no relay is there"))
+    assert board.explain(TransportError("no route to the platform"))
+    assert board.revision == revision + 1
+    assert json.loads(board.since(revision))["feed"]["error"] == "no route to the platform"
+    assert not board.explain(TransportError("no route to the platform"))
+    assert board.explain(TransportError("no relay is there"))
+    up = FeedUp(observed_at=START, outage=timedelta(0), failures=1)
+    board.update(Update(sequence=2, snapshot=known, previous=known, events=(up,)))
+    assert board.down is None
+    again = FeedDown(error=TransportError("another outage"), since=START)
+    board.update(Update(sequence=3, snapshot=known, previous=known, events=(again,)))
+    assert board.down == (START, "another outage")
