@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The one that nox runs on is always tested, whether it is listed or not.
-PYTHONS = sorted({"3.11", "3.12", "3.13", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
+PYTHONS = sorted({"3.11", "3.12", "3.13", "3.14", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
 
 CHROMIUM = Path("/usr/bin/chromium")
 REDIS = Path("/usr/bin/redis-server")

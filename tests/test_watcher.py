@@ -78,7 +78,7 @@ class TestSchedule:
         """A broken server is hammered, or a mended one is polled off the rate."""
         source = ScriptedSource([snapshot(), *[ERROR] * 12, snapshot()])
         async with StatusWatcher(source, interval=1, max_backoff=8) as watcher:
-            while watcher.health.failures_in_a_row < 12:
+            while watcher.health.failures < 12:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(20)
         pauses = [b - a for a, b in itertools.pairwise(source.polled_at[1:14])]

@@ -133,10 +133,10 @@ async def test_a_signal_during_start_up_is_quiet() -> None:
     """Ctrl-C while the program is loading gives a traceback."""
     slow = (
         "import builtins, sys; real = builtins.__import__\n"
-        "def slow(name, *rest):\n"
+        "def slow(name, *rest, **more):\n"
         "    if name == 'sipqueue_async.cli.app':\n"
         "        print('loading', flush=True); import time; time.sleep(20)\n"
-        "    return real(name, *rest)\n"
+        "    return real(name, *rest, **more)\n"
         f"builtins.__import__ = slow\n{MAIN}"
     )
     process = await asyncio.create_subprocess_exec(
