@@ -86,12 +86,14 @@ class Term:
         updates = watcher.updates(max_pending=1)
         backoff = Backoff()
         while True:
+            update = await self._next(updates, watcher)
             try:
-                await self._step(watcher, await self._next(updates, watcher))
+                await self._step(watcher, update)
                 backoff.reset()
             except TransportError as error:
-                if watcher.health.ended and watcher.health.last_error is not None:
-                    raise watcher.health.last_error from error
+                if watcher.health.ended:
+                    # Nobody can be told of it; this raises it.
+                    await watcher.ready()
                 _log.log(logging.DEBUG if self._was_away else logging.WARNING, "the relay cannot publish: %s", error)
                 self._was_away = True
                 await backoff.pause()
@@ -103,10 +105,14 @@ class Term:
             return updates.take()
         # Until the first poll has ended there is nothing to confirm; soon after it, there is.
         period = self._limits.lease / (3 if watcher.health.polls else 20)
+        time = asyncio.timeout(period)
         try:
-            async with asyncio.timeout(period):
+            async with time:
                 return await anext(updates)
         except TimeoutError:
+            if not time.expired():
+                # It is what ended the watcher.
+                raise
             return updates.take()
 
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:

@@ -31,6 +31,12 @@ from sipqueue_async.testing import collect
 WAITING, TALKING = agent(), agent(state="talking")
 
 
+class LastingTransportError(TransportError):
+    """An error of a caller's own source that does not pass."""
+
+    retryable = False
+
+
 class Platform:
     """A source whose answer is set."""
 
@@ -149,15 +155,34 @@ class TestPublishing:
         assert await store.acquire("next", 1) is not None, "the lead was not handed on"
         await store.aclose()
 
-    async def test_a_fatal_error_is_raised_where_it_cannot_be_published(self, redis_server: RedisServer) -> None:
+    @pytest.mark.parametrize("error", [LastingTransportError("gone for good"), TimeoutError("of its own")])
+    async def test_a_sources_own_error_is_published_and_raised(
+        self, redis_server: RedisServer, error: Exception
+    ) -> None:
+        """What ends a watcher has a relay begin anew for ever, as it looks like an error of Redis or a timeout."""
+        platform = Platform(WAITING)
+        async with relay(platform, redis_server, lease=0.3) as it:
+            await told(redis_server, 1)
+            platform.error = error
+            with pytest.raises(type(error)) as raised:
+                await asyncio.wait_for(it.wait(), 10)
+            assert raised.value is error
+        _, down = await entries(redis_server)
+        assert isinstance(down.change.feed, FeedDown)
+
+    @pytest.mark.parametrize("error", [AuthError(602, "expired"), LastingTransportError("gone for good")])
+    async def test_a_fatal_error_is_raised_where_it_cannot_be_published(
+        self, redis_server: RedisServer, error: Exception
+    ) -> None:
         """A relay whose credentials are refused while Redis is away tries for ever to say so."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server, lease=5) as it:
             await told(redis_server, 1)
             redis_server.kill()
-            platform.error = AuthError(602, "expired")
-            with pytest.raises(AuthError):
+            platform.error = error
+            with pytest.raises(type(error)) as raised:
                 await asyncio.wait_for(it.wait(), 10)
+            assert raised.value is error
 
 
 class TestLeading:
