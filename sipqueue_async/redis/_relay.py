@@ -139,6 +139,8 @@ class Relay:
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._store.aclose)
+            # Not only where it knows that it leads: the answer may be on its way.
+            stack.push_async_callback(self._leave)
             try:
                 while True:
                     await self._lead(await self._stand_by())
@@ -172,11 +174,7 @@ class Relay:
         if lock is None:
             return None
         term = Term(self._store, self._owner, lock, self._limits)
-        try:
-            await term.begin()
-        except BaseException:
-            await self._leave(term)
-            raise
+        await term.begin()
         return term
 
     async def _lead(self, term: Term) -> None:
@@ -193,12 +191,11 @@ class Relay:
             self._stands_by = True
         finally:
             self._term = None
-            await self._leave(term)
 
-    async def _leave(self, term: Term) -> None:
+    async def _leave(self) -> None:
         """Let another one lead at once, if that can be said."""
         try:
-            await self._store.release(term.lock)
+            await self._store.release(self._owner)
         except SipQueueError as error:
             _log.debug("the lead could not be handed on: %s", error)
 

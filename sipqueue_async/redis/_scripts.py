@@ -62,8 +62,11 @@ end
 
 ACQUIRE: Final = """
 -- KEYS leader, meta; ARGV owner, lease in ms. Returns the term, or 0 where another one leads.
-if redis.call('EXISTS', KEYS[1]) == 1 then
-    return 0
+-- Who asks again, since it did not hear that it leads, is told so; that it cannot be heard makes its lease no longer.
+local lock = redis.call('GET', KEYS[1])
+if lock then
+    local held, owner = string.match(lock, '^(%d+) (.*)$')
+    return owner == ARGV[1] and tonumber(held) or 0
 end
 local term = redis.call('HINCRBY', KEYS[2], 'terms', 1)
 redis.call('SET', KEYS[1], term .. ' ' .. ARGV[1], 'PX', ARGV[2])
@@ -71,8 +74,9 @@ return term
 """
 
 RELEASE: Final = """
--- KEYS leader; ARGV the lock as it was taken.
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+-- KEYS leader; ARGV owner, whichever of its turns of leading it is.
+local lock = redis.call('GET', KEYS[1])
+if lock and string.match(lock, '^%d+ (.*)$') == ARGV[1] then
     return redis.call('DEL', KEYS[1])
 end
 return 0

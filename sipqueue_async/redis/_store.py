@@ -165,13 +165,13 @@ class Store:
     # ---- for relays --------------------------------------------------------------------------------------------------
 
     async def acquire(self, owner: str, lease: float) -> str | None:
-        """Take the lead, if nobody has it, and return the lock."""
+        """Take the lead, if nobody else has it, and return the lock."""
         term = await self._run(_scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
         return f"{term} {owner}" if term else None
 
-    async def release(self, lock: str) -> None:
-        """Leave the lead to another one."""
-        await self._run(_scripts.RELEASE, [self._leader], lock)
+    async def release(self, owner: str) -> None:
+        """Leave the lead to another one, also where it was taken without the owner's having heard of that."""
+        await self._run(_scripts.RELEASE, [self._leader], owner)
 
     async def renew(self, lock: str, sequence: int, lease: float, *, seen: str, is_current: bool) -> Answer:
         """Go on leading, and say that what was published is how things are, if it is."""

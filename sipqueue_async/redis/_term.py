@@ -183,19 +183,20 @@ class Term:
             Deposed: Another relay leads, or has published meanwhile.
         """
         answer = await self._store.renew(self.lock, -1, self._limits.lease, seen="", is_current=False)
-        last_led = self.number
+        lock = self.lock
         if answer is Answer.DEPOSED:
-            lock = await self._store.acquire(self._owner, self._limits.lease)
-            if lock is None:
+            taken = await self._store.acquire(self._owner, self._limits.lease)
+            if taken is None:
                 raise Deposed("another one leads")
-            self.lock = lock
+            lock = taken
         published = await self._read()
         # Not by which term is the later one: a Redis that has lost them counts anew. With nothing published at all,
         # nobody knows better.
         is_as_it_was = (published.term, published.sequence) == (self.published.term, self.published.sequence)
-        if published.term not in {0, last_led} and not is_as_it_was:
+        if published.term not in {0, self.number} and not is_as_it_was:
             raise Deposed("another one has led meanwhile")
-        self.published = published
+        # Only now: as long as nobody has looked, what was published last is from under the lock before.
+        self.published, self.lock = published, lock
 
     async def _read(self) -> State:
         state = (await self._store.read()).state

@@ -278,6 +278,77 @@ class TestLeading:
             assert it.sequence == 5
 
 
+class TestUnheard:
+    """Answers that are lost on their way, so that a relay does not know what it has done."""
+
+    async def test_a_lead_that_was_not_heard_of_is_led(self, redis_server: RedisServer) -> None:
+        """A relay stands by for itself for a whole lease, because a connection broke in the wrong moment."""
+        lost = asyncio.Event()
+
+        class Breaking(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if not lost.is_set():
+                    lost.set()
+                    raise ConnectionResetError("in the wrong moment")
+                return answer
+
+        async with (
+            Breaking.from_url(redis_server.url) as client,
+            Relay(Platform(WAITING), client, lease=600, interval=0.05) as it,
+        ):
+            await told(redis_server, 1)
+            assert it.leading
+
+    async def test_a_lead_that_was_not_heard_of_is_handed_on(self, redis_server: RedisServer) -> None:
+        """A relay that is closed while it asks for the lead has it for a whole lease, and the platform nobody's eye."""
+        asked = asyncio.Event()
+
+        class Slow(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if not asked.is_set():
+                    asked.set()
+                    await asyncio.sleep(60)
+                return answer
+
+        async with Slow.from_url(redis_server.url) as client:
+            async with Relay(Platform(WAITING), client, lease=600):
+                await asked.wait()
+            assert not await client.exists("{sipqueue}:leader")
+
+    async def test_troubles_in_a_row_leave_the_watcher_alone(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A relay begins anew, since it does not know its own words again: they were under the lock before."""
+        caplog.set_level(logging.INFO, "sipqueue_async")
+        platform = Platform(WAITING)
+        troubles = ["the answer to a publication", "the read after it"]
+
+        class Breaking(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if len(troubles) == 2 and "talking" in str(arguments):
+                    await self.delete("{sipqueue}:leader")
+                    raise ConnectionResetError(troubles.pop(0))
+                if len(troubles) == 1 and arguments[0] == "{sipqueue}:meta":
+                    raise ConnectionResetError(troubles.pop(0))
+                return answer
+
+        async with (
+            Breaking.from_url(redis_server.url) as client,
+            Relay(platform, client, lease=5, interval=0.05) as it,
+        ):
+            await told(redis_server, 1)
+            platform.agents = (TALKING,)
+            await until(lambda: not troubles)
+            platform.agents = (WAITING,)
+            found = await told(redis_server, 3)
+            assert it.leading
+        assert [entry.change.sequence for entry in found] == [1, 2, 3]
+        assert caplog.text.count("the relay leads") == 1
+
+
 class TestTrouble:
     async def test_a_lead_that_was_lost_for_want_of_a_word_is_taken_again(self, redis_server: RedisServer) -> None:
         """A relay that stood still for a while ends, or leaves the platform unwatched."""
