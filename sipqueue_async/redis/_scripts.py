@@ -130,8 +130,8 @@ redis.call('XTRIM', KEYS[4], 'MINID', '~', string.format('%.0f', math.max(0, now
 fold(KEYS[3], lines(ARGV[10]), lines(ARGV[12]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call(
-    'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'entry', entry,
-    'snapshot', ARGV[7], 'feed', ARGV[8], 'alive', now, 'lease', ARGV[3]
+    'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'lock', ARGV[1],
+    'entry', entry, 'snapshot', ARGV[7], 'feed', ARGV[8], 'alive', now, 'lease', ARGV[3]
 )
 if ARGV[4] ~= '' then
     redis.call('HSET', KEYS[2], 'seen', ARGV[4])
@@ -149,7 +149,7 @@ READ: Final = (
     + _FIELD
     + """
 local meta = redis.call(
-    'HMGET', KEYS[1], 'version', 'sequence', 'term', 'entry', 'snapshot', 'feed', 'seen', 'alive', 'lease'
+    'HMGET', KEYS[1], 'version', 'sequence', 'lock', 'entry', 'snapshot', 'feed', 'seen', 'alive', 'lease'
 )
 local last = ARGV[1]
 local entries = {}

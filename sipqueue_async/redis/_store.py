@@ -98,8 +98,8 @@ class State:
     entry: str
     """The last entry of the stream that is in it; none before the first."""
     sequence: int
-    term: int
-    """Which relay, counted by its turns of leading, has published it."""
+    lock: str
+    """Which relay, and in which of its turns of leading, has published it; none before the first."""
     snapshot: Snapshot | None
     feed: FeedEvent | None
     """The last event about the feed."""
@@ -335,7 +335,7 @@ def _passes(error: Exception, said: str) -> bool:
 def _reading(
     now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None
 ) -> Reading:
-    version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
+    version, sequence, lock, last, moment, feed, seen, alive, lease = map(_text, meta)
     if version:
         check_version(int(version) if version.isdecimal() else version)
     state = None
@@ -343,7 +343,7 @@ def _reading(
         state = State(
             entry=last,
             sequence=int(sequence or 0),
-            term=int(term or 0),
+            lock=lock,
             snapshot=read_snapshot(moment or "null", map(_text, agents)),
             feed=read_feed(json.loads(feed or "null")),
         )

@@ -58,7 +58,7 @@ class Term:
         self._store = store
         self._owner = owner
         self._limits = limits
-        self.published = State(entry="", sequence=0, term=0, snapshot=None, feed=None)
+        self.published = State(entry="", sequence=0, lock="", snapshot=None, feed=None)
         self._known: Snapshot | None = None
         self._feed: FeedEvent | None = None
         self._was_away = False
@@ -172,7 +172,7 @@ class Term:
         )
         if answer is Answer.OK:
             self.published = State(
-                entry="", sequence=before.sequence + 1, term=self.number, snapshot=after, feed=feed or before.feed
+                entry="", sequence=before.sequence + 1, lock=self.lock, snapshot=after, feed=feed or before.feed
             )
         return answer
 
@@ -190,10 +190,10 @@ class Term:
                 raise Deposed("another one leads")
             lock = taken
         published = await self._read()
-        # Not by which term is the later one: a Redis that has lost them counts anew. With nothing published at all,
+        # Not by the number of a lead: a Redis that has lost them counts anew. With nothing published at all,
         # nobody knows better.
-        is_as_it_was = (published.term, published.sequence) == (self.published.term, self.published.sequence)
-        if published.term not in {0, self.number} and not is_as_it_was:
+        is_as_it_was = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
+        if published.lock not in {"", self.lock} and not is_as_it_was:
             raise Deposed("another one has led meanwhile")
         # Only now: as long as nobody has looked, what was published last is from under the lock before.
         self.published, self.lock = published, lock

@@ -91,7 +91,7 @@ async def read(store: Store) -> None:
     whole = await store.read()
     assert whole.state is not None
     assert (whole.state.snapshot, whole.state.feed) == (AFTER, None)
-    assert (whole.state.sequence, whole.state.term) == (2, 1)
+    assert (whole.state.sequence, whole.state.lock) == (2, "1 me")
     assert (whole.lease, whole.seen) == (10, START)
     assert abs(whole.now - whole.alive) < 60_000
     first, second = await store.follow("", 0.01)
@@ -449,11 +449,11 @@ class TestTrouble:
         ("field", "value"),
         [
             *[("version", value) for value in ("2", "x", "1.0")],
-            *[(field, "x") for field in ("sequence", "term", "alive", "lease")],
+            *[(field, "x") for field in ("sequence", "alive", "lease")],
             *[("seen", value) for value in ("soon", "2026-01-05T08:00:00")],
             *[("feed", value) for value in ("{", "1", "{}")],
             *[("snapshot", value) for value in ("{", "1", "{}")],
-            *[(field, b"\xff") for field in ("entry", "feed", "seen")],
+            *[(field, b"\xff") for field in ("entry", "feed", "seen", "lock")],
         ],
     )
     async def test_damage_is_refused(self, redis_server: RedisServer, field: str, value: str | bytes) -> None:

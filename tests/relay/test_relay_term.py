@@ -271,7 +271,7 @@ class TestLeading:
             redis_server.client() as client,
         ):
             await told(redis_server, 1)
-            await client.hset("{sipqueue}:meta", mapping={"term": 9, "terms": 9, "sequence": 5})
+            await client.hset("{sipqueue}:meta", mapping={"lock": "9 other", "terms": 9, "sequence": 5})
             await client.delete("{sipqueue}:leader")
             await until(lambda: "another one has led meanwhile" in caplog.text)
             await until(lambda: it.leading)
