@@ -215,7 +215,9 @@ class Store:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
         streams: Any = {self._events: entry or "0-0"}
         found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), seconds
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))),
+            [self._events],
+            seconds,
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
@@ -268,9 +270,9 @@ class Store:
     async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
         registered = self._client.register_script(script)
         values: list[Any] = list(arguments)
-        return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
+        return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)), keys)
 
-    async def _ask(self, answer: Awaitable[Any], waits: float = 0.0) -> Any:
+    async def _ask(self, answer: Awaitable[Any], keys: Sequence[str], waits: float = 0.0) -> Any:
         patience = _PATIENCE + waits
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # this is a coroutine
@@ -283,7 +285,7 @@ class Store:
                 found = await answer
         except (exceptions.RedisError, OSError) as error:
             said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
-            failure = self._translated(error, said)
+            failure = self._translated(error, said, keys)
             # Where the user was refused, redis-py's frames have the password.
             failure.__cause__ = None if isinstance(failure, RelayError) else error
         if failure is not None:
@@ -294,14 +296,15 @@ class Store:
             raise asyncio.CancelledError
         return found
 
-    def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
+    def _translated(
+        self, error: exceptions.RedisError | OSError, said: str, keys: Sequence[str]
+    ) -> TransportError | RelayError:
         translated: TransportError | RelayError
         # Over a socket of the machine, redis-py wraps it.
         if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
-            advice = "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
-            translated = RelayError(f"Redis cannot do what is needed: {said}{advice}")
+            translated = RelayError(f"Redis cannot do what is needed: {said}{_advice(said, keys)}")
         else:
             translated = TransportError(f"Redis is away: {said}")
         translated.where = self.where
@@ -330,6 +333,12 @@ def _connect(url: str) -> Redis:
 
 def _passes(error: Exception, said: str) -> bool:
     return isinstance(error, _PASSING_ERRORS) or said.startswith(_PASSING) or "max number of clients" in said
+
+
+def _advice(said: str, keys: Sequence[str]) -> str:
+    if said.startswith("WRONGTYPE"):
+        return f"; something else is in {' or '.join(keys)}: delete it if nobody needs it, or choose another prefix"
+    return "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
 
 
 def _reading(

@@ -489,6 +489,14 @@ class TestTrouble:
                 await asyncio.wait_for(it.wait(), 10)
         assert "the relay ends: RelayError: " in caplog.text
 
+    async def test_a_lock_that_is_something_else_ends_it(self, redis_server: RedisServer) -> None:
+        """All relays stand by for ever and say that another one leads, where the lock's key is another program's."""
+        async with redis_server.client() as client:
+            await client.rpush("{sipqueue}:leader", "x")
+        async with relay(Platform(), redis_server) as it:
+            with pytest.raises(RelayError, match=r"something else is in {sipqueue}:leader or {sipqueue}:meta: delete"):
+                await asyncio.wait_for(it.wait(), 10)
+
     async def test_leaving_while_redis_is_away_is_quick(self, redis_server: RedisServer) -> None:
         """A program cannot be ended while Redis is down."""
         async with relay(Platform(WAITING), redis_server) as it:
