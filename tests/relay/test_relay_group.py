@@ -127,6 +127,26 @@ class TestDone:
             assert await left(redis_server) == 0
         assert isinstance(missed, CallMissed)
 
+    async def test_looking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
+        """A worker that only looks whether there is something, and does not wait, is never handed anything."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await writer.publish(MISSED)
+            updates = feed.updates()
+            told: list[Update] = []
+            async with asyncio.timeout(10):
+                while len(told) < 2:
+                    if update := updates.take():
+                        assert await left(redis_server) == 1
+                        told.append(update)
+                    await asyncio.sleep(0.01)
+                assert await left(redis_server) == 1
+                assert updates.take() is None
+                while await left(redis_server):
+                    await asyncio.sleep(0.01)
+        assert [update.sequence for update in told] == [2, 3]
+
     async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
         """A worker that leaves has what it did last done again by another one."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
