@@ -169,8 +169,9 @@ TAKE: Final = (
     """
 -- KEYS meta, agents, events, group, seen, work, due, owners; ARGV consumer, attempt, claim in ms.
 -- Returns the entry and the work, an empty list where there is none, or nothing where the attempt is not the latest of
--- the consumer: what was on its way for long takes nothing that nobody would work on. What is being worked on is kept
--- here and not only in the stream, so that a stream that is trimmed takes no work away.
+-- the consumer: what was on its way for long takes nothing that nobody would work on. Who asks has nothing in hand, and
+-- so did not hear of what the attempt has taken already: that is given again. What is being worked on is kept here and
+-- not only in the stream, so that a stream that is trimmed takes no work away.
 """
     + _NOW
     + _LINES
@@ -178,13 +179,21 @@ TAKE: Final = (
     + _FIELD
     + _JOIN
     + """
+local taker = ARGV[2] .. ' ' .. ARGV[1]
 local function hand_out(id, work)
     redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[3]), id)
-    redis.call('HSET', KEYS[8], id, ARGV[2] .. ' ' .. ARGV[1])
+    redis.call('HSET', KEYS[8], id, taker)
     return {id, work}
 end
 if redis.call('HGET', KEYS[4], 'attempt ' .. ARGV[1]) ~= ARGV[2] then
     return false
+end
+
+local owners = redis.call('HGETALL', KEYS[8])
+for place = 1, #owners, 2 do
+    if owners[place + 1] == taker then
+        return hand_out(owners[place], redis.call('HGET', KEYS[6], owners[place]))
+    end
 end
 
 local late = redis.call('ZRANGE', KEYS[7], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 1)

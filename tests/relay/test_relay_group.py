@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis_support import RedisServer
 from relay_words import Writer, take, until
 from support import agent, snapshot
@@ -417,6 +418,29 @@ class TestNobodyListens:
             await writer.publish(TALKING)
             first, second = await asyncio.gather(*told)
         assert first == second
+
+
+class TestUnheard:
+    async def test_work_whose_answer_was_lost_is_handed_out_all_the_same(self, redis_server: RedisServer) -> None:
+        """A client that asks again where a connection broke leaves work lying, as with a worker that died."""
+
+        class Repeating(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                # Only what takes work has so many keys, and only once something was taken it is of consequence.
+                if numkeys == 8:
+                    await super().evalsha(sha, numkeys, *arguments)
+                return await super().evalsha(sha, numkeys, *arguments)
+
+        async with (
+            Writer(redis_server) as writer,
+            Repeating.from_url(redis_server.url) as client,
+            RedisFeed(client, group="sales", consumer="one") as feed,
+        ):
+            await begun(writer, feed)
+            for known in (TALKING, MISSED, WAITING):
+                await writer.publish(known)
+            told = await collect(feed.updates(), until=3, timeout=10)
+        assert [update.sequence for update in told] == [2, 3, 4]
 
 
 class TestLateWords:
