@@ -155,7 +155,8 @@ class GroupWork:
     async def close(self) -> None:
         """Let others have what was not done, at once, if that can be said."""
         try:
-            await self._begin()
+            await self._store.leave(self._group, self._consumer, self._process)
+            self._in_hand = None
         except SipQueueError as error:
             _log.debug("a group's work could not be given back: %s", error)
 

@@ -300,3 +300,20 @@ end
 return 0
 """
 )
+
+LEAVE: Final = """
+-- KEYS group, due, owners; ARGV consumer, whose: the process that leaves. What it has taken is anybody's at once, and
+-- what it still has on its way takes nothing. Another process that has the name by now keeps it, and what it has taken.
+local latest = redis.call('HGET', KEYS[1], 'attempt ' .. ARGV[1])
+if latest and string.match(latest, '^(%S+) %d+$') == ARGV[2] then
+    redis.call('HDEL', KEYS[1], 'attempt ' .. ARGV[1])
+end
+local owners = redis.call('HGETALL', KEYS[3])
+for place = 1, #owners, 2 do
+    local its, consumer = string.match(owners[place + 1], '^(%S+) %d+ (.*)$')
+    if consumer == ARGV[1] and its == ARGV[2] then
+        redis.call('ZADD', KEYS[2], 'XX', 0, owners[place])
+    end
+end
+return 0
+"""

@@ -237,6 +237,17 @@ class Store:
         keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
         await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt)
 
+    async def leave(self, group: str, consumer: str, process: str) -> None:
+        """Let others have what a consumer's process has taken and not done, for it takes no more.
+
+        Args:
+            group: Whose work it shares.
+            consumer: Its name.
+            process: Whose attempts of that name end.
+        """
+        keys = self._group_keys(group, "group", "group-due", "group-owners")
+        await self._run(_scripts.LEAVE, keys, consumer, process)
+
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
         """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
 

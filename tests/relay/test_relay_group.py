@@ -471,6 +471,37 @@ class TestLateWords:
                 await store.take("sales", "late", "it 10", 10)
             assert await take(store, "sales", "other", 10) is not None
 
+    async def test_leaving_takes_nothing_from_a_successor(self, redis_server: RedisServer) -> None:
+        """A worker that is started again while the old process still closes loses its work to others."""
+        async with Writer(redis_server) as writer, member(redis_server) as old:
+            await begun(writer, old)
+            await writer.publish(TALKING)
+            async with member(redis_server) as successor:
+                await handed_out(successor)
+                await old.__aexit__(None, None, None)
+                async with member(redis_server, "two") as other:
+                    assert await _next(other, 0.3) is None
+                await writer.publish(MISSED)
+                (event,) = await handed_out(successor)
+        assert isinstance(event, CallMissed)
+
+    async def test_a_worker_that_has_left_is_forgotten(self, redis_server: RedisServer) -> None:
+        """Workers whose names are new each time fill Redis; or what one had on its way takes work for nobody."""
+        async with Writer(redis_server) as writer, redis_server.client() as client:
+            async with member(redis_server) as feed:
+                await begun(writer, feed)
+                await writer.publish(TALKING)
+                await handed_out(feed)
+                work = feed._work_of_group
+                assert work is not None
+                attempt = work._attempt
+                assert await client.hget("{sipqueue}:group:sales", "attempt one") == attempt
+            assert not await client.hexists("{sipqueue}:group:sales", "attempt one")
+            store = Store(redis_server.url, "sipqueue")
+            with pytest.raises(Superseded):
+                await store.take("sales", "one", attempt, 10)
+            await store.aclose()
+
     async def test_a_name_that_two_have_is_said(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
