@@ -280,7 +280,7 @@ BEGIN: Final = (
     """
 -- KEYS group, due, owners, meta, agents, seen; ARGV consumer, attempt: whose, and a number that grows.
 -- What the consumer took in earlier attempts is anybody's at once. This may arrive late too: what the same process took
--- in this attempt or in later ones stays with it.
+-- in this attempt or in later ones stays with it. Returns 1, or 0 where the group cannot begin: nothing is published.
 """
     + _JOIN
     + """
@@ -297,7 +297,7 @@ for place = 1, #owners, 2 do
         redis.call('ZADD', KEYS[2], 'XX', 0, owners[place])
     end
 end
-return 0
+return redis.call('HGET', KEYS[1], 'entry') and 1 or 0
 """
 )
 

@@ -226,8 +226,10 @@ class Store:
 
     # ---- for groups --------------------------------------------------------------------------------------------------
 
-    async def begin(self, group: str, consumer: str, attempt: str) -> None:
+    async def begin(self, group: str, consumer: str, attempt: str) -> bool:
         """Let a consumer begin anew: what it has taken before and not done is anybody's.
+
+        Returns whether the group has begun, which it cannot before anything was published.
 
         Args:
             group: Whose work it shares.
@@ -235,7 +237,7 @@ class Store:
             attempt: Whose attempt it is, and its number, which grows.
         """
         keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
-        await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt)
+        return bool(await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt))
 
     async def leave(self, group: str, consumer: str, process: str) -> None:
         """Let others have what a consumer's process has taken and not done, for it takes no more.

@@ -407,6 +407,20 @@ class TestNobodyListens:
                 (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)
 
+    async def test_a_group_that_was_there_first_begins_with_the_first_publication(
+        self, redis_server: RedisServer
+    ) -> None:
+        """What happens between the first publication of all and a worker's first loop is told to nobody."""
+        async with Writer(redis_server) as writer, redis_server.client() as client, member(redis_server) as feed:
+            await until(lambda: feed.health.up is False)
+            await writer.publish(WAITING)
+            async with asyncio.timeout(10):
+                while not await client.hget("{sipqueue}:group:sales", "entry"):
+                    await asyncio.sleep(0.01)
+            await writer.publish(TALKING)
+            (event,) = await handed_out(feed)
+        assert isinstance(event, StateChanged)
+
     async def test_no_name_of_a_group_disturbs_another_one(self, redis_server: RedisServer) -> None:
         """A group that is called as another one's keys are breaks both."""
         other = RedisFeed(redis_server.url, group="sales:due", consumer="one")
