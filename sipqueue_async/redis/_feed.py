@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 import attrs
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, Snapshot, TransportError, Update
 from sipqueue_async.redis._follower import Follower
@@ -61,7 +61,8 @@ class RedisFeed(Feed):
     The snapshot's `observed_at` is that of the last change; `health.last_good_at` says as of when nothing else has.
 
     Args:
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
+            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
         prefix: What the relay's keys begin with.
         baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
         initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
@@ -71,6 +72,7 @@ class RedisFeed(Feed):
         claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
 
     Raises:
+        TypeError: `redis` is neither a URL nor such a client.
         ValueError: An argument makes no sense.
     """
 
@@ -78,7 +80,7 @@ class RedisFeed(Feed):
 
     def __init__(
         self,
-        redis: str | Redis,
+        redis: str | Redis | RedisCluster,
         *,
         prefix: str = "sipqueue",
         baseline: Snapshot | None = None,

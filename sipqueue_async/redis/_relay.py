@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
 from sipqueue_async.redis._retry import Backoff
@@ -46,7 +46,8 @@ class Relay:
 
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
+            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
         prefix: What the keys begin with: one for each platform.
         lease: For how many seconds a leader may be silent before another relay takes over.
         max_entries: About how many of the last changes are kept for readers who are behind.
@@ -54,13 +55,14 @@ class Relay:
         watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`.
 
     Raises:
+        TypeError: `redis` is neither a URL nor such a client.
         ValueError: An argument makes no sense.
     """
 
     def __init__(
         self,
         source: Source,
-        redis: str | Redis,
+        redis: str | Redis | RedisCluster,
         *,
         prefix: str = "sipqueue",
         lease: float = 10.0,

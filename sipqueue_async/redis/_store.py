@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 
 import attrs
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from sipqueue_async import FeedEvent, Snapshot, TransportError
@@ -131,14 +132,18 @@ class Store:
         prefix: What the keys begin with, in braces: the same for a platform's relays and all of their readers.
 
     Raises:
+        TypeError: It is neither a URL nor a client of ``redis.asyncio``.
         ValueError: The URL or the prefix makes no sense; the message holds no password.
     """
 
-    def __init__(self, redis: str | Redis, prefix: str) -> None:
+    def __init__(self, redis: str | Redis | RedisCluster, prefix: str) -> None:
+        if not isinstance(redis, str | Redis | RedisCluster):
+            raise TypeError(f"redis must be a URL, or a Redis or RedisCluster of redis.asyncio, not a {type(redis)}")
         if not prefix or set(prefix) & set("{}"):
             raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
         self._is_own = isinstance(redis, str)
         self._client = _connect(redis) if isinstance(redis, str) else redis
+        self._place = _place(self._client)
         self._prefix = f"{{{prefix}}}"
         self._leader, self._meta, self._agents, self._events = map(self._key, ("leader", "meta", "agents", "events"))
 
@@ -152,15 +157,13 @@ class Store:
     @property
     def longest_wait(self) -> float:
         """For how many seconds Redis can be asked to wait for something, for the client does not wait for ever."""
-        timeout = self._client.connection_pool.connection_kwargs.get("socket_timeout", _PATIENCE)
+        timeout = _options(self._client).get("socket_timeout", _PATIENCE)
         return math.inf if timeout is None else timeout / 2
 
     @property
     def where(self) -> str:
         """Where this is, for people to read, without a secret."""
-        known = self._client.connection_pool.connection_kwargs
-        place = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
-        return f"Redis at {place}, keys {self._prefix}:*"
+        return f"Redis at {self._place}, keys {self._prefix}:*"
 
     # ---- for relays --------------------------------------------------------------------------------------------------
 
@@ -296,7 +299,7 @@ class Store:
         try:
             async with time:
                 found = await answer
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
             failure = self._translated(error, said, keys)
             # Where the user was refused, redis-py's frames have the password.
@@ -309,17 +312,18 @@ class Store:
             raise asyncio.CancelledError
         return found
 
-    def _translated(
-        self, error: exceptions.RedisError | OSError, said: str, keys: Sequence[str]
-    ) -> TransportError | RelayError:
+    def _translated(self, error: Exception, said: str, keys: Sequence[str]) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        # Over a socket of the machine, redis-py wraps it.
+        # Over a socket of the machine, and with a cluster, redis-py wraps it.
         if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
             translated = RelayError(f"Redis cannot do what is needed: {said}{_advice(said, keys)}")
         else:
-            translated = TransportError(f"Redis is away: {said}")
+            moved = "; this node of a cluster does not have the keys: give a RedisCluster as the client"
+            translated = TransportError(
+                f"Redis is away: {said}{moved if isinstance(error, exceptions.MovedError) else ''}"
+            )
         translated.where = self.where
         return translated
 
@@ -342,6 +346,20 @@ def _connect(url: str) -> Redis:
             "the Redis URL must be redis://, rediss:// or unix:// with host, port and database; special characters of "
             "user and password are written as %XX"
         ) from None
+
+
+def _options(client: Redis | RedisCluster) -> Mapping[str, Any]:
+    """Return what a client gives to its connections."""
+    return client.connection_kwargs if isinstance(client, RedisCluster) else client.connection_pool.connection_kwargs
+
+
+def _place(client: Redis | RedisCluster) -> str:
+    if isinstance(client, RedisCluster):
+        return f"the cluster of {', '.join(client.nodes_manager.startup_nodes)}"
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        return f"Sentinel's {client.connection_pool.service_name}"
+    known = _options(client)
+    return known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
 
 
 def _passes(error: Exception, said: str) -> bool:
