@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
@@ -204,22 +204,25 @@ class RedisFeed(Feed):
             return
         quiet = min(max(self._follower.lease / 2, _SOON), _LATER, self._store.longest_wait)
         while entries := await self._store.follow(self._follower.entry, quiet):
-            for entry in entries:
-                if entry.change.after != self._follower.entry:
-                    return
-                await self._take(entry)
+            if not await self._take_what_follows(entries):
+                return
 
     async def _look(self, reading: Reading) -> None:
         if self._follower.is_old(reading):
             raise TransportError("Redis has lost what is known here already; waiting for a relay to confirm the rest")
-        for entry in reading.entries:
-            await self._take(entry)
+        # Where they do not follow, following the stream finds that too.
+        await self._take_what_follows(reading.entries)
         self._note(None, self._follower.looked(reading))
 
-    async def _take(self, entry: Entry) -> None:
-        self._note(None, self._follower.took(entry.change, entry.id))
-        # After having been away there is much to tell at once: consumers who keep up have each change for itself.
-        await asyncio.sleep(0)
+    async def _take_what_follows(self, entries: Sequence[Entry]) -> bool:
+        """Take entries as long as each goes on from the one before, and tell whether all do."""
+        for entry in entries:
+            if entry.change.after != self._follower.entry:
+                return False
+            self._note(None, self._follower.took(entry.change, entry.id))
+            # After having been away there is much to tell at once: consumers who keep up have each change for itself.
+            await asyncio.sleep(0)
+        return True
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
         self._last_trouble = error or self._follower.trouble or self._last_trouble
