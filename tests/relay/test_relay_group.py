@@ -145,7 +145,7 @@ class TestDone:
                 assert await left(redis_server) == 1
                 assert updates.take() is None
                 while await left(redis_server):
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # pragma: no cover
         assert [update.sequence for update in told] == [2, 3]
 
     async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
@@ -402,7 +402,7 @@ class TestNobodyListens:
             async with member(redis_server) as feed:
                 async with asyncio.timeout(10):
                     while not await client.hget("{sipqueue}:group:sales", "entry"):
-                        await asyncio.sleep(0.01)
+                        await asyncio.sleep(0.01)  # pragma: no cover
                 await writer.publish(TALKING)
                 (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)
