@@ -173,9 +173,13 @@ class Mailbox:
     async def news(self) -> None:
         """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
         self._news.clear()
+        self.ask()
+        await self._news.wait()
+
+    def ask(self) -> None:
+        """Say that the consumer has dealt with all that it was given, and wants more."""
         if self._asked is not None:
             self._asked()
-        await self._news.wait()
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -266,8 +270,14 @@ class Updates(_Stream, AsyncIterator[Update]):
         return update
 
     def take(self) -> Update | None:
-        """Return the next update if it is there already, else None: for whoever cannot wait."""
-        return self._mailbox.pop()
+        """Return the next update if it is there already, else None: for whoever cannot wait.
+
+        Where the work of a group is handed out, finding nothing asks for the next one, as waiting for it does.
+        """
+        update = self._mailbox.pop()
+        if update is None:
+            self._mailbox.ask()
+        return update
 
 
 class Fanout:

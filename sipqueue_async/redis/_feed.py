@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
 
 import attrs
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, Snapshot, TransportError, Update
 from sipqueue_async.redis._follower import Follower
@@ -62,7 +62,8 @@ class RedisFeed(Feed):
     The snapshot's `observed_at` is that of the last change; `health.last_good_at` says as of when nothing else has.
 
     Args:
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
+            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
         prefix: What the relay's keys begin with.
         baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
         initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
@@ -74,6 +75,7 @@ class RedisFeed(Feed):
         claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
 
     Raises:
+        TypeError: `redis` is neither a URL nor such a client.
         ValueError: An argument makes no sense.
     """
 
@@ -81,7 +83,7 @@ class RedisFeed(Feed):
 
     def __init__(
         self,
-        redis: str | Redis,
+        redis: str | Redis | RedisCluster,
         *,
         prefix: str = "sipqueue",
         baseline: Snapshot | None = None,
@@ -211,22 +213,25 @@ class RedisFeed(Feed):
             return
         quiet = min(max(self._follower.lease / 2, _SOON), _LATER, self._store.longest_wait)
         while entries := await self._store.follow(self._follower.entry, quiet):
-            for entry in entries:
-                if entry.change.after != self._follower.entry:
-                    return
-                await self._take(entry)
+            if not await self._take_what_follows(entries):
+                return
 
     async def _look(self, reading: Reading) -> None:
         if self._follower.is_old(reading):
             raise TransportError("Redis has lost what is known here already; waiting for a relay to confirm the rest")
-        for entry in reading.entries:
-            await self._take(entry)
+        # Where they do not follow, following the stream finds that too.
+        await self._take_what_follows(reading.entries)
         self._note(None, self._follower.looked(reading))
 
-    async def _take(self, entry: Entry) -> None:
-        self._note(None, self._follower.took(entry.change, entry.id))
-        # After having been away there is much to tell at once: consumers who keep up have each change for itself.
-        await asyncio.sleep(0)
+    async def _take_what_follows(self, entries: Sequence[Entry]) -> bool:
+        """Take entries as long as each goes on from the one before, and tell whether all do."""
+        for entry in entries:
+            if entry.change.after != self._follower.entry:
+                return False
+            self._note(None, self._follower.took(entry.change, entry.id))
+            # After having been away there is much to tell at once: consumers who keep up have each change for itself.
+            await asyncio.sleep(0)
+        return True
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
         self._last_trouble = error or self._follower.trouble or self._last_trouble

@@ -62,6 +62,8 @@ class GroupWork:
         self._in_hand: _InHand | None = None
         # After a failure nobody knows whether something was taken; at the start an earlier process may have left some.
         self._is_unsure = True
+        self._has_begun = False
+        """Whether the group has."""
         # What is on its way to Redis for long may do harm after all has begun anew, so that it says what it belongs to.
         self._process = uuid.uuid4().hex
         self._attempts = 0
@@ -88,7 +90,10 @@ class GroupWork:
             try:
                 if self._is_unsure and self._in_hand is None:
                     await self._begin()
-                if await self._wait_to_be_asked():
+                if not self._has_begun and self._in_hand is None:
+                    # Whoever asks later is to be told of what happens after the first publication.
+                    await self._begin_with_news()
+                elif await self._wait_to_be_asked():
                     await self._settle_hand()
                     await self._hand_out()
                 backoff.reset()
@@ -126,8 +131,22 @@ class GroupWork:
     async def _begin(self) -> None:
         """Begin anew: what was taken and is not done is anybody's."""
         self._attempts += 1
-        await self._store.begin(self._group, self._consumer, self._attempt)
+        self._has_begun = await self._store.begin(self._group, self._consumer, self._attempt)
         self._in_hand, self._is_unsure = None, False
+
+    async def _begin_with_news(self) -> None:
+        """Begin as soon as something was published."""
+        await self._wait_for_news()
+        self._news.clear()
+        await self._begin()
+
+    async def _wait_for_news(self) -> None:
+        """Wait until something was published, or others may have let go of work."""
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await self._news.wait()
+        except TimeoutError:
+            pass
 
     @property
     def _attempt(self) -> str:
@@ -137,11 +156,7 @@ class GroupWork:
         self._news.clear()
         entry = await self._store.take(self._group, self._consumer, self._attempt, self._claim)
         if entry is None:
-            try:
-                async with asyncio.timeout(_LOOK_AGAIN):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
+            await self._wait_for_news()
             return
         self._asked.clear()
         was_wanted = self._deliver(_update(entry.change))
@@ -155,7 +170,8 @@ class GroupWork:
     async def close(self) -> None:
         """Let others have what was not done, at once, if that can be said."""
         try:
-            await self._begin()
+            await self._store.leave(self._group, self._consumer, self._process)
+            self._in_hand = None
         except SipQueueError as error:
             _log.debug("a group's work could not be given back: %s", error)
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
 from sipqueue_async.redis._retry import Backoff
@@ -46,7 +46,8 @@ class Relay:
 
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close. TLS is ``rediss://``.
+        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
+            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
         prefix: What the keys begin with: one for each platform.
         lease: For how many seconds a leader may be silent before another relay takes over.
         max_entries: About how many of the last changes are kept for readers who are behind.
@@ -54,13 +55,14 @@ class Relay:
         watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`.
 
     Raises:
+        TypeError: `redis` is neither a URL nor such a client.
         ValueError: An argument makes no sense.
     """
 
     def __init__(
         self,
         source: Source,
-        redis: str | Redis,
+        redis: str | Redis | RedisCluster,
         *,
         prefix: str = "sipqueue",
         lease: float = 10.0,
@@ -139,52 +141,63 @@ class Relay:
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._store.aclose)
-            backoff = Backoff()
-            is_away = False
-            while True:
-                try:
-                    await self._stand_by_and_lead()
-                    is_away = False
-                    backoff.reset()
-                except TransportError as error:
-                    _log.log(logging.DEBUG if is_away else logging.WARNING, "the relay waits: %s", error)
-                    is_away = True
-                    await backoff.pause()
-                except Exception as error:
-                    _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
-                    raise
+            # Not only where it knows that it leads: the answer may be on its way.
+            stack.push_async_callback(self._leave)
+            try:
+                while True:
+                    await self._lead(await self._stand_by())
+            except Exception as error:
+                _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
+                raise
 
-    async def _stand_by_and_lead(self) -> None:
-        lock = await self._store.acquire(self._owner, self._limits.lease)
-        if lock is None:
+    async def _stand_by(self) -> Term:
+        """Wait until this relay is the one to lead."""
+        backoff = Backoff()
+        is_away = False
+        while True:
+            try:
+                term = await self._term_if_nobody_leads()
+            except TransportError as error:
+                _log.log(logging.DEBUG if is_away else logging.WARNING, "the relay waits: %s", error)
+                is_away = True
+                await backoff.pause()
+                continue
+            if term is not None:
+                return term
+            is_away = False
+            backoff.reset()
             if not self._stands_by:
                 _log.info("the relay stands by: another one leads")
             self._stands_by = True
             await asyncio.sleep(self._limits.lease / 10)
-            return
-        self._stands_by = False
+
+    async def _term_if_nobody_leads(self) -> Term | None:
+        lock = await self._store.acquire(self._owner, self._limits.lease)
+        if lock is None:
+            return None
         term = Term(self._store, self._owner, lock, self._limits)
+        await term.begin()
+        return term
+
+    async def _lead(self, term: Term) -> None:
+        """Watch and publish until another one leads; an error is what ended the watcher, whatever it is."""
+        state = term.published
+        _log.info("the relay leads (term %s), after publication %d", term.number, state.sequence)
+        watcher = StatusWatcher(self._source, baseline=state.snapshot, initial=state.snapshot is None, **self._watch)
+        self._stands_by, self._term = False, term
         try:
-            await self._lead(term)
+            async with watcher:
+                await term.run(watcher)
         except Deposed as reason:
             _log.warning("the relay stands by: %s", reason)
             self._stands_by = True
         finally:
             self._term = None
-            await self._leave(term)
 
-    async def _lead(self, term: Term) -> None:
-        state = await term.begin()
-        _log.info("the relay leads (term %s), after publication %d", term.number, state.sequence)
-        watcher = StatusWatcher(self._source, baseline=state.snapshot, initial=state.snapshot is None, **self._watch)
-        self._term = term
-        async with watcher:
-            await term.run(watcher)
-
-    async def _leave(self, term: Term) -> None:
+    async def _leave(self) -> None:
         """Let another one lead at once, if that can be said."""
         try:
-            await self._store.release(term.lock)
+            await self._store.release(self._owner)
         except SipQueueError as error:
             _log.debug("the lead could not be handed on: %s", error)
 

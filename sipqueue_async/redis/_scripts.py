@@ -62,8 +62,11 @@ end
 
 ACQUIRE: Final = """
 -- KEYS leader, meta; ARGV owner, lease in ms. Returns the term, or 0 where another one leads.
-if redis.call('EXISTS', KEYS[1]) == 1 then
-    return 0
+-- Who asks again, since it did not hear that it leads, is told so; that it cannot be heard makes its lease no longer.
+local lock = redis.call('GET', KEYS[1])
+if lock then
+    local held, owner = string.match(lock, '^(%d+) (.*)$')
+    return owner == ARGV[1] and tonumber(held) or 0
 end
 local term = redis.call('HINCRBY', KEYS[2], 'terms', 1)
 redis.call('SET', KEYS[1], term .. ' ' .. ARGV[1], 'PX', ARGV[2])
@@ -71,8 +74,9 @@ return term
 """
 
 RELEASE: Final = """
--- KEYS leader; ARGV the lock as it was taken.
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+-- KEYS leader; ARGV owner, whichever of its turns of leading it is.
+local lock = redis.call('GET', KEYS[1])
+if lock and string.match(lock, '^%d+ (.*)$') == ARGV[1] then
     return redis.call('DEL', KEYS[1])
 end
 return 0
@@ -126,8 +130,8 @@ redis.call('XTRIM', KEYS[4], 'MINID', '~', string.format('%.0f', math.max(0, now
 fold(KEYS[3], lines(ARGV[10]), lines(ARGV[12]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call(
-    'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'entry', entry,
-    'snapshot', ARGV[7], 'feed', ARGV[8], 'alive', now, 'lease', ARGV[3]
+    'HSET', KEYS[2], 'version', ARGV[5], 'sequence', ARGV[6], 'term', string.match(ARGV[1], '^%d+'), 'lock', ARGV[1],
+    'entry', entry, 'snapshot', ARGV[7], 'feed', ARGV[8], 'alive', now, 'lease', ARGV[3]
 )
 if ARGV[4] ~= '' then
     redis.call('HSET', KEYS[2], 'seen', ARGV[4])
@@ -145,7 +149,7 @@ READ: Final = (
     + _FIELD
     + """
 local meta = redis.call(
-    'HMGET', KEYS[1], 'version', 'sequence', 'term', 'entry', 'snapshot', 'feed', 'seen', 'alive', 'lease'
+    'HMGET', KEYS[1], 'version', 'sequence', 'lock', 'entry', 'snapshot', 'feed', 'seen', 'alive', 'lease'
 )
 local last = ARGV[1]
 local entries = {}
@@ -165,8 +169,9 @@ TAKE: Final = (
     """
 -- KEYS meta, agents, events, group, seen, work, due, owners; ARGV consumer, attempt, claim in ms.
 -- Returns the entry and the work, an empty list where there is none, or nothing where the attempt is not the latest of
--- the consumer: what was on its way for long takes nothing that nobody would work on. What is being worked on is kept
--- here and not only in the stream, so that a stream that is trimmed takes no work away.
+-- the consumer: what was on its way for long takes nothing that nobody would work on. Who asks has nothing in hand, and
+-- so did not hear of what the attempt has taken already: that is given again. What is being worked on is kept here and
+-- not only in the stream, so that a stream that is trimmed takes no work away.
 """
     + _NOW
     + _LINES
@@ -174,13 +179,21 @@ TAKE: Final = (
     + _FIELD
     + _JOIN
     + """
+local taker = ARGV[2] .. ' ' .. ARGV[1]
 local function hand_out(id, work)
     redis.call('ZADD', KEYS[7], string.format('%.0f', now + ARGV[3]), id)
-    redis.call('HSET', KEYS[8], id, ARGV[2] .. ' ' .. ARGV[1])
+    redis.call('HSET', KEYS[8], id, taker)
     return {id, work}
 end
 if redis.call('HGET', KEYS[4], 'attempt ' .. ARGV[1]) ~= ARGV[2] then
     return false
+end
+
+local owners = redis.call('HGETALL', KEYS[8])
+for place = 1, #owners, 2 do
+    if owners[place + 1] == taker then
+        return hand_out(owners[place], redis.call('HGET', KEYS[6], owners[place]))
+    end
 end
 
 local late = redis.call('ZRANGE', KEYS[7], '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 1)
@@ -267,7 +280,7 @@ BEGIN: Final = (
     """
 -- KEYS group, due, owners, meta, agents, seen; ARGV consumer, attempt: whose, and a number that grows.
 -- What the consumer took in earlier attempts is anybody's at once. This may arrive late too: what the same process took
--- in this attempt or in later ones stays with it.
+-- in this attempt or in later ones stays with it. Returns 1, or 0 where the group cannot begin: nothing is published.
 """
     + _JOIN
     + """
@@ -284,6 +297,23 @@ for place = 1, #owners, 2 do
         redis.call('ZADD', KEYS[2], 'XX', 0, owners[place])
     end
 end
-return 0
+return redis.call('HGET', KEYS[1], 'entry') and 1 or 0
 """
 )
+
+LEAVE: Final = """
+-- KEYS group, due, owners; ARGV consumer, whose: the process that leaves. What it has taken is anybody's at once, and
+-- what it still has on its way takes nothing. Another process that has the name by now keeps it, and what it has taken.
+local latest = redis.call('HGET', KEYS[1], 'attempt ' .. ARGV[1])
+if latest and string.match(latest, '^(%S+) %d+$') == ARGV[2] then
+    redis.call('HDEL', KEYS[1], 'attempt ' .. ARGV[1])
+end
+local owners = redis.call('HGETALL', KEYS[3])
+for place = 1, #owners, 2 do
+    local its, consumer = string.match(owners[place + 1], '^(%S+) %d+ (.*)$')
+    if consumer == ARGV[1] and its == ARGV[2] then
+        redis.call('ZADD', KEYS[2], 'XX', 0, owners[place])
+    end
+end
+return 0
+"""

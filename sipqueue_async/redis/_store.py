@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 
 import attrs
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from sipqueue_async import FeedEvent, Snapshot, TransportError
@@ -100,8 +101,8 @@ class State:
     entry: str
     """The last entry of the stream that is in it; none before the first."""
     sequence: int
-    term: int
-    """Which relay, counted by its turns of leading, has published it."""
+    lock: str
+    """Which relay, and in which of its turns of leading, has published it; none before the first."""
     snapshot: Snapshot | None
     feed: FeedEvent | None
     """The last event about the feed."""
@@ -133,14 +134,18 @@ class Store:
         prefix: What the keys begin with, in braces: the same for a platform's relays and all of their readers.
 
     Raises:
+        TypeError: It is neither a URL nor a client of ``redis.asyncio``.
         ValueError: The URL or the prefix makes no sense; the message holds no password.
     """
 
-    def __init__(self, redis: str | Redis, prefix: str) -> None:
+    def __init__(self, redis: str | Redis | RedisCluster, prefix: str) -> None:
+        if not isinstance(redis, str | Redis | RedisCluster):
+            raise TypeError(f"redis must be a URL, or a Redis or RedisCluster of redis.asyncio, not a {type(redis)}")
         if not prefix or set(prefix) & set("{}"):
             raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
         self._is_own = isinstance(redis, str)
         self._client = _connect(redis) if isinstance(redis, str) else redis
+        self._place = _place(self._client)
         self._prefix = f"{{{prefix}}}"
         self._leader, self._meta, self._agents, self._events = map(self._key, ("leader", "meta", "agents", "events"))
 
@@ -154,26 +159,24 @@ class Store:
     @property
     def longest_wait(self) -> float:
         """For how many seconds Redis can be asked to wait for something, for the client does not wait for ever."""
-        timeout = self._client.connection_pool.connection_kwargs.get("socket_timeout", _PATIENCE)
+        timeout = _options(self._client).get("socket_timeout", _PATIENCE)
         return math.inf if timeout is None else timeout / 2
 
     @property
     def where(self) -> str:
         """Where this is, for people to read, without a secret."""
-        known = self._client.connection_pool.connection_kwargs
-        place = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
-        return f"Redis at {place}, keys {self._prefix}:*"
+        return f"Redis at {self._place}, keys {self._prefix}:*"
 
     # ---- for relays --------------------------------------------------------------------------------------------------
 
     async def acquire(self, owner: str, lease: float) -> str | None:
-        """Take the lead, if nobody has it, and return the lock."""
+        """Take the lead, if nobody else has it, and return the lock."""
         term = await self._run(_scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
         return f"{term} {owner}" if term else None
 
-    async def release(self, lock: str) -> None:
-        """Leave the lead to another one."""
-        await self._run(_scripts.RELEASE, [self._leader], lock)
+    async def release(self, owner: str) -> None:
+        """Leave the lead to another one, also where it was taken without the owner's having heard of that."""
+        await self._run(_scripts.RELEASE, [self._leader], owner)
 
     async def renew(self, lock: str, sequence: int, lease: float, *, seen: str, is_current: bool) -> Answer:
         """Go on leading, and say that what was published is how things are, if it is."""
@@ -217,7 +220,9 @@ class Store:
         """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
         streams: Any = {self._events: entry or "0-0"}
         found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))), seconds
+            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))),
+            [self._events],
+            seconds,
         )
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
@@ -226,8 +231,10 @@ class Store:
 
     # ---- for groups --------------------------------------------------------------------------------------------------
 
-    async def begin(self, group: str, consumer: str, attempt: str) -> None:
+    async def begin(self, group: str, consumer: str, attempt: str) -> bool:
         """Let a consumer begin anew: what it has taken before and not done is anybody's.
+
+        Returns whether the group has begun, which it cannot before anything was published.
 
         Args:
             group: Whose work it shares.
@@ -235,7 +242,18 @@ class Store:
             attempt: Whose attempt it is, and its number, which grows.
         """
         keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
-        await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt)
+        return bool(await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt))
+
+    async def leave(self, group: str, consumer: str, process: str) -> None:
+        """Let others have what a consumer's process has taken and not done, for it takes no more.
+
+        Args:
+            group: Whose work it shares.
+            consumer: Its name.
+            process: Whose attempts of that name end.
+        """
+        keys = self._group_keys(group, "group", "group-due", "group-owners")
+        await self._run(_scripts.LEAVE, keys, consumer, process)
 
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
         """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
@@ -270,9 +288,9 @@ class Store:
     async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
         registered = self._client.register_script(script)
         values: list[Any] = list(arguments)
-        return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)))
+        return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)), keys)
 
-    async def _ask(self, answer: Awaitable[Any], waits: float = 0.0) -> Any:
+    async def _ask(self, answer: Awaitable[Any], keys: Sequence[str], waits: float = 0.0) -> Any:
         patience = _PATIENCE + waits
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # this is a coroutine
@@ -283,9 +301,9 @@ class Store:
         try:
             async with time:
                 found = await answer
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
-            failure = self._translated(error, said)
+            failure = self._translated(error, said, keys)
             # Where the user was refused, redis-py's frames have the password.
             failure.__cause__ = None if isinstance(failure, RelayError) else error
         if failure is not None:
@@ -296,16 +314,18 @@ class Store:
             raise asyncio.CancelledError
         return found
 
-    def _translated(self, error: exceptions.RedisError | OSError, said: str) -> TransportError | RelayError:
+    def _translated(self, error: Exception, said: str, keys: Sequence[str]) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        # Over a socket of the machine, redis-py wraps it.
+        # Over a socket of the machine, and with a cluster, redis-py wraps it.
         if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
-            advice = "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
-            translated = RelayError(f"Redis cannot do what is needed: {said}{advice}")
+            translated = RelayError(f"Redis cannot do what is needed: {said}{_advice(said, keys)}")
         else:
-            translated = TransportError(f"Redis is away: {said}")
+            moved = "; this node of a cluster does not have the keys: give a RedisCluster as the client"
+            translated = TransportError(
+                f"Redis is away: {said}{moved if isinstance(error, exceptions.MovedError) else ''}"
+            )
         translated.where = self.where
         return translated
 
@@ -330,14 +350,34 @@ def _connect(url: str) -> Redis:
         ) from None
 
 
+def _options(client: Redis | RedisCluster) -> Mapping[str, Any]:
+    """Return what a client gives to its connections."""
+    return client.connection_kwargs if isinstance(client, RedisCluster) else client.connection_pool.connection_kwargs
+
+
+def _place(client: Redis | RedisCluster) -> str:
+    if isinstance(client, RedisCluster):
+        return f"the cluster of {', '.join(client.nodes_manager.startup_nodes)}"
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        return f"Sentinel's {client.connection_pool.service_name}"
+    known = _options(client)
+    return known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
+
+
 def _passes(error: Exception, said: str) -> bool:
     return isinstance(error, _PASSING_ERRORS) or said.startswith(_PASSING) or "max number of clients" in said
+
+
+def _advice(said: str, keys: Sequence[str]) -> str:
+    if said.startswith("WRONGTYPE"):
+        return f"; something else is in {' or '.join(keys)}: delete it if nobody needs it, or choose another prefix"
+    return "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
 
 
 def _reading(
     now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None
 ) -> Reading:
-    version, sequence, term, last, moment, feed, seen, alive, lease = map(_text, meta)
+    version, sequence, lock, last, moment, feed, seen, alive, lease = map(_text, meta)
     if version:
         check_version(int(version) if version.isdecimal() else version)
     state = None
@@ -345,7 +385,7 @@ def _reading(
         state = State(
             entry=last,
             sequence=int(sequence or 0),
-            term=int(term or 0),
+            lock=lock,
             snapshot=read_snapshot(moment or "null", map(_text, agents)),
             feed=read_feed(json.loads(feed or "null")),
         )

@@ -58,7 +58,7 @@ class Term:
         self._store = store
         self._owner = owner
         self._limits = limits
-        self.published = State(entry="", sequence=0, term=0, snapshot=None, feed=None)
+        self.published = State(entry="", sequence=0, lock="", snapshot=None, feed=None)
         self._known: Snapshot | None = None
         self._feed: FeedEvent | None = None
         self._was_away = False
@@ -86,12 +86,14 @@ class Term:
         updates = watcher.updates(max_pending=1)
         backoff = Backoff()
         while True:
+            update = await self._next(updates, watcher)
             try:
-                await self._step(watcher, await self._next(updates, watcher))
+                await self._step(watcher, update)
                 backoff.reset()
             except TransportError as error:
-                if watcher.health.ended and watcher.health.last_error is not None:
-                    raise watcher.health.last_error from error
+                if watcher.health.ended:
+                    # Nobody can be told of it; this raises it.
+                    await watcher.ready()
                 _log.log(logging.DEBUG if self._was_away else logging.WARNING, "the relay cannot publish: %s", error)
                 self._was_away = True
                 await backoff.pause()
@@ -103,10 +105,14 @@ class Term:
             return updates.take()
         # Until the first poll has ended there is nothing to confirm; soon after it, there is.
         period = self._limits.lease / (3 if watcher.health.polls else 20)
+        time = asyncio.timeout(period)
         try:
-            async with asyncio.timeout(period):
+            async with time:
                 return await anext(updates)
         except TimeoutError:
+            if not time.expired():
+                # It is what ended the watcher.
+                raise
             return updates.take()
 
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:
@@ -166,7 +172,7 @@ class Term:
         )
         if answer is Answer.OK:
             self.published = State(
-                entry="", sequence=before.sequence + 1, term=self.number, snapshot=after, feed=feed or before.feed
+                entry="", sequence=before.sequence + 1, lock=self.lock, snapshot=after, feed=feed or before.feed
             )
         return answer
 
@@ -177,19 +183,20 @@ class Term:
             Deposed: Another relay leads, or has published meanwhile.
         """
         answer = await self._store.renew(self.lock, -1, self._limits.lease, seen="", is_current=False)
-        last_led = self.number
+        lock = self.lock
         if answer is Answer.DEPOSED:
-            lock = await self._store.acquire(self._owner, self._limits.lease)
-            if lock is None:
+            taken = await self._store.acquire(self._owner, self._limits.lease)
+            if taken is None:
                 raise Deposed("another one leads")
-            self.lock = lock
+            lock = taken
         published = await self._read()
-        # Not by which term is the later one: a Redis that has lost them counts anew. With nothing published at all,
+        # Not by the number of a lead: a Redis that has lost them counts anew. With nothing published at all,
         # nobody knows better.
-        is_as_it_was = (published.term, published.sequence) == (self.published.term, self.published.sequence)
-        if published.term not in {0, last_led} and not is_as_it_was:
+        is_as_it_was = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
+        if published.lock not in {"", self.lock} and not is_as_it_was:
             raise Deposed("another one has led meanwhile")
-        self.published = published
+        # Only now: as long as nobody has looked, what was published last is from under the lock before.
+        self.published, self.lock = published, lock
 
     async def _read(self) -> State:
         state = (await self._store.read()).state

@@ -23,7 +23,7 @@ async def _deaf() -> str:
 
 async def test_a_cancellation_is_not_swallowed() -> None:
     """A feed that is closed while its client writes goes on for ever, and so does the program."""
-    task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(_deaf()))
+    task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(_deaf(), []))
     await asyncio.wait([task])
     assert task.cancelled()
 
@@ -40,7 +40,7 @@ async def test_an_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPa
     """A Redis that stands still is never said to be away."""
     monkeypatch.setattr(_store, "_PATIENCE", 0.01)
     with pytest.raises(TransportError, match=r"Redis is away: no answer within 0\.01 s"):
-        await Store("redis://127.0.0.1:1", "x")._ask(asyncio.sleep(10))
+        await Store("redis://127.0.0.1:1", "x")._ask(asyncio.sleep(10), [])
 
 
 @pytest.mark.parametrize("steps", range(12))

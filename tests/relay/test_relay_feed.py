@@ -138,6 +138,30 @@ class TestLikeAWatcher:
             assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, TALKING), 9, True)
             assert (feed.health.resyncs, feed.health.sequence) == (1, 9)
 
+    async def test_a_gap_among_what_was_missed_is_a_difference(self, redis_server: RedisServer) -> None:
+        """A reader that was away and finds several entries does not look whether each goes on from the one before."""
+        async with (
+            Writer(redis_server) as writer,
+            Cable(redis_server.port) as cable,
+            RedisFeed(cable.url) as feed,
+            redis_server.client() as client,
+        ):
+            await writer.publish(WAITING)
+            await feed.ready(timeout=10)
+            updates = feed.updates()
+            cable.pull()
+            await writer.publish(snapshot(agent("1"), agent("2"), agent("3"), at=2))
+            await writer.publish(snapshot(agent("1"), agent("2", calls_answered=1), agent("3"), at=3))
+            await writer.publish(TALKING)
+            entries: Any = await client.xrange("{sipqueue}:events")
+            await client.xdel("{sipqueue}:events", entries[2][0])
+            cable.cut()
+            cable.plug()
+            told = await collect(updates, until=lambda update: update.sequence == 4, timeout=20)
+            assert feed.snapshot == TALKING
+            assert feed.health.resyncs == 1
+        assert told[-1].coalesced
+
 
 class TestReady:
     async def test_without_a_relay_it_says_so(self, redis_server: RedisServer) -> None:

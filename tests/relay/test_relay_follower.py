@@ -63,11 +63,9 @@ def follower(baseline: Snapshot | None = None, *, initial: bool = False, clock: 
     return Follower(baseline, initial=initial, clock=clock or Clock())
 
 
-def state(
-    known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str = "7-0", sequence: int = 7, term: int = 1
-) -> State:
+def state(known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str = "7-0", sequence: int = 7) -> State:
     """Return everything that is published."""
-    return State(entry=entry, sequence=sequence, term=term, snapshot=known, feed=feed)
+    return State(entry=entry, sequence=sequence, lock="1 me" if entry else "", snapshot=known, feed=feed)
 
 
 def reading(whole: State | None = None, *, alive: int = NOW, now: int = NOW, seen: datetime | None = None) -> Reading:
@@ -138,7 +136,7 @@ class TestBeginning:
     def test_it_may_be_before_the_first_publication(self) -> None:
         """A reader that was started before its relay is told of nothing, or of everybody."""
         it = follower()
-        nothing = state(None, entry="", sequence=0, term=0)
+        nothing = state(None, entry="", sequence=0)
         down = only(it.looked(reading(nothing, alive=0)))
         assert isinstance(down, FeedDown)
         assert "is one running, and with this prefix?" in str(down.error)
@@ -222,7 +220,7 @@ class TestResync:
     def test_where_nothing_is_published_any_more_nobody_leaves(self) -> None:
         """Redis was emptied, and everybody is told to have left."""
         it = reader_at(BEFORE)
-        emptied = reading(state(None, entry="", sequence=0, term=0), alive=0)
+        emptied = reading(state(None, entry="", sequence=0), alive=0)
         assert it.is_old(emptied)
         assert it.snapshot == BEFORE
 

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis_support import RedisServer
 from relay_words import Writer, take, until
 from support import agent, snapshot
@@ -126,6 +127,26 @@ class TestDone:
             assert await _next(feed, 0.2) is None
             assert await left(redis_server) == 0
         assert isinstance(missed, CallMissed)
+
+    async def test_looking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
+        """A worker that only looks whether there is something, and does not wait, is never handed anything."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            await writer.publish(MISSED)
+            updates = feed.updates()
+            told: list[Update] = []
+            async with asyncio.timeout(10):
+                while len(told) < 2:
+                    if update := updates.take():
+                        assert await left(redis_server) == 1
+                        told.append(update)
+                    await asyncio.sleep(0.01)
+                assert await left(redis_server) == 1
+                assert updates.take() is None
+                while await left(redis_server):
+                    await asyncio.sleep(0.01)  # pragma: no cover
+        assert [update.sequence for update in told] == [2, 3]
 
     async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
         """A worker that leaves has what it did last done again by another one."""
@@ -381,9 +402,23 @@ class TestNobodyListens:
             async with member(redis_server) as feed:
                 async with asyncio.timeout(10):
                     while not await client.hget("{sipqueue}:group:sales", "entry"):
-                        await asyncio.sleep(0.01)
+                        await asyncio.sleep(0.01)  # pragma: no cover
                 await writer.publish(TALKING)
                 (event,) = await handed_out(feed)
+        assert isinstance(event, StateChanged)
+
+    async def test_a_group_that_was_there_first_begins_with_the_first_publication(
+        self, redis_server: RedisServer
+    ) -> None:
+        """What happens between the first publication of all and a worker's first loop is told to nobody."""
+        async with Writer(redis_server) as writer, redis_server.client() as client, member(redis_server) as feed:
+            await until(lambda: feed.health.up is False)
+            await writer.publish(WAITING)
+            async with asyncio.timeout(10):
+                while not await client.hget("{sipqueue}:group:sales", "entry"):
+                    await asyncio.sleep(0.01)
+            await writer.publish(TALKING)
+            (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)
 
     async def test_no_name_of_a_group_disturbs_another_one(self, redis_server: RedisServer) -> None:
@@ -397,6 +432,29 @@ class TestNobodyListens:
             await writer.publish(TALKING)
             first, second = await asyncio.gather(*told)
         assert first == second
+
+
+class TestUnheard:
+    async def test_work_whose_answer_was_lost_is_handed_out_all_the_same(self, redis_server: RedisServer) -> None:
+        """A client that asks again where a connection broke leaves work lying, as with a worker that died."""
+
+        class Repeating(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                # Only what takes work has so many keys, and only once something was taken it is of consequence.
+                if numkeys == 8:
+                    await super().evalsha(sha, numkeys, *arguments)
+                return await super().evalsha(sha, numkeys, *arguments)
+
+        async with (
+            Writer(redis_server) as writer,
+            Repeating.from_url(redis_server.url) as client,
+            RedisFeed(client, group="sales", consumer="one") as feed,
+        ):
+            await begun(writer, feed)
+            for known in (TALKING, MISSED, WAITING):
+                await writer.publish(known)
+            told = await collect(feed.updates(), until=3, timeout=10)
+        assert [update.sequence for update in told] == [2, 3, 4]
 
 
 class TestLateWords:
@@ -426,6 +484,37 @@ class TestLateWords:
             with pytest.raises(Superseded):
                 await store.take("sales", "late", "it 10", 10)
             assert await take(store, "sales", "other", 10) is not None
+
+    async def test_leaving_takes_nothing_from_a_successor(self, redis_server: RedisServer) -> None:
+        """A worker that is started again while the old process still closes loses its work to others."""
+        async with Writer(redis_server) as writer, member(redis_server) as old:
+            await begun(writer, old)
+            await writer.publish(TALKING)
+            async with member(redis_server) as successor:
+                await handed_out(successor)
+                await old.__aexit__(None, None, None)
+                async with member(redis_server, "two") as other:
+                    assert await _next(other, 0.3) is None
+                await writer.publish(MISSED)
+                (event,) = await handed_out(successor)
+        assert isinstance(event, CallMissed)
+
+    async def test_a_worker_that_has_left_is_forgotten(self, redis_server: RedisServer) -> None:
+        """Workers whose names are new each time fill Redis; or what one had on its way takes work for nobody."""
+        async with Writer(redis_server) as writer, redis_server.client() as client:
+            async with member(redis_server) as feed:
+                await begun(writer, feed)
+                await writer.publish(TALKING)
+                await handed_out(feed)
+                work = feed._work_of_group
+                assert work is not None
+                attempt = work._attempt
+                assert await client.hget("{sipqueue}:group:sales", "attempt one") == attempt
+            assert not await client.hexists("{sipqueue}:group:sales", "attempt one")
+            store = Store(redis_server.url, "sipqueue")
+            with pytest.raises(Superseded):
+                await store.take("sales", "one", attempt, 10)
+            await store.aclose()
 
     async def test_a_name_that_two_have_is_said(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture

@@ -165,8 +165,9 @@ async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server
     assert set(feed.snapshot.values()) == {agent("1", calls_answered=9), agent("3")}
 
 
+@pytest.mark.parametrize("terms", ["0", "50"])
 async def test_a_relay_comes_back_to_what_another_one_knows_better(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, terms: str
 ) -> None:
     """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
     monkeypatch.setattr(_store, "_PATIENCE", AWAY)
@@ -175,7 +176,7 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(
     witness = Witness("a reader")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
-        await redis.hset(f"{KEYS}:meta", "terms", "50")
+        await redis.hset(f"{KEYS}:meta", "terms", terms)
         cable = await stack.enter_async_context(Cable(redis_server.port))
         await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
         cut_off = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=0.5))

@@ -31,6 +31,12 @@ from sipqueue_async.testing import collect
 WAITING, TALKING = agent(), agent(state="talking")
 
 
+class LastingTransportError(TransportError):
+    """An error of a caller's own source that does not pass."""
+
+    retryable = False
+
+
 class Platform:
     """A source whose answer is set."""
 
@@ -149,15 +155,34 @@ class TestPublishing:
         assert await store.acquire("next", 1) is not None, "the lead was not handed on"
         await store.aclose()
 
-    async def test_a_fatal_error_is_raised_where_it_cannot_be_published(self, redis_server: RedisServer) -> None:
+    @pytest.mark.parametrize("error", [LastingTransportError("gone for good"), TimeoutError("of its own")])
+    async def test_a_sources_own_error_is_published_and_raised(
+        self, redis_server: RedisServer, error: Exception
+    ) -> None:
+        """What ends a watcher has a relay begin anew for ever, as it looks like an error of Redis or a timeout."""
+        platform = Platform(WAITING)
+        async with relay(platform, redis_server, lease=0.3) as it:
+            await told(redis_server, 1)
+            platform.error = error
+            with pytest.raises(type(error)) as raised:
+                await asyncio.wait_for(it.wait(), 10)
+            assert raised.value is error
+        _, down = await entries(redis_server)
+        assert isinstance(down.change.feed, FeedDown)
+
+    @pytest.mark.parametrize("error", [AuthError(602, "expired"), LastingTransportError("gone for good")])
+    async def test_a_fatal_error_is_raised_where_it_cannot_be_published(
+        self, redis_server: RedisServer, error: Exception
+    ) -> None:
         """A relay whose credentials are refused while Redis is away tries for ever to say so."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server, lease=5) as it:
             await told(redis_server, 1)
             redis_server.kill()
-            platform.error = AuthError(602, "expired")
-            with pytest.raises(AuthError):
+            platform.error = error
+            with pytest.raises(type(error)) as raised:
                 await asyncio.wait_for(it.wait(), 10)
+            assert raised.value is error
 
 
 class TestLeading:
@@ -246,11 +271,82 @@ class TestLeading:
             redis_server.client() as client,
         ):
             await told(redis_server, 1)
-            await client.hset("{sipqueue}:meta", mapping={"term": 9, "terms": 9, "sequence": 5})
+            await client.hset("{sipqueue}:meta", mapping={"lock": "9 other", "terms": 9, "sequence": 5})
             await client.delete("{sipqueue}:leader")
             await until(lambda: "another one has led meanwhile" in caplog.text)
             await until(lambda: it.leading)
             assert it.sequence == 5
+
+
+class TestUnheard:
+    """Answers that are lost on their way, so that a relay does not know what it has done."""
+
+    async def test_a_lead_that_was_not_heard_of_is_led(self, redis_server: RedisServer) -> None:
+        """A relay stands by for itself for a whole lease, because a connection broke in the wrong moment."""
+        lost = asyncio.Event()
+
+        class Breaking(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if not lost.is_set():
+                    lost.set()
+                    raise ConnectionResetError("in the wrong moment")
+                return answer
+
+        async with (
+            Breaking.from_url(redis_server.url) as client,
+            Relay(Platform(WAITING), client, lease=600, interval=0.05) as it,
+        ):
+            await told(redis_server, 1)
+            assert it.leading
+
+    async def test_a_lead_that_was_not_heard_of_is_handed_on(self, redis_server: RedisServer) -> None:
+        """A relay that is closed while it asks for the lead has it for a whole lease, and the platform nobody's eye."""
+        asked = asyncio.Event()
+
+        class Slow(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if not asked.is_set():
+                    asked.set()
+                    await asyncio.sleep(60)
+                return answer
+
+        async with Slow.from_url(redis_server.url) as client:
+            async with Relay(Platform(WAITING), client, lease=600):
+                await asked.wait()
+            assert not await client.exists("{sipqueue}:leader")
+
+    async def test_troubles_in_a_row_leave_the_watcher_alone(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A relay begins anew, since it does not know its own words again: they were under the lock before."""
+        caplog.set_level(logging.INFO, "sipqueue_async")
+        platform = Platform(WAITING)
+        troubles = ["the answer to a publication", "the read after it"]
+
+        class Breaking(Redis):
+            async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
+                answer = await super().evalsha(sha, numkeys, *arguments)
+                if len(troubles) == 2 and "talking" in str(arguments):
+                    await self.delete("{sipqueue}:leader")
+                    raise ConnectionResetError(troubles.pop(0))
+                if len(troubles) == 1 and arguments[0] == "{sipqueue}:meta":
+                    raise ConnectionResetError(troubles.pop(0))
+                return answer
+
+        async with (
+            Breaking.from_url(redis_server.url) as client,
+            Relay(platform, client, lease=5, interval=0.05) as it,
+        ):
+            await told(redis_server, 1)
+            platform.agents = (TALKING,)
+            await until(lambda: not troubles)
+            platform.agents = (WAITING,)
+            found = await told(redis_server, 3)
+            assert it.leading
+        assert [entry.change.sequence for entry in found] == [1, 2, 3]
+        assert caplog.text.count("the relay leads") == 1
 
 
 class TestTrouble:
@@ -392,6 +488,14 @@ class TestTrouble:
             with pytest.raises(RelayError):
                 await asyncio.wait_for(it.wait(), 10)
         assert "the relay ends: RelayError: " in caplog.text
+
+    async def test_a_lock_that_is_something_else_ends_it(self, redis_server: RedisServer) -> None:
+        """All relays stand by for ever and say that another one leads, where the lock's key is another program's."""
+        async with redis_server.client() as client:
+            await client.rpush("{sipqueue}:leader", "x")
+        async with relay(Platform(), redis_server) as it:
+            with pytest.raises(RelayError, match=r"something else is in {sipqueue}:leader or {sipqueue}:meta: delete"):
+                await asyncio.wait_for(it.wait(), 10)
 
     async def test_leaving_while_redis_is_away_is_quick(self, redis_server: RedisServer) -> None:
         """A program cannot be ended while Redis is down."""
