@@ -29,6 +29,8 @@ from redis_support import PROGRAM
 
 from sipqueue_async import Feed, FeedDown, Update
 
+pytestmark = pytest.mark.one_python
+
 _T = TypeVar("_T")
 
 ROOT = Path(__file__).parents[1]

@@ -34,6 +34,8 @@ from support import START
 from sipqueue_async import AgentState, CallAnswered, StateChanged, diff
 from sipqueue_async._wire import SnapshotDecoder
 
+pytestmark = pytest.mark.one_python
+
 _T = TypeVar("_T")
 
 ROOT = Path(__file__).parents[1]

@@ -23,6 +23,8 @@ from benchmarks.truth_watch import ToldCalls, WatcherRun
 
 from sipqueue_async import AgentState
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parents[1]
 STEADY, SHIFTS, FAULTS, EVERYTHING = scenarios(0.5, 40, 2)
 

@@ -15,6 +15,8 @@ import pytest
 from cli_support import MAIN, environment
 from terminal_support import GIVEN_BACK, Terminal, terminal
 
+pytestmark = pytest.mark.one_python
+
 # The terminal must be the program's own one, or no key would be a signal.
 OWN_TERMINAL = (
     "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"

@@ -16,6 +16,8 @@ from support import START, body, error_body, failure_body, record
 from sipqueue_async import SipQueueError
 from sipqueue_async._wire import SnapshotDecoder, decode_data
 
+pytestmark = pytest.mark.one_python
+
 BODIES = int(os.environ.get("FUZZ_BODIES", "4000"))
 # fmt: off
 JUNK = [

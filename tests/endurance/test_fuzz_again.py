@@ -18,6 +18,8 @@ from support import RECORD, START
 from sipqueue_async import SipQueueError
 from sipqueue_async._wire import SnapshotDecoder
 
+pytestmark = pytest.mark.one_python
+
 STEPS = int(os.environ.get("FUZZ_STEPS", "5000"))
 SIZES = [0, 1, 2, 2, 3, 15, 16, 17, 33, 40]
 # fmt: off

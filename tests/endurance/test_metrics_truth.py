@@ -18,7 +18,7 @@ from sipqueue_async.simulator import CallCentre, Plan
 PLAN = Plan(agents=20, queues=3, calls_per_hour=200, counter_reset=True, show_signed_out=True)
 HOURS = 6
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(300), pytest.mark.one_python]
 
 
 async def test_totals_are_the_truth_through_faults(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,7 +39,7 @@ KILLS: Final = int(os.environ.get("RELAY_KILLS", "3"))
 LEASE: Final = 0.6
 INTERVAL: Final = 0.05
 
-pytestmark = pytest.mark.timeout(60 + 20 * KILLS)
+pytestmark = [pytest.mark.timeout(60 + 20 * KILLS), pytest.mark.one_python]
 
 
 def relay(office: Office, redis_server: RedisServer) -> RelayProgram:

@@ -35,6 +35,7 @@ PATIENCE: Final = 1.5
 pytestmark = [
     pytest.mark.timeout(120 + 10 * TROUBLES),
     pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.one_python,
 ]
 
 

@@ -20,6 +20,8 @@ from sipqueue_async import CallAnswered, Snapshot, Subscription, TransportError
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis._store import Store
 
+pytestmark = pytest.mark.one_python
+
 PATIENCE: Final = 30.0
 """Seconds that anything may take on a busy machine."""
 BEFORE, AFTER = 3, 7

@@ -17,6 +17,8 @@ from relay_support import KEYS, PATIENCE, Office, Witness, published, reading, u
 from sipqueue_async import AgentStatus, SeatKey
 from sipqueue_async.redis import RedisFeed, Relay
 
+pytestmark = pytest.mark.one_python
+
 LEASE: Final = 0.5
 
 

@@ -20,6 +20,8 @@ from sipqueue_async import CallAnswered, Snapshot, TransportError, Update
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.testing import collect
 
+pytestmark = pytest.mark.one_python
+
 CLAIM: Final = 1.5
 AGES: Final = 300.0
 """A time after which work is given to another one that no test waits for."""

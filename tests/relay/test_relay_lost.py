@@ -36,6 +36,7 @@ AWAY: Final = 1.5
 pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
     pytest.mark.timeout(120),
+    pytest.mark.one_python,
 ]
 
 

@@ -24,6 +24,8 @@ from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis._store import Answer, Store
 
+pytestmark = pytest.mark.one_python
+
 KEYS: Final = "~{sipqueue}:*"
 READER: Final = "+evalsha +script|load +time +hmget +hvals +xrange +xread"
 GROUP: Final = f"{READER} +hget +hset +hgetall +hdel +zadd +zrange +zrem"

@@ -13,6 +13,8 @@ import pytest
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import CallCentre, Outcome, Plan, Seat
 
+pytestmark = pytest.mark.one_python
+
 BUSY = Plan(calls_per_hour=200, talk_median=30)
 
 

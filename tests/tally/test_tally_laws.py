@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import chains_without_reset, snapshots
@@ -15,6 +16,8 @@ from tally_support import down, up, update
 
 from sipqueue_async import AgentState, AgentStatus, SeatKey, Snapshot, Update
 from sipqueue_async.tally import GroupTally, Tally
+
+pytestmark = pytest.mark.one_python
 
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 steps = st.integers(0, 10**10)

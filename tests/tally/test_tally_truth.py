@@ -11,6 +11,8 @@ from tally_run import END, OUTAGE, RESTART, TallyRun
 from sipqueue_async import AgentState
 from sipqueue_async.tally import Tally
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.fixture(scope="module", params=[10.0, 20.0])
 def run(request: pytest.FixtureRequest) -> TallyRun:

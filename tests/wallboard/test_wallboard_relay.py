@@ -17,6 +17,8 @@ from sipqueue_async import StatusWatcher, TransportError
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.wallboard import Wallboard
 
+pytestmark = pytest.mark.one_python
+
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
 
 
