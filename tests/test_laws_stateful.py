@@ -75,9 +75,11 @@ class Platform(RuleBasedStateMachine):
         self.answered: Counter[SeatKey] = Counter()
         self.missed: Counter[SeatKey] = Counter()
 
-    @initialize(bound=st.integers(1, 3))
-    def start(self, bound: int) -> None:
-        """Watch from an empty platform on, with a consumer that keeps up and one that need not."""
+    @initialize(bound=st.integers(1, 3), seats=st.sets(st.tuples(queues, extensions)))
+    def start(self, bound: int, seats: set[tuple[str, str]]) -> None:
+        """Watch from the beginning on, with a consumer that keeps up and one that need not."""
+        for queue, extension in sorted(seats):
+            self.join(queue, extension, 1213)
         first = self._polled(random.Random(0))
         self.tracker.polled(first, 0.0)
         self.fast = Consumer(self.fanout.mailbox(EVERYWHERE, (), 64), first)
@@ -114,7 +116,10 @@ class Platform(RuleBasedStateMachine):
     @rule(data=st.data(), answered=st.integers(0, 3), missed=st.integers(0, 3))
     def take_calls(self, data: st.DataObject, answered: int, missed: int) -> None:
         """An agent answers and misses calls."""
-        fields = self.records[self._somebody(data)]
+        self._take_calls(self._somebody(data), answered, missed)
+
+    def _take_calls(self, seat: SeatKey, answered: int, missed: int) -> None:
+        fields = self.records[seat]
         fields["callsanswered"] = int(fields["callsanswered"]) + answered
         fields["noanswercount"] = str(int(fields["noanswercount"]) + missed)
         fields["lastanswertime"] = f"2026-01-05 09:{self.at // 60:02}:{self.at % 60:02}"
@@ -129,9 +134,11 @@ class Platform(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 99))
     def poll(self, seed: int) -> None:
-        """Poll, the records being shuffled and some of them sent twice."""
-        before = self.tracker.snapshot
-        new = self._polled(random.Random(seed))
+        """Poll, some agents having taken a call, the records being shuffled and some of them sent twice."""
+        before, chance = self.tracker.snapshot, random.Random(seed)
+        for seat in self.records:
+            self._take_calls(seat, answered=chance.randrange(2), missed=chance.randrange(2))
+        new = self._polled(chance)
         self._publish(self.tracker.polled(new, float(self.at)))
         assert self.tracker.snapshot == new
         assert diff(new, self._polled(random.Random(seed + 1))) == (), "the order or the notation tells something"
