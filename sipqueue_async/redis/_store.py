@@ -51,6 +51,8 @@ _PASSING: Final = (
     "OOM",
     "READONLY",
     "TRYAGAIN",
+    # Whoever was waiting for something when a master became a replica is told so.
+    "UNBLOCKED",
 )
 _PASSING_ERRORS: Final = (
     exceptions.ReadOnlyError,

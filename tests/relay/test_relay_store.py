@@ -546,6 +546,7 @@ class TestTrouble:
             ("TRYAGAIN Multiple keys request during rehashing of slot", True),
             ("ASK 3999 127.0.0.1:6381", True),
             ("ERR max number of clients reached", True),
+            ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", True),
             ("ERR unknown command 'EVALSHA'", False),
             ("ERR DB index is out of range", False),
             ("NOAUTH Authentication required.", False),
