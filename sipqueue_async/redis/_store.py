@@ -308,12 +308,12 @@ class Store:
             failure = self._translated(error, said, keys)
             # Where the user was refused, redis-py's frames have the password.
             failure.__cause__ = None if isinstance(failure, RelayError) else error
+        if task.cancelling() > cancelled:
+            # A caller's client may have swallowed it, also where it failed; see `_connect`.
+            raise asyncio.CancelledError
         if failure is not None:
             # Not while the other one is handled, which would be its context.
             raise failure
-        if task.cancelling() > cancelled:
-            # A caller's client may have swallowed it; see `_connect`.
-            raise asyncio.CancelledError
         return found
 
     def _translated(self, error: Exception, said: str, keys: Sequence[str]) -> TransportError | RelayError:

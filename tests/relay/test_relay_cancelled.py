@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis_support import RedisServer
@@ -21,9 +22,16 @@ async def _deaf() -> str:
     return "ok"
 
 
-async def test_a_cancellation_is_not_swallowed() -> None:
-    """A feed that is closed while its client writes goes on for ever, and so does the program."""
-    task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(_deaf(), []))
+async def _deaf_and_broken() -> str:
+    """Fail while the task is cancelled."""
+    await _deaf()
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("answer", [_deaf, _deaf_and_broken])
+async def test_a_cancellation_is_not_swallowed(answer: Callable[[], Awaitable[str]]) -> None:
+    """A feed that is closed while its client writes, or fails to, goes on for ever, and so does the program."""
+    task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(answer(), []))
     await asyncio.wait([task])
     assert task.cancelled()
 
