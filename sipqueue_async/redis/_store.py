@@ -306,8 +306,8 @@ class Store:
         except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
             failure = self._translated(error, said, keys)
-            # Where the user was refused, redis-py's frames have the password.
-            failure.__cause__ = None if isinstance(failure, RelayError) else error
+            # Where the user was refused, or is logging in, redis-py's frames have the password.
+            failure.__cause__ = None if isinstance(failure, RelayError) else _without_frames(error)
         if task.cancelling() > cancelled:
             # A caller's client may have swallowed it, also where it failed; see `_connect`.
             raise asyncio.CancelledError
@@ -364,6 +364,17 @@ def _place(client: Redis | RedisCluster) -> str:
         return f"Sentinel's {client.connection_pool.service_name}"
     known = _options(client)
     return known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return an error without the local variables of those who raised it, and what led to it."""
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None and link.__traceback__ is not None:
+            link.__traceback__ = None
+            links += link.__cause__, link.__context__
+    return error
 
 
 def _passes(error: Exception, said: str) -> bool:

@@ -570,6 +570,26 @@ class TestTrouble:
                 await store.follow("", 0.01)
         assert told.value.retryable == passes
 
+    @pytest.mark.parametrize("said", ["", "-LOADING Redis is loading\r\n", "-ERR max number of clients reached\r\n"])
+    async def test_a_trouble_while_logging_in_keeps_no_password(self, said: str) -> None:
+        """A password is in the frames of an error that passes, for every tool that shows local variables."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(65536)
+            writer.write(said.encode() * 3)
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"redis://:{SECRET}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, opened(url) as store:
+            with pytest.raises(TransportError) as told:
+                await store.read()
+        error: BaseException | None = told.value.__cause__
+        assert error is not None
+        while error is not None:
+            assert error.__traceback__ is None, "redis-py's frames have the password"
+            error = error.__cause__ or error.__context__
+
 
 class TestFencing:
     async def test_a_late_word_of_a_deposed_relay_is_refused(self, redis_server: RedisServer) -> None:
