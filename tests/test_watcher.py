@@ -309,6 +309,16 @@ class TestRefresh:
             assert await watcher.refresh() == snapshot(agent())
         assert source.polled_at == pytest.approx([0, 1])
 
+    async def test_ends_the_pause_before_it(self) -> None:
+        """A server that asks for time is asked again when a pause would have ended that a refresh cut short."""
+        source = ScriptedSource([HttpStatusError(503, 10.0), HttpStatusError(503, 60.0), snapshot()])
+        async with StatusWatcher(source) as watcher:
+            await asyncio.sleep(1)
+            with pytest.raises(HttpStatusError):
+                await watcher.refresh()
+            await asyncio.sleep(61)
+        assert source.polled_at[:3] == pytest.approx([0, 1, 61])
+
     async def test_raises_what_the_poll_raised(self) -> None:
         """A refresh that failed gives old news as new."""
         async with StatusWatcher(ScriptedSource([snapshot(), ERROR]), interval=100) as watcher:

@@ -73,6 +73,21 @@ class TestLikeAWatcher:
             assert whole.snapshot == snapshot(agent("1", "talking", queue="b"), at=4)
             assert whole.health.last_good_at == wanted.observed_at
 
+    async def test_of_a_baseline_only_what_is_read_counts(self, redis_server: RedisServer) -> None:
+        """Who goes on with one queue, from where a reader of all ended, is told that all others have left."""
+        known, now = (
+            snapshot(agent(), agent(state=state, queue="b"), at=at) for state, at in (("idle", 0), ("talking", 4))
+        )
+        feed = RedisFeed(redis_server.url, queues="b", baseline=known)
+        updates = feed.updates()
+        async with Writer(redis_server) as writer:
+            await writer.publish(known)
+            async with feed:
+                await feed.ready(timeout=10)
+                await writer.publish(now)
+                (update,) = await collect(updates, until=1)
+        assert [(event.kind, event.queue) for event in update.events] == [("state-changed", "b")]
+
     def test_both_are_feeds(self) -> None:
         """A function that takes either cannot say so."""
         assert isinstance(RedisFeed("redis://127.0.0.1"), Feed)

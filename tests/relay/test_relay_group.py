@@ -473,6 +473,38 @@ class TestLateWords:
             await store.begin("sales", "late", "it 3")
             assert await take(store, "sales", "other", 10) == work
 
+    async def test_a_late_beginning_does_not_supersede_a_later_one(self, redis_server: RedisServer) -> None:
+        """What was on its way for long makes its own consumer begin anew, as if another process had its name."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            store = feed._store
+            for attempt in ("it 2", "it 1"):
+                await store.begin("sales", "late", attempt)
+            assert await store.take("sales", "late", "it 2", 10) is None
+
+    async def test_a_late_leaving_does_not_supersede_a_successor(self, redis_server: RedisServer) -> None:
+        """A worker that is started again begins once more, when the old process has closed at last."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            store = feed._store
+            for attempt in ("old 1", "new 1"):
+                await store.begin("sales", "late", attempt)
+            await store.leave("sales", "late", "old")
+            assert await store.take("sales", "late", "new 1", 10) is None
+
+    async def test_a_late_sign_of_life_brings_no_work_back(self, redis_server: RedisServer) -> None:
+        """Work that is done is handed out again, without what it is, and ends whoever is given it."""
+        async with Writer(redis_server) as writer, member(redis_server) as feed:
+            await begun(writer, feed)
+            await writer.publish(TALKING)
+            store = feed._store
+            work = await take(store, "sales", "other", 10)
+            assert work is not None
+            await store.done("sales", work.id)
+            await store.touch("sales", work.id, 0.001)
+            await asyncio.sleep(0.05)
+            assert await take(store, "sales", "other", 10) is None
+
     async def test_a_late_taking_takes_nothing(self, redis_server: RedisServer) -> None:
         """Work lies with a consumer that does not know of it, until others may claim it."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:

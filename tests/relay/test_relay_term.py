@@ -362,6 +362,22 @@ class TestTrouble:
         assert [type(event) for event in second.change.seat_events] == [StateChanged]
         assert second.change.coalesced
 
+    async def test_a_lead_that_was_lost_before_anything_was_published_is_taken_again(
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A relay takes its predecessor's words for those of one that has led meanwhile, and begins anew."""
+        caplog.set_level(logging.INFO, "sipqueue_async")
+        platform = Platform(WAITING)
+        async with relay(platform, redis_server):
+            await told(redis_server, 1)
+        caplog.clear()
+        async with relay(platform, redis_server) as it, redis_server.client() as client:
+            await until(lambda: it.leading)
+            await client.delete("{sipqueue}:leader")
+            platform.agents = (TALKING,)
+            await told(redis_server, 2)
+        assert caplog.text.count("the relay leads") == 1
+
     @pytest.mark.parametrize("lost", ["everything", "the last publication"])
     async def test_what_redis_has_lost_is_published_again(self, redis_server: RedisServer, lost: str) -> None:
         """A Redis that was restored from an older copy shows what was so then, until something changes."""
