@@ -108,6 +108,7 @@ class RedisFeed(Feed):
         self._follower = Follower(baseline, initial=initial, clock=_loop_time, part=part)
         self._failures = 0
         self._last_trouble: BaseException | None = None
+        self._has_failed = False
         self._work_of_group: GroupWork | None = None
         if group is not None and consumer is not None:
             self._work_of_group = GroupWork(
@@ -131,7 +132,7 @@ class RedisFeed(Feed):
         """How the reading goes."""
         follower = self._follower
         return RedisFeedHealth(
-            up=follower.is_up if follower.entry or self._last_trouble else None,
+            up=follower.is_up and not self._has_failed if follower.entry or self._last_trouble else None,
             ended=self._fanout.ended,
             sequence=follower.sequence,
             resyncs=follower.resyncs,
@@ -187,6 +188,12 @@ class RedisFeed(Feed):
                 stack.push_async_callback(_cancelled, group)
             await self._read_for_ever()
 
+    def _end(self, error: BaseException | None) -> bool:
+        is_the_end = super()._end(error)
+        if is_the_end and error is not None:
+            self._has_failed, self._last_trouble = True, error
+        return is_the_end
+
     async def _run_group(self, work: GroupWork) -> None:
         try:
             await work.run()
@@ -234,7 +241,8 @@ class RedisFeed(Feed):
         return True
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
-        self._last_trouble = error or self._follower.trouble or self._last_trouble
+        if not self._has_failed:
+            self._last_trouble = error or self._follower.trouble or self._last_trouble
         if self._follower.is_up:
             self._settle()
         if self._work_of_group is None:

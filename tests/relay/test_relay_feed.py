@@ -218,7 +218,7 @@ class TestReady:
                 await feed.ready(timeout=10)
             with pytest.raises(RelayError):
                 await collect(feed.updates(), until=1)
-        assert repr(feed).endswith("ended, was not read yet, at 0>")
+        assert repr(feed).endswith("ended, was down, at 0>")
 
 
 class TestFeedEvents:
@@ -280,6 +280,24 @@ class TestHealth:
             assert feed.health.up is False
         assert feed.health.ended
         assert repr(feed) == f"{where}ended, was down, at 1>"
+
+    @pytest.mark.parametrize("group", [{}, {"group": "sales", "consumer": "one"}])
+    async def test_it_tells_what_ended_the_reading(self, redis_server: RedisServer, group: dict[str, Any]) -> None:
+        """A reader that was refused says for ever that all is well, or that something else is wrong."""
+        async with (
+            Writer(redis_server) as writer,
+            redis_server.client() as client,
+            RedisFeed(redis_server.url, **group) as feed,
+        ):
+            await writer.publish(snapshot(agent()))
+            await feed.ready(timeout=10)
+            keys = {name: f"{{sipqueue}}:{name}" for name in ("meta", "group:sales")}
+            broken = keys["group:sales" if group else "meta"]
+            await client.delete(broken)
+            await client.set(broken, "something else")
+            with pytest.raises(RelayError) as told:
+                await collect(feed, until=100, timeout=20)
+            assert (feed.health.up, feed.health.ended, feed.health.last_error) == (False, True, told.value)
 
     async def test_it_says_so_whenever_it_has_looked(self, redis_server: RedisServer) -> None:
         """Whoever shows how things are learns too late of what is known first, of a change, or of an outage."""
