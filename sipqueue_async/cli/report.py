@@ -14,6 +14,7 @@ from rich.text import Text
 from sipqueue_async import (
     Feed,
     FeedDown,
+    FeedHealth,
     FeedUp,
     SipQueueClient,
     SipQueueError,
@@ -157,6 +158,7 @@ class Report:
     async def _watch(self, feed: Feed, speed: float = 1.0) -> None:
         updates = feed.updates()
         self._is_resumed = self._tally.started_at is not None
+        feed.on_look(lambda health: self._looked(feed, updates, health))
         async with feed:
             try:
                 with contextlib.suppress(TimeoutError):
@@ -164,9 +166,6 @@ class Report:
                         await asyncio.gather(self._fold(feed, updates), self._greet(feed, updates))
             finally:
                 self._save(feed, updates)
-                if not self._has_begun:
-                    # A relay that is away tells what was so before: that is no day.
-                    self._tally = Tally()
         if not self._answered:
             reason = feed.health.last_error or "it is silent"
             raise Failure(f"no answer from the platform within {self._seconds:g} s: {reason}", UNREACHABLE)
@@ -175,6 +174,19 @@ class Report:
     def _has_begun(self) -> bool:
         """Whether there are figures: of an earlier run, or because the status has become known in this one."""
         return self._is_resumed or self._answered
+
+    def _looked(self, feed: Feed, updates: Updates, health: FeedHealth) -> None:
+        """Begin as soon as the status is known, which need not be a change.
+
+        A relay that is away tells what was so before, and once it is back what happened since: that is no day of this.
+        """
+        if self._answered or not health.up or feed.snapshot is None:
+            return
+        self._answered = True
+        if not self._is_resumed:
+            self._tally = Tally(as_of_now(feed, feed.snapshot))
+            while update := updates.take():
+                self._tell(update)
 
     async def _fold(self, feed: Feed, updates: Updates) -> None:
         while True:
@@ -185,20 +197,21 @@ class Report:
             self._save(feed, updates)
 
     def _take(self, update: Update) -> None:
-        self._tally.update(update)
+        if self._has_begun:
+            self._tally.update(update)
+        self._tell(update)
+
+    def _tell(self, update: Update) -> None:
         for event in update.events:
             if isinstance(event, FeedDown | FeedUp):
                 complain(Lines().line(event, datetime.now(UTC)).plain)
 
     async def _greet(self, feed: Feed, updates: Updates) -> None:
-        """Begin with the first poll's outcome, which need not be a change, and tell a person that all is well."""
+        """Save what the report begins with, and tell a person that all is well."""
         try:
             snapshot = await feed.ready()
         except SipQueueError:
             return  # The stream of updates ends with the same error, once it has told what was before.
-        self._answered = True
-        if self._tally.started_at is None:
-            self._tally = Tally(as_of_now(feed, snapshot))
         self._save(feed, updates)
         if self._output.terminal and self._form is Form.TABLE:
             seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"

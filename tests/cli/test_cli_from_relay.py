@@ -161,6 +161,25 @@ async def test_a_report_begins_when_it_is_started(redis_server: RedisServer) -> 
     assert {float(row["signed_in_seconds"]) for row in rows} == {0.0}
 
 
+async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server: RedisServer) -> None:
+    """The day has the calls of the night in it that the relay was away, because the report was there first."""
+    paper = Paper()
+    async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:
+        await feed.ready(timeout=20)
+    report = Report(paper.output(), form=Form.CSV, seconds=3)
+    async with RedisFeed(redis_server.url) as feed:
+        await until(lambda: feed.health.up is False)
+    async with running(report.live(Relayed(redis=redis_server.url))) as watching:
+        # Long enough for the report to have been told of the outage, and of what was known before.
+        await asyncio.sleep(0.7)
+        async with Relay(ScriptedSource([LATER]), redis_server.url, interval=0.05, lease=0.5):
+            await watching
+    report.conclude()
+    rows = list(csv.DictReader(io.StringIO(paper.text)))
+    assert {row["started_at"] for row in rows} == {LATER.observed_at.isoformat()}
+    assert {(row["calls_answered"], float(row["unseen_seconds"])) for row in rows} == {("0", 0.0)}
+
+
 async def test_status_prints_what_is_known_now(redis_server: RedisServer) -> None:
     """Somebody who asks a relay is shown others, or a status that looks older than it is."""
     paper = Paper()
