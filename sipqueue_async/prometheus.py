@@ -231,6 +231,7 @@ class _Ledger:
         self._feed = feed
         self._lock = threading.Lock()
         self._tally = Tally(feed.snapshot)
+        self._has_begun = feed.snapshot is not None
         self._updates = feed.updates()
         self._health = feed.health
         self._polls = _Polls(feed) if isinstance(feed, StatusWatcher) else None
@@ -246,8 +247,10 @@ class _Ledger:
     def _take(self) -> None:
         while update := self._updates.take():
             self._tally.update(update)
-        if self._tally.started_at is None and self._feed.snapshot is not None:
-            # What is known first is no change of anything.
+        if not self._has_begun and self._health.up and self._feed.snapshot is not None:
+            # What is known first is no change of anything. A relay that was away tells what was so before it went, and
+            # then what has happened since, which was before this began to count.
+            self._has_begun = True
             self._tally = Tally(self._feed.snapshot)
 
     def read(self, *, agents: bool) -> _Reading:

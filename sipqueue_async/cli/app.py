@@ -280,8 +280,8 @@ def report(
     _refuse_together({"--csv": as_csv, "--json": as_json})
     _refuse_together({"--saved": saved, "--demo": demo})
     _refuse_together({"--state-file": state_file is not None, "--demo": demo})
-    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
-    _refuse_together({"--from-relay": source["from_relay"], "--saved": saved})
+    _refuse_relay_with("--demo", demo, source)
+    _refuse_relay_with("--saved", saved, source)
     if saved and state_file is None:
         raise click.UsageError("--saved needs --state-file, which says what to print")
     if seconds is None:
@@ -323,7 +323,7 @@ def top(
     q ends it, s sorts the agents another way, f shows one queue after the other, space shows those that there was no
     room for. In a pipe it prints one table, as status does.
     """
-    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
+    _refuse_relay_with("--demo", demo, source)
     choice = top_command.Choice(queues=queues, extensions=extensions, interval=interval)
     if demo:
         return partial(top_command.demo_top, _output(), choice=choice, seed=seed)
@@ -333,6 +333,12 @@ def top(
 def _refuse_together(options: dict[str, bool]) -> None:
     if all(options.values()):
         raise click.UsageError(f"{' and '.join(options)} do not go together")
+
+
+def _refuse_relay_with(option: str, given: bool, source: source_of.Arguments) -> None:
+    relays = {"--from-relay": source["from_relay"], "--redis": source["redis_url"], "--prefix": source["prefix"]}
+    for name, value in relays.items():
+        _refuse_together({name: value not in {None, False}, option: given})
 
 
 @cli.command()
@@ -381,7 +387,7 @@ def wallboard(
 
     It shows who is doing what, and changes as that does. "sipqueue wallboard --demo" needs no server.
     """
-    _refuse_together({"--from-relay": source["from_relay"], "--demo": demo})
+    _refuse_relay_with("--demo", demo, source)
     demonstration = wallboard_command.Demonstration(agents=agents, seed=seed, speed=speed)
     return partial(
         wallboard_command.wallboard,

@@ -168,7 +168,7 @@ class Report:
                 self._save(feed, updates)
         if not self._answered:
             reason = feed.health.last_error or "it is silent"
-            raise Failure(f"no answer from the platform within {self._seconds:g} s: {reason}", UNREACHABLE)
+            raise Failure(f"nothing became known within {self._seconds:g} s: {reason}", UNREACHABLE)
 
     @property
     def _has_begun(self) -> bool:

@@ -74,6 +74,19 @@ def redis(
     return str(url)
 
 
+def timeout(given: float | None, config: Path | None) -> float | None:
+    """Return the seconds to wait for an answer, that an option or the settings file gives; None if neither does.
+
+    Raises:
+        Failure: They are too few.
+    """
+    settings = {} if config is None else _read(config, _say_nothing)
+    seconds: float | None = settings.get("timeout") if given is None else given
+    if seconds is not None and not seconds > 0:
+        raise Failure(f"timeout must be above 0 seconds, not {seconds!r}")
+    return seconds
+
+
 def _has_password(url: str) -> bool:
     try:
         parts = urlsplit(url)

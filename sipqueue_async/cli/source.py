@@ -58,7 +58,8 @@ def chosen(arguments: Arguments, environ: Mapping[str, str]) -> Source:
         redis=settings.redis(redis, arguments["config"], environ, complain),
         prefix=DEFAULT_PREFIX if prefix is None else prefix,
     )
-    return place if arguments["timeout"] is None else attrs.evolve(place, timeout=arguments["timeout"])
+    timeout = settings.timeout(arguments["timeout"], arguments["config"])
+    return place if timeout is None else attrs.evolve(place, timeout=timeout)
 
 
 @asynccontextmanager

@@ -199,6 +199,9 @@ class RedisFeed(Feed):
             await work.run()
         except Exception as error:  # noqa: BLE001  # whatever it is, the streams are to end with it
             self._end(error)
+            # There is nothing left to read for.
+            assert self._task is not None  # noqa: S101  # this runs within it
+            self._task.cancel()
 
     async def _read_for_ever(self) -> None:
         backoff = Backoff()

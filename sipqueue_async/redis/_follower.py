@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sipqueue_async import (
@@ -176,7 +176,9 @@ class Follower:
         silent = (reading.now - reading.alive) / 1000
         if silent <= _LEASES_OF_SILENCE * reading.lease:
             return None
-        return TransportError(f"no relay is there: the last one was heard of {silent:.0f} s ago")
+        # When, and not how long ago: the same trouble is to read the same, however often it is found.
+        heard = datetime.fromtimestamp(reading.alive / 1000, UTC)
+        return TransportError(f"no relay is there: the last one was heard of at {heard:%Y-%m-%d %H:%M:%S} UTC")
 
     def _turned(
         self, platform: FeedDown | None, trouble: Exception | None, told: FeedEvent | None = None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 import attrs
 from redis import exceptions
@@ -142,7 +143,9 @@ class Store:
 
     def __init__(self, redis: str | Redis | RedisCluster, prefix: str) -> None:
         if not isinstance(redis, str | Redis | RedisCluster):
-            raise TypeError(f"redis must be a URL, or a Redis or RedisCluster of redis.asyncio, not a {type(redis)}")
+            raise TypeError(
+                f"redis must be a URL, or a Redis or RedisCluster of redis.asyncio, not {type(redis).__name__}"
+            )
         if not prefix or set(prefix) & set("{}"):
             raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
         self._is_own = isinstance(redis, str)
@@ -334,6 +337,10 @@ class Store:
 
 def _connect(url: str) -> Redis:
     try:
+        place = urlsplit(url)
+        # The client would take it for database 0.
+        if place.scheme != "unix" and place.path.strip("/"):
+            int(place.path.strip("/"))
         # A script that was sent twice does no harm, but what has failed is better said at once. Answers are waited for
         # in `_ask`: with a timeout of its own the client writes in an `asyncio.wait_for`, which up to Python 3.11
         # swallows a cancellation that comes when it is just done, and whoever closes a feed would wait for ever.

@@ -45,6 +45,8 @@ class Live:
         self.closed = False
         """Whether all who listen are to leave."""
         self._updates = feed.updates()
+        self._has_begun = feed.snapshot is not None
+        """Whether calls are counted, which they are from the moment that the status is known, or from a baseline on."""
         self._clock = clock
         self._beat = beat
         self._stale_after = stale_after
@@ -93,8 +95,15 @@ class Live:
             self._good_at = asyncio.get_running_loop().time()
         # What is known first need not be a change; where it is one, it is told by an update.
         snapshot = self.feed.snapshot
+        if not self._has_begun and health.up and snapshot is not None:
+            # A relay that was away tells what was so before it went, and then what has happened since.
+            self._has_begun = True
+            while update := self._updates.take():
+                self.board.update(update)
+            self.board.begin(snapshot)
+            self._tell()
         # There may be nobody in it.
-        if not self.board.has_begun and not self._updates.pending and snapshot is not None:
+        elif not self.board.has_begun and not self._updates.pending and snapshot is not None:
             self.board.begin(snapshot)
             self._tell()
         if health.up is False and health.last_error is not None and self.board.explain(health.last_error):

@@ -123,7 +123,7 @@ async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer,
     state = StateFile(tmp_path / "state", Tally.from_json)
     state.save(Tally(KNOWN))
     report = Report(paper.output(), form=Form.CSV, seconds=0.5, state_file=state)
-    with pytest.raises(Failure, match=r"no answer from the platform within 0\.5 s: no relay has published") as caught:
+    with pytest.raises(Failure, match=r"nothing became known within 0\.5 s: no relay has published") as caught:
         await report.live(Relayed(redis=redis_server.url))
     report.conclude()
     assert (caught.value.code, len(paper.lines)) == (UNREACHABLE, 4)
@@ -141,7 +141,7 @@ async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisS
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
     report = Report(paper.output(), form=Form.CSV, seconds=0.5)
-    with pytest.raises(Failure, match=r"no answer from the platform within 0\.5 s: no relay is there") as caught:
+    with pytest.raises(Failure, match=r"nothing became known within 0\.5 s: no relay is there") as caught:
         await report.live(place)
     report.conclude()
     assert (caught.value.code, paper.text) == (UNREACHABLE, "")

@@ -141,7 +141,7 @@ async def test_a_platform_that_never_answers_is_no_empty_day(capsys: pytest.Capt
     async with Simulator(BUSY, speed=0) as simulator:
         await simulator.stop_server()
         report = Report(paper.output(), form=Form.CSV, interval=0.02, seconds=1.0)
-        with pytest.raises(Failure, match=r"no answer from the platform within 1 s: .*cannot connect") as caught:
+        with pytest.raises(Failure, match=r"nothing became known within 1 s: .*cannot connect") as caught:
             await report.live(client_of(simulator))
     report.conclude()
     assert (caught.value.code, paper.text) == (UNREACHABLE, "")
@@ -156,7 +156,7 @@ async def test_a_platform_that_does_not_answer_again_is_told_beside_the_figures(
     async with Simulator(BUSY, speed=0) as simulator:
         await simulator.stop_server()
         report = Report(paper.output(), form=Form.CSV, interval=0.02, seconds=0.1, state_file=state)
-        with pytest.raises(Failure, match="no answer from the platform") as caught:
+        with pytest.raises(Failure, match="nothing became known") as caught:
             await report.live(client_of(simulator))
     report.conclude()
     assert (caught.value.code, len(rows(paper))) == (UNREACHABLE, 1)

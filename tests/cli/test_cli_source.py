@@ -48,10 +48,14 @@ def test_a_relay_is_found_as_its_publisher_finds_it(tmp_path: Path, capsys: pyte
     assert chosen(arguments(), REDIS) == Relayed(redis="redis://of-the-environment", prefix="sipqueue", timeout=10.0)
     assert chosen(arguments(redis="redis://r", timeout=3.0), REDIS) == Relayed(redis="redis://r", timeout=3.0)
     file = tmp_path / "sipqueue.toml"
-    file.write_text('redis = "redis://of-the-file"')
+    file.write_text('redis = "redis://of-the-file"\ntimeout = 2')
     file.chmod(0o644)
-    assert chosen(arguments(config=file), {}) == Relayed(redis="redis://of-the-file")
+    assert chosen(arguments(config=file), {}) == Relayed(redis="redis://of-the-file", timeout=2)
+    assert chosen(arguments(config=file, timeout=3.0), {}) == Relayed(redis="redis://of-the-file", timeout=3.0)
     assert "other users can get at the secrets" in capsys.readouterr().err
+    file.write_text("timeout = 0")
+    with pytest.raises(Failure, match="timeout must be above 0 seconds, not 0"):
+        chosen(arguments(config=file), REDIS)
     with pytest.raises(Failure, match="no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file"):
         chosen(arguments(), PLATFORM)
 
@@ -88,6 +92,9 @@ def test_every_command_that_asks_the_platform_can_read_from_a_relay(
         ("wallboard --from-relay --demo", "--from-relay and --demo do not go together"),
         ("report --from-relay --demo", "--from-relay and --demo do not go together"),
         ("report --from-relay --saved --state-file x", "--from-relay and --saved do not go together"),
+        ("wallboard --demo --redis redis://:secret@r", "--redis and --demo do not go together"),
+        ("top --demo --prefix north", "--prefix and --demo do not go together"),
+        ("report --saved --state-file x --prefix north", "--prefix and --saved do not go together"),
     ],
 )
 def test_wrong_usage_is_said(

@@ -95,6 +95,27 @@ async def test_the_feed_is_up_while_a_relay_says_so(redis_server: RedisServer) -
     assert feed_series(collector) == (0, 1, start + 60)
 
 
+async def test_calls_of_before_are_not_counted(redis_server: RedisServer) -> None:
+    """An exporter that waits for a relay shows the calls of the night that nobody watched as one spike."""
+    async with RedisFeed(redis_server.url) as it:
+        async with Relay(ScriptedSource([snapshot(agent())]), redis_server.url, lease=0.2):
+            await it.ready(timeout=20)
+        await until(lambda: it.health.up is False, "the relay is away")
+    feed = RedisFeed(redis_server.url)
+    collector = WatcherCollector(feed)
+    async with feed:
+        await until(lambda: feed.snapshot and feed.health.up is False, "what was known before is told")
+        assert Scrape(collector).by("sipqueue_agents", "queue", state="waiting") == {"queue-1": 1}
+        later = [snapshot(agent(calls_answered=calls), at=calls) for calls in (70, 71, 73)]
+        begun = asyncio.Event()
+        async with Relay(played(later, begun), redis_server.url, interval=0.05, lease=0.5):
+            await feed.ready(timeout=20)
+            assert Scrape(collector).by("sipqueue_calls_answered_total", "queue") == {"queue-1": 0}
+            begun.set()
+            await until(lambda: feed.snapshot == later[-1], "all is told")
+    assert Scrape(collector).by("sipqueue_calls_answered_total", "queue") == {"queue-1": 3}
+
+
 async def test_what_polls_took_is_said_of_watchers_alone(redis_server: RedisServer) -> None:
     """A reader, which polls nothing, looks like a watcher whose polls have stopped."""
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]), interval=1)

@@ -321,6 +321,20 @@ class TestTrouble:
         assert isinstance(event, StateChanged)
         assert event.after == "waiting"
 
+    async def test_a_refused_group_reads_no_further(self, redis_server: RedisServer) -> None:
+        """A worker that has ended goes on holding a connection and reading what is published."""
+        async with Writer(redis_server) as writer, redis_server.client() as client:
+            await writer.publish(WAITING)
+            await client.set("{sipqueue}:group-due:sales", "another program's")
+            async with member(redis_server) as feed:
+                with pytest.raises(RelayError, match="something else is in"):
+                    await collect(feed.updates(), until=1, timeout=10)
+                looks: list[object] = []
+                feed.on_look(looks.append)
+                await writer.publish(TALKING)
+                await asyncio.sleep(0.3)
+        assert looks == []
+
     async def test_leaving_while_redis_is_away_is_no_failure(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -176,6 +176,7 @@ class TestPlace:
             f"redis://user:{SECRET}/#@[127.0.0.1",
             f"redis://user:{SECRET}@127.0.0.1:{SECRET}",
             f"redis://user:{SECRET}@127.0.0.1?socket_timeout={SECRET}",
+            f"redis://127.0.0.1/{SECRET}",
             SECRET,
             "",
         ],

@@ -105,6 +105,37 @@ async def test_one_that_is_late_is_told_of_the_outage_under_way(redis_server: Re
             assert await get(late, "/healthz") == (503, "stale\n")
 
 
+async def test_calls_of_before_are_not_counted(redis_server: RedisServer) -> None:
+    """A wallboard that waits for a relay shows the calls of the night that nobody watched as those of today."""
+    async with RedisFeed(redis_server.url) as it:
+        async with Relay(ScriptedSource([WAITING]), redis_server.url, lease=0.2):
+            await it.ready(timeout=20)
+        await until(lambda: it.health.up is False, "the relay is away")
+    feed = RedisFeed(redis_server.url)
+    async with Wallboard(feed) as wallboard, feed:
+        known = await told(wallboard, lambda known: known["feed_down"] and known["seats"])
+        assert [seat["state"] for seat in known["seats"]] == ["waiting", "waiting"]
+        later = ScriptedSource([snapshot(agent("1", calls_answered=70), agent("2"), at=60)])
+        async with Relay(later, redis_server.url, interval=0.1, lease=0.5):
+            known = await told(wallboard, lambda known: not known["feed_down"])
+            assert [seat["calls_answered"] for seat in known["seats"]] == [0, 0]
+            assert known["fresh"]
+
+
+async def test_an_outage_reads_the_same_as_long_as_it_is(redis_server: RedisServer) -> None:
+    """Each browser gets a message a second while no relay is there, though nothing is new."""
+    async with RedisFeed(redis_server.url) as it:
+        async with Relay(ScriptedSource([WAITING]), redis_server.url, lease=0.2):
+            await it.ready(timeout=20)
+        await until(lambda: it.health.up is False, "the relay is away")
+    async with RedisFeed(redis_server.url) as feed, Wallboard(feed) as wallboard:
+        known = await told(wallboard, lambda known: known["feed_down"])
+        looks: list[object] = []
+        feed.on_look(looks.append)
+        await until(lambda: len(looks) > 2, "it was looked for a relay again")
+        assert (await told(wallboard, bool))["feed_down"] == known["feed_down"]
+
+
 async def test_what_nobody_has_confirmed_yet_is_not_shown_as_true(redis_server: RedisServer) -> None:
     """A wallboard takes what its reader was told to go on from for what is known now."""
     feed = RedisFeed(redis_server.url, baseline=WAITING)
