@@ -97,7 +97,7 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
         office = await stack.enter_async_context(Office(seed=3, speed=0))
         for witness in readers:
             await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
-        workers = await stack.enter_async_context(Workers(dict.fromkeys("abc", redis_server.url)))
+        workers = await stack.enter_async_context(Workers(dict.fromkeys("abc", redis_server.url), takes=0.02))
         redis = await stack.enter_async_context(redis_server.client())
 
         async def all_are_there() -> None:
