@@ -157,7 +157,7 @@ class _Page(NamedTuple):
         text, ends, gap = self.text, known.ends, len(between)
         # Where the text would begin, if all of it were as long as what stands in its place at present.
         base, first = start, 0
-        for number, end in enumerate(known.ends):
+        for number, end in enumerate(known.ends):  # pragma: no branch  # it ends behind the last one that differs
             if not body.startswith(text[first:end], base + first):
                 # An object ends at its first brace, unless it holds another one or a text with a brace in it. What is
                 # cut off too early is no JSON, so nobody takes it for a record.

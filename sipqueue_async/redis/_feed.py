@@ -244,8 +244,7 @@ class RedisFeed(Feed):
         return True
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
-        if not self._has_failed:
-            self._last_trouble = error or self._follower.trouble or self._last_trouble
+        self._last_trouble = error or self._follower.trouble or self._last_trouble
         if self._follower.is_up:
             self._settle()
         if self._work_of_group is None:
