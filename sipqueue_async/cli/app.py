@@ -429,13 +429,12 @@ def relay(
 
     Several may run: one leads, the others stand by and take over. The programs read with RedisFeed.
     """
+    found = settings.Settings(server, os.environ)
     return partial(
         relay_command.relay,
-        settings.client(server, os.environ),
+        found.client(),
         _output(),
-        place=relay_command.Place(
-            redis=settings.redis(redis_url, server["config"], os.environ), prefix=prefix, lease=lease
-        ),
+        place=relay_command.Place(redis=found.redis(redis_url), prefix=prefix, lease=lease),
         queues=queues,
         extensions=extensions,
         interval=interval,

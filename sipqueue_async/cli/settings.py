@@ -30,61 +30,74 @@ class Arguments(TypedDict):
     timeout: float | None
 
 
-def client(arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> SipQueueClient:
-    """Return a client for what arguments, environment and settings file say, each before the next.
+class Settings:
+    """What arguments, environment and settings file say, each before the next. The file is read once, here.
+
+    Args:
+        arguments: What the arguments say.
+        environ: The environment.
+        warn: Is told of a file with secrets that others can read.
 
     Raises:
-        Failure: Something is missing or makes no sense; no message holds a secret.
+        Failure: The file cannot be read, or makes no sense.
     """
-    settings = {} if arguments["config"] is None else _read(arguments["config"], warn)
-    credentials = _credentials(environ, settings)
-    given = {"url": arguments["url"], "timezone": arguments["timezone"], "timeout": arguments["timeout"]}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    if not settings.get("url"):
-        raise Failure("no server given: set SIPQUEUE_URL, or use --url or a settings file (--config)")
-    more = {name: settings[name] for name in ("timezone", "timeout", "encoding") if name in settings}
-    try:
-        auth = _auth(credentials)
-        return SipQueueClient(settings["url"], auth, **more)
-    except ValueError as error:
-        raise Failure(str(error).replace("base_url", "the URL")) from None
 
+    def __init__(
+        self, arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str], None] = complain
+    ) -> None:
+        self._environ = environ
+        self._file = {} if arguments["config"] is None else _read(arguments["config"], warn)
+        given = {"url": arguments["url"], "timezone": arguments["timezone"], "timeout": arguments["timeout"]}
+        self._settings: dict[str, Any] = self._file | {
+            name: value for name, value in given.items() if value is not None
+        }
 
-def _say_nothing(_: str) -> None:
-    """Warn of nothing: the settings were read before."""
+    def client(self) -> SipQueueClient:
+        """Return a client for the platform.
 
+        Raises:
+            Failure: Something is missing or makes no sense; no message holds a secret.
+        """
+        settings = self._settings
+        credentials = _credentials(self._environ, self._file)
+        if not settings.get("url"):
+            raise Failure("no server given: set SIPQUEUE_URL, or use --url or a settings file (--config)")
+        more = {name: settings[name] for name in ("timezone", "timeout", "encoding") if name in settings}
+        try:
+            auth = _auth(credentials)
+            return SipQueueClient(settings["url"], auth, **more)
+        except ValueError as error:
+            raise Failure(str(error).replace("base_url", "the URL")) from None
 
-def redis(
-    given: str | None,
-    config: Path | None,
-    environ: Mapping[str, str],
-    warn: Callable[[str], None] = _say_nothing,
-) -> str:
-    """Return the URL of the Redis that an option, the environment or the settings file gives, each before the next.
+    def redis(self, option: str | None) -> str:
+        """Return the URL of the Redis.
 
-    Raises:
-        Failure: There is none, or a password in the option.
-    """
-    if given is not None and _has_password(given):
-        raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
-    settings = {} if config is None else _read(config, warn)
-    url = given or environ.get("SIPQUEUE_REDIS_URL") or settings.get("redis")
-    if not url:
-        raise Failure("no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file (--config)")
-    return str(url)
+        Args:
+            option: What the option says, before all others; None where it is not given.
 
+        Raises:
+            Failure: There is none, or a password in the option.
+        """
+        if option is not None and _has_password(option):
+            raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
+        url = option or self._environ.get("SIPQUEUE_REDIS_URL") or self._file.get("redis")
+        if not url:
+            raise Failure("no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file (--config)")
+        return str(url)
 
-def timeout(given: float | None, config: Path | None) -> float | None:
-    """Return the seconds to wait for an answer, that an option or the settings file gives; None if neither does.
+    def timeout(self, otherwise: float) -> float:
+        """Return the seconds to wait for an answer.
 
-    Raises:
-        Failure: They are too few.
-    """
-    settings = {} if config is None else _read(config, _say_nothing)
-    seconds: float | None = settings.get("timeout") if given is None else given
-    if seconds is not None and not seconds > 0:
-        raise Failure(f"timeout must be above 0 seconds, not {seconds!r}")
-    return seconds
+        Args:
+            otherwise: How many, where nothing says so.
+
+        Raises:
+            Failure: They are too few.
+        """
+        seconds: float = self._settings.get("timeout", otherwise)
+        if not seconds > 0:
+            raise Failure(f"timeout must be above 0 seconds, not {seconds!r}")
+        return seconds
 
 
 def _has_password(url: str) -> bool:

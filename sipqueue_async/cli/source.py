@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 import click
 
 from sipqueue_async import Feed, SipQueueClient, Snapshot, StatusWatcher
-from sipqueue_async.cli import settings
-from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
+from sipqueue_async.cli.exits import UNREACHABLE, Failure
+from sipqueue_async.cli.settings import Arguments as ServerArguments
+from sipqueue_async.cli.settings import Settings
 
 if TYPE_CHECKING:
     from sipqueue_async.redis import RedisFeed
 
-DEFAULT_PREFIX = "sipqueue"
+DEFAULT_PREFIX: Final = "sipqueue"
+
+PATIENCE: Final = 10.0
+"""Seconds to wait for a relay's words, where nothing else is said."""
 
 
-class Arguments(settings.Arguments):
+class Arguments(ServerArguments):
     """What the arguments say about where the status comes from; None is not given."""
 
     from_relay: bool
@@ -34,7 +38,7 @@ class Relayed:
     redis: str = attrs.field(repr=False)
     """The URL of a Redis; it may hold a password."""
     prefix: str = DEFAULT_PREFIX
-    timeout: float = 10.0
+    timeout: float = PATIENCE
     """Seconds to wait for one answer, where one is all that is wanted."""
 
 
@@ -53,13 +57,11 @@ def chosen(arguments: Arguments, environ: Mapping[str, str]) -> Source:
         for option, value in (("--redis", redis), ("--prefix", prefix)):
             if value is not None:
                 raise click.UsageError(f"{option} is of use with --from-relay only")
-        return settings.client(arguments, environ)
-    place = Relayed(
-        redis=settings.redis(redis, arguments["config"], environ, complain),
-        prefix=DEFAULT_PREFIX if prefix is None else prefix,
+        return Settings(arguments, environ).client()
+    found = Settings(arguments, environ)
+    return Relayed(
+        redis=found.redis(redis), prefix=DEFAULT_PREFIX if prefix is None else prefix, timeout=found.timeout(PATIENCE)
     )
-    timeout = settings.timeout(arguments["timeout"], arguments["config"])
-    return place if timeout is None else attrs.evolve(place, timeout=timeout)
 
 
 @asynccontextmanager

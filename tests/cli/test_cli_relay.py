@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from cli_support import BUSY, Paper, client_of, environment, sipqueue, until
 from redis_support import RedisServer, free_port
 
 from sipqueue_async import AuthError, SipQueueClient
-from sipqueue_async.cli import app, running, settings
+from sipqueue_async.cli import app, running
 from sipqueue_async.cli import relay as command
 from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.relay import Place, relay
+from sipqueue_async.cli.settings import Settings
 from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import Simulator
 
@@ -94,16 +96,21 @@ async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), place=place("redis://127.0.0.1"))
 
 
+def found(config: Path | None, environ: dict[str, str], warn: Callable[[str], None] = lambda _: None) -> Settings:
+    """Return the settings where no argument but the file is given."""
+    return Settings({"url": None, "config": config, "timezone": None, "timeout": None}, environ, warn)
+
+
 class TestUrl:
     def test_it_comes_from_the_option_the_environment_or_the_file(self, tmp_path: Path) -> None:
         """The Redis of one run cannot be another one than the file's."""
         file = tmp_path / "sipqueue.toml"
         file.write_text(f'redis = "redis://:{SECRET}@of-the-file"')
         environ = {"SIPQUEUE_REDIS_URL": f"redis://:{SECRET}@of-the-environment"}
-        assert settings.redis("redis://of-the-option", file, environ) == "redis://of-the-option"
-        assert settings.redis(None, file, environ) == environ["SIPQUEUE_REDIS_URL"]
-        assert settings.redis(None, file, {"SIPQUEUE_REDIS_URL": ""}) == f"redis://:{SECRET}@of-the-file"
-        assert settings.redis("redis://[::1", None, {}) == "redis://[::1", "it is refused as what it is, later"
+        assert found(file, environ).redis("redis://of-the-option") == "redis://of-the-option"
+        assert found(file, environ).redis(None) == environ["SIPQUEUE_REDIS_URL"]
+        assert found(file, {"SIPQUEUE_REDIS_URL": ""}).redis(None) == f"redis://:{SECRET}@of-the-file"
+        assert found(None, {}).redis("redis://[::1") == "redis://[::1", "it is refused as what it is, later"
 
     @pytest.mark.parametrize(
         "url",
@@ -117,13 +124,13 @@ class TestUrl:
     def test_a_password_in_the_option_is_refused(self, url: str) -> None:
         """Every user of the machine can read the password."""
         with pytest.raises(Failure, match="other users can see a program's arguments") as failure:
-            settings.redis(url, None, {})
+            found(None, {}).redis(url)
         assert SECRET not in str(failure.value)
 
     def test_without_any_it_says_how_to_give_one(self) -> None:
         """Nobody learns how to say where Redis is."""
         with pytest.raises(Failure, match="no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file"):
-            settings.redis(None, None, {})
+            found(None, {}).redis(None)
 
     def test_a_file_with_it_is_its_owners_alone(self, tmp_path: Path) -> None:
         """The password of a Redis in a settings file that everybody can read is not warned of."""
@@ -131,11 +138,8 @@ class TestUrl:
         file.write_text(f'url = "http://127.0.0.1:9"\ntoken = "x"\nredis = "redis://:{SECRET}@redis"')
         file.chmod(0o644)
         warnings: list[str] = []
-        given: settings.Arguments = {"url": None, "config": file, "timezone": None, "timeout": None}
-        settings.client(given, {}, warnings.append)
+        found(file, {}, warnings.append)
         assert len(warnings) == 1
-        settings.redis(None, file, {})
-        assert len(warnings) == 1, "it is said once"
 
 
 def test_its_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +151,7 @@ def test_its_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0
 
     monkeypatch.setattr(running, "run", note)
-    monkeypatch.setattr(settings, "client", lambda *_: "a client")
+    monkeypatch.setattr(Settings, "client", lambda *_: "a client")
     monkeypatch.setenv("SIPQUEUE_REDIS_URL", "redis://of-the-environment")
     assert app.run(["relay"]) == 0
     assert caught.pop("command") is command.relay
@@ -161,26 +165,6 @@ def test_its_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert app.run(line.split()) == 0
     assert caught["place"] == Place(redis="redis://r", prefix="p", lease=3.0)
     assert (caught["queues"], caught["extensions"], caught["interval"]) == ({"a", "b"}, {"1"}, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (f"relay --redis redis://:{SECRET}@r", "other users can see a program's arguments"),
-        ("relay", "no Redis given"),
-        ("relay --redis redis://r --lease 0.01", "0.01 is not in the range 0.1<=x<=3600"),
-    ],
-)
-def test_wrong_usage_is_said(
-    line: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A slip ends in a traceback, or shows a password."""
-    monkeypatch.setattr(settings, "client", lambda *_: "a client")
-    monkeypatch.delenv("SIPQUEUE_REDIS_URL", raising=False)
-    assert app.run(line.split()) == USAGE
-    said = capsys.readouterr().err
-    assert message in said
-    assert SECRET not in said
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

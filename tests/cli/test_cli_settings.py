@@ -8,7 +8,7 @@ import pytest
 
 from sipqueue_async import SipQueueClient
 from sipqueue_async.cli.exits import USAGE, Failure
-from sipqueue_async.cli.settings import Arguments, client
+from sipqueue_async.cli.settings import Arguments, Settings
 from sipqueue_async.simulator import Simulator
 
 URL = "http://127.0.0.1:9/"
@@ -62,7 +62,7 @@ async def test_credentials_are_found_in_environment_and_file(
     """Credentials that were given are not used, or the file's overrule those of the environment."""
     async with Simulator(accesskey="secret-key", tokens=["good-token"]) as simulator:
         config = saved(tmp_path, f'url = "{simulator.url}"\n{text}')
-        assert await accepted(client(arguments(config=config), environ, no_warning))
+        assert await accepted(Settings(arguments(config=config), environ, no_warning).client())
 
 
 async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
     config = saved(tmp_path, f'url = "{URL}"\ntimezone = "no/zone"\ntimeout = -1\ntoken = "good-token"')
     async with Simulator(tokens=["good-token"]) as simulator:
         given = arguments(url=simulator.url, config=config, timezone="UTC", timeout=5.0)
-        assert await accepted(client(given, {}, no_warning))
+        assert await accepted(Settings(given, {}, no_warning).client())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_settings_that_cannot_work_are_refused_with_advice(
     """Wrong settings give a traceback, a message that does not help, or one that shows a secret."""
     config = None if text is None else saved(tmp_path, text)
     with pytest.raises(Failure) as caught:
-        client(arguments(config=config), environ, no_warning)
+        Settings(arguments(config=config), environ, no_warning).client()
     assert message in str(caught.value)
     assert "secret-key" not in str(caught.value)
     assert caught.value.code == USAGE
@@ -107,7 +107,7 @@ def test_settings_that_cannot_work_are_refused_with_advice(
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A mistyped path of the settings file gives a traceback, or is passed over."""
     with pytest.raises(Failure, match=r"nowhere\.toml cannot be read: No such file"):
-        client(arguments(config=tmp_path / "nowhere.toml"), {})
+        Settings(arguments(config=tmp_path / "nowhere.toml"), {}).client()
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: str, warns: bool, tmp_path: Path) -> None:
     """Nobody is told that other users can read the secrets, or everybody always is."""
     warnings: list[str] = []
-    client(arguments(URL, saved(tmp_path, text, mode)), {}, warnings.append)
+    Settings(arguments(URL, saved(tmp_path, text, mode)), {}, warnings.append).client()
     assert [("chmod 600" in warning) for warning in warnings] == [True] * warns
     assert "good-token" not in "".join(warnings)
 
 
 def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path) -> None:
     """A settings file with nothing but a URL is warned of."""
-    client(arguments(config=saved(tmp_path, f'url = "{URL}"', 0o644)), TOKEN, no_warning)
+    Settings(arguments(config=saved(tmp_path, f'url = "{URL}"', 0o644)), TOKEN, no_warning).client()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sipqueue_async import SipQueueClient
-from sipqueue_async.cli import app, running, settings
+from sipqueue_async.cli import app, running
 from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.settings import Settings
 from sipqueue_async.cli.source import Arguments, Relayed, chosen
 
 PLATFORM = {"SIPQUEUE_URL": "http://127.0.0.1:9", "SIPQUEUE_TOKEN": "good-token"}
@@ -87,6 +88,9 @@ def test_every_command_that_asks_the_platform_can_read_from_a_relay(
         ("watch --redis redis://r", "--redis is of use with --from-relay only"),
         ("wallboard --prefix north", "--prefix is of use with --from-relay only"),
         ("status --from-relay", "no Redis given"),
+        ("relay", "no Redis given"),
+        ("relay --redis redis://:secret@r", "other users can see a program's arguments"),
+        ("relay --redis redis://r --lease 0.01", "0.01 is not in the range 0.1<=x<=3600"),
         ("watch --from-relay --redis redis://:secret@r", "other users can see a program's arguments"),
         ("top --from-relay --demo", "--from-relay and --demo do not go together"),
         ("wallboard --from-relay --demo", "--from-relay and --demo do not go together"),
@@ -101,7 +105,7 @@ def test_wrong_usage_is_said(
     line: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A slip reads from another place than was meant, and nobody notices; or a password is shown."""
-    monkeypatch.setattr(settings, "client", lambda *_: "a client")
+    monkeypatch.setattr(Settings, "client", lambda *_: "a client")
     monkeypatch.delenv("SIPQUEUE_REDIS_URL", raising=False)
     assert app.run(line.split()) == USAGE
     said = capsys.readouterr().err

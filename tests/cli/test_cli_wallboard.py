@@ -184,7 +184,7 @@ def test_its_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert caught["site"] == Site(host="::1", port=0, host_names=frozenset("ab"), key=KEY)
     assert (caught["queues"], caught["interval"]) == ({"queue-1"}, 1.0)
     assert KEY not in repr(caught["site"])
-    monkeypatch.setattr(settings, "client", lambda *_: "a client")
+    monkeypatch.setattr(settings.Settings, "client", lambda *_: "a client")
     assert app.run(["wallboard"]) == 0
     assert caught["source"] == "a client"
 
