@@ -70,6 +70,21 @@ def is_final(error: aiosmtplib.SMTPException) -> bool:
     return any(isinstance(it, aiosmtplib.SMTPResponseException) and it.code >= 500 for it in refusals)
 
 
+async def send(mail: EmailMessage) -> None:
+    try:
+        await aiosmtplib.send(
+            mail,
+            hostname=SMTP_HOST,
+            port=int(os.environ.get("SMTP_PORT", "587")),
+            username=os.environ.get("SMTP_USER"),
+            password=os.environ.get("SMTP_PASSWORD"),
+        )
+    finally:
+        # Before Python 3.12, asyncio.wait_for, which aiosmtplib uses, forgets a Ctrl-C that comes with an answer.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+
 async def deliver(tally: Tally, name: str) -> None:
     if SMTP_HOST is None:
         path = DIRECTORY / f"{name}.csv"
@@ -82,13 +97,7 @@ async def deliver(tally: Tally, name: str) -> None:
     mail.add_attachment(table(tally), subtype="csv", filename=f"{name}.csv")
     while True:
         try:
-            await aiosmtplib.send(
-                mail,
-                hostname=SMTP_HOST,
-                port=int(os.environ.get("SMTP_PORT", "587")),
-                username=os.environ.get("SMTP_USER"),
-                password=os.environ.get("SMTP_PASSWORD"),
-            )
+            await send(mail)
         except aiosmtplib.SMTPException as error:
             if is_final(error):
                 raise

@@ -19,10 +19,12 @@ import aiosmtplib
 import attrs
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtplib.protocol import SMTPProtocol
 from recipes_support import RECIPES, Recipe, command_of, load, stage
 
 from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.tally import Tally
 
 pytestmark = pytest.mark.one_python
 
@@ -101,6 +103,30 @@ async def test_the_report_comes_by_mail() -> None:
         ("queue-1", "100001", "3"),
         ("queue-2", "100002", "0"),
     ]
+
+
+@pytest.mark.parametrize("answer", range(1, 8))
+async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the moment in which the mail server says something is forgotten, and the program runs on for ever."""
+    loop, answers = asyncio.get_running_loop(), 0
+    received = SMTPProtocol.data_received
+
+    def interrupt(protocol: SMTPProtocol, data: bytes) -> None:
+        nonlocal answers
+        received(protocol, data)
+        answers += 1
+        if answers == answer:
+            sending.cancel()
+
+    monkeypatch.setattr(SMTPProtocol, "data_received", interrupt)
+    async with await loop.create_server(lambda: SMTP(Mailbox(), loop=loop), "127.0.0.1", 0) as server:
+        settings = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
+        for name, value in (settings | {"MAIL_FROM": "a@example.com", "MAIL_TO": "b@example.com"}).items():
+            monkeypatch.setenv(name, value)
+        sending = asyncio.create_task(load("daily_report.py").deliver(Tally(), "2026-01-01"))
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert answers >= answer
 
 
 async def test_the_report_comes_as_a_file(tmp_path: Path) -> None:
