@@ -7,7 +7,7 @@ HOST and PORT say where it listens (127.0.0.1 and 8000). Needs fastapi, uvicorn 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -23,7 +23,7 @@ FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Watch for as long as the service runs."""
     auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
