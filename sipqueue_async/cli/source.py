@@ -10,9 +10,8 @@ import attrs
 import click
 
 from sipqueue_async import Feed, SipQueueClient, Snapshot, StatusWatcher
+from sipqueue_async.cli import settings
 from sipqueue_async.cli.exits import UNREACHABLE, Failure
-from sipqueue_async.cli.settings import Arguments as ServerArguments
-from sipqueue_async.cli.settings import Settings
 
 if TYPE_CHECKING:
     from sipqueue_async.redis import RedisFeed
@@ -23,7 +22,7 @@ PATIENCE: Final = 10.0
 """Seconds to wait for a relay's words, where nothing else is said."""
 
 
-class Arguments(ServerArguments):
+class Arguments(settings.Arguments):
     """What the arguments say about where the status comes from; None is not given."""
 
     from_relay: bool
@@ -57,8 +56,8 @@ def chosen(arguments: Arguments, environ: Mapping[str, str]) -> Source:
         for option, value in (("--redis", redis), ("--prefix", prefix)):
             if value is not None:
                 raise click.UsageError(f"{option} is of use with --from-relay only")
-        return Settings(arguments, environ).client()
-    found = Settings(arguments, environ)
+        return settings.Settings(arguments, environ).client()
+    found = settings.Settings(arguments, environ)
     return Relayed(
         redis=found.redis(redis), prefix=DEFAULT_PREFIX if prefix is None else prefix, timeout=found.timeout(PATIENCE)
     )

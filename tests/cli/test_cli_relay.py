@@ -6,8 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,52 +92,6 @@ async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(Failure, match=r"pip install 'sipqueue_async\[redis\]'"):
         await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), place=place("redis://127.0.0.1"))
-
-
-def found(config: Path | None, environ: dict[str, str], warn: Callable[[str], None] = lambda _: None) -> Settings:
-    """Return the settings where no argument but the file is given."""
-    return Settings({"url": None, "config": config, "timezone": None, "timeout": None}, environ, warn)
-
-
-class TestUrl:
-    def test_it_comes_from_the_option_the_environment_or_the_file(self, tmp_path: Path) -> None:
-        """The Redis of one run cannot be another one than the file's."""
-        file = tmp_path / "sipqueue.toml"
-        file.write_text(f'redis = "redis://:{SECRET}@of-the-file"')
-        environ = {"SIPQUEUE_REDIS_URL": f"redis://:{SECRET}@of-the-environment"}
-        assert found(file, environ).redis("redis://of-the-option") == "redis://of-the-option"
-        assert found(file, environ).redis(None) == environ["SIPQUEUE_REDIS_URL"]
-        assert found(file, {"SIPQUEUE_REDIS_URL": ""}).redis(None) == f"redis://:{SECRET}@of-the-file"
-        assert found(None, {}).redis("redis://[::1") == "redis://[::1", "it is refused as what it is, later"
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            f"redis://user:{SECRET}@127.0.0.1",
-            f"redis://:{SECRET}@127.0.0.1/0",
-            f"redis://127.0.0.1?password={SECRET}",
-            f"unix:///run/redis.sock?db=1&password={SECRET}",
-        ],
-    )
-    def test_a_password_in_the_option_is_refused(self, url: str) -> None:
-        """Every user of the machine can read the password."""
-        with pytest.raises(Failure, match="other users can see a program's arguments") as failure:
-            found(None, {}).redis(url)
-        assert SECRET not in str(failure.value)
-
-    def test_without_any_it_says_how_to_give_one(self) -> None:
-        """Nobody learns how to say where Redis is."""
-        with pytest.raises(Failure, match="no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file"):
-            found(None, {}).redis(None)
-
-    def test_a_file_with_it_is_its_owners_alone(self, tmp_path: Path) -> None:
-        """The password of a Redis in a settings file that everybody can read is not warned of."""
-        file = tmp_path / "sipqueue.toml"
-        file.write_text(f'url = "http://127.0.0.1:9"\ntoken = "x"\nredis = "redis://:{SECRET}@redis"')
-        file.chmod(0o644)
-        warnings: list[str] = []
-        found(file, {}, warnings.append)
-        assert len(warnings) == 1
 
 
 def test_its_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,8 @@ def arguments(
     return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
 
 
+SECRET = "a-password-that-nobody-may-see"
+
 no_warning = pytest.fail
 """Where nothing is to be warned of."""
 
@@ -129,3 +131,44 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: st
 def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path) -> None:
     """A settings file with nothing but a URL is warned of."""
     Settings(arguments(config=saved(tmp_path, f'url = "{URL}"', 0o644)), TOKEN, no_warning).client()
+
+
+class TestRedis:
+    def test_it_comes_from_the_option_the_environment_or_the_file(self, tmp_path: Path) -> None:
+        """The Redis of one run cannot be another one than the file's."""
+        file = arguments(config=saved(tmp_path, f'redis = "redis://:{SECRET}@of-the-file"'))
+        environ = {"SIPQUEUE_REDIS_URL": f"redis://:{SECRET}@of-the-environment"}
+        assert Settings(file, environ).redis("redis://of-the-option") == "redis://of-the-option"
+        assert Settings(file, environ).redis(None) == environ["SIPQUEUE_REDIS_URL"]
+        assert Settings(file, {"SIPQUEUE_REDIS_URL": ""}).redis(None) == f"redis://:{SECRET}@of-the-file"
+        assert Settings(arguments(), {}).redis("redis://[::1") == "redis://[::1", "it is refused as what it is, later"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"redis://user:{SECRET}@127.0.0.1",
+            f"redis://:{SECRET}@127.0.0.1/0",
+            f"redis://127.0.0.1?password={SECRET}",
+            f"unix:///run/redis.sock?db=1&password={SECRET}",
+        ],
+    )
+    def test_a_password_in_the_option_is_refused(self, url: str) -> None:
+        """Every user of the machine can read the password."""
+        with pytest.raises(Failure, match="other users can see a program's arguments") as failure:
+            Settings(arguments(), {}).redis(url)
+        assert SECRET not in str(failure.value)
+
+    def test_without_any_it_says_how_to_give_one(self) -> None:
+        """Nobody learns how to say where Redis is."""
+        with pytest.raises(Failure, match="no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file"):
+            Settings(arguments(), {}).redis(None)
+
+    def test_a_file_with_it_is_its_owners_alone(self, tmp_path: Path) -> None:
+        """The password of a Redis in a settings file that everybody can read is not warned of, or several times."""
+        text = f'url = "{URL}"\ntoken = "x"\nredis = "redis://:{SECRET}@redis"'
+        warnings: list[str] = []
+        settings = Settings(arguments(config=saved(tmp_path, text, 0o644)), {}, warnings.append)
+        settings.client()
+        assert len(warnings) == 1
+        settings.redis(None)
+        assert len(warnings) == 1, "it is said once"

@@ -10,6 +10,8 @@ import re
 import shlex
 import signal
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -83,13 +85,20 @@ class Mailbox:
         return [body.get_content() for body in bodies if body is not None]
 
 
+@asynccontextmanager
+async def mail_server(mailbox: Mailbox) -> AsyncGenerator[dict[str, str]]:
+    """Give the settings of a mail server that puts everything into a mailbox."""
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0) as server:
+        place = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
+        yield place | {"MAIL_FROM": "wallboard@example.com", "MAIL_TO": "team@example.com"}
+
+
 async def test_the_report_comes_by_mail() -> None:
     """The report is not sent, not readable, or has other figures than what happened."""
-    mailbox, loop = Mailbox(), asyncio.get_running_loop()
-    async with await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        settings = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "REPORT_EVERY": "0.5"}
-        settings |= {"MAIL_FROM": "wallboard@example.com", "MAIL_TO": "team@example.com"}
+    mailbox = Mailbox()
+    async with mail_server(mailbox) as settings:
+        settings["REPORT_EVERY"] = "0.5"
         async with stage() as it, Recipe("daily_report.py", it.variables | settings) as recipe:
             await recipe.wait_for(lambda: it.server.requests > 3)
             it.floor.put(AgentState.TALKING, answered=3)
@@ -108,7 +117,7 @@ async def test_the_report_comes_by_mail() -> None:
 @pytest.mark.parametrize("answer", range(1, 8))
 async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the moment in which the mail server says something is forgotten, and the program runs on for ever."""
-    loop, answers = asyncio.get_running_loop(), 0
+    answers = 0
     received = SMTPProtocol.data_received
 
     def interrupt(protocol: SMTPProtocol, data: bytes) -> None:
@@ -119,9 +128,8 @@ async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytes
             sending.cancel()
 
     monkeypatch.setattr(SMTPProtocol, "data_received", interrupt)
-    async with await loop.create_server(lambda: SMTP(Mailbox(), loop=loop), "127.0.0.1", 0) as server:
-        settings = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
-        for name, value in (settings | {"MAIL_FROM": "a@example.com", "MAIL_TO": "b@example.com"}).items():
+    async with mail_server(Mailbox()) as settings:
+        for name, value in settings.items():
             monkeypatch.setenv(name, value)
         sending = asyncio.create_task(load("daily_report.py").deliver(Tally(), "2026-01-01"))
         with pytest.raises(asyncio.CancelledError):
