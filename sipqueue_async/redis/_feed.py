@@ -13,6 +13,7 @@ import attrs
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, Snapshot, TransportError, Update
+from sipqueue_async.redis._closing import undisturbed
 from sipqueue_async.redis._follower import Follower
 from sipqueue_async.redis._group import GroupWork
 from sipqueue_async.redis._part import Part
@@ -181,11 +182,11 @@ class RedisFeed(Feed):
 
     async def _work(self) -> None:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._store.aclose)
+            stack.push_async_callback(undisturbed, self._store.aclose)
             if self._work_of_group is not None:
-                stack.push_async_callback(self._work_of_group.close)
+                stack.push_async_callback(undisturbed, self._work_of_group.close)
                 group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
-                stack.push_async_callback(_cancelled, group)
+                stack.push_async_callback(undisturbed, lambda: _cancelled(group))
             await self._read_for_ever()
 
     def _end(self, error: BaseException | None) -> bool:

@@ -15,6 +15,7 @@ from typing import Final, Self, TypedDict, Unpack
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
+from sipqueue_async.redis._closing import undisturbed
 from sipqueue_async.redis._retry import Backoff
 from sipqueue_async.redis._store import Store
 from sipqueue_async.redis._term import Deposed, Limits, Term
@@ -140,9 +141,9 @@ class Relay:
 
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._store.aclose)
+            stack.push_async_callback(undisturbed, self._store.aclose)
             # Not only where it knows that it leads: the answer may be on its way.
-            stack.push_async_callback(self._leave)
+            stack.push_async_callback(undisturbed, self._leave)
             try:
                 while True:
                     await self._lead(await self._stand_by())
