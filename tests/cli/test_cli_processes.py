@@ -40,14 +40,17 @@ def exports(lines: list[str]) -> dict[str, str]:
 async def test_the_first_event_of_the_demonstration_comes_soon() -> None:
     """Who tries the demonstration thinks that it hangs."""
 
-    async def wait() -> float:
+    async def first_line(*arguments: str) -> float:
         began = asyncio.get_running_loop().time()
-        async with sipqueue("demo") as demo:
-            await demo.line()
+        async with sipqueue(*arguments) as program:
+            await program.line()
             return asyncio.get_running_loop().time() - began
 
-    # The better of two, for the machine may be busy with something else.
-    assert min(await wait(), await wait()) < 2.0
+    # The machine may be busy with something else: what starting a program takes is seen with one that waits for nothing
+    # and has as much to load. The better of two, each time.
+    waits = [(await first_line("simulate"), await first_line("demo")) for _ in range(2)]
+    simulate, demo = map(min, zip(*waits, strict=True))
+    assert demo < 1 + 2 * simulate
 
 
 async def test_an_interrupted_demonstration_sums_up() -> None:
