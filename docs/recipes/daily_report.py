@@ -71,15 +71,21 @@ def is_final(error: aiosmtplib.SMTPException) -> bool:
 
 
 async def send(mail: EmailMessage) -> None:
+    server = aiosmtplib.SMTP(
+        hostname=SMTP_HOST,
+        port=int(os.environ.get("SMTP_PORT", "587")),
+        username=os.environ.get("SMTP_USER"),
+        password=os.environ.get("SMTP_PASSWORD"),
+    )
     try:
-        await aiosmtplib.send(
-            mail,
-            hostname=SMTP_HOST,
-            port=int(os.environ.get("SMTP_PORT", "587")),
-            username=os.environ.get("SMTP_USER"),
-            password=os.environ.get("SMTP_PASSWORD"),
-        )
+        await server.connect()
+        await server.send_message(mail)
+        # What goes wrong now does not take the mail back.
+        with contextlib.suppress(aiosmtplib.SMTPException):
+            await server.quit()
     finally:
+        # After Ctrl-C too, without a farewell: in the middle of a mail it would be taken for a part of that.
+        server.close()
         # Before Python 3.12, asyncio.wait_for, which aiosmtplib uses, forgets a Ctrl-C that comes with an answer.
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError

@@ -137,6 +137,21 @@ async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytes
     assert answers >= answer
 
 
+async def test_a_mail_server_that_ends_badly_is_not_sent_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The team gets the day's report every minute."""
+
+    class Curt(Mailbox):
+        async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+            return "421 too busy for that"
+
+    mailbox = Curt()
+    async with mail_server(mailbox) as settings:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        await load("daily_report.py").deliver(Tally(), "2026-01-01")
+    assert len(mailbox.mails) == 1
+
+
 async def test_the_report_comes_as_a_file(tmp_path: Path) -> None:
     """Without a mail server there is no report, its directory has to be there, or a name is run as a formula."""
     settings = {"REPORT_DIR": str(tmp_path / "reports"), "REPORT_EVERY": "0.5"}
