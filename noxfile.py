@@ -98,16 +98,18 @@ def interpreters(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package, on each interpreter that is there; all of them on nox's own."""
     session.install(*_group("test", "recipes"), ".[all]")
-    for left in ROOT.glob(f".coverage.{session.python}.*"):
-        left.unlink()  # by a run that failed, perhaps of other code
-    env = {
-        # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
-        "PYTHONSAFEPATH": "1",
-        # On each, although no line is for one alone: after the whole matrix of faults, 3.11 leaves out one that ran.
-        "COVERAGE_FILE": str(ROOT / f".coverage.{session.python}"),
-        "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
-    }
-    some = () if session.python == RUNNING else ("-m", "not one_python")
+    # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
+    env = {"PYTHONSAFEPATH": "1"}
+    some = ["-m", "not one_python"]
+    if session.python == RUNNING:
+        # No line is for one Python only, so it is this one that has to show that every line is run.
+        for left in ROOT.glob(".coverage.*"):
+            left.unlink()  # by a run that failed, perhaps of other code
+        env |= {
+            "COVERAGE_FILE": str(ROOT / ".coverage"),
+            "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
+        }
+        some = []
     # One more than there are processors, since many tests wait for something.
     workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'} -X dev"
     session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)

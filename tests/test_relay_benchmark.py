@@ -26,6 +26,7 @@ from benchmarks.relay_track import redis_running, track
 from benchmarks.speed_measure import Section, Spread, WrongAnswer
 from benchmarks.speed_report import begin, end, write_page
 from redis_support import PROGRAM
+from support import aside
 
 from sipqueue_async import Feed, FeedDown, Update
 
@@ -41,15 +42,6 @@ PAGE = "\n\n".join(
 SMALL = "--effort 0.01 --changed 1 20 --updates 5 --pace 0.01 --readers 2 --interval 0.1 --polls 3"
 COURSE = Course(changed=2, updates=4, seats=20)
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine")
-
-
-def aside(function: Callable[..., _T], *arguments: Any) -> _T:
-    """Call a function in a thread of its own, and return or raise what it does.
-
-    Where a coroutine is cancelled, Python 3.11 stops tracing the functions beneath, down to the thread's first.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import runpy
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -29,7 +28,7 @@ from benchmarks.speed_fleet import Plan
 from benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, number, percentile, table
 from benchmarks.speed_picture import picture
 from benchmarks.speed_report import begin, end, machine, write
-from support import START
+from support import START, aside
 
 from sipqueue_async import AgentState, CallAnswered, StateChanged, diff
 from sipqueue_async._wire import SnapshotDecoder
@@ -54,15 +53,6 @@ def playing(story: Story, *, pinned: bool = False) -> Generator[str]:
         ours.close()
         thread.join(10)
         theirs.close()
-
-
-def aside(function: Callable[..., _T], *arguments: Any) -> _T:
-    """Call a function in a thread of its own, and return or raise what it does.
-
-    Where a coroutine is cancelled, Python 3.11 stops tracing the functions beneath, down to the thread's first.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 # ---- what is sent ----------------------------------------------------------------------------------------------------

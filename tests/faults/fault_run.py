@@ -14,6 +14,7 @@ import attrs
 from catalogue import FAULTS
 from fault_server import LOGIN, TOKEN, FaultServer, credentials, records_later
 from fault_ways import Fault
+from support import aside
 
 from sipqueue_async import (
     Event,
@@ -222,7 +223,7 @@ def run_matrix() -> MatrixRun:
     """Run every fault for a call, for a login and for a watcher, several at once; a second time gives the same run."""
     said: list[str] = []
     with listening(said):
-        return asyncio.run(_run_all(said))
+        return aside(lambda: asyncio.run(_run_all(said)))
 
 
 async def _run_all(said: list[str]) -> MatrixRun:
