@@ -110,8 +110,8 @@ def tests(session: nox.Session) -> None:
             "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
         }
         some = []
-    # One more than there are processors, since many tests wait for something.
-    workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'} -X dev"
+    # Two more than there are processors, since many tests wait for something.
+    workers = f"{(os.cpu_count() or 1) + 2}*popen//python={Path(session.bin) / 'python'} -X dev"
     session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
 
 
