@@ -150,14 +150,15 @@ async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisS
 async def test_a_report_begins_when_it_is_started(redis_server: RedisServer) -> None:
     """The figures of an hour have the whole calm night before it in them, because nothing had changed since."""
     paper = Paper()
-    source = ScriptedSource([KNOWN, snapshot(*KNOWN.values(), at=600)])
+    later = snapshot(*KNOWN.values(), at=600)
     report = Report(paper.output(), form=Form.CSV, seconds=0.5)
-    async with Relay(source, redis_server.url, interval=0.05, lease=0.5), RedisFeed(redis_server.url) as feed:
-        await until(lambda: feed.health.last_good_at != KNOWN.observed_at)
+    relay = Relay(ScriptedSource([KNOWN, later]), redis_server.url, interval=0.05, lease=0.5)
+    async with relay, RedisFeed(redis_server.url) as feed:
+        await until(lambda: feed.health.last_good_at == later.observed_at)
         await report.live(Relayed(redis=redis_server.url))
     report.conclude()
     rows = list(csv.DictReader(io.StringIO(paper.text)))
-    assert {row["started_at"] for row in rows} == {snapshot(at=600).observed_at.isoformat()}
+    assert {row["started_at"] for row in rows} == {later.observed_at.isoformat()}
     assert {float(row["signed_in_seconds"]) for row in rows} == {0.0}
 
 
@@ -183,16 +184,17 @@ async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server
 async def test_status_prints_what_is_known_now(redis_server: RedisServer) -> None:
     """Somebody who asks a relay is shown others, or a status that looks older than it is."""
     paper = Paper()
-    source = ScriptedSource([KNOWN, snapshot(*KNOWN.values(), at=600)])
+    later = snapshot(*KNOWN.values(), at=600)
     place = Relayed(redis=redis_server.url)
-    async with Relay(source, redis_server.url, interval=0.05, lease=0.5), RedisFeed(redis_server.url) as feed:
-        await until(lambda: feed.health.last_good_at != KNOWN.observed_at)
+    relay = Relay(ScriptedSource([KNOWN, later]), redis_server.url, interval=0.05, lease=0.5)
+    async with relay, RedisFeed(redis_server.url) as feed:
+        await until(lambda: feed.health.last_good_at == later.observed_at)
         assert await status(place, paper.output(), queues={"queue-1"}, as_json=True) == 0
         known = await snapshot_of(place)
     told = json.loads(paper.text)
     assert [(it["queue"], it["extension"]) for it in told["agents"]] == [("queue-1", "1"), ("queue-1", "2")]
-    assert told["observed_at"] == snapshot(at=600).observed_at.isoformat()
-    assert (known, known.observed_at) == (snapshot(*KNOWN.values(), at=600), snapshot(at=600).observed_at)
+    assert told["observed_at"] == later.observed_at.isoformat()
+    assert (known, known.observed_at) == (later, later.observed_at)
 
 
 async def test_status_does_not_wait_for_ever(redis_server: RedisServer) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 import attrs
 from catalogue import FAULTS
 from fault_server import LOGIN, TOKEN, FaultServer, credentials, records_later
-from fault_ways import Fault
+from fault_ways import TIMEOUT, Fault
 from support import aside
 
 from sipqueue_async import (
@@ -107,11 +107,13 @@ class Recorder:
 
 
 @asynccontextmanager
-async def _client(server: FaultServer, fault: Fault, *, logs_in: bool) -> AsyncGenerator[SipQueueClient, None]:
+async def _client(
+    server: FaultServer, fault: Fault, *, logs_in: bool, timeout: float
+) -> AsyncGenerator[SipQueueClient, None]:
     """Give a client of the server."""
     session = server.session()
     auth = credentials() if logs_in else TOKEN
-    client = SipQueueClient(server.url, auth, session=session, timeout=fault.timeout, encoding=fault.encoding)
+    client = SipQueueClient(server.url, auth, session=session, timeout=timeout, encoding=fault.encoding)
     del auth
     try:
         async with client:
@@ -127,9 +129,9 @@ async def ask(fault: Fault, *, at_login: bool = False) -> Asked:
     """Ask a faulty platform once; with `at_login`, it is the login that meets the fault."""
     _speed_up()
     async with FaultServer(fault.link, fault.encoding or "utf-8") as server:
-        async with _client(server, fault, logs_in=False) as client:
+        async with _client(server, fault, logs_in=False, timeout=TIMEOUT) as client:
             sound = await client.fetch_snapshot()
-        async with _client(server, fault, logs_in=fault.logs_in or at_login) as client:
+        async with _client(server, fault, logs_in=fault.logs_in or at_login, timeout=fault.timeout) as client:
             await fault.start(server)
             if at_login:
                 server.move_fault(LOGIN)
@@ -151,7 +153,7 @@ async def watch(fault: Fault) -> Watched:
     end: BaseException | None = None
     async with (
         FaultServer(fault.link, fault.encoding or "utf-8") as server,
-        _client(server, fault, logs_in=fault.logs_in) as client,
+        _client(server, fault, logs_in=fault.logs_in, timeout=fault.timeout) as client,
     ):
         source = Recorder(client)
         async with StatusWatcher(source, interval=INTERVAL, max_backoff=INTERVAL) as watcher:

@@ -25,8 +25,8 @@ from sipqueue_async import (
     SipQueueError,
 )
 
-HANG_TIMEOUT = 0.3
-"""The client's timeout for a fault that only the timeout ends, in seconds."""
+HANG_TIMEOUT = 1.0
+"""The client's timeout for a fault that only it ends, in seconds: more than a busy machine stands still for."""
 TIMEOUT = 10.0
 """The client's timeout for all others, which must not need it."""
 
