@@ -181,13 +181,16 @@ class RedisFeed(Feed):
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(undisturbed, self._store.aclose)
-            if self._work_of_group is not None:
-                stack.push_async_callback(undisturbed, self._work_of_group.close)
-                group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
-                stack.push_async_callback(undisturbed, lambda: _cancelled(group))
+        stack = AsyncExitStack()
+        stack.push_async_callback(self._store.aclose)
+        if self._work_of_group is not None:
+            stack.push_async_callback(self._work_of_group.close)
+            group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
+            stack.push_async_callback(_cancelled, group)
+        try:
             await self._read_for_ever()
+        finally:
+            await undisturbed(stack.aclose)
 
     def _end(self, error: BaseException | None) -> bool:
         is_the_end = super()._end(error)

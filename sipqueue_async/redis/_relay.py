@@ -140,16 +140,18 @@ class Relay:
         return f"<Relay to {self._store.where}, {condition}>"
 
     async def _run(self) -> None:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(undisturbed, self._store.aclose)
-            # Not only where it knows that it leads: the answer may be on its way.
-            stack.push_async_callback(undisturbed, self._leave)
-            try:
-                while True:
-                    await self._lead(await self._stand_by())
-            except Exception as error:
-                _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
-                raise
+        stack = AsyncExitStack()
+        stack.push_async_callback(self._store.aclose)
+        # Not only where it knows that it leads: the answer may be on its way.
+        stack.push_async_callback(self._leave)
+        try:
+            while True:
+                await self._lead(await self._stand_by())
+        except Exception as error:
+            _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
+            raise
+        finally:
+            await undisturbed(stack.aclose)
 
     async def _stand_by(self) -> Term:
         """Wait until this relay is the one to lead."""
