@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from xml.etree import ElementTree
 
 import aiohttp
@@ -34,8 +34,6 @@ from sipqueue_async import AgentState, CallAnswered, StateChanged, diff
 from sipqueue_async._wire import SnapshotDecoder
 
 pytestmark = pytest.mark.one_python
-
-_T = TypeVar("_T")
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "speed.md"

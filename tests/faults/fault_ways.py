@@ -27,6 +27,8 @@ from sipqueue_async import (
 
 HANG_TIMEOUT = 1.0
 """The client's timeout for a fault that only it ends, in seconds: more than a busy machine stands still for."""
+OVERDUE = "no whole answer within 1 s: the server is slow, silent or out of reach"
+"""What a call says of it then."""
 TIMEOUT = 10.0
 """The client's timeout for all others, which must not need it."""
 

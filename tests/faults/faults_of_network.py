@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fault_server import Exchange, FaultServer
 from fault_ways import (
+    OVERDUE,
     Fault,
     answering,
     byte_by_byte,
@@ -31,7 +32,7 @@ NETWORK = [
         server="never answers an attempt to connect, like a firewall that drops packets",
         start=FaultServer.swallow,
         error=TransportError,
-        says="no whole answer within 1 s: the server is slow, silent or out of reach",
+        says=OVERDUE,
         hangs=True,
         polls=2,
     ),
@@ -109,7 +110,7 @@ NETWORK = [
         server="reads the request and says nothing",
         start=answering(Exchange.silence),
         error=TransportError,
-        says="no whole answer within 1 s: the server is slow, silent or out of reach",
+        says=OVERDUE,
         hangs=True,
         polls=2,
     ),
@@ -118,7 +119,7 @@ NETWORK = [
         server="sends the headers and nothing else",
         start=answering(then(Exchange.silence, whole_head)),
         error=TransportError,
-        says="no whole answer within 1 s: the server is slow, silent or out of reach",
+        says=OVERDUE,
         hangs=True,
         polls=2,
     ),
@@ -127,7 +128,7 @@ NETWORK = [
         server="sends a good answer byte by byte, never silent for as long as the timeout",
         start=answering(byte_by_byte),
         error=TransportError,
-        says="no whole answer within 1 s: the server is slow, silent or out of reach",
+        says=OVERDUE,
         hangs=True,
         polls=2,
     ),

@@ -1,4 +1,4 @@
-"""Closing a relay or a reader at a moment at which Redis's client does not notice."""
+"""Closing a relay or a reader at a bad moment: Redis's client does not notice, or it ends by itself just then."""
 
 from __future__ import annotations
 
