@@ -25,16 +25,21 @@ CHROMIUM = Path("/usr/bin/chromium")
 REDIS = Path("/usr/bin/redis-server")
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 """What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = ("tests/wallboard/*_page.py", "tests/wallboard/*_view.py", "tests/wallboard/wallboard_*.py")
+BROWSER_TESTS = (
+    "tests/wallboard/*_page.py",
+    "tests/wallboard/*_view.py",
+    "tests/kit/wallboard_*.py",
+    "tests/kit/browser.py",
+)
 REDIS_TESTS = (
     "sipqueue_async/redis/*",
     "sipqueue_async/cli/relay.py",
     "sipqueue_async/cli/source.py",
-    "tests/cli/test_cli_from_relay.py",
-    "tests/metrics/test_metrics_relay.py",
-    "tests/relay/*",
-    "tests/wallboard/test_wallboard_relay*.py",
-    "tests/redis_support.py",
+    "tests/cli/test_from_relay.py",
+    "tests/prometheus/test_relay.py",
+    "tests/redis/*",
+    "tests/wallboard/test_relay*.py",
+    "tests/kit/redis_server.py",
     "tests/endurance/test_relay_*",
 )
 
@@ -153,7 +158,7 @@ def endurance(session: nox.Session) -> None:
 def screenshots(session: nox.Session) -> None:
     """Take the pictures of the wallboard that the documentation has, in Debian's Chromium."""
     session.install(*_group("test", "screenshots"), ".[all]")
-    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests/wallboard"}
+    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "."}
     session.run("python", "tests/wallboard/screenshots.py", "docs/_static", *session.posargs, env=env)
 
 
@@ -200,6 +205,6 @@ def package(session: nox.Session) -> None:
         # The fixtures are there for the tests of a project that has nothing of this one but what it has installed.
         session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[testing]", external=True)
         with tempfile.TemporaryDirectory() as project:
-            shutil.copy("tests/testkit/test_fresh_project.py", project)
+            shutil.copy("tests/testing/test_fresh_project.py", project)
             with session.chdir(project):
                 session.run(python, "-I", "-W", "error", "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)

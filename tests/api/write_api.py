@@ -5,6 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from api_surface import FILE, surface
+from tests.api.surface import FILE, surface
 
 (Path(sys.argv[1]) if len(sys.argv) > 1 else FILE).write_text(surface(), encoding="utf-8")

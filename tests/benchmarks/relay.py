@@ -19,14 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 
 from redis.asyncio import Redis
 
-from benchmarks import relay_cost, relay_delay, relay_rate, relay_track
-from benchmarks.relay_track import redis_running, track
-from benchmarks.speed_measure import Section
-from benchmarks.speed_report import machine, write_page
+from tests.benchmarks import relay_cost, relay_delay, relay_rate, relay_track
+from tests.benchmarks.relay_track import redis_running, track
+from tests.benchmarks.speed_measure import Section
+from tests.benchmarks.speed_report import machine, write_page
 
 _LIBRARIES: Final = ("redis", "aiohttp", "attrs", "msgspec")
 

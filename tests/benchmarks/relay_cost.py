@@ -13,14 +13,14 @@ from typing import Any, Final, TypeAlias
 import attrs
 from redis import Redis
 
-from benchmarks import speed_process
-from benchmarks.relay_stream import SEATS, digest, told
-from benchmarks.speed_bodies import Story
-from benchmarks.speed_measure import Section, Spread, WrongAnswer, number, table
-from benchmarks.speed_process import ask, attend
-from benchmarks.speed_server import Player, play
 from sipqueue_async import AppCredentials, Feed, SipQueueClient, Snapshot, StatusWatcher
 from sipqueue_async.redis import RedisFeed, Relay
+from tests.benchmarks import speed_process
+from tests.benchmarks.relay_stream import SEATS, digest, told
+from tests.benchmarks.speed_bodies import Story
+from tests.benchmarks.speed_measure import Section, Spread, WrongAnswer, number, table
+from tests.benchmarks.speed_process import ask, attend
+from tests.benchmarks.speed_server import Player, play
 
 READERS: Final = (1, 10, 100)
 INTERVAL: Final = 1.0

@@ -7,8 +7,8 @@ from typing import Final
 
 import attrs
 
-from benchmarks.relay_stream import Course, Passage, Track, race
-from benchmarks.speed_measure import Section, Spread, number, percentile, table
+from tests.benchmarks.relay_stream import Course, Passage, Track, race
+from tests.benchmarks.speed_measure import Section, Spread, number, percentile, table
 
 INTERVAL: Final = 0.03
 UPDATES: Final = 40

@@ -7,8 +7,8 @@ from typing import Final
 
 import attrs
 
-from benchmarks.relay_stream import Course, Track, race
-from benchmarks.speed_measure import Section, Spread, number, table
+from tests.benchmarks.relay_stream import Course, Track, race
+from tests.benchmarks.speed_measure import Section, Spread, number, table
 
 CHANGED: Final = (1, 10, 100)
 UPDATES: Final = 400

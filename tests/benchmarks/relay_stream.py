@@ -14,11 +14,11 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 from redis.asyncio import Redis
 
-from benchmarks.speed_bodies import Story
-from benchmarks.speed_measure import WrongAnswer
 from sipqueue_async import Feed, Snapshot, StatusWatcher
 from sipqueue_async._wire import SnapshotDecoder
 from sipqueue_async.redis import RedisFeed, Relay
+from tests.benchmarks.speed_bodies import Story
+from tests.benchmarks.speed_measure import WrongAnswer
 
 SEATS: Final = 200
 AT_ONCE: Final = 1e-6

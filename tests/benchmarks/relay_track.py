@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from redis_support import PROGRAM, RedisServer
-
-from benchmarks.relay_stream import Submit, Track
+from tests.benchmarks.relay_stream import Submit, Track
+from tests.kit.redis_server import PROGRAM, RedisServer
 
 __all__ = ["PROGRAM", "one_process", "redis_running", "track"]
 

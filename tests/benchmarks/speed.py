@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks import speed_decode, speed_fanout, speed_fleet, speed_import, speed_memory, speed_poll
-from benchmarks.speed_fleet import Plan
-from benchmarks.speed_measure import Section
-from benchmarks.speed_report import machine, verdicts, write
+from tests.benchmarks import speed_decode, speed_fanout, speed_fleet, speed_import, speed_memory, speed_poll
+from tests.benchmarks.speed_fleet import Plan
+from tests.benchmarks.speed_measure import Section
+from tests.benchmarks.speed_report import machine, verdicts, write
 
 
 class _Benchmark:

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
-from benchmarks.speed_bodies import Seat
 from sipqueue_async import SeatKey, Snapshot, diff
 from sipqueue_async._wire import SnapshotDecoder
+from tests.benchmarks.speed_bodies import Seat
 
 LIBRARY: Final = "sipqueue_async"
 UNIT: Final = "`orjson.loads` alone"

@@ -8,9 +8,9 @@ from typing import Final
 
 import attrs
 
-from benchmarks.speed_bodies import Step, Story
-from benchmarks.speed_contestants import LIBRARY, SPLITTING, UNIT, Contestant, library, others, parsers
-from benchmarks.speed_measure import (
+from tests.benchmarks.speed_bodies import Step, Story
+from tests.benchmarks.speed_contestants import LIBRARY, SPLITTING, UNIT, Contestant, library, others, parsers
+from tests.benchmarks.speed_measure import (
     Limit,
     Seconds,
     Section,

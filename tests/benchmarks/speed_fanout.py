@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from benchmarks.speed_measure import Section, Spread, WrongAnswer, clock, number, table
 from sipqueue_async import (
     AgentState,
     AgentStatus,
@@ -23,6 +22,7 @@ from sipqueue_async import (
     Update,
     diff,
 )
+from tests.benchmarks.speed_measure import Section, Spread, WrongAnswer, clock, number, table
 
 SUBSCRIPTIONS: Final = 10_000
 ROUNDS: Final = 15

@@ -12,10 +12,10 @@ from typing import Final
 import aiohttp
 import attrs
 
-from benchmarks.speed_bodies import Story
-from benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table, tuned_gc
-from benchmarks.speed_server import pin, playing
 from sipqueue_async import SipQueueClient, StatusWatcher, WatcherHealth
+from tests.benchmarks.speed_bodies import Story
+from tests.benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table, tuned_gc
+from tests.benchmarks.speed_server import pin, playing
 
 _SHARE: Final = 0.01
 _SETTLING: Final = 2.5

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from benchmarks.speed_measure import Limit, Section, Spread, number, table, verdict
+from tests.benchmarks.speed_measure import Limit, Section, Spread, number, table, verdict
 
 ROUNDS: Final = 15
 _LIMIT: Final = 1.3

@@ -11,10 +11,10 @@ from typing import Final
 
 import attrs
 
-from benchmarks.speed_bodies import Story
-from benchmarks.speed_measure import Limit, Section, number, table, verdict
 from sipqueue_async import Snapshot
 from sipqueue_async._wire import SnapshotDecoder
+from tests.benchmarks.speed_bodies import Story
+from tests.benchmarks.speed_measure import Limit, Section, number, table, verdict
 
 SEATS: Final = 10_000
 GENERATIONS: Final = 10

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from benchmarks.speed_contestants import UNIT
-from benchmarks.speed_decode import Found
+from tests.benchmarks.speed_contestants import UNIT
+from tests.benchmarks.speed_decode import Found
 
 _PICTURED: Final = (1_000, 10_000)
 

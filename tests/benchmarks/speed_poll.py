@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 import aiohttp
 import attrs
 
-from benchmarks.speed_bodies import Step, Story
-from benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, clock, number, table, verdict
-from benchmarks.speed_server import playing
 from sipqueue_async import SeatKey, SipQueueClient, Snapshot, StatusWatcher, diff
+from tests.benchmarks.speed_bodies import Step, Story
+from tests.benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, clock, number, table, verdict
+from tests.benchmarks.speed_server import playing
 
 RECORDS: Final = 1_000
 ROUNDS: Final = 200

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.speed_decode import Found
-from benchmarks.speed_measure import Limit, Section
-from benchmarks.speed_picture import picture
+from tests.benchmarks.speed_decode import Found
+from tests.benchmarks.speed_measure import Limit, Section
+from tests.benchmarks.speed_picture import picture
 
 _LIBRARIES: Final = ("aiohttp", "attrs", "msgspec", "orjson", "pydantic", "cattrs", "deepdiff")
 _CPUS: Final = Path("/proc/cpuinfo")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from benchmarks.speed_bodies import Story
-from benchmarks.speed_process import attend, beside
+from tests.benchmarks.speed_bodies import Story
+from tests.benchmarks.speed_process import attend, beside
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"\btoken=([^&]*)")

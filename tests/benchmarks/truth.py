@@ -36,10 +36,10 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks.truth_report import tables, write
-from benchmarks.truth_run import INTERVALS, run_scenario, scenarios
+from tests.benchmarks.truth_report import tables, write
+from tests.benchmarks.truth_run import INTERVALS, run_scenario, scenarios
 
 
 def _be_quiet() -> None:

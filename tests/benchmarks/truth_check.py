@@ -25,10 +25,10 @@ from typing import Final
 
 import attrs
 
-from benchmarks.truth_network import ROUND_TRIP
-from benchmarks.truth_watch import ZONE, PlainDiffer, Polls, Told, ToldCalls, ToldChange, ToldPresence, WatcherRun
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import GroundTruth, Outcome
+from tests.benchmarks.truth_network import ROUND_TRIP
+from tests.benchmarks.truth_watch import ZONE, PlainDiffer, Polls, Told, ToldCalls, ToldChange, ToldPresence, WatcherRun
 
 LEAVE_AFTER: Final = 2
 """The watcher's default, which these runs leave as it is."""

@@ -10,10 +10,10 @@ from typing import Final
 import async_solipsism
 import attrs
 
-from benchmarks.truth_check import Check, Result, Truth
-from benchmarks.truth_network import Faults, Network
-from benchmarks.truth_watch import ZONE, WatcherRun
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, Platform
+from tests.benchmarks.truth_check import Check, Result, Truth
+from tests.benchmarks.truth_network import Faults, Network
+from tests.benchmarks.truth_watch import ZONE, WatcherRun
 
 DAY: Final = 86400.0
 MIDNIGHT: Final = datetime(2026, 1, 6)  # noqa: DTZ001  # the records' times have no zone

@@ -13,7 +13,6 @@ from typing import Final
 
 import attrs
 
-from benchmarks.truth_network import Network
 from sipqueue_async import (
     AgentJoined,
     AgentLeft,
@@ -30,6 +29,7 @@ from sipqueue_async import (
     Update,
 )
 from sipqueue_async.simulator import Platform
+from tests.benchmarks.truth_network import Network
 
 ZONE: Final = timezone(timedelta(hours=8))
 """The zone of the simulated platform's local time."""

@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from chaos import URL, ChaosPlatform, virtual_network
-from support import START
 
 from sipqueue_async import (
     AgentJoined,
@@ -34,6 +32,8 @@ from sipqueue_async import (
     apply,
 )
 from sipqueue_async.simulator import CallCentre, Plan
+from tests.kit.builders import START
+from tests.kit.chaos import URL, ChaosPlatform, virtual_network
 
 DAYS = float(os.environ.get("ENDURANCE_DAYS", "0.3"))
 INTERVAL = 5.0

@@ -11,10 +11,10 @@ import os
 import random
 
 import pytest
-from support import START, body, error_body, failure_body, record
 
 from sipqueue_async import SipQueueError
 from sipqueue_async._wire import SnapshotDecoder, decode_data
+from tests.kit.builders import START, body, error_body, failure_body, record
 
 pytestmark = pytest.mark.one_python
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import RECORD, START
 
 from sipqueue_async import SipQueueError
 from sipqueue_async._wire import SnapshotDecoder
+from tests.kit.builders import RECORD, START
 
 pytestmark = pytest.mark.one_python
 

@@ -8,9 +8,9 @@ import itertools
 import tracemalloc
 
 import pytest
-from support import agent, snapshot
 
 from sipqueue_async import AgentState, Snapshot, StateChanged, StatusWatcher, apply, diff
+from tests.kit.builders import agent, snapshot
 
 pytestmark = pytest.mark.virtual_time
 

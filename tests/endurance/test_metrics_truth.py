@@ -8,12 +8,12 @@ import logging
 import random
 
 import pytest
-from chaos import URL, ChaosPlatform, virtual_network
-from metrics_support import Scrape
 
 from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
 from sipqueue_async.prometheus import WatcherCollector
 from sipqueue_async.simulator import CallCentre, Plan
+from tests.kit.chaos import URL, ChaosPlatform, virtual_network
+from tests.kit.exposition import Scrape
 
 PLAN = Plan(agents=20, queues=3, calls_per_hour=200, counter_reset=True, show_signed_out=True)
 HOURS = 6

@@ -15,9 +15,11 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import pytest
-from redis_support import RedisServer
-from relay_processes import Fleet, ReaderProgram, RelayProgram
-from relay_support import (
+
+from sipqueue_async import Update
+from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import (
     Office,
     Witness,
     Workers,
@@ -29,9 +31,7 @@ from relay_support import (
     together,
     until,
 )
-
-from sipqueue_async import Update
-from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
 
 _log: Final = logging.getLogger(__name__)
 

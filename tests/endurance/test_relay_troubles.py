@@ -17,11 +17,11 @@ from typing import Final
 
 import pytest
 from redis.asyncio import Redis
-from redis_support import PROGRAM, Cable, RedisServer
-from relay_scene import Scene
-from relay_support import KEYS, copy_of, group_is_done, published, put_back
 
 from sipqueue_async.redis import _store
+from tests.kit.redis_server import PROGRAM, Cable, RedisServer
+from tests.kit.relay import KEYS, copy_of, group_is_done, published, put_back
+from tests.kit.relay_scene import Scene
 
 _log: Final = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from faults_of_answers import BODY, ENVELOPE, RECORDS, TIME
-from faults_of_http import HTTP
-from faults_of_network import CERTIFICATES, NETWORK
+from tests.faults.answers import BODY, ENVELOPE, RECORDS, TIME
+from tests.faults.http import HTTP
+from tests.faults.network import CERTIFICATES, NETWORK
 
 SECTIONS = {
     "The network": NETWORK,

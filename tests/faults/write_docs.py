@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fault_page import PAGE, page
-from fault_run import run_matrix
+from tests.faults.page import PAGE, page
+from tests.faults.run import run_matrix
 
 path = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
 path.write_text(page(path.read_text(encoding="utf-8"), run_matrix()), encoding="utf-8")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import CallCentre, Outcome, Plan
 
-from .plans import durations, eventful, plans, play, played, seeds
+from tests.kit.plans import durations, eventful, plans, play, played, seeds
 
 IN_A_QUEUE_CALL = {AgentState.RECEIVING, AgentState.TALKING}
 law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])

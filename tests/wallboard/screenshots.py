@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
-from wallboard_screen import BIG_SCREEN, CHROMIUM
-from wallboard_stage import Stage, wallboard_of
 
 from sipqueue_async.simulator import Plan
+from tests.kit.wallboard_screen import BIG_SCREEN, CHROMIUM
+from tests.kit.wallboard_stage import Stage, wallboard_of
 
 PLAN = Plan(
     agents=60,

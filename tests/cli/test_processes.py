@@ -1,0 +1,311 @@
+"""The program as its users run it: a process with signals, pipes, a terminal and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import shlex
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from sipqueue_async import Snapshot, diff
+from sipqueue_async.simulator import Simulator
+from sipqueue_async.tally import Tally
+from tests.kit.builders import agent, snapshot
+from tests.kit.cli import BUSY, MAIN, PATIENCE, Sipqueue, environment, sipqueue, until
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+async def saved(path: Path) -> Snapshot:
+    """Wait for a state file and return what is in it."""
+    await until(path.exists)
+    return Snapshot.from_json(path.read_bytes())
+
+
+def exports(lines: list[str]) -> dict[str, str]:
+    """Return the variables that a shell has after evaluating lines of `export`."""
+    words = [shlex.split(line) for line in lines]
+    assert all(first == "export" for first, _ in words)
+    return dict(assignment.split("=", 1) for _, assignment in words)
+
+
+async def test_the_first_event_of_the_demonstration_comes_soon() -> None:
+    """Who tries the demonstration thinks that it hangs."""
+
+    async def first_line(*arguments: str) -> float:
+        began = asyncio.get_running_loop().time()
+        async with sipqueue(*arguments) as program:
+            await program.line()
+            return asyncio.get_running_loop().time() - began
+
+    # The machine may be busy with something else: what starting a program takes is seen with one that waits for nothing
+    # and has as much to load. The better of two, each time.
+    waits = [(await first_line("simulate"), await first_line("demo")) for _ in range(2)]
+    simulate, demo = map(min, zip(*waits, strict=True))
+    assert demo < 1 + 2 * simulate
+
+
+async def test_an_interrupted_demonstration_sums_up() -> None:
+    """Ctrl-C takes the summary away, or gives a traceback."""
+    async with sipqueue("demo", "--seconds", "0") as demo:
+        line = await demo.line()
+        assert " queue-1 100001 " in line
+        assert "\x1b" not in line
+        demo.send(signal.SIGINT)
+        await demo.line_with("Every call was reported, and no other.")
+        assert (await demo.rest())[0::2] == (130, "")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+async def test_a_signal_ends_watch_with_its_state_saved(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """Ctrl-C or SIGTERM gives a traceback, another exit code, or loses the state."""
+    state = tmp_path / "state"
+    async with Simulator(BUSY, speed=0) as simulator:
+        arguments = ("watch", "--interval", "0.05", "--state-file", str(state))
+        async with sipqueue(*arguments, env=environment(simulator)) as watch:
+            first = await saved(state)
+            simulator.advance(5)
+            await watch.line_with("talking")
+            watch.send(number)
+            assert (await watch.rest())[0::2] == (code, "")
+        now = Snapshot.from_json(state.read_bytes())
+        assert diff(first, now)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+async def test_a_signal_ends_report_with_the_figures(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """Ctrl-C or SIGTERM ends the day without its figures."""
+    state = tmp_path / "state"
+    async with Simulator(BUSY, speed=0) as simulator:
+        env = environment(simulator)
+        arguments = ("report", "--csv", "--interval", "0.05", "--state-file", str(state))
+        async with sipqueue(*arguments, env=env) as report:
+            await until(state.exists)
+            report.send(number)
+            got, out, err = await report.rest()
+    assert (got, err) == (code, "")
+    assert out.startswith("queue,extension,name,")
+    assert out.count("\n") == 5
+    assert await _end("report", "--csv", "--state-file", str(state), "--saved", env=environment()) == (0, out, "")
+
+
+async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
+    """A pager that is opened on a long report after Ctrl-C shows the first screens of it only."""
+    state = tmp_path / "state"
+    seats = [agent(str(100_000 + number), name="x" * 500) for number in range(2000)]
+    state.write_bytes(Tally(snapshot(*seats)).to_json())
+    slow = (
+        "import signal, sys, os, threading\n"
+        "from sipqueue_async.cli import report, running\n"
+        "running.PATIENCE = 0.2\n"
+        "async def watched(self, *rest, **more):\n"
+        "    import asyncio; signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)\n"
+        f"report.Report._watch = watched\n{MAIN}"
+    )
+    reader, writer = os.pipe()
+    arguments = ("report", "--csv", "--state-file", str(state))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        slow,
+        *arguments,
+        stdout=writer,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="x"),
+    )
+    os.close(writer)
+    loop = asyncio.get_running_loop()
+    chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
+    await asyncio.sleep(1.0)
+    while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
+        chunks.append(chunk)
+    os.close(reader)
+    assert (await Sipqueue(process).rest())[0] == 130
+    assert b"".join(chunks).count(b"\n") == 2001
+
+
+async def test_a_signal_during_start_up_is_quiet() -> None:
+    """Ctrl-C while the program is loading gives a traceback."""
+    slow = (
+        "import builtins, sys; real = builtins.__import__\n"
+        "def slow(name, *rest, **more):\n"
+        "    if name == 'sipqueue_async.cli.app':\n"
+        "        print('loading', flush=True); import time; time.sleep(20)\n"
+        "    return real(name, *rest, **more)\n"
+        f"builtins.__import__ = slow\n{MAIN}"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", slow, "demo", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    program = Sipqueue(process)
+    assert await program.line() == "loading"
+    program.send(signal.SIGINT)
+    assert await program.rest() == (130, "", "")
+
+
+async def test_a_name_look_up_that_hangs_does_not_keep_it() -> None:
+    """Ctrl-C has to wait until a dead name server's time is over."""
+    slow = (
+        "import socket, time\n"
+        "def hang(*_, **__):\n"
+        "    print('looking up', flush=True); time.sleep(20)\n"
+        f"socket.getaddrinfo = hang\n{MAIN}"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        slow,
+        "watch",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="x"),
+    )
+    program = Sipqueue(process)
+    assert await program.line() == "looking up"
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    program.send(signal.SIGINT)
+    assert await program.rest() == (130, "", "")
+    assert loop.time() - began < 10
+
+
+async def test_a_pipe_that_is_closed_ends_it_quietly() -> None:
+    """`sipqueue demo | head -1` leaves a traceback on the terminal."""
+    reader, writer = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, "demo", stdout=writer, stderr=asyncio.subprocess.PIPE, env=environment()
+    )
+    os.close(writer)
+    loop = asyncio.get_running_loop()
+    await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)
+    os.close(reader)
+    assert await Sipqueue(process).rest() == (141, "", "")
+
+
+async def test_kill_loses_nothing_with_a_state_file(tmp_path: Path) -> None:
+    """Calls answered while the program was killed and away are not told after its restart."""
+    state = tmp_path / "state"
+    arguments = ("watch", "--json", "--interval", "0.05", "--state-file", str(state))
+    async with Simulator(BUSY, speed=0) as simulator:
+        async with sipqueue(*arguments, env=environment(simulator)) as watch:
+            await saved(state)
+            watch.send(signal.SIGKILL)
+            await watch.rest()
+        before = simulator.centre.now
+        simulator.advance(120)
+        answered = simulator.truth.answered(before)
+        assert answered > 4
+        async with sipqueue(*arguments, "--only", "call-answered", env=environment(simulator)) as watch:
+            told = 0
+            while told < answered:
+                told += json.loads(await watch.line())["count"]
+            watch.send(signal.SIGTERM)
+            assert await watch.rest() == (143, "", "")
+        assert told == answered
+
+
+async def test_a_simulator_that_is_killed_and_comes_back_is_told(tmp_path: Path) -> None:
+    """An outage ends a running watch, or is followed by nothing or by untrue changes."""
+    state = tmp_path / "state"
+    env = environment(SIPQUEUE_APPID="mine", SIPQUEUE_ACCESSKEY="my-key")
+    async with sipqueue("simulate", "--speed", "0.001", env=env) as simulate:
+        url = exports([await simulate.line()])["SIPQUEUE_URL"]
+        port = url.rpartition(":")[2]
+        arguments = ("watch", "--interval", "0.1", "--state-file", str(state))
+        async with sipqueue(*arguments, env=env | {"SIPQUEUE_URL": url}) as watch:
+            await saved(state)
+            simulate.send(signal.SIGKILL)
+            await simulate.rest()
+            await watch.line_with("feed down since ")
+            async with sipqueue("simulate", "--speed", "100", "--port", port, env=env):
+                await watch.line_with("feed up after ")
+                await watch.line_with(" → talking")
+                watch.send(signal.SIGINT)
+                assert (await watch.rest())[0::2] == (130, "")
+
+
+async def test_exit_codes_tell_what_went_wrong(tmp_path: Path) -> None:
+    """A script cannot tell wrong usage, refused credentials and an unreachable platform apart."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+        (tmp_path / "damaged").write_text("{")
+        async with Simulator(BUSY, speed=0) as simulator:
+            wrong = environment(simulator, SIPQUEUE_ACCESSKEY="wrong-key")
+            right = environment(simulator)
+            cases = [
+                (("status",), right, 0),
+                (("status",), environment(), 2),
+                (("watch", "--state-file", str(tmp_path / "damaged")), right, 2),
+                (("status",), wrong, 3),
+                (("watch",), wrong, 3),
+                (("status", "--url", nobody), right, 4),
+            ]
+            async with asyncio.TaskGroup() as group:
+                ends = [group.create_task(_end(*arguments, env=env)) for arguments, env, _ in cases]
+    for (arguments, _, code), task in zip(cases, ends, strict=True):
+        got, _, err = task.result()
+        assert got == code, arguments
+        assert err.count("\n") == bool(code), err
+        assert err.startswith("sipqueue: " if code else "")
+        assert "wrong-key" not in err
+
+
+async def _end(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
+    async with sipqueue(*arguments, env=env) as program:
+        return await program.rest()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
+async def test_ps_shows_no_secret() -> None:
+    """Other users of the machine can read the access key."""
+    async with (
+        Simulator(BUSY, speed=0) as simulator,
+        sipqueue("watch", "--interval", "0.05", env=environment(simulator)) as watch,
+    ):
+        await until(lambda: simulator.server.requests >= 3)
+        shown = Path(f"/proc/{watch.process.pid}/cmdline").read_text()
+        assert "watch" in shown
+        assert simulator.accesskey not in shown
+        watch.send(signal.SIGINT)
+        assert simulator.accesskey not in "".join((await watch.rest())[1:])
+
+
+async def test_a_terminal_gets_colour_and_a_summary() -> None:
+    """The demonstration is grey on a terminal."""
+    controller, terminal = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, "demo", "--seconds", "1", stdout=terminal, stderr=terminal, env=environment()
+    )
+    os.close(terminal)
+    loop = asyncio.get_running_loop()
+    shown = await loop.run_in_executor(None, _all_of, controller)
+    assert await process.wait() == 0
+    assert "\x1b[2m → " in shown
+    assert "Every call was reported" in shown
+
+
+def _all_of(controller: int) -> str:
+    chunks: list[bytes] = []
+    # Linux ends a terminal that nobody holds open any more with an error, other systems with nothing.
+    with contextlib.suppress(OSError):
+        chunks.extend(iter(lambda: os.read(controller, 65536), b""))
+    os.close(controller)
+    return b"".join(chunks).decode()
+
+
+async def test_simulate_prints_before_it_is_waited_for() -> None:
+    """A script that starts a simulator waits for ever for its address."""
+    async with sipqueue("simulate") as simulate:
+        printed = exports([await simulate.line() for _ in range(3)])
+        assert (await _end("status", env=environment() | printed))[0] == 0
+        simulate.send(signal.SIGTERM)
+        assert await simulate.rest() == (143, "", "")

@@ -1,0 +1,535 @@
+"""The client against a platform: what it asks, what it makes of the answers, and how it gets its token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sipqueue_async import (
+    AgentState,
+    ApiError,
+    AppCredentials,
+    AuthError,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SipQueueClient,
+    TransportError,
+)
+from tests.kit.builders import body, envelope, error_body, failure_body, record
+from tests.kit.servers import Platform
+
+CREDENTIALS = AppCredentials("app-1", "accesskey-1")
+
+
+def login_body(token: str) -> bytes:
+    """Return the answer to a login."""
+    return json.dumps(envelope({"token": token, "companycode": "c"})).encode()
+
+
+# ---- what is asked ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_request_is_the_references(platform: Platform) -> None:
+    """One POST, urlencoded, with service and token and nothing else: that asks for everybody."""
+    async with SipQueueClient(platform.url, "t/0+k=&n") as client:
+        await client.fetch_snapshot()
+    (request,) = platform.requests
+    assert (request.method, request.path_qs) == ("POST", "/api")
+    assert request.content_type == "application/x-www-form-urlencoded"
+    assert platform.forms == [{"service": "App.Sip_Queue.GetQueueSipStatus", "token": "t/0+k=&n"}]
+
+
+@pytest.mark.parametrize(
+    ("filters", "fields"),
+    [
+        ({"queue": "销售 & co"}, {"queuename": "销售 & co"}),
+        ({"extension": "007"}, {"extnumber": "007"}),
+        ({"state": AgentState.IDLE}, {"state": "1"}),
+        ({"state": AgentState.WAITING}, {"state": "2"}),
+        ({"state": AgentState.RECEIVING}, {"state": "3"}),
+        ({"state": "talking"}, {"state": "4"}),
+        ({"queue": "q", "extension": "1"}, {"queuename": "q", "extnumber": "1"}),
+    ],
+)
+async def test_filters_are_sent(platform: Platform, filters: dict[str, Any], fields: dict[str, str]) -> None:
+    """The filters reach the platform as the reference names and numbers them."""
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        await client.fetch_snapshot(**filters)
+    (form,) = platform.forms
+    assert {name: value for name, value in form.items() if name not in {"service", "token"}} == fields
+
+
+async def test_wrong_filters_ask_nobody(platform: Platform) -> None:
+    """A filter that the platform cannot be asked for is a ValueError before anything is sent, a login included."""
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        wrong: list[dict[str, Any]] = [{"queue": ""}, {"extension": ""}, {"state": "paused"}, {"state": "asleep"}]
+        for filters in wrong:
+            with pytest.raises(ValueError):
+                await client.fetch_snapshot(**filters)
+    assert platform.forms == []
+
+
+async def test_call_asks_any_service(platform: Platform) -> None:
+    """`call` sends the fields as they are, leaves None out, and returns the answer's `data`."""
+    platform.answers = [json.dumps(envelope({"a": [1]})).encode()]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        data = await client.call("App.Sip_Other.Do", number=5, text="x y", nothing=None)
+    assert data["result"] == {"a": [1]}
+    assert platform.forms == [{"service": "App.Sip_Other.Do", "token": "t0ken", "number": "5", "text": "x y"}]
+
+
+async def test_call_refuses_what_makes_no_sense(platform: Platform) -> None:
+    """`call` without a service, or with a token of its own, is a ValueError and asks nobody."""
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(ValueError, match="service is empty"):
+            await client.call("")
+        with pytest.raises(ValueError, match="adds the token by itself"):
+            await client.call("App.Sip_Other.Do", token="other")
+    assert platform.forms == []
+
+
+# ---- snapshots -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_snapshot_says_when_it_was_observed(platform: Platform) -> None:
+    """`observed_at` is aware UTC, at the moment when the answer had arrived."""
+    before = datetime.now(UTC)
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        shown = await client.fetch_snapshot()
+    assert before <= shown.observed_at <= datetime.now(UTC)
+    assert shown.observed_at.tzinfo is UTC
+    assert shown.server_time == datetime(2020, 2, 12, 6, 25, 46, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", timezone(timedelta(hours=8))])
+async def test_timezone_and_codes_reach_the_decoder(platform: Platform, zone: Any) -> None:
+    """`timezone` makes times aware and `state_codes` adds codes."""
+    platform.answers = [body(record(state=1299))]
+    async with SipQueueClient(platform.url, "t0ken", timezone=zone, state_codes={1299: AgentState.PAUSED}) as client:
+        (agent,) = (await client.fetch_snapshot()).values()
+    assert agent.last_answered_at == datetime(2020, 2, 5, 13, 3, 36, tzinfo=UTC)
+    assert agent.state is AgentState.PAUSED
+
+
+async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> None:
+    """Each set of filters has its own memory, 64 of them are kept, and the one used longest ago goes."""
+    platform.answers = [body(record())]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+
+        async def fetch(queue: str | None) -> Any:
+            (agent,) = (await client.fetch_snapshot(queue=queue)).values()
+            return agent
+
+        first = {name: await fetch(name) for name in [None, *map(str, range(63))]}
+        assert len({id(agent) for agent in first.values()}) == 64
+        assert await fetch(None) is first[None]
+        await fetch("one more")
+        assert await fetch(None) is first[None]
+        assert await fetch("1") is first["1"]
+        assert await fetch("0") is not first["0"]
+
+
+async def test_concurrent_fetches(platform: Platform) -> None:
+    """Any number of fetches at once, with the same filters and with others, are all answered."""
+    platform.answers = [body(record())]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        shown = await asyncio.gather(*(client.fetch_snapshot(queue=f"q{n % 3}") for n in range(30)))
+    assert all(len(snapshot) == 1 for snapshot in shown)
+    assert len(platform.forms) == 30
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding"),
+    [("application/json; charset=GBK", None), ("text/html", "gbk"), ("text/html;charset=hex", "gbk")],
+)
+async def test_gbk(platform: Platform, content_type: str, encoding: str | None) -> None:
+    """Names in GBK are read where the Content-Type or the caller says so."""
+    raw = json.dumps(envelope([record(seatsname="张三")]), ensure_ascii=False).encode("gbk")
+    platform.answers = [web.Response(body=raw, headers={"Content-Type": content_type})]
+    async with SipQueueClient(platform.url, "t0ken", encoding=encoding) as client:
+        (agent,) = (await client.fetch_snapshot()).values()
+    assert agent.name == "张三"
+
+
+async def test_a_refused_login_in_gbk_is_readable(platform: Platform) -> None:
+    """The platform's words about a login are read in the encoding that it uses."""
+    platform.answers = [json.dumps({"ret": 601, "msg": "未授权"}, ensure_ascii=False).encode("gbk")]
+    async with SipQueueClient(platform.url, CREDENTIALS, encoding="gbk") as client:
+        with pytest.raises(AuthError, match="未授权"):
+            await client.fetch_snapshot()
+
+
+# ---- tokens ----------------------------------------------------------------------------------------------------------
+
+
+async def test_credentials_log_in_when_needed(platform: Platform) -> None:
+    """The first call logs in with appid and accesskey; the next ones use the token."""
+    platform.answers = [login_body("t1"), body(record())]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        await client.fetch_snapshot()
+        await client.call("App.Sip_Other.Do")
+    assert platform.forms[0] == {"service": "App.Sip_Auth.Login", "appid": "app-1", "accesskey": "accesskey-1"}
+    assert platform.services == ["Login", "GetQueueSipStatus", "Do"]
+    assert [form["token"] for form in platform.forms[1:]] == ["t1", "t1"]
+
+
+async def test_a_dead_token_costs_one_login_and_one_repeat(platform: Platform) -> None:
+    """A token refused with 600 is renewed, and the call repeated, once; `call` too, for a refused one did nothing."""
+    platform.answers = [login_body("t1"), error_body(600), login_body("t2"), body(record())]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        assert len(await client.fetch_snapshot()) == 1
+        platform.answers = [error_body(600), login_body("t3"), body()]
+        await client.call("App.Sip_Other.Do")
+    assert platform.services == ["Login", "GetQueueSipStatus"] * 2 + ["Do", "Login", "Do"]
+    assert [form["token"] for form in platform.forms if "token" in form] == ["t1", "t2", "t2", "t3"]
+
+
+async def test_a_fresh_token_that_is_refused_is_the_servers_trouble(platform: Platform) -> None:
+    """600 straight after a login is an AuthError that may pass, and no third attempt is made."""
+    platform.answers = [login_body("t1"), error_body(600, "dead"), login_body("t2"), error_body(600, "dead")]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        with pytest.raises(AuthError, match="refuses a token that is fresh") as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.ret, refusal.value.msg, refusal.value.retryable) == (600, "dead", True)
+    assert str(refusal.value).startswith(f"App.Sip_Queue.GetQueueSipStatus at {platform.url}: ")
+    assert len(platform.forms) == 4
+
+
+async def test_a_second_refusal_of_another_kind_is_told_as_it_is(platform: Platform) -> None:
+    """What the repeat is answered counts, be it another refusal."""
+    platform.answers = [login_body("t1"), error_body(600), login_body("t2"), error_body(603)]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        with pytest.raises(AuthError, match="not licensed") as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.ret, refusal.value.retryable) == (603, False)
+
+
+async def test_a_ready_token_cannot_be_renewed(platform: Platform) -> None:
+    """A plain token that is refused is an AuthError that does not pass, after one request."""
+    platform.answers = [error_body(600)]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(AuthError, match="a ready token cannot be renewed") as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.ret, refusal.value.retryable) == (600, False)
+    assert str(refusal.value).startswith("App.Sip_Queue.GetQueueSipStatus at http://127.0.0.1")
+    assert len(platform.forms) == 1
+
+
+async def test_a_token_that_reads_like_the_protocol_is_no_trouble(platform: Platform) -> None:
+    """Keeping the token out of an error never makes another error of it."""
+    platform.answers = [error_body(600)]
+    async with SipQueueClient(platform.url, "600") as client:
+        with pytest.raises(AuthError) as refusal:
+            await client.fetch_snapshot()
+    assert refusal.value.ret == 600
+    platform.answers = [b'{"ret": 200, "data": {"status": 1}}']
+    async with SipQueueClient(platform.url, '"status": 1') as client:
+        with pytest.raises(OperationFailed):
+            await client.fetch_snapshot()
+
+
+@pytest.mark.parametrize("ret", [601, 602, 603, 604])
+@pytest.mark.parametrize("at_login", [False, True])
+async def test_refused_authorization_is_final(platform: Platform, ret: int, at_login: bool) -> None:
+    """601 to 604 are an AuthError at once, at the login and after it; nothing is tried again."""
+    platform.answers = [error_body(ret, "no")] if at_login else [login_body("t1"), error_body(ret, "no")]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        with pytest.raises(AuthError) as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.ret, refusal.value.msg, refusal.value.retryable) == (ret, "no", False)
+    assert len(platform.forms) == (1 if at_login else 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ret"),
+    [
+        (error_body(400, "no"), 400),
+        (error_body(600, "no"), 600),
+        (failure_body(1003, "no"), 200),
+        (failure_body("x", "no"), 200),
+    ],
+)
+async def test_a_refused_login_is_an_auth_error(platform: Platform, answer: bytes, ret: int) -> None:
+    """However the platform refuses a login, it is an AuthError that is final, says what to check, and says where."""
+    platform.answers = [answer]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        with pytest.raises(AuthError, match="check the appid and the accesskey") as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.ret, refusal.value.msg, refusal.value.retryable) == (ret, "no", False)
+    assert str(refusal.value).startswith(f"App.Sip_Auth.Login at {platform.url}: ")
+    assert platform.services == ["Login"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (error_body(500), ApiError),
+        (failure_body(1001), OperationFailed),
+        (web.Response(status=503), HttpStatusError),
+        (b"<html>", MalformedResponse),
+        (body(), MalformedResponse),
+    ],
+)
+async def test_a_login_that_only_failed_may_work_later(platform: Platform, answer: Any, kind: type[Exception]) -> None:
+    """A login that fails for the server's reasons is that error, retryable, and the next call logs in anew."""
+    platform.answers = [answer]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        with pytest.raises(kind) as failure:
+            await client.fetch_snapshot()
+        assert type(failure.value) is kind
+        assert getattr(failure.value, "retryable", None) is True
+        platform.answers = [login_body("t1"), body(record())]
+        assert len(await client.fetch_snapshot()) == 1
+
+
+async def test_concurrent_calls_share_one_login(platform: Platform) -> None:
+    """Concurrent calls log in once at the start, and once when their token has died."""
+    token = "t1"
+
+    async def answer(request: web.Request) -> web.Response:
+        form = await request.post()
+        if form["service"] == "App.Sip_Auth.Login":
+            return web.Response(body=login_body(token))
+        return web.Response(body=body(record()) if form["token"] == token else error_body(600))
+
+    platform.answers = [answer]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        await asyncio.gather(*(client.fetch_snapshot() for _ in range(20)))
+        assert platform.services.count("Login") == 1
+        token = "t2"
+        await asyncio.gather(*(client.fetch_snapshot() for _ in range(20)))
+    assert platform.services.count("Login") == 2
+
+
+async def test_a_cancelled_call_does_not_take_the_login_with_it(platform: Platform) -> None:
+    """When the call that logs in for all is cancelled, the others log in and are answered."""
+    entered = asyncio.Event()
+    never: asyncio.Future[web.Response] = asyncio.get_running_loop().create_future()
+
+    async def slow_login(request: web.Request) -> web.Response:
+        entered.set()
+        return await never
+
+    platform.answers = [slow_login, login_body("t1"), body(record())]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        first, *others = [asyncio.create_task(client.fetch_snapshot()) for _ in range(4)]
+        await entered.wait()
+        first.cancel()
+        shown = await asyncio.gather(*others)
+        assert first.cancelled()
+        never.cancel()
+    assert [len(snapshot) for snapshot in shown] == [1, 1, 1]
+    assert platform.services.count("Login") == 2
+
+
+async def test_a_function_gives_tokens(platform: Platform) -> None:
+    """A function is asked for a token when one is needed, and again after a refusal, and not for every call."""
+    asked = 0
+
+    async def provide() -> str:
+        nonlocal asked
+        asked += 1
+        return f"t{asked}"
+
+    platform.answers = [body(), body(), error_body(600), body()]
+    async with SipQueueClient(platform.url, provide) as client:
+        for _ in range(4):
+            await client.fetch_snapshot()
+    assert [form["token"] for form in platform.forms] == ["t1", "t1", "t1", "t2", "t2"]
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"), [(None, TypeError), (b"t", TypeError), (5, TypeError), ("", ValueError), ("a\nb", ValueError)]
+)
+async def test_a_function_that_gives_no_token(platform: Platform, token: Any, kind: type[Exception]) -> None:
+    """What a function gives that cannot be a token is an error of the program, and is not sent."""
+
+    async def provide() -> Any:
+        return token
+
+    async with SipQueueClient(platform.url, provide) as client:
+        with pytest.raises(kind, match="the token that the auth function gave"):
+            await client.fetch_snapshot()
+    assert platform.forms == []
+
+
+async def test_a_functions_own_error_comes_out(platform: Platform) -> None:
+    """An exception of the function is the caller's to see; one of this library says where it happened."""
+    errors: list[Exception] = [KeyError("vault"), TransportError("vault is away")]
+
+    async def provide() -> str:
+        if len(errors) == 2 and not platform.forms:
+            return "t1"
+        raise errors[0]
+
+    platform.answers = [error_body(600)]
+    async with SipQueueClient(platform.url, provide) as client:
+        with pytest.raises(KeyError, match="vault"):
+            await client.fetch_snapshot()
+        del errors[0]
+        with pytest.raises(TransportError, match="vault is away"):
+            await client.fetch_snapshot()
+
+    async def provide_once() -> str:
+        if len(platform.forms) == 1:
+            return "t1"
+        raise TransportError("vault is away")
+
+    async with SipQueueClient(platform.url, provide_once) as client:
+        with pytest.raises(TransportError, match=f"GetQueueSipStatus at {platform.url}: vault is away"):
+            await client.fetch_snapshot()
+
+
+# ---- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 408, 425, 429, 500, 502, 503, 504])
+async def test_an_http_status_that_is_not_2xx(platform: Platform, status: int) -> None:
+    """Any HTTP status but 2xx is an HttpStatusError, whatever the body says."""
+    platform.answers = [web.Response(status=status, body=None if status == 304 else body())]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(HttpStatusError) as refusal:
+            await client.fetch_snapshot()
+    assert (refusal.value.status, refusal.value.retry_after, refusal.value.location) == (status, None, None)
+    assert refusal.value.retryable == (status >= 500 or status in {408, 425, 429})
+    assert str(refusal.value).startswith(f"App.Sip_Queue.GetQueueSipStatus at {platform.url}: HTTP {status}")
+    assert len(platform.forms) == 1
+
+
+async def test_another_success_without_a_body_is_malformed(platform: Platform) -> None:
+    """204 is a success of HTTP and no answer of the protocol."""
+    platform.answers = [web.Response(status=204)]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(MalformedResponse, match="the body is empty"):
+            await client.fetch_snapshot()
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("0", 0, 0),
+        ("120", 120, 120),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("%a, %d %b %Y %H:%M:%S GMT", 3500, 3601),
+        ("%a, %d %b %Y %H:%M:%S -0000", 3500, 3601),
+    ],
+)
+async def test_retry_after(platform: Platform, header: str, least: float, most: float) -> None:
+    """`Retry-After` is read as seconds and as a date; a date that has passed is now."""
+    if header.startswith("%"):
+        header = f"{datetime.now(UTC) + timedelta(hours=1):{header}}"
+    platform.answers = [web.Response(status=503, headers={"Retry-After": header})]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(HttpStatusError, match="try again in") as refusal:
+            await client.fetch_snapshot()
+    assert refusal.value.retry_after is not None
+    assert least <= refusal.value.retry_after <= most
+
+
+@pytest.mark.parametrize(
+    "header", ["", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015 07:28:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999"]
+)
+async def test_a_retry_after_that_makes_no_sense(platform: Platform, header: str) -> None:
+    """A `Retry-After` of nonsense is none."""
+    platform.answers = [web.Response(status=503, headers={"Retry-After": header})]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(HttpStatusError) as refusal:
+            await client.fetch_snapshot()
+    assert refusal.value.retry_after is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(platform: Platform, status: int) -> None:
+    """A redirect is an error that says where it points to; the other host is not asked, so the token stays here."""
+    other = Platform()
+    await other.start()
+    elsewhere = other.url
+    platform.answers = [web.Response(status=status, headers={"Location": elsewhere})]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises(HttpStatusError, match="redirects are not followed") as refusal:
+            await client.fetch_snapshot()
+    await other.stop()
+    assert (refusal.value.status, refusal.value.location) == (status, elsewhere)
+    assert other.requests == []
+
+
+async def test_cookies_are_not_kept(platform: Platform) -> None:
+    """A cookie that the platform sets is not sent back."""
+    platform.answers = [web.Response(body=body(), headers={"Set-Cookie": "PHPSESSID=1; path=/"}), body()]
+    # By name, because no cookie jar keeps a cookie of a bare address.
+    async with SipQueueClient(platform.url.replace("127.0.0.1", "localhost"), "t0ken") as client:
+        await client.fetch_snapshot()
+        await client.fetch_snapshot()
+    assert ["Cookie" in request.headers for request in platform.requests] == [False, False]
+
+
+# ---- life and death --------------------------------------------------------------------------------------------------
+
+
+async def test_the_callers_session_is_used_and_left_open(platform: Platform) -> None:
+    """A session of the caller's carries the requests, whatever its own settings, and is never closed."""
+    platform.answers = [body(), web.Response(status=503)]
+    async with aiohttp.ClientSession(headers={"X-Own": "1"}, raise_for_status=True) as session:
+        async with SipQueueClient(platform.url, "t0ken", session=session) as client:
+            await client.fetch_snapshot()
+            with pytest.raises(HttpStatusError):
+                await client.fetch_snapshot()
+        assert not session.closed
+        with pytest.raises(RuntimeError, match="cannot be used any more"):
+            await client.fetch_snapshot()
+    assert [request.headers["X-Own"] for request in platform.requests] == ["1", "1"]
+
+
+async def test_a_closed_client_is_closed(platform: Platform) -> None:
+    """Closing closes the client's own session, can be done twice and before any call, and ends its use."""
+    client = SipQueueClient(platform.url, "t0ken")
+    assert repr(client) == f"<SipQueueClient of {platform.url}>"
+    await client.fetch_snapshot()
+    await client.aclose()
+    await client.aclose()
+    assert repr(client) == f"<SipQueueClient of {platform.url}, closed>"
+    with pytest.raises(RuntimeError, match="cannot be used any more"):
+        await client.fetch_snapshot()
+    with pytest.raises(RuntimeError, match="cannot be used any more"):
+        await client.call("App.Sip_Other.Do")
+    async with SipQueueClient(platform.url, "t0ken"):
+        pass
+    assert len(platform.forms) == 1
+
+
+def _wrong(name: str, words: str, *values: Any, kind: type[Exception] = ValueError) -> list[tuple[Any, ...]]:
+    return [({name: value}, kind, words) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        *_wrong("base_url", "base_url", "", "platform.example", "ftp://x.example/", "http://", None, 5),
+        *_wrong("base_url", "base_url", "http://x.example:99999/", "http:///path"),
+        *_wrong("base_url", "must not hold a user", "http://u:hidden@x.example/", "ftp://u:hidden@x.example/"),
+        *_wrong("auth", "the token is empty", "", " "),
+        *_wrong("auth", "the token has characters", "hidden\n", "hiddén"),
+        *_wrong("auth", "the token must be a string", b"hidden", kind=TypeError),
+        *_wrong("auth", "auth must be a token", None, 5, kind=TypeError),
+        *_wrong("timeout", "timeout must be above 0", 0, -1, float("nan")),
+        *_wrong("max_body", "max_body must be at least 1", 0, -1),
+        *_wrong("timezone", "no name of a zone", "", "Mars/Base", "../x", "/etc", "x\0y", "Asia"),
+        *_wrong("timezone", "timezone must be a tzinfo or a name", 8, kind=TypeError),
+        *_wrong("state_codes", "asleep", {1299: "asleep"}),
+        *_wrong("state_codes", "must be an integer", {"1299": "idle"}, kind=TypeError),
+        *_wrong("encoding", "no encoding of text", "", "klingon", "hex", "idna", "undefined"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments: dict[str, Any], kind: type[Exception], words: str) -> None:
+    """A wrong argument is refused when the client is made, by its name, and without showing a secret."""
+    every: dict[str, Any] = {"base_url": "http://x.example/", "auth": "t0ken", **arguments}
+    with pytest.raises(kind, match=words) as refusal:
+        SipQueueClient(**every)
+    assert "hidden" not in str(refusal.value)

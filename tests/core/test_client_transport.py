@@ -1,0 +1,392 @@
+"""The client on a bad line: too slow, broken, without an end, or cancelled in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import os
+import socket
+import ssl
+import struct
+import time
+import tracemalloc
+import zlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from sipqueue_async import MalformedResponse, SipQueueClient, SipQueueError, TransportError
+from tests.kit.builders import body, record
+from tests.kit.servers import Platform, RawServer, raw_answer, read_request
+
+GOOD = raw_answer(body(record()))
+Fault = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def failure(
+    client: SipQueueClient, kind: type[SipQueueError] = TransportError, *, says: str = ""
+) -> SipQueueError:
+    """Fetch what fails, and return how."""
+    with pytest.raises(kind) as failed:
+        await client.fetch_snapshot()
+    assert failed.value.retryable
+    assert "App.Sip_Queue.GetQueueSipStatus at http" in str(failed.value)
+    assert says in str(failed.value)
+    return failed.value
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break a connection with a reset instead of an orderly end."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n", GOOD[:-400], GOOD[:-1]])
+async def test_the_timeout_covers_everything(raw_server: RawServer, sent: bytes) -> None:
+    """Whether nothing, half the headers or half the body came: the timeout ends it, when it should."""
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(sent)
+        await asyncio.sleep(30)
+
+    raw_server.connections = [stall]
+    started = time.monotonic()
+    async with SipQueueClient(raw_server.url, "t0ken", timeout=0.1) as client:
+        assert "no whole answer within 0.1 s" in str(await failure(client))
+    assert 0.09 < time.monotonic() - started < 3
+
+
+async def test_a_trickle_is_no_answer(raw_server: RawServer) -> None:
+    """A server that sends a byte now and then does not hold a poll for ever."""
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    raw_server.connections = [trickle]
+    async with SipQueueClient(raw_server.url, "t0ken", timeout=0.15) as client:
+        assert "no whole answer" in str(await failure(client))
+
+
+async def test_a_callers_own_timeout_is_the_callers() -> None:
+    """A timeout around the call is told apart from the client's, and comes out as what it is."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with SipQueueClient(f"http://127.0.0.1:{silent.getsockname()[1]}/", "t0ken") as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await client.fetch_snapshot()
+
+
+class _Resolver(AbstractResolver):
+    """A name server that fails in its own way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Fail."""
+        raise self._error
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(OSError(None, "no such name"), "cannot be resolved"), (TimeoutError(), "TimeoutError")],
+)
+async def test_a_name_that_cannot_be_resolved(error: Exception, words: str) -> None:
+    """A host whose name cannot be looked up, or not in the resolver's time, is a TransportError that says so."""
+    resolver = _Resolver(error)
+    connector = aiohttp.TCPConnector(resolver=resolver)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        client = SipQueueClient("http://platform.example/", "t0ken", session=session)
+        failed = await failure(client)
+    await resolver.close()
+    assert words in str(failed)
+    assert failed.__cause__ is not None
+
+
+# ---- connections that break ------------------------------------------------------------------------------------------
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection says what to check, and chains the system's error."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    async with SipQueueClient(f"http://127.0.0.1:{port}/", "t0ken") as client:
+        failed = await failure(client)
+    assert "check the URL and that the server runs" in str(failed)
+    assert isinstance(failed.__cause__, aiohttp.ClientConnectorError)
+
+
+async def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    """A certificate of nobody's is told as that; with a session that trusts its maker the same server answers."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=body(record()))
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
+    url = f"https://localhost:{runner.addresses[0][1]}/"
+    async with SipQueueClient(url, "t0ken") as client:
+        assert "certificate is not trusted" in str(await failure(client))
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+        SipQueueClient(url, "t0ken", session=session) as client,
+    ):
+        assert len(await client.fetch_snapshot()) == 1
+    await runner.cleanup()
+
+
+async def _close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+
+
+async def _reset_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    reset(writer)
+
+
+def _sending(sent: bytes) -> Fault:
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(sent)
+        await writer.drain()
+
+    return send
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+FAULTS = {
+    "closed": _close_at_once,
+    "reset": _reset_at_once,
+    "half the headers": _sending(GOOD[:30]),
+    "half the body": _sending(GOOD[:-20]),
+    "no last chunk": _sending(CHUNKED + b"3\r\nabc\r\n"),
+    "no chunk": _sending(CHUNKED + b"nonsense\r\n"),
+    "no HTTP": _sending(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "no gzip": _sending(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"),
+}
+CLOSED = "the server closed the connection without a whole answer"
+SAYS = {"closed": CLOSED, "reset": CLOSED, "half the headers": CLOSED, "no HTTP": "is not HTTP as it should be"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_whole_answer(raw_server: RawServer, fault: str) -> None:
+    """However an answer breaks off or is none, that is a TransportError, and the client works afterwards."""
+    raw_server.connections = [FAULTS[fault]]
+    async with SipQueueClient(raw_server.url, "t0ken") as client:
+        await failure(client, says=SAYS.get(fault, ""))
+        raw_server.connections = [_sending(GOOD)]
+        assert len(await client.fetch_snapshot()) == 1
+
+
+@pytest.mark.parametrize("cut", [10, 60])
+async def test_gzip_that_is_cut_is_refused(platform: Platform, cut: int) -> None:
+    """A compressed body that ends too early is refused, and never read as fewer agents."""
+    packed = gzip.compress(body(*(record(extnumber=str(n)) for n in range(50))))[:-cut]
+    platform.answers = [web.Response(body=packed, headers={"Content-Encoding": "gzip"})]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        with pytest.raises((TransportError, MalformedResponse)):
+            await client.fetch_snapshot()
+
+
+# ---- a kept connection that the server closed ------------------------------------------------------------------------
+
+
+def _answering_once_then(fault: Fault) -> Fault:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(GOOD)
+        await fault(reader, writer)
+
+    return answer
+
+
+@pytest.mark.parametrize("fault", [_close_at_once, _reset_at_once])
+async def test_a_fetch_on_a_kept_connection_is_repeated_once(raw_server: RawServer, fault: Fault) -> None:
+    """A server that closes a kept connection just as the next poll uses it does not cost that poll."""
+    raw_server.connections = [_answering_once_then(fault), _answering_once_then(fault), fault]
+    async with SipQueueClient(raw_server.url, "t0ken") as client:
+        first = await client.fetch_snapshot()
+        assert raw_server.accepted == 1
+        assert await client.fetch_snapshot() == first
+        assert raw_server.accepted == 2
+        await failure(client)
+    assert raw_server.accepted == 3
+
+
+@pytest.mark.parametrize("fault", [_close_at_once, _reset_at_once])
+async def test_a_call_is_never_repeated(raw_server: RawServer, fault: Fault) -> None:
+    """`call` may do something, so it is sent once, and a broken connection is the caller's to judge."""
+    raw_server.connections = [_answering_once_then(fault), _sending(GOOD)]
+    async with SipQueueClient(raw_server.url, "t0ken") as client:
+        await client.call("App.Sip_Other.Do")
+        with pytest.raises(TransportError):
+            await client.call("App.Sip_Other.Do")
+    assert raw_server.accepted == 1
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_used(raw_server: RawServer) -> None:
+    """A server that closes a kept connection between two polls is connected to again, however soon the next one is."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(GOOD)
+
+    raw_server.connections = [answer]
+    async with SipQueueClient(raw_server.url, "t0ken") as client:
+        for polls in range(20):
+            assert len(await client.fetch_snapshot()) == 1
+            assert raw_server.accepted == polls + 1
+            for _ in range(polls):
+                await asyncio.sleep(0)
+
+
+async def test_a_connection_that_never_was_is_not_repeated(raw_server: RawServer) -> None:
+    """A server that breaks off every connection before there is one is not asked twice at each poll."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        reset(writer)
+
+    raw_server.connections = [refuse]
+    async with SipQueueClient(raw_server.url.replace("http:", "https:"), "t0ken") as client:
+        assert "check the URL and that the server runs" in str(await failure(client))
+    assert raw_server.accepted == 1
+
+
+# ---- bodies that are too large ---------------------------------------------------------------------------------------
+
+
+async def test_max_body_is_the_largest_that_is_taken(platform: Platform) -> None:
+    """A body of exactly `max_body` bytes is read; one byte more is refused, with the name of the limit."""
+    whole = body(record())
+    platform.answers = [whole]
+    async with SipQueueClient(platform.url, "t0ken", max_body=len(whole)) as client:
+        assert len(await client.fetch_snapshot()) == 1
+    async with SipQueueClient(platform.url, "t0ken", max_body=len(whole) - 1) as client:
+        refused = await failure(client, MalformedResponse)
+        assert f"more than {len(whole) - 1} bytes (max_body)" in str(refused)
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_bomb_is_refused_before_it_is_unpacked(
+    raw_server: RawServer, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """The limit counts what a body unpacks to, and what lies beyond it is never in memory."""
+    packed = pack(b" " * (64 * 2**20))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+    raw_server.connections = [_sending(head + packed)]
+    async with SipQueueClient(raw_server.url, "t0ken", max_body=100_000) as client:
+        tracemalloc.start()
+        try:
+            await failure(client, MalformedResponse)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
+async def test_an_endless_body_is_refused(raw_server: RawServer) -> None:
+    """A body without an end is refused at the limit, long before the timeout."""
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b" " * 10_000)
+            await writer.drain()
+
+    raw_server.connections = [pour]
+    async with SipQueueClient(raw_server.url, "t0ken", max_body=1_000_000) as client:
+        await failure(client, MalformedResponse)
+
+
+# ---- cancelling ------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def nothing_left() -> AsyncGenerator[None]:
+    """See to it that no task and no open file is left behind."""
+    gc.collect()
+    tasks, files = asyncio.all_tasks(), set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    yield
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert asyncio.all_tasks() <= tasks
+    assert len(os.listdir("/proc/self/fd")) <= len(files)  # noqa: PTH208
+
+
+async def test_cancelling_at_any_point_leaves_nothing(raw_server: RawServer) -> None:
+    """A fetch that is cancelled, after however many steps, leaves no task and no socket, and the client works."""
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            for at in range(0, len(GOOD), 200):
+                writer.write(GOOD[at : at + 200])
+                await asyncio.sleep(0)
+
+    raw_server.connections = [slowly]
+    cancelled = finished = 0
+    async with nothing_left(), SipQueueClient(raw_server.url, "t0ken") as client:
+        for steps in range(80):
+            fetch = asyncio.create_task(client.fetch_snapshot())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            fetch.cancel()
+            outcome: Any = (await asyncio.gather(fetch, return_exceptions=True))[0]
+            if isinstance(outcome, asyncio.CancelledError):
+                cancelled += 1
+            else:
+                assert len(outcome) == 1
+                finished += 1
+        assert len(await client.fetch_snapshot()) == 1
+    assert cancelled > 5
+    assert finished > 5
+
+
+async def test_closing_ends_what_is_under_way(raw_server: RawServer) -> None:
+    """A client that is closed while it fetches leaves nobody waiting, and no socket."""
+    asked = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        asked.set()
+        await reader.read()
+
+    raw_server.connections = [stall]
+    async with nothing_left():
+        client = SipQueueClient(raw_server.url, "t0ken")
+        fetch = asyncio.create_task(client.fetch_snapshot())
+        await asked.wait()
+        await client.aclose()
+        async with asyncio.timeout(2):
+            with pytest.raises((TransportError, RuntimeError)):
+                await fetch

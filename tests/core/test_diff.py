@@ -1,0 +1,302 @@
+"""`diff` and `apply`: each row of the event table, case by case. The laws are in test_laws.py."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from sipqueue_async import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    AgentStatus,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedUp,
+    SeatKey,
+    StateChanged,
+    TransportError,
+    apply,
+    diff,
+)
+from tests.kit.builders import START, agent, snapshot
+
+EARLIER = datetime(2026, 1, 5, 9, 0, 0)  # noqa: DTZ001
+LATER = datetime(2026, 1, 5, 9, 5, 0)  # noqa: DTZ001
+
+
+def changes(before: AgentStatus, after: AgentStatus) -> tuple[Event, ...]:
+    """Return the events between two records of one seat."""
+    return diff(snapshot(before), snapshot(after, at=2))
+
+
+def timed(field: str, moment: datetime, state: AgentState = AgentState.WAITING) -> AgentStatus:
+    """Return a record with one of its times set."""
+    fields: dict[str, Any] = {field: moment}
+    return agent(state=state, **fields)
+
+
+def told(events: tuple[Event, ...]) -> list[str]:
+    """Return the kinds of events, with what a kind alone does not tell."""
+    return [type(event).__name__ for event in events]
+
+
+# A change of state speaks for these; and a record of another seat is another record.
+TOLD_WITH_A_STATE = {
+    "queue",
+    "extension",
+    "state",
+    "state_code",
+    "status_code",
+    "last_answered_at",
+    "last_offered_at",
+    "last_changed_at",
+}
+
+
+class TestSeats:
+    def test_from_nothing_everybody_joins(self) -> None:
+        """A first snapshot is not told as everybody joining, in the order of the seats."""
+        first, second = agent("2"), agent("1", queue="queue-2")
+        new = snapshot(second, first)
+        assert diff(None, new) == (
+            AgentJoined(key=SeatKey("queue-1", "2"), observed_at=START, agent=first),
+            AgentJoined(key=SeatKey("queue-2", "1"), observed_at=START, agent=second),
+        )
+
+    def test_a_new_seat_joined(self) -> None:
+        """An agent who signs in is not told, or not with its record."""
+        (event,) = diff(snapshot(agent("1")), snapshot(agent("1"), agent("2"), at=2))
+        assert isinstance(event, AgentJoined)
+        assert (event.agent, event.previous) == (agent("2"), None)
+        assert (event.queue, event.extension) == ("queue-1", "2")
+        assert event.observed_at == START + timedelta(seconds=2)
+
+    def test_a_missing_seat_left(self) -> None:
+        """An agent who signs out is not told, or the last record is lost."""
+        (event,) = diff(snapshot(agent("1"), agent("2")), snapshot(agent("1"), at=2))
+        assert isinstance(event, AgentLeft)
+        assert (event.agent, event.previous, event.key) == (None, agent("2"), ("queue-1", "2"))
+
+    def test_the_same_extension_in_two_queues_is_two_seats(self) -> None:
+        """What happens to an extension in one queue is told of its other queue too."""
+        old = snapshot(agent("1"), agent("1", queue="queue-2"))
+        new = snapshot(agent("1"), agent("1", AgentState.TALKING, queue="queue-2"))
+        assert [event.key for event in diff(old, new)] == [("queue-2", "1")]
+
+    def test_events_come_by_queue_then_extension_then_kind(self) -> None:
+        """The order of events is left to chance."""
+        busy = agent("1", AgentState.TALKING, queue="b", calls_answered=1, no_answer_count=1, name="new")
+        old = snapshot(agent("1", queue="b"), agent("9", queue="a"))
+        new = snapshot(busy, agent("2", queue="b"), agent("3", queue="a"))
+        events = diff(old, new)
+        assert [(event.key, type(event)) for event in events] == [
+            (("a", "3"), AgentJoined),
+            (("a", "9"), AgentLeft),
+            (("b", "1"), StateChanged),
+            (("b", "1"), CallAnswered),
+            (("b", "1"), CallMissed),
+            (("b", "1"), AgentChanged),
+            (("b", "2"), AgentJoined),
+        ]
+
+
+class TestStateChanged:
+    def test_says_before_after_and_both_records(self) -> None:
+        """A change of state is not told as what it was and what it is."""
+        before, after = agent(), agent(state=AgentState.PAUSED)
+        (event,) = changes(before, after)
+        assert isinstance(event, StateChanged)
+        assert (event.before, event.after) == (AgentState.WAITING, AgentState.PAUSED)
+        assert (event.previous, event.agent) == (before, after)
+        assert event.occurred_at is None
+
+    def test_two_unknown_codes_differ(self) -> None:
+        """A change between two codes that no table lists is lost."""
+        before = agent(state=AgentState.UNKNOWN)
+        (event,) = changes(before, attrs.evolve(before, state_code=1299))
+        assert isinstance(event, StateChanged)
+        assert (event.before, event.after) == (AgentState.UNKNOWN, AgentState.UNKNOWN)
+
+    def test_another_code_of_the_same_state_is_no_change_of_state(self) -> None:
+        """A platform's two codes for one state (1202, 1214) make up a change of state."""
+        before = agent(state=AgentState.RECEIVING)
+        assert [
+            e.fields for e in changes(before, attrs.evolve(before, state_code=1202)) if isinstance(e, AgentChanged)
+        ] == [{"state_code"}]
+
+    @pytest.mark.parametrize(
+        ("state", "field"),
+        [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
+    )
+    def test_occurred_at_is_the_records_new_time(self, state: AgentState, field: str) -> None:
+        """The server's time of an answer or of an offer is not handed on."""
+        (event,) = changes(timed(field, EARLIER), timed(field, LATER, state))
+        assert isinstance(event, StateChanged)
+        assert event.occurred_at == LATER
+
+    @pytest.mark.parametrize(
+        ("state", "field"),
+        [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
+    )
+    def test_a_time_that_is_not_new_tells_nothing(self, state: AgentState, field: str) -> None:
+        """An earlier call's time is given as the time of this change."""
+        (event,) = changes(timed(field, EARLIER), timed(field, EARLIER, state))
+        assert isinstance(event, StateChanged)
+        assert event.occurred_at is None
+
+
+class TestCallAnswered:
+    def test_counts_what_the_counter_grew_by(self) -> None:
+        """Calls that began and ended between two polls are lost."""
+        (event,) = changes(agent(calls_answered=3), agent(calls_answered=5, last_answered_at=LATER))
+        assert isinstance(event, CallAnswered)
+        assert (event.count, event.answered_at, event.hidden) == (2, LATER, True)
+
+    def test_a_counter_that_fell_counts_anew(self) -> None:
+        """Calls answered since a reset are lost, or a negative number of calls is told."""
+        (event,) = changes(agent(calls_answered=7), agent(calls_answered=2))
+        assert isinstance(event, CallAnswered)
+        assert event.count == 2
+
+    def test_a_reset_to_zero_is_no_call(self) -> None:
+        """A counter set to 0 is told as an answered call, or not at all."""
+        (event,) = changes(agent(calls_answered=7, no_answer_count=3), agent())
+        assert isinstance(event, AgentChanged)
+        assert event.fields == {"calls_answered", "no_answer_count"}
+
+    @pytest.mark.parametrize(
+        ("before", "after", "hidden"),
+        [
+            (agent(), agent(state=AgentState.TALKING, calls_answered=1, last_answered_at=LATER), False),
+            (agent(state=AgentState.RECEIVING), agent(calls_answered=1, last_answered_at=LATER), True),
+            (
+                agent(state=AgentState.TALKING, last_answered_at=EARLIER),
+                agent(calls_answered=1, last_answered_at=LATER),
+                True,
+            ),
+            (
+                agent(state=AgentState.TALKING, last_answered_at=LATER),
+                agent(calls_answered=1, last_answered_at=LATER),
+                False,
+            ),
+            (agent(state=AgentState.TALKING), agent(calls_answered=1), True),
+        ],
+        ids=[
+            "talking now",
+            "never seen talking",
+            "seen in the call before",
+            "counted at its end",
+            "no times to tell by",
+        ],
+    )
+    def test_hidden_says_whether_a_snapshot_showed_the_call(
+        self, before: AgentStatus, after: AgentStatus, hidden: bool
+    ) -> None:
+        """A call that no snapshot showed passes for one that was seen, or the reverse."""
+        assert [event.hidden for event in changes(before, after) if isinstance(event, CallAnswered)] == [hidden]
+
+
+class TestCallMissed:
+    def test_counts_what_the_counter_grew_by(self) -> None:
+        """Offers that were missed between two polls are lost."""
+        (event,) = changes(agent(no_answer_count=1), agent(no_answer_count=4, last_offered_at=LATER))
+        assert isinstance(event, CallMissed)
+        assert (event.count, event.offered_at) == (3, LATER)
+
+
+class TestAgentChanged:
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("name", "Agent 02"),
+            ("status_code", 1202),
+            ("last_answered_at", LATER),
+            ("last_offered_at", LATER),
+            ("last_changed_at", LATER),
+            ("external_calls_count", 1),
+            ("wrap_up_time", 5),
+            ("max_no_answer", 3),
+        ],
+    )
+    def test_any_other_field_is_named(self, field: str, value: Any) -> None:
+        """A change of a field goes untold."""
+        (event,) = changes(agent(), attrs.evolve(agent(), **{field: value}))
+        assert isinstance(event, AgentChanged)
+        assert event.fields == {field}
+
+    def test_names_only_what_no_other_event_told(self) -> None:
+        """Every call comes with a second event about its time stamps, or a rename hides behind a call."""
+        before = agent(name="old")
+        after = agent(
+            state=AgentState.TALKING,
+            name="new",
+            calls_answered=1,
+            last_answered_at=LATER,
+            last_offered_at=EARLIER,
+            last_changed_at=EARLIER,
+        )
+        events = changes(before, after)
+        assert told(events) == ["StateChanged", "CallAnswered", "AgentChanged"]
+        assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"name"}]
+
+    @pytest.mark.parametrize("field", sorted({it.name for it in attrs.fields(AgentStatus)} - TOLD_WITH_A_STATE))
+    def test_no_other_field_hides_behind_a_state(self, field: str) -> None:
+        """A field that differs goes untold where the state differs too, as it does with nearly every change."""
+        old: dict[str, Any] = {field: "old" if field == "name" else 5}
+        # A counter that fell to 0 was reset, which is no call.
+        new: dict[str, Any] = {field: None if field == "name" else 0}
+        before = agent(**old)
+        after = attrs.evolve(before, state=AgentState.TALKING, **new)
+        events = changes(before, after)
+        assert told(events) == ["StateChanged", "AgentChanged"]
+        assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{field}]
+
+    def test_a_missed_call_speaks_for_its_offer_not_for_an_answer(self) -> None:
+        """A new answer time goes untold because a call was missed too."""
+        events = changes(agent(), agent(no_answer_count=1, last_offered_at=LATER, last_answered_at=LATER))
+        assert told(events) == ["CallMissed", "AgentChanged"]
+        assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"last_answered_at"}]
+
+
+class TestApply:
+    def test_nothing_happened(self) -> None:
+        """Applying no event makes another snapshot of it."""
+        before = snapshot(agent())
+        assert apply(before, ()) is before
+
+    def test_events_of_the_feed_change_no_record(self) -> None:
+        """An outage alters what is known."""
+        before = snapshot(agent())
+        down = FeedDown(error=TransportError("away"), since=START)
+        up = FeedUp(observed_at=START, outage=timedelta(0), failures=1)
+        assert apply(before, (down, up)) is before
+
+    def test_is_observed_when_the_last_event_was(self) -> None:
+        """A folded snapshot claims an age that it does not have."""
+        old, new = snapshot(agent("1"), agent("2")), snapshot(agent("1", AgentState.TALKING), agent("3"), at=9)
+        result = apply(old, diff(old, new))
+        assert result == new
+        assert result.observed_at == new.observed_at
+
+    def test_leaves_the_snapshot_it_started_from_alone(self) -> None:
+        """Old and new are the same object, so that nobody can compare them."""
+        old = snapshot(agent("1"))
+        apply(old, diff(old, snapshot(agent("2"))))
+        assert dict(old) == {("queue-1", "1"): agent("1")}
+
+    def test_an_absent_seat_may_leave_again(self) -> None:
+        """A consumer that is told of a leave twice breaks down."""
+        left = diff(snapshot(agent("1")), snapshot())
+        assert apply(snapshot(agent("2")), left) == snapshot(agent("2"))
+
+    def test_needs_something_to_start_from(self) -> None:
+        """A snapshot is made up of nothing."""
+        with pytest.raises(ValueError, match="nothing to apply"):
+            apply(None, ())

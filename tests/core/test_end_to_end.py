@@ -1,0 +1,168 @@
+"""Client and watcher against the simulator over real HTTP: what is told is what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sipqueue_async import (
+    AppCredentials,
+    CallAnswered,
+    CallMissed,
+    FeedDown,
+    FeedUp,
+    SipQueueClient,
+    StatusWatcher,
+    apply,
+)
+from sipqueue_async.simulator import Plan, Simulator
+from tests.kit.builders import ScriptedSource, snapshot, without_slowness
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """Return a busy centre that stands still until a test lets it go on."""
+    async with Simulator(Plan.lively(), seed=7, speed=0) as running:
+        yield running
+
+
+def client_of(simulator: Simulator) -> SipQueueClient:
+    """Return a client that logs in to it."""
+    return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey))
+
+
+@pytest.mark.parametrize("step", [1.0, 30.0, 300.0])
+async def test_calls_told_are_the_calls_there_were(simulator: Simulator, step: float) -> None:
+    """Calls are lost or made up, at short intervals or at long ones."""
+    simulator.advance(600)
+    start = simulator.centre.now
+    async with client_of(simulator) as client, StatusWatcher(client, interval=3600) as watcher:
+        first = await watcher.ready()
+        updates = watcher.updates()
+        seen = first
+        for _ in range(int(600 / step)):
+            simulator.advance(step)
+            await watcher.refresh()
+        last = watcher.snapshot
+    answered = missed = 0
+    async for update in updates:
+        seen = apply(seen, update.events)
+        answered += sum(event.count for event in update.events if isinstance(event, CallAnswered))
+        missed += sum(event.count for event in update.events if isinstance(event, CallMissed))
+    now = simulator.centre.now
+    assert (answered, missed) == (simulator.truth.answered(start, now), simulator.truth.missed(start, now))
+    assert answered > 20
+    assert seen == last
+
+
+async def test_a_token_that_dies_costs_one_login_and_no_event(simulator: Simulator) -> None:
+    """A token's end is told as an outage, or as everybody leaving; or each poll logs in anew."""
+    async with client_of(simulator) as client, StatusWatcher(client, interval=3600) as watcher:
+        await watcher.ready()
+        updates = watcher.updates()
+        for _ in range(3):
+            simulator.platform.revoke_tokens()
+            await watcher.refresh()
+            await watcher.refresh()
+        assert simulator.platform.logins == 4
+        assert watcher.health.failures == 0
+    assert [update async for update in updates] == []
+
+
+async def test_logging_out_gets_a_new_token_for_the_next_call(simulator: Simulator) -> None:
+    """A client cannot be brought to log in anew, so that an extension added since stays unseen for hours."""
+    async with client_of(simulator) as client:
+        before = await client.fetch_snapshot()
+        await client.call("App.Sip_Auth.Logout")
+        assert await client.fetch_snapshot() == before
+        assert simulator.platform.logins == 2
+
+
+async def test_a_server_that_goes_and_comes_back_is_down_up_and_the_true_changes(simulator: Simulator) -> None:
+    """What happened while the platform was away is lost, or people are told to have left."""
+    async with client_of(simulator) as client, StatusWatcher(client, interval=0.05, max_backoff=0.1) as watcher:
+        first = await watcher.ready()
+        updates = watcher.updates()
+        await simulator.stop_server()
+        down = await anext(updates)
+        assert [type(event) for event in down.events] == [FeedDown]
+        assert down.snapshot == first
+        start = simulator.centre.now
+        simulator.advance(300)
+        await simulator.start_server()
+        up = await anext(updates)
+        kinds = Counter(type(event) for event in up.events)
+        assert kinds[FeedUp] == 1
+        assert up.events[0].key is None
+        answered = sum(event.count for event in up.events if isinstance(event, CallAnswered))
+        assert answered == simulator.truth.answered(start, simulator.centre.now) > 0
+        assert up.snapshot == apply(first, up.events)
+
+
+async def test_a_poll_that_begins_late_says_how_late() -> None:
+    """A loop that is overloaded looks healthy."""
+    async with StatusWatcher(ScriptedSource([snapshot()]), interval=0.1) as watcher:
+        await watcher.ready()
+        await asyncio.sleep(0)
+        time.sleep(0.19)  # work that does not give the loop its turn
+        polls = watcher.health.polls
+        while watcher.health.polls == polls:
+            await asyncio.sleep(0.001)
+        assert watcher.health.last_lateness is not None
+        assert watcher.health.last_lateness > 0.05
+
+
+LEFT = """
+    import asyncio, gc, os, sys
+    from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
+    from sipqueue_async.simulator import Plan, Simulator
+
+    def sockets():
+        paths = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        return sum(os.readlink(path).startswith("socket:") for path in paths if os.path.exists(path))
+
+    async def consume(client, how):
+        async with StatusWatcher(client, interval=0.01, initial=True) as watcher:
+            async for event in watcher:
+                if how == "break":
+                    break
+                if how == "exception":
+                    raise LookupError
+                asyncio.current_task().cancel()
+
+    async def main(how):
+        before = sockets()
+        async with Simulator(Plan.lively(), seed=1, speed=10) as simulator:
+            async with SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey)) as client:
+                task = asyncio.create_task(consume(client, how))
+                await asyncio.wait([task])
+                task.cancelled() or task.exception()
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                assert not [it for it in others if "sipqueue" in it.get_name()], others
+        await asyncio.sleep(0.05)
+        assert asyncio.all_tasks() == {asyncio.current_task()}, asyncio.all_tasks()
+        assert sockets() == before, (sockets(), before)
+
+    asyncio.run(main(sys.argv[1]))
+    gc.collect()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts sockets in /proc")
+@pytest.mark.parametrize("how", ["break", "exception", "cancellation"])
+def test_leaving_the_loop_leaves_nothing_behind(how: str) -> None:
+    """A task, a socket or a warning is left by `async for` that ended early."""
+    result = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(LEFT), how],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, without_slowness(result.stderr)) == (0, "")

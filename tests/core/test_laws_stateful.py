@@ -1,0 +1,203 @@
+"""The laws over whole histories: a platform that changes in every way it can, polled through its own bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sipqueue_async import (
+    AgentJoined,
+    CallAnswered,
+    CallMissed,
+    FeedDown,
+    FeedUp,
+    SeatKey,
+    Snapshot,
+    TransportError,
+    Update,
+    apply,
+    diff,
+)
+from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox
+from sipqueue_async._tracker import Tracker
+from sipqueue_async._wire import SnapshotDecoder
+from tests.kit.builders import START, envelope, record
+from tests.kit.strategies import extensions, queues
+
+CODES = st.sampled_from([1200, 1201, 1202, 1204, 1208, 1213, 1214, 1215, 1217, 1299, 4, "1213", "2"])
+ERROR = TransportError("away")
+
+
+class Consumer:
+    """Takes updates from a mailbox, when it does, and folds them."""
+
+    def __init__(self, mailbox: Mailbox, known: Snapshot) -> None:
+        self.mailbox = mailbox
+        self.known = known
+        self.up = True
+        self.calls: Counter[tuple[type, SeatKey]] = Counter()
+
+    def take_all(self) -> None:
+        """Take what is pending."""
+        while (update := self.mailbox.take()) is not None:
+            self._take(update)
+
+    def _take(self, update: Update) -> None:
+        for event in update.events:
+            if isinstance(event, FeedDown | FeedUp):
+                assert self.up == isinstance(event, FeedDown), "told twice of the same condition"
+                self.up = isinstance(event, FeedUp)
+            elif isinstance(event, CallAnswered | CallMissed):
+                self.calls[type(event), event.key] += event.count
+        self.known = apply(self.known, update.events)
+        assert update.snapshot is not None
+        assert self.known == update.snapshot
+
+
+class Platform(RuleBasedStateMachine):
+    """The platform's records, the road from its bytes to consumers, and what is really the case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[SeatKey, dict[str, Any]] = {}
+        self.decoder = SnapshotDecoder()
+        self.tracker = Tracker(None, initial=False, leave_after=1)
+        self.fanout = Fanout()
+        self.at = 0
+        self.up = True
+        self.answered: Counter[SeatKey] = Counter()
+        self.missed: Counter[SeatKey] = Counter()
+
+    @initialize(bound=st.integers(1, 3), seats=st.sets(st.tuples(queues, extensions)))
+    def start(self, bound: int, seats: set[tuple[str, str]]) -> None:
+        """Watch from the beginning on, with a consumer that keeps up and one that need not."""
+        for queue, extension in sorted(seats):
+            self.join(queue, extension, 1213)
+        first = self._polled(random.Random(0))
+        self.tracker.polled(first, 0.0)
+        self.fast = Consumer(self.fanout.mailbox(EVERYWHERE, (), 64), first)
+        self.slow = Consumer(self.fanout.mailbox(EVERYWHERE, (), bound), first)
+
+    # ---- what happens on the platform --------------------------------------------------------------------------------
+
+    @rule(queue=queues, extension=extensions, code=CODES)
+    def join(self, queue: str, extension: str, code: int | str) -> None:
+        """Somebody signs in, with no call yet: counters below those of an earlier shift, and no older times."""
+        fields = record(queuename=queue, extnumber=extension, state=code, callsanswered=0, noanswercount=0)
+        fields["lastanswertime"] = fields["lastassigntime"] = "0000-00-00 00:00:00"
+        self.records.setdefault(SeatKey(queue, extension), fields)
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """Somebody signs out."""
+        del self.records[self._somebody(data)]
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data(), code=CODES)
+    def change_state(self, data: st.DataObject, code: int | str) -> None:
+        """An agent's state is another one, perhaps one that no table lists."""
+        self.records[self._somebody(data)]["state"] = code
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data(), name=st.sampled_from(["Ann", "<b>Ann</b>", "安", "", None, 7]))
+    def rename(self, data: st.DataObject, name: str | int | None) -> None:
+        """An agent gets another name, or none."""
+        self.records[self._somebody(data)]["seatsname"] = name
+
+    @precondition(lambda self: self.records)
+    @rule(data=st.data(), answered=st.integers(0, 3), missed=st.integers(0, 3))
+    def take_calls(self, data: st.DataObject, answered: int, missed: int) -> None:
+        """An agent answers and misses calls."""
+        self._take_calls(self._somebody(data), answered, missed)
+
+    def _take_calls(self, seat: SeatKey, answered: int, missed: int) -> None:
+        fields = self.records[seat]
+        fields["callsanswered"] = int(fields["callsanswered"]) + answered
+        fields["noanswercount"] = str(int(fields["noanswercount"]) + missed)
+        fields["lastanswertime"] = f"2026-01-05 09:{self.at // 60:02}:{self.at % 60:02}"
+
+    @rule()
+    def reset(self) -> None:
+        """All counters are set to 0."""
+        for fields in self.records.values():
+            fields["callsanswered"] = fields["noanswercount"] = 0
+
+    # ---- what a watcher sees of it -----------------------------------------------------------------------------------
+
+    @rule(seed=st.integers(0, 99))
+    def poll(self, seed: int) -> None:
+        """Poll, some agents having taken a call, the records being shuffled and some of them sent twice."""
+        before, chance = self.tracker.snapshot, random.Random(seed)
+        for seat in self.records:
+            self._take_calls(seat, answered=chance.randrange(2), missed=chance.randrange(2))
+        new = self._polled(chance)
+        self._publish(self.tracker.polled(new, float(self.at)))
+        assert self.tracker.snapshot == new
+        assert diff(new, self._polled(random.Random(seed + 1))) == (), "the order or the notation tells something"
+        for event in diff(before, new):
+            if isinstance(event, CallAnswered):
+                self.answered[event.key] += event.count
+            elif isinstance(event, CallMissed):
+                self.missed[event.key] += event.count
+            elif isinstance(event, AgentJoined):
+                assert before is None or event.key not in before
+        self.fast.take_all()
+        self.up = True
+
+    @rule()
+    def fail(self) -> None:
+        """A poll fails."""
+        known = self.tracker.snapshot
+        self._publish(self.tracker.failed(ERROR, float(self.at)))
+        assert self.tracker.snapshot is known
+        self.fast.take_all()
+        self.up = False
+
+    @rule()
+    def wake(self) -> None:
+        """The slow consumer takes all there is for it."""
+        self.slow.take_all()
+        assert self.slow.known == self.tracker.snapshot
+        assert self.slow.up == self.up
+
+    @invariant()
+    def the_fast_consumer_knows_what_is_known(self) -> None:
+        """Whoever keeps up has the same picture as the watcher, and was told of every call."""
+        assert self.fast.known == self.tracker.snapshot
+        assert self.fast.up == self.up
+        for kind, counts in ((CallAnswered, self.answered), (CallMissed, self.missed)):
+            assert counts == {key: count for (told, key), count in self.fast.calls.items() if told is kind}
+        assert len(self.slow.mailbox) <= 3
+
+    # ---- helpers -----------------------------------------------------------------------------------------------------
+
+    def _somebody(self, data: st.DataObject) -> SeatKey:
+        return data.draw(st.sampled_from(sorted(self.records)))
+
+    def _publish(self, update: Update | None) -> None:
+        self.at += 1
+        if update is not None:
+            self.fanout.publish(update)
+
+    def _polled(self, chance: random.Random) -> Snapshot:
+        """Return what a client makes of the platform's answer."""
+        records = [{**fields, "unheard_of": chance.random()} for fields in self.records.values()]
+        records += chance.sample(records, len(records) // 2)
+        chance.shuffle(records)
+        body = json.dumps(envelope(records), ensure_ascii=chance.random() < 0.5).encode()
+        snapshot = self.decoder.decode(body, observed_at=START + timedelta(seconds=self.at))
+        assert set(snapshot) == set(self.records)
+        return snapshot
+
+
+Platform.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHistories = Platform.TestCase
+TestHistories.__doc__ = "A history exists after which what consumers were told differs from what is the case."

@@ -1,0 +1,176 @@
+"""What stands between the documentation's examples: links, commands for a shell, and the tutorial as it is typed."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from sipqueue_async.cli.app import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"(?<!`)`(sipqueue [a-z-][^`]*)`(?!`)")
+ANCHOR = re.compile(r"\]\(((?!https?://)[^)#\s]*)#([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
+LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
+ENDS_A_COMMAND = {"|", "||", "&", "&&", ";", ">", ">>", "<"}
+
+
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what can be linked to in a page: its headings, as GitHub and MyST name them, and its labels."""
+    text = FENCE.sub("", _text(page))
+    headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(text)}
+    return headings | set(LABEL.findall(text))
+
+
+def _shell_lines(page: Path) -> Iterator[str]:
+    text = _text(page)
+    for kind, block in FENCE.findall(text):
+        if kind in {"shell", "console", "ini"}:
+            yield from block.replace("\\\n", " ").splitlines()
+    yield from re.findall(r"^    (?=\S)(.*sipqueue .*)$", text, re.MULTILINE)
+    yield from SPAN.findall(FENCE.sub("", text))
+
+
+def _commands(line: str) -> Iterator[tuple[str, ...]]:
+    """Return the arguments of each `sipqueue` that a line of shell starts."""
+    words = shlex.shlex(line.removeprefix("$ ").removeprefix("ExecStart="), posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    command: list[str] | None = None
+    for word in [*words, ";"]:
+        if word in ENDS_A_COMMAND:
+            if command:
+                yield tuple(command)
+            command = None
+        elif command is not None:
+            command.append(word)
+        elif Path(word).name == "sipqueue":
+            command = []
+
+
+def _all_commands() -> list[tuple[str, ...]]:
+    found = {it for page in PAGES for line in _shell_lines(page) if "sipqueue " in line for it in _commands(line)}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("arguments", _all_commands(), ids=" ".join)
+def test_a_command_is_understood(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page shows a command that `sipqueue` refuses: an option is misspelt, gone, or given nonsense."""
+    monkeypatch.setattr(
+        os, "environ", {it: value for it, value in os.environ.items() if not it.startswith("SIPQUEUE_")}
+    )
+    name, *rest = arguments
+    # Within the program's own context, since a command remembers for good which help options it has there.
+    program = click.Context(cli, info_name="sipqueue", **cli.context_settings)
+    assert cli.commands[name].make_context(name, rest, parent=program).params  # read and checked, and not run
+
+
+def test_commands_are_found() -> None:
+    """The pages' commands are no longer found, and so no longer checked."""
+    assert len(_all_commands()) >= 25
+    assert list(_commands("A=1 .venv/bin/sipqueue watch --queue 'a b' | jq . && sipqueue demo > x &")) == [
+        ("watch", "--queue", "a b"),
+        ("demo",),
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_into_pages_lead_somewhere(page: Path) -> None:
+    """A link names a heading that its page does not have."""
+    links = ANCHOR.findall(FENCE.sub("", _text(page)))
+    lost = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if anchor not in _anchors(page.parent / target if target else page)
+    ]
+    assert lost == []
+
+
+def test_the_service_file_can_be_read() -> None:
+    """The unit of the page about operating has a line that systemd would not take."""
+    (unit,) = [block for kind, block in FENCE.findall(_text(ROOT / "docs" / "operating.md")) if kind == "ini"]
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their capitals
+    parser.read_string(unit)
+    assert parser.sections() == ["Unit", "Service", "Install"]
+    assert parser["Service"]["ExecStart"].startswith("/")
+
+
+class Terminal:
+    """Types the tutorial's commands, in a directory where `.venv` is the tests' own environment."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / ".venv").symlink_to(sys.prefix, target_is_directory=True)
+        self._directory = directory
+        self._variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+
+    def export(self, line: str) -> None:
+        """Take the variables of a line that exports some."""
+        self._variables |= dict(word.split("=", 1) for word in shlex.split(line)[1:])
+
+    def start(self, line: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            shlex.split(line),
+            cwd=self._directory,
+            env=self._variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+
+    def run(self, line: str) -> str:
+        """Run a command until it has printed three lines, or ended, and return what it printed."""
+        with self.start(line) as process:
+            limit = threading.Timer(30, process.kill)
+            limit.start()
+            assert process.stdout is not None
+            shown = [process.stdout.readline() for _ in range(3)]
+            process.send_signal(signal.SIGINT)
+            shown.append(process.communicate()[0])
+            limit.cancel()
+        return "".join(shown)
+
+
+@pytest.mark.one_python
+def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
+    """Somebody types the tutorial, in its order, and is stuck."""
+    text = _text(ROOT / "docs" / "tutorial.md")
+    saved = re.findall(r"[Ss]ave this as `(\w+\.py)`:\n\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for name, code in saved:
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    lines = [line[2:] for kind, block in FENCE.findall(text) if kind == "console" for line in block.splitlines()]
+    pip, exported, simulate, reached, *rest = [line for line in lines if "venv .venv" not in line]
+    assert pip == ".venv/bin/pip install '.[cli]'"
+    terminal = Terminal(tmp_path)
+    terminal.export(exported)
+    # On any free port, and faster, so that the bot has something to say soon.
+    with terminal.start(simulate.replace("8080", "0").replace("--speed 10", "--speed 60")) as platform:
+        assert platform.stdout is not None
+        url = platform.stdout.readline().strip()
+        terminal.export(reached.replace("SIPQUEUE_URL=http://127.0.0.1:8080", url.removeprefix("export ")))
+        printed = {line: terminal.run(line) for line in rest}
+        platform.terminate()
+        platform.communicate(timeout=10)
+    assert list(printed) == [".venv/bin/sipqueue status", *(f".venv/bin/python {name}" for name, _ in saved)]
+    assert "queue-1" in printed[".venv/bin/sipqueue status"]
+    assert "waiting" in printed[".venv/bin/python snapshot.py"]
+    assert "→" in printed[".venv/bin/python changes.py"]
+    assert printed[".venv/bin/python bot.py"].startswith("Good morning. I say when nobody waits for calls.\nqueue-")
+    assert "queue-1: 1000" in printed[".venv/bin/python several.py"]

@@ -1,0 +1,290 @@
+"""Runs of the fault matrix: what a client and a watcher make of a fault, and everything that they said meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+
+import attrs
+
+from sipqueue_async import (
+    Event,
+    FeedUp,
+    SipQueueClient,
+    SipQueueError,
+    Snapshot,
+    StatusWatcher,
+)
+from tests.faults.catalogue import FAULTS
+from tests.faults.server import LOGIN, TOKEN, FaultServer, credentials, records_later
+from tests.faults.ways import TIMEOUT, Fault
+from tests.kit.builders import aside
+
+INTERVAL = 0.02
+"""The watchers' interval, and the longest pause of theirs, in seconds."""
+
+_AT_ONCE = 24
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What came of one call."""
+
+    outcome: Snapshot | SipQueueError
+    sound: Snapshot
+    """What the same platform says when nothing is wrong."""
+    took: float
+    """Seconds."""
+    url: str
+    paths: list[str]
+    """What the server was asked for."""
+
+
+@attrs.define(kw_only=True)
+class Poll:
+    """One poll of a watcher, in the loop's time."""
+
+    began: float
+    ended: float = 0.0
+    outcome: Snapshot | BaseException | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Watched:
+    """What a watcher told of a feed that was good, faulty and good again."""
+
+    told: list[Event]
+    """Every event."""
+    told_of_fault: list[Event]
+    """The ones that the fault is the reason for."""
+    before: Snapshot
+    during: Snapshot
+    """What it knew when the fault had lasted for as long as it does."""
+    after: Snapshot
+    """What it knew at its end."""
+    polls: list[Poll]
+    mended_at: float
+    """When the fault was gone, in the loop's time."""
+    stale: int
+    """Polls dropped for their age."""
+    end: BaseException | None
+    """What the watcher ended with, if it did."""
+    reprs: list[str]
+    """How everything that a user gets hold of shows itself."""
+
+
+class Recorder:
+    """A source that keeps a record of the polls."""
+
+    def __init__(self, client: SipQueueClient) -> None:
+        self._client = client
+        self.polls: list[Poll] = []
+
+    async def __call__(self) -> Snapshot:
+        """Poll."""
+        loop = asyncio.get_running_loop()
+        poll = Poll(began=loop.time())
+        try:
+            poll.outcome = await self._client.fetch_snapshot()
+        except BaseException as error:
+            poll.outcome = error
+            raise
+        else:
+            return poll.outcome
+        finally:
+            poll.ended = loop.time()
+            self.polls.append(poll)
+
+    async def wait_for(self, count: int, *, since: float) -> None:
+        """Wait until so many polls that began since then have ended."""
+        while sum(poll.began >= since for poll in self.polls) < count:
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def _client(
+    server: FaultServer, fault: Fault, *, logs_in: bool, timeout: float
+) -> AsyncGenerator[SipQueueClient, None]:
+    """Give a client of the server."""
+    session = server.session()
+    auth = credentials() if logs_in else TOKEN
+    client = SipQueueClient(server.url, auth, session=session, timeout=timeout, encoding=fault.encoding)
+    del auth
+    try:
+        async with client:
+            yield client
+    finally:
+        if session is not None:
+            await session.close()
+        # A connection that was told to close does so in the loop's next rounds.
+        await asyncio.sleep(0.01)
+
+
+async def ask(fault: Fault, *, at_login: bool = False) -> Asked:
+    """Ask a faulty platform once; with `at_login`, it is the login that meets the fault."""
+    _speed_up()
+    async with FaultServer(fault.link, fault.encoding or "utf-8") as server:
+        async with _client(server, fault, logs_in=False, timeout=TIMEOUT) as client:
+            sound = await client.fetch_snapshot()
+        async with _client(server, fault, logs_in=fault.logs_in or at_login, timeout=fault.timeout) as client:
+            await fault.start(server)
+            if at_login:
+                server.move_fault(LOGIN)
+            server.paths.clear()
+            began = time.monotonic()
+            try:
+                outcome: Snapshot | SipQueueError = await client.fetch_snapshot()
+            except SipQueueError as error:
+                outcome = error
+            took = time.monotonic() - began
+    return Asked(outcome=outcome, sound=sound, took=took, url=server.url, paths=server.paths)
+
+
+async def watch(fault: Fault) -> Watched:
+    """Watch a platform that is sound, faulty for some polls, and sound again, when it has news."""
+    loop = _speed_up()
+    told: list[Event] = []
+    told_of_fault: list[Event] = []
+    end: BaseException | None = None
+    async with (
+        FaultServer(fault.link, fault.encoding or "utf-8") as server,
+        _client(server, fault, logs_in=fault.logs_in, timeout=fault.timeout) as client,
+    ):
+        source = Recorder(client)
+        async with StatusWatcher(source, interval=INTERVAL, max_backoff=INTERVAL) as watcher:
+            updates = watcher.updates()
+            before = during = await watcher.ready()
+            await fault.start(server)
+            if fault.goes_on:
+                await source.wait_for(fault.polls, since=loop.time())
+                during = _known(watcher)
+                server.records = records_later()
+                await server.mend()
+                # A fault is not gone while its bytes are still to come, unless they never come.
+                if not fault.hangs:
+                    await server.idle()
+            mended_at = loop.time()
+            try:
+                has_news = False
+                while not has_news:
+                    update = await anext(updates)
+                    told += update.events
+                    has_news = len(update.snapshot or ()) == len(records_later())
+                    told_of_fault += (it for it in update.events if not has_news or isinstance(it, FeedUp))
+            except SipQueueError as error:
+                end = error
+            things = (client, credentials(), watcher, watcher.health, updates, watcher.snapshot, told)
+            return Watched(
+                told=told,
+                told_of_fault=told_of_fault,
+                before=before,
+                during=during,
+                after=_known(watcher),
+                polls=source.polls,
+                mended_at=mended_at,
+                stale=watcher.health.stale_polls,
+                end=end,
+                reprs=[repr(it) for it in things],
+            )
+
+
+def _speed_up() -> asyncio.AbstractEventLoop:
+    """Return the loop, out of debug mode: to keep every callback's stack costs more than all the rest."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(False)
+    return loop
+
+
+def _known(watcher: StatusWatcher) -> Snapshot:
+    assert watcher.snapshot is not None
+    return watcher.snapshot
+
+
+# ---- the whole matrix --------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class MatrixRun:
+    """What a run of the whole matrix gave."""
+
+    asked: dict[str, Asked]
+    """By the fault's name."""
+    asked_at_login: dict[str, Asked]
+    watched: dict[str, Watched]
+    said: list[str]
+    """Everything that was logged."""
+
+
+@cache
+def run_matrix() -> MatrixRun:
+    """Run every fault for a call, for a login and for a watcher, several at once; a second time gives the same run."""
+    said: list[str] = []
+    with listening(said):
+        return aside(lambda: asyncio.run(_run_all(said)))
+
+
+async def _run_all(said: list[str]) -> MatrixRun:
+    run = MatrixRun({}, {}, {}, said)
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def run_one(fault: Fault) -> None:
+        async with at_once:
+            run.asked[fault.name] = await ask(fault)
+            run.asked_at_login[fault.name] = await ask(fault, at_login=True)
+            run.watched[fault.name] = await watch(fault)
+
+    # What is a matter of time comes by itself, when nothing else keeps the loop busy.
+    for hangs in (True, False):
+        async with asyncio.TaskGroup() as tasks:
+            for fault in (it for it in FAULTS if it.hangs is hangs):
+                tasks.create_task(run_one(fault))
+    return run
+
+
+class _Ear(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.DEBUG)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said += [self.format(record), repr(vars(record))]
+        if record.exc_info and record.exc_info[1]:
+            self._said += shown(record.exc_info[1])
+
+
+@contextmanager
+def listening(said: list[str]) -> Generator[None, None, None]:
+    """Collect what every logger says, at DEBUG."""
+    loggers = [logging.getLogger(name) for name in ("", "sipqueue_async", "aiohttp", "asyncio")]
+    levels = [it.level for it in loggers]
+    ear = _Ear(said)
+    loggers[0].addHandler(ear)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        loggers[0].removeHandler(ear)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def shown(error: BaseException) -> list[str]:
+    """Return an error, and all that led to it, in every way in which it may be shown to somebody."""
+    texts: list[str] = []
+    links, seen = [error], set[int]()
+    while links:
+        link = links.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        texts += [str(link), repr(link), repr(link.args), repr(vars(link))]
+        texts += traceback.TracebackException.from_exception(link, capture_locals=True).format()
+        # Also the ones that a traceback leaves out.
+        links += [it for it in (link.__cause__, link.__context__) if it is not None]
+    return texts

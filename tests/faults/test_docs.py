@@ -1,0 +1,33 @@
+"""The page that shows the fault matrix says what the library does."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.page import BEGIN, PAGE, page
+from tests.faults.run import run_matrix
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the page has the words of Linux for errors")
+
+
+@on_linux
+def test_the_page_says_what_a_run_gives() -> None:
+    """The documentation and the library disagree; if it is right so, run tests/faults/write_docs.py."""
+    committed = PAGE.read_text(encoding="utf-8")
+    assert page(committed, run_matrix()) == committed
+
+
+@on_linux
+def test_the_script_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page cannot be written anew, or what stands above its tables is lost."""
+    path = tmp_path / "faults.md"
+    path.write_text(f"# Faults\n\n{BEGIN}\nsomething old\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["write_docs.py", str(path)])
+    runpy.run_path(str(Path(__file__).with_name("write_docs.py")))
+    introduction, _, tables = path.read_text(encoding="utf-8").partition(BEGIN)
+    assert introduction == "# Faults\n\n"
+    assert tables == PAGE.read_text(encoding="utf-8").partition(BEGIN)[2]

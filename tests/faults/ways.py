@@ -1,0 +1,349 @@
+"""What a fault is, and the ways to make a sound server have one: the words that the catalogue is written in."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import zlib
+from collections.abc import Awaitable, Callable
+from functools import cache
+from itertools import repeat
+from typing import Any, Literal
+
+import attrs
+
+from sipqueue_async import (
+    SipQueueError,
+)
+from tests.faults.server import (
+    LOGIN,
+    Behaviour,
+    Exchange,
+    FaultServer,
+    Link,
+    encoded,
+    records,
+)
+
+HANG_TIMEOUT = 1.0
+"""The client's timeout for a fault that only it ends, in seconds: more than a busy machine stands still for."""
+OVERDUE = "no whole answer within 1 s: the server is slow, silent or out of reach"
+"""What a call says of it then."""
+TIMEOUT = 10.0
+"""The client's timeout for all others, which must not need it."""
+
+Start = Callable[[FaultServer], Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One fault, and what is promised of it."""
+
+    name: str
+    server: str
+    """What the server does, in words."""
+    start: Start
+    """Makes a sound server do it."""
+    error: type[SipQueueError] | None = None
+    """What a call raises; None for a good snapshot."""
+    says: str = ""
+    """A piece of the error's text."""
+    retryable: bool = True
+    """Whether the error is, and so whether the watcher goes on."""
+    shows: Literal["everyone", "nobody"] = "everyone"
+    """Who is in a good snapshot."""
+    loses: str | None = None
+    """The field of the first record that a good snapshot does not know and lists in its problems."""
+    hangs: bool = False
+    """Whether nothing but the timeout ends it."""
+    polls: int = 3
+    """How many of a watcher's polls it lasts for."""
+    pause: float = 0.0
+    """For how long the server asks to be left alone, in seconds."""
+    stale: int = 0
+    """How many of those polls a watcher drops for their age."""
+    link: Link = "plain"
+    logs_in: bool = False
+    """Whether the client has credentials, instead of a ready token."""
+    encoding: str | None = None
+    """In what the server writes all its life, and the client has been told so."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a watcher outlives it."""
+        return self.error is None or self.retryable
+
+    @property
+    def timeout(self) -> float:
+        """The client's timeout for it, in seconds."""
+        return HANG_TIMEOUT if self.hangs else TIMEOUT
+
+
+# ---- ways to start -----------------------------------------------------------------------------------------------
+
+
+def answering(behaviour: Behaviour) -> Start:
+    """Answer requests for the agents' status like this."""
+
+    async def start(server: FaultServer) -> None:
+        server.answer_with(behaviour)
+
+    return start
+
+
+def at_login(behaviour: Behaviour) -> Start:
+    """Let the token die, and answer logins like this."""
+
+    async def start(server: FaultServer) -> None:
+        server.refuses_token = True
+        server.answer_with(behaviour, LOGIN)
+
+    return start
+
+
+def showing(certificate: str | None) -> Start:
+    """Show this certificate."""
+
+    async def start(server: FaultServer) -> None:
+        await server.show(certificate)
+
+    return start
+
+
+def changing_all(change: Callable[[list[dict[str, Any]]], object]) -> Start:
+    """Answer with other records, whatever they are of."""
+    return answering(lambda exchange: exchange.answer(exchange.server.good_envelope(change(records()))))
+
+
+def instead(result: object) -> Callable[[list[dict[str, Any]]], object]:
+    """Take this for the records."""
+    return lambda _: result
+
+
+def changing(**fields: Any) -> Start:
+    """Answer with other fields in the first record; None for one that is left out."""
+    given = {name: value for name, value in fields.items() if value is not ...}
+
+    def change(all_records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first = {name: value for name, value in all_records[0].items() if name not in fields}
+        return [{**first, **given}, *all_records[1:]]
+
+    return changing_all(change)
+
+
+def spelling(old: bytes, new: bytes) -> Start:
+    """Answer with another spelling of the first record, such as no JSON library writes."""
+
+    async def behaviour(exchange: Exchange) -> None:
+        assert old in exchange.good or exchange.service == LOGIN
+        await exchange.answer(exchange.good.replace(old, new, 1))
+
+    return answering(behaviour)
+
+
+def counting(spelt: bytes) -> Start:
+    """Answer with this for the first record's counter of calls."""
+    return spelling(b'"callsanswered": 41', b'"callsanswered": ' + spelt)
+
+
+# ---- behaviours --------------------------------------------------------------------------------------------------
+
+
+def body(make: Callable[[Exchange], bytes], *headers: str, status: str = "200 OK") -> Behaviour:
+    """Answer with this body, correct as HTTP."""
+    return lambda exchange: exchange.answer(make(exchange), *headers, status=status)
+
+
+def page(exchange: Exchange) -> bytes:
+    """Return a proxy's page, which quotes the request."""
+    return f"<html><body><h1>Sorry</h1><p>We could not do {html.escape(exchange.quote)}</p></body></html>".encode()
+
+
+def status(code: int, phrase: str, *headers: str) -> Behaviour:
+    """Answer with an HTTP status, and a page."""
+    return body(page, "Content-Type: text/html", *headers, status=f"{code} {phrase}")
+
+
+def redirect(code: int, phrase: str) -> Behaviour:
+    """Send the client to another host, with the request in the address."""
+
+    async def behaviour(exchange: Exchange) -> None:
+        elsewhere = f"Location: http://localhost:{exchange.server.port}/elsewhere?{exchange.quote}"
+        await exchange.answer(page(exchange), elsewhere, status=f"{code} {phrase}")
+
+    return behaviour
+
+
+def ret(code: int) -> Behaviour:
+    """Refuse the request, quoting it."""
+    return body(lambda exchange: encoded(code, [], f"not possible: {exchange.quote}"))
+
+
+def failed(code: str | None) -> Behaviour:
+    """Say that the operation failed, quoting the request."""
+
+    def make(exchange: Exchange) -> bytes:
+        errors = [] if code is None else {"code": code, "codemsg": f"not possible: {exchange.quote}"}
+        return encoded(200, {"status": 1, "desc": "failed", "errors": errors})
+
+    return body(make)
+
+
+def then(ending: Callable[[Exchange], object], *pieces: Callable[[Exchange], bytes]) -> Behaviour:
+    """Send these bytes as they are, then end the connection in some way."""
+
+    async def behaviour(exchange: Exchange) -> None:
+        for piece in pieces:
+            await exchange.send(piece(exchange))
+            # Each piece is to arrive as one of its own.
+            await asyncio.sleep(0.01)
+        ended = ending(exchange)
+        if isinstance(ended, Awaitable):
+            await ended
+
+    return behaviour
+
+
+def raw(piece: bytes) -> Callable[[Exchange], bytes]:
+    """Send this."""
+    return lambda _: piece
+
+
+def whole_head(exchange: Exchange) -> bytes:
+    """Send the headers of a good answer."""
+    return exchange.head(len(exchange.good))
+
+
+def half_body(exchange: Exchange) -> bytes:
+    """Send half of a good answer's body."""
+    return exchange.good[: len(exchange.good) // 2]
+
+
+def other_half(exchange: Exchange) -> bytes:
+    """Send the other half of it."""
+    return exchange.good[len(exchange.good) // 2 :]
+
+
+def whole_body(exchange: Exchange) -> bytes:
+    """Send a good answer's body."""
+    return exchange.good
+
+
+def whole_answer(exchange: Exchange) -> bytes:
+    """Send a good answer."""
+    return whole_head(exchange) + exchange.good
+
+
+def old_answer(exchange: Exchange) -> bytes:
+    """Send an answer of the day before, when the counters stood elsewhere."""
+    yesterday = [{**it, "callsanswered": 7, "noanswercount": 1, "state": 1201} for it in records()[:2]]
+    stamp = exchange.server.clock - 86_400
+    data = {"status": 0, "desc": "", "result": yesterday, "reqtime": stamp, "rsptime": stamp}
+    content = encoded(200, data)
+    return exchange.head(len(content)) + content
+
+
+def head_of(length: int | None, *headers: str, status: str = "200 OK") -> Callable[[Exchange], bytes]:
+    """Send headers of one's own."""
+    return lambda exchange: exchange.head(length, *headers, status=status)
+
+
+def chunk(piece: bytes) -> bytes:
+    """Return a chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+CHUNKED = head_of(None, "Transfer-Encoding: chunked")
+GZIPPED = "Content-Encoding: gzip"
+
+
+def keep(exchange: Exchange) -> None:
+    """Keep the connection open for the next request."""
+
+
+def broken(packed: bytes) -> bytes:
+    """Return packed bytes with one in their middle that is wrong."""
+    middle = len(packed) // 2
+    return packed[:middle] + bytes([packed[middle] ^ 0xFF]) + packed[middle + 1 :]
+
+
+def no_token(exchange: Exchange) -> bytes:
+    """Return the answer of a login that gives no token, and quotes the request."""
+    return exchange.server.good_envelope({"companyname": exchange.quote})
+
+
+async def byte_by_byte(exchange: Exchange) -> None:
+    """Send a good answer, but so slowly that it takes for ever, though never silent for as long as the timeout."""
+    answer = iter(whole_answer(exchange))
+    while True:
+        await exchange.send(bytes([next(answer)]))
+        await asyncio.sleep(HANG_TIMEOUT / 8)
+
+
+async def interim_for_ever(exchange: Exchange) -> None:
+    """Say over and over that the answer is about to come."""
+    while True:
+        await exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.01)
+
+
+async def headers_for_ever(exchange: Exchange) -> None:
+    """Send one header after the other."""
+    await exchange.send(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        await exchange.send(b"X-More: to come\r\n" * 50)
+
+
+async def gigabyte(exchange: Exchange) -> None:
+    """Send a body of 1 GB, made as it is sent."""
+    await exchange.send(exchange.head(2**30))
+    pieces = repeat(bytes(2**18), 2**12)
+    while True:
+        await exchange.send(next(pieces))
+
+
+@cache
+def packed_megabyte() -> tuple[bytes, bytes]:
+    """Return the start of a gzip stream, and a piece that unpacks to 1 MB as often as it is repeated."""
+    packer = zlib.compressobj(wbits=31)
+    start = packer.flush(zlib.Z_FULL_FLUSH)
+    return start, packer.compress(b" " * 2**20) + packer.flush(zlib.Z_FULL_FLUSH)
+
+
+async def gzip_bomb(exchange: Exchange) -> None:
+    """Send a little that unpacks to 1 GB."""
+    start, megabyte = packed_megabyte()
+    await exchange.send(exchange.head(None, GZIPPED, "Connection: close"), start, megabyte * 1024)
+    exchange.close()
+
+
+def clock_back(seconds: int) -> Start:
+    """Set the platform's clock back, and let it go on from there."""
+
+    async def start(server: FaultServer) -> None:
+        server.clock -= seconds
+
+    return start
+
+
+async def in_turn(exchange: Exchange) -> None:
+    """Answer every other request with yesterday's answer, as servers behind a balancer do if one of them lags."""
+    await exchange.send(old_answer(exchange) if exchange.number % 2 == 0 else whole_answer(exchange))
+
+
+async def reset_at_once(server: FaultServer) -> None:
+    """Break connections off before anything is read."""
+    server.greet_with(Exchange.reset)
+
+
+async def refuse_token_once(exchange: Exchange) -> None:
+    """Let the token die, once."""
+    exchange.server.refuses_token = exchange.number == 1
+    await exchange.answer(exchange.good)
+
+
+NESTED = "[" * 1_000_000 + "]" * 1_000_000
+NOTICE = b"<br />\n<b>Notice</b>:  Undefined index: seat in <b>/srv/www/Queue.php</b> on line <b>213</b><br />\n"
+LOST_NAME = "王小".encode()[:-1]
+GBK_NAME = "王小明".encode("gbk")
+NAME = "王小明".encode()

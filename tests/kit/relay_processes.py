@@ -1,0 +1,213 @@
+"""Relays, readers and workers as processes of their own: to be killed, frozen, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import pickle
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from redis.asyncio import Redis
+
+from sipqueue_async import Update
+from tests.kit.relay import KEYS, PATIENCE, TOKEN, Office
+
+_RELAY: Final = "import sys; from sipqueue_async.cli import main; sys.exit(main())"
+_READER: Final = """
+import asyncio, base64, pickle, sys
+from sipqueue_async.redis import RedisFeed
+
+async def main():
+    url, group, consumer, claim = sys.argv[1:]
+    feed = RedisFeed(url, initial=not group, group=group or None, consumer=consumer or None, claim_after=float(claim))
+    updates = feed.updates()
+    async with feed:
+        async for update in updates:
+            print(base64.b64encode(pickle.dumps(update)).decode(), flush=True)
+            if group:
+                said = await asyncio.to_thread(sys.stdin.readline)
+                if said == "acknowledge\\n":
+                    await feed.acknowledge()
+                    print(flush=True)
+                    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+_LEADS: Final = re.compile(r"the relay leads \(term (\d+)\)")
+
+
+class Program:
+    """A program in Python that runs.
+
+    Args:
+        code: The program.
+        arguments: Its arguments.
+        environment: What is to be in its environment beside what is in this one.
+    """
+
+    def __init__(self, code: str, *arguments: str, **environment: str) -> None:
+        self._command = [sys.executable, "-c", code, *arguments]
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The process."""
+        assert self._process is not None
+        return self._process
+
+    async def start(self) -> None:
+        """Start it."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPQUEUE_")}
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=pipe, stdout=pipe, stderr=pipe, env={**kept, **self._environment}, limit=2**24
+        )
+
+    def freeze(self) -> None:
+        """Let it stand still."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """End it at once, as when its machine goes down."""
+        if self.process.returncode is None:
+            self.process.kill()
+        # Also what it said last has to be taken.
+        await self.process.communicate()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.kill()
+
+
+class RelayProgram(Program):
+    """``sipqueue relay``, and what it says of its leading."""
+
+    def __init__(self, office: Office, redis: str, *, lease: float, interval: float) -> None:
+        super().__init__(
+            _RELAY,
+            "relay",
+            f"--lease={lease}",
+            f"--interval={interval}",
+            SIPQUEUE_URL=office.server.url,
+            SIPQUEUE_TOKEN=TOKEN,
+            SIPQUEUE_REDIS_URL=redis,
+        )
+        self.terms: list[int] = []
+        """Its turns of leading."""
+        self._listening: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start it."""
+        await super().start()
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            if found := _LEADS.search(line.decode()):
+                self.terms.append(int(found[1]))
+
+    async def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        assert self._listening is not None
+        await self._listening
+        await super().kill()
+
+
+class Fleet:
+    """Several relays, of which one leads.
+
+    Args:
+        relays: They.
+        redis: A client of where they publish.
+    """
+
+    def __init__(self, relays: Sequence[RelayProgram], redis: Redis) -> None:
+        self.relays = list(relays)
+        self.all = list(relays)
+        """Those that were killed, too."""
+        self._redis = redis
+
+    async def __aenter__(self) -> Self:
+        for relay in self.relays:
+            await relay.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for relay in self.relays:
+            relay.thaw()
+            await relay.kill()
+
+    async def leader(self, but: RelayProgram | None = None) -> RelayProgram:
+        """Wait until one leads, another one than this perhaps, and return it."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                lock = str(await self._redis.get(f"{KEYS}:leader") or "0 nobody")
+                found = [it for it in self.relays if int(lock.split(maxsplit=1)[0]) in it.terms and it is not but]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.01)
+
+    async def replace(self, old: RelayProgram, new: RelayProgram) -> None:
+        """Kill one, and start another one for it."""
+        self.relays.remove(old)
+        await old.kill()
+        self.relays.append(new)
+        self.all.append(new)
+        await new.start()
+
+
+class ReaderProgram(Program):
+    """A reader of all, or one of the group's workers, as a process; what it is told comes here.
+
+    Args:
+        url: Where from.
+        consumer: The worker's name; none for a reader of all.
+        claim_after: As of the feed.
+    """
+
+    def __init__(self, url: str, *, consumer: str = "", claim_after: float = 60.0) -> None:
+        super().__init__(_READER, url, "crew" if consumer else "", consumer, str(claim_after))
+
+    async def update(self) -> Update:
+        """Return the next update."""
+        update: Update = pickle.loads(base64.b64decode(await self.line()))
+        return update
+
+    async def line(self) -> bytes:
+        """Return the next line that it says."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            line = await self.process.stdout.readline()
+        assert line, f"it has ended: {await self.process.communicate()}"
+        return line
+
+    def ask(self) -> None:
+        """Let a worker go on: what it was handed is done."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"next\n")
+
+    async def acknowledge(self) -> None:
+        """Let a worker say that it has done what it was handed, and ask for nothing more."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"acknowledge\n")
+        assert await self.line() == b"\n"

@@ -1,0 +1,116 @@
+"""A terminal for tests: a pty, and at its other end an emulator whose screen can be read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import termios
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import pyte
+
+from tests.kit.cli import PATIENCE
+
+GIVEN_BACK = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""What leaves the other screen as the terminal was found."""
+
+
+class Terminal:
+    """A terminal, its screen and its keyboard."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self._controller, self.descriptor = pty.openpty()
+        self._emulated = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._emulated)
+        self._news = asyncio.Event()
+        self.shown = b""
+        """Every byte that was written to it."""
+        self.resize(columns, lines)
+        self.mode = termios.tcgetattr(self.descriptor)
+        """How it was set at first."""
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Be of another size from now on; whoever should know needs a SIGWINCH."""
+        fcntl.ioctl(self._controller, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._emulated.resize(lines, columns)
+
+    def start(self) -> None:
+        """Begin to show what is written."""
+        asyncio.get_running_loop().add_reader(self._controller, self._read)
+
+    def _read(self) -> None:
+        data = os.read(self._controller, 65536)
+        self.shown += data
+        self._stream.feed(data)
+        self._news.set()
+
+    @property
+    def foreground(self) -> int:
+        """The process group that Ctrl-C is for."""
+        return os.tcgetpgrp(self._controller)
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._controller, keys.encode())
+
+    @property
+    def lines(self) -> list[str]:
+        """What is to be seen, line by line, without the spaces at their ends."""
+        return [line.rstrip() for line in self._emulated.display]
+
+    @property
+    def text(self) -> str:
+        """What is to be seen."""
+        return "\n".join(self.lines)
+
+    def cells(self, line: int) -> list[str]:
+        """Return what is in each cell of a line; nothing where a wide character goes on."""
+        cells = self._emulated.buffer[line]
+        return [cells[column].data for column in range(self._emulated.columns)]
+
+    def styles(self, line: int) -> set[tuple[str, str, bool]]:
+        """Return foreground, background and boldness of a line's characters."""
+        cells = self._emulated.buffer[line]
+        return {(cell.fg, cell.bg, cell.bold) for cell in cells.values() if cell.data.strip()}
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something can be seen."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    self._news.clear()
+                    await self._news.wait()
+        assert condition(), f"this is what is shown:\n{self.text}"
+
+    async def until_shown(self, text: str) -> None:
+        """Wait until a text can be seen."""
+        await self.until(lambda: text in self.text)
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether it was given back: the mode, the cursor, and the screen with what was on it."""
+        same_mode = termios.tcgetattr(self.descriptor) == self.mode
+        return same_mode and not self._emulated.cursor.hidden and self.shown.decode().endswith(GIVEN_BACK)
+
+    def close(self) -> None:
+        """Take it away."""
+        asyncio.get_running_loop().remove_reader(self._controller)
+        for descriptor in (self._controller, self.descriptor):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+@asynccontextmanager
+async def terminal(columns: int = 80, lines: int = 24) -> AsyncGenerator[Terminal]:
+    """Have a terminal."""
+    it = Terminal(columns, lines)
+    it.start()
+    try:
+        yield it
+    finally:
+        it.close()

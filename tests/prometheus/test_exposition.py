@@ -1,0 +1,157 @@
+"""What a scrape gets: valid whatever names there are, in the format asked for, and consistent from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, start_http_server
+
+from sipqueue_async import AgentState, Snapshot, StatusWatcher
+from sipqueue_async.prometheus import WatcherCollector
+from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.exposition import OPEN_METRICS, Scrape
+
+NAMES = st.text(st.characters(exclude_categories=[]) | st.sampled_from('\\"\n\r{},= \u2028\x85\x00'), min_size=1)
+# What looks like the escape of a lone surrogate, or becomes one, with more or fewer backslashes before it.
+ESCAPES = st.lists(st.sampled_from(["\\", "\ud800", "ud800", "udfff", "ud7ff", "\\ud8", "00"]), min_size=1).map("".join)
+
+
+def collector_of(known: Snapshot, *, agents: bool = False) -> WatcherCollector:
+    """Return a collector over a watcher that knows a snapshot."""
+    return WatcherCollector(StatusWatcher(ScriptedSource([known]), baseline=known), agents=agents)
+
+
+def as_label(name: str) -> str:
+    """Return what stands for a name that may have lone surrogates."""
+    return (
+        re.sub(r"(\\+)(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})", r"\1\1", name)
+        .encode(errors="backslashreplace")
+        .decode()
+    )
+
+
+@given(st.sets(ESCAPES, max_size=5))
+@example({"\ud800", r"\ud800", r"\\ud800", "\\\ud800"})
+@settings(max_examples=100)
+def test_different_names_stay_different(names: set[str]) -> None:
+    """Two queues are one series twice, for which Prometheus refuses the whole scrape."""
+    scrape = Scrape(collector_of(snapshot(*(agent(queue=name) for name in names))))
+    assert len(scrape.by("sipqueue_agents", "queue", state="waiting")) == len(names)
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=4, unique_by=lambda names: names[0]))
+@settings(max_examples=40)
+@pytest.mark.parametrize("accept", ["", OPEN_METRICS])
+def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, str, str]]) -> None:
+    """A queue or agent with a quote, a backslash or a line break in its name breaks the scrape of all."""
+    known = snapshot(*(agent(extension, queue=queue, name=name) for queue, extension, name in names))
+    scrape = Scrape(collector_of(known, agents=True), accept)
+    assert scrape.by("sipqueue_agents", "queue", state="waiting") == {as_label(queue): 1 for queue, _, _ in names}
+    for queue, extension, name in names:
+        labels = {"queue": queue, "extension": extension, "name": name}
+        assert scrape.get("sipqueue_agent_info", **{label: as_label(it) for label, it in labels.items()}) == 1
+
+
+def test_the_format_is_what_the_scraper_asks_for() -> None:
+    """Prometheus is given a format that it did not ask for, or told of another one than it is given."""
+    collector = collector_of(snapshot(agent()))
+    plain, open_metrics = Scrape(collector), Scrape(collector, f"{OPEN_METRICS};q=0.5,text/plain;q=0.1")
+    assert plain.content_type.startswith("text/plain")
+    assert open_metrics.content_type.startswith("application/openmetrics-text")
+    assert plain.samples == open_metrics.samples
+
+
+def test_names_and_units_follow_the_conventions() -> None:
+    """A metric's name hides its unit or type."""
+    families = Scrape(collector_of(snapshot(agent()), agents=True), OPEN_METRICS).families
+    assert len(families) == 15
+    for name, family in families.items():
+        assert name.startswith("sipqueue_")
+        assert family.documentation.endswith(".")
+        assert (family.type == "histogram") <= name.endswith("_seconds")
+        # The parser takes the suffix away from counters' families, and leaves it on their samples.
+        assert all(sample.name.endswith("_total") == (family.type == "counter") for sample in family.samples)
+
+
+@pytest.fixture
+def greedy_threads() -> Iterator[None]:
+    """Have threads take turns as often as possible."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("greedy_threads")
+async def test_a_scrape_from_another_thread_shows_a_moment_between_two_polls() -> None:
+    """With `start_http_server`, which scrapes in threads, the numbers of one scrape contradict each other."""
+    numbers = itertools.count()
+
+    async def source() -> Snapshot:
+        # At each poll, each has answered one more call, and the two have changed places.
+        number = next(numbers)
+        states = AgentState.TALKING, AgentState.WAITING
+        return snapshot(
+            agent("1", states[number % 2], calls_answered=number),
+            agent("2", states[1 - number % 2], calls_answered=number),
+            at=number,
+        )
+
+    watcher = StatusWatcher(source, interval=0.0005)
+    collector = WatcherCollector(watcher, agents=True)
+    enough = threading.Event()
+
+    def scrape_on() -> list[Scrape]:
+        scrapes: list[Scrape] = []
+        while not enough.is_set() or not scrapes:
+            scrapes.append(Scrape(collector))
+        return scrapes
+
+    async with watcher:
+        await watcher.ready()
+        scraping = asyncio.get_running_loop().run_in_executor(None, scrape_on)
+        await asyncio.sleep(0.7)
+        enough.set()
+        scrapes = await scraping
+    polls = [scrape.get("sipqueue_polls_total") or 0 for scrape in scrapes]
+    assert len(set(polls)) > 5, "nothing was scraped in between"
+    for scrape, number in zip(scrapes, polls, strict=True):
+        assert scrape.get("sipqueue_calls_answered_total", queue="queue-1") == 2 * (number - 1)
+        assert scrape.get("sipqueue_poll_duration_seconds_count") == number
+        assert scrape.get("sipqueue_agents", queue="queue-1", state="talking") == 1
+        assert scrape.get("sipqueue_agent_calls_answered_total", queue="queue-1", extension="2") == number - 1
+        talking = scrape.by("sipqueue_agent_state", "extension", state="talking")
+        assert talking == ({"1": 1, "2": 0} if number % 2 else {"1": 0, "2": 1})
+
+
+async def test_the_clients_own_server_serves_it() -> None:
+    """The collector cannot be registered, or `start_http_server` fails on it."""
+    registry = CollectorRegistry(auto_describe=True)
+    async with StatusWatcher(ScriptedSource([snapshot(agent())])) as watcher:
+        registry.register(WatcherCollector(watcher))
+        await watcher.ready()
+        server, thread = start_http_server(0, "127.0.0.1", registry)
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/metrics"
+            body = await asyncio.get_running_loop().run_in_executor(None, _get, url)
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, server.shutdown)
+            server.server_close()
+            thread.join()
+    assert "sipqueue_feed_up 1.0" in body
+    assert 'sipqueue_agents{queue="queue-1",state="waiting"} 1.0' in body
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text

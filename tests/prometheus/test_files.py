@@ -1,0 +1,135 @@
+"""The dashboard and the alert rules: every metric, label and state that they name is in a real exposition."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from promql_parser import AggregateExpr, BinaryExpr, Expr, VectorSelector
+
+from sipqueue_async import StatusWatcher
+from sipqueue_async.prometheus import WatcherCollector
+from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.exposition import Scrape
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana" / "sipqueue.json").read_text())
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+PAGE = (DOCS / "metrics.md").read_text()
+TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
+EXPRESSIONS = [*(target["expr"] for target in TARGETS), *(rule["expr"] for rule in RULES)]
+
+
+@cache
+def exposition() -> dict[str, dict[str, set[str]]]:
+    """Return the labels of each metric, each with its values, as two platforms are scraped."""
+    known = snapshot(agent())
+    watcher, other = (StatusWatcher(ScriptedSource([known]), baseline=known) for _ in range(2))
+    found: dict[str, dict[str, set[str]]] = {}
+    for series in Scrape(WatcherCollector({"a": watcher, "b": other}, agents=True)).samples:
+        labels = found.setdefault(series.name, {})
+        for label, value in series.labels:
+            labels.setdefault(label, set()).add(value)
+    # Nothing was polled, so of this one there is no sample yet.
+    return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
+
+
+def parts(expression: str) -> list[Expr]:
+    """Return an expression and all that it is made of."""
+    found: list[Expr] = []
+    # What Grafana puts in place of its variable for "long enough for the scrapes".
+    promql_parser.walk(promql_parser.parse(expression.replace("$__rate_interval", "5m")), found.append)
+    return found
+
+
+def selectors(expression: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the metrics of an expression, each with what its labels must be."""
+    for part in parts(expression):
+        if isinstance(part, VectorSelector):
+            assert part.name is not None
+            yield part.name, {matcher.name: matcher.value for matcher in part.matchers.matchers}
+
+
+def groupings(expression: str) -> set[str]:
+    """Return the labels by which an expression adds up or matches."""
+    found: set[str] = set()
+    for part in parts(expression):
+        if isinstance(part, AggregateExpr) and part.modifier:
+            found.update(part.modifier.labels)
+        if isinstance(part, BinaryExpr) and part.modifier and part.modifier.matching:
+            found.update(part.modifier.matching.labels)
+    return found
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_what_an_expression_names_exists(expression: str) -> None:
+    """A panel stays empty, or an alert never goes off, because a metric is called something else."""
+    labels: set[str] = set()
+    for name, matchers in selectors(expression):
+        assert name in exposition(), f"there is no metric {name}"
+        assert matchers.keys() <= exposition()[name].keys(), f"{name} has no such label"
+        assert {matchers.get("state", "idle")} <= exposition()["sipqueue_agents"]["state"]
+        labels |= exposition()[name].keys()
+    assert labels, "no metric at all"
+    assert groupings(expression) <= labels
+
+
+def test_texts_name_labels_that_the_result_has() -> None:
+    """A legend or an alert's text has a hole where a label should be."""
+    kept = re.compile(r"\bby \((\w+)\)")
+    for target in TARGETS:
+        named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+        by = set(kept.findall(target["expr"]))
+        assert named <= (by or {"platform"}), target
+    for rule in RULES:
+        named = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
+        metrics = [exposition()[name].keys() for name, _ in selectors(rule["expr"])]
+        assert all(any(label in labels for labels in metrics) for label in named), rule
+
+
+def test_the_dashboard_can_be_imported_anywhere() -> None:
+    """The dashboard is tied to one Grafana's data source, or its panels lie over each other."""
+    variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    sources = re.findall(r'"uid": "([^"]*)"', json.dumps({**DASHBOARD, "uid": None}))
+    assert set(sources) == {"${datasource}"}
+    for name, variable in variables.items():
+        if variable["type"] == "query":
+            metric, label = re.findall(r"label_values\((\w+).*, (\w+)\)", variable["definition"])[0]
+            assert name == label in exposition()[metric]
+    used = set(re.findall(r"\$(?!__)\{?(\w+)", json.dumps(DASHBOARD)))
+    assert used == variables.keys()
+    covered: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & covered, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        covered |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_every_metric_is_documented_and_every_feed_metric_is_watched() -> None:
+    """The page of metrics is out of date, or something that tells of trouble is on no dashboard."""
+    documented = set(re.findall(r"`(sipqueue_[a-z_]+)`", PAGE))
+    names = {re.sub("_(bucket|sum|count)$", "", name) for name in exposition()}
+    assert documented == names
+    used = {re.sub("_bucket$", "", name) for expression in EXPRESSIONS for name, _ in selectors(expression)}
+    assert {name for name in names if "agent_" not in name} == used
+
+
+def test_every_alert_says_what_to_do() -> None:
+    """Somebody is woken by an alert that says nothing, or the page does not tell of it."""
+    for rule in RULES:
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert len(rule["annotations"]["description"]) > 60
+        assert rule["alert"] in PAGE

@@ -1,0 +1,39 @@
+"""A reader that is far behind, while the stream still has everything."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sipqueue_async import Snapshot
+from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.builders import agent, snapshot
+from tests.kit.redis_server import Cable, RedisServer
+
+_UPDATES = 200
+
+
+async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_server: RedisServer) -> None:
+    """What is read at once does not fit into the consumer's stream, so that states in between are not told."""
+    calls = 0
+    go_on = asyncio.Event()
+
+    async def source() -> Snapshot:
+        nonlocal calls
+        if calls == 1:
+            await go_on.wait()
+        while relay.sequence < calls:
+            await asyncio.sleep(0.0005)
+        calls = min(calls + 1, _UPDATES)
+        return snapshot(agent(calls_answered=calls))
+
+    relay = Relay(source, redis_server.url, interval=0.0001)
+    async with asyncio.timeout(20), Cable(redis_server.port) as cable, relay, RedisFeed(cable.url) as feed:
+        await feed.ready()
+        updates = feed.updates()
+        cable.pull()
+        go_on.set()
+        while relay.sequence < _UPDATES:
+            await asyncio.sleep(0.01)
+        cable.plug()
+        got = [await anext(updates) for _ in range(_UPDATES - 1)]
+    assert [(it.sequence, it.coalesced) for it in got] == [(number, False) for number in range(2, _UPDATES + 1)]

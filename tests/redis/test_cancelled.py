@@ -1,0 +1,170 @@
+"""Closing a relay or a reader at a bad moment: Redis's client does not notice, or it ends by itself just then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from sipqueue_async import AgentState, TransportError
+from sipqueue_async.redis import RedisFeed, Relay, _store
+from sipqueue_async.redis._closing import undisturbed
+from sipqueue_async.redis._store import Store
+from sipqueue_async.testing import collect
+from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.publications import Writer, take, until
+from tests.kit.redis_server import RedisServer
+
+
+async def _deaf() -> str:
+    """Answer all the same, though the task is cancelled meanwhile."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return "ok"
+
+
+async def _deaf_and_broken() -> str:
+    """Fail while the task is cancelled."""
+    await _deaf()
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("answer", [_deaf, _deaf_and_broken])
+async def test_a_cancellation_is_not_swallowed(answer: Callable[[], Awaitable[str]]) -> None:
+    """A feed that is closed while its client writes, or fails to, goes on for ever, and so does the program."""
+    task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(answer(), []))
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServer) -> None:
+    """What is to be said after a cancellation is taken for cancelled too."""
+    async with RedisFeed(redis_server.url) as feed, Relay(ScriptedSource([snapshot(agent())]), redis_server.url):
+        await feed.ready(timeout=10)
+    async with redis_server.client() as client:
+        assert set(await client.keys("*")) == {f"{{sipqueue}}:{name}" for name in ("agents", "events", "meta")}
+
+
+async def test_an_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that stands still is never said to be away."""
+    monkeypatch.setattr(_store, "_PATIENCE", 0.01)
+    with pytest.raises(TransportError, match=r"Redis is away: no answer within 0\.01 s"):
+        await Store("redis://127.0.0.1:1", "x")._ask(asyncio.sleep(10), [])
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_reader_can_be_closed_at_any_moment(redis_server: RedisServer, steps: int) -> None:
+    """Leaving the feed as soon as something was heard hangs."""
+    source = ScriptedSource([snapshot(agent(state=AgentState.WAITING)), snapshot(agent(state=AgentState.TALKING))])
+    relay = Relay(source, redis_server.url, interval=0.05)
+    async with asyncio.timeout(20), relay, RedisFeed(redis_server.url) as feed:
+        await anext(feed.updates())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+
+async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
+    """Connections stay open where a program is told to stop twice."""
+    opened, closed = asyncio.Event(), asyncio.Event()
+
+    async def close() -> None:
+        await opened.wait()
+        closed.set()
+
+    task = asyncio.create_task(undisturbed(close))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    opened.set()
+    await asyncio.wait([task])
+    assert closed.is_set()
+    assert task.cancelled()
+
+
+async def test_what_cannot_be_closed_says_so() -> None:
+    """Why something stays open is known to nobody."""
+
+    async def close() -> None:
+        raise OSError("it is stuck")
+
+    with pytest.raises(OSError, match="it is stuck"):
+        await undisturbed(close)
+
+
+def _relay(redis: str) -> Relay:
+    return Relay(ScriptedSource([snapshot(agent())]), redis)
+
+
+@pytest.mark.parametrize("steps", range(2))
+@pytest.mark.parametrize("make", [RedisFeed, _relay])
+async def test_what_is_closed_just_as_it_ends_leaves_no_connection(
+    redis_server: RedisServer, make: Callable[[str], RedisFeed | Relay], steps: int
+) -> None:
+    """A worker that makes a new feed where one has ended, or a relay, runs out of connections in the end."""
+    ends = make(redis_server.url)
+    async with redis_server.client() as client:
+        await client.set("{sipqueue}:meta", "another program's")
+        async with asyncio.timeout(20), ends:
+            await _close_begins(ends._store)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while len(await client.client_list()) > 1:
+                await asyncio.sleep(0.01)  # pragma: no cover
+
+
+async def _close_begins(store: Store) -> None:
+    """Wait until connections begin to be closed."""
+    begins = asyncio.Event()
+    close = store._client.aclose
+
+    async def telling(*arguments: bool) -> None:
+        begins.set()
+        await close(*arguments)
+
+    store._client.aclose = telling  # type: ignore[method-assign]
+    await begins.wait()
+
+
+def _cancel_meanwhile(ends: RedisFeed | Relay, name: str) -> asyncio.Task[None]:
+    """Let the task of a feed or relay be cancelled once more as it says its last word; return the task."""
+    task, say = ends._task, getattr(ends._store, name)
+    assert task is not None
+
+    async def disturbed(*arguments: str) -> None:
+        task.cancel()
+        await say(*arguments)
+
+    setattr(ends._store, name, disturbed)
+    return task
+
+
+async def test_a_relay_that_is_told_to_stop_twice_hands_on_its_lead(redis_server: RedisServer) -> None:
+    """Nobody leads for the rest of a lease."""
+    async with asyncio.timeout(20), redis_server.client() as client, _relay(redis_server.url) as relay:
+        await until(lambda: relay.leading)
+        task = _cancel_meanwhile(relay, "release")
+        task.cancel()
+        await asyncio.wait([task])
+        assert not await client.exists("{sipqueue}:leader")
+
+
+async def test_a_worker_that_is_told_to_stop_twice_gives_back_what_it_has(redis_server: RedisServer) -> None:
+    """Its work waits for as long as if the worker had died."""
+    feed = RedisFeed(redis_server.url, group="sales", consumer="one")
+    async with asyncio.timeout(20), Writer(redis_server) as writer, feed:
+        await writer.publish(snapshot(agent()))
+        await feed.ready()
+        store = Store(feed._store._client, "sipqueue")
+        assert await take(store, "sales", "two", 60) is None
+        await writer.publish(snapshot(agent(state=AgentState.TALKING)))
+        await collect(feed, until=1)
+        assert await take(store, "sales", "two", 60) is None
+        task = _cancel_meanwhile(feed, "leave")
+        task.cancel()
+        await asyncio.wait([task])
+        assert await take(writer._store, "sales", "two", 60) is not None

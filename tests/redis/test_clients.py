@@ -1,0 +1,229 @@
+"""Clients that a caller brings: of a cluster and of Sentinel, which work, and others, which are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import redis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import Sentinel
+
+from sipqueue_async import CallAnswered, Snapshot, Subscription, TransportError
+from sipqueue_async.redis import RedisFeed, Relay, RelayError
+from sipqueue_async.redis._store import Store
+from tests.kit.builders import agent, snapshot
+from tests.kit.redis_server import PROGRAM, RedisServer, free_port
+
+pytestmark = pytest.mark.one_python
+
+PATIENCE: Final = 30.0
+"""Seconds that anything may take on a busy machine."""
+BEFORE, AFTER = 3, 7
+"""How many calls were answered before and after the trouble of each test."""
+
+
+class Calls:
+    """A source that says how many calls were answered."""
+
+    answered = 0
+
+    async def __call__(self) -> Snapshot:
+        """Say it."""
+        return snapshot(agent(calls_answered=self.answered), at=self.answered)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def told(answered: Subscription[CallAnswered], number: int) -> int:
+    """Return of how many calls a feed has told, once it is that many or more."""
+    count = 0
+    async with asyncio.timeout(PATIENCE):
+        while count < number:
+            count += (await anext(answered)).count
+    return count
+
+
+async def check_each_call_is_told_once(
+    client: Callable[[], Redis | RedisCluster], trouble: Callable[[], Awaitable[None]]
+) -> None:
+    """Let calls be answered before and after some trouble, and a reader and a group be told of them."""
+    source = Calls()
+    async with (
+        client() as relays,
+        client() as readers,
+        client() as workers,
+        RedisFeed(readers) as reader,
+        RedisFeed(workers, group="crew", consumer="one") as worker,
+        Relay(source, relays, interval=0.05, lease=1) as relay,
+    ):
+        await reader.ready(timeout=PATIENCE)
+        await until(lambda: _group_has_begun(workers))
+        streams = [feed.subscribe(CallAnswered) for feed in (reader, worker)]
+        source.answered = BEFORE
+        for stream in streams:
+            assert await told(stream, BEFORE) == BEFORE
+        await worker.acknowledge()
+        await trouble()
+        source.answered = AFTER
+        for stream in streams:
+            assert await told(stream, AFTER - BEFORE) == AFTER - BEFORE
+        assert relay.leading
+
+
+async def _group_has_begun(client: Redis | RedisCluster) -> bool:
+    return bool(await client.hexists("{sipqueue}:group:crew", "entry"))
+
+
+# ---- cluster ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A cluster of one node, which has all slots."""
+    assert PROGRAM or pytest.skip("redis-server is not on this machine")
+    cluster = RedisServer(tmp_path, cluster_enabled="yes", cluster_port=str(free_port()))
+    async with cluster as server, server.client() as client:
+        await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+
+        async def is_whole() -> bool:
+            info: Any = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+            return bool(info["cluster_state"] == "ok")
+
+        await until(is_whole)
+        yield server
+
+
+async def test_a_cluster_works(cluster: RedisServer) -> None:
+    """Calls are lost or told twice with a cluster, also where its node is restarted; or it does not work at all."""
+
+    async def restart() -> None:
+        cluster.kill()
+        await cluster.start()
+
+    await check_each_call_is_told_once(lambda: RedisCluster.from_url(cluster.url), restart)
+
+
+async def test_what_a_cluster_says_is_understood(cluster: RedisServer) -> None:
+    """A cluster that is away ends a relay, or a wrong password is tried for ever and shown."""
+    async with cluster.client() as client:
+        await client.config_set("requirepass", "right")
+        refused = RedisCluster.from_url(cluster.url.replace("//", "//:secret@"))
+        with pytest.raises(RelayError, match="Redis refuses the user: ") as told_so:
+            await Store(refused, "x").read()
+        assert "secret" not in str(told_so.value)
+        assert (told_so.value.__cause__, told_so.value.__context__) == (None, None), (
+            "redis-py's frames have the password"
+        )
+        await client.config_set("requirepass", "")
+    cluster.kill()
+    away = RedisCluster.from_url(cluster.url)
+    with pytest.raises(TransportError, match=rf"^Redis at the cluster of 127.0.0.1:{cluster.port}, .*: Redis is away"):
+        await Store(away, "x").read()
+
+
+async def test_a_user_of_a_cluster_needs_no_more_than_the_page_says(cluster: RedisServer) -> None:
+    """Who sets users up by the documentation has a relay that cannot use the cluster."""
+    page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
+    (line,) = [it for it in page.splitlines() if it.startswith("ACL SETUSER relay")]
+    (more,) = [it.strip("`.") for it in page.split() if it.startswith("`+cluster|slots")]
+    assert f"`{more} +command`" in page
+    async with cluster.client() as client:
+        await client.execute_command(*line.split(), more, "+command")  # type: ignore[no-untyped-call]
+    url = cluster.url.replace("//", "//relay:password@")
+    async with RedisCluster.from_url(url) as user, Relay(Calls(), user) as relay:
+        await until(lambda: _has_published(relay))
+
+
+async def _has_published(relay: Relay) -> bool:
+    return relay.sequence > 0
+
+
+async def test_a_node_that_does_not_have_the_keys_says_what_to_do() -> None:
+    """Who gives the URL of a cluster's node waits for ever without knowing why."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(65536):
+            writer.write(b"-MOVED 3999 127.0.0.1:6381\r\n" * asked.count(b"*"))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        store = Store(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", "x")
+        with pytest.raises(TransportError, match=r"3999 127\.0\.0\.1:6381; this node of a cluster does not"):
+            await store.follow("", 0.01)
+        await store.aclose()
+
+
+# ---- Sentinel --------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def watched(master: RedisServer, folder: Path) -> AsyncGenerator[Sentinel]:
+    """Run a sentinel that watches a master, and give a client of it."""
+    port, settings = free_port(), folder / "sentinel.conf"
+    settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master.port} 1\n")
+    process = subprocess.Popen([PROGRAM or "redis-server", str(settings), "--sentinel"], stdout=subprocess.DEVNULL)
+    sentinel = Sentinel([("127.0.0.1", port)])  # type: ignore[no-untyped-call]
+    try:
+        yield sentinel
+    finally:
+        for each in sentinel.sentinels:
+            await each.aclose()
+        process.kill()
+        process.wait()
+
+
+async def test_sentinel_works(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Calls are lost or told twice when Sentinel makes a replica the master; or it does not work at all."""
+    (tmp_path / "replica").mkdir()
+    replica = RedisServer(tmp_path / "replica", replicaof=f"127.0.0.1 {redis_server.port}")
+    async with replica, watched(redis_server, tmp_path) as sentinel:
+
+        async def knows_the_replica() -> bool:
+            return bool(await sentinel.discover_slaves("main"))
+
+        async def has_failed_over() -> bool:
+            return bool((await sentinel.discover_master("main"))[1] == replica.port)
+
+        async def fail_over() -> None:
+            await sentinel.sentinels[0].execute_command("SENTINEL FAILOVER", "main")  # type: ignore[no-untyped-call]
+            await until(has_failed_over)
+
+        await until(knows_the_replica)
+        await check_each_call_is_told_once(lambda: sentinel.master_for("main"), fail_over)
+
+
+# ---- any -------------------------------------------------------------------------------------------------------------
+
+
+def test_they_say_where_they_are() -> None:
+    """A log line names a place where no Redis is, or does not say which one is away."""
+    sentinel = Sentinel([("127.0.0.1", 1)])  # type: ignore[no-untyped-call]
+    master: Redis = sentinel.master_for("main", socket_timeout=3)
+    assert Store(master, "x").where == "Redis at Sentinel's main, keys {x}:*"
+    cluster = RedisCluster(host="127.0.0.1", port=7000, password="secret", socket_timeout=4)
+    assert Store(cluster, "x").where == "Redis at the cluster of 127.0.0.1:7000, keys {x}:*"
+    assert [Store(it, "x").longest_wait for it in (master, cluster)] == [1.5, 2]
+
+
+@pytest.mark.parametrize("client", [redis.Redis(), b"redis://127.0.0.1", None])
+def test_others_are_refused(client: Any) -> None:
+    """A client that is not for asyncio ends the relay later, with an error that nobody understands."""
+    with pytest.raises(
+        TypeError,
+        match=r"a URL, or a Redis or RedisCluster of redis\.asyncio, not (Redis|bytes|NoneType)$",
+    ):
+        Relay(Calls(), client)
+    with pytest.raises(TypeError, match=r"redis must be a URL"):
+        RedisFeed(client)

@@ -1,0 +1,144 @@
+"""Readers and leaders that stand still for a while, and readers that come late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from redis.asyncio import Redis
+
+from sipqueue_async import AgentStatus, SeatKey
+from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import KEYS, PATIENCE, Office, Witness, published, reading, until
+from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
+
+pytestmark = pytest.mark.one_python
+
+LEASE: Final = 0.5
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[Office]:
+    """A call centre, which stands still until it is started."""
+    async with Office(seed=7, speed=200) as office:
+        yield office
+
+
+async def hear_until(reader: ReaderProgram, witness: Witness, records: dict[SeatKey, AgentStatus]) -> None:
+    """Have a witness hear a process until it knows what there is."""
+    async with asyncio.timeout(PATIENCE):
+        while witness.known != records:
+            witness.hear(await reader.update())
+
+
+async def publications(redis: Redis, number: int) -> None:
+    """Wait until there have been so many more."""
+    last = await published(redis) + number
+    async with asyncio.timeout(PATIENCE):
+        while await published(redis) < last:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("entries", "seconds"), [(5, 3600), (100_000, 0.2)])
+async def test_a_reader_frozen_for_longer_than_anything_is_kept(
+    redis_server: RedisServer, office: Office, entries: int, seconds: float
+) -> None:
+    """A reader that was away for too long misses calls, counts some twice, or ends."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        await redis.config_set("stream-node-max-entries", "1")
+        client = await stack.enter_async_context(office.client())
+        kept = timedelta(seconds=seconds)
+        relay = Relay(client, redis_server.url, interval=0.02, max_entries=entries, max_age=kept)
+        await stack.enter_async_context(relay)
+        reader = await stack.enter_async_context(ReaderProgram(redis_server.url))
+        witness = Witness("the frozen reader")
+        await hear_until(reader, witness, await office.records())
+        office.live.start()
+        await publications(redis, 3)
+        reader.freeze()
+        await publications(redis, 40)
+        assert await redis.xlen(f"{KEYS}:events") < 40
+        reader.thaw()
+        await publications(redis, 3)
+        office.live.stop()
+        records = await office.records()
+        await hear_until(reader, witness, records)
+    witness.check(office, records)
+    assert any(it.coalesced for it in witness.updates), "nothing was missed: it was not frozen for long enough"
+
+
+async def test_a_reader_frozen_for_less(redis_server: RedisServer, office: Office) -> None:
+    """A reader that falls behind is told a difference, although each change is still there to be told."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        client = await stack.enter_async_context(office.client())
+        await stack.enter_async_context(Relay(client, redis_server.url, interval=0.01))
+        reader = await stack.enter_async_context(ReaderProgram(redis_server.url))
+        witness = Witness("the frozen reader")
+        await hear_until(reader, witness, await office.records())
+        office.live.start()
+        reader.freeze()
+        await publications(redis, 200)
+        reader.thaw()
+        office.live.stop()
+        records = await office.records()
+        await hear_until(reader, witness, records)
+        last = await published(redis)
+    witness.check(office, records)
+    assert [it.sequence for it in witness.updates][-200:] == list(range(last - 199, last + 1))
+
+
+async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Office) -> None:
+    """Whoever starts last does not know at once what there is, or misses or repeats what changes from there on."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        client = await stack.enter_async_context(office.client())
+        await stack.enter_async_context(Relay(client, redis_server.url, interval=0.02))
+        office.live.start()
+        await publications(redis, 20)
+        witness = Witness("the late reader")
+        feed = RedisFeed(redis_server.url, initial=True)
+        await stack.enter_async_context(reading(feed, witness))
+        await feed.ready(PATIENCE)
+        began = feed.health.sequence
+        await publications(redis, 20)
+        office.live.stop()
+        records = await office.records()
+        await until(lambda: witness.known == records, "all is read")
+        last = await published(redis)
+    witness.check(office, records)
+    assert [it.sequence for it in witness.updates] == list(range(began, last + 1))
+
+
+async def test_a_leader_frozen_while_another_one_takes_over(redis_server: RedisServer, office: Office) -> None:
+    """What a frozen leader still had to say is published late, over what was published since."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        witness = Witness("a reader")
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        relays = [RelayProgram(office, redis_server.url, lease=LEASE, interval=0.01) for _ in range(2)]
+        fleet = await stack.enter_async_context(Fleet(relays, redis))
+        await fleet.leader()
+        office.live.start()
+        for _ in range(4):
+            # It polls all the time, so that there is something under way at any moment.
+            frozen = await fleet.leader()
+            await publications(redis, 2)
+            frozen.freeze()
+            await fleet.leader(but=frozen)
+            await publications(redis, 2)
+            frozen.thaw()
+            await publications(redis, 5)
+        office.live.stop()
+        records = await office.records()
+        await until(lambda: witness.known == records and witness.is_up, "all is read")
+        terms = sorted(term for it in relays for term in it.terms)
+    witness.check(office, records)
+    assert terms == list(range(1, terms[-1] + 1)), "two relays led at once"
+    assert terms[-1] > 4

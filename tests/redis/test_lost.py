@@ -1,0 +1,241 @@
+"""A Redis that comes back with less than it knew, and relays that come back to one that knows more."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+from redis.asyncio import Redis
+
+from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
+from sipqueue_async.redis import RedisFeed, Relay, _store
+from sipqueue_async.testing import collect
+from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.redis_server import PROGRAM, Cable, RedisServer
+from tests.kit.relay import (
+    KEYS,
+    PATIENCE,
+    Witness,
+    copy_of,
+    group_is_done,
+    group_is_there,
+    published,
+    put_back,
+    reading,
+    until,
+)
+from tests.kit.relay_scene import Scene
+
+AWAY: Final = 1.5
+"""Seconds after which Redis counts as away."""
+
+pytestmark = [
+    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.timeout(120),
+    pytest.mark.one_python,
+]
+
+
+class Views:
+    """A source that gives one snapshot, over and over until it is given the next."""
+
+    def __init__(self, first: Snapshot) -> None:
+        self.view = first
+        self.is_stuck = False
+        self.polls = self.stuck = 0
+        self._for_ever = asyncio.Event()
+
+    async def __call__(self) -> Snapshot:
+        """Give it, or never give anything."""
+        self.polls += 1
+        if self.is_stuck:
+            self.stuck += 1
+            await self._for_ever.wait()
+        return self.view
+
+
+async def more(scene: Scene, number: int) -> None:
+    """Wait until there have been so many more publications."""
+    last = await published(scene.redis) + number
+    async with asyncio.timeout(PATIENCE):
+        while await published(scene.redis) < last:
+            await asyncio.sleep(0.01)
+
+
+async def test_redis_loses_everything(tmp_path: Path) -> None:
+    """After Redis was started again with nothing in it, readers miss calls, count some twice, or wait for ever."""
+    async with RedisServer(tmp_path, keeps=False) as server, Scene(server, seed=1) as scene:
+        for _ in range(2):
+            await more(scene, 5)
+            server.kill()
+            await server.start()
+        await more(scene, 5)
+        await scene.settle()
+        # What the group had seen is lost too: it begins anew.
+        await group_is_done(scene.redis)
+
+
+async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisServer) -> None:
+    """Where nothing has changed since a relay took over, what Redis has lost is not published again."""
+    source = ScriptedSource([snapshot(agent())])
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        async with Relay(source, redis_server.url, interval=0.05, lease=0.5):
+            await until(lambda: witness.known and witness.is_up, "the first relay is heard")
+        polls = source.polls
+        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.05, lease=0.5))
+        await until(lambda: source.polls > polls + 2, "the second one leads")
+        turns = witness.turns
+        await put_back(redis, {})
+        await until(lambda: witness.turns >= turns + 2 and witness.is_up, "it has published everything")
+    assert len(witness.events) == 1
+
+
+async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
+    """After Redis was started again with a copy of earlier, readers miss calls, count some twice, or wait for ever."""
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    data.mkdir()
+    async with RedisServer(data) as server, Scene(server, seed=2, claim_after=2) as scene:
+        await more(scene, 5)
+        server.kill()
+        shutil.copytree(data, copy)
+        await server.start()
+        await more(scene, 20)
+        server.kill()
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+        await server.start()
+        await more(scene, 5)
+        await scene.settle()
+        # What had been taken when the copy was made is somebody's for as long as that, also if it was done since.
+        await group_is_done(scene.redis)
+
+
+async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
+    """A reader is told that what happened has not happened, because Redis has come back with older data."""
+    source = Views(snapshot(agent(calls_answered=7), at=7))
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Redis.from_url(redis_server.url))
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        relay = await stack.enter_async_context(Relay(source, cable.url, interval=0.05, lease=60))
+        await until(lambda: relay.sequence == 1, "the first snapshot is published")
+        feed = RedisFeed(redis_server.url, initial=True)
+        await stack.enter_async_context(reading(feed, witness))
+        await until(lambda: witness.known, "it is read")
+        older = await copy_of(redis)
+        source.view = snapshot(agent(calls_answered=9), at=9)
+        await until(lambda: witness.answered.total() == 2, "the second one is read")
+        cable.pull()
+        await put_back(redis, older)
+        await until(lambda: not witness.is_up, "the reader has noticed")
+        failures = feed.health.failures
+        await until(lambda: feed.health.failures >= failures + 3, "it has looked again")
+        assert "lost" in str(feed.health.last_error)
+        assert witness.answered.total() == 2
+        cable.plug()
+        source.view = snapshot(agent(calls_answered=10), at=10)
+        await until(lambda: witness.is_up, "the relay has told the rest")
+    assert witness.answered.total() == 3
+
+
+async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server: RedisServer) -> None:
+    """Everybody joins whom a reader knows already, and calls are lost, where a relay first finds the platform away."""
+    known = snapshot(agent("1", calls_answered=7), agent("2"), at=7)
+    source = ScriptedSource([TransportError("away"), snapshot(agent("1", calls_answered=9), agent("3"), at=9)])
+    feed = RedisFeed(redis_server.url, baseline=known)
+    events = feed.subscribe(CallAnswered, AgentJoined, AgentLeft)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(feed)
+        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.5, leave_after=1))
+        told = await collect(events, until=3)
+    assert [(event.kind, event.extension) for event in told] == [
+        ("call-answered", "1"),
+        ("agent-left", "2"),
+        ("agent-joined", "3"),
+    ]
+    assert isinstance(told[0], CallAnswered)
+    assert told[0].count == 2
+    assert feed.snapshot is not None
+    assert set(feed.snapshot.values()) == {agent("1", calls_answered=9), agent("3")}
+
+
+@pytest.mark.parametrize("terms", ["0", "50"])
+async def test_a_relay_comes_back_to_what_another_one_knows_better(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, terms: str
+) -> None:
+    """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
+    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
+    old, new = Views(before), Views(now)
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        await redis.hset(f"{KEYS}:meta", "terms", terms)
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        cut_off = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=0.5))
+        await until(lambda: witness.known, "the first relay is heard")
+        old.is_stuck = True
+        await until(lambda: old.stuck, "its source hangs")
+        cable.pull()
+        await redis.flushall()
+        async with Relay(new, redis_server.url, interval=0.05, lease=0.5):
+            await until(lambda: witness.answered.total() == 2, "the second one is heard")
+        polls, old.view, old.is_stuck = old.polls, now, False
+        cable.plug()
+        await until(lambda: old.polls > polls and cut_off.sequence, "the first one leads again, and asks anew")
+        last = await published(redis)
+    assert last == 1, "what was known better was published over"
+    assert witness.answered.total() == 2
+
+
+async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was on its way from a relay when another one took over is published after what that one has said."""
+    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    first, late, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 8, 9))
+    old, new = Views(first), Views(now)
+    witness = Witness("a reader")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server.client())
+        cable = await stack.enter_async_context(Cable(redis_server.port))
+        await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
+        relay = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=1))
+        await until(lambda: witness.known, "the first relay is heard")
+        cable.pull()
+        old.view = late
+        await stack.enter_async_context(Relay(new, redis_server.url, interval=0.05, lease=1))
+        await until(lambda: witness.answered.total() == 2, "the second one is heard")
+        cable.plug()
+        await until(lambda: not relay.leading, "the first one finds out")
+        entries = await redis.xlen(f"{KEYS}:events")
+    assert entries == 2
+    assert witness.answered.total() == 2
+
+
+async def test_leaving_while_redis_is_gone(redis_server: RedisServer) -> None:
+    """A program cannot end, or ends with an error, because Redis is not there to take leave of."""
+    source = ScriptedSource([snapshot(agent()), snapshot(agent(calls_answered=1))])
+    async with AsyncExitStack() as stack:
+        feed = await stack.enter_async_context(RedisFeed(redis_server.url))
+        worker = await stack.enter_async_context(RedisFeed(redis_server.url, group="crew", consumer="one"))
+        updates = worker.updates()
+        taking = asyncio.create_task(anext(updates))
+        redis = await stack.enter_async_context(redis_server.client())
+        relay = await stack.enter_async_context(Relay(source, redis_server.url, interval=0.5, lease=60))
+        await feed.ready(PATIENCE)
+        await group_is_there(redis)
+        assert (await taking).sequence == 2
+        redis_server.kill()
+        await until(lambda: feed.health.up is False, "Redis is away")
+        async with asyncio.timeout(PATIENCE):
+            await stack.aclose()
+    assert "ended" in repr(relay)
+    with pytest.raises(StopAsyncIteration):
+        await anext(updates)

@@ -1,0 +1,322 @@
+"""The fold, case by case: what each kind of update comes to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sipqueue_async import AgentLeft, AgentState, Snapshot, Update
+from sipqueue_async.tally import Tally
+from tests.kit.builders import agent, snapshot
+from tests.kit.tally import SEAT, began, calls, down, moment, one, seat, spent, up, update
+
+IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
+
+
+def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another() -> None:
+    """Time goes to the wrong state, or is counted by another clock than the snapshots'."""
+    tally = Tally(one(0))
+    tally.update(update(one(8), one(10, TALKING)))
+    tally.update(update(one(28, TALKING), one(30, IDLE)))
+    assert spent(tally) == {"waiting": 10, "talking": 20}
+    assert spent(tally, 35) == {"waiting": 10, "talking": 20, "idle": 5}
+    assert seat(tally).signed_in(moment(35)) == 35
+    assert seat(tally).occupancy(moment(40)) == 0.5
+    assert (tally.started_at, tally.observed_at) == (moment(0), moment(30))
+    assert (seat(tally).key, seat(tally).state, seat(tally).agent) == (SEAT, IDLE, agent(state=IDLE))
+
+
+def test_a_time_before_the_last_look_is_the_last_look() -> None:
+    """Who asks for a moment that has passed is given less time than was seen, or negative time."""
+    tally = Tally(one(10))
+    assert spent(tally, 5) == {}
+    tally.update(update(one(18), one(20, TALKING)))
+    assert spent(tally, 12) == spent(tally) == {"waiting": 10}
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    """A naive time is compared with the snapshots', hours off."""
+    tally = Tally(one(0))
+    naive = datetime(2026, 1, 5, 9)  # noqa: DTZ001  # what is to be refused
+    for ask in (seat(tally).seconds, seat(tally).unseen, tally.total.seconds, tally.total.occupancy, tally.advance):
+        with pytest.raises(ValueError, match="must be an aware datetime"):
+            ask(naive)
+
+
+def test_offline_is_not_signed_in() -> None:
+    """The occupancy of somebody who was signed out half the day is half of what it was."""
+    tally = Tally(one(0, AgentState.OFFLINE))
+    assert seat(tally).occupancy(moment(10)) is None
+    tally.update(update(one(8, AgentState.OFFLINE), one(10, TALKING)))
+    tally.update(update(one(18, TALKING), one(20, IDLE)))
+    assert seat(tally).signed_in(moment(30)) == 20
+    assert seat(tally).occupancy(moment(30)) == 0.5
+
+
+def test_what_was_there_at_the_first_sight_began_before() -> None:
+    """A talk that has lasted for an hour when the program starts is said to have just begun."""
+    tally = Tally(one(0, TALKING))
+    assert began(tally) == (0, True)
+    tally.update(update(one(8, TALKING), one(10)))
+    assert began(tally) == (10, False)
+
+
+def test_who_joins_begins_then() -> None:
+    """An agent who signs in gets time from before, or one who was there already counts as just come."""
+    tally = Tally(snapshot(at=0))
+    tally.update(update(snapshot(at=8), one(10)))
+    assert (began(tally), spent(tally, 15)) == ((10, False), {"waiting": 5})
+    told = Tally()
+    told.update(update(None, one(10)))
+    assert (began(told), spent(told, 15), told.started_at) == ((10, True), {"waiting": 5}, moment(10))
+
+
+def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> None:
+    """The state that the first change ended is lost."""
+    tally = Tally()
+    assert (tally.started_at, tally.observed_at, tally.snapshot, dict(tally.seats)) == (None, None, None, {})
+    tally.update(update(one(8), one(10, TALKING)))
+    assert (tally.started_at, spent(tally, 11)) == (moment(8), {"waiting": 2, "talking": 1})
+
+
+def test_an_outage_is_of_no_state() -> None:
+    """An agent has talked for as long as the platform was away."""
+    tally = Tally(one(0, TALKING))
+    tally.update(down(one(10, TALKING)))
+    assert (tally.feed_down is not None, spent(tally, 30)) == (True, {"talking": 10, "unseen": 20})
+    assert (tally.total.unseen(moment(30)), tally.total.seconds(moment(30))[TALKING]) == (20, 10)
+    back = one(40, TALKING)
+    tally.update(Update(sequence=2, snapshot=back, previous=one(10, TALKING), events=(up(back),)))
+    assert (tally.feed_down, spent(tally, 45)) == (None, {"talking": 15, "unseen": 30})
+    assert began(tally) == (0, True)
+
+
+def test_what_is_the_same_after_an_outage_has_lasted() -> None:
+    """Each short outage begins every agent's state anew."""
+    tally = Tally(one(0, TALKING))
+    tally.update(update(one(8, TALKING), one(10)))
+    tally.update(down(one(20)))
+    tally.update(update(one(20), one(30, name="Anna"), up(one(30))))
+    assert began(tally) == (10, False)
+    assert seat(tally).agent.name == "Anna"
+
+
+@pytest.mark.parametrize("after", [one(30, IDLE), one(30, calls_answered=1), one(30, no_answer_count=2)])
+def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
+    """A state that nobody saw begin has a precise beginning, or an old one goes on through a call."""
+    tally = Tally(one(0))
+    tally.update(down(one(20)))
+    tally.update(update(one(20), after, up(after)))
+    assert began(tally) == (30, True)
+    assert spent(tally) == {"waiting": 20, "unseen": 10}
+
+
+def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
+    """Time before anything was known counts for somebody."""
+    tally = Tally()
+    tally.update(down(None))
+    assert (tally.started_at, tally.feed_down is not None) == (None, True)
+    tally.advance(moment(5))
+    first = one(10)
+    tally.update(Update(sequence=2, snapshot=first, previous=first, events=(up(first),)))
+    assert (tally.started_at, tally.feed_down, spent(tally, 15)) == (moment(10), None, {"waiting": 5})
+
+
+def test_several_changes_in_one_began_sometime() -> None:
+    """A slow consumer's state has a precise beginning that it did not have."""
+    tally = Tally(one(0))
+    tally.update(update(one(0), one(60, TALKING), coalesced=True))
+    assert (began(tally), spent(tally)) == ((60, True), {"waiting": 60})
+
+
+def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_time() -> None:
+    """A slow consumer, for whom an outage is one, counts the time of two as a state's."""
+    tally = Tally(one(0))
+    tally.update(down(one(10)))
+    tally.update(update(one(10), one(30, TALKING), coalesced=True))
+    assert (began(tally), spent(tally, 50)) == ((30, True), {"waiting": 10, "unseen": 40})
+    assert tally.feed_down is not None
+
+
+def test_a_call_between_two_polls_begins_the_state_anew() -> None:
+    """An agent has been waiting for ten minutes who had a call in between, or talks for as long as two calls took."""
+    tally = Tally(one(0))
+    tally.update(update(one(8), one(10, calls_answered=1)))
+    assert (began(tally), calls(tally)) == ((10, False), (1, 0))
+    tally.update(update(one(18, calls_answered=1), one(20, calls_answered=1, no_answer_count=2)))
+    assert (began(tally), calls(tally)) == ((20, False), (1, 2))
+    assert spent(tally) == {"waiting": 20}
+
+
+def test_a_counter_that_lags_begins_nothing() -> None:
+    """A platform that counts a call a moment after it shows it makes every talk begin twice."""
+    before, after = datetime(2026, 1, 5, 8), datetime(2026, 1, 5, 9)  # noqa: DTZ001  # as the platform sends them
+    tally = Tally(one(0, last_answered_at=before, last_offered_at=before))
+    shown = one(10, TALKING, last_answered_at=after, last_offered_at=after)
+    counted = one(12, TALKING, last_answered_at=after, last_offered_at=after, calls_answered=1)
+    missed = one(14, TALKING, last_answered_at=after, last_offered_at=after, calls_answered=1, no_answer_count=1)
+    tally.update(update(one(8, last_answered_at=before, last_offered_at=before), shown))
+    tally.update(update(shown, counted))
+    tally.update(update(counted, missed))
+    assert (began(tally), calls(tally)) == ((10, False), (1, 1))
+
+
+def test_another_unknown_code_is_another_state() -> None:
+    """Two states without a name are taken for one that lasts."""
+    tally = Tally(one(0, AgentState.UNKNOWN, state_code=1299))
+    tally.update(update(one(8, AgentState.UNKNOWN, state_code=1299), one(10, AgentState.UNKNOWN, state_code=1298)))
+    assert (began(tally), spent(tally)) == ((10, False), {"unknown": 10})
+
+
+def test_who_leaves_stays_in_the_figures() -> None:
+    """Whoever goes home early is not in the day's report, or goes on to be counted in it."""
+    tally = Tally(one(0, TALKING, calls_answered=3))
+    tally.update(update(one(8, TALKING, calls_answered=3), one(10, TALKING, calls_answered=4)))
+    tally.update(update(one(18), snapshot(at=20)))
+    assert not seat(tally).present
+    assert (began(tally), spent(tally, 60), calls(tally)) == ((20, False), {"talking": 20}, (1, 0))
+    assert (tally.total.signed_in, sum(tally.total.agents.values()), tally.total.longest_talk()) == (0, 0, None)
+    assert tally.total.seconds(moment(60))[TALKING] == 20
+    assert tally.snapshot == snapshot()
+    assert "left since" in repr(seat(tally))
+
+
+def test_who_comes_back_goes_on() -> None:
+    """The time of an absence counts for somebody, or what was before it is forgotten."""
+    tally = Tally(one(0))
+    tally.update(update(one(8), snapshot(at=10)))
+    tally.update(down(snapshot(at=20)))
+    tally.update(update(snapshot(at=20), snapshot(agent("7"), at=30), up(snapshot(at=30))))
+    tally.update(update(snapshot(agent("7"), at=40), snapshot(agent(), agent("7"), at=40)))
+    assert seat(tally).present
+    assert (began(tally), spent(tally, 45)) == ((40, False), {"waiting": 15})
+
+
+def test_queues_and_their_total() -> None:
+    """The sums differ from what the seats come to, or an agent in two queues counts once."""
+    first = snapshot(agent("1", TALKING), agent("1", IDLE, queue="b"), agent("2", AgentState.OFFLINE, queue="b"), at=0)
+    second = snapshot(
+        agent("1", IDLE, calls_answered=1), agent("1", IDLE, queue="b"), agent("2", queue="b", no_answer_count=2), at=10
+    )
+    tally = Tally(first)
+    assert (tally.total.agents, tally.total.signed_in) == (first.counts(), 2)
+    tally.update(update(first, second))
+    assert set(tally.queues) == {"queue-1", "b"}
+    for name, queue in tally.queues.items():
+        assert (queue.name, queue.agents) == (name, second.counts(name))
+        assert set(queue.seats) == {key for key in second if key.queue == name}
+    queue = tally.queues["b"]
+    assert (queue.signed_in, queue.calls_answered, queue.calls_missed) == (2, 0, 2)
+    assert (tally.total.agents, tally.total.calls_answered, tally.total.calls_missed) == (second.counts(), 1, 2)
+    assert {state for state, seconds in queue.seconds(moment(20)).items() if seconds} == {
+        IDLE,
+        WAITING,
+        AgentState.OFFLINE,
+    }
+    assert (queue.seconds(moment(20))[IDLE], tally.total.seconds(moment(20))[IDLE]) == (20, 30)
+    assert (tally.queues["queue-1"].occupancy(moment(20)), queue.occupancy(moment(20))) == (0.5, 0)
+    assert Tally(snapshot(agent(state=AgentState.OFFLINE))).total.occupancy(moment(9)) is None
+
+
+def test_the_longest_talk() -> None:
+    """A wallboard shows a short talk as the longest, or one that is over."""
+
+    def talking(*extensions: str, at: float) -> Snapshot:
+        return snapshot(*(agent(it, TALKING if it in extensions else WAITING) for it in ("1", "2", "3")), at=at)
+
+    tally = Tally(talking(at=0))
+    assert tally.total.longest_talk() is None
+    for old, new, longest in [
+        (talking(at=0), talking("2", at=10), "2"),
+        (talking("2", at=18), talking("2", "3", at=20), "2"),
+        (talking("2", "3", at=28), talking("1", "3", at=30), "3"),
+        (talking("1", "3", at=38), talking(at=40), None),
+    ]:
+        tally.update(update(old, new))
+        for group in (tally.total, tally.queues["queue-1"]):
+            found = group.longest_talk()
+            assert (found and found.key.extension) == longest
+
+
+def test_time_goes_on_without_a_change() -> None:
+    """A long calm is not in what is saved, or is counted twice."""
+    tally = Tally(one(0))
+    tally.advance(moment(10))
+    tally.advance(moment(9.5))
+    assert (tally.observed_at, spent(tally)) == (moment(10), {"waiting": 10})
+    tally.update(down(one(10)))
+    tally.advance(moment(20))
+    assert (tally.observed_at, spent(tally, 20)) == (moment(10), {"waiting": 10, "unseen": 10})
+    empty = Tally()
+    empty.advance(moment(10))
+    assert empty.observed_at is None
+
+
+def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
+    """After the machine's clock was corrected, agents have been talking for negative time."""
+    tally = Tally(one(100))
+    tally.update(update(one(108), one(110, TALKING)))
+    tally.update(update(one(60, TALKING), one(62, IDLE)))
+    tally.update(update(one(64, IDLE), one(66)))
+    assert spent(tally) == {"waiting": 10, "idle": 4}
+    assert (tally.observed_at, seat(tally).since) == (moment(66), moment(66))
+
+
+def test_calm_counts_on_after_the_clock_is_set_back() -> None:
+    """After the machine's clock was corrected by an hour, an hour of calm is in no state, and not unseen either."""
+    tally = Tally(one(0))
+    tally.advance(moment(100))
+    for second in range(-3500, 51, 10):
+        tally.advance(moment(second))
+    assert (tally.observed_at, spent(tally)) == (moment(50), {"waiting": 3650})
+    tally.update(update(one(50), one(60, TALKING)))
+    assert spent(tally, 65) == {"waiting": 3660, "talking": 5}
+
+
+def test_a_clock_that_is_set_back_while_away_ends_the_time_away() -> None:
+    """Whoever restarts the program on a machine whose clock was corrected loses the calm after it."""
+    tally = Tally(one(0))
+    tally.advance(moment(100))
+    again = Tally.from_json(tally.to_json())
+    again.advance(moment(-900))
+    again.advance(moment(-800))
+    assert (again.observed_at, spent(again)) == (moment(-800), {"waiting": 200})
+
+
+def test_updates_about_what_is_known_already_change_nothing() -> None:
+    """A stream with everybody's joining in it, after a tally that knows them, counts them twice."""
+    tally = Tally(one(0, calls_answered=5))
+    tally.update(update(None, one(0, calls_answered=5)))
+    assert (began(tally), calls(tally), tally.total.signed_in) == ((0, True), (0, 0), 1)
+    gone = AgentLeft(key=SEAT, observed_at=moment(2), previous=agent())
+    for _ in range(2):
+        tally.update(Update(sequence=1, snapshot=snapshot(at=2), previous=one(0), events=(gone,)))
+    assert (tally.total.signed_in, spent(tally)) == (0, {"waiting": 2})
+
+
+def test_what_was_never_known_is_taken_as_it_comes() -> None:
+    """An update about an unknown seat is an error, or its calls are lost."""
+    tally = Tally(snapshot(at=0))
+    tally.update(Update(sequence=1, snapshot=one(10), previous=one(8), events=update(one(8), snapshot(at=10)).events))
+    assert (dict(tally.seats), dict(tally.queues)) == ({}, {})
+    tally.update(update(one(18), one(20, TALKING, calls_answered=2)))
+    assert (calls(tally), spent(tally, 25), tally.total.calls_answered) == ((2, 0), {"talking": 5}, 2)
+
+
+def test_it_shows_itself_in_short() -> None:
+    """A tally in a debugger or a log is an address."""
+    tally = Tally(one(0))
+    assert "1 seats in 1 queues" in repr(tally)
+    assert repr(seat(tally)) == "<SeatTally queue-1 100001, waiting since 2026-01-05T08:00:00+00:00>"
+    assert repr(tally.queues["queue-1"]) == "<QueueTally queue-1, 1 signed in, 0 calls answered>"
+
+
+def test_nobody_else_can_change_it() -> None:
+    """A consumer that sorts or clears what it is shown spoils the figures of all others."""
+    tally = Tally(one(0))
+    shown: list[Any] = [tally.seats, tally.queues, tally.total.agents, tally.total.seats]
+    for mapping in shown:
+        with pytest.raises(TypeError):
+            mapping[SEAT] = None

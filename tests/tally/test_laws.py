@@ -1,0 +1,260 @@
+"""Laws of the fold: what holds for any day, whatever happens in it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipqueue_async import AgentState, AgentStatus, SeatKey, Snapshot, Update
+from sipqueue_async.tally import GroupTally, Tally
+from tests.kit.strategies import chains_without_reset, snapshots
+from tests.kit.tally import down, up, update
+
+pytestmark = pytest.mark.one_python
+
+MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
+steps = st.integers(0, 10**10)
+"""Microseconds from one poll to the next: up to some hours."""
+
+
+def at(snapshot: Snapshot, moment: datetime) -> Snapshot:
+    """Return the same records, observed at another time."""
+    return Snapshot(snapshot.values(), observed_at=moment)
+
+
+def timed(polls: Sequence[Snapshot], gaps: Sequence[int]) -> list[Snapshot]:
+    """Return polls at such intervals."""
+    moments, moment = [MIDNIGHT], MIDNIGHT
+    for gap in gaps:
+        moment += timedelta(microseconds=gap)
+        moments.append(moment)
+    return [at(poll, moment) for poll, moment in zip(polls, moments, strict=True)]
+
+
+@attrs.frozen
+class Day:
+    """Polls, after some of which the feed is down until the next one."""
+
+    polls: list[Snapshot]
+    outages: list[bool]
+
+    def updates(self) -> list[Update]:
+        """Return what a watcher makes of them."""
+        found: list[Update] = []
+        for (old, new), outage in zip(pairwise(self.polls), self.outages, strict=True):
+            if outage:
+                found.append(down(old))
+            news = update(old, new, *([up(new)] if outage else []))
+            if news.events:
+                found.append(news)
+        return found
+
+    def tally(self) -> Tally:
+        """Return what the day comes to."""
+        return folded(Tally(self.polls[0]), self.updates(), self.polls[-1].observed_at)
+
+
+def folded(tally: Tally, updates: Sequence[Update], until: datetime) -> Tally:
+    """Return a tally after some updates."""
+    for news in updates:
+        tally.update(news)
+    tally.advance(until)
+    return tally
+
+
+@st.composite
+def days(draw: st.DrawFn) -> Day:
+    """Return any day."""
+    polls = draw(st.lists(snapshots(), min_size=2, max_size=4))
+    count = len(polls) - 1
+    gaps = draw(st.lists(steps, min_size=count, max_size=count))
+    return Day(timed(polls, gaps), draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+
+
+def without_calls(snapshot: Snapshot) -> Snapshot:
+    """Return the same, with counters that stand still."""
+    agents = [attrs.evolve(agent, calls_answered=0, no_answer_count=0) for agent in snapshot.values()]
+    return Snapshot(agents, observed_at=snapshot.observed_at)
+
+
+def state_of(agent: AgentStatus) -> str:
+    """Return the state; an unknown one with its code, which is all there is to tell it by."""
+    return agent.state if agent.state is not AgentState.UNKNOWN else str(agent.state_code)
+
+
+def microseconds(seconds: float) -> int:
+    """Return what the tally counted by, which floats of this size have exactly enough room for."""
+    return round(seconds * 1_000_000)
+
+
+def figures(group: GroupTally) -> tuple[object, ...]:
+    """Return all that is told of a group."""
+    longest = group.longest_talk()
+    return (
+        {state: microseconds(seconds) for state, seconds in group.seconds().items()},
+        microseconds(group.unseen()),
+        dict(group.agents),
+        group.calls_answered,
+        group.calls_missed,
+        None if longest is None else longest.key,
+    )
+
+
+def summed(group: GroupTally) -> tuple[object, ...]:
+    """Return the same, worked out from the seats."""
+    seats = group.seats.values()
+    there = [seat for seat in seats if seat.present]
+    talking = [(seat.since, seat.key) for seat in there if seat.state is AgentState.TALKING]
+    return (
+        {state: sum(microseconds(seat.seconds()[state]) for seat in seats) for state in AgentState},
+        sum(microseconds(seat.unseen()) for seat in seats),
+        {state: sum(seat.state is state for seat in there) for state in AgentState},
+        sum(seat.calls_answered for seat in seats),
+        sum(seat.calls_missed for seat in seats),
+        min(talking)[1] if talking else None,
+    )
+
+
+@given(days())
+def test_all_the_time_present_is_accounted_for(day: Day) -> None:
+    """Seconds are lost or counted twice between states, outages and absences."""
+    tally = day.tally()
+    expected: dict[SeatKey, int] = {}
+    unseen: dict[SeatKey, int] = {}
+    for (old, new), outage in zip(pairwise(day.polls), day.outages, strict=True):
+        passed = (new.observed_at - old.observed_at) // timedelta(microseconds=1)
+        for key in old:
+            expected[key] = expected.get(key, 0) + passed
+            unseen[key] = unseen.get(key, 0) + passed * outage
+    for key, seat in tally.seats.items():
+        assert microseconds(seat.unseen()) == unseen.get(key, 0)
+        assert microseconds(sum(seat.seconds().values())) + microseconds(seat.unseen()) == expected.get(key, 0)
+    assert expected.keys() <= tally.seats.keys()
+
+
+@given(days())
+def test_queues_and_total_are_the_sums_of_their_seats(day: Day) -> None:
+    """A queue's figures, which are kept on the way, drift from those of its seats."""
+    tally = day.tally()
+    for group in (tally.total, *tally.queues.values()):
+        assert figures(group) == summed(group)
+    last = day.polls[-1]
+    assert tally.total.agents == last.counts()
+    assert {name: dict(queue.agents) for name, queue in tally.queues.items()} == {
+        name: last.counts(name) for name in tally.queues
+    }
+    assert tally.snapshot == last
+
+
+@given(days())
+def test_a_state_began_when_it_was_first_seen(day: Day) -> None:
+    """A state's beginning is before it was seen, or after a poll that had shown it already."""
+    quiet = Day([without_calls(poll) for poll in day.polls], day.outages)
+    first, *others = quiet.polls
+    began = dict.fromkeys(first, first.observed_at)
+    for old, new in pairwise(quiet.polls):
+        for key in old.keys() | new.keys():
+            before, now = old.get(key), new.get(key)
+            if before is None or now is None or state_of(before) != state_of(now):
+                began[key] = new.observed_at
+    tally = quiet.tally()
+    assert {key: seat.since for key, seat in tally.seats.items()} == began
+    assert {key for key, seat in tally.seats.items() if seat.present} == set(others[-1])
+
+
+@given(days(), st.data())
+def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.DataObject) -> None:
+    """A restart changes calls, states, or how much time there was."""
+    updates = day.updates()
+    cut = data.draw(st.integers(0, len(updates)))
+    until = day.polls[-1].observed_at
+    whole = folded(Tally(day.polls[0]), updates, until)
+    first = Tally(day.polls[0])
+    for news in updates[:cut]:
+        first.update(news)
+    again = Tally.from_json(first.to_json())
+    assert again.to_json() == first.to_json()
+    assert again.snapshot == first.snapshot
+    folded(again, updates[cut:], until)
+    assert again.snapshot == whole.snapshot
+    for key, seat in whole.seats.items():
+        other = again.seats[key]
+        assert (other.calls_answered, other.calls_missed) == (seat.calls_answered, seat.calls_missed)
+        assert (other.since, other.present) == (seat.since, seat.present)
+        # What may have become unseen, between the two programs, is of no state any more; the sum is the same.
+        assert all(other.seconds()[state] <= seconds for state, seconds in seat.seconds().items())
+        time, left = sum(seat.seconds().values()) + seat.unseen(), sum(other.seconds().values()) + other.unseen()
+        assert microseconds(time) == microseconds(left)
+
+
+@given(days(), st.data())
+def test_taking_note_of_calm_changes_nothing(day: Day, data: st.DataObject) -> None:
+    """The figures depend on how often somebody looks at, or saves, the tally."""
+    noted = Tally(day.polls[0])
+    for news in day.updates():
+        if news.previous is not None and data.draw(st.booleans()):
+            noted.advance(news.previous.observed_at)
+            noted.to_json()
+        noted.update(news)
+    noted.advance(day.polls[-1].observed_at)
+    assert noted.to_json() == day.tally().to_json()
+
+
+@given(st.lists(st.tuples(st.integers(-(10**10), 10**10), steps), min_size=1, max_size=5), snapshots())
+def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, int]], known: Snapshot) -> None:
+    """Calm time is lost, or becomes negative, where the machine's clock was set back in it."""
+    tally, now, passed = Tally(at(known, MIDNIGHT)), MIDNIGHT, 0
+    for set_by, spell in spells:
+        # Setting it by less than a second back is no setting, and setting it ahead is time.
+        step = set_by if set_by >= 0 else min(set_by, -1_000_000)
+        now += timedelta(microseconds=step)
+        tally.advance(now)
+        now += timedelta(microseconds=spell)
+        tally.advance(now)
+        passed += max(0, step) + spell
+    assert tally.observed_at == now
+    for seat in tally.seats.values():
+        assert (microseconds(seat.seconds()[seat.state]), seat.unseen()) == (passed, 0)
+
+
+@given(chains_without_reset(), st.data())
+def test_a_slow_consumer_counts_the_same_calls(chain: list[Snapshot], data: st.DataObject) -> None:
+    """A consumer that is handed coalesced updates reports other calls than a fast one, or more or less time."""
+    fast, slow = Tally(chain[0]), Tally(chain[0])
+    seen = 0
+    for number in range(1, len(chain)):
+        fast.update(update(chain[number - 1], chain[number]))
+        if data.draw(st.booleans()) or number == len(chain) - 1:
+            slow.update(update(chain[seen], chain[number], coalesced=number - seen > 1))
+            seen = number
+    for tally in (fast, slow):
+        tally.advance(chain[-1].observed_at)
+    assert slow.snapshot == fast.snapshot
+    for key, seat in fast.seats.items():
+        other = slow.seats[key]
+        assert (other.calls_answered, other.calls_missed) == (seat.calls_answered, seat.calls_missed)
+        assert microseconds(sum(other.seconds().values())) == microseconds(sum(seat.seconds().values()))
+
+
+@given(days(), st.randoms(use_true_random=False))
+def test_seats_do_not_depend_on_each_other(day: Day, chance: random.Random) -> None:
+    """What an agent's day comes to depends on whose events stand before its own."""
+    shuffled = Tally(day.polls[0])
+    for news in day.updates():
+        order = {event.key: chance.random() for event in news.events}
+        feed = [event for event in news.events if event.key is None]
+        seats = sorted((event for event in news.events if event.key is not None), key=lambda event: order[event.key])
+        shuffled.update(attrs.evolve(news, events=(*feed, *seats)))
+    shuffled.advance(day.polls[-1].observed_at)
+    plain = day.tally()
+    for key, seat in plain.seats.items():
+        other = shuffled.seats[key]
+        assert (other.seconds(), other.unseen(), other.since) == (seat.seconds(), seat.unseen(), seat.since)
+    assert figures(shuffled.total) == figures(plain.total)

@@ -1,0 +1,166 @@
+"""What type checkers make of clients, snapshots, errors and tallies: `nox -s typing` checks, and here they are run."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
+from datetime import datetime
+from typing import Any, assert_type
+
+import pytest
+
+from sipqueue_async import (
+    AgentState,
+    AgentStatus,
+    ApiError,
+    AppCredentials,
+    AuthError,
+    FeedDown,
+    FieldProblem,
+    HttpStatusError,
+    MalformedResponse,
+    OperationFailed,
+    SeatKey,
+    SipQueueClient,
+    SipQueueError,
+    Snapshot,
+    StatusWatcher,
+    TransportError,
+)
+from sipqueue_async.simulator import Faults, GroundTruth, Simulator
+from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
+from sipqueue_async.testing import ScriptedSource, make_agent, make_snapshot
+from tests.kit.builders import agent, snapshot
+
+
+def test_a_snapshot_is_a_mapping() -> None:
+    """A type checker takes a snapshot's keys or records for something else, or refuses a plain tuple for a key."""
+    known = snapshot(agent(), agent("100002"))
+    assert_type(known["queue-1", "100001"], AgentStatus)
+    assert_type(known[SeatKey("queue-1", "100001")], AgentStatus)
+    assert_type(known.get(("queue-1", "100001")), AgentStatus | None)
+    assert_type(known.get(("queue-1", "1"), agent()), AgentStatus)
+    assert_type(known.get(("queue-1", "1"), "nobody"), AgentStatus | str)
+    assert_type(known.keys(), KeysView[SeatKey])
+    assert_type(known.values(), ValuesView[AgentStatus])
+    assert_type(known.items(), ItemsView[SeatKey, AgentStatus])
+    assert_type(list(known), list[SeatKey])
+    assert_type(len(known), int)
+    assert_type(("queue-1", "100001") in known, bool)
+    as_mapping: Mapping[SeatKey, AgentStatus] = known
+    for (queue, extension), record in as_mapping.items():
+        assert_type(queue, str)
+        assert_type(extension, str)
+        assert_type(record.key, SeatKey)
+    assert known.get(("queue-1", "1"), "nobody") == "nobody"
+
+
+def test_a_snapshots_own() -> None:
+    """A type checker does not know what a snapshot has."""
+    known = snapshot(agent())
+    assert_type(known.observed_at, datetime)
+    assert_type(known.server_time, datetime | None)
+    assert_type(known.problems, tuple[FieldProblem, ...])
+    assert_type(known.queues, Mapping[str, tuple[AgentStatus, ...]])
+    assert_type(known.counts(), dict[AgentState, int])
+    assert_type(known.counts("queue-1"), dict[AgentState, int])
+    assert_type(known.to_json(), bytes)
+    assert_type(Snapshot.from_json(known.to_json()), Snapshot)
+    record = known["queue-1", "100001"]
+    assert_type(record.state, AgentState)
+    assert_type(record.state_label, str)
+    assert_type(record.status_label, str | None)
+    assert_type(record.last_answered_at, datetime | None)
+    assert_type(record.wrap_up_time, int | None)
+    assert Snapshot.from_json(known.to_json()) == known
+
+
+async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
+    """A type checker does not know what a client gives, or refuses one as a watcher's source."""
+    assert_type(await sipqueue_client.fetch_snapshot(), Snapshot)
+    assert_type(await sipqueue_client.fetch_snapshot(queue="queue-1", state=AgentState.IDLE), Snapshot)
+    assert_type(await sipqueue_client.fetch_snapshot(state="idle"), Snapshot)
+    assert_type(await sipqueue_client.call("App.Sip_Queue.GetQueueSipStatus", queuename="queue-1", state=0), Any)
+    assert_type(AppCredentials("demo", "key").appid, str)
+    assert_type(str(AppCredentials("demo", "key").accesskey), str)
+    assert_type(StatusWatcher(sipqueue_client), StatusWatcher)
+    assert_type(StatusWatcher(sipqueue_client.fetch_snapshot), StatusWatcher)
+    assert_type(sipqueue_simulator.faults, Faults)
+    assert_type(sipqueue_simulator.truth, GroundTruth)
+    async with sipqueue_client as same:
+        assert_type(same, SipQueueClient)
+    assert_type(await sipqueue_client.aclose(), None)
+
+    async def token() -> str:
+        return "token"
+
+    assert await token() == "token"
+    for auth in ("token", AppCredentials("demo", "key"), token):
+        assert "127.0.0.1" in repr(SipQueueClient("http://127.0.0.1:1", auth))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("no route"),
+        HttpStatusError(503),
+        MalformedResponse("no JSON"),
+        AuthError(601),
+        ApiError(500),
+        OperationFailed(1003),
+    ],
+)
+def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
+    """A type checker does not know what an error has."""
+    assert_type(error.retryable, bool)
+    assert_type(error.where, str | None)
+    assert_type(error.describe(), str)
+    match error:
+        case HttpStatusError():
+            assert_type(error.status, int)
+            assert_type(error.retry_after, float | None)
+        case MalformedResponse():
+            assert_type(error.reason, str)
+            assert_type(error.excerpt, str)
+        case ApiError():
+            assert_type(error.ret, int)
+            assert_type(error.msg, str)
+        case OperationFailed():
+            assert_type(error.code, int | None)
+            assert_type(error.message, str)
+        case _:
+            assert isinstance(error, TransportError)
+
+
+def test_a_tally() -> None:
+    """A type checker does not know what a tally has."""
+    tally = Tally(snapshot(agent()))
+    assert_type(tally.seats, Mapping[SeatKey, SeatTally])
+    assert_type(tally.queues, Mapping[str, QueueTally])
+    assert_type(tally.total, GroupTally)
+    assert_type(tally.started_at, datetime | None)
+    assert_type(tally.feed_down, FeedDown | None)
+    assert_type(tally.snapshot, Snapshot | None)
+    assert_type(Tally.from_json(tally.to_json()), Tally)
+    seat = tally.seats[SeatKey("queue-1", "100001")]
+    assert_type(seat, SeatTally)
+    assert_type(seat.agent, AgentStatus)
+    assert_type(seat.seconds(), dict[AgentState, float])
+    assert_type(seat.occupancy(), float | None)
+    assert_type(tally.queues["queue-1"].name, str)
+    assert_type(tally.total.longest_talk(), SeatTally | None)
+    assert tally.total.signed_in == 1
+
+
+async def test_the_test_kit() -> None:
+    """A type checker refuses what a test makes up, or lets a slip in a field's name pass."""
+    made = make_agent("100001", "talking", queue="queue-2", calls_answered=3)
+    assert_type(make_agent(), AgentStatus)
+    assert_type(make_snapshot(made, at=60.0, server=0), Snapshot)
+    script: Iterable[Snapshot | BaseException] = [make_snapshot(made), TransportError("no")]
+    source = ScriptedSource(script)
+    assert_type(await source(), Snapshot)
+    assert_type(source.polls, int)
+    assert_type(source.polled_at, list[float])
+    assert_type(source.running, int)
+    with pytest.raises(TypeError):
+        make_agent(calls_anserwed=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

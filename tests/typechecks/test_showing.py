@@ -1,0 +1,74 @@
+"""What type checkers make of figures, metrics and the wallboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import assert_type
+
+from prometheus_client import Metric
+
+from sipqueue_async import AgentState, Feed, StatusWatcher, Update, diff
+from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.tally import GroupTally, Tally
+from sipqueue_async.testing import START, ScriptedSource
+from sipqueue_async.wallboard import Wallboard
+from tests.kit.builders import agent, snapshot
+
+
+def test_figures() -> None:
+    """A type checker does not know what the day's figures are."""
+    first, second = snapshot(agent(), at=0), snapshot(agent(state="talking", calls_answered=1), at=60)
+    tally = Tally(first)
+    assert_type(tally.update(Update(sequence=1, snapshot=second, previous=first, events=diff(first, second))), None)
+    assert_type(tally.advance(second.observed_at), None)
+    assert_type(tally.observed_at, datetime | None)
+    group: GroupTally = tally.queues["queue-1"]
+    assert_type(group.agents, Mapping[AgentState, int])
+    assert_type(group.calls_answered, int)
+    assert_type(group.calls_missed, int)
+    assert_type(group.signed_in, int)
+    assert_type(group.seconds(), dict[AgentState, float])
+    assert_type(group.occupancy(START), float | None)
+    assert_type(group.unseen(), float)
+    (seat,) = group.seats.values()
+    assert_type(seat.calls_answered, int)
+    assert_type(seat.calls_missed, int)
+    assert_type(seat.approximate, bool)
+    assert_type(seat.present, bool)
+    assert_type(seat.since, datetime)
+    assert_type(seat.state, AgentState)
+    assert_type(seat.signed_in(), float)
+    assert_type(seat.unseen(second.observed_at), float)
+    assert group.calls_answered == 1
+
+
+def test_metrics() -> None:
+    """A type checker does not know what a collector gives to be scraped."""
+    watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
+    collector = WatcherCollector({"north": watcher}, agents=True)
+    assert_type(collector.collect(), Iterable[Metric])
+    assert_type(collector.exposition("text/plain"), tuple[bytes, str])
+    assert_type(collector.close(), None)
+    assert list(collector.collect())
+    feed: Feed = StatusWatcher(ScriptedSource([snapshot(agent())]))
+    assert list(WatcherCollector(feed).collect())
+    feeds: dict[str, Feed] = {"north": feed}
+    assert list(WatcherCollector(feeds).collect())
+
+
+async def test_a_wallboard() -> None:
+    """A type checker does not know how a wallboard is run."""
+    watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
+    wallboard = Wallboard(watcher, key=None)
+    assert_type(await wallboard.start(), None)
+    assert_type(wallboard.url, str)
+    assert_type(wallboard.port, int)
+    async with watcher:
+        await watcher.ready()
+    assert_type(await wallboard.wait(), None)
+    assert_type(await wallboard.stop(), None)
+    async with Wallboard(watcher) as other:
+        assert_type(other, Wallboard)
+    feed: Feed = watcher
+    assert Wallboard(feed).port == 0

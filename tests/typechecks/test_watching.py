@@ -1,0 +1,185 @@
+"""What type checkers make of watching: `nox -s typing` checks every `assert_type`, and here they are run as well."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import assert_never, assert_type
+
+import pytest
+
+from sipqueue_async import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    AgentStatus,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedEvent,
+    FeedUp,
+    SeatEvent,
+    SeatKey,
+    Snapshot,
+    StateChanged,
+    StatusWatcher,
+    Subscription,
+    TransportError,
+    Update,
+    Updates,
+    WatcherHealth,
+    apply,
+    diff,
+)
+from sipqueue_async.testing import ScriptedSource, collect
+from tests.kit.builders import agent, snapshot
+
+
+def stages() -> list[Snapshot]:
+    """Return snapshots between which everything happens that can happen to a seat."""
+    talking = agent(state=AgentState.TALKING, calls_answered=1, no_answer_count=1)
+    named = agent(state=AgentState.TALKING, calls_answered=1, no_answer_count=1, name="王小明")
+    return [
+        snapshot(agent(), agent("100002"), at=0),
+        snapshot(talking, agent("100003"), at=2),
+        snapshot(named, agent("100003"), at=4),
+    ]
+
+
+@pytest.fixture
+async def watcher() -> AsyncIterator[StatusWatcher]:
+    """Give a watcher that runs."""
+    async with StatusWatcher(ScriptedSource(stages()), interval=0.01) as watcher:
+        yield watcher
+
+
+async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -> None:
+    """A type checker takes a subscription's events for others than they are."""
+    assert_type(watcher.subscribe(), Subscription[Event])
+    assert_type(watcher.subscribe(StateChanged), Subscription[StateChanged])
+    assert_type(watcher.subscribe(StateChanged, CallMissed), Subscription[StateChanged | CallMissed])
+    three = watcher.subscribe(StateChanged, CallAnswered, CallMissed, queue="queue-1", extension="1", max_pending=1)
+    assert_type(three, Subscription[StateChanged | CallAnswered | CallMissed])
+    four = watcher.subscribe(StateChanged, CallMissed, FeedDown, FeedUp)
+    assert_type(four, Subscription[StateChanged | CallMissed | FeedDown | FeedUp])
+    five = watcher.subscribe(StateChanged, CallAnswered, CallMissed, FeedDown, FeedUp)
+    assert_type(five, Subscription[Event])
+    assert_type(three.pending, int)
+    assert_type(three.close(), None)
+    with three as same:
+        assert_type(same, Subscription[StateChanged | CallAnswered | CallMissed])
+    event = await anext(watcher.subscribe(StateChanged))
+    assert_type(event, StateChanged)
+    assert_type(event.after, AgentState)
+    # What a checker makes of a union's name differs; events of it they are.
+    feed: Subscription[FeedDown | FeedUp] | Subscription[Event] = watcher.subscribe(FeedEvent)
+    assert feed.pending == 0
+
+
+async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> None:
+    """A type checker does not know what a loop over a watcher is about."""
+    assert_type(aiter(watcher), Subscription[Event])
+    updates, changes = watcher.updates(max_pending=8), watcher.subscribe(StateChanged)
+    assert_type(updates, Updates)
+    assert_type(updates.take(), Update | None)
+    update = await anext(updates)
+    assert_type(update, Update)
+    assert_type(update.events, tuple[Event, ...])
+    assert_type(update.snapshot, Snapshot | None)
+    assert_type(update.previous, Snapshot | None)
+    assert_type(update.sequence, int)
+    assert_type(update.coalesced, bool)
+    assert_type(await collect(changes, until=1), list[StateChanged])
+    assert_type(await collect(updates, until=lambda it: assert_type(it, Update)), list[Update])
+    assert update.events
+
+
+async def test_a_watchers_own_calls(watcher: StatusWatcher) -> None:
+    """A type checker does not know what a watcher knows."""
+    assert_type(await watcher.ready(timeout=5), Snapshot)
+    assert_type(await watcher.refresh(), Snapshot)
+    assert_type(watcher.snapshot, Snapshot | None)
+    assert_type(watcher.health, WatcherHealth)
+    assert_type(watcher.health.up, bool | None)
+    assert_type(watcher.health.last_error, BaseException | None)
+    assert_type(watcher.on_poll(lambda health: assert_type(health, WatcherHealth)), Callable[[], None])
+
+
+def everything() -> list[Event]:
+    """Return an event of each class."""
+    one, two, three = stages()
+    seats = [*diff(one, two), *diff(two, three)]
+    down = FeedDown(error=TransportError("no"), since=None)
+    return [*seats, down, FeedUp(observed_at=one.observed_at, outage=timedelta(0), failures=1)]
+
+
+def told(event: Event) -> str:
+    """Tell an event by its class, of which none is left out."""
+    match event:
+        case AgentJoined():
+            assert_type(event.agent, AgentStatus)
+            assert_type(event.previous, None)
+        case AgentLeft():
+            assert_type(event.agent, None)
+            assert_type(event.previous, AgentStatus)
+        case StateChanged(before=before, after=after, occurred_at=occurred_at):
+            assert_type(before, AgentState)
+            assert_type(after, AgentState)
+            assert_type(occurred_at, datetime | None)
+        case CallAnswered(count=count, hidden=hidden):
+            assert_type(count, int)
+            assert_type(hidden, bool)
+            assert_type(event.answered_at, datetime | None)
+        case CallMissed(count=count):
+            assert_type(count, int)
+            assert_type(event.offered_at, datetime | None)
+        case AgentChanged(fields=fields):
+            assert_type(fields, frozenset[str])
+        case FeedDown(error=error, since=since):
+            assert_type(error, BaseException)
+            assert_type(since, datetime | None)
+        case FeedUp(outage=outage, failures=failures):
+            assert_type(outage, timedelta)
+            assert_type(failures, int)
+        case _:
+            assert_never(event)
+    assert_type(event.key, SeatKey | None)
+    assert_type(event.queue, str | None)
+    assert_type(event.agent, AgentStatus | None)
+    return type(event).__name__
+
+
+def test_a_match_over_all_events_is_exhaustive() -> None:
+    """A type checker asks for a case that there is not, or an event falls through all of them."""
+    assert {told(event) for event in everything()} == {
+        "AgentJoined",
+        "AgentLeft",
+        "StateChanged",
+        "CallAnswered",
+        "CallMissed",
+        "AgentChanged",
+        "FeedDown",
+        "FeedUp",
+    }
+
+
+def test_unions_can_be_told_apart() -> None:
+    """A type checker does not know that an event is either about a seat or about the feed."""
+    for event in everything():
+        if isinstance(event, FeedDown | FeedUp):
+            assert_type(event, FeedEvent)
+            assert_type(event.key, None)
+        else:
+            assert_type(event, SeatEvent)
+            assert_type(event.key, SeatKey)
+            assert_type(event.queue, str)
+
+
+def test_the_pure_functions() -> None:
+    """A type checker does not know what `diff` and `apply` give."""
+    one, two, _ = stages()
+    assert_type(diff(None, one), tuple[SeatEvent, ...])
+    assert_type(apply(one, diff(one, two)), Snapshot)
+    assert apply(one, diff(one, two)) == two

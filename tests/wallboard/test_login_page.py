@@ -1,0 +1,88 @@
+"""The access key in a real browser, and what else a browser is to guard against."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from sipqueue_async.simulator import Plan
+from sipqueue_async.wallboard import Wallboard
+from tests.kit.wallboard_screen import BIG_SCREEN, Visit
+from tests.kit.wallboard_stage import Stage, wallboard_of
+
+pytest_plugins = ["wallboard_browser"]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
+
+KEY = "a key for the tests"
+
+
+async def test_the_key_opens_the_page_that_was_asked_for(visit: Visit) -> None:
+    """Nobody can log in, or ends on another page, or is asked again and again."""
+    async with wallboard_of(Stage(Plan(agents=3, queues=2)), key=KEY) as wallboard:
+        page = await visit(f"{wallboard.url}?q=1000&talk=60")
+        await expect(page.locator("#key")).to_be_focused()
+        await page.fill("#key", "a wrong key of some length")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_have_text("This is not the access key.")
+        assert await page.locator("#key").input_value() == ""
+        await page.fill("#key", KEY)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".tile")).to_have_count(3)
+        assert page.url == f"{wallboard.url}?q=1000&talk=60"
+        (cookie,) = await page.context.cookies()
+        assert (cookie.get("httpOnly"), cookie.get("sameSite"), cookie.get("secure")) == (True, "Strict", False)
+        assert KEY not in str(cookie)
+        await page.reload()
+        await expect(page.locator(".tile")).to_have_count(3)
+        await page.click("summary")
+        await page.click("text=Log out")
+        await expect(page.locator("#key")).to_be_visible()
+        await page.goto(wallboard.url)
+        await expect(page.locator("#key")).to_be_visible()
+
+
+async def test_a_page_whose_cookie_is_no_longer_good_goes_to_the_login(visit: Visit) -> None:
+    """After the key was changed, a screen shows for ever that it is reconnecting."""
+    stage = Stage(Plan(agents=2))
+    async with wallboard_of(stage, key=KEY) as wallboard:
+        page = await visit(f"{wallboard.url}?sort=name")
+        await page.fill("#key", KEY)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".tile")).to_have_count(2)
+        await wallboard.stop()
+        await expect(page.locator("#condition")).to_have_text("Connection lost")
+        async with Wallboard(stage.watcher, port=wallboard.port, key="another key than before") as other:
+            await expect(page.locator("#key")).to_be_visible(timeout=12_000)
+            assert page.url == f"{other.url}login?sort=name"
+
+
+async def test_the_browser_is_told_to_run_nothing_else(chromium: Browser) -> None:
+    """A mistake on the page, one day, lets markup from outside run as a script."""
+    async with wallboard_of(Stage(Plan(agents=2))) as wallboard:
+        context = await chromium.new_context(viewport=BIG_SCREEN)
+        page = await context.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        await page.goto(wallboard.url)
+        await page.wait_for_selector(".tile")
+        with pytest.raises(Exception, match="TrustedHTML"):
+            await page.evaluate("document.body.innerHTML = '<b>markup</b>'")
+        await page.evaluate(
+            """() => {
+              const style = document.createElement("style");
+              style.textContent = "body { display: none }";
+              document.head.append(style);
+              const image = document.createElement("img");
+              image.src = "http://127.0.0.1:9/elsewhere.png";
+              document.body.append(image);
+            }"""
+        )
+        await page.wait_for_timeout(200)
+        assert await page.locator("body").is_visible()
+        assert any("style-src 'self'" in text for text in said)
+        assert any("img-src 'self'" in text for text in said)
+        frame = await context.new_page()
+        await frame.set_content(f"<iframe src='{wallboard.url}'></iframe>")
+        await frame.wait_for_timeout(200)
+        assert await frame.frames[-1].locator(".tile").count() == 0
+        await context.close()

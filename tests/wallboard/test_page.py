@@ -1,0 +1,197 @@
+"""The page in a real browser: what is on the screen is what is true."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import attrs
+import pytest
+from playwright.async_api import expect
+
+from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
+from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.wallboard import Wallboard
+from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
+from tests.kit.wallboard_stage import Stage, wallboard_of
+
+pytest_plugins = ["wallboard_browser"]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
+
+
+async def test_the_screen_shows_the_truth_within_two_polls(visit: Visit) -> None:
+    """The page shows somebody in another state than they are in, or numbers that do not add up to it."""
+    async with Simulator(attrs.evolve(Plan.lively(), breaks_per_hour=9.0), seed=5, speed=0) as simulator:
+        credentials = AppCredentials(simulator.appid, simulator.accesskey)
+        async with SipQueueClient(simulator.url, credentials) as client:
+            watcher = StatusWatcher(client, interval=0.7)
+            async with Wallboard(watcher) as wallboard, watcher:
+                page = await visit(wallboard.url)
+                states: set[str] = set()
+                for _ in range(6):
+                    simulator.advance(37)
+                    truth, polls = truth_of(simulator), watcher.health.polls
+                    async with asyncio.timeout(10):
+                        while (shown := await page.evaluate(SHOWN)) != truth:
+                            await asyncio.sleep(0.02)
+                    # One more may have been under way, or come while the browser was drawing.
+                    assert watcher.health.polls <= polls + 3
+                    states.update(shown["agents"].values())
+                assert states == {"talking", "receiving", "waiting", "idle", "paused"}
+
+
+async def test_names_are_text_and_never_markup(visit: Visit) -> None:
+    """Whoever can name an agent or a queue can run a script on every screen."""
+    evil = "<b>x</b><img src=x onerror=\"document.title='broken into'\"><script>document.title='broken into'</script>"
+    async with wallboard_of(Stage(Plan(agents=4), names={"100001": evil, "100002": "座席 2\u202e"})) as wallboard:
+        page = await visit(wallboard.url)
+        names = page.locator(".tile .name")
+        await expect(names.nth(0)).to_have_text(evil)
+        await expect(names.nth(1)).to_have_text("座席 2\u202e")
+        assert await page.locator("main :is(b, img, script)").count() == 0
+        assert await page.title() == "Wallboard"
+
+
+async def test_time_ticks_by_the_servers_clock_and_says_where_it_is_not_exact(visit: Visit) -> None:
+    """A browser whose clock is wrong shows wrong times, or a time that is only known at least looks exact."""
+    stage = Stage(Plan(agents=4, queues=1, breaks_per_hour=60.0, calls_per_hour=0.0), seed=1)
+    async with wallboard_of(stage) as wallboard:
+        await stage.play(60)
+        page = await visit(wallboard.url)
+        await page.wait_for_selector(".tile")
+        # The model's clock stands, and shows a day of January 2026.
+        assert re.fullmatch(r"08:0[01]:\d\d", await page.inner_text("#clock"))
+        times = await page.locator(".tile .time").all_inner_texts()
+        assert len(times) == 4
+        for time, seat in zip(times, stage.watcher.snapshot or (), strict=True):
+            (*_, interval) = stage.centre.truth.intervals_of(seat)
+            began_before = interval.start == 0
+            minutes, seconds = time.removeprefix("≥ ").split(":")
+            assert time.startswith("≥ ") == began_before
+            # By the poll that showed it, up to one step later than it was; and the page has shown it for a while.
+            assert -20 < 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
+        await expect(page.locator(".tile .time").first).not_to_have_text(times[0])
+
+
+async def test_a_feed_that_is_down_is_said_at_once_and_forgotten_when_it_is_back(visit: Visit) -> None:
+    """The page goes on to show what was true an hour ago as if it were now."""
+    stage = Stage(Plan(agents=6), seed=2)
+    async with wallboard_of(stage, beat=0.3) as wallboard:
+        await stage.play(10)
+        page = await visit(wallboard.url)
+        await expect(page.locator("#condition")).to_have_text("Live")
+        since = stage.now()
+        times = await page.locator(".tile .time").all_inner_texts()
+        await stage.fail("no route to the platform")
+        await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}", timeout=3000)
+        await expect(page.locator("#condition")).to_have_text("No data")
+        await expect(page.locator("#reason")).to_have_text("no route to the platform")
+        assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
+        stage.centre.advance(90)
+        await expect(page.locator("#age")).to_have_text(re.compile(r"1:3\d"))
+        # What is not known does not grow.
+        frozen = await page.locator(".tile .time").all_inner_texts()
+        assert [_seconds(one) - _seconds(other) <= 1 for one, other in zip(frozen, times, strict=True)] == [True] * 6
+        await stage.recover()
+        await expect(page.locator("#notice")).to_be_hidden(timeout=3000)
+        await expect(page.locator("#condition")).to_have_text("Live")
+        assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
+
+
+def _seconds(text: str) -> int:
+    minutes, seconds = text.removeprefix("≥ ").split(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+async def test_a_feed_that_was_never_up_is_said_too(visit: Visit) -> None:
+    """A wallboard whose platform is away from the start shows an empty call centre."""
+    stage = Stage(Plan(agents=2))
+    stage.failure = "connection refused"
+    async with stage.watcher, Wallboard(stage.watcher) as wallboard:
+        page = await visit(wallboard.url)
+        await expect(page.locator("#alert")).to_have_text("No data: the platform has not answered yet.")
+        await expect(page.locator("#nobody")).to_be_hidden()
+        await stage.recover()
+        await expect(page.locator(".tile")).to_have_count(2)
+
+
+async def test_a_browser_that_lost_its_connection_says_so_and_comes_back(visit: Visit) -> None:
+    """A screen whose server was restarted shows the past for ever."""
+    stage = Stage(Plan(agents=3), seed=1)
+    async with wallboard_of(stage, beat=0.3) as wallboard:
+        page = await visit(wallboard.url)
+        await expect(page.locator(".tile")).to_have_count(3)
+        await wallboard.stop()
+        await expect(page.locator("#alert")).to_contain_text(
+            "The connection to the wallboard is lost since", timeout=3000
+        )
+        await expect(page.locator("#condition")).to_have_text("Connection lost")
+        again = Wallboard(stage.watcher, port=wallboard.port, clock=stage.now, beat=0.3)
+        async with again:
+            await stage.play(4)
+            await expect(page.locator("#notice")).to_be_hidden(timeout=10_000)
+            await expect(page.locator("#condition")).to_have_text("Live")
+
+
+async def test_a_connection_that_is_dead_without_a_word_is_noticed(visit: Visit) -> None:
+    """A cable is pulled, no byte arrives any more, and the page believes that nothing happens."""
+    stage = Stage(Plan(agents=3), seed=1)
+    async with wallboard_of(stage, beat=0.3) as wallboard, _Gate(wallboard.port) as gate:
+        page = await visit(gate.url)
+        await expect(page.locator("#condition")).to_have_text("Live")
+        gate.shut = True
+        await expect(page.locator("#condition")).to_have_text("Connection lost", timeout=6000)
+        gate.shut = False
+        await expect(page.locator("#condition")).to_have_text("Live", timeout=10_000)
+
+
+class _Gate:
+    """A port through which another is reached, until the gate is shut: then bytes get lost, and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.shut = False
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+
+    async def __aenter__(self) -> _Gate:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        for source, sink in ((reader, to_writer), (to_reader, writer)):
+            task = asyncio.create_task(self._carry(source, sink))
+            self._tasks.add(task)
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                if not self.shut:
+                    sink.write(data)
+        finally:
+            sink.close()
+
+
+async def test_nothing_is_fetched_from_elsewhere(visit: Visit) -> None:
+    """A screen without internet stays empty, or somebody else learns of the call centre."""
+    async with wallboard_of(Stage(Plan(agents=2))) as wallboard:
+        page = await visit(wallboard.url)
+        await page.wait_for_selector(".tile")
+        fetched: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+        assert len(fetched) > 10
+        assert [url for url in fetched if not url.startswith(wallboard.url)] == []
+        assert page.url == wallboard.url

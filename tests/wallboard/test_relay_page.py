@@ -1,0 +1,52 @@
+"""The page in a real browser, with a relay and a real Redis behind it: what is on the screen is what is true."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import attrs
+import pytest
+from playwright.async_api import expect
+
+from sipqueue_async import AppCredentials, SipQueueClient
+from sipqueue_async.redis import RedisFeed, Relay
+from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.wallboard import Wallboard
+from tests.kit.redis_server import PROGRAM, RedisServer
+from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
+
+pytest_plugins = ["wallboard_browser"]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.one_python,
+    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+]
+
+
+async def test_the_screen_shows_the_truth_that_a_relay_tells(visit: Visit, tmp_path: Path) -> None:
+    """The page of a wallboard that reads from a relay shows something else than one that polls, or hides an outage."""
+    plan = attrs.evolve(Plan.lively(), breaks_per_hour=9.0)
+    async with RedisServer(tmp_path) as server, Simulator(plan, seed=5, speed=0) as simulator:
+        credentials = AppCredentials(simulator.appid, simulator.accesskey)
+        feed = RedisFeed(server.url)
+        async with Wallboard(feed, beat=0.3) as wallboard, feed:
+            page = await visit(wallboard.url)
+            await expect(page.locator("#alert")).to_have_text("No data: the platform has not answered yet.")
+            await expect(page.locator("#reason")).to_contain_text("no relay has published anything yet")
+            async with SipQueueClient(simulator.url, credentials) as client:
+                async with Relay(client, server.url, interval=0.3, lease=1):
+                    for _ in range(4):
+                        simulator.advance(37)
+                        async with asyncio.timeout(10):
+                            while await page.evaluate(SHOWN) != truth_of(simulator):
+                                await asyncio.sleep(0.02)
+                    await expect(page.locator("#condition")).to_have_text("Live")
+                    await expect(page.locator("#notice")).to_be_hidden()
+                await expect(page.locator("#condition")).to_have_text("No data")
+                await expect(page.locator("#alert")).to_have_text(re.compile("No data since .* was true then"))
+                await expect(page.locator("#reason")).to_contain_text("no relay is there")
+                async with Relay(client, server.url, interval=0.3, lease=1):
+                    await expect(page.locator("#condition")).to_have_text("Live")
+                    await expect(page.locator("#notice")).to_be_hidden()

@@ -1,0 +1,376 @@
+"""The stream that browsers read: everything once, then what changed, and never more than a browser takes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sipqueue_async import AuthError, Snapshot, StatusWatcher
+from sipqueue_async.simulator import Plan
+from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard import stream as stream_module
+from sipqueue_async.wallboard.live import Live
+from sipqueue_async.wallboard.stream import Streams
+from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.wallboard_stage import NEVER, Stage, wallboard_of
+
+PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
+
+
+async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+    """Read a stream: each event's fields, with its data decoded."""
+    fields: dict[str, Any] = {}
+    async for line in answer.content:  # pragma: no branch  # no stream here ends by itself
+        name, _, value = line.decode().rstrip("\r\n").partition(": ")
+        if name:
+            fields[name] = value
+        else:
+            yield {**fields, "data": json.loads(fields["data"])}
+            fields = {}
+
+
+@asynccontextmanager
+async def stream_of(url: str, **headers: str) -> AsyncGenerator[AsyncIterator[dict[str, Any]]]:
+    """Open a stream."""
+    async with aiohttp.ClientSession() as client, client.get(f"{url}events", headers=headers) as answer:
+        assert answer.status == 200
+        yield events(answer)
+
+
+async def next_of(stream: AsyncIterator[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the next event of a kind."""
+    async with asyncio.timeout(10):
+        while (event := await anext(stream)).get("event") != kind:
+            pass
+    return event
+
+
+async def test_everything_comes_once_and_then_what_changed() -> None:
+    """Every update sends the whole call centre, or a screen is left with half of it."""
+    stage = Stage(PLAN)
+    async with wallboard_of(stage) as wallboard, stream_of(wallboard.url) as stream:
+        beat = await anext(stream)
+        assert (beat["event"], beat["retry"]) == ("beat", "2000")
+        assert beat["data"] == {"now": stage.now().timestamp() * 1000, "every": 5.0}
+        first = await next_of(stream, "board")
+        known = stage.watcher.snapshot
+        assert known is not None
+        assert first["data"]["full"] is True
+        assert len(first["data"]["seats"]) == len(known)
+        now = known
+        while now == known:
+            await stage.play(2)
+            now = stage.watcher.snapshot or known
+        changed = {(key.queue, key.extension) for key, seat in now.items() if seat != known[key]}
+        second = await next_of(stream, "board")
+        assert second["data"]["full"] is False
+        assert {(seat["queue"], seat["extension"]) for seat in second["data"]["seats"]} == changed
+
+
+async def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
+    """A short interruption sends the whole call centre again."""
+    stage = Stage(PLAN)
+    async with wallboard_of(stage) as wallboard:
+        async with stream_of(wallboard.url) as stream:
+            first = await next_of(stream, "board")
+        await stage.play(30)
+        async with stream_of(wallboard.url, **{"Last-Event-ID": first["id"]}) as stream:
+            second = await next_of(stream, "board")
+            assert second["data"]["full"] is False
+            assert second["data"]["seats"]
+            assert second["id"] != first["id"]
+        async with stream_of(wallboard.url, **{"Last-Event-ID": "of-another-run"}) as stream:
+            assert (await next_of(stream, "board"))["data"]["full"] is True
+
+
+async def test_signs_of_life_come_where_nothing_happens() -> None:
+    """A browser cannot tell a quiet night from a dead connection."""
+    stage = Stage(Plan(agents=2))
+    async with wallboard_of(stage, beat=0.05) as wallboard, stream_of(wallboard.url) as stream:
+        await next_of(stream, "board")
+        stage.centre.advance(60)
+        beats = [await next_of(stream, "beat") for _ in range(3)]
+        assert beats[-1]["data"] == {"now": stage.now().timestamp() * 1000, "every": 0.05}
+
+
+async def test_there_are_only_so_many_streams() -> None:
+    """Somebody opens streams until the server has no memory left."""
+    async with _served(Live(Stage(PLAN).watcher, stale_after=30), most=2) as url, aiohttp.ClientSession() as client:
+        first, second = await client.get(url), await client.get(url)
+        async with client.get(url) as third:
+            assert third.status == 503
+        first.close()
+        async with asyncio.timeout(10):
+            while (again := await client.get(url)).status == 503:
+                again.close()
+                await asyncio.sleep(0.01)
+        assert again.status == 200
+        for answer in (second, again):
+            answer.close()
+
+
+@asynccontextmanager
+async def _served(live: Live, **options: Any) -> AsyncGenerator[str]:
+    app = web.Application()
+    app.router.add_get("/events", Streams(live, **options).handle, allow_head=False)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site.port}/events"
+    finally:
+        live.close()
+        await runner.cleanup()
+
+
+class _Flood:
+    """A call centre in which everybody's name changes at every poll, and the names are long."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.watcher = StatusWatcher(self, interval=NEVER)
+
+    async def __call__(self) -> Snapshot:
+        """Return the next snapshot."""
+        self.number += 1
+        names = f"{self.number} " + "x" * 2000
+        return snapshot(*(agent(str(extension), name=names) for extension in range(200)), at=self.number)
+
+
+async def test_a_browser_that_reads_slowly_costs_nothing_and_then_has_the_newest() -> None:
+    """One slow telephone fills the server's memory, or is shown what was true a while ago."""
+    flood = _Flood()
+    live = Live(flood.watcher, stale_after=30)
+    async with flood.watcher, _served(live) as url, _following(live):
+        await flood.watcher.ready()
+        reader, writer = await _slow_reader(url)
+        sent: list[int] = []
+        since = live.board.since
+
+        def noted(revision: int) -> bytes:
+            sent.append(revision)
+            return since(revision)
+
+        live.board.since = noted  # type: ignore[method-assign]
+        for _ in range(60):
+            await flood.watcher.refresh()
+            await asyncio.sleep(0.01)
+        # 60 updates of 400 kB: only what the sockets take was sent, and nothing else is kept.
+        assert len(sent) < 40
+        assert len(live.board._messages) <= 1
+        newest = f"{flood.number} x".encode()
+        async with asyncio.timeout(20):
+            rest = b""
+            while newest not in rest:
+                rest = rest[-100:] + await reader.read(65536)
+        writer.close()
+
+
+@pytest.mark.parametrize("by", ["the system", "the program"])
+async def test_a_browser_that_stops_reading_is_let_go(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A telephone that was switched off is kept for ever."""
+    if by == "the program":
+        monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
+    flood = _Flood()
+    live = Live(flood.watcher, stale_after=30)
+    async with flood.watcher, _served(live, patience=0.2, most=1) as url, _following(live):
+        await flood.watcher.ready()
+        _, writer = await _slow_reader(url)
+        async with aiohttp.ClientSession() as client, asyncio.timeout(20):
+            while True:
+                await flood.watcher.refresh()
+                async with client.get(url) as answer:
+                    if answer.status == 200:
+                        break
+                await asyncio.sleep(0.02)
+        writer.close()
+
+
+async def _slow_reader(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setblocking(False)
+    port = int(url.split(":")[2].partition("/")[0])
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1024)
+    writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return reader, writer
+
+
+@asynccontextmanager
+async def _following(live: Live) -> AsyncGenerator[None]:
+    task = asyncio.create_task(live.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_many_browsers_share_one_message() -> None:
+    """A hundred screens cost a hundred times as much as one."""
+    stage = Stage(PLAN)
+    live = Live(stage.watcher, stale_after=30)
+    async with stage.watcher, _served(live) as url, _following(live), aiohttp.ClientSession() as client:
+        await stage.watcher.ready()
+        answers = [await client.get(url) for _ in range(10)]
+        streams = [events(answer) for answer in answers]
+        for stream in streams:
+            await next_of(stream, "board")
+        told = live.board._since
+        made: list[int] = []
+
+        def counted(revision: int) -> dict[str, Any]:
+            made.append(revision)
+            return told(revision)
+
+        live.board._since = counted  # type: ignore[method-assign]
+        before = live.board.revision
+        while live.board.revision == before:
+            await stage.play(2)
+            await asyncio.sleep(0)
+        ids = {(await next_of(stream, "board"))["id"] for stream in streams}
+        assert made == [before]
+        assert ids == {live.board.event_id}
+        for answer in answers:
+            answer.close()
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+async def test_only_get_opens_a_stream(method: str) -> None:
+    """A request that reads nothing holds a stream open."""
+    async with (
+        wallboard_of(Stage(PLAN)) as wallboard,
+        aiohttp.ClientSession() as client,
+        client.request(method, f"{wallboard.url}events") as answer,
+    ):
+        assert answer.status == 405
+
+
+async def test_it_begins_with_a_watcher_that_has_been_running() -> None:
+    """A wallboard on a watcher that runs already stays empty until somebody does something."""
+    stage = Stage(PLAN)
+    async with stage.watcher:
+        await stage.watcher.ready()
+        live = Live(stage.watcher, stale_after=30)
+        async with _following(live):
+            await asyncio.sleep(0)
+            assert live.board.tally.total.signed_in == len(stage.watcher.snapshot or ())
+            assert live.is_fresh
+        await stage.fail("away")
+        late = Live(stage.watcher, stale_after=30)
+        async with _following(late):
+            await asyncio.sleep(0)
+            assert late.board.tally.total.signed_in == len(stage.watcher.snapshot or ())
+            assert late.board.tally.feed_down is not None
+            assert not late.is_fresh
+            await stage.recover()
+            await asyncio.sleep(0)
+            assert late.board.tally.feed_down is None
+
+
+async def test_nobody_signed_in_is_known_too() -> None:
+    """A call centre at night is shown as one that was never reached."""
+    watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=NEVER)
+    live = Live(watcher, stale_after=30)
+    async with watcher, _following(live):
+        await watcher.ready()
+        await asyncio.sleep(0)
+        assert live.board.has_begun
+        assert json.loads(live.board.since(0))["feed"]["up"] is True
+
+
+async def test_a_watcher_that_ends_is_told_and_the_page_stays_connected() -> None:
+    """A page flips between live and lost, or shows for ever what was true when its watcher was closed."""
+    stage = Stage(PLAN)
+    async with Wallboard(stage.watcher, beat=0.05, clock=stage.now) as wallboard, stream_of(wallboard.url) as stream:
+        async with stage.watcher:
+            await stage.watcher.ready()
+            while not (await next_of(stream, "board"))["data"]["feed"]["up"]:
+                pass
+        told = await next_of(stream, "board")
+        assert told["data"]["feed"] == {
+            "up": False,
+            "since": stage.now().timestamp() * 1000,
+            "error": "the program no longer asks the platform",
+        }
+        for _ in range(3):
+            assert (await anext(stream))["event"] == "beat"
+        async with aiohttp.ClientSession() as client, client.get(f"{wallboard.url}api/snapshot") as answer:
+            down = (await answer.json())["feed_down"]
+        assert down == {"since": stage.now().isoformat(), "error": "the program no longer asks the platform"}
+
+
+async def test_a_watcher_that_fails_for_good_is_told_with_its_reason() -> None:
+    """A page shows a feed that is gone, and nobody can tell why."""
+
+    async def refuse() -> Snapshot:
+        raise AuthError(601, "appid=secret")
+
+    watcher = StatusWatcher(refuse)
+    async with Wallboard(watcher, beat=0.05) as wallboard, watcher:
+        with pytest.raises(AuthError):
+            await wallboard.wait()
+        async with stream_of(wallboard.url) as stream:
+            feed = (await next_of(stream, "board"))["data"]["feed"]
+        assert feed["up"] is False
+        assert "601" in feed["error"]
+        assert "secret" not in feed["error"]
+
+
+async def test_one_address_cannot_have_all_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One machine takes the streams of all others; but a proxy on this machine is many."""
+    stage = Stage(PLAN)
+    live = Live(stage.watcher, stale_after=30)
+    async with stage.watcher, _served(live, most_of_one=1) as url, aiohttp.ClientSession() as client:
+        first, second = await client.get(url), await client.get(url)
+        assert (first.status, second.status) == (200, 200)
+        second.close()
+        monkeypatch.setattr(stream_module, "is_loopback", lambda _: False)
+        async with asyncio.timeout(10), client.get(url) as refused:
+            assert refused.status == 503
+        first.close()
+        async with asyncio.timeout(10):
+            while (again := await client.get(url)).status != 200:
+                again.close()
+                await asyncio.sleep(0.01)
+        again.close()
+
+
+async def test_a_hundred_browsers_that_read_nothing_share_what_they_are_sent() -> None:
+    """Each browser that reads nothing costs as much memory as the whole call centre takes."""
+    flood = _Flood()
+    live = Live(flood.watcher, stale_after=30)
+    async with flood.watcher, _served(live) as url, _following(live):
+        await flood.watcher.ready()
+        await asyncio.sleep(0)
+        size = len(live.board.since(0))
+        assert size > 400_000
+        tracemalloc.start()
+        try:
+            writers = [(await _slow_reader(url))[1] for _ in range(100)]
+            await asyncio.sleep(0.5)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 100 * size / 2
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_system_without_that_timeout_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wallboard streams on one system only."""
+    monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
+    stage = Stage(PLAN)
+    async with wallboard_of(stage) as wallboard, stream_of(wallboard.url) as stream:
+        assert (await anext(stream))["event"] == "beat"

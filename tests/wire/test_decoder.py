@@ -1,0 +1,665 @@
+"""A whole answer: from a body to a snapshot."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sipqueue_async import (
+    AgentState,
+    AgentStatus,
+    FieldProblem,
+    MalformedResponse,
+    OperationFailed,
+    SipQueueError,
+    Snapshot,
+    diff,
+)
+from sipqueue_async._wire import SnapshotDecoder
+from tests.kit.builders import RECORD, START, body, envelope, record
+
+REFERENCE = """{
+"ret": 200,
+"data": {
+"status": 0,
+"desc": "get success",
+"result": [
+{
+"queuename": "queue-1",
+"seatsname": "9026004_9026004_autocall-9026",
+"extnumber": "100001",
+"status": 1213,
+"state": 1213,
+"lastanswertime": "2020-02-05 21:03:36",
+"lastassigntime": "2020-02-05 21:03:34",
+"seatschangetime": "2020-02-05 21:03:29",
+"noanswercount": 0,
+"callsanswered": 1,
+"externalcallscount": 0,
+"wrapuptime": 0,
+"maxnoanswer": 0
+}
+],
+"reqtime": 1581488746,
+"rsptime": 1581488746
+},
+"msg": ""
+}"""
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def decode(raw: bytes, *, encoding: str = "utf-8", **options: Any) -> Snapshot:
+    """Decode with a cold decoder."""
+    return SnapshotDecoder(**options).decode(raw, observed_at=START, encoding=encoding)
+
+
+def only(raw: bytes, **options: Any) -> AgentStatus:
+    """Decode and return the one record."""
+    (agent,) = decode(raw, **options).values()
+    return agent
+
+
+def refusal(raw: bytes, **options: Any) -> str:
+    """Decode what is to be refused and return why."""
+    with pytest.raises(MalformedResponse) as refused:
+        decode(raw, **options)
+    assert len(refused.value.excerpt) <= 256
+    return refused.value.reason
+
+
+# ---- the reference ---------------------------------------------------------------------------------------------------
+
+
+def test_the_references_example() -> None:
+    """The example of the platform's reference page is read to the last field."""
+    shown = decode(REFERENCE.encode())
+    assert list(shown.values()) == [
+        AgentStatus(
+            queue="queue-1",
+            extension="100001",
+            name="9026004_9026004_autocall-9026",
+            state=AgentState.WAITING,
+            state_code=1213,
+            status_code=1213,
+            last_answered_at=datetime(2020, 2, 5, 21, 3, 36),  # noqa: DTZ001
+            last_offered_at=datetime(2020, 2, 5, 21, 3, 34),  # noqa: DTZ001
+            last_changed_at=datetime(2020, 2, 5, 21, 3, 29),  # noqa: DTZ001
+            no_answer_count=0,
+            calls_answered=1,
+            external_calls_count=0,
+            wrap_up_time=0,
+            max_no_answer=0,
+        )
+    ]
+    assert shown.observed_at == START
+    assert shown.server_time == datetime(2020, 2, 12, 6, 25, 46, tzinfo=UTC)
+    assert shown.problems == ()
+
+
+# ---- what real back ends also send -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("result", ["[]", "{}", "null", '""', None])
+def test_nobody_in_every_spelling(result: str | None) -> None:
+    """An empty result, in any of PHP's spellings, is an empty snapshot and no error."""
+    field = "" if result is None else f', "result": {result}'
+    assert len(decode(f'{{"ret": 200, "data": {{"status": 0{field}}}, "msg": ""}}'.encode())) == 0
+
+
+@pytest.mark.parametrize("result", ["x", " ", 0, 1, False, True, 1.5, {"a": 1}, {"a": [], "b": {}}])
+def test_a_result_that_is_no_list_is_refused(result: Any) -> None:
+    """A result of another kind is never taken for "nobody"."""
+    assert "data.result is no list of records" in refusal(json.dumps(envelope(result)).encode())
+
+
+def test_one_record_as_an_object() -> None:
+    """One record in place of a list of one is read as that."""
+    assert decode(json.dumps(envelope(RECORD)).encode()) == decode(body(RECORD))
+    assert "extnumber is missing" in refusal(json.dumps(envelope({"queuename": "q"})).encode())
+
+
+def test_a_list_with_gaps_is_an_object() -> None:
+    """PHP's list with gaps in its indexes, an object, is read as the list; blanks within it do not matter."""
+    spaced = json.dumps(envelope({"1": record(), "7": record(extnumber="2")}), indent=2).encode()
+    assert decode(spaced) == decode(body(record(), record(extnumber="2")))
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], [RECORD], True])
+def test_a_record_that_is_no_object_refuses_the_body(odd: Any) -> None:
+    """One record that is no object refuses the whole body: to leave it out would read as an agent who left."""
+    assert "a record is no object" in refusal(body(RECORD, odd))
+
+
+def test_a_record_that_cannot_be_read_refuses_the_body() -> None:
+    """A record with a number in a field that no machine has, or with half a surrogate pair, refuses the body."""
+    raw = body(record(status="VALUE"))
+    assert "a record cannot be read" in refusal(raw.replace(b'"VALUE"', b"1e999"))
+    assert "not the JSON of the protocol" in refusal(raw.replace(b'"VALUE"', b'"\\ud800"'))
+
+
+@pytest.mark.parametrize("field", ["queuename", "extnumber", "state"])
+def test_a_missing_load_bearing_field_refuses_the_body(field: str) -> None:
+    """Without queue, extension or state the body is refused, naming queue, extension and field."""
+    fields = record()
+    del fields[field]
+    told = refusal(body(record(extnumber="9"), fields))
+    assert told.endswith(f": {field} is missing")
+    for name in {"queuename", "extnumber"} - {field}:
+        assert repr(RECORD[name]) in told
+
+
+def _wrong(field: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(field, value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *_wrong("queuename", None, "", True, 1.5, [], {}),
+        *_wrong("extnumber", None, "", False, 1.5, [], {}),
+        *_wrong("state", None, "", "x", True, 1.5, [], {}, 2**63, "9" * 30),
+        *_wrong("noanswercount", "x", True, 1.5, [], {}, -1, "-1", 2**64),
+        *_wrong("callsanswered", "x", True, 1.5, [], {}, -1, "-1", 10**25),
+    ],
+)
+def test_nonsense_in_a_load_bearing_field_refuses_the_body(field: str, wrong: Any) -> None:
+    """A load-bearing field that makes no sense refuses the body, naming queue, extension and field."""
+    told = refusal(body(record(**{field: wrong})))
+    assert "record of queue " in told
+    assert f": {field} is " in told
+
+
+@pytest.mark.parametrize("field", ["noanswercount", "callsanswered"])
+def test_a_counter_that_is_not_given_is_0(field: str) -> None:
+    """A missing, null or empty counter is 0, as PHP casts it."""
+    fields = record()
+    del fields[field]
+    for raw in (body(fields), body(record(**{field: None})), body(record(**{field: ""}))):
+        agent = only(raw)
+        assert (agent.no_answer_count if field == "noanswercount" else agent.calls_answered) == 0
+
+
+_LESSER = {
+    "seatsname": ("name", [True, 1.5, [], {}]),
+    "status": ("status_code", ["x", True, 1.5, [], {}, 2**63]),
+    "lastanswertime": ("last_answered_at", ["x", 5, "2020-02-30 00:00:00", [], {}, "2020-02-05"]),
+    "lastassigntime": ("last_offered_at", ["x", True, "2020-02-05 24:00:01", [], {}]),
+    "seatschangetime": ("last_changed_at", ["x", 1.5, "20200205 210336", [], {}]),
+    "externalcallscount": ("external_calls_count", ["x", True, 1.5, [], {}, 2**64]),
+    "wrapuptime": ("wrap_up_time", ["x", True, 1.5, [], {}, "9" * 40]),
+    "maxnoanswer": ("max_no_answer", ["x", True, 1.5, [], {}, "9" * 5000]),
+}
+
+
+@pytest.mark.parametrize("field", _LESSER)
+def test_a_lesser_field_degrades_and_is_told(field: str) -> None:
+    """A lesser field that makes no sense is None and listed as a problem; the rest of the record is untouched."""
+    attribute, odd = _LESSER[field]
+    good = only(body(RECORD))
+    for wrong in odd:
+        shown = decode(body(record(**{field: wrong})))
+        (agent,) = shown.values()
+        without: dict[str, Any] = {attribute: None}
+        assert agent == attrs.evolve(good, **without)
+        (problem,) = shown.problems
+        assert (problem.queue, problem.extension, problem.field) == ("queue-1", "100001", field)
+        assert problem.reason.startswith("is ")
+        assert len(problem.reason) < 150
+
+
+@pytest.mark.parametrize("field", _LESSER)
+def test_a_lesser_field_that_is_not_given_is_none(field: str) -> None:
+    """A lesser field that is missing, null or empty is None, and that is no problem."""
+    fields = record()
+    del fields[field]
+    for raw in (body(fields), body(record(**{field: None})), body(record(**{field: ""}))):
+        shown = decode(raw)
+        (agent,) = shown.values()
+        assert getattr(agent, _LESSER[field][0]) is None
+        assert shown.problems == ()
+
+
+def test_integers_as_strings() -> None:
+    """A record whose integers are all strings is the same record."""
+    strings = {name: str(value) if isinstance(value, int) else value for name, value in RECORD.items()}
+    assert decode(body(strings)) == decode(body(RECORD))
+
+
+def test_extension_numbers_are_strings() -> None:
+    """Leading zeros of an extension count, and one that PHP made a number of is a string again."""
+    assert only(body(record(extnumber="007"))).extension == "007"
+    assert only(body(record(extnumber=7))).extension == "7"
+    assert len(decode(body(record(extnumber="007"), record(extnumber="7")))) == 2
+
+
+def test_an_extension_in_several_queues() -> None:
+    """One extension in two queues is two seats."""
+    shown = decode(body(record(), record(queuename="queue-2", state=1215)))
+    assert {key: agent.state for key, agent in shown.items()} == {
+        ("queue-1", "100001"): "waiting",
+        ("queue-2", "100001"): "talking",
+    }
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """Fields that the vendor adds, anywhere, do not disturb."""
+    document = envelope([record(novelty={"a": [1]}, other=None)], novelty=[1])
+    assert decode(json.dumps({**document, "novelty": {}}).encode()) == decode(body(RECORD))
+
+
+@pytest.mark.parametrize("code", [1203, 1208, 1210, 1211, 1212, 1216, 0, -1, 1299, 2**63 - 1])
+def test_an_unlisted_code_survives(code: int) -> None:
+    """A code that no table lists is kept as its number and shown as unknown."""
+    agent = only(body(record(state=code, status=code)))
+    assert (agent.state, agent.state_code, agent.status_code) == ("unknown", code, code)
+
+
+def test_the_requests_own_codes_are_taken_too() -> None:
+    """A deployment that answers with the request's 1 to 4 is understood."""
+    states = [only(body(record(state=str(code)))).state for code in (1, 2, 3, 4)]
+    assert states == ["idle", "waiting", "receiving", "talking"]
+
+
+def test_codes_of_a_deployments_own() -> None:
+    """`state_codes` lies over the built-in table: it adds and replaces, and leaves the rest."""
+    own = {1299: AgentState.PAUSED, 1213: AgentState.IDLE}
+    states = [only(body(record(state=code)), state_codes=own).state for code in (1299, 1213, 1215)]
+    assert states == ["paused", "idle", "talking"]
+    assert only(body(RECORD)).state == "waiting"
+
+
+def test_identical_records_of_a_seat_are_one_and_different_ones_refuse() -> None:
+    """The same record twice is one, also in other bytes; two that differ refuse the body, naming the seat."""
+    strings = {name: str(value) if isinstance(value, int) else value for name, value in RECORD.items()}
+    assert len(decode(body(RECORD, RECORD, strings))) == 1
+    told = refusal(body(RECORD, record(callsanswered=2)))
+    assert told == "two different records of queue 'queue-1', extension '100001'"
+
+
+# ---- encodings -------------------------------------------------------------------------------------------------------
+
+
+def _in(encoding: str, *records: dict[str, Any]) -> bytes:
+    return json.dumps(envelope(list(records)), ensure_ascii=False).encode(encoding)
+
+
+def test_gbk_when_it_is_announced() -> None:
+    """Names in GBK are read when the encoding is known."""
+    raw = _in("gbk", record(seatsname="张三", queuename="销售"))
+    assert decode(raw, encoding="gb18030") == decode(_in("utf-8", record(seatsname="张三", queuename="销售")))
+
+
+def test_gbk_that_nobody_announced() -> None:
+    """A name that is no UTF-8 is a problem and None; a queue or extension that is none refuses the body."""
+    shown = decode(_in("gbk", record(seatsname="张三")))
+    (agent,) = shown.values()
+    assert agent.name is None
+    (problem,) = shown.problems
+    assert problem.field == "seatsname"
+    assert "no text in the body's encoding" in problem.reason
+    for field in ("queuename", "extnumber"):
+        assert f": {field} has bytes that are no text" in refusal(_in("gbk", record(**{field: "销售"})))
+
+
+def test_a_byte_order_mark_and_notices_do_not_matter() -> None:
+    """What stands before the JSON changes nothing about the snapshot."""
+    good = decode(body(RECORD))
+    for prefix in (b"\xef\xbb\xbf", b"<b>Notice</b>: Undefined {index}\n", b"\xef\xbb\xbf\n\xd5\xc5"):
+        assert decode(prefix + body(RECORD)) == good
+
+
+# ---- times -----------------------------------------------------------------------------------------------------------
+
+
+def _answered(text: str, zone: tzinfo | None) -> datetime | None:
+    return only(body(record(lastanswertime=text)), zone=zone).last_answered_at
+
+
+def test_times_are_aware_when_the_zone_is_known() -> None:
+    """With the server's zone the times are aware, in the zone's offset; without it they are as sent."""
+    aware = _answered("2020-02-05 21:03:36", SHANGHAI)
+    assert aware == datetime(2020, 2, 5, 13, 3, 36, tzinfo=UTC)
+    assert aware is not None
+    assert aware.utcoffset() == timedelta(hours=8)
+    assert aware.tzinfo == timezone(timedelta(hours=8))
+    naive = _answered("2020-02-05 21:03:36", None)
+    assert naive == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
+    assert _answered("0000-00-00 00:00:00", SHANGHAI) is None
+
+
+def test_a_time_that_happens_twice_is_the_first() -> None:
+    """In the hour that the clocks repeat, a time is the earlier one; differences across the change are true."""
+    first = _answered("2025-11-02 01:30:00", NEW_YORK)
+    assert first is not None
+    assert first.utcoffset() == timedelta(hours=-4)
+    later = _answered("2025-11-02 02:30:00", NEW_YORK)
+    assert later is not None
+    assert later - first == timedelta(hours=2)
+
+
+def test_a_time_that_the_clocks_skip_is_read() -> None:
+    """A time in the hour that the clocks skip is read with the offset before the change, and is no problem."""
+    skipped = _answered("2025-03-09 02:30:00", NEW_YORK)
+    assert skipped == datetime(2025, 3, 9, 7, 30, tzinfo=UTC)
+
+
+class _Unsure(tzinfo):
+    """A zone that does not know."""
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        """Know nothing."""
+
+    def tzname(self, moment: datetime | None) -> None:
+        """Have no name."""
+
+    def dst(self, moment: datetime | None) -> None:
+        """Know nothing."""
+
+
+def test_a_zone_without_an_offset_leaves_times_naive() -> None:
+    """A zone that knows no offset changes nothing."""
+    assert _answered("2020-02-05 21:03:36", _Unsure()) == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
+
+
+class _Strict(_Unsure):
+    """A zone that raises for a time that the clocks show twice, as some packages' zones do."""
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        """Refuse every time."""
+        raise LookupError(moment)
+
+
+def test_a_zone_that_raises_is_a_problem_of_the_field() -> None:
+    """One ambiguous time of a strict zone ends the feed."""
+    read = SnapshotDecoder(zone=_Strict()).decode(body(record()), observed_at=START)
+    assert read["queue-1", "100001"].last_answered_at is None
+    assert {problem.field for problem in read.problems} == {"lastanswertime", "lastassigntime", "seatschangetime"}
+
+
+@pytest.mark.parametrize("zone", [SHANGHAI, NEW_YORK, UTC])
+@pytest.mark.parametrize("text", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1899-12-31 23:59:59"])
+def test_the_ends_of_the_calendar(zone: tzinfo, text: str) -> None:
+    """A time at the end of the calendar is read, whatever the zone, and a snapshot that has it can be saved."""
+    shown = decode(body(record(lastanswertime=text)), zone=zone)
+    assert shown.problems == ()
+    assert Snapshot.from_json(shown.to_json()) == shown
+
+
+@pytest.mark.parametrize(
+    ("rsptime", "server_time"),
+    [(0, datetime(1970, 1, 1, tzinfo=UTC)), ("1581488746", datetime(2020, 2, 12, 6, 25, 46, tzinfo=UTC))],
+)
+def test_the_servers_clock(rsptime: Any, server_time: datetime) -> None:
+    """The server's clock is read from a number or a string."""
+    assert decode(body(rsptime=rsptime)).server_time == server_time
+
+
+@pytest.mark.parametrize("rsptime", [None, ""])
+def test_no_servers_clock(rsptime: Any) -> None:
+    """A server that does not tell the time is no problem."""
+    shown = decode(body(rsptime=rsptime))
+    assert (shown.server_time, shown.problems) == (None, ())
+
+
+@pytest.mark.parametrize("rsptime", ["x", 1.5, [], {}, True, 2**62, -(2**62), 2**64, "9" * 18])
+def test_a_servers_clock_that_makes_no_sense(rsptime: Any) -> None:
+    """An impossible server clock is a problem of no record, and stops nothing."""
+    shown = decode(body(RECORD, rsptime=rsptime))
+    assert len(shown) == 1
+    assert shown.server_time is None
+    (problem,) = shown.problems
+    assert (problem.queue, problem.extension, problem.field) == (None, None, "rsptime")
+
+
+# ---- sharing ---------------------------------------------------------------------------------------------------------
+
+
+def _warm(raw: bytes) -> tuple[SnapshotDecoder, Snapshot]:
+    decoder = SnapshotDecoder()
+    return decoder, decoder.decode(raw, observed_at=START)
+
+
+def test_unchanged_records_are_the_same_objects() -> None:
+    """A record whose bytes did not change is the same object in the next snapshot, wherever the body has it."""
+    records = [record(extnumber=str(number)) for number in range(20)]
+    decoder, first = _warm(body(*records))
+    records[7] = record(extnumber="7", state=1215)
+    random.Random(1).shuffle(records)
+    second = decoder.decode(body(*records), observed_at=START)
+    assert [key for key in first if second[key] is not first[key]] == [("queue-1", "7")]
+    assert second.keys() == {("queue-1", fields["extnumber"]) for fields in records}
+
+
+def test_records_that_mean_the_same_are_the_same_objects() -> None:
+    """A record in other bytes that mean the same stays the same object."""
+    decoder, first = _warm(body(record()))
+    rewritten = dict(reversed([*record(state="1213", novelty=1).items()]))
+    second = decoder.decode(json.dumps(envelope([rewritten]), indent=1).encode(), observed_at=START)
+    assert second["queue-1", "100001"] is first["queue-1", "100001"]
+
+
+def test_a_snapshot_is_not_touched_by_the_next_one() -> None:
+    """What a decoder reads next does not show in the snapshot before."""
+    decoder, first = _warm(body(record(), record(extnumber="2")))
+    saved = first.to_json()
+    decoder.decode(body(record(state=1215)), observed_at=START)
+    assert first.to_json() == saved
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        b"",
+        body(record(state=1215), record(extnumber="3", state="x")),
+        body(record(state=1215), record(state=1217)),
+        b'{"ret": 500}',
+    ],
+)
+def test_a_refused_body_leaves_the_decoder_as_it_was(refused: bytes) -> None:
+    """After a body that was refused, the next good one shares its records with the last good one, problems included."""
+    good = body(record(lastanswertime="odd"), record(extnumber="2"))
+    decoder, first = _warm(good)
+    with pytest.raises(SipQueueError):
+        decoder.decode(refused, observed_at=START)
+    second = decoder.decode(good, observed_at=START + timedelta(1))
+    assert all(second[key] is first[key] for key in first)
+    assert second.problems == first.problems
+    assert second.observed_at == START + timedelta(1)
+
+
+def test_a_problem_lasts_as_long_as_its_record() -> None:
+    """A problem is in every snapshot that has the record, not only in the first, and goes when the record is mended."""
+    decoder, first = _warm(body(record(lastanswertime="odd")))
+    expected = (FieldProblem("queue-1", "100001", "lastanswertime", "is 'odd', not a time like 2020-02-05 21:03:36"),)
+    assert first.problems == expected
+    again = decoder.decode(body(record(extnumber="2"), record(lastanswertime="odd")), observed_at=START)
+    assert again.problems == expected
+    assert decoder.decode(body(record()), observed_at=START).problems == ()
+
+
+_field_values: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.sampled_from(["", "0", "1213", "odd", "-1", "2020-02-05 21:03:36", "0000-00-00 00:00:00", "张三", True, 1.5]),
+    st.integers(-1, 5),
+    st.sampled_from([1213, 1214, 1215, 1217, 2**63]),
+)
+_records = st.fixed_dictionaries(
+    {"queuename": st.sampled_from(["q", "r"]), "extnumber": st.sampled_from(["1", "01", 1, "2"])},
+    optional={name: _field_values for name in RECORD if name not in {"queuename", "extnumber"}},
+)
+_bodies = st.lists(_records, max_size=4).map(lambda records: body(*records))
+
+
+def _outcome(decoder: SnapshotDecoder, raw: bytes) -> Any:
+    try:
+        shown = decoder.decode(raw, observed_at=START)
+    except SipQueueError as error:
+        return type(error), str(error)
+    return list(shown.items()), shown.server_time, sorted(map(repr, shown.problems))
+
+
+@given(st.lists(_bodies, max_size=6))
+@settings(max_examples=80, deadline=None)
+def test_a_warm_decoder_reads_what_a_cold_one_reads(bodies: list[bytes]) -> None:
+    """What a decoder remembers never changes what it reads: records, order, problems or refusal."""
+    warm = SnapshotDecoder()
+    for raw in [*bodies, *bodies[::-1]]:
+        assert _outcome(warm, raw) == _outcome(SnapshotDecoder(), raw)
+
+
+def _compact(*records: dict[str, Any], **data: Any) -> bytes:
+    return json.dumps(envelope(list(records), **data), separators=(",", ":")).encode()
+
+
+def _many(**fields: Any) -> list[dict[str, Any]]:
+    return [record(extnumber=str(number), **fields) for number in range(100, 140)]
+
+
+def test_where_everybody_changed_each_is_read() -> None:
+    """A record is overlooked, or taken for another one's, where most of them change with each poll."""
+    odd = _many(state=1214, callsanswered=12)
+    odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
+    braces = _many(state=1215, seatsname="},{")
+    later = _many(state=1213)
+    bodies = [_compact(*records) for records in (_many(), _many(state=1201), odd, later, braces, braces[::-1], later)]
+    decoder, known = _warm(bodies[0])
+    for raw in bodies[1:]:
+        cold = SnapshotDecoder()
+        assert _outcome(decoder, raw) == _outcome(cold, raw)
+        new = decoder.decode(raw, observed_at=START)
+        told = [event.key for event in diff(known, new)]
+        assert sorted(set(told)) == (list(new) if new != known else [])
+        known = new
+
+
+def test_where_some_changed_these_are_told() -> None:
+    """Events are told of another seat than the one that changed."""
+    records = _many()
+    decoder, known = _warm(_compact(*reversed(records)))
+    for place in (3, 25, 39):
+        records[place]["state"] = 1215
+        new = decoder.decode(_compact(*reversed(records)), observed_at=START)
+        assert [event.key for event in diff(known, new)] == [("queue-1", str(100 + place))]
+        known = new
+
+
+def test_an_order_that_differs_further_on_is_another_order() -> None:
+    """Two agents who changed places are taken for each other, because the first one who changed is in the old place."""
+    decoder, _ = _warm(_compact(*_many()))
+    records = _many()
+    records[0]["state"] = 1215
+    records[30], records[31] = records[31], records[30]
+    assert _outcome(decoder, _compact(*records)) == _outcome(SnapshotDecoder(), _compact(*records))
+
+
+def test_a_record_that_comes_twice_hides_no_other() -> None:
+    """What stood between two records is taken for what may stand between any, and hides a record that contradicts."""
+    first, second = record(extnumber="1"), record(extnumber="2")
+    decoder, _ = _warm(_compact(first, first, second, tail="x" * 500))
+    with pytest.raises(MalformedResponse, match="two different records"):
+        decoder.decode(_compact(record(extnumber="1", state=1215), first, second, tail="x" * 500), observed_at=START)
+
+
+def test_what_no_list_has_between_its_records_is_looked_at() -> None:
+    """An answer is taken that has something between two records which is none."""
+    first, second = (json.dumps(record(extnumber=number), separators=(",", ":")) for number in "12")
+    head = f'{{"ret":200,"data":{{"status":0,"result":[{first},{{}},{second}]'
+    decoder, _ = _warm(f'{head},"result":[{first},{second}],"rsptime":1}},"msg":""}}'.encode())
+    with pytest.raises(MalformedResponse, match="queuename is missing"):
+        decoder.decode(f'{head},"rsptime":2}},"msg":""}}'.encode(), observed_at=START)
+
+
+def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
+    """A problem is told for ever, though the record that had it is gone."""
+    odd, good = record(lastanswertime="x"), record(lastanswertime=None)
+    decoder, before = _warm(_compact(odd, good))
+    assert len(before.problems) == 1
+    assert decoder.decode(_compact(good), observed_at=START).problems == ()
+
+
+# ---- nothing else gets out -------------------------------------------------------------------------------------------
+
+
+def test_a_failed_operation_is_told() -> None:
+    """The decoder passes on what the envelope says."""
+    with pytest.raises(OperationFailed):
+        decode(b'{"ret": 200, "data": {"status": 1}}')
+
+
+def test_a_body_cut_at_any_byte_is_malformed() -> None:
+    """Wherever a body is cut off, it is refused as malformed, and never read as fewer agents."""
+    raw = _in("utf-8", record(seatsname="张三"), record(extnumber="2"))
+    for length in range(len(raw)):
+        assert refusal(raw[:length])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_bodies_raise_only_the_librarys_errors(seed: int) -> None:
+    """Whatever happens to a body's bytes, it is read, or refused with an error of this library."""
+    chance = random.Random(seed)
+    good = _in("utf-8", record(seatsname="张三"), record(extnumber="2", state="1215"), record(queuename="q2"))
+    pieces = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b",",
+        b":",
+        b"\\",
+        b"\\u",
+        b"null",
+        b"1e999",
+        b"NaN",
+        b"\xff",
+        b"\0",
+        b"-",
+        b"9" * 25,
+    ]
+    decoder = SnapshotDecoder(zone=SHANGHAI)
+    refused = 0
+    for _ in range(1000):
+        mutated = bytearray(good)
+        for _ in range(chance.choice([1, 1, 1, 2, 5])):
+            at = chance.randrange(len(mutated))
+            mutated[at : at + chance.choice([0, 1, 1, 4, 30])] = chance.choice([b"", *pieces])
+        try:
+            shown = decoder.decode(bytes(mutated), observed_at=START, encoding=chance.choice(["utf-8", "gb18030"]))
+        except SipQueueError:
+            refused += 1
+        else:
+            assert Snapshot.from_json(shown.to_json()) == shown
+    assert 100 < refused < 1000
+
+
+_documents = st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from([*RECORD, "ret", "data", "result", "status"]), inner)
+    ),
+)
+
+
+@given(st.binary(max_size=64) | _documents.map(lambda document: json.dumps(document).encode()))
+@settings(max_examples=80, deadline=None)
+def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
+    """Nothing that can arrive raises anything but an error of this library."""
+    with pytest.raises(SipQueueError):
+        decode(raw)
+
+
+def test_nested_arrays_refuse_the_body() -> None:
+    """A million nested arrays in a record refuse the body, and do not crash the interpreter."""
+    nested = b"[" * 1_000_000 + b"]" * 1_000_000
+    for raw in (body(record(x="NESTED")), body(record(seatsname="NESTED")), json.dumps(envelope("NESTED")).encode()):
+        assert refusal(raw.replace(b'"NESTED"', nested))
