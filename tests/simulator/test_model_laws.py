@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import CallCentre, Outcome, Plan
-
 from tests.kit.plans import durations, eventful, plans, play, played, seeds
 
 IN_A_QUEUE_CALL = {AgentState.RECEIVING, AgentState.TALKING}
