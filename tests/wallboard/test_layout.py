@@ -16,7 +16,7 @@ from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.wallboard_screen import SHOWN, Visit
 from tests.kit.wallboard_stage import NEVER
 
-pytest_plugins = ["wallboard_browser"]
+pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 SCREENS = {

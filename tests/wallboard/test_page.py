@@ -15,7 +15,7 @@ from sipqueue_async.wallboard import Wallboard
 from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
-pytest_plugins = ["wallboard_browser"]
+pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 

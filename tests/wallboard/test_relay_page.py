@@ -17,7 +17,7 @@ from sipqueue_async.wallboard import Wallboard
 from tests.kit.redis_server import PROGRAM, RedisServer
 from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
 
-pytest_plugins = ["wallboard_browser"]
+pytest_plugins = ["tests.kit.browser"]
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.one_python,

@@ -12,7 +12,7 @@ from sipqueue_async.simulator import Plan
 from tests.kit.wallboard_screen import Visit
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
-pytest_plugins = ["wallboard_browser"]
+pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 BUSY = Plan(agents=60, queues=5, several_queues=0.2, calls_per_hour=170.0, opening_callers=4, breaks_per_hour=2.0)
