@@ -2,6 +2,7 @@
 
 from sipqueue_async._diff import apply, diff
 from sipqueue_async._fanout import Subscription, Updates
+from sipqueue_async._running import run
 from sipqueue_async.auth import AppCredentials, Auth
 from sipqueue_async.client import SipQueueClient
 from sipqueue_async.errors import (
@@ -70,4 +71,5 @@ __all__ = [
     "WatcherHealth",
     "apply",
     "diff",
+    "run",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any, Final
 
 import attrs
+
+from sipqueue_async._running import StopSignals
 
 Work = Callable[[], Coroutine[Any, Any, int | None]]
 """Makes a command's coroutine, which returns the exit code; None is 0."""
@@ -19,41 +19,37 @@ Work = Callable[[], Coroutine[Any, Any, int | None]]
 
 @attrs.frozen
 class Job:
-    """Work with something to say at its end."""
+    """A command's coroutine, and what is printed after it."""
 
     work: Work
     conclude: Callable[[], None]
-    """Prints what the work came to, however it ended; it may take its time, until a second signal."""
+    """Prints the results, however the work ended. Only a second signal limits the time it takes."""
 
 
 PATIENCE: Final = 2.0
 """Seconds that a command has to end after a signal."""
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
 
 def run(job: Work | Job) -> int:
     """Run a command and return its exit code: its own, or 128 + the number of the signal that ended it.
 
-    SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does time: nothing else
-    would help where the reader of a full pipe does not read, or where a name look-up goes on in its thread. A job's
-    conclusion has all the time it needs, for who reads it may be a person with a pager.
+    SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does a timeout: nothing
+    else helps where the reader of a full pipe does not read, or where a name lookup hangs in its thread. A job's
+    conclusion has no timeout, because its reader may be a person with a pager.
     """
-    job = job if isinstance(job, Job) else Job(job, _nothing)
-    stop = _Stop()
-    handlers = {number: signal.signal(number, stop) for number in _SIGNALS}
-    try:
-        with asyncio.Runner() as runner:
-            code = runner.run(stop.supervise(job.work))
-    finally:
-        stop.relax()
+    deadline = _Deadline()
+    with StopSignals(first=deadline.start, leave=_leave) as signals:
         try:
-            job.conclude()
+            with asyncio.Runner() as runner:
+                code = runner.run(signals.supervise((job.work if isinstance(job, Job) else job)()))
         finally:
-            stop.relax()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    return code
+            deadline.cancel()
+            try:
+                if isinstance(job, Job):
+                    job.conclude()
+            finally:
+                deadline.cancel()
+    return code or 0 if signals.number is None else 128 + signals.number
 
 
 _restores: Final[list[Callable[[], None]]] = []
@@ -61,10 +57,10 @@ _restores: Final[list[Callable[[], None]]] = []
 
 @contextmanager
 def restoring(restore: Callable[[], None]) -> Generator[None]:
-    """Have something put back at the end, also where the process ends at once.
+    """Call `restore` at the end, also where the process ends at once.
 
     Args:
-        restore: What does so. It may be called from another thread, in the middle of anything, and more than once.
+        restore: May be called from another thread, between any two bytecodes, and more than once.
     """
     _restores.append(restore)
     try:
@@ -81,52 +77,17 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-class _Stop:
-    """The signals' handler, and what it knows."""
+class _Deadline:
+    """Ends the process if the command takes too long after a signal."""
 
     def __init__(self) -> None:
-        self._code: int | None = None
-        self._cancel: Callable[[], None] = _nothing
-        self._last_resort: threading.Timer | None = None
+        self._timer: threading.Timer | None = None
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        code = 128 + number
-        if self._code is not None:
-            _leave(code)
-        self._code = code
-        self._last_resort = threading.Timer(PATIENCE, _leave, (code,))
-        self._last_resort.daemon = True
-        self._last_resort.start()
-        self._cancel()
+    def start(self, number: int) -> None:
+        self._timer = threading.Timer(PATIENCE, _leave, (128 + number,))
+        self._timer.daemon = True
+        self._timer.start()
 
-    async def supervise(self, work: Work) -> int:
-        """Run the coroutine, unless a signal came before."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work())
-        self._cancel = lambda: _cancel_soon(loop, task)
-        if self._code is not None:
-            task.cancel()
-        try:
-            code = await task
-        except asyncio.CancelledError:
-            if self._code is None:
-                raise
-        else:
-            self._code = self._code or code or 0
-        finally:
-            self._cancel = _nothing
-        return self._code
-
-    def relax(self) -> None:
-        """Call the last resort off: nothing hangs."""
-        if self._last_resort is not None:
-            self._last_resort.cancel()
-
-
-def _nothing() -> None:
-    """Stand in for what there is nothing to do for."""
-
-
-def _cancel_soon(loop: asyncio.AbstractEventLoop, task: asyncio.Future[int | None]) -> None:
-    # A signal's handler runs between any two instructions, also of the loop's own.
-    loop.call_soon_threadsafe(task.cancel)
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
+from sipqueue_async._running import StopSignals
 from sipqueue_async.cli import running
 from sipqueue_async.cli.exits import Failure
 
@@ -91,13 +94,13 @@ def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
 
 def test_a_signal_before_the_start_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the event loop is being made is lost."""
-    supervise = running._Stop.supervise
+    supervise = StopSignals.supervise
 
-    async def late(self: running._Stop, work: running.Work) -> int:
+    async def late(self: StopSignals, main: Coroutine[Any, Any, int]) -> int | None:
         signal.raise_signal(signal.SIGINT)
-        return await supervise(self, work)
+        return await supervise(self, main)
 
-    monkeypatch.setattr(running._Stop, "supervise", late)
+    monkeypatch.setattr(StopSignals, "supervise", late)
     ran: list[int] = []
     assert (running.run(lambda: _noted(ran)), ran) == (130, [])
 
