@@ -32,6 +32,7 @@ from sipqueue_async import (
     WatcherHealth,
     apply,
     diff,
+    run,
 )
 from sipqueue_async.testing import ScriptedSource, collect
 from tests.kit.builders import agent, snapshot
@@ -183,3 +184,10 @@ def test_the_pure_functions() -> None:
     assert_type(diff(None, one), tuple[SeatEvent, ...])
     assert_type(apply(one, diff(one, two)), Snapshot)
     assert apply(one, diff(one, two)) == two
+
+
+def test_run_returns_what_main_returns_or_none() -> None:
+    async def main() -> int:
+        return 5
+
+    assert assert_type(run(main()), int | None) == 5
