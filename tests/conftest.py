@@ -14,7 +14,8 @@ import pytest
 from aioresponses import aioresponses
 from hypothesis import settings
 
-from tests.kit.redis_server import PROGRAM, RedisServer
+from tests.kit.needs import COMPONENTS, find
+from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
 # How long one example takes says something about the machine only.
@@ -34,6 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Announce the marks."""
     config.addinivalue_line("markers", "virtual_time: the loop's clock jumps to the next thing to do; no real network")
     config.addinivalue_line("markers", "one_python: long, and about something else than Python; run on one interpreter")
+    for component in COMPONENTS.values():
+        config.addinivalue_line("markers", f"{component.marker}: skipped where {component.program} is missing")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that need a component through a fixture as those that say so; skip them where it is missing."""
+    for component in COMPONENTS.values():
+        skip = pytest.mark.skip(reason=component.reason)
+        is_missing = find(component.name) is None
+        for item in items:
+            if component.marker in getattr(item, "fixturenames", ()):
+                item.add_marker(component.marker)
+            if is_missing and item.get_closest_marker(component.marker):
+                item.add_marker(skip)
 
 
 def pytest_asyncio_loop_factories(
@@ -45,10 +61,24 @@ def pytest_asyncio_loop_factories(
     return {"real": asyncio.new_event_loop}
 
 
+@pytest.fixture(scope="session")
+def needs_redis() -> None:
+    """Skip the test where Redis is missing."""
+
+
+@pytest.fixture(scope="session")
+def needs_chromium() -> None:
+    """Skip the test where Chromium is missing."""
+
+
+@pytest.fixture(scope="session")
+def needs_haproxy() -> None:
+    """Skip the test where HAProxy is missing."""
+
+
 @pytest.fixture
-async def redis_server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A real Redis of the test's own; where the program is missing, the test is skipped."""
-    assert PROGRAM or pytest.skip("redis-server is not on this machine")
+async def redis_server(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A real Redis of the test's own."""
     async with RedisServer(tmp_path) as server:
         yield server
 

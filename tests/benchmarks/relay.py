@@ -23,10 +23,11 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from redis.asyncio import Redis
 
-from tests.benchmarks import relay_cost, relay_delay, relay_rate, relay_track
+from tests.benchmarks import relay_cost, relay_delay, relay_rate
 from tests.benchmarks.relay_track import redis_running, track
 from tests.benchmarks.speed_measure import Section
 from tests.benchmarks.speed_report import machine, write_page
+from tests.kit.needs import COMPONENTS, find
 
 _LIBRARIES: Final = ("redis", "aiohttp", "attrs", "msgspec")
 
@@ -87,8 +88,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--polls", type=int, default=relay_cost.POLLS, help="of each of them, a round")
     parser.add_argument("--write", type=Path, metavar="DIR", help="put the tables into the page relay.md there")
     asked = parser.parse_args(argv)
-    if relay_track.PROGRAM is None:
-        parser.error("redis-server is not on this machine")
+    if find("redis") is None:
+        parser.error(COMPONENTS["redis"].reason)
     return asked
 
 

@@ -12,9 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.benchmarks.relay_stream import Submit, Track
-from tests.kit.redis_server import PROGRAM, RedisServer
-
-__all__ = ["PROGRAM", "one_process", "redis_running", "track"]
+from tests.kit.redis_server import RedisServer
 
 
 @contextmanager

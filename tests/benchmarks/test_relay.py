@@ -28,7 +28,7 @@ from tests.benchmarks.relay_track import redis_running, track
 from tests.benchmarks.speed_measure import Section, Spread, WrongAnswer
 from tests.benchmarks.speed_report import begin, end, write_page
 from tests.kit.builders import aside
-from tests.kit.redis_server import PROGRAM
+from tests.kit.needs import HIDE
 
 pytestmark = pytest.mark.one_python
 
@@ -41,7 +41,6 @@ PAGE = "\n\n".join(
 )
 SMALL = "--effort 0.01 --changed 1 20 --updates 5 --pace 0.01 --readers 2 --interval 0.1 --polls 3"
 COURSE = Course(changed=2, updates=4, seats=20)
-needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine")
 
 
 @contextmanager
@@ -81,7 +80,7 @@ def on_track(work: Callable[[Track], Awaitable[_T]]) -> _T:
 # ---- streams ---------------------------------------------------------------------------------------------------------
 
 
-@needs_redis
+@pytest.mark.needs_redis
 @pytest.mark.parametrize("interval", [relay_stream.AT_ONCE, 0.02])
 def test_each_way_carries_the_same(interval: float, threads: None) -> None:
     """The ways are compared, though one of them carries less than the others or leaves things behind in Redis."""
@@ -99,7 +98,7 @@ def test_each_way_carries_the_same(interval: float, threads: None) -> None:
         assert passage.seconds > 0
 
 
-@needs_redis
+@pytest.mark.needs_redis
 def test_a_relay_is_as_fast_as_it_can_without_leaving_anything_out(threads: None) -> None:
     """The source is ahead of the relay, which puts updates together, so that less is sent than is counted."""
     course = attrs.evolve(COURSE, updates=60)
@@ -133,7 +132,7 @@ def test_a_passage_that_is_not_whole_is_noticed() -> None:
             attrs.evolve(good, **wrong).check(course)
 
 
-@needs_redis
+@pytest.mark.needs_redis
 def test_bare_commands_that_carry_something_else_are_noticed(threads: None) -> None:
     """The unit is the time that something else took."""
 
@@ -209,7 +208,7 @@ async def test_what_is_said_before_anything_is_known_does_not_count() -> None:
         consumer.tally()
 
 
-@needs_redis
+@pytest.mark.needs_redis
 def test_readers_of_a_relay_ask_the_platform_once(threads: None) -> None:
     """What a relay saves is not what is counted, or something is counted for somebody else."""
     plan = Plan(readers=3, interval=0.1, polls=5)
@@ -269,7 +268,7 @@ def test_costs_are_told_as_they_were_measured() -> None:
 # ---- the program -----------------------------------------------------------------------------------------------------
 
 
-@needs_redis
+@pytest.mark.needs_redis
 def test_the_program_writes_its_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,7 +293,7 @@ def test_the_program_writes_its_tables(
     assert re.search(r"redis-server \d", printed)
 
 
-@needs_redis
+@pytest.mark.needs_redis
 def test_parts_can_be_had_by_themselves(threads: None, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever wants one table waits for all."""
     assert aside(relay.main, [*SMALL.split(), "--parts", "delay"]) == 0
@@ -305,7 +304,7 @@ def test_a_machine_without_redis_is_told_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The program ends in a traceback about None."""
-    monkeypatch.setattr(relay_track, "PROGRAM", None)
+    monkeypatch.setenv(HIDE, "redis")
     with pytest.raises(SystemExit) as ended:
         relay.main([])
     assert ended.value.code == 2

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.builders import without_slowness
-from tests.kit.redis_server import PROGRAM, RedisServer
+from tests.kit.redis_server import RedisServer
 
 pytestmark = pytest.mark.one_python
 
@@ -28,11 +28,10 @@ TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 # What a program waits in that runs until somebody ends it.
 FOR_EVER = re.compile(r"^(?!.*asyncio\.timeout\().*(async for|while True|\.wait\(\))", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
-NEEDS_REDIS = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine")
 EXAMPLES = [
     pytest.param(
         code,
-        marks=NEEDS_REDIS if "SIPQUEUE_REDIS_URL" in code else (),
+        marks=pytest.mark.needs_redis if "SIPQUEUE_REDIS_URL" in code else (),
         id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}",
     )
     for page in PAGES

@@ -19,7 +19,7 @@ import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async.redis import _store
-from tests.kit.redis_server import PROGRAM, Cable, RedisServer
+from tests.kit.redis_server import Cable, RedisServer
 from tests.kit.relay import KEYS, copy_of, group_is_done, published, put_back
 from tests.kit.relay_scene import Scene
 
@@ -34,7 +34,7 @@ PATIENCE: Final = 1.5
 
 pytestmark = [
     pytest.mark.timeout(120 + 10 * TROUBLES),
-    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.needs_redis,
     pytest.mark.one_python,
 ]
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from tests.kit.wallboard_screen import BIG_SCREEN, CHROMIUM, Visit
+from tests.kit.needs import program
+from tests.kit.wallboard_screen import BIG_SCREEN, Visit
 
 # What a browser says of a connection that a test has cut.
 _EXPECTED = re.compile(r"net::ERR_|Failed to load resource")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium() -> AsyncGenerator[Browser]:
-    """The browser. Where there is none, the tests are skipped, but not where everything is to be tested."""
-    if not CHROMIUM.exists():  # pragma: no cover  # which is the case on other machines
-        message = f"{CHROMIUM} is not there: the wallboard's page is NOT tested"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+async def chromium(needs_chromium: None) -> AsyncGenerator[Browser]:
+    """The browser, started once."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM)
+        browser = await playwright.chromium.launch(executable_path=program("chromium"))
         yield browser
         await browser.close()
 

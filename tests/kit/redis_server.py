@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-PROGRAM: Final = shutil.which("redis-server")
-"""Debian's, which the gate installs; None where it is missing."""
+from tests.kit.needs import program
 
 
 class RedisServer:
@@ -48,7 +46,7 @@ class RedisServer:
         assert self._process is None, "it runs"
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self._folder), "save": "", **self._options}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen([PROGRAM or "redis-server", *arguments], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([program("redis"), *arguments], stdout=subprocess.DEVNULL)
         async with asyncio.timeout(20), self.client() as client:
             while True:
                 try:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page, ViewportSize
 
 from sipqueue_async.simulator import Simulator
 
-CHROMIUM = Path("/usr/bin/chromium")
 BIG_SCREEN: ViewportSize = {"width": 1920, "height": 1080}
 
 Visit = Callable[..., Awaitable[Page]]

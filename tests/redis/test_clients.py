@@ -18,7 +18,8 @@ from sipqueue_async import CallAnswered, Snapshot, Subscription, TransportError
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis._store import Store
 from tests.kit.builders import agent, snapshot
-from tests.kit.redis_server import PROGRAM, RedisServer, free_port
+from tests.kit.needs import program
+from tests.kit.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.one_python
 
@@ -89,9 +90,8 @@ async def _group_has_begun(client: Redis | RedisCluster) -> bool:
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[RedisServer]:
+async def cluster(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServer]:
     """A cluster of one node, which has all slots."""
-    assert PROGRAM or pytest.skip("redis-server is not on this machine")
     cluster = RedisServer(tmp_path, cluster_enabled="yes", cluster_port=str(free_port()))
     async with cluster as server, server.client() as client:
         await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
@@ -173,7 +173,7 @@ async def watched(master: RedisServer, folder: Path) -> AsyncGenerator[Sentinel]
     """Run a sentinel that watches a master, and give a client of it."""
     port, settings = free_port(), folder / "sentinel.conf"
     settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master.port} 1\n")
-    process = subprocess.Popen([PROGRAM or "redis-server", str(settings), "--sentinel"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([program("redis"), str(settings), "--sentinel"], stdout=subprocess.DEVNULL)
     sentinel = Sentinel([("127.0.0.1", port)])  # type: ignore[no-untyped-call]
     try:
         yield sentinel

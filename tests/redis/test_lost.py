@@ -15,7 +15,7 @@ from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, Trans
 from sipqueue_async.redis import RedisFeed, Relay, _store
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.redis_server import PROGRAM, Cable, RedisServer
+from tests.kit.redis_server import Cable, RedisServer
 from tests.kit.relay import (
     KEYS,
     PATIENCE,
@@ -34,7 +34,7 @@ AWAY: Final = 1.5
 """Seconds after which Redis counts as away."""
 
 pytestmark = [
-    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.needs_redis,
     pytest.mark.timeout(120),
     pytest.mark.one_python,
 ]

@@ -21,8 +21,9 @@ from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis._store import Answer, Store
 from tests.kit.builders import START, agent, snapshot
+from tests.kit.needs import find
 from tests.kit.publications import publication, take
-from tests.kit.redis_server import PROGRAM, Cable, RedisServer, free_port
+from tests.kit.redis_server import Cable, RedisServer, free_port
 
 pytestmark = pytest.mark.one_python
 
@@ -188,6 +189,7 @@ class TestPlace:
         assert SECRET not in str(refused.value)
         assert refused.value.__suppress_context__
 
+    @pytest.mark.needs_redis
     async def test_a_socket_of_the_machine_works(self, tmp_path: Path) -> None:
         """A Redis without a port cannot be used."""
         path = Path(f"/tmp/sipqueue-{os.getpid()}.sock")
@@ -202,11 +204,12 @@ class TestPlace:
 
 def has_tls() -> bool:
     """Tell whether Redis was built with TLS: only then it knows what is wrong with the option."""
-    said = subprocess.run([PROGRAM or "false", "--port", "0", "--tls-replication", "maybe"], capture_output=True)
+    said = subprocess.run([find("redis") or "false", "--port", "0", "--tls-replication", "maybe"], capture_output=True)
     return b"must be 'yes' or 'no'" in said.stdout + said.stderr
 
 
-@pytest.mark.skipif(not has_tls(), reason="redis-server is not on this machine, or was built without TLS")
+@pytest.mark.needs_redis
+@pytest.mark.skipif(not has_tls(), reason="redis-server was built without TLS, or is not on this machine")
 class TestTls:
     @pytest.fixture
     async def port(self, tmp_path: Path) -> AsyncIterator[int]:
@@ -344,6 +347,7 @@ class TestPermissions:
         for name, rules in (("relay", RELAY), ("reader", READER), ("worker", GROUP)):
             assert f"ACL SETUSER {name} on >password {KEYS} {rules}\n" in page
 
+    @pytest.mark.needs_redis
     async def test_a_refusal_over_a_socket_of_the_machine_is_one_too(self, tmp_path: Path) -> None:
         """A wrong password is tried for ever, where Redis is reached by a path."""
         path = tmp_path / "socket"
@@ -417,6 +421,7 @@ class TestPermissions:
             assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.__cause__}"
             assert refused.value.where == f"Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*"
 
+    @pytest.mark.needs_redis
     async def test_no_password_where_there_must_be_one_is_refused(self, tmp_path: Path) -> None:
         """A password that was forgotten is taken for a Redis that is away."""
         server = RedisServer(tmp_path, keeps=False)

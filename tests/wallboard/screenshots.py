@@ -14,7 +14,8 @@ from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from sipqueue_async.simulator import Plan
-from tests.kit.wallboard_screen import BIG_SCREEN, CHROMIUM
+from tests.kit.needs import program
+from tests.kit.wallboard_screen import BIG_SCREEN
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
 PLAN = Plan(
@@ -64,7 +65,7 @@ async def main(directory: Path) -> None:
     """Take all of them."""
     stage = Stage(PLAN, seed=26, names=NAMES)
     async with wallboard_of(stage) as wallboard, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM)
+        browser = await playwright.chromium.launch(executable_path=program("chromium"))
         await stage.play(1232)
         url = f"{wallboard.url}?talk=480"
         async with page_of(browser, url, BIG_SCREEN, "dark") as page:

@@ -14,14 +14,14 @@ from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.wallboard import Wallboard
-from tests.kit.redis_server import PROGRAM, RedisServer
+from tests.kit.redis_server import RedisServer
 from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
 
 pytest_plugins = ["tests.kit.browser"]
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.one_python,
-    pytest.mark.skipif(PROGRAM is None, reason="redis-server is not on this machine"),
+    pytest.mark.needs_redis,
 ]
 
 

@@ -1,0 +1,80 @@
+"""The programs beside Python that tests use: where they are looked for, and what stays untested without them.
+
+A test asks for one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`.
+It is skipped where the program is missing. The noxfile reads this module too, so it imports nothing but the standard
+library.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HIDE: Final = "SIPQUEUE_TESTS_HIDE"
+"""Environment variable: names of `COMPONENTS`, separated by spaces, that are treated as not installed."""
+
+PLACES: Final = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
+"""Searched after PATH: the sbin folders are often missing from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A program that some tests need."""
+
+    name: str
+    program: str
+    packages: tuple[str, ...]
+    """What Debian installs it with."""
+    tested: str
+    """The part of the product whose tests need it."""
+
+    @property
+    def marker(self) -> str:
+        """The marker, and the fixture, of the tests that need it."""
+        return f"needs_{self.name}"
+
+    @property
+    def reason(self) -> str:
+        """Why a test is skipped."""
+        return f"{self.program} is not on this machine"
+
+
+COMPONENTS: Final = {
+    component.name: component
+    for component in (
+        Component("redis", "redis-server", ("redis-server",), "the relay and its readers"),
+        Component(
+            "chromium",
+            "chromium",
+            # The layout is measured with letters of a known width and with Chinese ones.
+            ("chromium", "fonts-liberation", "fonts-wqy-microhei"),
+            "the wallboard's page in a browser",
+        ),
+        Component("haproxy", "haproxy", ("haproxy",), "the documented proxy configurations"),
+    )
+}
+
+
+def find(name: str) -> Path | None:
+    """Return where a component's program is, or None if it is missing or hidden by the environment variable."""
+    component = COMPONENTS[name]
+    if name in os.environ.get(HIDE, "").split():
+        return None
+    found = shutil.which(component.program, path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
+    return None if found is None else Path(found)
+
+
+def program(name: str) -> str:
+    """Return where a component's program is. A test that gets here without the component lacks its marker."""
+    found = find(name)
+    if found is None:
+        raise FileNotFoundError(f"{COMPONENTS[name].reason}; mark the test {COMPONENTS[name].marker}")
+    return str(found)
+
+
+def missing() -> list[Component]:
+    """Return the components that are not on this machine."""
+    return [component for name, component in COMPONENTS.items() if find(name) is None]
