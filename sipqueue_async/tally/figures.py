@@ -68,17 +68,17 @@ class SeatTally:
         "_answered",
         "_approximate",
         "_clock",
+        "_elapsed",
         "_missed",
         "_present",
         "_settled",
         "_since",
-        "_spent",
         "_unseen",
     )
 
     def __init__(self, clock: Clock, agent: AgentStatus, since: datetime, *, approximate: bool) -> None:
         self._clock = clock
-        self._spent = dict.fromkeys(AgentState, 0)
+        self._elapsed = dict.fromkeys(AgentState, 0)
         self._unseen = 0
         self._answered = self._missed = 0
         self._agent = agent
@@ -141,7 +141,7 @@ class SeatTally:
         Raises:
             ValueError: The time is naive.
         """
-        return _in_seconds(self._spent_at(at))
+        return _in_seconds(self._elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
         """Return the seconds for which the seat was there, as far as is known, but nobody looked: they are of no state.
@@ -158,7 +158,7 @@ class SeatTally:
         Raises:
             ValueError: The time is naive.
         """
-        return _signed_in(self._spent_at(at)) / _A_SECOND
+        return _signed_in(self._elapsed_at(at)) / _A_SECOND
 
     def occupancy(self, at: datetime | None = None) -> float | None:
         """Return the share of the time signed in that was spent talking, 0 to 1; None for someone never signed in.
@@ -166,7 +166,7 @@ class SeatTally:
         Raises:
             ValueError: The time is naive.
         """
-        return _occupancy(self._spent_at(at))
+        return _occupancy(self._elapsed_at(at))
 
     def __repr__(self) -> str:
         state = self.state if self._present else "left"
@@ -174,18 +174,18 @@ class SeatTally:
 
     # ---- what the fold does ------------------------------------------------------------------------------------------
 
-    def _spent_at(self, at: datetime | None) -> dict[AgentState, int]:
+    def _elapsed_at(self, at: datetime | None) -> dict[AgentState, int]:
         seen, _ = self._clock.reading(at)
-        spent = dict(self._spent)
+        elapsed = dict(self._elapsed)
         if self._present:
-            spent[self._agent.state] += seen - self._settled[0]
-        return spent
+            elapsed[self._agent.state] += seen - self._settled[0]
+        return elapsed
 
     def _settle(self) -> None:
         """Count the time up to now."""
         clock = self._clock
         if self._present:
-            self._spent[self._agent.state] += clock.seen - self._settled[0]
+            self._elapsed[self._agent.state] += clock.seen - self._settled[0]
             self._unseen += clock.unseen - self._settled[1]
         self._settled = clock.seen, clock.unseen
 
@@ -213,7 +213,7 @@ class GroupTally:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._agents = dict.fromkeys(AgentState, 0)
-        self._spent = dict.fromkeys(AgentState, 0)
+        self._elapsed = dict.fromkeys(AgentState, 0)
         self._unseen = 0
         self._settled = clock.seen, clock.unseen
         self._answered = self._missed = 0
@@ -264,7 +264,7 @@ class GroupTally:
         Raises:
             ValueError: The time is naive.
         """
-        return _in_seconds(self._spent_at(at))
+        return _in_seconds(self._elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
         """Return the seconds of its agents for which nobody looked, added up: they count for no state.
@@ -281,23 +281,23 @@ class GroupTally:
         Raises:
             ValueError: The time is naive.
         """
-        return _occupancy(self._spent_at(at))
+        return _occupancy(self._elapsed_at(at))
 
     def __repr__(self) -> str:
         return f"<GroupTally, {self.signed_in} signed in, {self._answered} calls answered>"
 
     # ---- what the fold does ------------------------------------------------------------------------------------------
 
-    def _spent_at(self, at: datetime | None) -> dict[AgentState, int]:
+    def _elapsed_at(self, at: datetime | None) -> dict[AgentState, int]:
         seen, _ = self._clock.reading(at)
-        elapsed = seen - self._settled[0]
-        return {state: spent + self._agents[state] * elapsed for state, spent in self._spent.items()}
+        passed = seen - self._settled[0]
+        return {state: elapsed + self._agents[state] * passed for state, elapsed in self._elapsed.items()}
 
     def _settle(self) -> None:
         """Count the time up to now, which is due before anybody comes, changes or goes."""
         reading = self._clock.seen, self._clock.unseen
         if reading != self._settled:
-            self._spent = self._spent_at(None)
+            self._elapsed = self._elapsed_at(None)
             self._unseen += sum(self._agents.values()) * (reading[1] - self._settled[1])
             self._settled = reading
 
@@ -305,8 +305,8 @@ class GroupTally:
         """Take in a seat that is new here, with all that it has behind it."""
         self._settle()
         self._seats[seat.key] = seat
-        for state, spent in seat._spent.items():
-            self._spent[state] += spent
+        for state, elapsed in seat._elapsed.items():
+            self._elapsed[state] += elapsed
         self._unseen += seat._unseen
         self._answered += seat._answered
         self._missed += seat._missed
@@ -350,14 +350,14 @@ class QueueTally(GroupTally):
         return f"<QueueTally {self._name}, {self.signed_in} signed in, {self._answered} calls answered>"
 
 
-def _in_seconds(spent: Mapping[AgentState, int]) -> dict[AgentState, float]:
-    return {state: microseconds / _A_SECOND for state, microseconds in spent.items()}
+def _in_seconds(elapsed: Mapping[AgentState, int]) -> dict[AgentState, float]:
+    return {state: microseconds / _A_SECOND for state, microseconds in elapsed.items()}
 
 
-def _signed_in(spent: Mapping[AgentState, int]) -> int:
-    return sum(spent.values()) - spent[AgentState.OFFLINE]
+def _signed_in(elapsed: Mapping[AgentState, int]) -> int:
+    return sum(elapsed.values()) - elapsed[AgentState.OFFLINE]
 
 
-def _occupancy(spent: Mapping[AgentState, int]) -> float | None:
-    signed_in = _signed_in(spent)
-    return spent[AgentState.TALKING] / signed_in if signed_in else None
+def _occupancy(elapsed: Mapping[AgentState, int]) -> float | None:
+    signed_in = _signed_in(elapsed)
+    return elapsed[AgentState.TALKING] / signed_in if signed_in else None

@@ -5,9 +5,11 @@ The cost of an update follows its events, not the fleet: time passes for everybo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from types import MappingProxyType
+from typing import assert_never
 
 from sipqueue_async import (
     AgentChanged,
@@ -16,6 +18,7 @@ from sipqueue_async import (
     AgentStatus,
     CallAnswered,
     CallMissed,
+    Feed,
     FeedDown,
     FeedUp,
     SeatEvent,
@@ -26,6 +29,7 @@ from sipqueue_async import (
 )
 from sipqueue_async.tally import saved
 from sipqueue_async.tally.figures import Clock, GroupTally, QueueTally, SeatTally
+from sipqueue_async.tally.follow import Follower
 
 
 class Tally:
@@ -35,13 +39,12 @@ class Tally:
     the one that first shows another, so each change is placed to one interval between polls. Time for which the feed
     was down, or for which the program was, counts for no state: it is `unseen`.
 
-    Example::
+    `follow` does so for a feed. Example::
 
-        updates = watcher.updates()
+        tally = Tally()
+        tally.follow(watcher)
         async with watcher:
-            tally = Tally(await watcher.ready())
-            async for update in updates:
-                tally.update(update)
+            async for event in watcher:
                 print(tally.total.calls_answered)
 
     Args:
@@ -49,6 +52,11 @@ class Tally:
     """
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self._clear()
+        if snapshot is not None:
+            self._begin(snapshot, snapshot.observed_at)
+
+    def _clear(self) -> None:
         self._clock = Clock()
         self._started_at: datetime | None = None
         self._server_time: datetime | None = None
@@ -56,8 +64,6 @@ class Tally:
         self._seats: dict[SeatKey, SeatTally] = {}
         self._queues: dict[str, QueueTally] = {}
         self._total = GroupTally(self._clock)
-        if snapshot is not None:
-            self._begin(snapshot)
 
     # ---- what it offers ----------------------------------------------------------------------------------------------
 
@@ -101,6 +107,34 @@ class Tally:
 
     # ---- folding -----------------------------------------------------------------------------------------------------
 
+    def follow(
+        self,
+        feed: Feed,
+        *,
+        on_change: Callable[[Update | None], object] | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> Callable[[], None]:
+        """Keep this tally up to date with a feed after each of its looks; return a function that ends that.
+
+        An empty tally begins with the feed's baseline if the feed has one and is not started yet, else with the first
+        good look, which need not bring a change. If the feed is down before that, the tally shows the last known status
+        and begins anew once the feed is up. A tally that knows something already goes on, so give the feed
+        `tally.snapshot` as its baseline.
+
+        Do not call `update` or `advance` too. Callbacks registered with `feed.on_look` after this call find the tally
+        up to date.
+
+        Args:
+            feed: A `StatusWatcher` or another feed, running or not yet.
+            on_change: Called in the feed's task after each change: with the update that was folded in, or with None
+                when the tally has begun, with new views of all its seats.
+            lock: Held while the tally changes and `on_change` runs, for programs that read the tally in another thread.
+
+        Raises:
+            ValueError: The feed shares its changes with a group, so the tally would lack calls.
+        """
+        return Follower(self, feed, on_change, lock).stop
+
     def update(self, update: Update) -> None:
         """Fold in one update; it must be the next one after what the tally knows. Coalesced ones do as well."""
         if self._started_at is None:
@@ -116,9 +150,11 @@ class Tally:
                     self._look(event.observed_at)
                     self._feed_down = None
                     unsure = True
-                case _:
+                case AgentJoined() | AgentLeft() | StateChanged() | CallAnswered() | CallMissed() | AgentChanged():
                     self._look(event.observed_at)
                     self._fold(event, unsure=unsure or self._feed_down is not None)
+                case _:
+                    assert_never(event)
         self._clock.blind = self._feed_down is not None
         if update.snapshot is not None:
             self._server_time = update.snapshot.server_time
@@ -174,19 +210,26 @@ class Tally:
         agents = [seat.agent for seat in seats]
         return Snapshot(agents, observed_at=self._clock.at, server_time=self._server_time)
 
-    def _begin(self, snapshot: Snapshot) -> None:
-        self._started_at = snapshot.observed_at
+    def _begin(self, snapshot: Snapshot, at: datetime) -> None:
+        self._started_at = at
         self._server_time = snapshot.server_time
-        self._look(snapshot.observed_at)
+        self._look(at)
         for agent in snapshot.values():
-            self._add(SeatTally(self._clock, agent, snapshot.observed_at, approximate=True))
+            self._add(SeatTally(self._clock, agent, at, approximate=True))
+
+    def _restart(self, snapshot: Snapshot, at: datetime, *, blind: bool = False) -> None:
+        """Forget everything and begin with a snapshot; `blind` if nothing is known of the time after it."""
+        self._clear()
+        self._begin(snapshot, at)
+        self._clock.blind = blind
 
     def _begin_before(self, update: Update) -> bool:
         """Begin with what was known before the first update; return whether anything was."""
         if update.previous is not None:
-            self._begin(update.previous)
+            self._begin(update.previous, update.previous.observed_at)
         elif update.snapshot is not None:
-            self._begin(Snapshot(observed_at=update.snapshot.observed_at))
+            start = update.snapshot.observed_at
+            self._begin(Snapshot(observed_at=start), start)
         return update.previous is not None
 
     def _looked_before(self, update: Update) -> bool:
@@ -258,8 +301,10 @@ def _begins_anew(seat: SeatTally, event: AgentJoined | StateChanged | CallAnswer
             return _is_news(event.previous.last_answered_at, event.agent.last_answered_at)
         case CallMissed():
             return _is_news(event.previous.last_offered_at, event.agent.last_offered_at)
-        case _:
+        case AgentJoined() | AgentChanged():
             return False
+        case _:
+            assert_never(event)
 
 
 def _is_news(before: datetime | None, now: datetime | None) -> bool:

@@ -79,7 +79,7 @@ def _seat_to_json(seat: SeatTally) -> dict[str, Any]:
         "approximate": seat.approximate,
         "calls_answered": seat.calls_answered,
         "calls_missed": seat.calls_missed,
-        "spent": {state.value: spent for state, spent in seat._spent.items() if spent},
+        "spent": {state.value: elapsed for state, elapsed in seat._elapsed.items() if elapsed},
         "unseen": seat._unseen,
     }
 
@@ -89,7 +89,7 @@ def _seat_from_json(clock: Clock, agent: AgentStatus, fields: dict[str, Any]) ->
     seat._present = _flag(fields["present"])
     seat._answered, seat._missed = _number(fields["calls_answered"]), _number(fields["calls_missed"])
     seat._unseen = _number(fields["unseen"])
-    seat._spent |= {AgentState(state): _number(spent) for state, spent in _fields(fields["spent"]).items()}
+    seat._elapsed |= {AgentState(state): _number(elapsed) for state, elapsed in _fields(fields["spent"]).items()}
     return seat
 
 

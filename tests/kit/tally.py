@@ -54,7 +54,7 @@ def seat(tally: Tally) -> SeatTally:
     return tally.seats[SEAT]
 
 
-def spent(tally: Tally, at: float | None = None) -> dict[str, float]:
+def elapsed(tally: Tally, at: float | None = None) -> dict[str, float]:
     """Return the one seat's seconds in the states that have any, and unseen ones, up to some second."""
     until = None if at is None else moment(at)
     found = {state.value: seconds for state, seconds in seat(tally).seconds(until).items()}

@@ -10,7 +10,7 @@ import pytest
 from sipqueue_async import AgentLeft, AgentState, Snapshot, Update
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
-from tests.kit.tally import SEAT, began, calls, down, moment, one, seat, spent, up, update
+from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
 
 IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 
@@ -20,8 +20,8 @@ def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another
     tally = Tally(one(0))
     tally.update(update(one(8), one(10, TALKING)))
     tally.update(update(one(28, TALKING), one(30, IDLE)))
-    assert spent(tally) == {"waiting": 10, "talking": 20}
-    assert spent(tally, 35) == {"waiting": 10, "talking": 20, "idle": 5}
+    assert elapsed(tally) == {"waiting": 10, "talking": 20}
+    assert elapsed(tally, 35) == {"waiting": 10, "talking": 20, "idle": 5}
     assert seat(tally).signed_in(moment(35)) == 35
     assert seat(tally).occupancy(moment(40)) == 0.5
     assert (tally.started_at, tally.observed_at) == (moment(0), moment(30))
@@ -31,9 +31,9 @@ def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another
 def test_a_time_before_the_last_look_is_the_last_look() -> None:
     """Who asks for a moment that has passed is given less time than was seen, or negative time."""
     tally = Tally(one(10))
-    assert spent(tally, 5) == {}
+    assert elapsed(tally, 5) == {}
     tally.update(update(one(18), one(20, TALKING)))
-    assert spent(tally, 12) == spent(tally) == {"waiting": 10}
+    assert elapsed(tally, 12) == elapsed(tally) == {"waiting": 10}
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
@@ -67,10 +67,10 @@ def test_who_joins_begins_then() -> None:
     """An agent who signs in gets time from before, or one who was there already counts as just come."""
     tally = Tally(snapshot(at=0))
     tally.update(update(snapshot(at=8), one(10)))
-    assert (began(tally), spent(tally, 15)) == ((10, False), {"waiting": 5})
+    assert (began(tally), elapsed(tally, 15)) == ((10, False), {"waiting": 5})
     told = Tally()
     told.update(update(None, one(10)))
-    assert (began(told), spent(told, 15), told.started_at) == ((10, True), {"waiting": 5}, moment(10))
+    assert (began(told), elapsed(told, 15), told.started_at) == ((10, True), {"waiting": 5}, moment(10))
 
 
 def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> None:
@@ -78,18 +78,18 @@ def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> No
     tally = Tally()
     assert (tally.started_at, tally.observed_at, tally.snapshot, dict(tally.seats)) == (None, None, None, {})
     tally.update(update(one(8), one(10, TALKING)))
-    assert (tally.started_at, spent(tally, 11)) == (moment(8), {"waiting": 2, "talking": 1})
+    assert (tally.started_at, elapsed(tally, 11)) == (moment(8), {"waiting": 2, "talking": 1})
 
 
 def test_an_outage_is_of_no_state() -> None:
     """An agent has talked for as long as the platform was away."""
     tally = Tally(one(0, TALKING))
     tally.update(down(one(10, TALKING)))
-    assert (tally.feed_down is not None, spent(tally, 30)) == (True, {"talking": 10, "unseen": 20})
+    assert (tally.feed_down is not None, elapsed(tally, 30)) == (True, {"talking": 10, "unseen": 20})
     assert (tally.total.unseen(moment(30)), tally.total.seconds(moment(30))[TALKING]) == (20, 10)
     back = one(40, TALKING)
     tally.update(Update(sequence=2, snapshot=back, previous=one(10, TALKING), events=(up(back),)))
-    assert (tally.feed_down, spent(tally, 45)) == (None, {"talking": 15, "unseen": 30})
+    assert (tally.feed_down, elapsed(tally, 45)) == (None, {"talking": 15, "unseen": 30})
     assert began(tally) == (0, True)
 
 
@@ -110,7 +110,7 @@ def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
     tally.update(down(one(20)))
     tally.update(update(one(20), after, up(after)))
     assert began(tally) == (30, True)
-    assert spent(tally) == {"waiting": 20, "unseen": 10}
+    assert elapsed(tally) == {"waiting": 20, "unseen": 10}
 
 
 def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
@@ -121,14 +121,14 @@ def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
     tally.advance(moment(5))
     first = one(10)
     tally.update(Update(sequence=2, snapshot=first, previous=first, events=(up(first),)))
-    assert (tally.started_at, tally.feed_down, spent(tally, 15)) == (moment(10), None, {"waiting": 5})
+    assert (tally.started_at, tally.feed_down, elapsed(tally, 15)) == (moment(10), None, {"waiting": 5})
 
 
 def test_several_changes_in_one_began_sometime() -> None:
     """A slow consumer's state has a precise beginning that it did not have."""
     tally = Tally(one(0))
     tally.update(update(one(0), one(60, TALKING), coalesced=True))
-    assert (began(tally), spent(tally)) == ((60, True), {"waiting": 60})
+    assert (began(tally), elapsed(tally)) == ((60, True), {"waiting": 60})
 
 
 def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_time() -> None:
@@ -136,7 +136,7 @@ def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_ti
     tally = Tally(one(0))
     tally.update(down(one(10)))
     tally.update(update(one(10), one(30, TALKING), coalesced=True))
-    assert (began(tally), spent(tally, 50)) == ((30, True), {"waiting": 10, "unseen": 40})
+    assert (began(tally), elapsed(tally, 50)) == ((30, True), {"waiting": 10, "unseen": 40})
     assert tally.feed_down is not None
 
 
@@ -147,7 +147,7 @@ def test_a_call_between_two_polls_begins_the_state_anew() -> None:
     assert (began(tally), calls(tally)) == ((10, False), (1, 0))
     tally.update(update(one(18, calls_answered=1), one(20, calls_answered=1, no_answer_count=2)))
     assert (began(tally), calls(tally)) == ((20, False), (1, 2))
-    assert spent(tally) == {"waiting": 20}
+    assert elapsed(tally) == {"waiting": 20}
 
 
 def test_a_counter_that_lags_begins_nothing() -> None:
@@ -167,7 +167,7 @@ def test_another_unknown_code_is_another_state() -> None:
     """Two states without a name are taken for one that lasts."""
     tally = Tally(one(0, AgentState.UNKNOWN, state_code=1299))
     tally.update(update(one(8, AgentState.UNKNOWN, state_code=1299), one(10, AgentState.UNKNOWN, state_code=1298)))
-    assert (began(tally), spent(tally)) == ((10, False), {"unknown": 10})
+    assert (began(tally), elapsed(tally)) == ((10, False), {"unknown": 10})
 
 
 def test_who_leaves_stays_in_the_figures() -> None:
@@ -176,7 +176,7 @@ def test_who_leaves_stays_in_the_figures() -> None:
     tally.update(update(one(8, TALKING, calls_answered=3), one(10, TALKING, calls_answered=4)))
     tally.update(update(one(18), snapshot(at=20)))
     assert not seat(tally).present
-    assert (began(tally), spent(tally, 60), calls(tally)) == ((20, False), {"talking": 20}, (1, 0))
+    assert (began(tally), elapsed(tally, 60), calls(tally)) == ((20, False), {"talking": 20}, (1, 0))
     assert (tally.total.signed_in, sum(tally.total.agents.values()), tally.total.longest_talk()) == (0, 0, None)
     assert tally.total.seconds(moment(60))[TALKING] == 20
     assert tally.snapshot == snapshot()
@@ -191,7 +191,7 @@ def test_who_comes_back_goes_on() -> None:
     tally.update(update(snapshot(at=20), snapshot(agent("7"), at=30), up(snapshot(at=30))))
     tally.update(update(snapshot(agent("7"), at=40), snapshot(agent(), agent("7"), at=40)))
     assert seat(tally).present
-    assert (began(tally), spent(tally, 45)) == ((40, False), {"waiting": 15})
+    assert (began(tally), elapsed(tally, 45)) == ((40, False), {"waiting": 15})
 
 
 def test_queues_and_their_total() -> None:
@@ -245,10 +245,10 @@ def test_time_goes_on_without_a_change() -> None:
     tally = Tally(one(0))
     tally.advance(moment(10))
     tally.advance(moment(9.5))
-    assert (tally.observed_at, spent(tally)) == (moment(10), {"waiting": 10})
+    assert (tally.observed_at, elapsed(tally)) == (moment(10), {"waiting": 10})
     tally.update(down(one(10)))
     tally.advance(moment(20))
-    assert (tally.observed_at, spent(tally, 20)) == (moment(10), {"waiting": 10, "unseen": 10})
+    assert (tally.observed_at, elapsed(tally, 20)) == (moment(10), {"waiting": 10, "unseen": 10})
     empty = Tally()
     empty.advance(moment(10))
     assert empty.observed_at is None
@@ -260,7 +260,7 @@ def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
     tally.update(update(one(108), one(110, TALKING)))
     tally.update(update(one(60, TALKING), one(62, IDLE)))
     tally.update(update(one(64, IDLE), one(66)))
-    assert spent(tally) == {"waiting": 10, "idle": 4}
+    assert elapsed(tally) == {"waiting": 10, "idle": 4}
     assert (tally.observed_at, seat(tally).since) == (moment(66), moment(66))
 
 
@@ -270,9 +270,9 @@ def test_calm_counts_on_after_the_clock_is_set_back() -> None:
     tally.advance(moment(100))
     for second in range(-3500, 51, 10):
         tally.advance(moment(second))
-    assert (tally.observed_at, spent(tally)) == (moment(50), {"waiting": 3650})
+    assert (tally.observed_at, elapsed(tally)) == (moment(50), {"waiting": 3650})
     tally.update(update(one(50), one(60, TALKING)))
-    assert spent(tally, 65) == {"waiting": 3660, "talking": 5}
+    assert elapsed(tally, 65) == {"waiting": 3660, "talking": 5}
 
 
 def test_a_clock_that_is_set_back_while_away_ends_the_time_away() -> None:
@@ -282,7 +282,7 @@ def test_a_clock_that_is_set_back_while_away_ends_the_time_away() -> None:
     again = Tally.from_json(tally.to_json())
     again.advance(moment(-900))
     again.advance(moment(-800))
-    assert (again.observed_at, spent(again)) == (moment(-800), {"waiting": 200})
+    assert (again.observed_at, elapsed(again)) == (moment(-800), {"waiting": 200})
 
 
 def test_updates_about_what_is_known_already_change_nothing() -> None:
@@ -293,7 +293,7 @@ def test_updates_about_what_is_known_already_change_nothing() -> None:
     gone = AgentLeft(key=SEAT, observed_at=moment(2), previous=agent())
     for _ in range(2):
         tally.update(Update(sequence=1, snapshot=snapshot(at=2), previous=one(0), events=(gone,)))
-    assert (tally.total.signed_in, spent(tally)) == (0, {"waiting": 2})
+    assert (tally.total.signed_in, elapsed(tally)) == (0, {"waiting": 2})
 
 
 def test_what_was_never_known_is_taken_as_it_comes() -> None:
@@ -302,7 +302,7 @@ def test_what_was_never_known_is_taken_as_it_comes() -> None:
     tally.update(Update(sequence=1, snapshot=one(10), previous=one(8), events=update(one(8), snapshot(at=10)).events))
     assert (dict(tally.seats), dict(tally.queues)) == ({}, {})
     tally.update(update(one(18), one(20, TALKING, calls_answered=2)))
-    assert (calls(tally), spent(tally, 25), tally.total.calls_answered) == ((2, 0), {"talking": 5}, 2)
+    assert (calls(tally), elapsed(tally, 25), tally.total.calls_answered) == ((2, 0), {"talking": 5}, 2)
 
 
 def test_it_shows_itself_in_short() -> None:

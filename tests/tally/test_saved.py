@@ -10,7 +10,7 @@ import pytest
 from sipqueue_async import AgentState, Update
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
-from tests.kit.tally import SEAT, began, calls, down, moment, one, seat, spent, up, update
+from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
 
 TALKING = AgentState.TALKING
 
@@ -40,7 +40,7 @@ def test_everything_comes_back() -> None:
     )
     assert again.snapshot is not None
     assert again.snapshot.server_time == moment(11)
-    assert (began(again), calls(again), spent(again)) == ((10, False), (1, 0), {"waiting": 10})
+    assert (began(again), calls(again), elapsed(again)) == ((10, False), (1, 0), {"waiting": 10})
     assert again.seats.keys() == tally.seats.keys()
     assert not again.seats["售后", "7"].present  # type: ignore[index]  # an equal plain tuple finds it
     for ours, theirs in [(again.total, tally.total), (again.queues["售后"], tally.queues["售后"])]:
@@ -59,7 +59,7 @@ def test_nothing_known_is_saved_as_such() -> None:
     again = restored(Tally())
     assert (again.started_at, again.snapshot, dict(again.seats)) == (None, None, {})
     again.update(update(one(8), one(10, TALKING)))
-    assert spent(again) == {"waiting": 2}
+    assert elapsed(again) == {"waiting": 2}
 
 
 def test_saving_an_outage_keeps_what_was_seen() -> None:
@@ -69,16 +69,16 @@ def test_saving_an_outage_keeps_what_was_seen() -> None:
     again = restored(tally)
     assert (again.feed_down, again.observed_at) == (None, moment(10))
     again.update(update(one(10), one(50, TALKING)))
-    assert spent(again) == {"waiting": 10, "unseen": 40}
+    assert elapsed(again) == {"waiting": 10, "unseen": 40}
     assert (again.total.unseen(), restored(again).total.unseen()) == (40, 40)
 
 
 def test_the_time_away_is_unseen() -> None:
     """An agent has talked for as long as the program was down."""
     again = restored(Tally(one(0, TALKING)))
-    assert spent(again, 30) == {"unseen": 30}
+    assert elapsed(again, 30) == {"unseen": 30}
     again.update(update(one(0, TALKING), one(60)))
-    assert (began(again), spent(again, 65)) == ((60, True), {"unseen": 60, "waiting": 5})
+    assert (began(again), elapsed(again, 65)) == ((60, True), {"unseen": 60, "waiting": 5})
 
 
 def test_the_first_look_ends_the_time_away() -> None:
@@ -86,14 +86,14 @@ def test_the_first_look_ends_the_time_away() -> None:
     again = restored(Tally(one(0)))
     again.advance(moment(60))
     again.update(update(one(78), one(80, TALKING)))
-    assert (began(again), spent(again)) == ((80, False), {"unseen": 60, "waiting": 20})
+    assert (began(again), elapsed(again)) == ((80, False), {"unseen": 60, "waiting": 20})
 
 
 def test_polls_without_a_change_before_the_first_update_are_known_of() -> None:
     """Who does not say that the watcher is ready is told of a precise beginning as of a rough one."""
     again = restored(Tally(one(0)))
     again.update(update(one(78), one(80, TALKING)))
-    assert (began(again), spent(again)) == ((80, False), {"unseen": 78, "waiting": 2})
+    assert (began(again), elapsed(again)) == ((80, False), {"unseen": 78, "waiting": 2})
 
 
 def test_a_platform_that_is_away_after_a_restart_is_an_outage_like_any() -> None:
@@ -101,7 +101,7 @@ def test_a_platform_that_is_away_after_a_restart_is_an_outage_like_any() -> None
     again = restored(Tally(one(0)))
     again.update(down(one(0)))
     again.update(update(one(0), one(50, TALKING), up(one(50))))
-    assert (began(again), spent(again, 55)) == ((50, True), {"unseen": 50, "talking": 5})
+    assert (began(again), elapsed(again, 55)) == ((50, True), {"unseen": 50, "talking": 5})
 
 
 def test_a_lone_surrogate_in_a_name_is_kept() -> None:
@@ -188,4 +188,4 @@ def test_saving_changes_nothing() -> None:
         saved.to_json()
         plain.update(news)
     assert saved.to_json() == plain.to_json()
-    assert spent(saved) == {"waiting": 20, "talking": 10}
+    assert elapsed(saved) == {"waiting": 20, "talking": 10}

@@ -1,0 +1,94 @@
+"""Keeps a tally up to date with a running feed: where it begins, and what each look adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from sipqueue_async import Feed, FeedDown, FeedHealth, Update
+
+if TYPE_CHECKING:
+    from sipqueue_async.tally.fold import Tally
+
+
+class Follower:
+    """Folds a feed's updates into a tally after each look.
+
+    Args:
+        tally: The tally to keep up to date.
+        feed: The feed to follow.
+        on_change: Called after each change of the tally.
+        lock: Held while the tally changes.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        feed: Feed,
+        on_change: Callable[[Update | None], object] | None,
+        lock: AbstractContextManager[object] | None,
+    ) -> None:
+        if feed.is_shared:
+            raise ValueError("a feed with a group has a part of the changes only: follow one without")
+        self._tally = tally
+        self._feed = feed
+        self._on_change = on_change
+        self._lock = nullcontext() if lock is None else lock
+        self._updates = feed.updates()
+        self._has_begun = tally.started_at is not None
+        with self._lock:
+            self._begin()
+        self._stop_looking = feed.on_look(self._looked)
+
+    def stop(self) -> None:
+        """Fold what is pending, then follow no longer."""
+        with self._lock:
+            self._fold()
+        self._stop_looking()
+        self._updates.close()
+
+    def _begin(self) -> None:
+        """Begin with a feed that has a baseline, or has been running for a while."""
+        known, health = self._feed.snapshot, self._feed.health
+        if self._has_begun or known is None:
+            return
+        if health.up is None:
+            self._tally._restart(known, known.observed_at, blind=True)
+            self._has_begun = True
+            self._tell(None)
+        elif health.up:
+            self._look(health)
+        else:
+            self._tally._restart(known, known.observed_at)
+            down = FeedDown(error=health.last_error or RuntimeError("the feed is down"), since=health.last_good_at)
+            self._tally.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
+            self._tell(None)
+
+    def _looked(self, health: FeedHealth) -> None:
+        with self._lock:
+            self._look(health)
+
+    def _look(self, health: FeedHealth) -> None:
+        self._fold()
+        known = self._feed.snapshot
+        if not health.up or known is None:
+            return
+        if self._has_begun:
+            if health.last_good_at is not None:
+                self._tally.advance(health.last_good_at)
+            return
+        # The first known status is the baseline. A feed that came up after an outage has just told what happened in it,
+        # which was before this tally.
+        self._has_begun = True
+        self._tally._restart(known, health.last_good_at or known.observed_at)
+        self._tell(None)
+
+    def _fold(self) -> None:
+        while update := self._updates.take():
+            self._tally.update(update)
+            self._tell(update)
+
+    def _tell(self, update: Update | None) -> None:
+        if self._on_change is not None:
+            self._on_change(update)
