@@ -3,6 +3,7 @@
 from sipqueue_async._diff import apply, diff
 from sipqueue_async._fanout import Subscription, Updates
 from sipqueue_async._running import run
+from sipqueue_async._seat_filter import SeatFilter
 from sipqueue_async.auth import AppCredentials, Auth
 from sipqueue_async.client import SipQueueClient
 from sipqueue_async.errors import (
@@ -57,6 +58,7 @@ __all__ = [
     "MalformedResponse",
     "OperationFailed",
     "SeatEvent",
+    "SeatFilter",
     "SeatKey",
     "SipQueueClient",
     "SipQueueError",

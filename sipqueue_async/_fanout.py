@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -155,7 +156,7 @@ class Mailbox:
             return caught_up
         return None
 
-    def take(self) -> Update | None:
+    def get_nowait(self) -> Update | None:
         """Return the next update, or None if there is none yet.
 
         Raises:
@@ -243,7 +244,7 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
 
     async def __anext__(self) -> E:
         while not self._events:
-            update = self._mailbox.take()
+            update = self._mailbox.get_nowait()
             if update is None:
                 await self._mailbox.news()
             else:
@@ -265,19 +266,24 @@ class Updates(_Stream, AsyncIterator[Update]):
         return self
 
     async def __anext__(self) -> Update:
-        while (update := self._mailbox.take()) is None:
+        while (update := self._mailbox.get_nowait()) is None:
             await self._mailbox.news()
         return update
 
-    def take(self) -> Update | None:
-        """Return the next update if it is there already, else None: for whoever cannot wait.
+    def get_nowait(self) -> Update | None:
+        """Return the next update, or None if there is none yet.
 
-        Where the work of a group is handed out, finding nothing asks for the next one, as waiting for it does.
+        A stream of a group then requests more work, as waiting does.
         """
         update = self._mailbox.pop()
         if update is None:
             self._mailbox.ask()
         return update
+
+    def take(self) -> Update | None:
+        """Do as `get_nowait`: deprecated."""
+        warnings.warn("Updates.take is deprecated; use Updates.get_nowait", DeprecationWarning, stacklevel=2)
+        return self.get_nowait()
 
 
 class Fanout:

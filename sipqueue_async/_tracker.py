@@ -82,7 +82,11 @@ class Tracker:
         new, changes = polled, diff(previous, polled)
         if previous is not None and (kept := self._absent(changes) | self._old_records(previous, changes)):
             new = polled.with_changes(
-                kept, observed_at=polled.observed_at, server_time=polled.server_time, problems=polled.problems
+                kept,
+                observed_at=polled.observed_at,
+                server_time=polled.server_time,
+                problems=polled.problems,
+                steady_at=polled.steady_at,
             )
             changes = diff(previous, new)
         events: list[Event] = []

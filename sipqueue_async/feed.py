@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
@@ -64,7 +65,7 @@ class Feed(ABC):
         # Set once there is something to say to `ready`: the present status, or the end.
         self._settled = asyncio.Event()
         self._is_settled_well = False
-        self._look_callbacks: dict[object, Callable[[FeedHealth], object]] = {}
+        self._listeners: dict[object, Callable[[Any], object]] = {}
 
     # ---- what it offers ----------------------------------------------------------------------------------------------
 
@@ -213,29 +214,34 @@ class Feed(ABC):
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
         return Subscription(self._mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
 
-    def on_look(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
-        """Have a function called after every look, with the new `health`; return a function that ends that.
+    def add_listener(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
+        """Call a function with the new `health` after every poll or read; return a function that removes it.
 
-        A watcher looks by polling. A reader of a relay does by reading: it has found something new, or that all is as
-        it was, which it does every few seconds, or that it cannot read.
+        A watcher calls it after each poll, successful or failed; a reader of a relay when it has read something new,
+        has found the relay unchanged (every few seconds), or cannot read.
 
-        The function runs in the feed's task, once what was found is in all streams (`Updates.take` gives it there and
-        then), and so it had better be quick. An exception of its own is logged and does no other harm.
+        The function runs in the feed's task, when all streams have received what was found (`Updates.get_nowait`
+        returns it), so it should be quick. Its exceptions are logged and change nothing else.
         """
         key = object()
-        self._look_callbacks[key] = callback
+        self._listeners[key] = callback
 
         def remove() -> None:
-            self._look_callbacks.pop(key, None)
+            self._listeners.pop(key, None)
 
         return remove
 
-    def _tell_of_look(self) -> None:
-        for callback in list(self._look_callbacks.values()):
+    def on_look(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
+        """Do as `add_listener`: deprecated."""
+        warnings.warn("on_look is deprecated; use add_listener", DeprecationWarning, stacklevel=2)
+        return self.add_listener(callback)
+
+    def _call_listeners(self) -> None:
+        for callback in list(self._listeners.values()):
             try:
                 callback(self.health)
-            except Exception:  # noqa: BLE001  # whatever a callback does wrong, the feed goes on
-                _log.exception("a callback that is to be called after each look failed")
+            except Exception:  # noqa: BLE001  # the feed goes on whatever a listener does
+                _log.exception("a listener of the %s failed", self._noun)
 
     def _mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
         return self._fanout.mailbox(place, types, max_pending, self._when_asked())

@@ -207,12 +207,23 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: When the answer had arrived (aware).
         server_time: The server's clock when it answered (aware), if it said.
         problems: Fields that made no sense and were left out.
+        steady_at: When the answer had arrived, in seconds of a monotonic clock (the event loop's), if the source notes
+            it. Durations are then exact whatever happens to the wall clock. It is neither compared nor saved.
 
     Raises:
         ValueError: Two different records are about one seat, or a time is naive.
     """
 
-    __slots__ = ("_changes", "_observed_at", "_places", "_problems", "_queues", "_records", "_server_time")
+    __slots__ = (
+        "_changes",
+        "_observed_at",
+        "_places",
+        "_problems",
+        "_queues",
+        "_records",
+        "_server_time",
+        "_steady_at",
+    )
 
     # The records by place, and the seats' places. Snapshots of the same seats share the latter, so that keeping one
     # more takes little, and comparing two of them is comparing two lists.
@@ -222,6 +233,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
     _observed_at: datetime
     _server_time: datetime | None
     _problems: tuple[FieldProblem, ...]
+    _steady_at: float | None
     _queues: Mapping[str, tuple[AgentStatus, ...]] | None
 
     def __init__(
@@ -231,6 +243,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: datetime,
         server_time: datetime | None = None,
         problems: Iterable[FieldProblem] = (),
+        steady_at: float | None = None,
     ) -> None:
         by_seat: dict[SeatKey, AgentStatus] = {}
         for agent in agents:
@@ -245,6 +258,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             observed_at=observed_at,
             server_time=server_time,
             problems=tuple(problems),
+            steady_at=steady_at,
         )
 
     def _fill(
@@ -255,6 +269,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: datetime,
         server_time: datetime | None,
         problems: tuple[FieldProblem, ...],
+        steady_at: float | None,
         changes: Changes | None = None,
     ) -> None:
         self._places = places
@@ -263,6 +278,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         self._observed_at = observed_at
         self._server_time = server_time
         self._problems = problems
+        self._steady_at = steady_at
         self._queues = None
 
     @classmethod
@@ -274,12 +290,19 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: datetime,
         server_time: datetime | None = None,
         problems: tuple[FieldProblem, ...] = (),
+        steady_at: float | None = None,
         changes: Changes | None = None,
     ) -> Snapshot:
         """Make a snapshot of what is already right and what nobody will change."""
         snapshot = cls.__new__(cls)
         snapshot._fill(
-            places, records, observed_at=observed_at, server_time=server_time, problems=problems, changes=changes
+            places,
+            records,
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=problems,
+            steady_at=steady_at,
+            changes=changes,
         )
         return snapshot
 
@@ -290,6 +313,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         observed_at: datetime,
         server_time: datetime | None = None,
         problems: tuple[FieldProblem, ...] = (),
+        steady_at: float | None = None,
     ) -> Snapshot:
         """Return a later snapshot: with these records of these seats, without the seats whose record is None.
 
@@ -303,7 +327,14 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         else:
             left = {key: agent for key, agent in self.items() if key not in agents} | changes
             places, records = _places(left), list(left.values())
-        return self._at(places, records, observed_at=observed_at, server_time=server_time, problems=problems)
+        return self._at(
+            places,
+            records,
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=problems,
+            steady_at=steady_at,
+        )
 
     @property
     def observed_at(self) -> datetime:
@@ -319,6 +350,21 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
     def problems(self) -> tuple[FieldProblem, ...]:
         """Fields that made no sense and were read as "not given"."""
         return self._problems
+
+    @property
+    def steady_at(self) -> float | None:
+        """When the answer had arrived, in seconds of a monotonic clock, or None if the source did not note it."""
+        return self._steady_at
+
+    def seconds_since(self, earlier: Snapshot) -> float:
+        """Return how many seconds after `earlier` this snapshot was observed: 0 or more.
+
+        Measured by `steady_at` where both snapshots have one, so that a step of the wall clock counts as no time;
+        otherwise by `observed_at`.
+        """
+        if self._steady_at is not None and earlier._steady_at is not None:
+            return max(0.0, self._steady_at - earlier._steady_at)
+        return max(0.0, (self._observed_at - earlier._observed_at).total_seconds())
 
     @property
     def queues(self) -> Mapping[str, tuple[AgentStatus, ...]]:
@@ -416,8 +462,9 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
-        # Tokens mean something to this process alone.
-        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_queues": None, "_changes": None}
+        # Tokens and monotonic times mean something to this process alone.
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return None, {**fields, "_queues": None, "_changes": None, "_steady_at": None}
 
     def __repr__(self) -> str:
         return (

@@ -235,7 +235,7 @@ class _Ledger:
         self._updates = feed.updates()
         self._health = feed.health
         self._polls = _Polls(feed) if isinstance(feed, StatusWatcher) else None
-        self._forget = feed.on_look(self._looked)
+        self._forget = feed.add_listener(self._looked)
 
     def _looked(self, health: FeedHealth) -> None:
         with self._lock:
@@ -245,7 +245,7 @@ class _Ledger:
             self._take()
 
     def _take(self) -> None:
-        while update := self._updates.take():
+        while update := self._updates.get_nowait():
             self._tally.update(update)
         if not self._has_begun and self._health.up and self._feed.snapshot is not None:
             # What is known first is no change of anything. A relay that was away tells what was so before it went, and

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 import attrs
 
 from sipqueue_async._schedule import Schedule, Turns, head_start
-from sipqueue_async._selection import Selection
+from sipqueue_async._seat_filter import SeatFilter
 from sipqueue_async._tracker import Tracker
 from sipqueue_async.errors import HttpStatusError
-from sipqueue_async.feed import Feed
+from sipqueue_async.feed import Feed, FeedHealth
 from sipqueue_async.models import AgentState, Snapshot
 
 _log: Final = logging.getLogger("sipqueue_async")
@@ -118,12 +119,12 @@ class StatusWatcher(Feed):
         super().__init__()
         self._interval = interval
         self._max_backoff = max_backoff
-        self._selection = Selection(queues, extensions)
-        self._fetch = _fetcher(source, self._selection)
+        self._filter = SeatFilter(queues, extensions)
+        self._fetch = _fetcher(source, self._filter)
         if not isinstance(baseline, Snapshot | None):
             raise TypeError(f"baseline must be a Snapshot, not {baseline!r}")
         # Of a baseline too only what is watched counts: the rest of it has not left.
-        known = None if baseline is None else self._selection.of(baseline)
+        known = None if baseline is None else self._filter.apply(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
@@ -159,12 +160,18 @@ class StatusWatcher(Feed):
         self._due.set()
         return await future
 
-    def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
-        """Have a function called after every poll, with the new `health`; return a function that ends that.
+    def add_listener(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
+        """Call a function with the new `health` after every poll; return a function that removes it.
 
-        It is `on_look` for a watcher, whose looks are polls.
+        It runs in the watcher's task, when all streams have received what the poll brought (`Updates.get_nowait`
+        returns it), so it should be quick. Its exceptions are logged and change nothing else.
         """
-        return self.on_look(lambda _: callback(self._health))
+        return super().add_listener(cast("Callable[[FeedHealth], object]", callback))
+
+    def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
+        """Do as `add_listener`: deprecated."""
+        warnings.warn("on_poll is deprecated; use add_listener", DeprecationWarning, stacklevel=2)
+        return self.add_listener(callback)
 
     def __repr__(self) -> str:
         condition = {None: "not polled yet", True: "up", False: "down"}[self._health.up]
@@ -222,17 +229,17 @@ class StatusWatcher(Feed):
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            outcome: Snapshot | Exception = self._selected(await self._fetched())
+            outcome: Snapshot | Exception = self._filtered(await self._fetched())
         except Exception as error:  # noqa: BLE001  # a fatal one is raised below, once it has been told
             outcome = error
         now = loop.time()
         figures = {"polls": self._health.polls + 1, "last_duration": now - began, "last_lateness": lateness}
         if isinstance(outcome, Snapshot):
             self._took(outcome, now, figures)
-            self._tell_of_look()
+            self._call_listeners()
             return None
         self._failed(outcome, now, figures)
-        self._tell_of_look()
+        self._call_listeners()
         if not _is_retryable(outcome):
             raise outcome
         return outcome
@@ -244,11 +251,11 @@ class StatusWatcher(Feed):
             # Raised from an iterator of events it would pass for a quiet end.
             raise RuntimeError("the source has no more snapshots") from error
 
-    def _selected(self, polled: object) -> Snapshot:
+    def _filtered(self, polled: object) -> Snapshot:
         """Return what is watched of an answer."""
         if not isinstance(polled, Snapshot):
             raise TypeError(f"the source gave {polled!r}, which is no Snapshot")
-        return self._selection.of(polled)
+        return self._filter.apply(polled)
 
     def _took(self, polled: Snapshot, now: float, figures: dict[str, Any]) -> None:
         if self._tracker.is_stale(polled):
@@ -288,9 +295,9 @@ class StatusWatcher(Feed):
         return [future for future in waiting if not future.done()]
 
 
-def _fetcher(source: Source, selection: Selection) -> Callable[[], Awaitable[Snapshot]]:
+def _fetcher(source: Source, seats: SeatFilter) -> Callable[[], Awaitable[Snapshot]]:
     if isinstance(source, FilteringSource):
-        return partial(source.fetch_snapshot, queue=selection.queue, extension=selection.extension)
+        return partial(source.fetch_snapshot, queue=seats.queue, extension=seats.extension)
     if callable(source):
         return source
     raise TypeError(f"source must be a SipQueueClient or an async function that returns a Snapshot, not {source!r}")

@@ -124,7 +124,7 @@ async def report_for_ever(watcher: StatusWatcher, updates: Updates) -> None:
             async with asyncio.timeout((due - datetime.now().astimezone()).total_seconds()):
                 async for update in updates:
                     tally.update(update)
-        while (last := updates.take()) is not None:
+        while (last := updates.get_nowait()) is not None:
             tally.update(last)
         if watcher.health.last_good_at is not None:
             tally.advance(watcher.health.last_good_at)

@@ -158,7 +158,7 @@ class Report:
     async def _watch(self, feed: Feed, speed: float = 1.0) -> None:
         updates = feed.updates()
         self._is_resumed = self._tally.started_at is not None
-        feed.on_look(lambda health: self._looked(feed, updates, health))
+        feed.add_listener(lambda health: self._looked(feed, updates, health))
         async with feed:
             try:
                 with contextlib.suppress(TimeoutError):
@@ -185,7 +185,7 @@ class Report:
         self._answered = True
         if not self._is_resumed:
             self._tally = Tally(as_of_now(feed, feed.snapshot))
-            while update := updates.take():
+            while update := updates.get_nowait():
                 self._tell(update)
 
     async def _fold(self, feed: Feed, updates: Updates) -> None:

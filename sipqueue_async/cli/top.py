@@ -92,10 +92,10 @@ class _Board:
         """When it had, as it was told."""
         self._news = asyncio.Event()
         self._had_enough = False
-        feed.on_look(self._looked)
+        feed.add_listener(self._looked)
 
     def _looked(self, health: FeedHealth) -> None:
-        while update := self._updates.take():
+        while update := self._updates.get_nowait():
             self._tally.update(update)
         known = self._feed.snapshot
         if known is not None and self._tally.started_at is None:

@@ -255,7 +255,7 @@ class RedisFeed(Feed):
             self._publish(update)
         elif update is not None:
             self._work_of_group.tell_news()
-        self._tell_of_look()
+        self._call_listeners()
 
     def _deliver(self, update: Update) -> bool:
         """Give a part of the group's work to its stream, and tell whether anything of it was wanted."""

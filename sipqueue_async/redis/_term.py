@@ -102,7 +102,7 @@ class Term:
         """Return the watcher's next update, or None when it is time to say that all is as it was."""
         if self._was_away:
             # Not the watcher's end: what led to it has to be published first.
-            return updates.take()
+            return updates.get_nowait()
         # Until the first poll has ended there is nothing to confirm; soon after it, there is.
         period = self._limits.lease / (3 if watcher.health.polls else 20)
         time = asyncio.timeout(period)
@@ -113,7 +113,7 @@ class Term:
             if not time.expired():
                 # It is what ended the watcher.
                 raise
-            return updates.take()
+            return updates.get_nowait()
 
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:
         if update is not None:

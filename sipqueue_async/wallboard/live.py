@@ -62,7 +62,7 @@ class Live:
         Raises:
             BaseException: Whatever ended the feed, if it failed.
         """
-        stop = self.feed.on_look(self._looked)
+        stop = self.feed.add_listener(self._looked)
         closed = _CLOSED if isinstance(self.feed, StatusWatcher) else _CLOSED_READER
         try:
             self._take_what_was_before()
@@ -98,7 +98,7 @@ class Live:
         if not self._has_begun and health.up and snapshot is not None:
             # A relay that was away tells what was so before it went, and then what has happened since.
             self._has_begun = True
-            while update := self._updates.take():
+            while update := self._updates.get_nowait():
                 self.board.update(update)
             self.board.begin(snapshot)
             self._tell()

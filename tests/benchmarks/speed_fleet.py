@@ -80,7 +80,7 @@ class _Member:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, number: int, interval: float) -> None:
         self.watcher = StatusWatcher(SipQueueClient(url, f"watcher-{number}", session=session), interval=interval)
-        self.watcher.on_poll(self._note)
+        self.watcher.add_listener(self._note)
         self.lateness: list[float] = []
         self.events = 0
 

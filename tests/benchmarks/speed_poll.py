@@ -105,7 +105,7 @@ def _refreshing(watcher: StatusWatcher) -> tuple[_Poll, _Seats]:
         await watcher.refresh()
 
     def seats() -> set[SeatKey]:
-        update = updates.take()
+        update = updates.get_nowait()
         return {event.key for event in update.events if event.key} if update else set()
 
     return poll, seats

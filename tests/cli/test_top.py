@@ -228,7 +228,7 @@ class Slow(Feed):
     def look(self, seconds: float) -> None:
         """Say that all was so at a moment."""
         self._health = WatcherHealth(up=True, last_good_at=START + timedelta(seconds=seconds))
-        self._tell_of_look()
+        self._call_listeners()
 
 
 @pytest.mark.virtual_time

@@ -142,7 +142,7 @@ class TestCost:
         """What ten thousand subscriptions wait for is kept ten thousand times."""
         boxes = [feed.fanout.mailbox(EVERYWHERE, (StateChanged,), 64) for _ in range(3)]
         feed.show(agent("1", TALKING))
-        first, *rest = [box.take() for box in boxes]
+        first, *rest = [box.get_nowait() for box in boxes]
         assert first is not None
         assert [type(event) for event in first.events] == [StateChanged]
         assert all(other is first for other in rest)
@@ -166,14 +166,14 @@ class TestCoalescing:
     async def test_can_be_taken_without_waiting(self, feed: Feed) -> None:
         """Whoever cannot wait is not given what is there, or is given something that was undone."""
         updates = feed.updates(max_pending=1)
-        assert updates.take() is None
+        assert updates.get_nowait() is None
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
-        assert (taken := updates.take()) is not None
+        assert (taken := updates.get_nowait()) is not None
         assert taken.sequence == 1
         for state in (WAITING, TALKING):
             feed.show(agent("1", state), agent("2", queue="queue-2"))
         assert updates.pending == 1
-        assert updates.take() is None
+        assert updates.get_nowait() is None
         assert updates.pending == 0
 
     async def test_at_the_bound_nothing_coalesces(self, feed: Feed) -> None:
@@ -189,7 +189,7 @@ class TestCoalescing:
         both = agent("1"), agent("2", queue="queue-2")
         feed.show(agent("1", TALKING), both[1])
         feed.show(*both)
-        assert subscription._mailbox.take() is None
+        assert subscription._mailbox.get_nowait() is None
         feed.show(agent("1", IDLE), both[1])
         (event,) = await feed.rest(subscription)
         assert isinstance(event, StateChanged)

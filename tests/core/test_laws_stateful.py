@@ -46,7 +46,7 @@ class Consumer:
 
     def take_all(self) -> None:
         """Take what is pending."""
-        while (update := self.mailbox.take()) is not None:
+        while (update := self.mailbox.get_nowait()) is not None:
             self._take(update)
 
     def _take(self, update: Update) -> None:

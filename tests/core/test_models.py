@@ -215,6 +215,31 @@ def test_the_repr_says_how_much_and_when() -> None:
     assert repr(snapshot(agent("1"), agent("2"))) == ("<Snapshot of 2 agents in 1 queues, 2026-01-05T08:00:00+00:00>")
 
 
+class TestSteadyTime:
+    def test_durations_ignore_steps_of_the_wall_clock(self) -> None:
+        earlier = Snapshot(observed_at=START, steady_at=100.0)
+        for step in (-3600, 0, 3600):
+            later = Snapshot(observed_at=START + timedelta(seconds=5 + step), steady_at=105.0)
+            assert later.seconds_since(earlier) == 5.0
+            assert earlier.seconds_since(later) == 0.0
+
+    def test_the_wall_clock_measures_where_a_snapshot_has_no_steady_time(self) -> None:
+        noted, later = Snapshot(observed_at=START, steady_at=1e6), Snapshot(observed_at=START + timedelta(seconds=5))
+        assert later.seconds_since(noted) == 5.0
+        assert noted.seconds_since(later) == 0.0
+
+    def test_is_neither_compared_nor_saved_nor_pickled(self) -> None:
+        noted = Snapshot([agent()], observed_at=START, steady_at=7.0)
+        assert noted == Snapshot([agent()], observed_at=START)
+        assert Snapshot.from_json(noted.to_json()).steady_at is None
+        assert pickle.loads(pickle.dumps(noted)).steady_at is None
+
+    def test_a_later_snapshot_has_its_own(self) -> None:
+        noted = Snapshot([agent()], observed_at=START, steady_at=7.0)
+        assert noted.with_changes({}, observed_at=START, steady_at=8.0).steady_at == 8.0
+        assert noted.with_changes({}, observed_at=START).steady_at is None
+
+
 @pytest.mark.parametrize("remake", [lambda s: pickle.loads(pickle.dumps(s)), copy.copy, copy.deepcopy])
 def test_snapshots_can_be_pickled_and_copied(remake: Any) -> None:
     """A snapshot travels to another process whole, also after its queues were looked at."""

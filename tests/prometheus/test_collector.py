@@ -60,7 +60,7 @@ class TestFeed:
             names = ("feed_up", "watcher_ended", "last_good_poll_timestamp_seconds", "polls_total")
             seen.append(tuple(scrape.get(f"sipqueue_{name}") for name in names))
 
-        watcher.on_poll(look)
+        watcher.add_listener(look)
         await run(watcher, 10)
         look(None)
         start = START.timestamp()

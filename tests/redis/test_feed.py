@@ -306,10 +306,10 @@ class TestHealth:
         updates = feed.updates()
 
         def look(health: FeedHealth) -> None:
-            update = updates.take()
+            update = updates.get_nowait()
             looks.append((health.up, [] if update is None else [it.kind for it in update.events], health.last_good_at))
 
-        end = feed.on_look(look)
+        end = feed.add_listener(look)
         async with Writer(redis_server, lease=0.5) as writer:
             await writer.publish(WAITING)
             async with feed:

@@ -138,12 +138,12 @@ class TestDone:
             told: list[Update] = []
             async with asyncio.timeout(10):
                 while len(told) < 2:
-                    if update := updates.take():
+                    if update := updates.get_nowait():
                         assert await left(redis_server) == 1
                         told.append(update)
                     await asyncio.sleep(0.01)
                 assert await left(redis_server) == 1
-                assert updates.take() is None
+                assert updates.get_nowait() is None
                 while await left(redis_server):
                     await asyncio.sleep(0.01)  # pragma: no cover
         assert [update.sequence for update in told] == [2, 3]
@@ -330,7 +330,7 @@ class TestTrouble:
                 with pytest.raises(RelayError, match="something else is in"):
                     await collect(feed.updates(), until=1, timeout=10)
                 looks: list[object] = []
-                feed.on_look(looks.append)
+                feed.add_listener(looks.append)
                 await writer.publish(TALKING)
                 await asyncio.sleep(0.3)
         assert looks == []

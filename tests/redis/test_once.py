@@ -79,7 +79,7 @@ async def told_by_a_watcher(snapshots: list[Snapshot]) -> list[Update]:
     async with watcher:
         while source.polls <= len(snapshots):
             await asyncio.sleep(0)
-            while (update := updates.take()) is not None:
+            while (update := updates.get_nowait()) is not None:
                 told.append(update)
     return told
 

@@ -40,7 +40,7 @@ async def known(feed: Feed) -> Snapshot:
     assert_type(feed.health.ended, bool)
     assert_type(feed.health.last_good_at, datetime | None)
     assert_type(feed.is_shared, bool)
-    assert_type(feed.on_look(lambda health: health.last_good_at), Callable[[], None])
+    assert_type(feed.add_listener(lambda health: health.last_good_at), Callable[[], None])
     async with feed as same:
         assert_type(same, Feed)
         assert_type(aiter(feed), Subscription[Event])

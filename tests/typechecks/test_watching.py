@@ -84,7 +84,7 @@ async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> N
     assert_type(aiter(watcher), Subscription[Event])
     updates, changes = watcher.updates(max_pending=8), watcher.subscribe(StateChanged)
     assert_type(updates, Updates)
-    assert_type(updates.take(), Update | None)
+    assert_type(updates.get_nowait(), Update | None)
     update = await anext(updates)
     assert_type(update, Update)
     assert_type(update.events, tuple[Event, ...])
@@ -105,7 +105,7 @@ async def test_a_watchers_own_calls(watcher: StatusWatcher) -> None:
     assert_type(watcher.health, WatcherHealth)
     assert_type(watcher.health.up, bool | None)
     assert_type(watcher.health.last_error, BaseException | None)
-    assert_type(watcher.on_poll(lambda health: assert_type(health, WatcherHealth)), Callable[[], None])
+    assert_type(watcher.add_listener(lambda health: assert_type(health, WatcherHealth)), Callable[[], None])
 
 
 def everything() -> list[Event]:

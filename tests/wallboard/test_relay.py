@@ -131,7 +131,7 @@ async def test_an_outage_reads_the_same_as_long_as_it_is(redis_server: RedisServ
     async with RedisFeed(redis_server.url) as feed, Wallboard(feed) as wallboard:
         known = await told(wallboard, lambda known: known["feed_down"])
         looks: list[object] = []
-        feed.on_look(looks.append)
+        feed.add_listener(looks.append)
         await until(lambda: len(looks) > 2, "it was looked for a relay again")
         assert (await told(wallboard, bool))["feed_down"] == known["feed_down"]
 

@@ -1,4 +1,4 @@
-"""The watcher's hook: a function that is called after every poll, and takes what the poll brought."""
+"""Listeners of a feed, as a watcher calls them after every poll."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ TALKING = agent(state=AgentState.TALKING)
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_is_called_after_every_poll_with_the_health_of_that_moment() -> None:
-    """Whoever keeps statistics of polls misses some, or sees the figures of another one."""
+async def test_is_called_after_every_poll_with_its_health() -> None:
     told: list[WatcherHealth] = []
     source = ScriptedSource(
         [snapshot(server=9), ERROR, snapshot(server=1), snapshot(server=10), AuthError(601)], takes=0.25
     )
     watcher = StatusWatcher(source, interval=1)
-    watcher.on_poll(told.append)
+    watcher.add_listener(told.append)
     async with watcher:
         with pytest.raises(AuthError):
             async for _ in watcher:
@@ -35,38 +34,36 @@ async def test_is_called_after_every_poll_with_the_health_of_that_moment() -> No
     assert [health.last_duration for health in told] == pytest.approx([0.25] * 5)
 
 
-async def test_what_the_poll_brought_is_there_already() -> None:
-    """A callback that takes updates is a poll behind, or has to wait."""
+async def test_streams_have_what_the_poll_brought() -> None:
     watcher = StatusWatcher(ScriptedSource([snapshot(agent()), snapshot(TALKING), ERROR, snapshot(TALKING)]))
     updates = watcher.updates(max_pending=1)
     taken: list[Update | None] = []
-    watcher.on_poll(lambda _: taken.append(updates.take()))
+    watcher.add_listener(lambda _: taken.append(updates.get_nowait()))
     async with watcher:
         await asyncio.sleep(60)
     kinds = [None if update is None else [type(event).__name__ for event in update.events] for update in taken[:5]]
     assert kinds == [None, ["StateChanged"], ["FeedDown"], ["FeedUp"], None]
     assert not any(update.coalesced for update in taken if update)
-    assert updates.take() is None, "the end is no error for whoever does not wait"
+    assert updates.get_nowait() is None, "the end is no error for whoever does not wait"
 
 
-async def test_a_callback_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in a callback ends the watcher, keeps the other callbacks from being called, or goes unseen."""
+async def test_a_listener_that_fails_changes_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    """The exception is logged; the watcher and the other listeners go on."""
     told: list[WatcherHealth] = []
 
     def fail(health: WatcherHealth) -> None:
         raise ZeroDivisionError
 
     watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=1)
-    watcher.on_poll(fail)
-    watcher.on_poll(told.append)
+    watcher.add_listener(fail)
+    watcher.add_listener(told.append)
     async with watcher:
         await asyncio.sleep(1.5)
     assert len(told) == 2
     assert [(record.levelno, record.exc_info is not None) for record in caplog.records] == [(logging.ERROR, True)] * 2
 
 
-async def test_can_be_removed_also_from_within_and_more_than_once() -> None:
-    """A callback cannot be got rid of, or takes another one of the same function with it."""
+async def test_can_be_removed_from_within_and_more_than_once() -> None:
     told: list[int] = []
 
     def once(health: WatcherHealth) -> None:
@@ -74,7 +71,7 @@ async def test_can_be_removed_also_from_within_and_more_than_once() -> None:
         remove_first()
 
     watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=1)
-    remove_first, remove_second = watcher.on_poll(once), watcher.on_poll(once)
+    remove_first, remove_second = watcher.add_listener(once), watcher.add_listener(once)
     async with watcher:
         await asyncio.sleep(2.5)
         assert told == [1, 1, 2, 3]
@@ -82,3 +79,18 @@ async def test_can_be_removed_also_from_within_and_more_than_once() -> None:
         remove_second()
         await asyncio.sleep(2)
     assert told == [1, 1, 2, 3]
+
+
+async def test_the_old_names_work_and_warn() -> None:
+    watcher = StatusWatcher(ScriptedSource([snapshot(agent()), snapshot(TALKING)]), interval=1)
+    updates = watcher.updates()
+    told: list[bool | None] = []
+    with pytest.warns(DeprecationWarning, match="use add_listener"):
+        watcher.on_poll(lambda health: told.append(health.up))
+    with pytest.warns(DeprecationWarning, match="use add_listener"):
+        watcher.on_look(lambda health: told.append(health.up))
+    async with watcher:
+        await asyncio.sleep(1.5)
+        with pytest.warns(DeprecationWarning, match=r"use Updates\.get_nowait"):
+            assert updates.take() is not None
+    assert told == [True] * 4
