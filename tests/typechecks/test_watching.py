@@ -19,8 +19,10 @@ from sipqueue_async import (
     Event,
     FeedDown,
     FeedEvent,
+    FeedHealth,
     FeedUp,
     SeatEvent,
+    SeatFilter,
     SeatKey,
     Snapshot,
     StateChanged,
@@ -106,6 +108,26 @@ async def test_a_watchers_own_calls(watcher: StatusWatcher) -> None:
     assert_type(watcher.health.up, bool | None)
     assert_type(watcher.health.last_error, BaseException | None)
     assert_type(watcher.add_listener(lambda health: assert_type(health, WatcherHealth)), Callable[[], None])
+    with pytest.warns(DeprecationWarning, match="add_listener"):
+        assert_type(watcher.on_poll(lambda health: assert_type(health, WatcherHealth)), Callable[[], None])
+    with pytest.warns(DeprecationWarning, match="add_listener"):
+        assert_type(watcher.on_look(lambda health: assert_type(health, FeedHealth)), Callable[[], None])
+    with pytest.warns(DeprecationWarning, match="get_nowait"):
+        assert_type(watcher.updates().take(), Update | None)
+
+
+def test_a_filter_of_seats() -> None:
+    one, two, _ = stages()
+    seats = SeatFilter(["sales"], extensions=None)
+    assert_type(seats.queues, frozenset[str] | None)
+    assert_type(seats.extensions, frozenset[str] | None)
+    assert_type(seats.queue, str | None)
+    assert_type(seats.extension, str | None)
+    assert_type(seats.is_all, bool)
+    assert_type(seats.admits(("sales", "1")), bool)
+    assert_type(seats.apply(one), Snapshot)
+    assert_type(two.seconds_since(one), float)
+    assert_type(two.steady_at, float | None)
 
 
 def everything() -> list[Event]:
