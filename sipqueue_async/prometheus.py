@@ -27,6 +27,7 @@ from sipqueue_async import (
     StatusWatcher,
     TransportError,
 )
+from sipqueue_async._text import harmless
 from sipqueue_async.tally import Tally
 
 try:
@@ -52,8 +53,11 @@ _F = TypeVar("_F", bound=Metric)
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENESSES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-_MISTAKABLE: Final = re.compile(r"\\+(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})")
-"""Backslashes before a lone surrogate, or before what reads like the rest of its escape."""
+_AMBIGUOUS: Final = re.compile(r"\\+(?=[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|(?P<escaped>.))", re.DOTALL)
+"""Backslashes before the rest of an escape, or before a character that may become one."""
+
+_UNREADABLE_VERSION: Final = re.compile(r";\s*version=(?![0-9]{1,4}(\.[0-9]{1,4}){0,3}\s*(;|$))")
+"""A version in a media range that prometheus-client cannot compare with its own."""
 
 # They are there from the start, at 0, since no rate can be told of a series that begins with its first failure.
 _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
@@ -113,7 +117,8 @@ class WatcherCollector(Collector):
         Args:
             accept: The request's header ``Accept``, by which Prometheus asks for the format that it likes best.
         """
-        encode, content_type = choose_encoder(accept)
+        readable = [media for media in accept.split(",") if not _UNREADABLE_VERSION.search(media)]
+        encode, content_type = choose_encoder(",".join(readable))
         return encode(self), content_type
 
     def close(self) -> None:
@@ -390,8 +395,14 @@ class _Families:
 
 
 def _text(name: str) -> str:
-    """Return a name as a label can hold it: a lone surrogate, which UTF-8 cannot spell, as an escape.
+    """Return a name as a label shows it: with control characters and lone surrogates as escapes.
 
-    Backslashes that would be taken for part of one are doubled, so that no two names become the same label.
+    Backslashes that would then read as part of an escape are doubled, so that different names stay different labels.
     """
-    return _MISTAKABLE.sub(r"\g<0>\g<0>", name).encode(errors="backslashreplace").decode()
+    return harmless(_AMBIGUOUS.sub(_doubled, name), plain_spaces=False)
+
+
+def _doubled(backslashes: re.Match[str]) -> str:
+    following = backslashes["escaped"]
+    run = backslashes[0]
+    return run if following is not None and harmless(following, plain_spaces=False) == following else 2 * run

@@ -52,8 +52,14 @@ class Door:
         self._tasks: list[asyncio.Task[None]] = []
         self._complained_at: float | None = None
 
-    async def open(self, server: web.Server, host: str, port: int) -> int:
-        """Begin to listen for a server; return the port.
+    async def open(self, server: web.Server, handler: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
+        """Begin to listen; return the port.
+
+        Args:
+            server: The server that knows the open connections.
+            handler: Makes the protocol of a new connection.
+            host: The address to listen on.
+            port: The port to listen on; 0 for any free one.
 
         Raises:
             OSError: The port is taken, or the address is not of this machine.
@@ -67,7 +73,7 @@ class Door:
             listener.setblocking(False)
             listener.listen(_BACKLOG)
             self._tasks.append(
-                asyncio.create_task(self._let_in(server, listener), name="sipqueue_async wallboard's door")
+                asyncio.create_task(self._let_in(server, handler, listener), name="sipqueue_async wallboard's door")
             )
         found: int = self._listeners[0].getsockname()[1]
         return found
@@ -81,7 +87,9 @@ class Door:
         for listener in self._listeners:
             listener.close()
 
-    async def _let_in(self, server: web.Server, listener: socket.socket) -> None:
+    async def _let_in(
+        self, server: web.Server, handler: Callable[[], asyncio.Protocol], listener: socket.socket
+    ) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -91,7 +99,7 @@ class Door:
                 await asyncio.sleep(_PAUSE)
                 continue
             if await self._has_room(server):
-                await loop.connect_accepted_socket(server, connection)
+                await loop.connect_accepted_socket(handler, connection)
             else:
                 connection.close()
 

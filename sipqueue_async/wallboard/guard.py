@@ -36,12 +36,35 @@ PUBLIC: Final = ("/login", "/static/")
 """What is there for everybody: the page to log in with, and what it needs."""
 
 
-async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Add the headers to an answer that is about to be sent."""
+async def set_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add the security headers to a response, and remove the header that names the server's software."""
     response.headers.update(HEADERS)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    # Which programs run here, in which version, is nobody's business.
     response.headers.popall(hdrs.SERVER, None)
+
+
+class RequestHandler(web.RequestHandler):
+    """Answers a malformed request with the same headers as any other, for which aiohttp runs no hook of ours."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Return the response to a request that is no HTTP, or whose handler failed."""
+        # Logs the error.
+        super().handle_error(request, status, exc, message)
+        reason = "The request cannot be read.\n" if status < 500 else "Internal error.\n"
+        response = _ErrorResponse(status=status, text=reason)
+        response.force_close()
+        return response
+
+
+class _ErrorResponse(web.Response):
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        assert self._req is not None  # noqa: S101  # a response has its request by now
+        await set_headers(self._req, self)
 
 
 _FOR_PEOPLE: Final = frozenset({"/", "/logout"})

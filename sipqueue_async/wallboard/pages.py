@@ -135,5 +135,12 @@ def _wallboard(request: web.Request) -> URL:
 
 
 def _is_encrypted(request: web.Request) -> bool:
-    # A browser that makes this up only keeps its own cookie from being sent.
-    return request.secure or request.headers.get(hdrs.X_FORWARDED_PROTO, "").lower() == "https"
+    """Tell whether the browser's own connection is HTTPS, as far as a proxy says so.
+
+    The first entry of either header is about the connection of the browser itself. A browser that forges it only loses
+    its own cookie.
+    """
+    forwarded = request.forwarded[0].get("proto", "") if request.forwarded else ""
+    schemes = ",".join(request.headers.getall(hdrs.X_FORWARDED_PROTO, []))
+    first = schemes.partition(",")[0].strip().strip('"')
+    return request.secure or "https" in {forwarded.lower(), first.lower()}

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -16,7 +17,7 @@ from sipqueue_async import Feed
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
 from sipqueue_async.wallboard.api import Api
 from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
-from sipqueue_async.wallboard.guard import Guard, set_headers
+from sipqueue_async.wallboard.guard import Guard, RequestHandler, set_headers
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
@@ -135,19 +136,19 @@ class Wallboard:
         if self._runner is not None:
             raise RuntimeError("a wallboard runs once: make a new one")
         # Where a browser is gone, so is the handler of its request. No access log: nobody asked for one.
-        runner = web.AppRunner(
-            self._app(),
-            access_log=None,
-            logger=_log,
-            shutdown_timeout=_GRACE,
-            handler_cancellation=True,
-            keepalive_timeout=PATIENCE,
-            auto_decompress=False,
-        )
+        settings: dict[str, Any] = {
+            "access_log": None,
+            "logger": _log,
+            "keepalive_timeout": PATIENCE,
+            "auto_decompress": False,
+        }
+        runner = web.AppRunner(self._app(), shutdown_timeout=_GRACE, handler_cancellation=True, **settings)
         self._runner = runner
         try:
             await runner.setup()
-            self._port = await self._door.open(cast("web.Server", runner.server), self._host, self._port)
+            server = cast("web.Server", runner.server)
+            handler = partial(RequestHandler, server, loop=asyncio.get_running_loop(), **settings)
+            self._port = await self._door.open(server, handler, self._host, self._port)
         except BaseException:
             await self._shut(runner)
             raise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import sys
 import threading
+import unicodedata
 import urllib.request
 from collections.abc import Iterator
 
@@ -20,23 +20,20 @@ from sipqueue_async.prometheus import WatcherCollector
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.exposition import OPEN_METRICS, Scrape
 
-NAMES = st.text(st.characters(exclude_categories=[]) | st.sampled_from('\\"\n\r{},= \u2028\x85\x00'), min_size=1)
-# What looks like the escape of a lone surrogate, or becomes one, with more or fewer backslashes before it.
-ESCAPES = st.lists(st.sampled_from(["\\", "\ud800", "ud800", "udfff", "ud7ff", "\\ud8", "00"]), min_size=1).map("".join)
+ODD = '\\"\n\r\t{},= \u2028\x85\x00\x1b\u202e\u3000\U0001f600'
+NAMES = st.text(st.characters(exclude_categories=[]) | st.sampled_from(ODD), min_size=1)
+# Escapes, their beginnings and what they stand for, with more or fewer backslashes before them.
+ESCAPES = st.lists(
+    st.sampled_from(
+        ["\\", "\ud800", "ud800", "ud7ff", "\\ud8", "00", "\x1b", "x1b", "\n", "n", "U00100000", "\U00100000"]
+    ),
+    min_size=1,
+).map("".join)
 
 
 def collector_of(known: Snapshot, *, agents: bool = False) -> WatcherCollector:
     """Return a collector over a watcher that knows a snapshot."""
     return WatcherCollector(StatusWatcher(ScriptedSource([known]), baseline=known), agents=agents)
-
-
-def as_label(name: str) -> str:
-    """Return what stands for a name that may have lone surrogates."""
-    return (
-        re.sub(r"(\\+)(?=[\ud800-\udfff]|ud[89a-f][0-9a-f]{2})", r"\1\1", name)
-        .encode(errors="backslashreplace")
-        .decode()
-    )
 
 
 @given(st.sets(ESCAPES, max_size=5))
@@ -48,6 +45,21 @@ def test_different_names_stay_different(names: set[str]) -> None:
     assert len(scrape.by("sipqueue_agents", "queue", state="waiting")) == len(names)
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Sales\u3000座席 \xa0x", "Sales\u3000座席 \xa0x"),
+        ("\x1b[31m\u202eevil\n", r"\x1b[31m\u202eevil\n"),
+        (r"DOMAIN\user", r"DOMAIN\user"),
+        (r"\x1b and \ud800", r"\\x1b and \\ud800"),
+        ("\\\x1b", r"\\\x1b"),
+    ],
+)
+def test_control_characters_of_names_are_shown_as_escapes(name: str, label: str) -> None:
+    scrape = Scrape(collector_of(snapshot(agent(queue=name))))
+    assert scrape.by("sipqueue_agents", "queue", state="waiting") == {label: 1}
+
+
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=4, unique_by=lambda names: names[0]))
 @settings(max_examples=40)
 @pytest.mark.parametrize("accept", ["", OPEN_METRICS])
@@ -55,10 +67,13 @@ def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, s
     """A queue or agent with a quote, a backslash or a line break in its name breaks the scrape of all."""
     known = snapshot(*(agent(extension, queue=queue, name=name) for queue, extension, name in names))
     scrape = Scrape(collector_of(known, agents=True), accept)
-    assert scrape.by("sipqueue_agents", "queue", state="waiting") == {as_label(queue): 1 for queue, _, _ in names}
-    for queue, extension, name in names:
-        labels = {"queue": queue, "extension": extension, "name": name}
-        assert scrape.get("sipqueue_agent_info", **{label: as_label(it) for label, it in labels.items()}) == 1
+    queues = scrape.by("sipqueue_agents", "queue", state="waiting")
+    assert list(queues.values()) == [1] * len(names)
+    infos = [labels for series in scrape.samples if "name" in (labels := dict(series.labels))]
+    assert len(infos) == len(names)
+    assert {labels["queue"] for labels in infos} == queues.keys()
+    for text in ("".join(labels.values()) for labels in infos):
+        assert all(it.isprintable() or unicodedata.category(it) == "Zs" for it in text)
 
 
 def test_the_format_is_what_the_scraper_asks_for() -> None:
@@ -68,6 +83,20 @@ def test_the_format_is_what_the_scraper_asks_for() -> None:
     assert plain.content_type.startswith("text/plain")
     assert open_metrics.content_type.startswith("application/openmetrics-text")
     assert plain.samples == open_metrics.samples
+
+
+@given(st.text(st.sampled_from("1.0;=,version escapingq*/abc") | st.characters(), max_size=40))
+@example("application/openmetrics-text;version=abc")
+@example("application/openmetrics-text;version=1.x, text/plain;version=2..;q=1")
+@example("text/plain; version=" + "9" * 5000)
+@settings(max_examples=100)
+def test_any_accept_header_gets_a_valid_exposition(junk: str) -> None:
+    collector = collector_of(snapshot(agent()))
+    for accept in (junk, f"application/openmetrics-text; version={junk}", f"text/plain;version={junk};q=0.5"):
+        scrape = Scrape(collector, accept)
+        assert scrape.get("sipqueue_feed_up") == 0
+        assert scrape.content_type.isascii()
+    assert Scrape(collector, f"text/plain;version={junk},{OPEN_METRICS}").content_type
 
 
 def test_names_and_units_follow_the_conventions() -> None:

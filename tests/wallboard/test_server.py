@@ -15,6 +15,7 @@ import sipqueue_async.wallboard
 from sipqueue_async import AuthError, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard, server
+from sipqueue_async.wallboard.guard import HEADERS
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
 KEY = "a key for the tests"
@@ -81,16 +82,32 @@ async def test_the_key_is_taken_from_programs_too() -> None:
                 assert answer.status == status
 
 
+PROXIED: list[tuple[dict[str, str], bool]] = [
+    ({}, False),
+    ({"X-Forwarded-Proto": "https"}, True),
+    ({"X-Forwarded-Proto": "HTTPS, http"}, True),
+    ({"X-Forwarded-Proto": '"https"'}, True),
+    ({"X-Forwarded-Proto": "http, https"}, False),
+    ({"Forwarded": "proto=https"}, True),
+    ({"Forwarded": 'for="[2001:db8::1]:80, x";Proto="HttpS";by=y, for=z;proto=http'}, True),
+    ({"Forwarded": "for=x;proto=http, for=y;proto=https"}, False),
+    ({"Forwarded": "for=x, for=y;proto=https"}, False),
+    ({"Forwarded": 'for="proto=https"'}, False),
+    ({"Forwarded": "=;", "X-Forwarded-Proto": "https"}, True),
+    ({"X-Forwarded-Scheme": "https", "X-Forwarded-Ssl": "on"}, False),
+]
+
+
 async def test_a_right_key_becomes_a_cookie_that_scripts_cannot_read() -> None:
-    """The cookie can be stolen by a script, sent by another site, or over the plain network."""
+    """The cookie is HttpOnly and SameSite=Strict, and Secure when the first proxy says that the browser uses HTTPS."""
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
-        for proxied, secure in (({}, False), ({"X-Forwarded-Proto": "https"}, True)):
+        for proxied, secure in PROXIED:
             async with client.post("/login?q=x", data={"key": KEY}, headers=proxied, allow_redirects=False) as answer:
                 assert (answer.status, answer.headers["Location"]) == (303, "./?q=x")
                 (cookie,) = answer.cookies.values()
                 assert cookie.key.startswith("sipqueue_wallboard_")
                 assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
-                assert bool(cookie["secure"]) is secure
+                assert bool(cookie["secure"]) is secure, proxied
                 assert KEY not in str(answer.headers)
             async with client.get("/api/snapshot", cookies={cookie.key: cookie.value}) as answer:
                 assert answer.status == 200
@@ -184,7 +201,12 @@ async def test_what_cannot_be_read_is_refused_quietly(
     """Somebody without a key gets internal errors, and fills a disk with tracebacks."""
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
         answer = await exchange(wallboard, request_bytes)
-    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    assert head.startswith(("HTTP/1.1 400 ", "HTTP/1.0 400 "))
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    assert headers.items() >= {**HEADERS, "Cache-Control": "no-store"}.items()
+    assert "Server" not in headers
+    assert "aiohttp" not in body
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
 
