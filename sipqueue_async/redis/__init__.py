@@ -11,8 +11,8 @@ except ModuleNotFoundError as error:
         f"sipqueue_async.redis needs redis, which is not installed: {remedy}", name=error.name
     ) from None
 
-from sipqueue_async.redis._feed import RedisFeed, RedisFeedHealth
-from sipqueue_async.redis._format import RelayError, SourceError
-from sipqueue_async.redis._relay import Relay
+from sipqueue_async.redis.publication import RelayError, SourceError
+from sipqueue_async.redis.reader import RedisFeed, RedisFeedHealth
+from sipqueue_async.redis.relay import Relay
 
 __all__ = ["RedisFeed", "RedisFeedHealth", "Relay", "RelayError", "SourceError"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sipqueue_async import FeedEvent, Snapshot, diff
-from sipqueue_async.redis._format import Change, Words, read_change, words
-from sipqueue_async.redis._store import Answer, Entry, Store
+from sipqueue_async.redis.publication import Change, Words, read_change, words
+from sipqueue_async.redis.store import Answer, Entry, Store
 from tests.kit.redis_server import RedisServer
 
 

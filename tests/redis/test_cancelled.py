@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from sipqueue_async import AgentState, TransportError
-from sipqueue_async.redis import RedisFeed, Relay, _store
-from sipqueue_async.redis._closing import undisturbed
-from sipqueue_async.redis._store import Store
+from sipqueue_async.redis import RedisFeed, Relay, store
+from sipqueue_async.redis.closing import run_uncancelled
+from sipqueue_async.redis.store import Store
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.publications import Writer, take, until
@@ -49,7 +49,7 @@ async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServe
 
 async def test_an_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that stands still is never said to be away."""
-    monkeypatch.setattr(_store, "_PATIENCE", 0.01)
+    monkeypatch.setattr(store, "_PATIENCE", 0.01)
     with pytest.raises(TransportError, match=r"Redis is away: no answer within 0\.01 s"):
         await Store("redis://127.0.0.1:1", "x")._ask(asyncio.sleep(10), [])
 
@@ -73,7 +73,7 @@ async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
         await opened.wait()
         closed.set()
 
-    task = asyncio.create_task(undisturbed(close))
+    task = asyncio.create_task(run_uncancelled(close))
     for _ in range(2):
         await asyncio.sleep(0)
         task.cancel()
@@ -92,7 +92,7 @@ async def test_what_cannot_be_closed_says_so() -> None:
         raise OSError("it is stuck")
 
     with pytest.raises(OSError, match="it is stuck"):
-        await undisturbed(close)
+        await run_uncancelled(close)
 
 
 def _relay(redis: str) -> Relay:

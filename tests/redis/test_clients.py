@@ -16,7 +16,7 @@ from redis.asyncio.sentinel import Sentinel
 
 from sipqueue_async import CallAnswered, Snapshot, Subscription, TransportError
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
-from sipqueue_async.redis._store import Store
+from sipqueue_async.redis.store import Store
 from tests.kit.builders import agent, snapshot
 from tests.kit.needs import program
 from tests.kit.redis_server import RedisServer, free_port

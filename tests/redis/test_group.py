@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, StateChanged, TransportError, Update, diff
 from sipqueue_async.redis import RedisFeed, RelayError
-from sipqueue_async.redis._store import Store, Superseded
+from sipqueue_async.redis.store import Store, Superseded
 from sipqueue_async.testing import collect
 from tests.kit.builders import agent, snapshot
 from tests.kit.publications import Writer, take, until

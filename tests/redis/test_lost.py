@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
-from sipqueue_async.redis import RedisFeed, Relay, _store
+from sipqueue_async.redis import RedisFeed, Relay, store
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.redis_server import Cable, RedisServer
@@ -171,7 +171,7 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, terms: str
 ) -> None:
     """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
-    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    monkeypatch.setattr(store, "_PATIENCE", AWAY)
     before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
     old, new = Views(before), Views(now)
     witness = Witness("a reader")
@@ -198,7 +198,7 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(
 
 async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was on its way from a relay when another one took over is published after what that one has said."""
-    monkeypatch.setattr(_store, "_PATIENCE", AWAY)
+    monkeypatch.setattr(store, "_PATIENCE", AWAY)
     first, late, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 8, 9))
     old, new = Views(first), Views(now)
     witness = Witness("a reader")

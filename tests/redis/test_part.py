@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import FieldProblem, Snapshot, diff
-from sipqueue_async.redis._part import Part
+from sipqueue_async.redis.part import Part
 from tests.kit.builders import agent, snapshot
 from tests.kit.publications import change_of
 

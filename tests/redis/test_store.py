@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
-from sipqueue_async.redis._store import Answer, Store
+from sipqueue_async.redis.store import Answer, Store
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.needs import find
 from tests.kit.publications import publication, take
@@ -83,10 +83,10 @@ async def lead(store: Store) -> None:
     number = state.sequence
     assert await published(store, lock, None, BEFORE, sequence=number) is Answer.OK
     assert await published(store, lock, BEFORE, AFTER, sequence=number + 1) is Answer.OK
-    assert await published(store, lock, BEFORE, AFTER, sequence=number + 1) is Answer.MOVED
+    assert await published(store, lock, BEFORE, AFTER, sequence=number + 1) is Answer.CONFLICT
     assert await store.renew(lock, number + 2, 10, seen=START.isoformat(), is_current=True) is Answer.OK
     await store.release("me")
-    assert await store.renew(lock, number + 2, 10, seen="", is_current=True) is Answer.DEPOSED
+    assert await store.renew(lock, number + 2, 10, seen="", is_current=True) is Answer.NOT_LEADER
 
 
 async def read(store: Store) -> None:
@@ -608,9 +608,9 @@ class TestFencing:
             assert new == "2 new"
             assert await published(store, new, None, BEFORE) is Answer.OK
             before = await store.read()
-            assert await published(store, old, None, AFTER) is Answer.DEPOSED
-            assert await published(store, old, BEFORE, AFTER, sequence=1) is Answer.DEPOSED
-            assert await store.renew(old, 1, 10, seen="", is_current=True) is Answer.DEPOSED
+            assert await published(store, old, None, AFTER) is Answer.NOT_LEADER
+            assert await published(store, old, BEFORE, AFTER, sequence=1) is Answer.NOT_LEADER
+            assert await store.renew(old, 1, 10, seen="", is_current=True) is Answer.NOT_LEADER
             await store.release("old")
             assert await store.acquire("third", 10) is None, "it took its successor's lead away"
             after = await store.read()
@@ -635,8 +635,8 @@ class TestFencing:
             assert lock is not None
             assert await published(store, lock, None, BEFORE) is Answer.OK
             for number in (0, 2):
-                assert await published(store, lock, BEFORE, AFTER, sequence=number) is Answer.MOVED
-                assert await store.renew(lock, number, 10, seen="", is_current=True) is Answer.MOVED
+                assert await published(store, lock, BEFORE, AFTER, sequence=number) is Answer.CONFLICT
+                assert await store.renew(lock, number, 10, seen="", is_current=True) is Answer.CONFLICT
             assert await client.xlen("{sipqueue}:events") == 1
 
     async def test_only_what_is_how_things_are_is_confirmed(self, redis_server: RedisServer) -> None:

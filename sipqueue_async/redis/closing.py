@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def undisturbed(close: Callable[[], Awaitable[None]]) -> None:
+async def run_uncancelled(close: Callable[[], Awaitable[None]]) -> None:
     """Close something to the end, also where this task is cancelled meanwhile; that has its turn afterwards.
 
     What ends by itself is often closed by its owner just then, which cancels it a second time.

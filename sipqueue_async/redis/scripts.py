@@ -84,10 +84,10 @@ return 0
 
 _LEADS: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-    return 'deposed'
+    return 'not_leader'
 end
 if (redis.call('HGET', KEYS[2], 'sequence') or '0') ~= ARGV[2] then
-    return 'moved'
+    return 'conflict'
 end
 """
 

@@ -31,7 +31,7 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async.redis import RelayError, SourceError
-from sipqueue_async.redis._format import (
+from sipqueue_async.redis.publication import (
     Change,
     Words,
     check_version,

@@ -11,9 +11,9 @@ from typing import Final
 import attrs
 
 from sipqueue_async import SipQueueError, TransportError, Update
-from sipqueue_async.redis._format import Change, with_feed
-from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Store, Superseded
+from sipqueue_async.redis.backoff import Backoff
+from sipqueue_async.redis.publication import Change, with_feed
+from sipqueue_async.redis.store import Store, Superseded
 
 _log: Final = logging.getLogger("sipqueue_async")
 

@@ -15,10 +15,10 @@ from typing import Final, Self, TypedDict, Unpack
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
-from sipqueue_async.redis._closing import undisturbed
-from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Store
-from sipqueue_async.redis._term import Deposed, Limits, Term
+from sipqueue_async.redis.backoff import Backoff
+from sipqueue_async.redis.closing import run_uncancelled
+from sipqueue_async.redis.store import Store
+from sipqueue_async.redis.term import LeadershipLost, Limits, Term
 from sipqueue_async.watcher import Source
 
 _log: Final = logging.getLogger("sipqueue_async")
@@ -151,7 +151,7 @@ class Relay:
             _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
             raise
         finally:
-            await undisturbed(stack.aclose)
+            await run_uncancelled(stack.aclose)
 
     async def _stand_by(self) -> Term:
         """Wait until this relay is the one to lead."""
@@ -191,7 +191,7 @@ class Relay:
         try:
             async with watcher:
                 await term.run(watcher)
-        except Deposed as reason:
+        except LeadershipLost as reason:
             _log.warning("the relay stands by: %s", reason)
             self._stands_by = True
         finally:

@@ -18,15 +18,15 @@ from sipqueue_async import (
     Update,
     diff,
 )
-from sipqueue_async.redis._format import Change, Moment, with_feed
-from sipqueue_async.redis._part import Part
-from sipqueue_async.redis._store import Reading, State
+from sipqueue_async.redis.part import Part
+from sipqueue_async.redis.publication import Change, Moment, with_feed
+from sipqueue_async.redis.store import Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
 """After so many leases without a word of a relay there is none: another one had time enough to take over."""
 
 
-class Follower:
+class ReaderState:
     """Turns what a reader finds into updates.
 
     There are three reasons why nothing may be known: the platform is away, which the relay says; no relay is there; or

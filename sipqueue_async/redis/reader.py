@@ -13,12 +13,12 @@ import attrs
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, Snapshot, TransportError, Update
-from sipqueue_async.redis._closing import undisturbed
-from sipqueue_async.redis._follower import Follower
-from sipqueue_async.redis._group import GroupWork
-from sipqueue_async.redis._part import Part
-from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Entry, Reading, Store
+from sipqueue_async.redis.backoff import Backoff
+from sipqueue_async.redis.closing import run_uncancelled
+from sipqueue_async.redis.group import GroupWork
+from sipqueue_async.redis.part import Part
+from sipqueue_async.redis.reader_state import ReaderState
+from sipqueue_async.redis.store import Entry, Reading, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
 
@@ -106,7 +106,7 @@ class RedisFeed(Feed):
         if not 0 < claim_after < float("inf"):
             raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
         self._store = Store(redis, prefix)
-        self._follower = Follower(baseline, initial=initial, clock=_loop_time, part=part)
+        self._follower = ReaderState(baseline, initial=initial, clock=_loop_time, part=part)
         self._failures = 0
         self._last_trouble: BaseException | None = None
         self._has_failed = False
@@ -190,7 +190,7 @@ class RedisFeed(Feed):
         try:
             await self._read_for_ever()
         finally:
-            await undisturbed(stack.aclose)
+            await run_uncancelled(stack.aclose)
 
     def _end(self, error: BaseException | None) -> bool:
         is_the_end = super()._end(error)

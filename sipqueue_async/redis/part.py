@@ -9,7 +9,7 @@ from typing import TypeVar
 import attrs
 
 from sipqueue_async import FieldProblem, Snapshot
-from sipqueue_async.redis._format import Change
+from sipqueue_async.redis.publication import Change
 
 _T = TypeVar("_T")
 

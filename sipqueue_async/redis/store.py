@@ -19,8 +19,8 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from sipqueue_async import FeedEvent, Snapshot, TransportError
-from sipqueue_async.redis import _scripts
-from sipqueue_async.redis._format import (
+from sipqueue_async.redis import scripts
+from sipqueue_async.redis.publication import (
     VERSION,
     Change,
     RelayError,
@@ -83,9 +83,9 @@ class Answer(StrEnum):
     """What a relay is told."""
 
     OK = "ok"
-    DEPOSED = "deposed"
+    NOT_LEADER = "not_leader"
     """It does not lead any more."""
-    MOVED = "moved"
+    CONFLICT = "conflict"
     """What is published is not what it published last."""
 
 
@@ -176,17 +176,17 @@ class Store:
 
     async def acquire(self, owner: str, lease: float) -> str | None:
         """Take the lead, if nobody else has it, and return the lock."""
-        term = await self._run(_scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
+        term = await self._run(scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
         return f"{term} {owner}" if term else None
 
     async def release(self, owner: str) -> None:
         """Leave the lead to another one, also where it was taken without the owner's having heard of that."""
-        await self._run(_scripts.RELEASE, [self._leader], owner)
+        await self._run(scripts.RELEASE, [self._leader], owner)
 
     async def renew(self, lock: str, sequence: int, lease: float, *, seen: str, is_current: bool) -> Answer:
         """Go on leading, and say that what was published is how things are, if it is."""
         keys = [self._leader, self._meta]
-        return Answer(_text(await self._run(_scripts.RENEW, keys, lock, sequence, _ms(lease), seen, int(is_current))))
+        return Answer(_text(await self._run(scripts.RENEW, keys, lock, sequence, _ms(lease), seen, int(is_current))))
 
     async def publish(
         self,
@@ -207,7 +207,7 @@ class Store:
         return Answer(
             _text(
                 await self._run(
-                    _scripts.PUBLISH, keys, lock, sequence, _ms(lease), seen, VERSION, sequence + 1, *arguments, *limits
+                    scripts.PUBLISH, keys, lock, sequence, _ms(lease), seen, VERSION, sequence + 1, *arguments, *limits
                 )
             )
         )
@@ -217,7 +217,7 @@ class Store:
     async def read(self, entry: str = "") -> Reading:
         """Return what comes after an entry, or everything as it is."""
         keys = [self._meta, self._agents, self._events]
-        found = await self._run(_scripts.READ, keys, entry, _ENTRIES)
+        found = await self._run(scripts.READ, keys, entry, _ENTRIES)
         with reading("what is known"):
             return _reading(*found)
 
@@ -247,7 +247,7 @@ class Store:
             attempt: Whose attempt it is, and its number, which grows.
         """
         keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
-        return bool(await self._run(_scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt))
+        return bool(await self._run(scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt))
 
     async def leave(self, group: str, consumer: str, process: str) -> None:
         """Let others have what a consumer's process has taken and not done, for it takes no more.
@@ -258,7 +258,7 @@ class Store:
             process: Whose attempts of that name end.
         """
         keys = self._group_keys(group, "group", "group-due", "group-owners")
-        await self._run(_scripts.LEAVE, keys, consumer, process)
+        await self._run(scripts.LEAVE, keys, consumer, process)
 
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
         """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
@@ -268,7 +268,7 @@ class Store:
         """
         kinds = ("group", "group-seen", "group-work", "group-due", "group-owners")
         keys = [self._meta, self._agents, self._events, *self._group_keys(group, *kinds)]
-        found = await self._run(_scripts.TAKE, keys, consumer, attempt, _ms(claim))
+        found = await self._run(scripts.TAKE, keys, consumer, attempt, _ms(claim))
         if found is None:
             raise Superseded(consumer)
         with reading("a group's work"):
@@ -277,11 +277,11 @@ class Store:
     async def done(self, group: str, entry: str) -> None:
         """Say that a work is done."""
         keys = self._group_keys(group, "group-work", "group-due", "group-owners")
-        await self._run(_scripts.DONE, keys, entry)
+        await self._run(scripts.DONE, keys, entry)
 
     async def touch(self, group: str, entry: str, claim: float) -> None:
         """Say that a work is still being done."""
-        await self._run(_scripts.TOUCH, self._group_keys(group, "group-due"), entry, _ms(claim))
+        await self._run(scripts.TOUCH, self._group_keys(group, "group-due"), entry, _ms(claim))
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 

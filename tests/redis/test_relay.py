@@ -22,8 +22,8 @@ from sipqueue_async import (
     Update,
 )
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
-from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Entry, Store
+from sipqueue_async.redis.backoff import Backoff
+from sipqueue_async.redis.store import Entry, Store
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.redis_server import Cable, RedisServer

@@ -30,9 +30,9 @@ from sipqueue_async import (
     apply,
     diff,
 )
-from sipqueue_async.redis._follower import Follower
-from sipqueue_async.redis._format import Change
-from sipqueue_async.redis._store import Entry, Reading, State
+from sipqueue_async.redis.publication import Change
+from sipqueue_async.redis.reader_state import ReaderState
+from sipqueue_async.redis.store import Entry, Reading, State
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import change_of
@@ -58,9 +58,9 @@ class Clock:
         return self.now
 
 
-def follower(baseline: Snapshot | None = None, *, initial: bool = False, clock: Clock | None = None) -> Follower:
+def follower(baseline: Snapshot | None = None, *, initial: bool = False, clock: Clock | None = None) -> ReaderState:
     """Return a reader's bookkeeping with the defaults of a feed."""
-    return Follower(baseline, initial=initial, clock=clock or Clock())
+    return ReaderState(baseline, initial=initial, clock=clock or Clock())
 
 
 def state(known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str = "7-0", sequence: int = 7) -> State:
@@ -75,7 +75,7 @@ def reading(whole: State | None = None, *, alive: int = NOW, now: int = NOW, see
     return Reading(now=now, alive=alive, lease=LEASE, seen=seen, entries=(), state=whole)
 
 
-def reader_at(known: Snapshot) -> Follower:
+def reader_at(known: Snapshot) -> ReaderState:
     """Return a reader that knows this, and that all is well."""
     it = follower()
     assert it.looked(reading(state(known))) is None

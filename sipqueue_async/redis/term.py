@@ -20,14 +20,14 @@ from sipqueue_async import (
     Updates,
     diff,
 )
-from sipqueue_async.redis._format import words
-from sipqueue_async.redis._retry import Backoff
-from sipqueue_async.redis._store import Answer, State, Store
+from sipqueue_async.redis.backoff import Backoff
+from sipqueue_async.redis.publication import words
+from sipqueue_async.redis.store import Answer, State, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
 
 
-class Deposed(Exception):  # noqa: N818  # an outcome, which the relay handles
+class LeadershipLost(Exception):  # noqa: N818  # an outcome, which the relay handles
     """Another relay leads, or has led meanwhile."""
 
 
@@ -79,7 +79,7 @@ class Term:
         """Publish for ever.
 
         Raises:
-            Deposed: Somebody else leads.
+            LeadershipLost: Somebody else leads.
             RelayError: Redis refuses.
             BaseException: What ended the watcher; it was published as `FeedDown` before.
         """
@@ -180,21 +180,21 @@ class Term:
         """Ask what is published, and take the lead again if it was lost for want of a word.
 
         Raises:
-            Deposed: Another relay leads, or has published meanwhile.
+            LeadershipLost: Another relay leads, or has published meanwhile.
         """
         answer = await self._store.renew(self.lock, -1, self._limits.lease, seen="", is_current=False)
         lock = self.lock
-        if answer is Answer.DEPOSED:
+        if answer is Answer.NOT_LEADER:
             taken = await self._store.acquire(self._owner, self._limits.lease)
             if taken is None:
-                raise Deposed("another one leads")
+                raise LeadershipLost("another one leads")
             lock = taken
         published = await self._read()
         # Not by the number of a lead: a Redis that has lost them counts anew. With nothing published at all,
         # nobody knows better.
         is_as_it_was = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
         if published.lock not in {"", self.lock} and not is_as_it_was:
-            raise Deposed("another one has led meanwhile")
+            raise LeadershipLost("another one has led meanwhile")
         # Only now: as long as nobody has looked, what was published last is from under the lock before.
         self.published, self.lock = published, lock
 
