@@ -56,11 +56,11 @@ class Again:
         return self._read([place], record) is not None or self._interpret(place, record)
 
     def _interpret(self, place: int, record: bytes) -> bool:
+        old = self._known[place]
         try:
-            agent, problems = self._reader.interpret(record)
+            agent, problems = self._reader.interpret(record, lambda _: old)
         except MalformedResponse:
             return False
-        old = self._known[place]
         if agent.key != old.key:
             return False
         self.places.append(place)

@@ -106,7 +106,7 @@ class SnapshotDecoder:
 
     def _take_anew(self, body: bytes) -> Data:
         """Take any body, reading the records that were not in the one before."""
-        _, data = open_envelope(body)
+        body, _, data = open_envelope(body)
         known = self._records
         if self._layout is not None:
             known = dict(zip(self._layout.records(), self._order, strict=False))
@@ -116,7 +116,7 @@ class SnapshotDecoder:
         # Copies, because a Raw would keep the whole body alive.
         texts = list(map(bytes, _records(data, body)))
         records = dict(zip(texts, map(known.get, texts), strict=True))
-        reads = {record: self._reader.read(record) for record, place in records.items() if place is None}
+        reads = {record: self._reader.read(record, self._known) for record, place in records.items() if place is None}
         places = records | {record: self._places.get(agent.key) for record, (agent, _) in reads.items()}
         taken = {record: place for record, place in places.items() if place is not None}
         if len(places) == len(taken) == len(set(taken.values())) == len(self._agents):
@@ -128,6 +128,10 @@ class SnapshotDecoder:
         self._frame, self._records = Frame.of(body, taken), taken
         self._layout, self._order = None, []
         return data
+
+    def _known(self, seat: SeatKey) -> AgentStatus | None:
+        place = self._places.get(seat)
+        return None if place is None else self._agents[place]
 
     def _take_seats(self, records: Mapping[bytes, int | None], reads: Mapping[bytes, _Read]) -> dict[bytes, int]:
         """Take records that may be of other seats, each from its known place or as it was read; return their places."""

@@ -11,6 +11,10 @@ from typing import Final
 LOST: Final = "\ufdd0"
 _REPLACE_LOST: Final = "sipqueue_async.lost"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
+# An escape of JSON: a surrogate pair, a surrogate alone, or any other.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 def _replace_lost(error: UnicodeError) -> tuple[str, int]:
@@ -76,6 +80,15 @@ def as_utf8(body: bytes, encoding: str) -> Body:
         text = body.decode(encoding, _REPLACE_LOST)
         body = Body(_SURROGATES.sub(LOST, text).encode())
     return body
+
+
+def without_lone_surrogates(body: bytes) -> Body:
+    """Return JSON with `LOST` in place of each escape that is half of a surrogate pair.
+
+    PHP writes such an escape if a text was cut in the middle of an emoji, and JSON parsers refuse it.
+    """
+    lost = LOST.encode()
+    return Body(_ESCAPE.sub(lambda escape: lost if escape[1] else escape[0], body))
 
 
 def is_utf8(body: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble
+from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble, without_lone_surrogates
 from sipqueue_async._wire.values import Nonsense, integer
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
@@ -52,8 +52,7 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
         ApiError: `ret` is not 200.
         OperationFailed: `data.status` is not 0.
     """
-    body = as_utf8(body, encoding)
-    start, _ = open_envelope(body)
+    body, start, _ = open_envelope(as_utf8(body, encoding))
     try:
         # The mark for lost bytes is this package's own; others know the replacement character.
         return _open_envelope_decoder.decode(body[start:].replace(LOST.encode(), "\ufffd".encode())).data
@@ -76,15 +75,25 @@ def decode_token(body: bytes, encoding: str = "utf-8") -> str:
     return token
 
 
-def open_envelope(body: bytes) -> tuple[int, Data]:
-    """Return where the envelope starts and its data, once `ret` and `status` say that all is well."""
-    start, envelope = _parse(body)
+def open_envelope(body: bytes) -> tuple[bytes, int, Data]:
+    """Check `ret` and `status`, then return the body, the offset of its envelope, and `data`.
+
+    The body is the one that was given, or one with `LOST` in place of its lone surrogates if it has any.
+    """
+    try:
+        start, envelope = _parse(body)
+    except MalformedResponse:
+        mended = without_lone_surrogates(body)
+        if mended == body:
+            raise
+        body = mended
+        start, envelope = _parse(body)
     _check_ret(envelope, body)
     data = envelope.data
     if not isinstance(data, Data):
         raise MalformedResponse("ret is 200, but data is no object", excerpt(body))
     _check_status(data, body)
-    return start, data
+    return body, start, data
 
 
 def open_around(head: bytes, tail: bytes) -> Data | None:
@@ -96,7 +105,7 @@ def open_around(head: bytes, tail: bytes) -> Data | None:
     # With two different things in place of the records, since the tail might have a list of its own.
     for filling in (b"1", b"2"):
         try:
-            _, data = open_envelope(head + filling + tail)
+            _, _, data = open_envelope(head + filling + tail)
         except SipQueueError:
             return None
         if data.result != [msgspec.Raw(filling)]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone, tzinfo
-from typing import Any
+from typing import Any, Final
 
+import attrs
 import cattrs
 import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
-from sipqueue_async._wire.encoding import excerpt, trouble
+from sipqueue_async._wire.encoding import excerpt, trouble, without_lone_surrogates
 from sipqueue_async._wire.regular import RegularReader
 from sipqueue_async._wire.values import (
     Nonsense,
@@ -23,9 +24,15 @@ from sipqueue_async._wire.values import (
     quoted,
 )
 from sipqueue_async.errors import MalformedResponse
-from sipqueue_async.models import AgentState, AgentStatus, FieldProblem
+from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey
 
 _Reader = Callable[[object], Any]
+_Known = Callable[[SeatKey], AgentStatus | None]
+
+# The counters of calls by their names on the wire.
+_COUNTERS: Final = {"noanswercount": "no_answer_count", "callsanswered": "calls_answered"}
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RecordReader:
@@ -57,21 +64,25 @@ class RecordReader:
             max_no_answer=may("maxnoanswer", optional_integer),
         )
 
-    def read(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
+    def read(self, record: bytes, known: _Known) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
         """Return the record and its problems.
 
+        Args:
+            record: Its JSON.
+            known: Returns the seat's last known record, whose counters stand in for blank ones.
+
         Raises:
-            MalformedResponse: It is no object, or a field that counts makes no sense.
+            MalformedResponse: It is no object, or a load-bearing field makes no sense.
         """
         agents = self.regular.read(record, (None,))
-        return (agents[0], ()) if agents else self.interpret(record)
+        return (agents[0], ()) if agents else self.interpret(record, known)
 
-    def interpret(self, record: bytes) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
+    def interpret(self, record: bytes, known: _Known) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
         """Do as `read`, whatever PHP made of the fields."""
         self._nonsense.clear()
         try:
-            fields: object = msgspec.json.decode(record)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            fields = _decode(record)
+        except _UNREADABLE as error:
             raise MalformedResponse(f"a record cannot be read: {trouble(error)}", excerpt(record)) from error
         if not isinstance(fields, dict):
             raise MalformedResponse("a record is no object", excerpt(record))
@@ -81,6 +92,10 @@ class RecordReader:
             raise MalformedResponse(f"{_whose(fields)}: {error.args[0]} is missing", excerpt(record)) from None
         except Nonsense as nonsense:
             raise MalformedResponse(f"{_whose(fields)}: {nonsense}", excerpt(record)) from None
+        if blank := {field: spelt for field in _COUNTERS if (spelt := _blank(fields, field))}:
+            self._nonsense += ((field, f"is {spelt}, so the count is unknown") for field, spelt in blank.items())
+            if (before := known(agent.key)) is not None:
+                agent = attrs.evolve(agent, **{_COUNTERS[field]: getattr(before, _COUNTERS[field]) for field in blank})
         problems = (FieldProblem(agent.queue, agent.extension, field, reason) for field, reason in self._nonsense)
         return agent, tuple(problems)
 
@@ -117,6 +132,25 @@ class RecordReader:
         except Exception as error:  # zones are the caller's, and some raise for a time that the clocks show twice
             raise Nonsense(f"is {moment}, which the time zone makes no sense of: {error!r}") from error
         return moment if offset is None else moment.replace(tzinfo=timezone(offset))
+
+
+def _decode(record: bytes) -> object:
+    try:
+        return msgspec.json.decode(record)
+    except _UNREADABLE:
+        mended = without_lone_surrogates(record)
+        if mended == record:
+            raise
+    return msgspec.json.decode(mended)
+
+
+def _blank(fields: dict[str, Any], field: str) -> str | None:
+    """Return how a field says that nothing was given, or None if it has a value."""
+    if field not in fields:
+        return "missing"
+    if fields[field] is None:
+        return "null"
+    return "empty" if fields[field] == "" else None
 
 
 def _whose(fields: dict[str, Any]) -> str:

@@ -31,8 +31,8 @@ class _Record(msgspec.Struct, gc=False, kw_only=True):
     lastanswertime: str | None = None
     lastassigntime: str | None = None
     seatschangetime: str | None = None
-    noanswercount: _Counter = 0
-    callsanswered: _Counter = 0
+    noanswercount: _Counter
+    callsanswered: _Counter
     externalcallscount: _Integer | None = None
     wrapuptime: _Integer | None = None
     maxnoanswer: _Integer | None = None

@@ -32,6 +32,7 @@ from tests.faults.ways import (
     spelling,
     status,
     then,
+    without_counters,
 )
 
 BODY = [
@@ -69,6 +70,19 @@ BODY = [
         server="cuts an agent's name inside a character",
         start=spelling(NAME, LOST_NAME),
         loses="name",
+    ),
+    Fault(
+        name="half a surrogate pair in a name",
+        server="cuts an emoji in an agent's name in half",
+        start=spelling(b'"\xe7\x8e', b'"\\ud83d\xe7\x8e'),
+        loses="name",
+    ),
+    Fault(
+        name="half a surrogate pair in a queue's name",
+        server="cuts an emoji in a queue's name in half",
+        start=spelling(b'"queue-1"', b'"\\ud83d"'),
+        error=MalformedResponse,
+        says="record of queue '?', extension '100001': queuename has bytes that are no text",
     ),
     Fault(
         name="invalid UTF-8 in a queue's name",
@@ -304,6 +318,28 @@ ENVELOPE = [
 ]
 
 RECORDS = [
+    *(
+        Fault(
+            name=f"{name} counters",
+            server=f"sends every counter of a record {does}",
+            start=changing(callsanswered=spelt, noanswercount=spelt),
+            blank_counters="first",
+        )
+        for name, does, spelt in (("no", "not at all", ...), ("null", "as `null`", None), ("empty", 'as `""`', ""))
+    ),
+    Fault(
+        name="no counters, in another order",
+        server="leaves the counters of all records out, and lists them the other way round",
+        start=changing_all(lambda given: [without_counters(it) for it in given[::-1]]),
+        blank_counters="all",
+    ),
+    Fault(
+        name="no counters, and a name cut in half",
+        server="leaves a record's counters out, and cuts an emoji in its name in half",
+        start=changing(callsanswered=..., noanswercount=..., seatsname="\ud83d"),
+        blank_counters="first",
+        loses="name",
+    ),
     Fault(
         name="strings for integers",
         server="sends every number of a record as a string",

@@ -74,8 +74,8 @@ def records_later() -> list[dict[str, Any]]:
 
 
 def encoded(ret: int, data: object, msg: str = "") -> bytes:
-    """Return an envelope as bytes."""
-    return json.dumps({"ret": ret, "data": data, "msg": msg}, ensure_ascii=False).encode()
+    """Return an envelope as bytes; surrogates are escaped, as PHP does."""
+    return json.dumps({"ret": ret, "data": data, "msg": msg}, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 class Exchange:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import attrs
 import pytest
 
-from sipqueue_async import SeatKey, SipQueueError, Snapshot
+from sipqueue_async import AgentStatus, SeatKey, SipQueueError, Snapshot
 from tests.faults.catalogue import FAULTS
 from tests.faults.run import ask, run_matrix
-from tests.faults.ways import Fault
+from tests.faults.ways import COUNTERS, Fault
 
 SLACK = 0.5
 """How much later than its timeout a call may end on a machine that is busy, in seconds."""
@@ -20,15 +21,21 @@ FIRST = SeatKey("queue-1", "100001")
 every_fault = pytest.mark.parametrize("fault", [pytest.param(it, id=it.name) for it in FAULTS])
 
 
-def known_of(fault: Fault, sound: Snapshot) -> Snapshot:
-    """Return what is to be known of a platform that shows `sound` when it is."""
+def known_of(fault: Fault, sound: Snapshot, *, first_answer: bool = False) -> Snapshot:
+    """Return what is to be known of a platform that shows `sound` when it is.
+
+    In a client's first answer a blank counter is 0.
+    """
     if fault.shows == "nobody":
         return Snapshot((), observed_at=sound.observed_at)
-    if fault.loses is None:
-        return sound
-    lost: dict[str, Any] = {fault.loses: None}
-    first = attrs.evolve(sound[FIRST], **lost)
-    return Snapshot([first, *(it for it in sound.values() if it.key != FIRST)], observed_at=sound.observed_at)
+    lost: dict[str, Any] = {} if fault.loses is None else {fault.loses: None}
+    counters = dict.fromkeys(("calls_answered", "no_answer_count"), 0) if first_answer else {}
+    known: list[AgentStatus] = []
+    for agent in sound.values():
+        is_first = agent.key == FIRST
+        is_blank = fault.blank_counters == "all" or (is_first and fault.blank_counters == "first")
+        known.append(attrs.evolve(agent, **(lost if is_first else {}), **(counters if is_blank else {})))
+    return Snapshot(known, observed_at=sound.observed_at)
 
 
 @every_fault
@@ -40,9 +47,12 @@ async def test_a_call_gives_the_truth_or_the_right_error_in_time(fault: Fault) -
     assert set(asked.paths) <= {"/"}
     if fault.error is None:
         assert isinstance(asked.outcome, Snapshot)
-        assert asked.outcome == known_of(fault, asked.sound)
-        lost = {it.extension for it in asked.outcome.problems if it.field != "rsptime"}
-        assert lost == ({"100001"} if fault.loses else set())
+        assert asked.outcome == known_of(fault, asked.sound, first_answer=True)
+        problems = Counter(it.field for it in asked.outcome.problems if it.field not in {"rsptime", *COUNTERS})
+        assert problems.total() == (fault.loses is not None)
+        blank = Counter((it.queue, it.extension) for it in asked.outcome.problems if it.field in COUNTERS)
+        expected = {"first": [FIRST], "all": list(asked.sound), None: []}[fault.blank_counters]
+        assert blank == dict.fromkeys(expected, len(COUNTERS))
         return
     assert isinstance(asked.outcome, SipQueueError)
     assert type(asked.outcome) is fault.error

@@ -25,6 +25,8 @@ from tests.faults.server import (
     records,
 )
 
+COUNTERS = ("callsanswered", "noanswercount")
+"""The counters of calls, as the platform names them."""
 HANG_TIMEOUT = 1.0
 """The client's timeout for a fault that only it ends, in seconds: more than a busy machine stands still for."""
 OVERDUE = "no whole answer within 1 s: the server is slow, silent or out of reach"
@@ -54,6 +56,8 @@ class Fault:
     """Who is in a good snapshot."""
     loses: str | None = None
     """The field of the first record that a good snapshot does not know and lists in its problems."""
+    blank_counters: Literal["first", "all"] | None = None
+    """Whose counters a good snapshot lists in its problems: the first record's, or those of all."""
     hangs: bool = False
     """Whether nothing but the timeout ends it."""
     polls: int = 3
@@ -129,6 +133,11 @@ def changing(**fields: Any) -> Start:
         return [{**first, **given}, *all_records[1:]]
 
     return changing_all(change)
+
+
+def without_counters(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without its counters of calls."""
+    return {name: value for name, value in record.items() if name not in COUNTERS}
 
 
 def spelling(old: bytes, new: bytes) -> Start:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sipqueue_async import AgentState, AgentStatus, MalformedResponse
+from sipqueue_async import AgentState, AgentStatus, MalformedResponse, SeatKey
 from sipqueue_async._wire.encoding import LOST
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.regular import Memory, RegularReader
@@ -33,6 +33,10 @@ ODD = st.dictionaries(st.sampled_from([*RECORD, "unheard_of"]), VALUES, max_size
 MISSING = st.sets(st.sampled_from(list(RECORD)), max_size=3)
 
 
+def unknown(seat: SeatKey) -> None:
+    """Know no seat."""
+
+
 @given(odd=ODD, missing=MISSING)
 @example(odd={}, missing=set())
 @example(odd={"seatsname": ""}, missing={"status", "wrapuptime"})
@@ -44,12 +48,12 @@ def test_both_ways_agree(odd: dict[str, Any], missing: set[str]) -> None:
     raw = json.dumps({name: value for name, value in record(**odd).items() if name not in missing}).encode()
     fast = RegularReader(STATE_CODES, reader._time).read(raw, [None])
     try:
-        patient = reader.interpret(raw)
+        patient = reader.interpret(raw, unknown)
     except MalformedResponse:
         assert fast is None
     else:
         assert fast is None or (fast[0], ()) == patient
-        assert reader.read(raw) == patient
+        assert reader.read(raw, unknown) == patient
         if fast:
             assert reader.regular.read(raw, patient[:1]) == fast
 

@@ -1,0 +1,53 @@
+"""What decoding must give: an outcome to compare, and a reference that reads every answer in full."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sipqueue_async import SipQueueError, Snapshot
+from sipqueue_async._wire import SnapshotDecoder
+from tests.kit.builders import START, envelope
+
+
+def outcome(decoder: SnapshotDecoder, raw: bytes, encoding: str = "utf-8") -> Snapshot | SipQueueError:
+    """Return the snapshot of a body, or the error that it is refused with."""
+    try:
+        return decoder.decode(raw, observed_at=START, encoding=encoding)
+    except SipQueueError as error:
+        return error
+
+
+def essence(read: Snapshot | SipQueueError) -> tuple[Any, ...]:
+    """Return all that an outcome says, to be compared."""
+    if isinstance(read, Snapshot):
+        return list(read.items()), read.server_time, read.problems
+    return type(read), read.args
+
+
+class FullDecoder:
+    """Reads each body in full: of the answers before, only the seats' counters count, for those that are blank now."""
+
+    def __init__(self) -> None:
+        self._known: Snapshot | None = None
+
+    def outcome(self, raw: bytes, encoding: str = "utf-8") -> Snapshot | SipQueueError:
+        """Return the snapshot of a body, or the error that it is refused with."""
+        decoder = SnapshotDecoder()
+        if self._known:
+            # An object in place of the list, and other records, so that nothing of it is found again in the next body.
+            counters = {
+                f"seat {number}": {
+                    "queuename": agent.queue,
+                    "extnumber": agent.extension,
+                    "state": -1,
+                    "noanswercount": agent.no_answer_count,
+                    "callsanswered": agent.calls_answered,
+                }
+                for number, agent in enumerate(self._known.values())
+            }
+            decoder.decode(json.dumps(envelope(counters)).encode(), observed_at=START)
+        read = outcome(decoder, raw, encoding)
+        if isinstance(read, Snapshot):
+            self._known = read
+        return read
