@@ -321,11 +321,15 @@ RECORDS = [
     *(
         Fault(
             name=f"{name} counters",
-            server=f"sends every counter of a record {does}",
+            server=f"{does} the counters of a record",
             start=changing(callsanswered=spelt, noanswercount=spelt),
             blank_counters="first",
         )
-        for name, does, spelt in (("no", "not at all", ...), ("null", "as `null`", None), ("empty", 'as `""`', ""))
+        for name, does, spelt in (
+            ("no", "leaves out", ...),
+            ("null", "has `null` for", None),
+            ("empty", 'has `""` for', ""),
+        )
     ),
     Fault(
         name="no counters, in another order",

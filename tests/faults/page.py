@@ -59,8 +59,8 @@ def _given(fault: Fault, asked: Asked) -> str:
 def _lacks(outcome: Snapshot) -> Iterator[str]:
     if not outcome:
         yield " of nobody"
-    for problem in outcome.problems:
-        yield f", `{problem.field}` not given and in `problems`"
+    for field in dict.fromkeys(problem.field for problem in outcome.problems):
+        yield f", `{field}` not given and in `problems`"
 
 
 def _as_code(text: str) -> str:

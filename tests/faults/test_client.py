@@ -29,7 +29,7 @@ def known_of(fault: Fault, sound: Snapshot, *, first_answer: bool = False) -> Sn
     if fault.shows == "nobody":
         return Snapshot((), observed_at=sound.observed_at)
     lost: dict[str, Any] = {} if fault.loses is None else {fault.loses: None}
-    counters = dict.fromkeys(("calls_answered", "no_answer_count"), 0) if first_answer else {}
+    counters: dict[str, Any] = dict.fromkeys(("calls_answered", "no_answer_count"), 0) if first_answer else {}
     known: list[AgentStatus] = []
     for agent in sound.values():
         is_first = agent.key == FIRST
