@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import zoneinfo
 from collections import OrderedDict
@@ -125,7 +126,8 @@ class SipQueueClient:
         decoder = self._decoder(tuple(fields.items()))
 
         def decode(answer: Answer) -> Snapshot:
-            return decoder.decode(answer.body(), observed_at=datetime.now(UTC), encoding=answer.encoding)
+            now, steady_now = datetime.now(UTC), asyncio.get_running_loop().time()
+            return decoder.decode(answer.body(), observed_at=now, steady_at=steady_now, encoding=answer.encoding)
 
         return await self._authorized(QUEUE_STATUS, fields, decode, repeatable=True)
 

@@ -45,8 +45,10 @@ class SnapshotDecoder:
         self._layout: Layout | None = None
         self._order: list[int] = []
 
-    def decode(self, body: bytes, *, observed_at: datetime, encoding: str = "utf-8") -> Snapshot:
-        """Return the snapshot that a body holds.
+    def decode(
+        self, body: bytes, *, observed_at: datetime, steady_at: float | None = None, encoding: str = "utf-8"
+    ) -> Snapshot:
+        """Return the snapshot that a body holds, which had arrived at these times.
 
         Raises:
             MalformedResponse: The body is not what the protocol allows; a record is named by queue, extension, field.
@@ -62,6 +64,7 @@ class SnapshotDecoder:
             self._places,
             self._agents,
             observed_at=observed_at,
+            steady_at=steady_at,
             server_time=server_time,
             problems=(*clock_problems, *chain.from_iterable(self._problems.values())),
             changes=self._changes,

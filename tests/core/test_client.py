@@ -99,11 +99,13 @@ async def test_call_refuses_what_makes_no_sense(platform: Platform) -> None:
 
 
 async def test_a_snapshot_says_when_it_was_observed(platform: Platform) -> None:
-    """`observed_at` is aware UTC, at the moment when the answer had arrived."""
-    before = datetime.now(UTC)
+    """`observed_at` is aware UTC, and `steady_at` the loop's time, when the answer had arrived."""
     async with SipQueueClient(platform.url, "t0ken") as client:
+        before, steady_before = datetime.now(UTC), asyncio.get_running_loop().time()
         shown = await client.fetch_snapshot()
     assert before <= shown.observed_at <= datetime.now(UTC)
+    assert shown.steady_at is not None
+    assert steady_before <= shown.steady_at <= asyncio.get_running_loop().time()
     assert shown.observed_at.tzinfo is UTC
     assert shown.server_time == datetime(2020, 2, 12, 6, 25, 46, tzinfo=UTC)
 
