@@ -1,37 +1,43 @@
 """Turns a call centre platform's polled status API into a typed asyncio event stream."""
 
-from sipqueue_async._diff import apply, diff
-from sipqueue_async._fanout import Subscription, Updates
-from sipqueue_async._running import run
-from sipqueue_async._seat_filter import SeatFilter
-from sipqueue_async.auth import AppCredentials, Auth
-from sipqueue_async.client import SipQueueClient
-from sipqueue_async.errors import (
-    ApiError,
-    AuthError,
-    HttpStatusError,
-    MalformedResponse,
-    OperationFailed,
-    SipQueueError,
-    TransportError,
-)
-from sipqueue_async.events import (
-    AgentChanged,
-    AgentJoined,
-    AgentLeft,
-    CallAnswered,
-    CallMissed,
-    Event,
-    FeedDown,
-    FeedEvent,
-    FeedUp,
-    SeatEvent,
-    StateChanged,
-    Update,
-)
-from sipqueue_async.feed import Feed, FeedHealth
-from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
-from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
+from importlib import import_module
+
+# Type checkers take it for true. It is not imported, since importing `typing` takes longer than all else here.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from sipqueue_async._diff import apply, diff
+    from sipqueue_async._fanout import Subscription, Updates
+    from sipqueue_async._running import run
+    from sipqueue_async._seat_filter import SeatFilter
+    from sipqueue_async.auth import AppCredentials, Auth
+    from sipqueue_async.client import SipQueueClient
+    from sipqueue_async.errors import (
+        ApiError,
+        AuthError,
+        HttpStatusError,
+        MalformedResponse,
+        OperationFailed,
+        SipQueueError,
+        TransportError,
+    )
+    from sipqueue_async.events import (
+        AgentChanged,
+        AgentJoined,
+        AgentLeft,
+        CallAnswered,
+        CallMissed,
+        Event,
+        FeedDown,
+        FeedEvent,
+        FeedUp,
+        SeatEvent,
+        StateChanged,
+        Update,
+    )
+    from sipqueue_async.feed import Feed, FeedHealth
+    from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+    from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
 
 __version__ = "0.1.0"
 
@@ -75,3 +81,38 @@ __all__ = [
     "diff",
     "run",
 ]
+
+# A name is imported from its module when it is first used, so that `import sipqueue_async` alone costs next to nothing:
+# the command and every project's pytest import the package at start-up.
+_HOMES = {
+    "_diff": "apply diff",
+    "_fanout": "Subscription Updates",
+    "_running": "run",
+    "_seat_filter": "SeatFilter",
+    "auth": "AppCredentials Auth",
+    "client": "SipQueueClient",
+    "errors": "ApiError AuthError HttpStatusError MalformedResponse OperationFailed SipQueueError TransportError",
+    "events": "AgentChanged AgentJoined AgentLeft CallAnswered CallMissed Event "
+    "FeedDown FeedEvent FeedUp SeatEvent StateChanged Update",
+    "feed": "Feed FeedHealth",
+    "models": "AgentState AgentStatus FieldProblem SeatKey Snapshot",
+    "watcher": "Source StatusWatcher WatcherHealth",
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
+_SUBMODULES = frozenset({"auth", "client", "errors", "events", "feed", "models", "watcher"})
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name in _SUBMODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_SUBMODULES})

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import sipqueue_async
 
 EXTRAS = ["click", "prometheus_client", "pytest", "pytest_asyncio", "redis", "rich", "simpy"]
@@ -38,6 +40,30 @@ def test_no_public_name_is_missing() -> None:
     """A program written against the contract does not import."""
     assert set(sipqueue_async.__all__) >= CONTRACT
     assert all(hasattr(sipqueue_async, name) for name in sipqueue_async.__all__)
+
+
+def test_importing_it_imports_no_module_before_a_name_is_used() -> None:
+    code = "import sys, importlib; before = set(sys.modules); import sipqueue_async; print(set(sys.modules) - before)"
+    assert python(code).stdout.strip() == "{'sipqueue_async'}"
+
+
+def test_the_lazy_names_are_the_exported_ones() -> None:
+    found = python(
+        "import sipqueue_async as it; print(sorted(it._MODULES) == it.__all__, set(it.__all__) - {*dir(it)})"
+    )
+    assert found.stdout.strip() == "True set()", found.stderr
+
+
+def test_modules_of_the_core_are_attributes_without_an_import_of_their_own() -> None:
+    found = python("import sipqueue_async as it; print(it.models.Snapshot is it.Snapshot, 'watcher' in dir(it))")
+    assert found.stdout.strip() == "True True", found.stderr
+
+
+def test_an_unknown_name_is_an_attribute_error_and_an_import_error() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'sipqueue_async' has no attribute 'nope'$"):
+        sipqueue_async.nope  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match=r"^cannot import name 'nope' from 'sipqueue_async'"):
+        exec("from sipqueue_async import nope")
 
 
 def test_importing_it_imports_no_extra() -> None:
