@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what feeds know, and how watchers' polling goes. Needs the extra ``prometheus``.
+"""Prometheus metrics of feeds: agents, calls, feed health and polling. Needs the extra ``prometheus``.
 
 `docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
 """
@@ -20,7 +20,6 @@ from sipqueue_async import (
     ApiError,
     AuthError,
     Feed,
-    FeedHealth,
     HttpStatusError,
     MalformedResponse,
     OperationFailed,
@@ -59,22 +58,21 @@ _AMBIGUOUS: Final = re.compile(r"\\+(?=[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]
 _UNREADABLE_VERSION: Final = re.compile(r";\s*version=(?![0-9]{1,4}(\.[0-9]{1,4}){0,3}\s*(;|$))")
 """A version in a media range that prometheus-client cannot compare with its own."""
 
-# They are there from the start, at 0, since no rate can be told of a series that begins with its first failure.
+# Exported from the start, at 0: a series that begins with its first failure has no rate.
 _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
 
 
 class WatcherCollector(Collector):
-    """What one or several feeds know and how they go, as metrics: registered, or exposed by itself.
+    """Exports the metrics of one or several feeds: register it with a registry, or call `exposition`.
 
-    A feed is a `StatusWatcher`, or a `RedisFeed` that reads what a relay publishes. What there is of polls, such as
-    their number and how long they took, is there for watchers alone: a reader does not poll the platform.
+    A feed is a `StatusWatcher`, or a `RedisFeed` that reads from a relay. Metrics of polling exist for watchers only,
+    because a reader does not poll the platform.
 
-    It counts from when it is made, so make it before the feed is started. It is called by the feed after every look, so
-    the counts are exact however seldom they are scraped.
+    Counting starts when the collector is made, so make it before you start the feed. The feed calls it after every
+    poll or read, so the counts are exact however rarely they are scraped.
 
-    It may be scraped from any thread, as `prometheus_client.start_http_server` does. What a feed's look changes and
-    what a scrape reads is under one lock, held for as long as it takes to copy numbers: a scrape shows each feed as it
-    was between two looks, and several feeds each at a look of its own.
+    It may be scraped from any thread, as `prometheus_client.start_http_server` does. One lock guards what a poll
+    changes and a scrape reads, so a scrape shows each feed as it was between two polls.
 
     Example::
 
@@ -84,56 +82,55 @@ class WatcherCollector(Collector):
             ...
 
     Args:
-        watchers: One watcher or other feed, or several by name: the name is then the label ``platform`` of all that is
-            its.
-        agents: Whether there are series for each agent too, which are as many as there are agents.
+        watchers: One feed, or several by name; the name becomes the label ``platform`` of all the feed's metrics.
+        agents: Also export series for each agent: ten and more per agent.
 
     Raises:
-        ValueError: There is no feed, or one shares its changes with a group, so that calls would be missing.
+        ValueError: There is no feed, or a feed shares its changes with a group, so calls would be missing.
     """
 
     def __init__(self, watchers: Feed | Mapping[str, Feed], *, agents: bool = False) -> None:
         alone = isinstance(watchers, Feed)
         named = {"": watchers} if isinstance(watchers, Feed) else dict(watchers)
         if not named:
-            raise ValueError("watchers must be a watcher or another feed, or at least one by name")
+            raise ValueError("watchers must be a feed, or at least one feed by name")
         if any(feed.is_shared for feed in named.values()):
-            raise ValueError("a feed with a group has a part of the changes only: give one without")
+            raise ValueError("a feed with a group receives only part of the changes: use one without a group")
         self._labels: tuple[str, ...] = () if alone else ("platform",)
-        self._ledgers = [(() if alone else (_text(name),), _Ledger(feed)) for name, feed in named.items()]
+        self._recorders = [(() if alone else (_text(name),), _Recorder(feed)) for name, feed in named.items()]
         self._agents = agents
         self._polls = any(isinstance(feed, StatusWatcher) for feed in named.values())
 
     def collect(self) -> Iterable[Metric]:
-        """Return all metrics as they are now."""
+        """Return all metrics."""
         families = _Families(self._labels, polls=self._polls, agents=self._agents)
-        for labels, ledger in self._ledgers:
-            families.add(labels, ledger.read(agents=self._agents))
+        for labels, recorder in self._recorders:
+            families.add(labels, recorder.read(agents=self._agents))
         return families.all
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """Return a scrape's answer, for any web framework: its body and its content type.
+        """Return the body and the content type of the response to a scrape, for any web framework.
 
         Args:
-            accept: The request's header ``Accept``, by which Prometheus asks for the format that it likes best.
+            accept: The request's header ``Accept``, which names the formats that Prometheus prefers.
         """
         readable = [media for media in accept.split(",") if not _UNREADABLE_VERSION.search(media)]
         encode, content_type = choose_encoder(",".join(readable))
         return encode(self), content_type
 
     def close(self) -> None:
-        """Count no further: the feeds forget this collector, which goes on showing what it has."""
-        for _, ledger in self._ledgers:
-            ledger.close()
+        """Stop counting and detach from the feeds; the collector keeps its last values."""
+        for _, recorder in self._recorders:
+            recorder.close()
 
     def __repr__(self) -> str:
-        names = ", ".join(label for labels, _ in self._ledgers for label in labels)
+        names = ", ".join(label for labels, _ in self._recorders for label in labels)
         return f"<WatcherCollector of {names or 'a feed'}{', agents too' if self._agents else ''}>"
 
 
 @attrs.frozen
 class _Seat:
-    """What one agent's series show."""
+    """Values of one agent's series."""
 
     labels: tuple[str, str]
     name: str
@@ -144,7 +141,7 @@ class _Seat:
 
 @attrs.frozen
 class _Queue:
-    """What one queue's series show."""
+    """Values of one queue's series."""
 
     name: str
     agents: Mapping[AgentState, int]
@@ -153,10 +150,10 @@ class _Queue:
 
 
 class _Histogram:
-    """How often values were how large.
+    """Counts values in buckets.
 
     Args:
-        bounds: The upper bounds of the buckets, ascending; the last bucket, which has none, comes by itself.
+        bounds: The buckets' upper bounds, ascending; a last bucket without a bound is added.
     """
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
@@ -170,14 +167,14 @@ class _Histogram:
         self._sum += value
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
-        """Return the buckets, each with all below it, and the sum of the values."""
+        """Return the cumulative buckets and the sum of the values."""
         names = (*map(str, self._bounds), "+Inf")
         return list(zip(names, map(float, accumulate(self._counts)), strict=True)), self._sum
 
 
 @attrs.frozen(kw_only=True)
 class _PollReading:
-    """The numbers of a watcher's polls."""
+    """Polling statistics of one watcher."""
 
     polls: int
     stale_polls: int
@@ -188,13 +185,13 @@ class _PollReading:
 
 @attrs.frozen(kw_only=True)
 class _Reading:
-    """One feed's numbers, between two looks."""
+    """Values of one feed's series, between two polls."""
 
     up: bool
     ended: bool
     last_good_at: float | None
     polls: _PollReading | None
-    """None for a feed that is no watcher."""
+    """None if the feed does not poll."""
     queues: list[_Queue]
     seats: list[_Seat]
 
@@ -210,8 +207,10 @@ class _Polls:
         self._latenesses = _Histogram(_LATENESSES)
 
     def count(self) -> None:
-        """Count the poll that has just ended."""
+        """Count the last poll, unless it is counted already."""
         health = self._watcher.health
+        if health.polls == self._health.polls:
+            return
         if health.failures > self._health.failures:
             self._failures[type(health.last_error).__name__] += 1
         self._health = health
@@ -219,7 +218,7 @@ class _Polls:
         self._latenesses.observe(health.last_lateness or 0.0)
 
     def read(self) -> _PollReading:
-        """Return the numbers as they are after the last poll."""
+        """Return the statistics after the last counted poll."""
         return _PollReading(
             polls=self._health.polls - self._first.polls,
             stale_polls=self._health.stale_polls - self._first.stale_polls,
@@ -229,38 +228,33 @@ class _Polls:
         )
 
 
-class _Ledger:
-    """Keeps one feed's numbers, look by look."""
+class _Recorder:
+    """Keeps one feed's values up to date, poll by poll.
+
+    It is the lock of its tally: on release it also notes the feed's health and counts the poll, so that a scrape never
+    sees the tally of one poll beside the counters of another.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._lock = threading.Lock()
-        self._tally = Tally(feed.snapshot)
-        self._has_begun = feed.snapshot is not None
-        self._updates = feed.updates()
         self._health = feed.health
         self._polls = _Polls(feed) if isinstance(feed, StatusWatcher) else None
-        self._forget = feed.add_listener(self._looked)
+        self._tally = Tally()
+        self._stop_following = self._tally.follow(feed, lock=self)
 
-    def _looked(self, health: FeedHealth) -> None:
-        with self._lock:
-            self._health = health
-            if self._polls is not None:
-                self._polls.count()
-            self._take()
+    def __enter__(self) -> None:
+        self._lock.acquire()
 
-    def _take(self) -> None:
-        while update := self._updates.get_nowait():
-            self._tally.update(update)
-        if not self._has_begun and self._health.up and self._feed.snapshot is not None:
-            # What is known first is no change of anything. A relay that was away tells what was so before it went, and
-            # then what has happened since, which was before this began to count.
-            self._has_begun = True
-            self._tally = Tally(self._feed.snapshot)
+    def __exit__(self, *_: object) -> None:
+        self._health = self._feed.health
+        if self._polls is not None:
+            self._polls.count()
+        self._lock.release()
 
     def read(self, *, agents: bool) -> _Reading:
-        """Return the numbers as they are after the last look; those of each agent if asked for."""
-        # Only this changes without a look.
+        """Return the values after the last poll, with those of each agent if asked for."""
+        # The one value that changes without a poll.
         ended = self._feed.health.ended
         with self._lock:
             health = self._health
@@ -293,29 +287,28 @@ class _Ledger:
         ]
 
     def close(self) -> None:
-        """Be called by the feed no more."""
-        self._forget()
-        self._updates.close()
+        """Stop following the feed."""
+        self._stop_following()
 
 
 class _Families:
-    """The metrics, empty at first.
+    """All metric families, empty at first.
 
     Args:
-        labels: The labels that all of them have.
-        polls: Whether those of polls are among them.
-        agents: Whether those of each agent are among them.
+        labels: The labels that all families have.
+        polls: Include the metrics of polling.
+        agents: Include the metrics of each agent.
     """
 
     def __init__(self, labels: tuple[str, ...], *, polls: bool, agents: bool) -> None:
         self.all: list[Metric] = []
         self._labels = labels
-        self._feed_up = self._gauge("sipqueue_feed_up", "Whether what is known is how things are (1).")
+        self._feed_up = self._gauge("sipqueue_feed_up", "Whether the status is current (1).")
         self._ended = self._gauge(
-            "sipqueue_watcher_ended", "Whether nothing further will come (1): the feed failed or was closed."
+            "sipqueue_watcher_ended", "Whether the feed has ended (1): it failed for good or was closed."
         )
         self._last_good = self._gauge(
-            "sipqueue_last_good_poll_timestamp_seconds", "When the last good answer had arrived, in Unix time."
+            "sipqueue_last_good_poll_timestamp_seconds", "Time when the last good answer arrived, in Unix time."
         )
         if polls:
             self._poll_families()
@@ -328,12 +321,12 @@ class _Families:
             self._agent_families()
 
     def _poll_families(self) -> None:
-        self._polls = self._counter("sipqueue_polls", "Polls that have ended, well or not.")
+        self._polls = self._counter("sipqueue_polls", "Completed polls, successful or failed.")
         self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
         self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
-        self._durations = self._histogram("sipqueue_poll_duration_seconds", "How long polls took, well or not.")
+        self._durations = self._histogram("sipqueue_poll_duration_seconds", "Duration of polls, successful or failed.")
         self._latenesses = self._histogram(
-            "sipqueue_poll_lateness_seconds", "How long after its scheduled time a poll began."
+            "sipqueue_poll_lateness_seconds", "Delay of polls behind their scheduled start."
         )
 
     def _agent_families(self) -> None:
@@ -350,7 +343,7 @@ class _Families:
         )
 
     def add(self, feed: tuple[str, ...], reading: _Reading) -> None:
-        """Put in one feed's numbers, under its labels."""
+        """Add one feed's values under its labels."""
         self._feed_up.add_metric(feed, reading.up)
         self._ended.add_metric(feed, reading.ended)
         if reading.last_good_at is not None:

@@ -121,8 +121,7 @@ class Tally:
         and begins anew once the feed is up. A tally that knows something already goes on, so give the feed
         `tally.snapshot` as its baseline.
 
-        Do not call `update` or `advance` too. Callbacks registered with `feed.on_look` after this call find the tally
-        up to date.
+        Do not call `update` or `advance` too. Listeners added to the feed after this call find the tally up to date.
 
         Args:
             feed: A `StatusWatcher` or another feed, running or not yet.

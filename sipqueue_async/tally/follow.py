@@ -39,7 +39,7 @@ class Follower:
         self._has_begun = tally.started_at is not None
         with self._lock:
             self._begin()
-        self._stop_looking = feed.on_look(self._looked)
+        self._stop_looking = feed.add_listener(self._looked)
 
     def stop(self) -> None:
         """Fold what is pending, then follow no longer."""
@@ -85,7 +85,7 @@ class Follower:
         self._tell(None)
 
     def _fold(self) -> None:
-        while update := self._updates.take():
+        while update := self._updates.get_nowait():
             self._tally.update(update)
             self._tell(update)
 
