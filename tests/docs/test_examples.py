@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
-import select
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.kit.builders import without_slowness
-from tests.kit.redis_server import RedisServer
+from tests.kit.preloaded import Preloaded
+from tests.kit.redis_server import PROGRAM, RedisServer
 
 pytestmark = pytest.mark.one_python
 
@@ -28,94 +27,109 @@ TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 # What a program waits in that runs until somebody ends it.
 FOR_EVER = re.compile(r"^(?!.*asyncio\.timeout\().*(async for|while True|\.wait\(\))", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
-EXAMPLES = [
-    pytest.param(
-        code,
-        marks=pytest.mark.needs_redis if "SIPQUEUE_REDIS_URL" in code else (),
-        id=f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}",
-    )
+EXAMPLES = {
+    f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}": match.group(1)
     for page in PAGES
     for match in PYTHON.finditer(page.read_text())
-    for code in [match.group(1)]
-]
-PROGRAMS = [example for example in EXAMPLES if not TEST.search(str(example.values[0]))]
-TESTS = [example for example in EXAMPLES if TEST.search(str(example.values[0]))]
+}
+PROGRAMS = {
+    place: code
+    for place, code in EXAMPLES.items()
+    if not TEST.search(code) and (PROGRAM or "SIPQUEUE_REDIS_URL" not in code)
+}
+TESTS = {place: code for place, code in EXAMPLES.items() if TEST.search(code)}
+MODULES = ["sipqueue_async", "aiohttp.web"]
+MODULES += [f"sipqueue_async.{part}" for part in ("prometheus", "redis", "simulator", "tally", "testing", "wallboard")]
+PLATFORM = """
+import asyncio, contextlib, os
+from sipqueue_async import SipQueueClient, AppCredentials
+from sipqueue_async.redis import Relay
+from sipqueue_async.simulator import Plan, Simulator
+
+async def main():
+    async with contextlib.AsyncExitStack() as stack:
+        centre = Simulator(Plan.lively(), seed=3, speed=60, appid='docs', accesskey='example')
+        simulator = await stack.enter_async_context(centre)
+        if redis := os.environ.get('SIPQUEUE_REDIS_URL'):
+            client = SipQueueClient(simulator.url, AppCredentials('docs', 'example'))
+            await stack.enter_async_context(client)
+            await stack.enter_async_context(Relay(client, redis, interval=0.2))
+        print(simulator.url)
+        await asyncio.Event().wait()
+
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())
+"""
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis; where there is none to start, examples that need it are skipped."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    with contextlib.suppress(FileNotFoundError):
-        asyncio.run(server.start())
-    yield server
-    server.kill()
+class Outcome(NamedTuple):
+    """What a program printed, what it complained of, and its exit code."""
+
+    printed: str
+    errors: str
+    code: int
 
 
-@pytest.fixture(scope="module")
-def platform(redis: RedisServer) -> Iterator[dict[str, str]]:
-    """Run a busy simulated platform, and a relay to it, in a process; return the variables that lead there."""
-    code = (
-        "import asyncio, sys\n"
-        "from sipqueue_async import SipQueueClient, AppCredentials\n"
-        "from sipqueue_async.redis import Relay\n"
-        "from sipqueue_async.simulator import Plan, Simulator\n"
-        "async def main():\n"
-        "    async with Simulator(Plan.lively(), seed=3, speed=60, appid='docs', accesskey='example') as simulator:\n"
-        "        client = SipQueueClient(simulator.url, AppCredentials('docs', 'example'))\n"
-        "        async with client, Relay(client, sys.argv[1], interval=0.2):\n"
-        "            print(simulator.url, flush=True)\n"
-        "            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)\n"
-        "asyncio.run(main())\n"
-    )
-    arguments = [sys.executable, "-c", code, redis.url]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
-        assert it.stdout is not None
-        url = it.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
-        places = {"SIPQUEUE_URL": url, "SIPQUEUE_REDIS_URL": redis.url}
-        yield {"SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example", **places}
-        it.communicate("", timeout=10)
-
-
-@pytest.mark.parametrize("code", PROGRAMS)
-def test_an_example_runs(code: str, platform: dict[str, str], tmp_path: Path) -> None:
-    """Somebody copies an example from the documentation, and it does not work, or Ctrl-C does not end it in order."""
-    process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
-        env={**os.environ, **platform, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    )
-    limit = threading.Timer(30, process.kill)
-    limit.start()
+async def run(python: Preloaded, code: str, folder: Path, variables: Mapping[str, str]) -> Outcome:
+    """Run an example; end it by Ctrl-C a moment after its first line, unless it ends by itself."""
+    folder.mkdir()
+    program = await python.start(code, folder, variables)
+    errors = asyncio.create_task(program.stderr.read())
+    ended = asyncio.create_task(program.wait())
+    printed = await program.stdout.readline()
+    if FOR_EVER.search(code) and printed:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                printed += await program.stdout.readline()
+        program.send_signal(signal.SIGINT)
     try:
-        assert process.stdout is not None
-        shown = process.stdout.readline()
-        # One that ends by itself is not interrupted: in an interpreter's last steps, Ctrl-C shows whatever they are.
-        for_ever = FOR_EVER.search(code) is not None
-        if for_ever and shown:
-            select.select([process.stdout], [], [], 3)
-            process.send_signal(signal.SIGINT)
-        rest, complaints = process.communicate()
-    finally:
-        limit.cancel()
-    errors = without_slowness(complaints.decode())
-    assert shown + rest, errors
-    if for_ever and process.returncode == -signal.SIGINT:
+        async with asyncio.timeout(40):
+            printed += await program.stdout.read()
+    except TimeoutError:
+        program.send_signal(signal.SIGKILL)
+    return Outcome(printed.decode(), without_slowness((await errors).decode()), await ended)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
+    """Run all programs at the same time, with a platform and, where there is a Redis, a relay."""
+    folder = tmp_path_factory.mktemp("examples")
+
+    async def run_all(python: Preloaded) -> list[Outcome]:
+        async with AsyncExitStack() as stack:
+            variables = {"SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
+            if PROGRAM:
+                server = await stack.enter_async_context(RedisServer(folder))
+                variables["SIPQUEUE_REDIS_URL"] = server.url
+            platform = await python.start(PLATFORM, folder, variables)
+            variables["SIPQUEUE_URL"] = (await platform.stdout.readline()).decode().strip()
+            runs = (run(python, code, folder / str(n), variables) for n, code in enumerate(PROGRAMS.values()))
+            results = await asyncio.gather(*runs)
+            platform.send_signal(signal.SIGINT)
+            assert without_slowness((await platform.stderr.read()).decode()) == ""
+            assert (await platform.stdout.read(), await platform.wait()) == (b"", 0)
+            return results
+
+    with Preloaded(*MODULES) as python:
+        return dict(zip(PROGRAMS, asyncio.run(run_all(python)), strict=True))
+
+
+@pytest.mark.parametrize("place", PROGRAMS)
+def test_an_example_runs_and_ends_on_ctrl_c(place: str, outcomes: Mapping[str, Outcome]) -> None:
+    printed, errors, code = outcomes[place]
+    assert printed, errors
+    if code == -signal.SIGINT:
         assert errors.endswith("\nKeyboardInterrupt\n")
     else:
-        assert (process.returncode, errors) == (0, "")
+        assert (code, errors) == (0, "")
 
 
-@pytest.mark.parametrize("code", TESTS)
-def test_an_example_of_a_test_passes(code: str, tmp_path: Path) -> None:
-    """Somebody copies a test from the documentation, with the settings given there, and it does not pass."""
+def test_examples_of_tests_pass(tmp_path: Path) -> None:
+    """With the settings that their page gives."""
     settings = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
-    (tmp_path / "test_example.py").write_text(code, encoding="utf-8")
+    for number, code in enumerate(TESTS.values()):
+        (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-m", "pytest", "-W", "error", "-p", "no:cacheprovider"],
         cwd=tmp_path,
@@ -127,13 +141,11 @@ def test_an_example_of_a_test_passes(code: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """A link from one page to another leads nowhere."""
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = [page.parent / target for target in LINK.findall(page.read_text())]
     assert [str(target) for target in targets if not target.exists()] == []
 
 
-def test_there_are_examples() -> None:
-    """The examples are no longer found, and so no longer run."""
-    assert len(PROGRAMS) >= 7
+def test_the_examples_are_found() -> None:
+    assert len(PROGRAMS) >= 20
     assert len(TESTS) >= 4
