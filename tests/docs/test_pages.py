@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -71,18 +71,18 @@ def _all_commands() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("arguments", _all_commands(), ids=" ".join)
 def test_a_command_is_understood(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page shows a command that `sipqueue` refuses: an option is misspelt, gone, or given nonsense."""
     monkeypatch.setattr(
         os, "environ", {it: value for it, value in os.environ.items() if not it.startswith("SIPQUEUE_")}
     )
     name, *rest = arguments
-    # Within the program's own context, since a command remembers for good which help options it has there.
+    # In the program's context: a command keeps the help options that it first had.
     program = click.Context(cli, info_name="sipqueue", **cli.context_settings)
-    assert cli.commands[name].make_context(name, rest, parent=program).params  # read and checked, and not run
+    command = cli.get_command(program, name)
+    assert command is not None
+    assert command.make_context(name, rest, parent=program).params  # parsed and checked, not run
 
 
 def test_commands_are_found() -> None:
-    """The pages' commands are no longer found, and so no longer checked."""
     assert len(_all_commands()) >= 25
     assert list(_commands("A=1 .venv/bin/sipqueue watch --queue 'a b' | jq . && sipqueue demo > x &")) == [
         ("watch", "--queue", "a b"),
@@ -92,7 +92,6 @@ def test_commands_are_found() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_into_pages_lead_somewhere(page: Path) -> None:
-    """A link names a heading that its page does not have."""
     links = ANCHOR.findall(FENCE.sub("", _text(page)))
     lost = [
         f"{target}#{anchor}"
@@ -103,7 +102,6 @@ def test_links_into_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_the_service_file_can_be_read() -> None:
-    """The unit of the page about operating has a line that systemd would not take."""
     (unit,) = [block for kind, block in FENCE.findall(_text(ROOT / "docs" / "operating.md")) if kind == "ini"]
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their capitals
@@ -124,33 +122,29 @@ class Terminal:
         """Take the variables of a line that exports some."""
         self._variables |= dict(word.split("=", 1) for word in shlex.split(line)[1:])
 
-    def start(self, line: str) -> subprocess.Popen[str]:
+    async def start(self, line: str) -> asyncio.subprocess.Process:
         """Start a command."""
-        return subprocess.Popen(
-            shlex.split(line),
+        return await asyncio.create_subprocess_exec(
+            *shlex.split(line),
             cwd=self._directory,
             env=self._variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
 
-    def run(self, line: str) -> str:
+    async def run(self, line: str) -> str:
         """Run a command until it has printed three lines, or ended, and return what it printed."""
-        with self.start(line) as process:
-            limit = threading.Timer(30, process.kill)
-            limit.start()
-            assert process.stdout is not None
-            shown = [process.stdout.readline() for _ in range(3)]
+        process = await self.start(line)
+        assert process.stdout is not None
+        shown = [await process.stdout.readline() for _ in range(3)]
+        with suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
-            shown.append(process.communicate()[0])
-            limit.cancel()
-        return "".join(shown)
+        shown.append((await process.communicate())[0])
+        return b"".join(shown).decode()
 
 
 @pytest.mark.one_python
-def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
-    """Somebody types the tutorial, in its order, and is stuck."""
+async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     text = _text(ROOT / "docs" / "tutorial.md")
     saved = re.findall(r"[Ss]ave this as `(\w+\.py)`:\n\n```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     for name, code in saved:
@@ -161,13 +155,13 @@ def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     terminal.export(exported)
     # On any free port, and faster, so that the bot has something to say soon.
-    with terminal.start(simulate.replace("8080", "0").replace("--speed 10", "--speed 60")) as platform:
-        assert platform.stdout is not None
-        url = platform.stdout.readline().strip()
-        terminal.export(reached.replace("SIPQUEUE_URL=http://127.0.0.1:8080", url.removeprefix("export ")))
-        printed = {line: terminal.run(line) for line in rest}
-        platform.terminate()
-        platform.communicate(timeout=10)
+    platform = await terminal.start(simulate.replace("8080", "0").replace("--speed 10", "--speed 60"))
+    assert platform.stdout is not None
+    url = (await platform.stdout.readline()).decode().strip()
+    terminal.export(reached.replace("SIPQUEUE_URL=http://127.0.0.1:8080", url.removeprefix("export ")))
+    printed = dict(zip(rest, await asyncio.gather(*map(terminal.run, rest)), strict=True))
+    platform.terminate()
+    await platform.communicate()
     assert list(printed) == [".venv/bin/sipqueue status", *(f".venv/bin/python {name}" for name, _ in saved)]
     assert "queue-1" in printed[".venv/bin/sipqueue status"]
     assert "waiting" in printed[".venv/bin/python snapshot.py"]

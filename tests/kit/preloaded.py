@@ -61,7 +61,9 @@ exec(compile(job["code"], job["name"], "exec"), main.__dict__)
 class Program:
     """A program that runs in a process of its own."""
 
-    def __init__(self, output: asyncio.StreamReader, errors: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
+    def __init__(
+        self, output: asyncio.StreamReader, errors: asyncio.StreamReader, status: asyncio.StreamReader
+    ) -> None:
         self.stdout = output
         self.stderr = errors
         self._status = status
