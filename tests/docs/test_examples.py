@@ -15,10 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from tests.kit.builders import without_slowness
+from tests.kit.needs import find
 from tests.kit.preloaded import Preloaded
-from tests.kit.redis_server import PROGRAM, RedisServer
+from tests.kit.redis_server import RedisServer
 
-pytestmark = pytest.mark.one_python
+pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -32,11 +33,9 @@ EXAMPLES = {
     for page in PAGES
     for match in PYTHON.finditer(page.read_text())
 }
-PROGRAMS = {
-    place: code
-    for place, code in EXAMPLES.items()
-    if not TEST.search(code) and (PROGRAM or "SIPQUEUE_REDIS_URL" not in code)
-}
+NEEDS_REDIS = {place for place, code in EXAMPLES.items() if "SIPQUEUE_REDIS_URL" in code}
+HAS_REDIS = find("redis") is not None
+PROGRAMS = {place: code for place, code in EXAMPLES.items() if not TEST.search(code)}
 TESTS = {place: code for place, code in EXAMPLES.items() if TEST.search(code)}
 MODULES = ["sipqueue_async", "aiohttp.web"]
 MODULES += [f"sipqueue_async.{part}" for part in ("prometheus", "redis", "simulator", "tally", "testing", "wallboard")]
@@ -94,26 +93,30 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
     """Run all programs at the same time, with a platform and, where there is a Redis, a relay."""
     folder = tmp_path_factory.mktemp("examples")
 
-    async def run_all(python: Preloaded) -> list[Outcome]:
+    async def run_all(python: Preloaded) -> dict[str, Outcome]:
         async with AsyncExitStack() as stack:
             variables = {"SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
-            if PROGRAM:
+            if HAS_REDIS:
                 server = await stack.enter_async_context(RedisServer(folder))
                 variables["SIPQUEUE_REDIS_URL"] = server.url
             platform = await python.start(PLATFORM, folder, variables)
             variables["SIPQUEUE_URL"] = (await platform.stdout.readline()).decode().strip()
-            runs = (run(python, code, folder / str(n), variables) for n, code in enumerate(PROGRAMS.values()))
-            results = await asyncio.gather(*runs)
+            programs = {place: code for place, code in PROGRAMS.items() if HAS_REDIS or place not in NEEDS_REDIS}
+            runs = (run(python, code, folder / str(n), variables) for n, code in enumerate(programs.values()))
+            results = dict(zip(programs, await asyncio.gather(*runs), strict=True))
             platform.send_signal(signal.SIGINT)
             # What its server says of clients that Ctrl-C took away is of no interest.
             await asyncio.gather(platform.stdout.read(), platform.stderr.read(), platform.wait())
             return results
 
     with Preloaded(*MODULES) as python:
-        return dict(zip(PROGRAMS, asyncio.run(run_all(python)), strict=True))
+        return asyncio.run(run_all(python))
 
 
-@pytest.mark.parametrize("place", PROGRAMS)
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(it, marks=[pytest.mark.needs_redis] if it in NEEDS_REDIS else [], id=it) for it in PROGRAMS],
+)
 def test_an_example_runs_and_ends_on_ctrl_c(place: str, outcomes: Mapping[str, Outcome]) -> None:
     printed, errors, code = outcomes[place]
     assert printed, errors
