@@ -101,7 +101,8 @@ class Preloaded:
         with served:
             self._process = subprocess.Popen(
                 [sys.executable, "-X", "dev", *flags, "-c", _SERVER, str(served.fileno()), *self._modules],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                # Not development mode's allocator, which is slow and looks for errors of C code only.
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONMALLOC": "default"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[served.fileno()],
             )

@@ -1,15 +1,13 @@
-"""A recipe as its reader runs it, by the command at its top, and the platform that it is pointed at."""
+"""Recipes that run, and the platform that they are pointed at."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import shlex
 import signal
-import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -19,20 +17,21 @@ import attrs
 
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import Plan, PlatformServer, Seat
+from tests.kit.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "recipes"
 PATIENCE = 30.0
-"""Seconds for anything that a recipe is to do. It takes one or two."""
+"""Limit in seconds for anything that a recipe does; it usually takes one or two."""
 
 TROUBLE = ("Traceback", "never awaited", "was destroyed", "Unclosed", "unclosed", "never retrieved")
-"""What no program says that ends in good order."""
+"""What a program that ends properly does not write to standard error."""
 
 _CODES = {AgentState.WAITING: 1213, AgentState.TALKING: 1215, AgentState.PAUSED: 1217}
 
 
 class Floor:
-    """A call centre that is what the test says."""
+    """A call centre whose seats a test sets."""
 
     extensions = ("100001", "100002")
 
@@ -43,7 +42,7 @@ class Floor:
 
     @property
     def local_time(self) -> datetime:
-        """The same for ever: an answer as old as the last one is good."""
+        """A fixed time: an answer as old as the last one is accepted."""
         return Plan().start
 
     def seats(self) -> tuple[Seat, ...]:
@@ -75,14 +74,14 @@ class Floor:
 
 @attrs.frozen
 class Stage:
-    """A platform that shows a floor."""
+    """A platform that serves a floor."""
 
     floor: Floor
     server: PlatformServer
 
     @property
     def variables(self) -> dict[str, str]:
-        """What leads a recipe to it."""
+        """The settings that point a recipe at it."""
         return {
             "SIPQUEUE_URL": self.server.url,
             "SIPQUEUE_APPID": self.server.appid,
@@ -106,7 +105,7 @@ def command_of(recipe: str) -> list[str]:
 
 
 def load(recipe: str) -> ModuleType:
-    """Import a recipe, for what it works out without a platform."""
+    """Import a recipe to call its functions."""
     spec = importlib.util.spec_from_file_location(recipe.removesuffix(".py"), RECIPES / recipe)
     assert spec is not None
     assert spec.loader is not None
@@ -115,40 +114,38 @@ def load(recipe: str) -> ModuleType:
     return module
 
 
+def preloaded(*modules: str) -> Preloaded:
+    """Return an interpreter to run recipes, in which the library's and the recipes' warnings are errors."""
+    warnings = ("default", "error:::__main__", "error:::sipqueue_async")
+    return Preloaded("sipqueue_async", "sipqueue_async.tally", *modules, warnings=warnings)
+
+
 class Recipe:
-    """A recipe that runs, in a process of its own, until the block is left; then it must end in good order.
+    """A recipe that runs until the block is left; a signal then ends it, with exit code 0 and without complaints.
 
     Args:
+        python: The interpreter that runs it.
         name: Its file's name.
         variables: Its settings.
         end: The signal that ends it.
     """
 
-    def __init__(self, name: str, variables: dict[str, str], *, end: signal.Signals = signal.SIGTERM) -> None:
-        self._command = command_of(name)
-        # "python" is the interpreter of the tests. Warnings are errors in the recipe and in the library; what other
-        # libraries warn of is shown and is their business.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        strict = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "default,error:::__main__,error:::sipqueue_async"}
-        self._env = {**os.environ, "PYTHONUNBUFFERED": "1", "PATH": path, **strict, **variables}
+    def __init__(
+        self, python: Preloaded, name: str, variables: Mapping[str, str], *, end: signal.Signals = signal.SIGTERM
+    ) -> None:
+        self._python = python
+        self._path = RECIPES / name
+        self._variables = variables
         self._end = end
         self._changed = asyncio.Event()
         self.lines: list[str] = []
         self.errors: list[str] = []
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            env=self._env,
-            cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
+        code = self._path.read_text(encoding="utf-8")
+        self._program = await self._python.start(code, ROOT, self._variables, name=str(self._path))
         self._readers = asyncio.gather(
-            self._read(self._process.stdout, self.lines), self._read(self._process.stderr, self.errors)
+            self._read(self._program.stdout, self.lines), self._read(self._program.stderr, self.errors)
         )
         return self
 
@@ -159,7 +156,7 @@ class Recipe:
         self._changed.set()
 
     async def until(self, text: str) -> str:
-        """Wait for a line of output that has a text in it, and return the line."""
+        """Wait for a line of output that contains a text, and return the line."""
 
         def found() -> str | None:
             return next((line for line in [*self.lines, *self.errors] if text in line), None)
@@ -172,23 +169,26 @@ class Recipe:
         return line
 
     async def wait_for(self, condition: Callable[[], object]) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
                 assert not self._readers.done(), "\n".join(self.errors)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
+
+    async def polls(self, server: PlatformServer, count: int = 3) -> None:
+        """Wait until the platform has been asked some more times."""
+        asked = server.requests
+        await self.wait_for(lambda: server.requests >= asked + count)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
-        with suppress(ProcessLookupError):
-            self._process.send_signal(self._end if kind is None else signal.SIGKILL)
+        self._program.send_signal(self._end if kind is None else signal.SIGKILL)
         try:
             async with asyncio.timeout(PATIENCE):
-                code = await self._process.wait()
+                code = await self._program.wait()
                 await self._readers
         finally:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-        said = "\n".join(self.errors)
-        assert kind is not None or (code == 0 and not any(sign in said for sign in TROUBLE)), (
-            f"exit code {code}\n{said}"
+            self._program.send_signal(signal.SIGKILL)
+        complaints = "\n".join(self.errors)
+        assert kind is not None or (code == 0 and not any(sign in complaints for sign in TROUBLE)), (
+            f"exit code {code}\n{complaints}"
         )

@@ -5,33 +5,42 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sipqueue_async import AgentState
 from tests.kit.chat_services import Discord, Service, Slack, Telegram
-from tests.kit.recipes import PATIENCE, Recipe, stage
+from tests.kit.preloaded import Preloaded
+from tests.kit.recipes import PATIENCE, Recipe, load, preloaded, stage
 
-pytestmark = pytest.mark.one_python
+pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 
 
-async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
-    """A desertion is told never or twice, a refused post is lost, or /queues tells strangers, nobody, or old as new."""
+@pytest.fixture(scope="module")
+def python() -> Iterator[Preloaded]:
+    with preloaded(
+        "aiogram", "slack_bolt.async_app", "slack_bolt.adapter.socket_mode.aiohttp", "discord.ext.tasks"
+    ) as it:
+        yield it
+
+
+async def test_the_telegram_bot_answers_its_chat_and_posts_each_change_once(python: Preloaded) -> None:
     telegram = Telegram()
     async with stage() as it, telegram.running():
         settings = {"TELEGRAM_TOKEN": "1:secret", "TELEGRAM_CHAT": str(telegram.CHAT), "TELEGRAM_API": telegram.url}
-        # On CPython 3.12.1, aiogram alone makes the interpreter crash at its end under the debugging allocator.
-        settings["PYTHONMALLOC"] = "default"
-        async with Recipe("telegram_bot.py", it.variables | settings) as recipe:
-            await recipe.wait_for(lambda: it.server.requests > 3)
+        settings["TELEGRAM_RETRY"] = "0.1"
+        async with Recipe(python, "telegram_bot.py", it.variables | settings) as recipe:
+            await recipe.polls(it.server)
             telegram.send("/queues", chat_id=12345)  # a stranger
             telegram.send("/queues")
             await recipe.wait_for(lambda: telegram.posts)
             telegram.failures = 1
             it.floor.put(AgentState.TALKING)
             await recipe.wait_for(lambda: len(telegram.posts) == 2)
-            it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
-            await asyncio.sleep(0.3)
+            it.floor.put(AgentState.PAUSED)  # still none waiting: no further post
+            await recipe.polls(it.server)
             telegram.failures, telegram.refusal = 1, (502, "<html>Bad Gateway</html>")
             it.floor.put(AgentState.WAITING)
             await recipe.wait_for(lambda: len(telegram.posts) == 3)
@@ -47,53 +56,43 @@ async def test_the_telegram_bot_answers_and_posts_each_change_once() -> None:
     assert set(telegram.chats) == {str(telegram.CHAT)}
 
 
-async def test_the_slack_app_answers_and_posts_each_change_once() -> None:
-    """A desertion is told never or twice, a refused post is lost, or /queues has no answer, or an old one as if new."""
+async def test_the_slack_app_answers_and_posts_each_change_once(python: Preloaded) -> None:
     slack = Slack()
+    queue, shown = "<!channel>\nR&D", "*&lt;!channel&gt; R&amp;D*"
     async with stage() as it, slack.running():
+        it.floor.put(AgentState.WAITING, queue=queue)
         settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_CHANNEL": slack.CHANNEL}
-        settings["SLACK_API"] = f"{slack.url}/api/"
-        async with Recipe("slack_app.py", it.variables | settings, end=signal.SIGINT) as recipe:
-            await recipe.wait_for(lambda: it.server.requests > 3)
+        settings |= {"SLACK_API": f"{slack.url}/api/", "SLACK_RETRY": "0.1"}
+        async with Recipe(python, "slack_app.py", it.variables | settings, end=signal.SIGINT) as recipe:
+            await recipe.polls(it.server)
             async with asyncio.timeout(PATIENCE):
                 await slack.send("/queues")
                 answer = await slack.answers.get()
             slack.failures = 1
-            it.floor.put(AgentState.TALKING)
+            it.floor.put(AgentState.TALKING, queue=queue)
             await recipe.wait_for(lambda: slack.posts)
-            it.floor.put(AgentState.PAUSED)  # still nobody: nothing new
-            await asyncio.sleep(0.3)
-            it.floor.put(AgentState.WAITING)
+            it.floor.put(AgentState.PAUSED, queue=queue)  # still none waiting: no further post
+            await recipe.polls(it.server)
+            it.floor.put(AgentState.WAITING, queue=queue)
             await recipe.wait_for(lambda: len(slack.posts) == 2)
             it.server.refuse(500, times=None)
             await recipe.until("a poll failed")
             async with asyncio.timeout(PATIENCE):
                 await slack.send("/queues")
                 stale = await slack.answers.get()
-    assert answer == "*queue-1*: 1 waiting, 0 talking\n*queue-2*: 1 waiting, 0 talking"
+    others = "*queue-1*: 1 waiting, 0 talking\n*queue-2*: 1 waiting, 0 talking"
+    assert answer == f"{shown}: 1 waiting, 0 talking\n{others}"
     assert re.fullmatch(r"_As of \d\d:\d\d: the platform is away\._", stale.removeprefix(f"{answer}\n"))
-    assert slack.posts == [":warning: *queue-1*: nobody is waiting for calls", "*queue-1*: somebody waits again"]
+    assert slack.posts == [f":warning: {shown}: nobody is waiting for calls", f"{shown}: somebody waits again"]
 
 
-async def test_slack_shows_names_and_does_not_read_them() -> None:
-    """The name of a queue calls everybody in the channel, or reads as a line of its own."""
-    slack = Slack()
-    async with stage() as it, slack.running():
-        it.floor.put(AgentState.TALKING, queue="<!channel>\nR&D")
-        settings = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_CHANNEL": slack.CHANNEL}
-        async with Recipe("slack_app.py", it.variables | settings | {"SLACK_API": f"{slack.url}/api/"}) as recipe:
-            await recipe.wait_for(lambda: slack.posts)
-    assert slack.posts == [":warning: *&lt;!channel&gt; R&amp;D*: nobody is waiting for calls"]
-
-
-async def test_the_discord_board_is_one_message_that_is_edited() -> None:
-    """The board is posted again and again, or stands still; a refused edit ends it; a name is read as markup."""
+async def test_the_discord_board_is_one_message_that_is_edited(python: Preloaded) -> None:
     discord = Discord()
     async with stage() as it, discord.running():
         it.floor.put(AgentState.WAITING, queue="*sales*\n@everyone")
         settings = {"DISCORD_WEBHOOK_ID": "42", "DISCORD_WEBHOOK_TOKEN": "hook-token"}
         settings |= {"DISCORD_API": discord.url, "DISCORD_EVERY": "0.1"}
-        async with Recipe("discord_board.py", it.variables | settings) as recipe:
+        async with Recipe(python, "discord_board.py", it.variables | settings) as recipe:
             await recipe.wait_for(lambda: discord.posts)
             discord.failures = 1
             it.floor.put(AgentState.TALKING)
@@ -107,36 +106,45 @@ async def test_the_discord_board_is_one_message_that_is_edited() -> None:
     ]
 
 
-async def test_the_alert_does_not_flap() -> None:
-    """A queue that is short for a moment alarms, one agent back ends it, a refused post is lost, or the key printed."""
+async def test_the_alert_is_posted_once_when_it_begins_and_once_when_it_ends(python: Preloaded) -> None:
+    """Refused posts are repeated; the robot's key is not printed."""
     robot = Service()
     async with stage() as it, robot.running():
-        settings = {"ALERT_URL": f"{robot.url}/send?key=hidden", "ALERT_AFTER": "1.0", "ALERT_CLEAR_AFTER": "0.3"}
-        async with Recipe("alert.py", it.variables | settings, end=signal.SIGINT) as recipe:
-            await recipe.wait_for(lambda: it.server.requests > 3)
-            it.floor.put(AgentState.TALKING)
-            await asyncio.sleep(0.2)
-            it.floor.put(AgentState.WAITING)
-            await asyncio.sleep(1.2)  # longer than it takes: the moment before must not have counted
-            assert robot.posts == []
+        settings = {"ALERT_URL": f"{robot.url}/send?key=hidden", "ALERT_AFTER": "0.1", "ALERT_CLEAR_AFTER": "0.1"}
+        settings["ALERT_RETRY"] = "0.1"
+        async with Recipe(python, "alert.py", it.variables | settings, end=signal.SIGINT) as recipe:
+            await recipe.polls(it.server)
             robot.failures = 1
             it.floor.put(AgentState.TALKING)
             await recipe.wait_for(lambda: robot.posts)
-            it.floor.put(AgentState.WAITING)  # one is not enough for the end
-            await asyncio.sleep(0.6)
             robot.failures, robot.refusal = 1, (200, {"errcode": 45009, "errmsg": "api freq out of limit"})
+            it.floor.put(AgentState.WAITING)
             it.floor.put(AgentState.WAITING, "100002")
             await recipe.wait_for(lambda: len(robot.posts) == 2)
-        said = "\n".join([*recipe.lines, *recipe.errors])
-        assert "not posted, another try in 5 s: ClientResponseError" in said
-        assert "not posted, another try in 5 s: 45009 'api freq out of limit'" in said
-        assert "hidden" not in said
+        printed = "\n".join([*recipe.lines, *recipe.errors])
+        assert "not posted, retrying in 0.1 s: ClientResponseError" in printed
+        assert "not posted, retrying in 0.1 s: 45009 'api freq out of limit'" in printed
+        assert "hidden" not in printed
     assert robot.posts == ["queue-1: only 0 waiting", "queue-1: again 2 waiting"]
 
 
-async def test_the_alert_can_be_tried_without_a_robot() -> None:
-    """Whoever tries the recipe without a robot sees nothing, or a traceback at the first alert."""
-    async with stage() as it, Recipe("alert.py", it.variables | {"ALERT_AFTER": "0.1"}) as recipe:
-        await recipe.wait_for(lambda: it.server.requests > 3)
+def test_the_alert_does_not_flap() -> None:
+    alarm, start = load("alert.py").Alarm(), datetime(2026, 1, 5, 8, tzinfo=UTC)
+    changes = [
+        (seconds, alarm.on)
+        for seconds, waiting in [
+            *((0, 0), (29, 0), (29, 1), (30, 0)),  # short, but not for 30 s in a row
+            *((59, 0), (60, 0), (61, 0)),
+            *((62, 2), (121, 2), (121, 1), (122, 2)),  # recovered, but not for 60 s in a row
+            *((181, 3), (182, 2), (183, 2)),
+        ]
+        if alarm.changes(waiting, start + timedelta(seconds=seconds))
+    ]
+    assert changes == [(60, True), (182, False)]
+
+
+async def test_the_alert_is_printed_without_a_robot(python: Preloaded) -> None:
+    async with stage() as it, Recipe(python, "alert.py", it.variables | {"ALERT_AFTER": "0.1"}) as recipe:
+        await recipe.polls(it.server)
         it.floor.put(AgentState.TALKING)
         await recipe.until("queue-1: only 0 waiting")

@@ -1,4 +1,4 @@
-"""The recipes that serve, report, log and join, run by the commands at their tops."""
+"""The recipes that serve, report, log and join."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 import csv
 import email
 import email.policy
+import os
 import re
 import shlex
 import signal
+import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
@@ -26,9 +28,16 @@ from aiosmtplib.protocol import SMTPProtocol
 from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.tally import Tally
-from tests.kit.recipes import RECIPES, Recipe, command_of, load, stage
+from tests.kit.preloaded import Preloaded
+from tests.kit.recipes import PATIENCE, RECIPES, ROOT, Recipe, command_of, load, preloaded, stage
 
-pytestmark = pytest.mark.one_python
+pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[Preloaded]:
+    with preloaded("fastapi", "uvicorn", "websockets", "aiosmtplib", "aiohttp.web") as it:
+        yield it
 
 
 async def _health(session: aiohttp.ClientSession) -> tuple[int, str]:
@@ -39,26 +48,27 @@ async def _health(session: aiohttp.ClientSession) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "end"), [("fastapi_service.py", signal.SIGTERM), ("aiohttp_service.py", signal.SIGINT)]
 )
-async def test_a_service_fans_out_and_says_how_it_is(name: str, end: signal.Signals) -> None:
-    """A client of the service misses an event, or is told that all is well when nothing is known."""
-    async with stage() as it, Recipe(name, it.variables | {"PORT": "0"}, end=end) as recipe:
+async def test_a_service_sends_every_event_to_every_client_and_reports_its_health(
+    python: Preloaded, name: str, end: signal.Signals
+) -> None:
+    async with stage() as it, Recipe(python, name, it.variables | {"PORT": "0"}, end=end) as recipe:
         url = re.findall(r"http://[\d.]+:\d+", await recipe.until("unning on"))[0]
         async with (
             aiohttp.ClientSession(url) as session,
             session.ws_connect("/events") as first,
             session.ws_connect("/events") as second,
         ):
-            await recipe.wait_for(lambda: it.server.requests > 3)
+            await recipe.polls(it.server)
             it.floor.put(AgentState.TALKING)
             for socket in (first, second):
-                event = await socket.receive_json(timeout=10)
+                event = await socket.receive_json(timeout=PATIENCE)
                 assert (event["event"], event["extension"]) == ("StateChanged", "100001")
                 assert "waiting → talking" in event["text"]
             async with session.get("/queues") as answer:
                 assert (await answer.json())["queue-1"]["talking"] == 1
             assert await _health(session) == (200, "fresh")
             it.server.refuse(604, times=None)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while await _health(session) != (503, "stale"):
                     await asyncio.sleep(0.05)
                 for socket in (first, second):
@@ -67,40 +77,39 @@ async def test_a_service_fans_out_and_says_how_it_is(name: str, end: signal.Sign
 
 
 class Mailbox:
-    """Takes mail."""
+    """Collects mail."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # a hook's name
-        """Take one."""
+        """Accept a mail."""
         assert isinstance(envelope.content, bytes)
         self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
         return "250 OK"
 
     @property
     def texts(self) -> list[str]:
-        """What the mails say."""
+        """The mails' texts."""
         bodies = [mail.get_body() for mail in self.mails]
         return [body.get_content() for body in bodies if body is not None]
 
 
 @asynccontextmanager
 async def mail_server(mailbox: Mailbox) -> AsyncGenerator[dict[str, str]]:
-    """Give the settings of a mail server that puts everything into a mailbox."""
+    """Run a mail server that puts everything into a mailbox; give the settings that point to it."""
     loop = asyncio.get_running_loop()
     async with await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0) as server:
         place = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
         yield place | {"MAIL_FROM": "wallboard@example.com", "MAIL_TO": "team@example.com"}
 
 
-async def test_the_report_comes_by_mail() -> None:
-    """The report is not sent, not readable, or has other figures than what happened."""
+async def test_the_report_comes_by_mail(python: Preloaded) -> None:
     mailbox = Mailbox()
     async with mail_server(mailbox) as settings:
         settings["REPORT_EVERY"] = "0.5"
-        async with stage() as it, Recipe("daily_report.py", it.variables | settings) as recipe:
-            await recipe.wait_for(lambda: it.server.requests > 3)
+        async with stage() as it, Recipe(python, "daily_report.py", it.variables | settings) as recipe:
+            await recipe.polls(it.server)
             it.floor.put(AgentState.TALKING, answered=3)
             await recipe.wait_for(lambda: any("all: 3 answered" in text for text in mailbox.texts[:-1]))
     # Each day is of its own, so the calls are in one report.
@@ -115,8 +124,9 @@ async def test_the_report_comes_by_mail() -> None:
 
 
 @pytest.mark.parametrize("answer", range(1, 8))
-async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the moment in which the mail server says something is forgotten, and the program runs on for ever."""
+async def test_ctrl_c_ends_the_report_even_as_the_mail_server_answers(
+    answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = 0
     received = SMTPProtocol.data_received
 
@@ -138,8 +148,6 @@ async def test_ctrl_c_as_the_mail_server_answers(answer: int, monkeypatch: pytes
 
 
 async def test_a_mail_server_that_ends_badly_is_not_sent_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The team gets the day's report every minute."""
-
     class Curt(Mailbox):
         async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
             return "421 too busy for that"
@@ -152,12 +160,11 @@ async def test_a_mail_server_that_ends_badly_is_not_sent_the_same_again(monkeypa
     assert len(mailbox.mails) == 1
 
 
-async def test_the_report_comes_as_a_file(tmp_path: Path) -> None:
-    """Without a mail server there is no report, its directory has to be there, or a name is run as a formula."""
+async def test_the_report_comes_as_a_file(python: Preloaded, tmp_path: Path) -> None:
     settings = {"REPORT_DIR": str(tmp_path / "reports"), "REPORT_EVERY": "0.5"}
     async with stage() as it:
         it.floor.put(AgentState.WAITING, queue="=1+1")
-        async with Recipe("daily_report.py", it.variables | settings, end=signal.SIGINT) as recipe:
+        async with Recipe(python, "daily_report.py", it.variables | settings, end=signal.SIGINT) as recipe:
             await recipe.until("wrote")
     text = next(tmp_path.glob("reports/*.csv")).read_text()
     assert "queue-1,100001,0,0" in text
@@ -165,7 +172,6 @@ async def test_the_report_comes_as_a_file(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_mail_lacks_is_missed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That nobody said whom to write to comes out in the evening, at the hour of the report."""
     monkeypatch.setenv("SMTP_HOST", "mail.example.com")
     with pytest.raises(KeyError, match="MAIL_FROM"):
         load("daily_report.py")
@@ -181,7 +187,6 @@ def test_a_setting_that_mail_lacks_is_missed_at_once(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_the_report_is_due_by_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch, now: str, due: str) -> None:
-    """The report is an hour off, or comes twice, on the day that summer time begins or ends."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Europe/Berlin")
         time.tzset()
@@ -190,7 +195,6 @@ def test_the_report_is_due_by_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPa
 
 
 def test_only_a_mail_that_is_refused_for_good_is_given_up() -> None:
-    """A mail server that wants to be asked again ends the reports, or one that says no is asked every minute."""
     is_final = load("daily_report.py").is_final
     assert not is_final(aiosmtplib.SMTPConnectError("refused"))
     assert not is_final(aiosmtplib.SMTPSenderRefused(451, "later", "me@example.com"))
@@ -200,17 +204,17 @@ def test_only_a_mail_that_is_refused_for_good_is_given_up() -> None:
         assert is_final(aiosmtplib.SMTPRecipientsRefused([refused])) is final
 
 
-async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None:
-    """A change is missing from the log, an outage reads as a calm time, or a name is run as a formula."""
-    logs = tmp_path / "logs"  # which is made
-    async with stage() as it, Recipe("csv_log.py", it.variables | {"CSV_DIR": str(logs)}) as recipe:
+async def test_the_log_has_every_change_and_every_outage(python: Preloaded, tmp_path: Path) -> None:
+    """Names that a spreadsheet would run as formulas are escaped."""
+    logs = tmp_path / "logs"  # created by the recipe
+    async with stage() as it, Recipe(python, "csv_log.py", it.variables | {"CSV_DIR": str(logs)}) as recipe:
 
         def rows() -> list[list[str]]:
             # The test may run across midnight.
             lines = [line for path in sorted(logs.glob("*.csv")) for line in path.read_text().splitlines()]
             return [row[1:] for row in csv.reader(lines) if row[0] != "observed_at"]
 
-        await recipe.wait_for(lambda: it.server.requests > 3)
+        await recipe.polls(it.server)
         it.floor.put(AgentState.TALKING)
         await recipe.wait_for(lambda: len(rows()) == 1)
         it.server.refuse(500, times=2)
@@ -218,8 +222,7 @@ async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None
         it.floor.put(AgentState.WAITING)
         await recipe.wait_for(lambda: len(rows()) == 4)
         it.floor.put(AgentState.WAITING, queue="@q;+1", name="")
-        asked = it.server.requests
-        await recipe.wait_for(lambda: it.server.requests > asked + 2)
+        await recipe.polls(it.server)
         it.floor.put(AgentState.TALKING, queue="@q;+1", name="")
         await recipe.wait_for(lambda: len(rows()) == 5)
     change = ["queue-1", "100001", "'=Agent"]
@@ -232,14 +235,13 @@ async def test_the_log_has_every_change_and_every_outage(tmp_path: Path) -> None
     ]
 
 
-async def test_several_platforms_are_one_stream_and_do_not_end_each_other() -> None:
-    """A platform's events are lost or misnamed, or one that refuses its credentials ends the others."""
+async def test_several_platforms_are_one_stream_and_do_not_end_each_other(python: Preloaded) -> None:
     async with stage() as berlin, stage() as paris:
         settings = {"PLATFORMS": "BERLIN PARIS", "SIPQUEUE_INTERVAL": "0.05"}
         for name, it in (("BERLIN", berlin), ("PARIS", paris)):
             settings |= {f"{name}_URL": it.server.url, f"{name}_APPID": it.server.appid}
             settings[f"{name}_ACCESSKEY"] = it.server.accesskey
-        async with Recipe("several_platforms.py", settings) as recipe:
+        async with Recipe(python, "several_platforms.py", settings) as recipe:
             await recipe.wait_for(lambda: min(berlin.server.requests, paris.server.requests) > 3)
             berlin.floor.put(AgentState.TALKING)
             assert "queue-1 100001 waiting → talking" in await recipe.until("BERLIN: ")
@@ -249,10 +251,9 @@ async def test_several_platforms_are_one_stream_and_do_not_end_each_other() -> N
             await recipe.until("PARIS: queue-1 100001 waiting → paused")
 
 
-async def test_calls_are_joined_with_who_is_on_the_other_end() -> None:
-    """A call is told with a number that the model's caller does not have."""
+async def test_calls_are_joined_with_the_other_partys_number(python: Preloaded) -> None:
     plan = attrs.evolve(Plan.lively(), short_calls=0.0)
-    async with Simulator(plan, seed=2, speed=10) as simulator:
+    async with Simulator(plan, seed=2, speed=60) as simulator:
         settings = {"SIPQUEUE_URL": simulator.url, "SIPQUEUE_APPID": simulator.appid, "SIPQUEUE_INTERVAL": "0.05"}
         settings["SIPQUEUE_ACCESSKEY"] = simulator.accesskey
         numbers: set[tuple[str, str]] = set()
@@ -262,7 +263,7 @@ async def test_calls_are_joined_with_who_is_on_the_other_end() -> None:
             numbers.update((extension, call.number) for extension, call in simulator.centre.calls().items())
             return len(recipe.lines) >= 3
 
-        async with Recipe("who_talks_to_whom.py", settings, end=signal.SIGINT) as recipe:
+        async with Recipe(python, "who_talks_to_whom.py", settings, end=signal.SIGINT) as recipe:
             await recipe.wait_for(three_told)
     told = [re.fullmatch(r"queue-\d (\d+) Agent \d\d talks to (\d+)", line) for line in recipe.lines]
     assert all(told)
@@ -271,7 +272,6 @@ async def test_calls_are_joined_with_who_is_on_the_other_end() -> None:
 
 @pytest.mark.parametrize("page", sorted(RECIPES.glob("[!i]*.md")), ids=lambda page: page.stem)
 def test_a_recipe_is_installed_and_started_from_the_checkout_that_it_is_in(page: Path) -> None:
-    """Whoever types a page's first two commands is told that there is no such package, or no such program."""
     text = page.read_text(encoding="utf-8")
     installed, started = text.partition("```shell\n")[2].partition("```")[0].splitlines()
     (recipe,) = re.findall(r"^```{literalinclude} (\w+\.py)$", text, re.MULTILINE)
@@ -280,7 +280,23 @@ def test_a_recipe_is_installed_and_started_from_the_checkout_that_it_is_in(page:
 
 
 def test_every_recipe_begins_with_its_command() -> None:
-    """A recipe's reader is not told how to run it."""
     recipes = sorted(path.name for path in RECIPES.glob("*.py"))
     assert len(recipes) >= 10
     assert [command_of(name) for name in recipes] == [["python", f"docs/recipes/{name}"] for name in recipes]
+
+
+async def test_sigterm_ends_a_recipe_that_was_started_with_sigint_ignored() -> None:
+    """As a shell script's `program &` starts it, by the command on its page."""
+    async with stage() as it:
+        python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", f"trap '' INT; exec {shlex.join(command_of('alert.py'))}"),
+            env={**os.environ, **it.variables, "PATH": python},
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(PATIENCE):
+            while it.server.requests < 3:
+                await asyncio.sleep(0.01)
+            process.terminate()
+            assert await process.wait() == 0
