@@ -1,7 +1,7 @@
 # python docs/recipes/aiohttp_service.py
 """An aiohttp.web service: the queues as JSON, every event to any number of WebSockets, and a health check.
 
-HOST and PORT say where it listens (127.0.0.1 and 8080). Needs nothing but the library.
+HOST and PORT are the address to listen on (127.0.0.1 and 8080). Needs only this library.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ routes = web.RouteTableDef()
 
 
 async def watching(app: web.Application) -> AsyncIterator[None]:
-    """Watch for as long as the service runs."""
+    """Run the watcher as long as the service runs."""
     auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
         SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
@@ -34,14 +34,14 @@ async def watching(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def say_goodbye(app: web.Application) -> None:
+async def close_sockets(app: web.Application) -> None:
     for socket in app[SOCKETS].copy():
         await socket.close(code=WSCloseCode.GOING_AWAY)
 
 
 @routes.get("/health")
 async def health(request: web.Request) -> web.Response:
-    """Answer 503 while there has been no good poll for a while, or none will come any more."""
+    """Answer 503 if the last successful poll is too old or the watcher has ended."""
     known = request.app[WATCHER].health
     fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
     last_good_at = known.last_good_at and known.last_good_at.isoformat()
@@ -51,7 +51,7 @@ async def health(request: web.Request) -> web.Response:
 
 @routes.get("/queues")
 async def queues(request: web.Request) -> web.Response:
-    """Answer how many agents of each queue are in each state."""
+    """Count the agents of each queue by state."""
     snapshot = request.app[WATCHER].snapshot
     counts = {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
     return web.json_response(counts)
@@ -59,14 +59,14 @@ async def queues(request: web.Request) -> web.Response:
 
 @routes.get("/events")
 async def events(request: web.Request) -> web.WebSocketResponse:
-    """Tell one client what happens. A slow one is handed summaries, and delays nobody."""
+    """Send every event to one client. A slow client gets coalesced updates and delays no other client."""
     updates = request.app[WATCHER].updates()
     socket = web.WebSocketResponse(heartbeat=30)
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
 
-    async def tell() -> None:
-        # The watcher ends with an error that waiting cannot help, such as refused credentials; /health then says so.
+    async def send() -> None:
+        # A permanent error, such as refused credentials, ends the watcher; /health then answers 503.
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
@@ -74,14 +74,14 @@ async def events(request: web.Request) -> web.WebSocketResponse:
                     await socket.send_json({"event": type(event).__name__, **seat, "text": str(event)})
         await socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
-    teller = asyncio.create_task(tell())
+    sender = asyncio.create_task(send())
     try:
         async for _ in socket:
             pass
     finally:
         request.app[SOCKETS].discard(socket)
-        teller.cancel()
-        await asyncio.gather(teller, return_exceptions=True)
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
     return socket
 
 
@@ -90,10 +90,10 @@ def make_app() -> web.Application:
     app[SOCKETS] = set()
     app.add_routes(routes)
     app.cleanup_ctx.append(watching)
-    app.on_shutdown.append(say_goodbye)
+    app.on_shutdown.append(close_sockets)
     return app
 
 
 if __name__ == "__main__":
-    # It ends in good order on SIGTERM and on Ctrl-C by itself.
+    # run_app shuts down cleanly on SIGTERM and Ctrl-C.
     web.run_app(make_app(), host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")))

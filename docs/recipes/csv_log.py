@@ -1,18 +1,15 @@
 # python docs/recipes/csv_log.py
-"""A log of every change of state as CSV, in a file for each day.
+"""A CSV log of every state change, one file a day.
 
-CSV_DIR is where the files go (the working directory). The days are UTC's, as all times in the files are. Needs nothing
-but the library.
+CSV_DIR is the directory of the files (the working directory). Days and times are in UTC. Needs only this library.
 """
 
 import asyncio
-import contextlib
 import csv
 import os
-import signal
 from pathlib import Path
 
-from sipqueue_async import AppCredentials, FeedDown, FeedUp, SipQueueClient, StateChanged, StatusWatcher
+from sipqueue_async import AppCredentials, FeedDown, FeedUp, SipQueueClient, StateChanged, StatusWatcher, run
 
 DIRECTORY = Path(os.environ.get("CSV_DIR", "."))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -20,8 +17,8 @@ COLUMNS = ["observed_at", "queue", "extension", "name", "before", "after"]
 
 
 def harmless(name: str | None) -> str:
-    """Return a name that no spreadsheet takes for a formula: it comes from outside."""
-    # What follows a semicolon too: where numbers have a comma, it ends a cell.
+    """Escape a name that a spreadsheet would run as a formula; names are untrusted input."""
+    # After each semicolon too: it separates cells in locales with a decimal comma.
     parts = (name or "").split(";")
     return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
 
@@ -31,7 +28,7 @@ def row(event: StateChanged | FeedDown | FeedUp) -> list[str]:
     if isinstance(event, StateChanged):
         names = [harmless(it) for it in (event.queue, event.extension, event.agent.name)]
         return [at, *names, event.before, event.after]
-    # Without these two lines a gap would read as a calm hour.
+    # Outages get a line, or a gap would look like an hour without changes.
     return [at, "", "", "", "", "feed down" if isinstance(event, FeedDown) else "feed up"]
 
 
@@ -52,13 +49,10 @@ async def main() -> None:
         StatusWatcher(client, interval=INTERVAL) as watcher,
     ):
         async for event in watcher.subscribe(StateChanged, FeedDown, FeedUp):
-            # In a thread: a slow disk must not hold up the polling.
+            # In a thread, so that a slow disk does not delay polling.
             await asyncio.to_thread(write, row(event))
 
 
 if __name__ == "__main__":
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

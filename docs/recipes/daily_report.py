@@ -1,9 +1,9 @@
 # python docs/recipes/daily_report.py
-"""A report each day, by mail or as a file: how long each agent talked, and how many calls were answered and missed.
+"""A daily report by mail or as a file: how long each agent talked, and how many calls were answered and missed.
 
-REPORT_AT is when, such as 18:00 (by this machine's clock); REPORT_EVERY, if set, a number of seconds instead. With
-SMTP_HOST the report is sent from MAIL_FROM to MAIL_TO (by SMTP_PORT, SMTP_USER and SMTP_PASSWORD, with STARTTLS where
-the server has it); without, it is written to REPORT_DIR. Mail needs aiosmtplib.
+REPORT_AT is the local time of the report, such as 18:00; REPORT_EVERY, if set, an interval in seconds instead. With
+SMTP_HOST the report is mailed from MAIL_FROM to MAIL_TO (see SMTP_PORT, SMTP_USER and SMTP_PASSWORD; STARTTLS if the
+server offers it); without, it is written to REPORT_DIR. Mail needs aiosmtplib.
 """
 
 import asyncio
@@ -11,20 +11,19 @@ import contextlib
 import csv
 import io
 import os
-import signal
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
 import aiosmtplib
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
 from sipqueue_async.tally import Tally
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 DIRECTORY = Path(os.environ.get("REPORT_DIR", "."))
 SMTP_HOST = os.environ.get("SMTP_HOST")
-# Looked up at once: that one is missing should not come out at the hour of the report.
+# Read at the start, so that a missing setting fails now and not in the evening.
 MAIL_FROM, MAIL_TO = (os.environ["MAIL_FROM"], os.environ["MAIL_TO"]) if SMTP_HOST else ("", "")
 
 
@@ -34,7 +33,7 @@ def next_report(now: datetime) -> datetime:
     hour, minute = map(int, os.environ.get("REPORT_AT", "18:00").split(":"))
     today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     due = today if today > now else today + timedelta(days=1)
-    # That day's offset, which is not today's where summer time begins or ends in between.
+    # The UTC offset of that day: it differs from today's if daylight saving time starts or ends in between.
     return due.replace(tzinfo=None).astimezone()
 
 
@@ -48,8 +47,8 @@ def summary(tally: Tally) -> str:
 
 
 def harmless(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula: it comes from outside."""
-    # What follows a semicolon too: where numbers have a comma, it ends a cell.
+    """Escape a name that a spreadsheet would run as a formula; names are untrusted input."""
+    # After each semicolon too: it separates cells in locales with a decimal comma.
     parts = name.split(";")
     return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
 
@@ -65,7 +64,7 @@ def table(tally: Tally) -> str:
 
 
 def is_final(error: aiosmtplib.SMTPException) -> bool:
-    """Tell whether the mail server said no for good, rather than "not now"."""
+    """Return whether the mail server refused permanently, with a 5xx code."""
     refusals = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
     return any(isinstance(it, aiosmtplib.SMTPResponseException) and it.code >= 500 for it in refusals)
 
@@ -80,13 +79,13 @@ async def send(mail: EmailMessage) -> None:
     try:
         await server.connect()
         await server.send_message(mail)
-        # What goes wrong now does not take the mail back.
+        # The mail is sent; an error here must not send it again.
         with contextlib.suppress(aiosmtplib.SMTPException):
             await server.quit()
     finally:
-        # After Ctrl-C too, without a farewell: in the middle of a mail it would be taken for a part of that.
+        # Close without QUIT: after Ctrl-C in the middle of a mail, QUIT would become part of the mail.
         server.close()
-        # Before Python 3.12, asyncio.wait_for, which aiosmtplib uses, forgets a Ctrl-C that comes with an answer.
+        # Before Python 3.12, asyncio.wait_for (used by aiosmtplib) drops a cancellation that coincides with a reply.
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError
 
@@ -107,18 +106,18 @@ async def deliver(tally: Tally, name: str) -> None:
         except aiosmtplib.SMTPException as error:
             if is_final(error):
                 raise
-            print(f"not sent, another try in a minute: {error!r}", flush=True)
+            print(f"not sent, retrying in a minute: {error!r}", flush=True)
             await asyncio.sleep(60)
         else:
             print(f"sent {name} to {MAIL_TO}", flush=True)
             return
 
 
-async def report_for_ever(watcher: StatusWatcher, updates: Updates) -> None:
+async def report_forever(watcher: StatusWatcher, updates: Updates) -> None:
     tally = Tally(await watcher.ready())
     due = datetime.now().astimezone()
     while True:
-        # A clock that was set back a little does not make the same report due twice.
+        # If the clock was set back a little, the same report is not due twice.
         due = next_report(max(due, datetime.now().astimezone()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout((due - datetime.now().astimezone()).total_seconds()):
@@ -129,7 +128,7 @@ async def report_for_ever(watcher: StatusWatcher, updates: Updates) -> None:
         if watcher.health.last_good_at is not None:
             tally.advance(watcher.health.last_good_at)
         await deliver(tally, f"{due:%Y-%m-%d %H.%M.%S}")
-        # A day of its own: from the snapshot that the last one ended with.
+        # The next day starts at the snapshot where this one ended.
         tally = Tally(tally.snapshot)
 
 
@@ -139,12 +138,9 @@ async def main() -> None:
         watcher = StatusWatcher(client, interval=INTERVAL)
         updates = watcher.updates()
         async with watcher:
-            await report_for_ever(watcher, updates)
+            await report_forever(watcher, updates)
 
 
 if __name__ == "__main__":
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

@@ -1,22 +1,20 @@
 # python docs/recipes/discord_board.py
-"""A board in a Discord channel: one message with every queue, which a task loop keeps up to date.
+"""A board in a Discord channel: one message that lists every queue and is kept up to date by a task loop.
 
-It posts by webhook, which needs no bot account, no gateway connection and no permissions. Set DISCORD_WEBHOOK_ID and
-DISCORD_WEBHOOK_TOKEN: the last two parts of the webhook's URL. DISCORD_API is for another base of the API, such as a
-proxy that keeps rate limits. Needs discord.py 2.
+It posts through a webhook, which needs no bot account, gateway connection or permissions. Set DISCORD_WEBHOOK_ID and
+DISCORD_WEBHOOK_TOKEN to the last two parts of the webhook's URL. DISCORD_API overrides the API's base URL, for a
+rate-limiting proxy for example. Needs discord.py 2.
 """
 
 import asyncio
-import contextlib
 import os
-import signal
 
 import aiohttp
 import discord
 from discord.ext import tasks
 from discord.http import Route
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, run
 
 EVERY = float(os.environ.get("DISCORD_EVERY", "10"))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -30,7 +28,7 @@ def describe(watcher: StatusWatcher) -> str:
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
         warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} nobody waits"
-        # A name comes from outside: it is to look like what it is, and to ring nobody's bell.
+        # Names are untrusted: escape markup; AllowedMentions.none() below stops @everyone.
         name = discord.utils.escape_markdown(" ".join(queue.split()))
         lines.append(f"**{name}** {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking{warning}")
     if not watcher.health.up:
@@ -43,17 +41,17 @@ async def keep_board(watcher: StatusWatcher, webhook: discord.Webhook) -> None:
     nobody = discord.AllowedMentions.none()
     message = await webhook.send(text, wait=True, silent=True, allowed_mentions=nobody)
 
-    # The loop tries again by itself where Discord cannot be reached, and discord.py heeds the rate limits.
+    # The loop retries connection errors by itself, and discord.py respects rate limits.
     @tasks.loop(seconds=EVERY)
     async def board() -> None:
         nonlocal text
         if watcher.health.ended:
-            await watcher.ready()  # raises what ended it
+            await watcher.ready()  # raises the error that ended it
         if (now := describe(watcher)) != text:
             await message.edit(content=now, allowed_mentions=nobody)
             text = now
 
-    # And where it answers that it is in trouble.
+    # Retry 5xx responses too.
     board.add_exception_type(discord.DiscordServerError)
     running = board.start()
     try:
@@ -78,7 +76,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

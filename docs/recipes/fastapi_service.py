@@ -1,12 +1,11 @@
 # python docs/recipes/fastapi_service.py
 """A FastAPI service: the queues as JSON, every event to any number of WebSockets, and a health check.
 
-HOST and PORT say where it listens (127.0.0.1 and 8000). Needs fastapi, uvicorn and websockets.
+HOST and PORT are the address to listen on (127.0.0.1 and 8000). Needs fastapi, uvicorn and websockets.
 """
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Response, WebSocket, WebSocketDisconnect
 from fastapi.requests import HTTPConnection
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, SipQueueError, StatusWatcher
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, SipQueueError, StatusWatcher, run
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
@@ -24,7 +23,7 @@ FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Watch for as long as the service runs."""
+    """Run the watcher as long as the service runs."""
     auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
         SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
@@ -34,18 +33,18 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
 
 
-def the_watcher(connection: HTTPConnection) -> StatusWatcher:
+def get_watcher(connection: HTTPConnection) -> StatusWatcher:
     watcher: StatusWatcher = connection.app.state.watcher
     return watcher
 
 
 app = FastAPI(lifespan=lifespan)
-Watcher = Annotated[StatusWatcher, Depends(the_watcher)]
+Watcher = Annotated[StatusWatcher, Depends(get_watcher)]
 
 
 @app.get("/health")
 async def health(watcher: Watcher, response: Response) -> dict[str, str | None]:
-    """Answer 503 while there has been no good poll for a while, or none will come any more."""
+    """Answer 503 if the last successful poll is too old or the watcher has ended."""
     known = watcher.health
     fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
     response.status_code = 200 if fresh else 503
@@ -55,19 +54,19 @@ async def health(watcher: Watcher, response: Response) -> dict[str, str | None]:
 
 @app.get("/queues")
 async def queues(watcher: Watcher) -> dict[str, dict[AgentState, int]]:
-    """Answer how many agents of each queue are in each state."""
+    """Count the agents of each queue by state."""
     snapshot = watcher.snapshot
     return {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
 
 
 @app.websocket("/events")
 async def events(socket: WebSocket, watcher: Watcher) -> None:
-    """Tell one client what happens. A slow one is handed summaries, and delays nobody."""
+    """Send every event to one client. A slow client gets coalesced updates and delays no other client."""
     updates = watcher.updates()
     await socket.accept()
 
-    async def tell() -> None:
-        # The watcher ends with an error that waiting cannot help, such as refused credentials; /health then says so.
+    async def send() -> None:
+        # A permanent error, such as refused credentials, ends the watcher; /health then answers 503.
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
@@ -81,13 +80,13 @@ async def events(socket: WebSocket, watcher: Watcher) -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(tell())
+            tasks.create_task(send())
             tasks.create_task(listen())
     except* WebSocketDisconnect:
         pass
 
 
 if __name__ == "__main__":
-    # Uvicorn ends in good order on SIGTERM, and then repeats it; as Ctrl-C, it is no error.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    uvicorn.run(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8000")))
+    config = uvicorn.Config(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8000")))
+    # Uvicorn shuts down cleanly on SIGTERM and Ctrl-C, then raises the signal again; `run` turns it into exit code 0.
+    run(uvicorn.Server(config).serve())

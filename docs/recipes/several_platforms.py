@@ -1,18 +1,16 @@
 # python docs/recipes/several_platforms.py
 """Several platforms in one process, as one stream of events.
 
-PLATFORMS has their names, such as "BERLIN PARIS"; each has its variables, BERLIN_URL, BERLIN_APPID and
-BERLIN_ACCESSKEY. Needs nothing but the library.
+PLATFORMS lists their names, such as "BERLIN PARIS"; each name has its own variables: BERLIN_URL, BERLIN_APPID and
+BERLIN_ACCESSKEY. Needs only this library.
 """
 
 import asyncio
-import contextlib
 import os
-import signal
 
 import aiohttp
 
-from sipqueue_async import AppCredentials, Event, SipQueueClient, SipQueueError, StatusWatcher
+from sipqueue_async import AppCredentials, Event, SipQueueClient, SipQueueError, StatusWatcher, run
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 
@@ -30,14 +28,14 @@ async def watch(name: str, session: aiohttp.ClientSession, stream: Stream) -> No
             async for event in watcher:
                 await stream.put((name, event))
     except SipQueueError as error:
-        # What waiting cannot help, such as refused credentials. It ends this platform's watching, not the others'.
+        # A permanent error, such as refused credentials, ends this platform's task and no other.
         await stream.put((name, error))
 
 
 async def main() -> None:
-    # Bounded: when the consumer is slow, the watchers' subscriptions coalesce.
+    # Bounded, so that a slow consumer makes the watchers' subscriptions coalesce.
     stream: Stream = asyncio.Queue(maxsize=100)
-    # One session, and so one pool of connections, for all; without cookies, which no platform needs.
+    # One session, and so one connection pool, for all platforms.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session, asyncio.TaskGroup() as tasks:
         for name in os.environ["PLATFORMS"].split():
             tasks.create_task(watch(name, session, stream), name=f"watch {name}")
@@ -47,7 +45,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

@@ -1,16 +1,14 @@
 # python docs/recipes/slack_app.py
-"""A Slack app: answers /queues, and posts when a queue has nobody waiting and when it has somebody again.
+"""A Slack app: answers /queues, and posts when a queue has no agent waiting for calls and when it has one again.
 
-It uses Socket Mode, so it needs no address of its own that Slack can reach. Set SLACK_BOT_TOKEN (xoxb-...),
-SLACK_APP_TOKEN (xapp-..., with connections:write) and SLACK_CHANNEL. SLACK_API is for another base of the Web API than
-Slack's usual one. Needs slack-bolt and aiohttp.
+It uses Socket Mode, so it needs no public address. Set SLACK_BOT_TOKEN (xoxb-...), SLACK_APP_TOKEN (xapp-..., with
+connections:write) and SLACK_CHANNEL. SLACK_RETRY is the time in seconds between attempts while Slack is away (5);
+SLACK_API overrides the Web API's base URL. Needs slack-bolt and aiohttp.
 """
 
 import asyncio
-import contextlib
 import html
 import os
-import signal
 
 import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -18,14 +16,15 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
 
 CHANNEL = os.environ["SLACK_CHANNEL"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+RETRY = float(os.environ.get("SLACK_RETRY", "5"))
 
 
-def shown(name: str) -> str:
-    """Return a name as Slack shows it and does not read it: `<!channel>` in one would call everybody."""
+def escaped(name: str) -> str:
+    """Escape a name: Slack would read `<!channel>` in it as a mention of everybody."""
     return html.escape(" ".join(name.split()), quote=False)
 
 
@@ -35,39 +34,39 @@ def describe(watcher: StatusWatcher) -> str:
     lines = []
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
-        lines.append(f"*{shown(queue)}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+        lines.append(f"*{escaped(queue)}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
     if not watcher.health.up:
         lines.append(f"_As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away._")
     return "\n".join(lines) or "Nobody is signed in."
 
 
 async def say(slack: AsyncWebClient, text: str) -> None:
-    """Post a text, however long Slack is away."""
+    """Post a text; retry while Slack is away."""
     while True:
         try:
             await slack.chat_postMessage(channel=CHANNEL, text=text)
         except SlackApiError as error:
             if error.response.status_code < 500 and error.response.status_code != 429:
                 raise
-            await asyncio.sleep(float(error.response.headers.get("Retry-After", "5")))
+            await asyncio.sleep(float(error.response.headers.get("Retry-After", RETRY)))
         except (aiohttp.ClientError, TimeoutError):
-            await asyncio.sleep(5)
+            await asyncio.sleep(RETRY)
         else:
             return
 
 
 async def announce(updates: Updates, slack: AsyncWebClient) -> None:
-    """Post each change between "nobody waits" and "somebody waits", once."""
+    """Post once when a queue's last agent stops waiting, and once when one waits again."""
     deserted: dict[str, bool] = {}
     async for update in updates:
         if update.snapshot is None:
             continue
-        # A queue that has no seats any more has nobody waiting either.
+        # A queue without seats has no agent waiting either.
         for queue in sorted({*deserted, *update.snapshot.queues}):
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
                 sign = ":warning: *{}*: nobody is waiting for calls" if empty else "*{}*: somebody waits again"
-                await say(slack, sign.format(shown(queue)))
+                await say(slack, sign.format(escaped(queue)))
             deserted[queue] = empty
 
 
@@ -94,7 +93,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

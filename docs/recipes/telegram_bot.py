@@ -1,14 +1,13 @@
 # python docs/recipes/telegram_bot.py
-"""A Telegram bot: in one chat, answers /queues and posts when a queue has nobody waiting and has somebody again.
+"""A Telegram bot for one chat: answers /queues, and posts when a queue has no agent waiting and when it has one again.
 
-Set TELEGRAM_TOKEN to the bot's token, TELEGRAM_CHAT to the id of the chat to post to and, only if you run a Bot API
-server of your own, TELEGRAM_API to its address. Needs aiogram 3.
+Set TELEGRAM_TOKEN to the bot's token and TELEGRAM_CHAT to the chat's id. TELEGRAM_RETRY is the time in seconds between
+attempts while Telegram is away (5); TELEGRAM_API is the address of your own Bot API server, if you run one. Needs
+aiogram 3.
 """
 
 import asyncio
-import contextlib
 import os
-import signal
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -17,10 +16,11 @@ from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, Telegram
 from aiogram.filters import Command
 from aiogram.types import Message
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates
+from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
 
 CHAT = os.environ["TELEGRAM_CHAT"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
+RETRY = float(os.environ.get("TELEGRAM_RETRY", "5"))
 
 
 def describe(watcher: StatusWatcher) -> str:
@@ -36,30 +36,30 @@ def describe(watcher: StatusWatcher) -> str:
 
 
 async def say(bot: Bot, text: str) -> None:
-    """Post a text, however long Telegram is away."""
+    """Post a text; retry while Telegram is away."""
     while True:
         try:
             await bot.send_message(CHAT, text)
         except TelegramRetryAfter as error:
             await asyncio.sleep(error.retry_after)
         except (TelegramNetworkError, TelegramServerError):
-            await asyncio.sleep(5)
+            await asyncio.sleep(RETRY)
         except ClientDecodeError as error:
-            # What stands before Telegram's servers answers in HTML when they are away.
+            # The load balancer in front of Telegram answers in HTML while the servers are away.
             if not isinstance(error.data, str):
                 raise
-            await asyncio.sleep(5)
+            await asyncio.sleep(RETRY)
         else:
             return
 
 
 async def announce(updates: Updates, bot: Bot) -> None:
-    """Post each change between "nobody waits" and "somebody waits", once."""
+    """Post once when a queue's last agent stops waiting, and once when one waits again."""
     deserted: dict[str, bool] = {}
     async for update in updates:
         if update.snapshot is None:
             continue
-        # A queue that has no seats any more has nobody waiting either.
+        # A queue without seats has no agent waiting either.
         for queue in sorted({*deserted, *update.snapshot.queues}):
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
@@ -76,20 +76,17 @@ async def main() -> None:
         watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
         updates = watcher.updates()
 
-        # Anybody can find a bot and write to it: what goes on here is told to this chat alone.
+        # Anybody can write to a bot, so answer only in this chat.
         @dispatcher.message(Command("queues"), lambda message: str(message.chat.id) == CHAT)
         async def queues(message: Message) -> None:
             await message.answer(describe(watcher))
 
         async with bot, watcher, asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(announce(updates, bot))
-            # It ends on SIGTERM and Ctrl-C by itself. It does not like to be cancelled: that leaves a task behind.
+            # start_polling handles SIGTERM and Ctrl-C itself. Cancelling it instead would leave a task behind.
             await dispatcher.start_polling(bot, close_bot_session=False)
             announcing.cancel()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does, also before the polling has begun.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())

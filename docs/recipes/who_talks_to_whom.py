@@ -1,14 +1,11 @@
 # python docs/recipes/who_talks_to_whom.py
 """Who talks to whom: events joined with another service of the platform's API.
 
-The status of the queues tells that an agent talks, not to whom. `GetSipCallStatus` does, for the extensions that are
-asked for. Needs nothing but the library.
+Queue status shows that an agent is talking, but not to whom. `GetSipCallStatus` shows it for the extensions you ask
+for. Needs only this library.
 """
 
-import asyncio
-import contextlib
 import os
-import signal
 from collections.abc import Iterable
 
 from sipqueue_async import (
@@ -19,6 +16,7 @@ from sipqueue_async import (
     StateChanged,
     StatusWatcher,
     Update,
+    run,
 )
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -26,10 +24,10 @@ IN_A_CALL = 1204
 
 
 async def other_parties(client: SipQueueClient, extensions: Iterable[str]) -> dict[str, str]:
-    """Return the number that each of these extensions is in a call with; who is in none is left out."""
+    """Map each of these extensions that is in a call to the other party's number."""
     data = await client.call("App.Sip_Status.GetSipCallStatus", extnumber=",".join(sorted(set(extensions))))
     parties = {}
-    # PHP has several ways to spell that there are none.
+    # PHP spells an empty list in several ways.
     for record in data.get("result") or []:
         other = record["callee"] if record["direction"] == "callout" else record["caller"]
         if int(record["status"]) == IN_A_CALL and other:
@@ -41,7 +39,7 @@ async def tell(client: SipQueueClient, update: Update) -> None:
     begun = [it for it in update.events if isinstance(it, StateChanged) and it.after is AgentState.TALKING]
     if not begun:
         return
-    # One request for all calls that an update tells of. Updates that come meanwhile wait, and coalesce.
+    # One request for all calls of an update. Updates that arrive meanwhile wait, and may coalesce.
     try:
         parties = await other_parties(client, (event.extension for event in begun))
     except SipQueueError as error:
@@ -49,9 +47,9 @@ async def tell(client: SipQueueClient, update: Update) -> None:
             raise
         parties = {}
     for event in begun:
-        # The call may have ended since, or the request failed.
-        other = parties.get(event.extension, "somebody unknown")
-        who = event.agent.name or "somebody without a name"
+        # The call may have ended since, or the request may have failed.
+        other = parties.get(event.extension, "an unknown number")
+        who = event.agent.name or "an agent without a name"
         print(f"{event.queue} {event.extension} {who} talks to {other}", flush=True)
 
 
@@ -66,7 +64,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        # So that SIGTERM ends the program as Ctrl-C does: by cancelling `main`.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        asyncio.run(main())
+    run(main())
