@@ -51,16 +51,17 @@ class Follower:
     def _begin(self) -> None:
         """Begin with a feed that has a baseline, or has been running for a while."""
         known, health = self._feed.snapshot, self._feed.health
-        if self._has_begun or known is None:
+        if self._has_begun:
             return
-        if health.up is None:
+        if health.up:
+            self._look(health)
+        elif health.up is None and known is not None:
             self._tally._restart(known, known.observed_at, blind=True)
             self._has_begun = True
             self._tell(None)
-        elif health.up:
-            self._look(health)
-        else:
-            self._tally._restart(known, known.observed_at)
+        elif health.up is False:
+            if known is not None:
+                self._tally._restart(known, known.observed_at)
             down = FeedDown(error=health.last_error or RuntimeError("the feed is down"), since=health.last_good_at)
             self._tally.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
             self._tell(None)

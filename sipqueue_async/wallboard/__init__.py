@@ -1,6 +1,6 @@
-"""A page that shows who is doing what, for a big screen on the wall or a phone, fed by a watcher or a relay.
+"""A web page that shows queues and agents on a big screen or a phone, fed by a watcher or a relay.
 
-`Wallboard` serves it; what it serves, and to whom, is the contract here, and the modules behind it are not.
+`Wallboard` and the paths that it serves are public; the modules of this package are not.
 """
 
 from sipqueue_async.wallboard.server import Wallboard

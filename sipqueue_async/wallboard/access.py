@@ -1,4 +1,4 @@
-"""Who may look: the access key, the cookie that it is exchanged for, and the names that the wallboard answers to."""
+"""Access control: the access key, the login cookie, and the host names that requests may use."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 SHORTEST_KEY: Final = 12
-"""Characters that an access key must have."""
+"""Minimum length of an access key, in characters."""
 
 COOKIE_AGE: Final = 30 * 24 * 3600
-"""Seconds for which a cookie is good."""
+"""Lifetime of a cookie in seconds."""
 
 _ATTEMPTS: Final = 5
-"""Wrong keys from one address within `_PERIOD`."""
+"""Wrong keys allowed from one address within `_PERIOD` seconds."""
 _ALL_ATTEMPTS: Final = 100
-"""Wrong keys from all addresses together within `_PERIOD`."""
+"""Wrong keys allowed from all addresses together within `_PERIOD` seconds."""
 _PERIOD: Final = 60.0
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.%]+\]|[^][:@/\\,\s]+)(:[0-9]{0,5})?", re.ASCII | re.IGNORECASE)
 
 
 class Attempts:
-    """Remembers wrong keys, so that who tries many is told to wait.
+    """Throttles wrong keys.
 
     Args:
-        clock: Seconds on a clock that never steps back.
+        clock: Seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,11 +38,11 @@ class Attempts:
         self._failures: deque[tuple[float, str]] = deque(maxlen=_ALL_ATTEMPTS)
 
     def failed(self, address: str) -> None:
-        """Remember a wrong key."""
+        """Record a wrong key."""
         self._failures.append((self._clock(), address))
 
     def wait(self, address: str) -> float:
-        """Return in how many seconds this address may try again; 0 for now."""
+        """Return after how many seconds this address may try again; 0 for at once."""
         now = self._clock()
         while self._failures and self._failures[0][0] <= now - _PERIOD:
             self._failures.popleft()
@@ -55,44 +55,44 @@ class Attempts:
 
 
 class Access:
-    """The access key, and the cookies made of it.
+    """The access key and its login cookies.
 
-    A cookie is signed with the key and says when it ends; nothing is kept of it here. So a screen on a wall, where
-    nobody has a keyboard, stays logged in when the program is restarted, and another key ends every cookie.
+    A cookie holds its expiry time, signed with the key; the server stores nothing. So a screen without a keyboard stays
+    logged in when the program restarts, and changing the key invalidates all cookies.
 
     Args:
         key: The access key.
         clock: Seconds since the epoch.
 
     Raises:
-        ValueError: The key is too short, or is no text that could be typed.
+        ValueError: The key is too short, or cannot be encoded as UTF-8.
     """
 
     def __init__(self, key: str, clock: Callable[[], float] = time.time) -> None:
         if len(key) < SHORTEST_KEY:
-            raise ValueError(f"the access key is too short: it must have at least {SHORTEST_KEY} characters")
+            raise ValueError(f"the access key is too short: use at least {SHORTEST_KEY} characters")
         try:
             encoded = key.encode()
         except UnicodeEncodeError:
-            raise ValueError("the access key is no text in UTF-8: use letters and digits") from None
+            raise ValueError("the access key is not UTF-8 text: use letters and digits") from None
         self._key = _digest(key)
-        # Slow to compute, so that a cookie that leaks is of no help in guessing the key.
+        # Slow on purpose: a leaked cookie must not help to guess the key.
         self._secret = hashlib.scrypt(encoded, salt=b"sipqueue wallboard cookie", n=2**14, r=8, p=1)
         self.cookie_name = f"sipqueue_wallboard_{self._signature('name')[:8]}"
-        """Another one for another key: browsers do not tell apart the ports of a machine when they send cookies."""
+        """Depends on the key: browsers send the cookies of one port of a machine to its other ports too."""
         self._clock = clock
 
     def is_key(self, text: str) -> bool:
-        """Tell whether this is the key, in a time that tells nothing."""
+        """Tell whether this is the key, in constant time."""
         return hmac.compare_digest(_digest(text), self._key)
 
     def cookie(self) -> str:
-        """Return a new cookie's value."""
+        """Return the value of a new cookie."""
         end = f"{self._clock() + COOKIE_AGE:.0f}"
         return f"{end}.{self._signature(end)}"
 
     def is_cookie(self, value: str) -> bool:
-        """Tell whether this is a cookie made here that has not ended."""
+        """Tell whether this is one of our cookies that has not expired."""
         end, _, signature = value.partition(".")
         signed = hmac.compare_digest(signature.encode(errors="replace"), self._signature(end).encode())
         return signed and int(end) > self._clock()
@@ -105,15 +105,15 @@ class Access:
 
 
 def _digest(text: str) -> bytes:
-    # Of one length, whatever the text's is.
+    # Fixed-length digest, independent of the length of the input.
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 class HostNames:
-    """The names that requests may ask for.
+    """The host names that requests may use.
 
-    A page from elsewhere can have its own name lead to this machine ("DNS rebinding"), and would then be let in by a
-    browser as if it were the wallboard's. It cannot do so with a name that it does not own, nor with an address.
+    This guards against DNS rebinding: a foreign site can point its own name to this machine, and browsers would then
+    let it read the wallboard. It cannot do so with our names or with an IP address.
 
     Args:
         host: The address listened on.
@@ -125,7 +125,7 @@ class HostNames:
         self._any_address = not is_loopback(host)
 
     def include(self, header: str) -> bool:
-        """Tell whether a request with this ``Host`` is meant for the wallboard."""
+        """Tell whether the name in a ``Host`` header is one of ours."""
         name = without_port(header)
         if name is None:
             return False
@@ -149,6 +149,6 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def without_port(authority: str) -> str | None:
-    """Return the name of a ``Host``, in lower case; None where it is not one name with at most a port."""
+    """Return the host of a ``Host`` header in lower case; None if it is not one host with an optional port."""
     match = _HOST.fullmatch(authority)
     return None if match is None else str(match[1]).lower().rstrip(".")

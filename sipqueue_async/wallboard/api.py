@@ -1,4 +1,4 @@
-"""What programs may ask: the snapshot, whether it is fresh, and the metrics."""
+"""The endpoints for programs: snapshot, health and metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import hdrs, web
 
 from sipqueue_async import Feed
-from sipqueue_async.tally import GroupTally, SeatTally
+from sipqueue_async.tally import GroupTally, SeatTally, Tally
 from sipqueue_async.wallboard.board import FORMAT_VERSION
 from sipqueue_async.wallboard.guard import HEALTH
 from sipqueue_async.wallboard.live import Live
@@ -22,19 +22,19 @@ _REMEDY: Final = "pip install 'sipqueue_async[prometheus]'"
 
 
 class Api:
-    """Answers programs.
+    """Serves the endpoints for programs.
 
     Args:
-        live: What to tell.
+        live: The feed's board.
     """
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        # It counts from when it is made.
+        # Counting starts here.
         self._collector = _collector(live.feed)
 
     def close(self) -> None:
-        """Count no further."""
+        """Stop counting."""
         if self._collector is not None:
             self._collector.close()
 
@@ -50,7 +50,7 @@ class Api:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if self._collector is None:
-            raise web.HTTPNotImplemented(text=f"Metrics need an extra: {_REMEDY}\n")
+            raise web.HTTPNotImplemented(text=f"Metrics need prometheus-client: {_REMEDY}\n")
         body, content_type = self._collector.exposition(request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
@@ -58,7 +58,9 @@ class Api:
         return web.Response(body=json.dumps(self._state()).encode(), content_type="application/json", charset="utf-8")
 
     def _state(self) -> Mapping[str, Any]:
-        tally, down = self._live.board.tally, self._live.board.down
+        board = self._live.board
+        # A baseline is not shown before the feed has confirmed it.
+        tally, down = board.tally if board.has_begun else Tally(), board.down
         present = [tally.seats[key] for key in sorted(tally.seats) if tally.seats[key].present]
         return {
             "v": FORMAT_VERSION,
@@ -73,7 +75,7 @@ class Api:
 
 def _collector(feed: Feed) -> WatcherCollector | None:
     try:
-        # Metrics are an extra of their own.
+        # Imported lazily: the wallboard does not require the extra.
         from sipqueue_async.prometheus import WatcherCollector  # noqa: PLC0415
     except ModuleNotFoundError:
         return None

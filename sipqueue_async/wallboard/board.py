@@ -1,4 +1,4 @@
-"""What the wallboard shows: a feed's updates folded, and told as what has changed since a revision."""
+"""What the wallboard shows: a feed's tally as JSON, all of it or what changed since a revision."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FORMAT_VERSION: Final = 1
 """The ``v`` of every JSON object."""
 
 WINDOW: Final = timedelta(minutes=15)
-"""How far back the strips of states go."""
+"""Length of the history strips."""
 
 _FINEST: Final = 1.5
 _COARSEST: Final = 10.0
-"""Seconds that a pixel of a strip stands for: where there are few seats, and where there are many."""
-_SEATS_A_SECOND: Final = 100
-"""The more seats, the narrower their strips: 500 of them need no more than 5 seconds."""
+"""Seconds per pixel of a history strip, with few seats and with many."""
+_SEATS_PER_SECOND: Final = 100
+"""Strips get narrower with more seats: 500 seats need no finer resolution than 5 seconds."""
 
 _MOST_MESSAGES: Final = 8
 
@@ -34,7 +34,7 @@ _Json: TypeAlias = dict[str, Any]
 
 @attrs.frozen
 class _Span:
-    """The beginning of a state; it lasts until the next one."""
+    """The start of a state, which lasts until the next span."""
 
     revision: int
     since: int
@@ -44,161 +44,218 @@ class _Span:
 
 @attrs.define(eq=False)
 class _Row:
-    """One seat as it is shown."""
+    """One seat as browsers show it."""
 
     revision: int = 0
-    """When it last changed."""
+    """The revision of its last change."""
     shown: _Json = attrs.Factory(dict)
     present: bool = False
+    began: datetime | None = None
+    """`SeatTally.since` of the present state."""
+    since: int = 0
+    """The same moment in board time."""
     spans: deque[_Span] = attrs.Factory(deque[_Span])
 
 
-class Board:
-    """Folds updates, and tells a browser that has seen a revision what changed since.
+class _BoardTime:
+    """Milliseconds on a clock that counts up with the feed's steady time, so a step of the wall clock moves nothing.
 
-    Every row has the number of the revision in which it last changed. So what a browser lacks follows from one number,
-    whether it is new (0), fell behind, or comes back after its connection was lost; and those who lack the same share
-    one message. Of states that followed one another within a pixel of a strip only the last is kept, and of a seat
-    that has left nothing once no strip shows it.
-
-    Args:
-        window: How far back the states of a seat are kept.
+    It starts at the wall time of the first snapshot. Snapshots without a steady time are placed by their `observed_at`.
     """
 
-    def __init__(self, *, window: timedelta = WINDOW) -> None:
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._at = 0
+        self._offset = 0
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Let time pass up to a snapshot."""
+        known, label = self._snapshot, milliseconds(snapshot.observed_at)
+        if known is None or known.steady_at is None or snapshot.steady_at is None:
+            self._at = label
+        else:
+            self._at += round(snapshot.seconds_since(known) * 1000)
+        self._snapshot = snapshot
+        self._offset = self._at - label
+
+    def of(self, moment: datetime) -> int:
+        """Return a moment near the last snapshot in board time."""
+        return milliseconds(moment) + self._offset
+
+    def now(self, steady: float, wall: datetime) -> int:
+        """Return the present in board time, given both clocks' readings."""
+        if self._snapshot is None or self._snapshot.steady_at is None:
+            return milliseconds(wall)
+        return self._at + round(max(0.0, steady - self._snapshot.steady_at) * 1000)
+
+
+class Board:
+    """Tells browsers what a tally knows: everything, or what changed since the revision they have seen.
+
+    Each row stores the revision of its last change, so one number says what a browser lacks, whether it is new (0),
+    slow, or reconnecting; browsers at the same revision share one message. States that followed each other within
+    one pixel of a strip are reduced to the last one, and a seat that left is dropped once no strip shows it.
+
+    Args:
+        tally: The tally to show; call `show` after each of its changes.
+        window: How much of a seat's history is kept.
+    """
+
+    def __init__(self, tally: Tally, *, window: timedelta = WINDOW) -> None:
+        self.tally = tally
         self.revision = 1
-        """Grows with every change."""
-        self.tally = Tally()
-        """The fold of all updates."""
+        """Increases with every change."""
+        self.time = _BoardTime()
+        self.has_begun = False
+        """Whether the feed has been found up or down; before that, nothing is shown."""
         self._window = window
         self._run = secrets.token_hex(4)
         self._rows: dict[SeatKey, _Row] = {}
         self._left: dict[SeatKey, int] = {}
         self._forgotten = 0
         self._outages: deque[list[int | None]] = deque()
+        self._down_since: int | None = None
         self._end: tuple[datetime | None, str] | None = None
-        self._why: BaseException | None = None
+        self._latest_error: BaseException | None = None
         self._messages: dict[int, bytes] = {}
 
     @property
-    def has_begun(self) -> bool:
-        """Whether anything is known yet."""
-        return self.tally.started_at is not None
-
-    @property
     def down(self) -> tuple[datetime | None, str] | None:
-        """Since when nothing is known, and why; None while the feed is up."""
+        """Since when the feed is down, and why; None while it is up."""
         down = self.tally.feed_down
-        return self._end if down is None else (down.since, reason(self._why or down.error))
+        return self._end if down is None else (down.since, reason(self._latest_error or down.error))
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """Take a first snapshot that was no change."""
-        self.tally = Tally(snapshot)
+    # ---- what changes it ---------------------------------------------------------------------------------------------
+
+    def begin(self, snapshot: Snapshot | None) -> None:
+        """Show all seats: the feed is known to be up or down from now on.
+
+        Args:
+            snapshot: The feed's snapshot, if it has one.
+        """
+        if snapshot is not None:
+            self.time.follow(snapshot)
+        self.has_begun = True
         self._changed()
+        self._rows.clear()
+        self._left.clear()
+        self._forgotten = self.revision
         self._show_all(self.tally.seats)
+        down = self.tally.feed_down
+        if down is not None and not self._outages:
+            self._begin_outage(down)
 
-    def update(self, update: Update) -> None:
-        """Fold one update in."""
-        had_begun = self.has_begun
-        self.tally.update(update)
+    def show(self, update: Update) -> None:
+        """Show what an update changed in the tally."""
+        if update.snapshot is not None:
+            self.time.follow(update.snapshot)
         self._changed()
         for event in update.events:
             if isinstance(event, FeedDown):
-                self._why = None
-                self._outages.append([None if event.since is None else milliseconds(event.since), None])
+                self._begin_outage(event)
             elif isinstance(event, FeedUp):
-                self._end_outage(event.observed_at)
-        # The first update may be of a few seats only, and have all the others beside it.
-        changed = (event.key for event in update.events if event.key is not None)
-        self._show_all(dict.fromkeys(changed) if had_begun else self.tally.seats)
+                self._end_outage(event)
+        self._show_all(dict.fromkeys(event.key for event in update.events if event.key is not None))
         if update.snapshot is not None:
-            self._forget(update.snapshot.observed_at)
+            self._forget(self.time.of(update.snapshot.observed_at))
 
     def explain(self, error: BaseException) -> bool:
-        """Take note of why the feed is down by now, where it is; return whether that is news.
+        """Replace the reason of the outage under way; return whether it changed.
 
-        An outage can begin with one thing and go on with another: a relay comes back, and the platform is away.
+        An outage can begin with one error and continue with another: the relay comes back, but the platform is away.
         """
         down = self.tally.feed_down
-        if down is None or reason(self._why or down.error) == reason(error):
+        if down is None or reason(self._latest_error or down.error) == reason(error):
             return False
-        self._why = error
+        self._latest_error = error
         self._changed()
         return True
 
     def end(self, since: datetime | None, why: str) -> None:
-        """Take note that there will be no further update.
+        """Note that there will be no further update.
 
         Args:
-            since: The last time that anything was known.
-            why: What is told of it.
+            since: When the status was last known.
+            why: The reason to show.
         """
         self._changed()
         self._end = since, why
+        self._down_since = None if since is None else self.time.of(since)
 
     def _changed(self) -> None:
         self.revision += 1
         self._messages.clear()
 
-    def _end_outage(self, at: datetime) -> None:
+    def _begin_outage(self, down: FeedDown) -> None:
+        self._latest_error = None
+        self._down_since = None if down.since is None else self.time.of(down.since)
+        self._outages.append([self._down_since, None])
+
+    def _end_outage(self, up: FeedUp) -> None:
+        now = self.time.of(up.observed_at)
         if self._outages and self._outages[-1][1] is None:
-            self._outages[-1][1] = milliseconds(at)
-        oldest = milliseconds(at - self._window)
+            self._outages[-1][1] = now
+        oldest = now - self._window_ms
         while self._outages and (self._outages[0][1] or oldest) < oldest:
             self._outages.popleft()
 
     def _show_all(self, keys: Iterable[SeatKey]) -> None:
         for key in keys:
-            self._show(self.tally.seats[key])
+            self._show_seat(self.tally.seats[key])
 
-    def _show(self, seat: SeatTally) -> None:
+    def _show_seat(self, seat: SeatTally) -> None:
         row = self._rows.setdefault(seat.key, _Row())
+        if row.began != seat.since:
+            row.began, row.since = seat.since, self.time.of(seat.since)
         if seat.present and not row.present:
-            # Who was away is not in the full message, and so its past is news to some.
+            # A full message has no absent seats, so some browsers do not know the earlier spans.
             row.spans = deque(attrs.evolve(span, revision=self.revision) for span in row.spans)
-        row.revision, row.present, row.shown = self.revision, seat.present, _shown(seat)
+        row.revision, row.present, row.shown = self.revision, seat.present, _shown(seat, row.since)
         state = seat.state.value if seat.present else None
-        since = milliseconds(seat.since)
         self._left.pop(seat.key, None)
         if not seat.present:
-            self._left[seat.key] = since
-        if not row.spans or (row.spans[-1].state, row.spans[-1].since) != (state, since):
-            if row.spans and 0 <= since - row.spans[-1].since < self._pixel:
+            self._left[seat.key] = row.since
+        if not row.spans or (row.spans[-1].state, row.spans[-1].since) != (state, row.since):
+            if row.spans and 0 <= row.since - row.spans[-1].since < self._pixel:
                 row.spans.pop()
-            row.spans.append(_Span(self.revision, since, state))
-        oldest = milliseconds(seat.since - self._window)
+            row.spans.append(_Span(self.revision, row.since, state))
+        oldest = row.since - self._window_ms
         while len(row.spans) > 1 and row.spans[1].since <= oldest:
             row.spans.popleft()
 
     @property
-    def _pixel(self) -> float:
-        """Milliseconds that a pixel of a strip stands for."""
-        return 1000 * min(_COARSEST, max(_FINEST, len(self._rows) / _SEATS_A_SECOND))
+    def _window_ms(self) -> int:
+        return round(self._window.total_seconds() * 1000)
 
-    def _forget(self, now: datetime) -> None:
-        """Drop who left before what strips show."""
-        oldest = milliseconds(now - self._window)
-        # In the order in which they left.
+    @property
+    def _pixel(self) -> float:
+        """Milliseconds per pixel of a history strip."""
+        return 1000 * min(_COARSEST, max(_FINEST, len(self._rows) / _SEATS_PER_SECOND))
+
+    def _forget(self, now: int) -> None:
+        """Drop seats that left before the window of the strips."""
+        oldest = now - self._window_ms
+        # `_left` is in the order in which they left.
         while self._left and (key := next(iter(self._left))) and self._left[key] < oldest:
             del self._left[key]
             self._forgotten = max(self._forgotten, self._rows.pop(key).revision)
 
-    # ---- what browsers are told --------------------------------------------------------------------------------------
+    # ---- what browsers receive ---------------------------------------------------------------------------------------
 
     @property
     def event_id(self) -> str:
-        """Name this revision, for a browser to come back with."""
+        """Identifies this revision in ``Last-Event-ID``."""
         return f"{self._run}-{self.revision}"
 
     def revision_of(self, event_id: str | None) -> int:
-        """Return the revision that an id names; 0 for none, or for one of another run of the program."""
+        """Return the revision that an id names; 0 for no id, and for one of another run of the program."""
         run, _, number = (event_id or "").partition("-")
         known = run == self._run and number.isascii() and number.isdecimal() and len(number) < 16
         return int(number) if known and int(number) <= self.revision else 0
 
     def since(self, revision: int) -> bytes:
-        """Return, as one line of JSON, what changed after a revision; after revision 0 that is everything."""
-        # Whoever was not told that somebody left who is forgotten by now has to be told who is there.
+        """Return what changed after a revision as one line of JSON; after revision 0 that is everything."""
+        # A browser that missed the departure of a seat that is dropped by now needs everything.
         revision = 0 if revision < self._forgotten else revision
         message = self._messages.get(revision)
         if message is None:
@@ -228,22 +285,21 @@ class Board:
     def _feed(self) -> _Json:
         if self.down is None:
             return {"up": True if self.has_begun else None, "since": None, "error": None}
-        since, why = self.down
-        return {"up": False, "since": None if since is None else milliseconds(since), "error": why}
+        return {"up": False, "since": self._down_since, "error": self.down[1]}
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return a moment as browsers count it: from the epoch."""
+    """Return a moment as milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
 
 
-def _shown(seat: SeatTally) -> _Json:
+def _shown(seat: SeatTally, since: int) -> _Json:
     return {
         "queue": seat.key.queue,
         "extension": seat.key.extension,
         "name": seat.agent.name,
         "state": seat.state.value,
         "code": seat.agent.state_code,
-        "since": milliseconds(seat.since),
+        "since": since,
         "approximate": seat.approximate,
     }

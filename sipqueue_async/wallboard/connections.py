@@ -1,4 +1,4 @@
-"""Lets connections in: no more than there are descriptors for, and never at the cost of those who watch."""
+"""Accepts connections within the limit of file descriptors, without closing open streams for new connections."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from typing import Final
 from aiohttp import web
 
 PATIENCE: Final = 10.0
-"""Seconds that a connection gets to send a whole request."""
+"""Seconds within which a connection must send a complete request."""
 
 _MOST: Final = 1024
-"""Connections at once, where the system allows that many."""
+"""Connections at once, if the system allows as many."""
 _BACKLOG: Final = 128
 _PAUSE: Final = 0.5
-"""Seconds until the next attempt when the system gives no further connection."""
-_BETWEEN_COMPLAINTS: Final = 60.0
+"""Seconds to wait after the system refused to accept a connection."""
+_BETWEEN_WARNINGS: Final = 60.0
 
 _log: Final = logging.getLogger("sipqueue_async")
 
 
 def most_connections() -> int:
-    """Return how many connections there may be at once: three of four files that the process may open, at most."""
-    if sys.platform == "win32":  # pragma: no cover  # there is no such limit
+    """Return the limit of open connections: at most three quarters of the process's file descriptors."""
+    if sys.platform == "win32":  # pragma: no cover  # Windows has no such limit
         return _MOST
-    import resource  # noqa: PLC0415  # not everywhere
+    import resource  # noqa: PLC0415  # not on Windows
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if files == resource.RLIM_INFINITY else min(_MOST, files * 3 // 4)
 
 
 class Door:
-    """Accepts connections.
+    """Listens and accepts connections.
 
-    It does so itself, because asyncio's servers know no limit, and write a traceback for every connection that there
-    was no descriptor for. Where there are too many, the oldest one that is not to stay makes room.
+    asyncio's servers have no limit of connections, and log a traceback for each one that finds no free descriptor. At
+    the limit, the oldest connection that is no stream is closed for the new one.
 
     Args:
-        stays: Tells whether a connection is not to be closed for another's sake.
-        most: How many connections there may be at once.
+        stays: Tells whether a connection must not be closed for a new one.
+        most: The limit of open connections.
     """
 
     def __init__(self, *, stays: Callable[[asyncio.BaseProtocol], bool], most: int) -> None:
@@ -50,10 +50,10 @@ class Door:
         self._most = most
         self._listeners: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._complained_at: float | None = None
+        self._warned_at: float | None = None
 
     async def open(self, server: web.Server, handler: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
-        """Begin to listen; return the port.
+        """Start to listen and return the port.
 
         Args:
             server: The server that knows the open connections.
@@ -62,10 +62,10 @@ class Door:
             port: The port to listen on; 0 for any free one.
 
         Raises:
-            OSError: The port is taken, or the address is not of this machine.
+            OSError: The port is in use, or the address is not one of this machine.
         """
         loop = asyncio.get_running_loop()
-        # Looks the name up and binds, which is all that is wanted of it.
+        # Used only to resolve the name and bind the sockets.
         bound = await loop.create_server(asyncio.Protocol, host, port, reuse_address=True, start_serving=False)
         self._listeners = [listener.dup() for listener in bound.sockets]
         bound.close()
@@ -73,13 +73,13 @@ class Door:
             listener.setblocking(False)
             listener.listen(_BACKLOG)
             self._tasks.append(
-                asyncio.create_task(self._let_in(server, handler, listener), name="sipqueue_async wallboard's door")
+                asyncio.create_task(self._accept(server, handler, listener), name="sipqueue_async wallboard: accept")
             )
         found: int = self._listeners[0].getsockname()[1]
         return found
 
     async def close(self) -> None:
-        """Let nobody in any more."""
+        """Stop accepting connections."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -87,7 +87,7 @@ class Door:
         for listener in self._listeners:
             listener.close()
 
-    async def _let_in(
+    async def _accept(
         self, server: web.Server, handler: Callable[[], asyncio.Protocol], listener: socket.socket
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ class Door:
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
-                self._complain(error)
+                self._warn(error)
                 await asyncio.sleep(_PAUSE)
                 continue
             if await self._has_room(server):
@@ -112,8 +112,8 @@ class Door:
                 await asyncio.sleep(0)
         return len(server.connections) < self._most
 
-    def _complain(self, error: OSError) -> None:
+    def _warn(self, error: OSError) -> None:
         now = asyncio.get_running_loop().time()
-        if self._complained_at is None or now - self._complained_at >= _BETWEEN_COMPLAINTS:
-            self._complained_at = now
-            _log.warning("the wallboard cannot take a connection: %s; trying again", error.strerror)
+        if self._warned_at is None or now - self._warned_at >= _BETWEEN_WARNINGS:
+            self._warned_at = now
+            _log.warning("the wallboard cannot accept a connection: %s; retrying", error.strerror)

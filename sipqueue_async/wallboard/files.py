@@ -1,4 +1,4 @@
-"""The page's files, which come with the package."""
+"""The static files of the page, which are package data."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 @attrs.frozen
 class File:
-    """A file to be served."""
+    """One static file."""
 
     content: bytes
     content_type: str
 
     @property
     def etag(self) -> str:
-        """Names this content."""
+        """A hash of the content."""
         return hashlib.sha256(self.content).hexdigest()[:20]
 
-    def with_text(self, place: str, text: str) -> File:
-        """Return the file with a text of ours, never one from outside, in a place that it has for it."""
-        return attrs.evolve(self, content=self.content.replace(place.encode(), text.encode()))
+    def with_text(self, placeholder: str, text: str) -> File:
+        """Return the file with a placeholder replaced. The text becomes markup, so it must not come from outside."""
+        return attrs.evolve(self, content=self.content.replace(placeholder.encode(), text.encode()))
 
 
 def read_files() -> Mapping[str, File]:
-    """Return all of the page's files by name. Nothing else of this machine can be asked for, whatever the path."""
+    """Return all static files by name. Only these can be requested, whatever the path."""
     paths = resources.files("sipqueue_async.wallboard").joinpath("static").iterdir()
     kinds = {path: _TYPES.get(path.name.rpartition(".")[2]) for path in paths}
     return MappingProxyType({path.name: File(path.read_bytes(), kind) for path, kind in kinds.items() if kind})

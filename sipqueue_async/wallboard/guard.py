@@ -1,4 +1,4 @@
-"""What stands before every answer: the name asked for, the access key, and the headers that browsers heed."""
+"""Checks every request (host name, access key) and sets the security headers of every response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sipqueue_async.wallboard.access import Access, Attempts, HostNames, without
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        # Scripts and styles come from here alone, and no script can make markup of a text.
+        # Scripts and styles only from this server; no script can turn text into markup.
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -22,18 +22,18 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        # With "no-referrer" browsers do not even tell this server which site a form comes from.
+        # With "no-referrer", browsers would send `Origin: null` with our own form.
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     }
 )
-"""What every answer has."""
+"""Headers of every response."""
 
 HEALTH: Final = "/healthz"
 PUBLIC: Final = ("/login", "/static/")
-"""What is there for everybody: the page to log in with, and what it needs."""
+"""Path prefixes that need no key: the login page and its files."""
 
 
 async def set_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -71,22 +71,22 @@ _FOR_PEOPLE: Final = frozenset({"/", "/logout"})
 
 
 class Guard:
-    """Lets through who may see the wallboard.
+    """Rejects requests without permission.
 
     Args:
-        access: The access key; None lets everyone through who can reach the server.
-        names: The names that may be asked for.
+        access: The access key; None if none is required.
+        names: The host names that requests may use.
     """
 
     def __init__(self, access: Access | None, names: HostNames) -> None:
         self._access = access
         self._names = names
-        # Apart, so that a program with an old key does not keep people waiting.
+        # Separate limits: a program with an old key must not throttle people.
         self._attempts = {"login": Attempts(), "bearer": Attempts()}
 
     @property
     def middleware(self) -> Middleware:
-        """What aiohttp calls for each request."""
+        """The aiohttp middleware."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -95,17 +95,19 @@ class Guard:
         return guard
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        # Load balancers have no key, and ask for whatever name they like.
+        # Load balancers have no key and use any host name.
         if request.path == HEALTH:
             return await handler(request)
         if not self._names.include(request.headers.get(hdrs.HOST, "")):
-            raise web.HTTPForbidden(text="The wallboard does not answer to this name: see its option --host-name.\n")
+            raise web.HTTPForbidden(
+                text="The wallboard is not configured for this host name: see its option --host-name.\n"
+            )
         if self._access is None or request.path.startswith(PUBLIC) or self._is_known(request, self._access):
             return await handler(request)
         if request.path in _FOR_PEOPLE:
-            # What the page was to show is kept.
+            # The query keeps the chosen view.
             raise web.HTTPSeeOther(URL(f"login{query_of(request)}", encoded=True))
-        raise web.HTTPUnauthorized(text="The access key is needed.\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+        raise web.HTTPUnauthorized(text="An access key is required.\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
     def _is_known(self, request: web.Request, access: Access) -> bool:
         if access.is_cookie(request.cookies.get(access.cookie_name, "")):
@@ -117,16 +119,16 @@ class Guard:
         """Tell whether this is the access key.
 
         Raises:
-            web.HTTPTooManyRequests: It is not, and there were too many wrong ones.
+            web.HTTPTooManyRequests: It is not, and too many wrong keys were tried.
         """
-        # Whoever has the key is never kept waiting: else anybody could lock everybody out.
+        # A correct key is never throttled, or an attacker could lock everyone out.
         if access.is_key(key):
             return True
         address = request.remote or ""
         wait = self._attempts[way].wait(address)
         if wait:
             raise web.HTTPTooManyRequests(
-                text="There were too many wrong keys: try again later.\n",
+                text="Too many wrong keys: try again later.\n",
                 headers={hdrs.RETRY_AFTER: f"{wait:.0f}"},
             )
         self._attempts[way].failed(address)
@@ -134,15 +136,15 @@ class Guard:
 
 
 def query_of(request: web.Request) -> str:
-    """Return a request's query as it was sent, with its question mark; nothing where it is not fit for a header."""
+    """Return a request's raw query with its question mark; empty if it cannot be put in a header."""
     query = request.rel_url.raw_query_string
     return f"?{query}" if query and query.isascii() and query.isprintable() else ""
 
 
 def is_from_elsewhere(request: web.Request) -> bool:
-    """Tell whether a page of another site has sent a request, as far as browsers say so."""
+    """Tell whether another site's page sent a request, according to the browser's headers."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return True
     origin = request.headers.get(hdrs.ORIGIN)
-    # Proxies may pass on another port, but no other name.
+    # Proxies may change the port, but not the name.
     return origin is not None and without_port(origin.partition("://")[2]) != without_port(request.headers[hdrs.HOST])

@@ -1,4 +1,4 @@
-"""The pages: the wallboard, its files, and where one logs in."""
+"""The pages: the wallboard, its static files, login and logout."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
 from sipqueue_async.wallboard.guard import Guard, is_from_elsewhere, query_of
 
-_MESSAGE_PLACE: Final = "<!-- message -->"
-_LOGOUT_PLACE: Final = "<!-- logout -->"
+_MESSAGE: Final = "<!-- message -->"
+_LOGOUT_PLACEHOLDER: Final = "<!-- logout -->"
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
@@ -22,12 +22,12 @@ _WRONG_KEY: Final = "This is not the access key."
 
 
 class Pages:
-    """Answers requests for pages.
+    """Serves the pages.
 
     Args:
-        access: The access key, if there is one.
-        guard: Who checks it.
-        patience: Seconds that a form may take to arrive.
+        access: The access key, if one is required.
+        guard: Checks the key.
+        patience: Seconds within which a form must arrive.
     """
 
     def __init__(self, access: Access | None, guard: Guard, *, patience: float) -> None:
@@ -36,7 +36,7 @@ class Pages:
         self._guard = guard
         self._files = read_files()
         page = self._files["index.html"]
-        self._page_file = page if access is None else page.with_text(_LOGOUT_PLACE, _LOGOUT)
+        self._page_file = page if access is None else page.with_text(_LOGOUT_PLACEHOLDER, _LOGOUT)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -52,7 +52,7 @@ class Pages:
     async def _file(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["name"])
         if file is None or file.content_type == "text/html":
-            raise web.HTTPNotFound(text="There is no such file.\n")
+            raise web.HTTPNotFound(text="No such file.\n")
         return _sent(request, file)
 
     async def _login_page(self, request: web.Request) -> web.Response:
@@ -61,14 +61,14 @@ class Pages:
         return self._login(200)
 
     def _login(self, status: int, message: str = "") -> web.Response:
-        page = self._files["login.html"].with_text(_MESSAGE_PLACE, message)
+        page = self._files["login.html"].with_text(_MESSAGE, message)
         return web.Response(status=status, body=page.content, content_type=page.content_type, charset="utf-8")
 
     async def _log_in(self, request: web.Request) -> web.Response:
         if self._access is None:
             raise web.HTTPSeeOther(_wallboard(request))
         if is_from_elsewhere(request):
-            raise web.HTTPForbidden(text="The form is not of this wallboard: open its page and log in there.\n")
+            raise web.HTTPForbidden(text="The form was sent by another site: log in on the wallboard's own page.\n")
         key = await self._key_of(request)
         try:
             good = self._guard.try_key(request, self._access, key, "login")
@@ -91,15 +91,15 @@ class Pages:
         return response
 
     async def _key_of(self, request: web.Request) -> str:
-        """Return what a form has for the key.
+        """Return the key in a login form.
 
         Raises:
-            web.HTTPBadRequest: It is no such form.
-            web.HTTPRequestEntityTooLarge: It is too large.
-            web.HTTPRequestTimeout: It did not arrive in time.
+            web.HTTPBadRequest: The body is not a login form.
+            web.HTTPRequestEntityTooLarge: The form is too large.
+            web.HTTPRequestTimeout: The form did not arrive in time.
         """
         if request.content_type != _FORM or hdrs.CONTENT_ENCODING in request.headers:
-            raise web.HTTPBadRequest(text=f"The form must be sent as {_FORM}.\n")
+            raise web.HTTPBadRequest(text=f"Send the form as {_FORM}.\n")
         try:
             async with asyncio.timeout(self._patience):
                 form = parse_qs((await request.read()).decode(), errors="strict", max_num_fields=_MOST_FIELDS)
@@ -130,15 +130,15 @@ def _sent(request: web.Request, file: File) -> web.Response:
 
 
 def _wallboard(request: web.Request) -> URL:
-    # Relative, because a proxy may have put the wallboard beneath a path of its own.
+    # Relative: a proxy may serve the wallboard below a path of its own.
     return URL(f"./{query_of(request)}", encoded=True)
 
 
 def _is_encrypted(request: web.Request) -> bool:
-    """Tell whether the browser's own connection is HTTPS, as far as a proxy says so.
+    """Tell whether the browser's own connection is HTTPS, according to the proxy's headers.
 
-    The first entry of either header is about the connection of the browser itself. A browser that forges it only loses
-    its own cookie.
+    The first entry of each header describes the browser's connection. A browser that forges it only loses its own
+    cookie.
     """
     forwarded = request.forwarded[0].get("proto", "") if request.forwarded else ""
     schemes = ",".join(request.headers.getall(hdrs.X_FORWARDED_PROTO, []))

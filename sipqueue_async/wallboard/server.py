@@ -1,4 +1,4 @@
-"""`Wallboard`: the server of the page, and what may be asked of it."""
+"""`Wallboard`: the web server."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
 
 _GRACE: Final = 0.5
-"""Seconds that a request under way gets to finish when the server stops."""
+"""Seconds for which a stopping server waits for running requests."""
 
 _LARGEST_FORM: Final = 4096
-"""Bytes; the only form is that of the access key."""
+"""Bytes; the login form is the only form."""
 
 _log: Final = logging.getLogger("sipqueue_async.wallboard")
 
 
-class _Faults(logging.Filter):
-    """Keeps back what others send that is no HTTP: anybody could fill a disk with it."""
+class _MalformedRequests(logging.Filter):
+    """Drops the records of malformed requests, or any client could fill the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
-_log.addFilter(_Faults())
+_log.addFilter(_MalformedRequests())
 
 
 class Wallboard:
-    """Serves a page that shows what a watcher or another feed knows, and changes as that does.
+    """Serves a page that shows the queues and agents of a watcher or another feed, live.
 
-    Used as an async context manager, or by `start` and `stop`, once. The feed is the caller's. Metrics count from when
-    the wallboard is made, so that is best done before the feed is started.
+    Use it as an async context manager, or call `start` and `stop`; it runs once. You start and stop the feed. Metrics
+    count from when the wallboard is made, so make it before you start the feed.
 
     Example::
 
@@ -56,22 +56,21 @@ class Wallboard:
                 await wallboard.wait()
 
     Args:
-        watcher: Whose knowledge to show: a `StatusWatcher`, or a `RedisFeed` that reads what a relay publishes.
+        watcher: The feed to show: a `StatusWatcher`, or a `RedisFeed` that reads from a relay.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
-        key: The access key, at least 12 characters, that one has to know to see anything; needed where `host` is not
-            an address of this machine alone.
-        host_names: Names, beside `host` itself, by which browsers reach the wallboard: that of a reverse proxy, for
-            instance. Requests for other names are refused.
-        stale_after: Seconds without a good poll after which ``/healthz`` answers 503; of a feed that is no watcher, for
-            which it has been down. A reader looks every 5 seconds, so fewer than 10 are too few for one.
-        beat: Seconds between the signs of life by which browsers notice that a connection is dead.
-        clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which is
-            the one that a `SipQueueClient` uses. That of a relay on another machine should agree with it.
+        key: The access key, at least 12 characters. Required unless `host` is a loopback address.
+        host_names: Further names by which browsers reach the wallboard, such as a reverse proxy's. Requests for other
+            names are refused.
+        stale_after: Seconds after the last good poll from which ``/healthz`` answers 503. A relay's reader confirms the
+            status every 5 seconds, so use at least 10 for one.
+        beat: Seconds between heartbeats, by which browsers notice a dead connection.
+        clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
+            `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
 
     Raises:
-        ValueError: The key is too short, or is missing where it is needed; or the feed shares its changes with a group,
-            so that most of them would be missing.
+        ValueError: The key is too short, or missing but required; or the feed shares its changes with a group, so that
+            most changes would be missing.
     """
 
     def __init__(
@@ -87,9 +86,9 @@ class Wallboard:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         if key is None and not is_loopback(host):
-            raise ValueError(f"others can reach {host}, so an access key is needed")
+            raise ValueError(f"other machines can reach {host}, so an access key is required")
         if watcher.is_shared:
-            raise ValueError("a feed with a group has a part of the changes only: give one without")
+            raise ValueError("a feed with a group receives only part of the changes: use one without a group")
         self._access = None if key is None else Access(key)
         self._names = HostNames(host, host_names)
         self._host = host
@@ -97,7 +96,7 @@ class Wallboard:
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after)
         self._api = Api(self._live)
         most = most_connections()
-        # What asks and goes has some room left beside those who stay.
+        # The rest is left for short requests.
         self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 4))
         self._door = Door(stays=self._streams.has, most=most)
         self._runner: web.AppRunner | None = None
@@ -106,12 +105,12 @@ class Wallboard:
 
     @property
     def port(self) -> int:
-        """The port listened on; 0 as long as the system has not yet chosen one."""
+        """The port listened on; 0 before the system has chosen one."""
         return self._port
 
     @property
     def url(self) -> str:
-        """The page's address, as seen from this machine."""
+        """The page's URL on this machine."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}/"
 
@@ -119,23 +118,22 @@ class Wallboard:
         """Wait until the feed ends.
 
         Raises:
-            RuntimeError: The wallboard does not run.
-            BaseException: Whatever ended the feed, if it failed.
+            RuntimeError: The wallboard is not running.
+            BaseException: The error that ended the feed, if it failed.
         """
         if self._following is None:
-            raise RuntimeError("the wallboard does not run: use it in 'async with'")
+            raise RuntimeError("the wallboard is not running: use it in 'async with'")
         await asyncio.shield(self._following)
 
     async def start(self) -> None:
-        """Begin to listen, and to follow the feed.
+        """Start to listen and to follow the feed.
 
         Raises:
-            RuntimeError: It was started already.
-            OSError: The port is taken, or the address is not of this machine.
+            RuntimeError: It was started before.
+            OSError: The port is in use, or the address is not one of this machine.
         """
         if self._runner is not None:
-            raise RuntimeError("a wallboard runs once: make a new one")
-        # Where a browser is gone, so is the handler of its request. No access log: nobody asked for one.
+            raise RuntimeError("a wallboard can be started once: make a new one")
         settings: dict[str, Any] = {
             "access_log": None,
             "logger": _log,
@@ -150,25 +148,25 @@ class Wallboard:
             handler = partial(RequestHandler, server, loop=asyncio.get_running_loop(), **settings)
             self._port = await self._door.open(server, handler, self._host, self._port)
         except BaseException:
-            await self._shut(runner)
+            await self._close(runner)
             raise
-        self._beating = asyncio.create_task(self._live.give_signs_of_life(), name="sipqueue_async wallboard's beat")
+        self._beating = asyncio.create_task(self._live.send_heartbeats(), name="sipqueue_async wallboard: heartbeats")
         self._following = asyncio.create_task(self._live.run(), name="sipqueue_async wallboard")
 
     async def stop(self) -> None:
-        """Stop listening, and let every browser go; nothing happens if it does not listen."""
+        """Stop listening and close every stream. Does nothing if it is not running."""
         if self._runner is None or self._following is None or self._beating is None:
             return
         self._following.cancel()
         self._beating.cancel()
         self._api.close()
         try:
-            await self._shut(self._runner)
+            await self._close(self._runner)
         finally:
-            # What ended the feed is told by `wait`, and by the feed.
+            # `wait` and the feed itself report an error that ended the feed.
             await asyncio.wait([self._following, self._beating])
 
-    async def _shut(self, runner: web.AppRunner) -> None:
+    async def _close(self, runner: web.AppRunner) -> None:
         await self._door.close()
         await runner.cleanup()
 
@@ -185,14 +183,14 @@ class Wallboard:
         guard = Guard(self._access, self._names)
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
-        app.on_shutdown.append(self._dismiss)
+        app.on_shutdown.append(self._end_streams)
         Pages(self._access, guard, patience=PATIENCE).add_to(app)
         self._api.add_to(app)
-        # A browser's HEAD would wait for the stream's end.
+        # A HEAD request would wait for the end of the stream.
         app.router.add_get("/events", self._streams.handle, allow_head=False)
         return app
 
-    async def _dismiss(self, _app: web.Application) -> None:
+    async def _end_streams(self, _app: web.Application) -> None:
         self._live.close()
 
     def __repr__(self) -> str:

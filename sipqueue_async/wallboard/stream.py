@@ -1,4 +1,4 @@
-"""Server-sent events: to each browser what changed since it was last told."""
+"""The event stream: sends each browser what changed since the last message it was sent."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sipqueue_async.wallboard.access import is_loopback
 from sipqueue_async.wallboard.live import Live
 
 MOST_STREAMS: Final = 256
-"""Streams at once."""
+"""Open streams at once."""
 _MOST_OF_ONE: Final = 64
-"""Streams at once to one other machine."""
+"""Open streams at once to one other machine."""
 
 _RETRY: Final = 2000
-"""Milliseconds after which a browser comes back when its connection was lost."""
+"""Milliseconds after which a browser reconnects."""
 
 _PATIENCE: Final = 10.0
 
 _PIECE: Final = 32 * 1024
-"""Bytes that are written at once: hardly more of a message is ever copied for one browser."""
+"""Bytes per write, which bounds how much of a message is copied for each browser."""
 
 _HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream",
     hdrs.CACHE_CONTROL: "no-cache",
-    # A proxy that collects what it passes on would pass nothing on.
+    # A buffering proxy would hold back the events.
     "X-Accel-Buffering": "no",
 }
 
@@ -37,17 +37,17 @@ _USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 class Streams:
-    """Answers requests for the stream.
+    """Serves the event stream.
 
-    All that is kept of a browser is the revision it has been told. While it reads slowly nothing piles up for it: it is
-    written piece by piece a message that all share, and once it has read that, is told all that has changed meanwhile.
+    The server keeps only a revision number per browser. Nothing queues up for a slow browser: it gets one shared
+    message piece by piece, and after that one message with everything that has changed in the meantime.
 
     Args:
-        live: What to tell.
-        most: How many streams there may be at once.
-        most_of_one: How many of them may be one other machine's. This machine's own are not limited further, for a
-            proxy's are among them.
-        patience: Seconds for which a browser may read nothing while there is something to read.
+        live: The feed's board.
+        most: The limit of open streams.
+        most_of_one: The limit for one other machine. Connections from this machine are not limited separately, because
+            a reverse proxy may be among them.
+        patience: Seconds after which a browser that reads nothing is disconnected.
     """
 
     def __init__(
@@ -61,61 +61,60 @@ class Streams:
         self._addresses: Counter[str] = Counter()
 
     def has(self, connection: asyncio.BaseProtocol) -> bool:
-        """Tell whether a stream is written to a connection."""
+        """Tell whether a connection carries a stream."""
         return connection in self._open
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Tell one browser until it is gone."""
+        """Send events to one browser until it disconnects."""
         address = request.remote or ""
         too_many_of_one = self._addresses[address] >= self._most_of_one and not is_loopback(address)
         if len(self._open) >= self._most or too_many_of_one:
-            raise web.HTTPServiceUnavailable(text="There are too many streams: close some.\n")
+            raise web.HTTPServiceUnavailable(text="Too many open streams: close some pages.\n")
         self._open.add(request.protocol)
         self._addresses[address] += 1
         response = web.StreamResponse(headers=_HEADERS)
         try:
-            # The browser may have gone, or have stopped reading.
+            # The browser may disconnect or stop reading.
             with suppress(ConnectionResetError, TimeoutError):
-                self._notice_silence(request)
+                self._set_user_timeout(request)
                 await response.prepare(request)
-                await self._tell(request, response)
+                await self._send(request, response)
         finally:
             self._open.discard(request.protocol)
             self._addresses -= Counter([address])
-        # It is tested, but Python 3.11 traces no line that runs after an exception was thrown into a coroutine.
-        return response  # pragma: no cover
+        return response  # pragma: no cover  # Python 3.11 does not trace lines after a cancelled await
 
-    def _notice_silence(self, request: web.Request) -> None:
-        """Have the system notice a machine that was switched off: the few bytes of a beat would never fill a buffer."""
+    def _set_user_timeout(self, request: web.Request) -> None:
+        """Let the system detect a machine that is switched off: heartbeats are too small to fill the send buffer."""
         connection: socket.socket | None = request.get_extra_info("socket")
         if connection is not None and _USER_TIMEOUT is not None:
             connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(self._patience * 1000))
 
-    async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
         live, board = self._live, self._live.board
-        told, beat = board.revision_of(request.headers.get(hdrs.LAST_EVENT_ID)), live.last_sign_of_life
-        # The time first, and for itself, so that nothing delays it.
-        await self._write(request, response, _frame("beat", retry=_RETRY), live.sign_of_life().encode())
+        sent, beat = board.revision_of(request.headers.get(hdrs.LAST_EVENT_ID)), live.last_heartbeat
+        # First, so that a large message does not delay the time it tells.
+        await self._write(request, response, _frame("beat", retry=_RETRY), live.heartbeat().encode())
         first = True
         while not live.closed:
             news = live.news
-            if first or board.revision != told:
+            if first or board.revision != sent:
                 head = _frame("board", event_id=board.event_id)
-                first, message, told = False, board.since(told), board.revision
+                first, message, sent = False, board.since(sent), board.revision
                 await self._write(request, response, head, message)
-                # Not to be kept while there is no news.
+                # Free it while waiting.
                 del message
-            if live.last_sign_of_life is not beat:
-                beat = live.last_sign_of_life
+            if live.last_heartbeat is not None and live.last_heartbeat is not beat:
+                beat = live.last_heartbeat
                 await self._write(request, response, _frame("beat"), beat.encode())
             await news.wait()
 
     async def _write(self, request: web.Request, response: web.StreamResponse, head: bytes, message: bytes) -> None:
-        """Write an event of one line of data.
+        """Write an event with one line of data.
 
         Raises:
-            TimeoutError: It was not read; the connection is closed.
-            ConnectionResetError: The browser is gone.
+            TimeoutError: The browser did not read it; the connection is closed.
+            ConnectionResetError: The browser has disconnected.
         """
         try:
             await self._drain(response, head)
@@ -123,8 +122,8 @@ class Streams:
                 await self._drain(response, message[start : start + _PIECE])
             await self._drain(response, b"\r\n\r\n")
         except TimeoutError:
-            # Otherwise it would be kept until what is buffered has been read.
-            if request.transport is not None:  # pragma: no branch  # it can go in that moment
+            # A normal close would wait until the buffered data is read.
+            if request.transport is not None:  # pragma: no branch  # it may disconnect at this moment
                 request.transport.abort()
             raise
 
@@ -134,7 +133,7 @@ class Streams:
 
 
 def _frame(event: str, *, event_id: str | None = None, retry: int | None = None) -> bytes:
-    """Return the beginning of an event, up to its data."""
+    """Return an event up to its data."""
     lines = [f"event: {event}"]
     if event_id is not None:
         lines.append(f"id: {event_id}")

@@ -1,4 +1,4 @@
-"""What may be told of an error on a screen: never the platform's own words, which may repeat what it was sent."""
+"""Error descriptions for the screen, without text from the platform, which may echo credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sipqueue_async import (
 
 
 def reason(error: BaseException) -> str:
-    """Return what may be told of an error: what the library knows of its own, and of another one its class."""
+    """Return the library's own description of an error; of other errors only the class name."""
     plain = _plain(error)
     where = error.where if isinstance(error, SipQueueError) else None
     return f"{where}: {plain}" if where else plain
@@ -31,7 +31,7 @@ def _plain(error: BaseException) -> str:
         case HttpStatusError():
             known = HttpStatusError(error.status, error.retry_after)
         case MalformedResponse():
-            known = MalformedResponse("the program that shows this was told more")
+            known = MalformedResponse("the program's log says more")
         case TransportError():
             known = error
         case _:

@@ -94,9 +94,9 @@ async def test_the_key_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("site", "message"),
     [
-        (Site(host="0.0.0.0"), "so an access key is needed; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
+        (Site(host="0.0.0.0"), "so an access key is required; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
         (Site(key="short"), "at least 12 characters; set SIPQUEUE_WALLBOARD_KEY"),
-        (Site(key="a key \udcff that is broken"), "no text in UTF-8: use letters and digits; set SIPQUEUE"),
+        (Site(key="a key \udcff that is broken"), "not UTF-8 text: use letters and digits; set SIPQUEUE"),
         (Site(host="192.0.2.1", key=KEY), "cannot listen on 192.0.2.1, port 0: it is no address of this machine; give"),
         (Site(host="no.such.invalid", key=KEY), "no such name is known; give --host an address of this machine"),
         (Site(host="x" * 70, key=KEY), "no such name is known; give --host an address of this machine"),

@@ -1,4 +1,4 @@
-"""The access key, its cookies, and the names that the wallboard answers to."""
+"""The access key, its cookies, and the accepted host names."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ KEY = "a key for the tests"
 
 
 class Clock:
-    """A clock to be set."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
 
     def __call__(self) -> float:
-        """Return what it shows."""
+        """Return the time."""
         return self.now
 
 
 def test_only_the_key_is_the_key() -> None:
-    """Another key opens the wallboard, or a text that is no good Unicode breaks it."""
     access = Access(KEY)
     assert access.is_key(KEY)
     for other in ("", KEY[:-1], KEY + " ", KEY.upper(), "\ud800", "密钥"):
@@ -29,18 +28,15 @@ def test_only_the_key_is_the_key() -> None:
 
 
 def test_a_short_key_is_refused() -> None:
-    """A key that can be guessed guards a wallboard."""
     with pytest.raises(ValueError, match="at least 12 characters"):
         Access("short")
 
 
 def test_the_key_is_in_no_repr() -> None:
-    """The key ends in a log."""
     assert KEY not in repr(Access(KEY))
 
 
-def test_a_cookie_is_good_until_it_ends_and_after_a_restart() -> None:
-    """A screen is logged out by a restart, or a cookie that was stolen is good for ever."""
+def test_a_cookie_is_valid_until_it_expires_also_after_a_restart() -> None:
     clock = Clock()
     cookie = Access(KEY, clock).cookie()
     again = Access(KEY, clock)
@@ -51,8 +47,7 @@ def test_a_cookie_is_good_until_it_ends_and_after_a_restart() -> None:
     assert not again.is_cookie(cookie)
 
 
-def test_no_other_cookie_is_good() -> None:
-    """A cookie that was made up, prolonged, or made with another key opens the wallboard."""
+def test_forged_cookies_are_refused() -> None:
     access = Access(KEY, Clock())
     end, _, signature = access.cookie().partition(".")
     others = [
@@ -69,8 +64,7 @@ def test_no_other_cookie_is_good() -> None:
         assert not access.is_cookie(other)
 
 
-def test_wrong_keys_have_to_wait() -> None:
-    """Somebody can try as many keys as the network carries."""
+def test_wrong_keys_are_throttled_by_address_and_in_total() -> None:
     clock = Clock()
     attempts = Attempts(clock)
     for _ in range(5):
@@ -116,8 +110,8 @@ def test_wrong_keys_have_to_wait() -> None:
         ("wall.example.com", "wall.example.com:8088", True),
     ],
 )
-def test_it_answers_to_its_own_names_alone(host: str, header: str, expected: bool) -> None:
-    """A page from elsewhere whose name leads here can read the wallboard, or its own screens cannot."""
+def test_only_its_own_host_names_are_accepted(host: str, header: str, expected: bool) -> None:
+    """Foreign names are refused, which prevents DNS rebinding; the machine's own addresses and names are accepted."""
     assert HostNames(host, ["Board.example.com"]).include(header) is expected
 
 
@@ -126,18 +120,16 @@ def test_it_answers_to_its_own_names_alone(host: str, header: str, expected: boo
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LocalHost", True), ("0.0.0.0", False), ("::", False),
      ("192.0.2.7", False), ("wall.example.com", False), ("", False)],
 )  # fmt: skip
-def test_what_others_can_reach_is_known(host: str, expected: bool) -> None:
-    """A wallboard that others can reach needs no key."""
+def test_loopback_addresses_are_recognized(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
-def test_a_key_that_is_no_text_is_refused() -> None:
-    """A key file of another encoding ends in a message about codecs."""
-    with pytest.raises(ValueError, match="no text in UTF-8"):
+def test_a_key_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(ValueError, match="not UTF-8"):
         Access("a key for the tests\udcff")
 
 
-def test_another_key_has_another_cookie() -> None:
-    """Wallboards on two ports of a machine overwrite each other's cookie."""
+def test_each_key_has_its_own_cookie_name() -> None:
+    """Cookies are sent to all ports of a machine, so two wallboards must not overwrite each other's."""
     names = {Access(key).cookie_name for key in (KEY, KEY, "another key than that")}
     assert len(names) == 2

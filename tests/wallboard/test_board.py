@@ -1,18 +1,20 @@
-"""What the board tells: all of it once, and then what changed."""
+"""What browsers receive from the board: everything once, then what changed."""
 
 from __future__ import annotations
 
 import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sipqueue_async import (
     AgentState,
+    AgentStatus,
     ApiError,
     AuthError,
+    Event,
     FeedDown,
     FeedUp,
     HttpStatusError,
@@ -25,9 +27,10 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async.simulator import Plan
+from sipqueue_async.tally import Tally
 from sipqueue_async.wallboard.board import Board
 from sipqueue_async.wallboard.words import reason
-from tests.kit.builders import START, ScriptedSource, agent, snapshot
+from tests.kit.builders import START, agent, snapshot
 from tests.kit.wallboard_stage import NEVER, Stage
 
 BUSY = Plan(agents=12, queues=3, several_queues=0.5, calls_per_hour=200.0, opening_callers=3, breaks_per_hour=6.0,
@@ -35,12 +38,12 @@ BUSY = Plan(agents=12, queues=3, several_queues=0.5, calls_per_hour=200.0, openi
 
 
 def milliseconds(seconds: float) -> float:
-    """Return a moment so many seconds after the start, as a browser counts."""
+    """Return a moment so many seconds after the start, in milliseconds since 1970."""
     return (START + timedelta(seconds=seconds)).timestamp() * 1000
 
 
 class Browser:
-    """What a browser makes of messages."""
+    """Keeps what messages told, as the page does."""
 
     def __init__(self) -> None:
         self.revision = 0
@@ -48,7 +51,7 @@ class Browser:
         self.told = 0
 
     def read(self, board: Board) -> None:
-        """Be told what is new."""
+        """Read what is new."""
         message = json.loads(board.since(self.revision))
         self.revision = board.revision
         if message["full"]:
@@ -62,7 +65,7 @@ class Browser:
             self.seats[key] = seat
 
     def shown(self, window: float) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return the seats that are there, with as much of their past as a strip shows."""
+        """Return the seats that are present, with as much history as a strip shows."""
         shown = {key: dict(seat) for key, seat in self.seats.items() if seat["present"]}
         for seat in shown.values():
             spans = seat["history"]
@@ -72,29 +75,52 @@ class Browser:
         return shown
 
 
-def update_of(old: Snapshot | None, new: Snapshot, *more: FeedUp) -> Update:
-    """Return the update from one snapshot to another."""
-    return Update(sequence=1, snapshot=new, previous=old, events=(*more, *diff(old, new)))
+class Screen:
+    """A board that is shown snapshot after snapshot, and the browser that reads it."""
+
+    def __init__(self, *agents: AgentStatus, browser: Browser | None = None) -> None:
+        self.board = Board(Tally())
+        self.browser = browser or Browser()
+        self.known: Snapshot | None = None
+        if agents:
+            self.board = Board(Tally(first := snapshot(*agents)))
+            self.known = first
+            self.board.begin(first)
+
+    def show(self, new: Snapshot | None = None, *more: Event) -> dict[str, Any]:
+        """Go on to a snapshot, or with feed events only, and return the full message."""
+        old, self.known = self.known, new or self.known
+        update = Update(sequence=1, snapshot=self.known, previous=old, events=(*more, *(diff(old, new) if new else ())))
+        self.board.tally.update(update)
+        if self.board.has_begun:
+            self.board.show(update)
+        else:
+            self.board.begin(self.known)
+        message: dict[str, Any] = json.loads(self.board.since(0))
+        return message
+
+    def down(self, error: Exception, since: datetime | None) -> dict[str, Any]:
+        """Let the feed go down; return what is told of it."""
+        feed: dict[str, Any] = self.show(None, FeedDown(error=error, since=since))["feed"]
+        return feed
 
 
-async def test_whoever_is_told_what_changed_knows_what_everybody_knows() -> None:
-    """A screen that was slow, or away for a while, shows something else than one that was just opened."""
+async def test_slow_and_returning_browsers_show_the_same_as_new_ones() -> None:
     stage, chance = Stage(BUSY, seed=4), random.Random(1)
     watcher = StatusWatcher(stage, interval=NEVER, initial=True, leave_after=1)
-    updates, board = watcher.updates(), Board()
-    constant, slow = Browser(), Browser()
+    tally = Tally()
+    board = Board(tally)
+    tally.follow(watcher, on_change=lambda update: board.show(update) if update else board.begin(watcher.snapshot))
+    constant, slow, new = Browser(), Browser(), Browser()
     async with watcher:
         await watcher.ready()
         for _ in range(700):
             stage.centre.advance(3)
             await watcher.refresh()
-            while updates.pending:
-                board.update(await anext(updates))
             constant.read(board)
             if chance.random() < 0.05:
                 slow.read(board)
     slow.read(board)
-    new = Browser()
     new.read(board)
     window = (stage.now() - timedelta(minutes=15)).timestamp() * 1000
     assert new.shown(window) == constant.shown(window) == slow.shown(window)
@@ -104,73 +130,48 @@ async def test_whoever_is_told_what_changed_knows_what_everybody_knows() -> None
     assert {seat["present"] for seat in constant.seats.values()} == {True, False}
 
 
-async def test_a_message_is_as_long_as_what_changed() -> None:
-    """A call in a large call centre sends the whole of it to every screen."""
-    board, browser = Board(), Browser()
-    old = snapshot(*(agent(str(number)) for number in range(500)))
-    board.begin(old)
+def test_a_message_holds_only_what_changed_and_is_made_once() -> None:
+    people = [agent(str(number)) for number in range(500)]
+    screen = Screen(*people)
+    board, browser = screen.board, screen.browser
     browser.read(board)
     assert browser.told == 500
-    new = snapshot(*(attrs_state(it) if it.extension == "7" else it for it in old.values()), at=2)
-    board.update(update_of(old, new))
+    people[7] = agent("7", AgentState.TALKING)
+    screen.show(snapshot(*people, at=2))
     browser.read(board)
     assert browser.told == 501
     assert browser.seats["queue-1", "7"]["state"] == "talking"
     assert board.since(browser.revision - 1) is board.since(browser.revision - 1)
 
 
-def attrs_state(record: Any) -> Any:
-    """Return a record of somebody who talks now."""
-    return agent(record.extension, AgentState.TALKING)
-
-
-def test_nothing_is_known_before_the_first_poll() -> None:
-    """A board that knows nothing yet claims that nobody is there."""
-    board = Board()
-    assert not board.has_begun
-    message = json.loads(board.since(0))
+def test_before_the_first_poll_the_feed_is_neither_up_nor_down() -> None:
+    message = json.loads(Board(Tally()).since(0))
     assert message["feed"] == {"up": None, "since": None, "error": None}
     assert message["seats"] == []
 
 
-def test_the_first_update_brings_those_with_it_who_did_not_change() -> None:
-    """Only those who changed since the program was last run are on the screen."""
-    board = Board()
-    old = snapshot(agent("1"), agent("2"))
-    board.update(update_of(old, snapshot(agent("1"), agent("2", AgentState.TALKING), at=2)))
-    message = json.loads(board.since(0))
+def test_the_first_update_shows_seats_that_did_not_change_too() -> None:
+    screen = Screen()
+    screen.known = snapshot(agent("1"), agent("2"))
+    message = screen.show(snapshot(agent("1"), agent("2", AgentState.TALKING), at=2))
     shown = {seat["extension"]: (seat["state"], seat["since"], seat["approximate"]) for seat in message["seats"]}
     assert shown["1"] == ("waiting", milliseconds(0), True)
     assert shown["2"][:2] == ("talking", milliseconds(2))
 
 
-def test_an_outage_is_told_and_forgotten_once_no_strip_shows_it() -> None:
-    """What nobody saw is drawn as if it had been seen."""
-    board = Board()
-    first = snapshot(agent("1"))
-    board.begin(first)
-    down = FeedDown(error=TransportError("no route"), since=first.observed_at)
-    board.update(Update(sequence=1, snapshot=first, previous=first, events=(down,)))
-    message = json.loads(board.since(1))
-    assert message["feed"] == {"up": False, "since": milliseconds(0), "error": "no route"}
-    assert message["outages"] == [[milliseconds(0), None]]
-    again = snapshot(agent("1"), at=60)
-    up = FeedUp(observed_at=again.observed_at, outage=timedelta(seconds=60), failures=3)
-    board.update(update_of(first, again, up))
-    message = json.loads(board.since(1))
-    assert message["feed"]["up"] is True
-    assert message["outages"] == [[milliseconds(0), milliseconds(60)]]
-    late = snapshot(agent("1"), at=7200)
-    board.update(update_of(again, late, FeedUp(observed_at=late.observed_at, outage=timedelta(seconds=2), failures=1)))
-    assert json.loads(board.since(1))["outages"] == []
-
-
-def test_a_feed_that_was_never_up_has_been_down_since_nobody_knows_when() -> None:
-    """A platform that is away from the start breaks the board."""
-    board = Board()
-    down = FeedDown(error=TransportError("no route"), since=None)
-    board.update(Update(sequence=1, snapshot=None, previous=None, events=(down,)))
-    assert json.loads(board.since(0))["feed"] == {"up": False, "since": None, "error": "no route"}
+def test_an_outage_is_drawn_until_no_strip_shows_it() -> None:
+    screen = Screen(agent("1"))
+    assert screen.down(TransportError("no route"), START) == {
+        "up": False,
+        "since": milliseconds(0),
+        "error": "no route",
+    }
+    assert json.loads(screen.board.since(1))["outages"] == [[milliseconds(0), None]]
+    for at, outages in ((60, [[milliseconds(0), milliseconds(60)]]), (7200, [])):
+        again = snapshot(agent("1"), at=at)
+        up = FeedUp(observed_at=again.observed_at, outage=timedelta(seconds=60), failures=3)
+        message = screen.show(again, up)
+        assert (message["feed"]["up"], message["outages"]) == (True, outages)
 
 
 @pytest.mark.parametrize(
@@ -181,139 +182,132 @@ def test_a_feed_that_was_never_up_has_been_down_since_nobody_knows_when() -> Non
         (ApiError(500, "abc"), "ret 500: the platform had an error of its own; it usually passes"),
         (AuthError(601, "appid abc", "ask them"), "ret 601: ask them"),
         (OperationFailed(1003, "abc"), "error 1003: the operation failed"),
-        (HttpStatusError(302, location="http://abc"), "HTTP 302 Found: check the URL, and what stands between"),
-        (MalformedResponse("a field abc", "abc"), "malformed response: the program that shows this was told more"),
+        (HttpStatusError(302, location="http://abc"), "HTTP 302 Found: check the URL"),
+        (MalformedResponse("a field abc", "abc"), "malformed response: the program's log says more"),
     ],
 )
-def test_of_an_error_no_words_of_others_are_told(error: Exception, told: str) -> None:
-    """A secret in an error of somebody's own source, or one that the platform repeats, ends on a screen."""
-    board = Board()
-    down = FeedDown(error=error, since=None)
-    board.update(Update(sequence=1, snapshot=None, previous=None, events=(down,)))
-    shown = json.loads(board.since(0))["feed"]["error"]
-    assert shown.startswith(told)
-    assert "abc" not in shown
+def test_errors_are_described_without_text_from_outside(error: Exception, told: str) -> None:
+    feed = Screen().down(error, None)
+    assert (feed["up"], feed["since"]) == (False, None)
+    assert feed["error"].startswith(told)
+    assert "abc" not in feed["error"]
 
 
 def test_an_error_says_which_server_was_asked() -> None:
-    """Nobody can tell which of two platforms is away."""
     error = TransportError("no route")
     error.where = "the service at pbx.example"
     assert reason(error) == "the service at pbx.example: no route"
 
 
-def test_what_left_is_forgotten_once_no_strip_shows_it() -> None:
-    """A call centre whose extensions come and go fills the memory."""
-    board, browser = Board(), Browser()
-    old = snapshot(agent("0"))
-    board.begin(old)
+def test_seats_that_left_are_dropped_once_no_strip_shows_them() -> None:
+    screen = Screen(agent("0"))
+    board, browser = screen.board, screen.browser
     browser.read(board)
     first = board.revision
     for number in range(1, 40):
-        new = snapshot(agent(str(number)), at=60 * number)
-        board.update(update_of(old, new))
-        old = new
+        screen.show(snapshot(agent(str(number)), at=60 * number))
     assert len(board._rows) <= 17
     assert {key.extension for key in board._rows} >= {"39", "30"}
-    # Who was away for so long that nobody can say who left is told who is there.
-    message = json.loads(board.since(first))
-    assert message["full"] is True
+    # A browser that missed the departure of a dropped seat gets everything.
+    assert json.loads(board.since(first))["full"] is True
     browser.read(board)
     assert set(browser.seats) == {("queue-1", "39")}
 
 
-def test_states_within_a_pixel_are_one() -> None:
-    """A call centre that is busy, or simulated faster than real, costs each browser megabytes."""
-    board = Board()
-    old = snapshot(agent("1"), agent("2"))
-    board.begin(old)
+def test_states_within_one_pixel_become_one() -> None:
+    screen = Screen(agent("1"), agent("2"))
     for number in range(1, 1801):
         state = AgentState.TALKING if number % 2 else AgentState.WAITING
-        new = snapshot(agent("1", state), agent("2"), at=number / 2)
-        board.update(update_of(old, new))
-        old = new
-    spans = json.loads(board.since(0))["seats"][0]["history"]
+        message = screen.show(snapshot(agent("1", state), agent("2"), at=number / 2))
+    spans = message["seats"][0]["history"]
     assert len(spans) < 10
     assert spans[-1] == [milliseconds(900), "waiting"]
 
 
-def test_a_large_call_centre_has_coarser_strips() -> None:
-    """Strips that nobody can see so finely cost each browser megabytes."""
-    board = Board()
+def test_strips_are_coarser_with_many_seats() -> None:
     seats = [agent(str(number)) for number in range(300)]
-    old = snapshot(*seats)
-    board.begin(old)
+    screen = Screen(*seats)
     for at, state in ((10, AgentState.TALKING), (12, AgentState.IDLE), (15, AgentState.WAITING)):
-        new = snapshot(agent("0", state), *seats[1:], at=at)
-        board.update(update_of(old, new))
-        old = new
-    (seat,) = (it for it in json.loads(board.since(0))["seats"] if it["extension"] == "0")
+        message = screen.show(snapshot(agent("0", state), *seats[1:], at=at))
+    (seat,) = (it for it in message["seats"] if it["extension"] == "0")
     assert seat["history"] == [[milliseconds(0), "waiting"], [milliseconds(12), "idle"], [milliseconds(15), "waiting"]]
 
 
 def test_few_messages_are_kept() -> None:
-    """Browsers that come back after having been away for different times fill the memory."""
-    board = Board()
-    old = snapshot(agent("1"))
-    board.begin(old)
+    screen = Screen(agent("1"))
     for number in range(1, 50):
-        new = snapshot(agent("1", name=str(number)), at=number)
-        board.update(update_of(old, new))
-        old = new
-    for revision in range(board.revision):
-        board.since(revision)
-    assert len(board._messages) <= 8
+        screen.show(snapshot(agent("1", name=str(number)), at=number))
+    for revision in range(screen.board.revision):
+        screen.board.since(revision)
+    assert len(screen.board._messages) <= 8
 
 
 @pytest.mark.parametrize("name", ["", "x", "{run}-", "{run}-x", "{run}-99", "{run}--1", "{run}-²", "other-1"])
-def test_an_id_that_names_no_revision_of_this_run_means_all(name: str) -> None:
-    """A browser that comes back after a restart is told only what changed since, and shows the rest wrong."""
-    board = Board()
+def test_an_id_that_is_not_of_this_run_means_everything(name: str) -> None:
+    board = Board(Tally())
     run = board.event_id.partition("-")[0]
     assert board.revision_of(name.format(run=run)) == 0
     assert board.revision_of(None) == 0
     assert board.revision_of(board.event_id) == board.revision == 1
 
 
-async def test_who_comes_back_has_a_past() -> None:
-    """Somebody who signs in again is the same on old screens, and without a past on new ones."""
-    source = ScriptedSource(
-        [snapshot(agent("1"), agent("2")), snapshot(agent("1"), at=60), snapshot(agent("1"), agent("2"), at=90)]
-    )
-    watcher = StatusWatcher(source, interval=NEVER, leave_after=1)
-    updates, board, browser = watcher.updates(), Board(), Browser()
-    async with watcher:
-        board.begin(await watcher.ready())
-        await watcher.refresh()
-        board.update(await anext(updates))
-        browser.read(board)
-        assert set(browser.seats) == {("queue-1", "1")}
-        await watcher.refresh()
-        board.update(await anext(updates))
-        browser.read(board)
-    assert browser.seats["queue-1", "2"]["history"] == [
+def test_a_returning_agent_keeps_the_history_on_new_browsers() -> None:
+    screen = Screen(agent("1"), agent("2"))
+    screen.show(snapshot(agent("1"), at=60))
+    screen.browser.read(screen.board)
+    assert set(screen.browser.seats) == {("queue-1", "1")}
+    screen.show(snapshot(agent("1"), agent("2"), at=90))
+    screen.browser.read(screen.board)
+    assert screen.browser.seats["queue-1", "2"]["history"] == [
         [milliseconds(0), "waiting"], [milliseconds(60), None], [milliseconds(90), "waiting"],
     ]  # fmt: skip
 
 
-def test_an_outage_says_why_it_is_by_now() -> None:
-    """A relay is back while the platform is away, and the screen has everybody look for the relay."""
-    board, known = Board(), snapshot(agent())
-    board.begin(known)
-    assert not board.explain(TransportError("away")), "nothing is down"
-    down = FeedDown(error=TransportError("no relay is there"), since=START)
-    board.update(Update(sequence=1, snapshot=known, previous=known, events=(down,)))
+def test_the_reason_of_an_outage_is_the_latest_one() -> None:
+    screen = Screen(agent())
+    board = screen.board
+    assert not board.explain(TransportError("away")), "the feed is up"
+    screen.down(TransportError("no relay is there"), START)
     revision = board.revision
-    assert not board.explain(TransportError("no relay is there"))
-    assert (board.revision, board.down) == (revision, (START, "no relay is there"))
-    assert board.explain(TransportError("no route to the platform"))
-    assert board.revision == revision + 1
-    assert json.loads(board.since(revision))["feed"]["error"] == "no route to the platform"
-    assert not board.explain(TransportError("no route to the platform"))
-    assert board.explain(TransportError("no relay is there"))
-    up = FeedUp(observed_at=START, outage=timedelta(0), failures=1)
-    board.update(Update(sequence=2, snapshot=known, previous=known, events=(up,)))
+    for error, changes in (("no relay is there", 0), ("no route", 1), ("no route", 0), ("no relay is there", 1)):
+        assert board.explain(TransportError(error)) == bool(changes)
+        assert board.revision == (revision := revision + changes)
+        assert json.loads(board.since(0))["feed"]["error"] == error
+    screen.show(None, FeedUp(observed_at=START, outage=timedelta(0), failures=1))
     assert board.down is None
-    again = FeedDown(error=TransportError("another outage"), since=START)
-    board.update(Update(sequence=3, snapshot=known, previous=known, events=(again,)))
+    screen.down(TransportError("another outage"), START)
     assert board.down == (START, "another outage")
+
+
+def test_a_step_of_the_wall_clock_counts_as_no_time() -> None:
+    """Durations come from the snapshots' steady time; forward and backward steps of an hour do not change them."""
+    screen = Screen()
+    for number, step in enumerate((0, 0, 3600, 3600, -3600)):
+        # One seat changes at each poll; they are 10 s apart.
+        people = (agent(str(it), AgentState.TALKING if it == number else AgentState.WAITING) for it in range(5))
+        message = screen.show(
+            Snapshot(people, observed_at=START + timedelta(seconds=step + 10 * number), steady_at=100 + 10 * number)
+        )
+    now = screen.board.time.now(145, START)
+    ages = {seat["extension"]: (now - seat["since"]) / 1000 for seat in message["seats"] if seat["state"] == "talking"}
+    assert ages == {"4": 5}
+    assert {span[0] for seat in message["seats"] for span in seat["history"]} == {
+        milliseconds(10 * it) for it in range(5)
+    }
+    feed = screen.down(TransportError("away"), START + timedelta(seconds=-3560))
+    assert now - feed["since"] == 5000
+    later = START + timedelta(hours=9)
+    up = FeedUp(observed_at=later, outage=timedelta(seconds=20), failures=2)
+    message = screen.show(Snapshot([agent("9")], observed_at=later, steady_at=160), up)
+    assert message["outages"] == [[milliseconds(40), milliseconds(60)]]
+    assert [seat["since"] for seat in message["seats"] if seat["extension"] == "9"] == [milliseconds(60)]
+
+
+def test_without_steady_time_the_labels_count() -> None:
+    screen = Screen(agent("1"))
+    assert screen.board.time.now(7, START + timedelta(seconds=9)) == milliseconds(9)
+    message = screen.show(
+        Snapshot([agent("1", AgentState.TALKING)], observed_at=START + timedelta(seconds=5), steady_at=70)
+    )
+    assert message["seats"][0]["since"] == milliseconds(5)
+    assert screen.board.time.now(71, START) == milliseconds(6)

@@ -1,4 +1,4 @@
-"""How many connections are let in, and which one makes room for another."""
+"""The limit of connections, and which connection is closed for another."""
 
 from __future__ import annotations
 
@@ -25,33 +25,32 @@ async def silent(wallboard: Wallboard) -> tuple[asyncio.StreamReader, asyncio.St
 
 
 async def health(wallboard: Wallboard) -> bytes:
-    """Ask for the health, in a connection of its own."""
+    """Request the health on a new connection."""
     reader, writer = await silent(wallboard)
     writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     return answer
 
 
-async def test_silent_connections_make_room(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """Somebody without a key takes all descriptors, and nobody else is answered."""
+async def test_idle_connections_are_closed_for_new_ones_and_streams_are_not(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(server, "most_connections", lambda: 20)
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
         async with client.get("/events", headers={"Authorization": f"Bearer {KEY}"}) as stream:
             kept = [await silent(wallboard) for _ in range(60)]
             assert b" 200 " in await health(wallboard)
-            # Who watches is not closed for the sake of who says nothing.
             await stream.content.readuntil(b"event: board")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await kept[0][0].read() == b""
         for _, writer in kept:
             writer.close()
     assert capfd.readouterr() == ("", "")
 
 
-async def test_where_all_are_to_stay_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that is watched is closed for one that was just opened."""
+async def test_a_new_connection_is_refused_when_all_others_are_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "most_connections", lambda: 4)
     stage = Stage(SMALL)
     async with wallboard_of(stage) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
@@ -59,7 +58,7 @@ async def test_where_all_are_to_stay_there_is_no_room(monkeypatch: pytest.Monkey
         streams = [await client.get("/events") for _ in range(3)]
         reader, writer = await silent(wallboard)
         refused, other = await silent(wallboard)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await refused.read() == b""
         assert not reader.at_eof()
         for it in (writer, other):
@@ -69,21 +68,19 @@ async def test_where_all_are_to_stay_there_is_no_room(monkeypatch: pytest.Monkey
 
 
 async def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that were opened and forgotten are kept for an hour."""
     monkeypatch.setattr(server, "PATIENCE", 0.1)
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
         for sent in (b"", b"GET / HTTP/1.1\r\nHost: loc"):
             reader, writer = await silent(wallboard)
             writer.write(sent)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await reader.read() == b""
             writer.close()
 
 
-async def test_a_system_that_gives_no_connection_is_complained_of_once(
+async def test_refused_accepts_are_logged_once_and_retried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A process without descriptors fills its disk with the same line."""
     monkeypatch.setattr(connections, "_PAUSE", 0.01)
     loop = asyncio.get_running_loop()
     accept, failures = loop.sock_accept, [0]
@@ -98,12 +95,13 @@ async def test_a_system_that_gives_no_connection_is_complained_of_once(
     async with wallboard_of(Stage(SMALL)) as wallboard:
         assert b" 200 " in await health(wallboard)
     assert [record.getMessage() for record in caplog.records] == [
-        "the wallboard cannot take a connection: Too many open files; trying again"
+        "the wallboard cannot accept a connection: Too many open files; retrying"
     ]
 
 
 @pytest.mark.parametrize(("files", "most"), [(200, 150), (1_000_000, 1024), (resource.RLIM_INFINITY, 1024)])
-def test_a_quarter_of_the_files_is_left_to_the_program(monkeypatch: pytest.MonkeyPatch, files: int, most: int) -> None:
-    """Browsers take the descriptors that polling the platform needs."""
+def test_a_quarter_of_the_file_descriptors_is_left_to_the_program(
+    monkeypatch: pytest.MonkeyPatch, files: int, most: int
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert connections.most_connections() == most

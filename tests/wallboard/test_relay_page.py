@@ -1,4 +1,4 @@
-"""The page in a real browser, with a relay and a real Redis behind it: what is on the screen is what is true."""
+"""The page in a real browser, fed by a relay on a real Redis."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ pytestmark = [
 ]
 
 
-async def test_the_screen_shows_the_truth_that_a_relay_tells(visit: Visit, tmp_path: Path) -> None:
-    """The page of a wallboard that reads from a relay shows something else than one that polls, or hides an outage."""
+async def test_the_page_shows_what_the_relay_publishes_and_each_outage(visit: Visit, tmp_path: Path) -> None:
     plan = attrs.evolve(Plan.lively(), breaks_per_hour=9.0)
     async with RedisServer(tmp_path) as server, Simulator(plan, seed=5, speed=0) as simulator:
         credentials = AppCredentials(simulator.appid, simulator.accesskey)

@@ -1,32 +1,44 @@
 // @ts-check
-/** The server's time, which everything here is told by: the browser's own clock may be wrong. */
+/** The server's clocks, which all times on the page use: the browser's own clock may be wrong. */
 
 const SAMPLES = 12;
 
 export class ServerClock {
   /** @type {number[]} */
   #offsets = [];
+  #toWall = 0;
 
   /**
-   * Note what the server's clock showed when it sent a message that has just arrived.
+   * Note what the server's clocks showed when it sent a message that has just arrived.
    *
-   * The messages take their time, so of the latest ones the offset that is furthest ahead is the nearest to the truth.
-   * @param {number} sent milliseconds since the epoch
+   * Messages are delayed, so of the latest offsets the largest is the most accurate.
+   * @param {number} now board time: milliseconds that no step of the server's wall clock changes
+   * @param {number} wall the server's wall clock: milliseconds since 1970
    */
-  note(sent) {
-    this.#offsets.push(sent - performance.now());
+  note(now, wall) {
+    this.#toWall = wall - now;
+    this.#offsets.push(now - performance.now());
     if (this.#offsets.length > SAMPLES) this.#offsets.shift();
   }
 
-  /** @returns {number} the server's time in milliseconds since the epoch; the browser's until the server has told */
+  /** @returns {number} the board time now; the browser's time before the first message */
   now() {
     return this.#offsets.length ? performance.now() + Math.max(...this.#offsets) : Date.now();
+  }
+
+  /**
+   * @param {number} moment board time
+   * @returns {string} the time of day by the server's wall clock, such as 14:03:59
+   */
+  timeOfDay(moment) {
+    const at = new Date(moment + this.#toWall);
+    return [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
   }
 }
 
 /**
  * @param {number} milliseconds
- * @returns {string} such as 0:07, 12:34, 1h 02m or 3d 04h: what is long is told without seconds
+ * @returns {string} such as 0:07, 12:34, 1h 02m or 3d 04h; without seconds from an hour on
  */
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
@@ -38,17 +50,8 @@ export function duration(milliseconds) {
 
 /**
  * @param {number} number
- * @returns {string} with two digits at least
+ * @returns {string} with at least two digits
  */
 function two(number) {
   return String(number).padStart(2, "0");
-}
-
-/**
- * @param {number} moment milliseconds since the epoch
- * @returns {string} the time of day here, such as 14:03:59
- */
-export function timeOfDay(moment) {
-  const at = new Date(moment);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":");
 }

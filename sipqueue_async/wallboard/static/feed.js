@@ -2,7 +2,7 @@
 /** The connection to the server: server-sent events, and the care that it is alive. */
 
 /** @typedef {import("./store.js").Message} Message */
-/** @typedef {{now: number, every: number}} Beat */
+/** @typedef {{now: number, clock: number, every: number}} Beat */
 /**
  * @typedef {object} Listener
  * @property {(message: Message) => void} onBoard something changed

@@ -1,7 +1,7 @@
 // @ts-check
 /** The wallboard: what the server tells, through the view that was chosen, on the page. */
 
-import { ServerClock, timeOfDay } from "./clock.js";
+import { ServerClock } from "./clock.js";
 import { bindControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -38,8 +38,8 @@ function knownUntil() {
 }
 
 function trouble() {
-  if (lostSince !== null) return connectionLost(lostSince);
-  return store.feed.up === false ? feedDown(store.feed.since, store.feed.error) : null;
+  if (lostSince !== null) return connectionLost(lostSince, clock);
+  return store.feed.up === false ? feedDown(store.feed.since, store.feed.error, clock) : null;
 }
 
 /** Bring the page up to date once the browser draws it, however much happened until then. */
@@ -70,7 +70,7 @@ function draw() {
 
 function tick() {
   const now = clock.now();
-  setText(byId("clock", HTMLElement), known ? timeOfDay(now) : "");
+  setText(byId("clock", HTMLElement), known ? clock.timeOfDay(now) : "");
   notice.tick(now);
   if (tiles.tick(view) && view.sound) sound.play();
 }
@@ -108,7 +108,7 @@ new Feed({
     render();
   },
   onBeat(beat) {
-    clock.note(beat.now);
+    clock.note(beat.now, beat.clock);
     heardAt = clock.now();
   },
   onLost() {

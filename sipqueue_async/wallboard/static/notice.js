@@ -1,9 +1,10 @@
 // @ts-check
 /** Says how the feed and the connection are: a word in the header, and when something is wrong a bar across the page. */
 
-import { duration, timeOfDay } from "./clock.js";
+import { duration } from "./clock.js";
 import { byId, setText } from "./dom.js";
 
+/** @typedef {import("./clock.js").ServerClock} ServerClock */
 /**
  * @typedef {object} Trouble
  * @property {"lost" | "down"} condition
@@ -48,14 +49,15 @@ export class Notice {
 /**
  * @param {number | null} since
  * @param {string | null} error
+ * @param {ServerClock} clock
  * @returns {Trouble}
  */
-export function feedDown(since, error) {
+export function feedDown(since, error, clock) {
   return {
     condition: "down",
     word: "No data",
     text:
-      since === null ? "No data: the platform has not answered yet." : `No data since ${timeOfDay(since)}. What is shown was true then.`,
+      since === null ? "No data: the platform has not answered yet." : `No data since ${clock.timeOfDay(since)}. What is shown was true then.`,
     reason: error ?? "",
     since,
   };
@@ -63,13 +65,14 @@ export function feedDown(since, error) {
 
 /**
  * @param {number} since
+ * @param {ServerClock} clock
  * @returns {Trouble}
  */
-export function connectionLost(since) {
+export function connectionLost(since, clock) {
   return {
     condition: "lost",
     word: "Connection lost",
-    text: `The connection to the wallboard is lost since ${timeOfDay(since)}. Reconnecting…`,
+    text: `The connection to the wallboard is lost since ${clock.timeOfDay(since)}. Reconnecting…`,
     reason: "",
     since,
   };
