@@ -122,7 +122,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def truth(session: nox.Session) -> None:
-    """Hold what watchers tell over a day against what happened; write the tables and the picture of docs/truth.md."""
+    """Compare what watchers report with what happened; write the tables and the picture of docs/accuracy.md."""
     session.install(*_group("test"), ".[all]")
     env = {"PYTHONSAFEPATH": "1"}
     session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=env)

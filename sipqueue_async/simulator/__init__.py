@@ -4,17 +4,19 @@ The two halves do not know each other. `CallCentre` plays a `Plan` and keeps the
 socket) and `PlatformServer` show any `Centre`. `Simulator` joins them. Needs the extra ``simulator``.
 """
 
+from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
 from sipqueue_async.simulator.faults import Faults, Reply
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
-from sipqueue_async.simulator.seats import Centre, Seat
+from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
 from sipqueue_async.simulator.server import PlatformServer
 from sipqueue_async.simulator.simulator import LiveCentre, Simulator
 from sipqueue_async.simulator.truth import ExternalCall, GroundTruth, Offer, Outcome, Signing, StateInterval
 
 __all__ = [
+    "BackEnd",
     "CallCentre",
     "Centre",
     "ExternalCall",
@@ -23,6 +25,7 @@ __all__ = [
     "LiveCentre",
     "Offer",
     "Outcome",
+    "PastCentre",
     "PhoneCall",
     "PhoneCentre",
     "Plan",

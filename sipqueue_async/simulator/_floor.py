@@ -145,12 +145,22 @@ class Floor:
         return {agent.extension: agent.line for agent in self._agents if agent.line is not None}
 
     def reset_counters(self, at: float) -> None:
-        """Set all counters of all seats to 0."""
+        """Set all counters of all seats to 0, and blank the times of their last calls if the plan says so."""
         for seat in self.seats:
             seat.no_answer_count = seat.calls_answered = seat.external_calls_count = 0
+            if self._plan.time_reset:
+                seat.last_answered_at = seat.last_offered_at = None
             seat.touched = True
         self.touched = True
         self._truth.reset_counters(at)
+
+    def hand_over(self, extension: str, name: str, calls_answered: int, no_answer_count: int) -> None:
+        """Let an extension's seats show another agent's name and counters."""
+        for seat in self.seats:
+            if seat.key.extension == extension:
+                seat.name, seat.calls_answered, seat.no_answer_count = name, calls_answered, no_answer_count
+                seat.touched = True
+        self.touched = True
 
     def _hire(self, seed: int) -> Iterator[_Agent]:
         plan, rng = self._plan, random.Random(f"{seed} seating")
@@ -273,11 +283,12 @@ class Floor:
         yield env.timeout(delay)
         if outcome is Outcome.ANSWERED:
             seat.last_answered_at = env.now
-            seat.calls_answered += 1
+            seat.calls_answered += not self._plan.counted_at_end
             agent.line = attrs.evolve(agent.line, answered_at=env.now)
             self._truth.answer(offer, env.now)
             self._show(agent, AgentState.IDLE, IN_A_CALL, seat, AgentState.TALKING)
             yield env.timeout(caller.talk)
+            seat.calls_answered += self._plan.counted_at_end
             self._truth.end(offer, outcome, env.now)
             yield from self._stay_idle(agent, self._plan.wrap_up)
             return

@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from sipqueue_async.simulator.back_ends import BackEnd, Balancer
+
 MESSAGES: Final[Mapping[int, str]] = {
     400: "illegal request",
     500: "server error",
@@ -112,6 +114,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._planted: list[_Fault] = []
+        self._balancer: Balancer | None = None
 
     def next(
         self,
@@ -182,9 +185,36 @@ class Faults:
             )
         )
 
+    def balance(self, *back_ends: BackEnd, polls: tuple[int, int] = (1, 1), seed: int = 0) -> None:
+        """Let several back ends answer status requests from now on, some of which may lag.
+
+        The centre must remember its past, as `CallCentre` and `LiveCentre` do. Example::
+
+            simulator.faults.balance(BackEnd(), BackEnd(behind=5.0), polls=(1, 6))
+
+        Args:
+            back_ends: The back ends.
+            polls: The least and the most requests in a row that go to one back end.
+            seed: Settles which requests go to which back end.
+
+        Raises:
+            ValueError: There is no back end, or `polls` makes no sense.
+        """
+        self._balancer = Balancer(back_ends, polls=polls, seed=seed)
+
+    @property
+    def back_end(self) -> BackEnd | None:
+        """The back end that answered the last status request; None without `balance`."""
+        return None if self._balancer is None else self._balancer.last
+
+    def next_back_end(self) -> BackEnd | None:
+        """Return the back end that is to answer a status request; None without `balance`."""
+        return None if self._balancer is None else self._balancer.next()
+
     def clear(self) -> None:
-        """Forget what was planted: requests are answered rightly from now on."""
+        """Forget what was planted: requests are answered rightly from now on, by one back end."""
         self._planted.clear()
+        self._balancer = None
 
     def reply(self, service: str, good: Callable[[], bytes]) -> Reply:
         """Return how a request to a service is answered: wrongly, which then counts, or with what `good` returns."""
@@ -197,7 +227,8 @@ class Faults:
         return fault.reply(good)
 
     def __repr__(self) -> str:
-        return f"<Faults: {', '.join(map(str, self._planted)) or 'none'} planted>"
+        balanced = [] if self._balancer is None else [str(self._balancer)]
+        return f"<Faults: {', '.join([*map(str, self._planted), *balanced]) or 'none'} planted>"
 
 
 _TYPES: Final[Mapping[str, type]] = {

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
+
+import attrs
 
 from sipqueue_async import AgentState
 from sipqueue_async.simulator._floor import STATE_CODES, Floor, SeatCell
@@ -11,6 +15,9 @@ from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.seats import Seat
 from sipqueue_async.simulator.truth import GroundTruth, TruthRecorder
+
+_Intervention: TypeAlias = Callable[[Floor, float], None]
+"""What somebody does to the people of a call centre at a moment of model time."""
 
 
 class CallCentre:
@@ -34,8 +41,12 @@ class CallCentre:
         if not isinstance(plan, Plan | None):
             raise TypeError(f"plan must be a Plan, not {plan!r}")
         self._plan = Plan() if plan is None else plan
-        self._truth = TruthRecorder(self._plan.start)
+        self._seed = seed
+        self._truth = TruthRecorder(self._plan.start, counted_at_end=self._plan.counted_at_end)
         self._floor = Floor(self._plan, seed, self._truth)
+        # The past is played again, some seconds later, from the same plan and seed and with the same interventions.
+        self._interventions: list[tuple[float, _Intervention]] = []
+        self._replays: dict[float, _Replay] = {}
         self._now = 0.0
         self._records: list[Seat | None] = [None] * len(self._floor.seats)
         self._shown: tuple[Seat, ...] = ()
@@ -94,8 +105,31 @@ class CallCentre:
         self.run_until(self._now + seconds)
 
     def reset_counters(self) -> None:
-        """Set all counters of all seats to 0, as happens when the platform is restarted; times and states stay."""
-        self._floor.reset_counters(self._now)
+        """Set all counters of all seats to 0, as happens when the platform is restarted; states stay.
+
+        The times of the last calls stay too, unless the plan has `time_reset`.
+        """
+        self._intervene(lambda floor, now: floor.reset_counters(now))
+
+    def hand_over(self, extension: str, name: str, *, calls_answered: int = 0, no_answer_count: int = 0) -> None:
+        """Let another agent sit at an extension from now on: the seats show that agent's name and counters.
+
+        Args:
+            extension: Whose seats.
+            name: The new agent's name.
+            calls_answered: What the new agent's seats count already.
+            no_answer_count: Likewise.
+
+        Raises:
+            ValueError: There is no such extension.
+        """
+        if extension not in self.extensions:
+            raise ValueError(f"there is no extension {extension!r}")
+        self._intervene(lambda floor, _: floor.hand_over(extension, name, calls_answered, no_answer_count))
+
+    def _intervene(self, intervention: _Intervention) -> None:
+        self._interventions.append((self._now, intervention))
+        intervention(self._floor, self._now)
 
     def seats(self) -> tuple[Seat, ...]:
         """Return the records now, by queue and extension; signed-out agents are absent unless the plan shows them.
@@ -113,6 +147,19 @@ class CallCentre:
             self._floor.touched = False
             self._shown = tuple(record for record in records if record is not None)
         return self._shown
+
+    def seats_before(self, seconds: float) -> tuple[Seat, ...]:
+        """Return the records as they were so many seconds ago; of before the start, as they were then.
+
+        Raises:
+            ValueError: The number is negative or not finite.
+        """
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds must be a finite number, 0 or more, not {seconds!r}")
+        replay = self._replays.get(seconds)
+        if replay is None:
+            replay = self._replays[seconds] = _Replay(CallCentre(self._plan, seed=self._seed))
+        return replay.seats_at(max(0.0, self._now - seconds), self._interventions)
 
     def calls(self) -> dict[str, PhoneCall]:
         """Return the calls now, by extension: those that ring and those under way, outside the queues too."""
@@ -145,3 +192,21 @@ class CallCentre:
 
     def _to_the_second(self, seconds: float | None) -> datetime | None:
         return None if seconds is None else self._truth.local_time(seconds).replace(microsecond=0)
+
+
+@attrs.define
+class _Replay:
+    """A call centre of the same plan and seed that runs behind, with the same interventions."""
+
+    centre: CallCentre
+    done: int = 0
+    """How many interventions it has had."""
+
+    def seats_at(self, moment: float, interventions: Sequence[tuple[float, _Intervention]]) -> tuple[Seat, ...]:
+        while self.done < len(interventions) and interventions[self.done][0] <= moment:
+            at, intervention = interventions[self.done]
+            self.centre.run_until(at)
+            intervention(self.centre._floor, at)
+            self.done += 1
+        self.centre.run_until(moment)
+        return self.centre.seats()

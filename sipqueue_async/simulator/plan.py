@@ -106,6 +106,10 @@ class Plan:
     """Whether signed-out agents are shown as offline (code 1200); otherwise they are absent from the records."""
     counter_reset: bool = False
     """Whether all counters fall to 0 at the server's local midnight."""
+    time_reset: bool = False
+    """Whether a reset of the counters also blanks the times of the last calls."""
+    counted_at_end: bool = False
+    """Whether `calls_answered` grows when a call ends; otherwise it grows when the agent answers."""
 
     def __attrs_post_init__(self) -> None:
         if self.start.tzinfo is not None:

@@ -10,14 +10,15 @@ import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, TypedDict
 
 from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import call_records
 from sipqueue_async.simulator.faults import MESSAGES, Faults, Reply, failed, refused
-from sipqueue_async.simulator.seats import Centre, Seat
+from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
 
 LOGIN: Final = "App.Sip_Auth.Login"
 LOGOUT: Final = "App.Sip_Auth.Logout"
@@ -88,7 +89,7 @@ class Platform:
         self._clock = clock
         self._timezone = timezone
         self._shuffler = random.Random(0) if shuffle else None
-        self._rendered: dict[SeatKey, tuple[Seat, bytes]] = {}
+        self._rendered: dict[tuple[SeatKey, float], tuple[Seat, bytes]] = {}
         self._faults = Faults()
         self._services: Counter[str] = Counter()
         self._logins = 0
@@ -220,18 +221,28 @@ class Platform:
             return refused(400, f"{MESSAGES[400]}: state must be one of 0, 1, 2, 3, 4")
         if extension and extension not in self._centre.extensions:
             return failed("1012")
-        requested_at = self._unix(self._centre.local_time)
+        back_end = self._faults.next_back_end() or BackEnd()
+        late = timedelta(seconds=0.0 if back_end.fresh_time else back_end.behind)
+        requested_at = self._unix(self._centre.local_time - late)
         wanted = STATE_FILTER[state]
         records = [
-            self._render(seat)
-            for seat in self._centre.seats()
+            self._render(seat, back_end.behind)
+            for seat in back_end.shown(self._seats(back_end.behind))
             if (not queue or seat.queue == queue)
             and (not extension or seat.extension == extension)
             and (wanted is None or seat.state is wanted)
         ]
         if self._shuffler is not None:
             self._shuffler.shuffle(records)
-        return self._succeeded("get success", b"[" + b",".join(records) + b"]", requested_at)
+        return self._succeeded("get success", b"[" + b",".join(records) + b"]", requested_at, late)
+
+    def _seats(self, behind: float) -> Sequence[Seat]:
+        """Return the records now, or some seconds ago."""
+        if not behind:
+            return self._centre.seats()
+        if not isinstance(self._centre, PastCentre):
+            raise TypeError(f"a back end that lags needs a centre with seats_before(), which {self._centre!r} has not")
+        return self._centre.seats_before(behind)
 
     def _calls(self, fields: Mapping[str, str]) -> bytes:
         self._check_token(fields)
@@ -246,20 +257,20 @@ class Platform:
         if expiry is None or self._clock() >= expiry:
             raise _Refusal(refused(600))
 
-    def _render(self, seat: Seat) -> bytes:
+    def _render(self, seat: Seat, behind: float) -> bytes:
         """Return a record's JSON; while the centre hands out the same object, that is made once."""
-        key = seat.key
+        key = seat.key, behind
         known = self._rendered.get(key)
         if known is None or known[0] is not seat:
             known = self._rendered[key] = (seat, json.dumps(_record(seat), separators=(",", ":")).encode())
         return known[1]
 
-    def _succeeded(self, desc: str, result: bytes, requested_at: int) -> bytes:
+    def _succeeded(self, desc: str, result: bytes, requested_at: int, late: timedelta = timedelta(0)) -> bytes:
         return b'{"ret":200,"data":{"status":0,"desc":"%b","result":%b,"reqtime":%d,"rsptime":%d},"msg":""}' % (
             desc.encode(),
             result,
             requested_at,
-            self._unix(self._centre.local_time),
+            self._unix(self._centre.local_time - late),
         )
 
     def _unix(self, local_time: datetime) -> int:

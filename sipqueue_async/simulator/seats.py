@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -69,4 +69,13 @@ class Centre(Protocol):
 
     def seats(self) -> Sequence[Seat]:
         """The records now. An unchanged seat may be, and had better be, the same object as before."""
+        ...
+
+
+@runtime_checkable
+class PastCentre(Protocol):
+    """A centre that also remembers its past, which back ends that lag need."""
+
+    def seats_before(self, seconds: float) -> Sequence[Seat]:
+        """Return the records as they were so many seconds ago."""
         ...

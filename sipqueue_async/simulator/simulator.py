@@ -58,6 +58,11 @@ class LiveCentre:
         self.catch_up()
         return self._centre.seats()
 
+    def seats_before(self, seconds: float) -> tuple[Seat, ...]:
+        """Return the records as they were so many model seconds ago."""
+        self.catch_up()
+        return self._centre.seats_before(seconds)
+
     def calls(self) -> dict[str, PhoneCall]:
         """Return the calls now, by extension."""
         self.catch_up()

@@ -91,10 +91,12 @@ class GroundTruth:
 
     Args:
         start: The server's local time (naive) at model second 0.
+        counted_at_end: Whether `calls_answered` grows when a call ends.
     """
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, start: datetime, *, counted_at_end: bool = False) -> None:
         self._start = start
+        self._counted_at_end = counted_at_end
         self._histories: dict[SeatKey, _History] = {}
         self._offers: list[Offer] = []
         self._sign_ins: list[Signing] = []
@@ -170,13 +172,16 @@ class GroundTruth:
     ) -> int:
         """Return how many offers were answered after `since` and not after `until` (model seconds).
 
-        That is by how much `calls_answered` grew between records read at these times, resets apart.
+        That is by how much `calls_answered` grew between records read at these times, resets apart. So in a centre that
+        counts calls when they end, it is how many answered calls ended.
         """
+        return self._count(self.counted_answer, since, until, queue, extension)
 
-        def moment(offer: Offer) -> float | None:
-            return offer.answered_at
-
-        return self._count(moment, since, until, queue, extension)
+    def counted_answer(self, offer: Offer) -> float | None:
+        """Return when an offer's call was counted in `calls_answered`, if it was."""
+        if offer.answered_at is None:
+            return None
+        return offer.ended_at if self._counted_at_end else offer.answered_at
 
     def missed(
         self, since: float = 0.0, until: float | None = None, *, queue: str | None = None, extension: str | None = None

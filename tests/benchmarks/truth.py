@@ -33,12 +33,13 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import product
+from itertools import product, repeat
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from tests.benchmarks.truth_report import tables, write
+from tests.benchmarks.truth_lag import cases, run_case
+from tests.benchmarks.truth_report import lag_table, tables, write
 from tests.benchmarks.truth_run import INTERVALS, run_scenario, scenarios
 
 
@@ -53,6 +54,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--agents", type=int, default=200, help="how many agents (default: 200)")
     parser.add_argument("--queues", type=int, default=5, help="how many queues (default: 5)")
     parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS, help="seconds between polls")
+    parser.add_argument("--lags", type=int, help="how many of the cases with back ends that lag (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="settles what happens (default: 1)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many processes (default: one a core)")
     parser.add_argument("--write", type=Path, metavar="DIR", help="put tables and picture into the pages there")
@@ -73,15 +75,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     tasks = list(product(sorted(asked.intervals), days))
     with _pool(asked.jobs) as pool:
         found = list(pool.map(run_scenario, *zip(*((day, each, asked.seed) for each, day in tasks), strict=True)))
+        lagging = list(pool.map(run_case, cases(asked.hours / 24)[: asked.lags], repeat(asked.seed)))
     results = {day.name: found[number :: len(days)] for number, day in enumerate(days)}
     run = f"{asked.hours:g} hours, {asked.agents} agents, {asked.queues} queues, seed {asked.seed}."
-    print(run, "", tables(results), sep="\n")  # noqa: T201
+    report = f"{run}\n\n{tables(results)}\n{lag_table(lagging)}"
+    print(report)  # noqa: T201
     if asked.write is not None:
-        write(results, run, asked.write)
+        write(results, report, asked.write)
     wrong = [
         f"{day.name} at {result.interval:g} s"
         for (_, day), result in zip(tasks, found, strict=True)
         if not result.exact
+    ]
+    wrong += [
+        f"{it.case.kind} with a lag of {it.case.behind:g} s at {it.case.interval:g} s" for it in lagging if not it.exact
     ]
     print("Not exact: " + ", ".join(wrong) if wrong else "Exact at every interval.")  # noqa: T201
     return 1 if wrong else 0

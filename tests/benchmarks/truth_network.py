@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import re
 from collections import deque
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,6 +26,8 @@ STALE_BY: Final = 2.0
 """
 _SILENCE: Final = 86400.0
 _STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
+_COUNTER: Final = re.compile(rb'"(callsanswered|noanswercount)":\d+')
+_RECORD: Final = re.compile(rb'\{"queuename"[^}]*\},')
 _NOWHERE: Final = "there is no such queue"
 
 
@@ -42,6 +45,11 @@ class Faults:
     stale: float = 0.0
     """The share of polls that are answered with an old answer, as by a slower server of several; never three in a row,
     because the watcher believes the third."""
+
+    blank_counters: float = 0.0
+    """The share of polls that are answered with counters that are `null`, empty or missing."""
+    absent: float = 0.0
+    """The share of polls in whose answer one seat is missing; never two in a row."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +76,8 @@ class Network:
         self._live = live
         self._platform = platform
         self._rng = rng
-        self._faults = faults
+        self.faults = faults
+        self._was_absent = False
         self._recent: deque[Given] = deque(maxlen=32)
         self._stale_in_a_row = 0
         self.last: Given | None = None
@@ -91,11 +100,13 @@ class Network:
     async def _answer(self, fields: dict[str, str]) -> _Answer:
         self._live.catch_up()
         now = self._centre.now
-        if any(since <= now < until for since, until in self._faults.outages):
+        if any(since <= now < until for since, until in self.faults.outages):
             raise _refused()
-        if fields["service"] == _STATUS and self._rng.random() < self._faults.failing:
+        if fields["service"] == _STATUS and self._rng.random() < self.faults.failing:
             return await self._fail(fields)
         body = self._platform.answer(fields)
+        if (back_end := self._platform.faults.back_end) is not None:
+            now -= back_end.behind
         if fields["service"] == _STATUS and body.startswith(b'{"ret":200'):
             self.last = self._given(fields, body, now)
             body = self.last.body
@@ -120,15 +131,27 @@ class Network:
 
     def _given(self, fields: dict[str, str], body: bytes, now: float) -> Given:
         chance = self._rng.random()
-        if chance < self._faults.stale and self._stale_in_a_row < 2 and (old := self._old()) is not None:
+        if chance < self.faults.stale and self._stale_in_a_row < 2 and (old := self._old()) is not None:
             self._stale_in_a_row += 1
             return old
         self._stale_in_a_row = 0
-        given = Given(body=body, instant=now)
-        if chance > 1 - self._faults.blank and self._recent and not self._recent[-1].blank:
+        given = Given(body=self._damaged(body), instant=now)
+        if chance > 1 - self.faults.blank and self._recent and not self._recent[-1].blank:
             given = Given(body=self._platform.answer({**fields, "queuename": _NOWHERE}), instant=now, blank=True)
         self._recent.append(given)
         return given
+
+    def _damaged(self, body: bytes) -> bytes:
+        """Return an answer's body with blank counters, or without one of its seats."""
+        faults = self.faults
+        if faults.blank_counters and self._rng.random() < faults.blank_counters:
+            blank = self._rng.choice([rb'"\1":null', rb'"\1":""', rb'"\1_":0'])
+            body = _COUNTER.sub(blank, body, count=self._rng.randint(1, 20))
+        is_absent = faults.absent > 0 and not self._was_absent and self._rng.random() < faults.absent
+        if is_absent:
+            body = body.replace(self._rng.choice(_RECORD.findall(body)), b"", 1)
+        self._was_absent = is_absent
+        return body
 
     def _old(self) -> Given | None:
         """Return the newest answer that is older than the last one by enough for `rsptime` to tell."""
