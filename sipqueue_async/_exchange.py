@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from yarl import URL
 
+from sipqueue_async._secrets import Secret
 from sipqueue_async._wire import body_encoding, text_encoding
-from sipqueue_async.auth import Secret
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
+
+_COOKIES_KEPT: Final = 16
+# Seconds. As long as common servers keep a connection, and shorter than common firewalls remember one.
+_KEEP_ALIVE: Final = 75.0
 
 
 class Answer:
@@ -44,9 +50,6 @@ class Answer:
         return f"<answer of {self.size} bytes>"
 
 
-"""The body, and the encoding that its text is in."""
-
-
 class Exchange:
     """Posts to one URL, through the caller's session or one of its own; the arguments are `SipQueueClient`'s."""
 
@@ -64,8 +67,7 @@ class Exchange:
             raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
         if max_body < 1:
             raise ValueError(f"max_body must be at least 1 byte, not {max_body!r}")
-        self._session = session
-        self._owns_session = session is None
+        self._sessions = _OwnSessions() if session is None else _CallersSession(session)
         self._timeout = timeout
         self._max_body = max_body
         self._encoding = None if encoding is None else _checked_encoding(encoding)
@@ -81,11 +83,18 @@ class Exchange:
         """Whether it was closed."""
         return self._closed
 
+    def secrets(self) -> list[Secret]:
+        """Return what an answer may quote of earlier answers and nothing may show: the values of cookies."""
+        return self._sessions.secrets()
+
+    def change_back_end(self) -> None:
+        """Let a load balancer choose again which of its servers answers."""
+        self._sessions.forget_cookies()
+
     async def aclose(self) -> None:
-        """Close the session, if it is its own."""
+        """Close the session, unless it is the caller's."""
         self._closed = True
-        if self._owns_session and self._session is not None:
-            await self._session.close()
+        await self._sessions.aclose()
 
     async def post(self, fields: Mapping[str, str], secret: tuple[str, Secret], *, repeatable: bool) -> Answer:
         """Post a form and return the answer's body.
@@ -111,6 +120,10 @@ class Exchange:
                     if not (repeatable and _closed_by_server(error)):
                         raise
                 return await self._post(_form(fields, secret))
+        except asyncio.CancelledError as error:
+            # The local variables of aiohttp's frames show cookies.
+            error.__traceback__ = None
+            raise
         except TimeoutError as error:
             if limit.expired():
                 reason = f"no whole answer within {self._timeout:g} s: the server is slow, silent or out of reach"
@@ -120,15 +133,20 @@ class Exchange:
             raise TransportError(_transport_reason(error)) from (None if _quotes_answer(error) else error)
 
     async def _post(self, form: aiohttp.BytesPayload) -> Answer:
-        async with self._open_session().post(
-            self._url,
-            data=form,
-            headers={"Accept": "application/json"},
-            allow_redirects=False,
-            raise_for_status=False,
-            # The one limit is asyncio.timeout's, around name look-up, connecting, waiting and reading together.
-            timeout=aiohttp.ClientTimeout(),
-        ) as response:
+        if self._closed:
+            raise RuntimeError(f"the client of {self.address} is closed and cannot be used any more")
+        async with (
+            self._sessions.borrow() as session,
+            session.post(
+                self._url,
+                data=form,
+                headers={"Accept": "application/json"},
+                allow_redirects=False,
+                raise_for_status=False,
+                # asyncio.timeout is the one limit: around name look-up, connecting, waiting and reading together.
+                timeout=aiohttp.ClientTimeout(),
+            ) as response,
+        ):
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 raise _status_error(response)
             answer = Answer(self._encoding or body_encoding(response.charset))
@@ -138,12 +156,75 @@ class Exchange:
                     raise MalformedResponse(f"the body has more than {self._max_body} bytes (max_body)")
             return answer
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError(f"the client of {self.address} is closed and cannot be used any more")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
+
+class _OwnSessions:
+    """A client's own sessions: made when first needed, closed with the client.
+
+    Behind a load balancer, consecutive polls should be answered by the same server, because another one may lag behind
+    it. Balancers tell clients apart by a cookie or by the connection. So the sessions share the cookies of the API's
+    host, in memory, and the first session has a single connection, kept alive. Requests that overlap it use the second.
+    """
+
+    def __init__(self) -> None:
+        self._cookies: aiohttp.CookieJar | None = None
+        self._first: aiohttp.ClientSession | None = None
+        self._second: aiohttp.ClientSession | None = None
+        self._first_is_busy = False
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncGenerator[aiohttp.ClientSession]:
+        """Give the session for one request."""
+        if self._cookies is None:
+            # Redirects are not followed, so only the API's host sets cookies and is sent them; it may be an IP address.
+            # Values go back as they came, without the quotes that aiohttp would add.
+            self._cookies = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
+        if self._first_is_busy:
+            if self._second is None:
+                self._second = aiohttp.ClientSession(cookie_jar=self._cookies)
+            yield self._second
+        else:
+            if self._first is None:
+                connector = aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE)
+                self._first = aiohttp.ClientSession(connector=connector, cookie_jar=self._cookies)
+            self._first_is_busy = True
+            try:
+                yield self._first
+            finally:
+                self._first_is_busy = False
+        if len(self._cookies) > _COOKIES_KEPT:
+            self._cookies.clear()
+
+    def secrets(self) -> list[Secret]:
+        return [Secret(cookie.value) for cookie in self._cookies or ()]
+
+    def forget_cookies(self) -> None:
+        if self._cookies is not None:
+            self._cookies.clear()
+
+    async def aclose(self) -> None:
+        for session in (self._first, self._second):
+            if session is not None:
+                await session.close()
+
+
+class _CallersSession:
+    """The caller's session, whose cookies and connections are the caller's business."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncGenerator[aiohttp.ClientSession]:
+        yield self._session
+
+    def secrets(self) -> list[Secret]:
+        return []
+
+    def forget_cookies(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing: the caller closes it."""
 
 
 def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:

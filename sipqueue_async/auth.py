@@ -1,80 +1,17 @@
-"""Where tokens come from, and how secrets are kept out of sight."""
+"""Where tokens come from: given, or obtained and renewed by a login or by the caller's function."""
 
 from __future__ import annotations
 
 import asyncio
-import html
-import json
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Protocol, TypeAlias
-from urllib.parse import quote, quote_plus
 
+from sipqueue_async._secrets import Secret
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
 TOKEN_REFUSED: Final = 600
 _SERVER_UNREACHED: Final = 1001
-
-
-class Secret:
-    """A string that shows itself to nobody who does not ask: its `repr` and its `str` are stars.
-
-    A traceback with local variables, a log line and a debugger's display thus hold no token.
-    """
-
-    __slots__ = ("_value",)
-
-    _value: str
-
-    def __init__(self, value: object) -> None:
-        # Callers may be untyped: what is no string is as secret as one until `check` refuses it.
-        self._value = value  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
-
-    def reveal(self) -> str:
-        """Return the string itself."""
-        return self._value
-
-    def scrub(self, text: str) -> str:
-        """Return `text`, which may quote what a server said, with stars in place of the secret."""
-        for spelling in self._spellings():
-            text = text.replace(spelling, "***")
-        return text
-
-    def scrub_bytes(self, body: bytes) -> bytes:
-        """Return `body`, which may quote the request, with stars in place of the secret."""
-        for spelling in self._spellings():
-            body = body.replace(spelling.encode(), b"***")
-        return body
-
-    def _spellings(self) -> list[str]:
-        # As a server may quote it: plain, from the request's body, in JSON as PHP writes it, in HTML.
-        in_json = json.dumps(self._value)[1:-1]
-        spellings = {
-            self._value,
-            quote_plus(self._value),
-            quote(self._value),
-            in_json,
-            in_json.replace("/", "\\/"),
-            html.escape(self._value),
-        }
-        return sorted(spellings, key=len, reverse=True)
-
-    def check(self, what: str) -> None:
-        """Raise a ValueError that names `what`, not its value, unless this can be sent.
-
-        Raises:
-            TypeError: It is no string.
-            ValueError: It is empty, or has characters that no server could have given.
-        """
-        if not isinstance(self._value, str):
-            raise TypeError(f"{what} must be a string")
-        if not self._value.strip():
-            raise ValueError(f"{what} is empty")
-        if not self._value.isprintable() or not self._value.isascii():
-            raise ValueError(f"{what} has characters that are not printable ASCII; was it read from the right place?")
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class AppCredentials:
@@ -229,24 +166,3 @@ def login_failure(error: SipQueueError) -> SipQueueError:
             return MalformedResponse(error.reason)
         case _:
             return error
-
-
-def forget_frames(error: BaseException, callers: BaseException | None) -> None:
-    """Take the frames out of an error and what led to it, but not of an error that the caller was handling before.
-
-    They are aiohttp's and the decoder's, and of no use to a reader; what their variables hold may quote the request.
-    """
-    seen = {callers}
-    link: BaseException | None = error
-    while link is not None and link not in seen:
-        seen.add(link)
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-
-
-def scrub(error: SipQueueError, secret: Secret) -> None:
-    """Take the secret out of what the server said, should it have quoted the request."""
-    error.args = tuple(secret.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
-    for name, value in vars(error).items():
-        if isinstance(value, str):
-            setattr(error, name, secret.scrub(value))

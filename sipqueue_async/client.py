@@ -6,7 +6,7 @@ import asyncio
 import sys
 import zoneinfo
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 import aiohttp
 
 from sipqueue_async._exchange import Answer, Exchange
+from sipqueue_async._secrets import Secret, forget_frames, scrub
 from sipqueue_async._wire import (
     LOGIN,
     QUEUE_STATUS,
@@ -30,12 +31,9 @@ from sipqueue_async.auth import (
     Auth,
     FixedToken,
     RenewableToken,
-    Secret,
     TokenProvider,
     TokenSource,
-    forget_frames,
     login_failure,
-    scrub,
 )
 from sipqueue_async.errors import AuthError, SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
@@ -58,7 +56,8 @@ class SipQueueClient:
             token that the platform refuses (ret 600) is renewed once and the call repeated once; a ready token cannot
             be.
         session: An aiohttp session to use, for a proxy, a private CA or shared connections. It stays the caller's and
-            is never closed. Without one the client makes its own, which keeps no cookies.
+            is never closed. Without one the client makes its own, which keeps the cookies of the API's host in memory:
+            load balancers use them to answer a client from the same server each time.
         timeout: Seconds for one whole exchange, reading the body included.
         timezone: The server's time zone, as a tzinfo or an IANA name. With it the records' times are aware, each with
             the zone's offset at that time; without it they stay naive, as sent.
@@ -226,13 +225,16 @@ class SipQueueClient:
     ) -> _T:
         """Post one request and decode its answer; every SipQueueError leaves here complete and without secrets."""
         callers = sys.exception()
+        secrets = [secret[1], *self._exchange.secrets()]
         try:
             answer = await self._exchange.post({"service": service, **fields}, secret, repeatable=repeatable)
-            return _decoded(decode, answer, secret[1])
+            return _decoded(decode, answer, secrets)
         except SipQueueError as error:
             failure = error
+        if failure.retryable:
+            self._exchange.change_back_end()
         failure.where = self._where(service)
-        scrub(failure, secret[1])
+        scrub(failure, secrets)
         failure.__context__ = None
         forget_frames(failure, callers)
         raise failure from failure.__cause__
@@ -254,14 +256,17 @@ async def _provided(provider: TokenProvider) -> Secret:
     return token
 
 
-def _decoded(decode: _Decode[_T], answer: Answer, secret: Secret) -> _T:
+def _decoded(decode: _Decode[_T], answer: Answer, secrets: Iterable[Secret]) -> _T:
     try:
         return decode(answer)
     except SipQueueError as error:
         failure = error
-    # What an error quotes may be cut in the middle of the secret, so it had better come from an answer without it.
+    # An excerpt could cut a secret in half, so redact before truncating: decode again without the secrets.
+    body = answer.body()
+    for secret in secrets:
+        body = secret.scrub_bytes(body)
     try:
-        decode(Answer(answer.encoding, [secret.scrub_bytes(answer.body())]))
+        decode(Answer(answer.encoding, [body]))
     except SipQueueError as error:
         if type(error) is type(failure):
             failure = error

@@ -40,6 +40,8 @@ class _OpenEnvelope(msgspec.Struct):
 _envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
 _open_envelope_decoder: Final = msgspec.json.Decoder(_OpenEnvelope)
 
+_LONGEST_WORDS: Final = 1024
+
 # Where the JSON begins behind a PHP notice or other text: an object that opens with a key of the envelope.
 _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
 
@@ -156,4 +158,6 @@ def _check_status(data: Data, body: bytes) -> None:
 def _words(value: object) -> str:
     if value is None:
         return ""
-    return value.replace(LOST, "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else reprlib.repr(value)
+    if not isinstance(value, str):
+        return reprlib.repr(value)
+    return value[:_LONGEST_WORDS].replace(LOST, "\N{REPLACEMENT CHARACTER}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone, tzinfo
+from functools import cached_property
 from typing import Any, Final
 
 import attrs
@@ -43,8 +44,12 @@ class RecordReader:
         self._state_codes = state_codes
         self._nonsense: list[tuple[str, str]] = []
         self.regular = RegularReader(state_codes, self._time)
+
+    @cached_property
+    def _structure(self) -> Callable[[dict[str, Any], Any], AgentStatus]:
+        # Made when it is first needed: that takes longer than to read hundreds of records, and few answers need it.
         must, may = self._must, self._may
-        self._structure = make_dict_structure_fn(
+        return make_dict_structure_fn(
             AgentStatus,
             cattrs.Converter(),
             _cattrs_detailed_validation=False,

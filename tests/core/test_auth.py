@@ -1,4 +1,4 @@
-"""Where tokens come from, and how secrets are kept out of sight."""
+"""Where tokens come from."""
 
 from __future__ import annotations
 
@@ -9,59 +9,10 @@ from typing import Any
 import pytest
 
 from sipqueue_async import AppCredentials, AuthError, TransportError
-from sipqueue_async.auth import FixedToken, RenewableToken, Secret
+from sipqueue_async._secrets import Secret
+from sipqueue_async.auth import FixedToken, RenewableToken
 
 HIDDEN = "s3cr/et+key=&x"
-
-# ---- secrets ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_secret_shows_itself_only_when_asked() -> None:
-    """Neither repr, str, formatting nor a container's repr shows a secret."""
-    secret = Secret(HIDDEN)
-    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", repr({"token": secret}), "%s" % secret):  # noqa: UP031
-        assert HIDDEN not in shown
-        assert "***" in shown
-    assert secret.reveal() == HIDDEN
-    assert not hasattr(secret, "__dict__")
-
-
-@pytest.mark.parametrize(
-    "quoted",
-    [
-        HIDDEN,
-        "s3cr%2Fet%2Bkey%3D%26x",
-        "s3cr/et%2Bkey%3D%26x",
-        r"s3cr\/et+key=&x",
-        "s3cr/et+key=&amp;x",
-    ],
-)
-def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
-    """A server that quotes the request, its body, or either of them in JSON or HTML, does not get the secret logged."""
-    secret = Secret(HIDDEN)
-    assert secret.scrub(f"<{quoted}> and <{quoted}>") == "<***> and <***>"
-    assert secret.scrub_bytes(f"<{quoted}>".encode()) == b"<***>"
-    assert secret.scrub("nothing of it") == "nothing of it"
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "words"),
-    [
-        ("", ValueError, "the token is empty"),
-        (" \t", ValueError, "the token is empty"),
-        ("a\nb", ValueError, "not printable ASCII"),
-        ("schlüssel-hidden", ValueError, "not printable ASCII"),
-        (b"hidden", TypeError, "the token must be a string"),
-        (None, TypeError, "the token must be a string"),
-        (4711, TypeError, "the token must be a string"),
-    ],
-)
-def test_what_cannot_be_a_secret_is_refused_without_being_shown(value: Any, kind: type[Exception], words: str) -> None:
-    """A token read from the wrong place is refused at once, and the refusal does not show it."""
-    with pytest.raises(kind, match=words) as refusal:
-        Secret(value).check("the token")
-    assert "hidden" not in str(refusal.value)
-
 
 # ---- credentials -----------------------------------------------------------------------------------------------------
 

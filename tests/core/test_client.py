@@ -462,16 +462,6 @@ async def test_a_redirect_is_not_followed(platform: Platform, status: int) -> No
     assert other.requests == []
 
 
-async def test_cookies_are_not_kept(platform: Platform) -> None:
-    """A cookie that the platform sets is not sent back."""
-    platform.answers = [web.Response(body=body(), headers={"Set-Cookie": "PHPSESSID=1; path=/"}), body()]
-    # By name, because no cookie jar keeps a cookie of a bare address.
-    async with SipQueueClient(platform.url.replace("127.0.0.1", "localhost"), "t0ken") as client:
-        await client.fetch_snapshot()
-        await client.fetch_snapshot()
-    assert ["Cookie" in request.headers for request in platform.requests] == [False, False]
-
-
 # ---- life and death --------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import pytest
 from aiohttp import web
@@ -23,6 +23,7 @@ from tests.kit.servers import Platform, RawServer, raw_answer, read_request
 TOKEN = "T/" + secrets.token_urlsafe(40) + "+=&"
 FRESH = "F/" + secrets.token_urlsafe(40) + "+=&"
 KEY = "K/" + secrets.token_urlsafe(40) + "+=&"
+COOKIE = "C/" + secrets.token_urlsafe(40) + "+=&"
 
 PIECE = 10
 """So many characters of a secret are too many."""
@@ -31,7 +32,7 @@ PIECE = 10
 def leaks(text: str) -> list[str]:
     """Return the places of a text that show a piece of a secret."""
     found: list[str] = []
-    for name in ("TOKEN", "FRESH", "KEY"):
+    for name in ("TOKEN", "FRESH", "KEY", "COOKIE"):
         for at in range(len(globals()[name]) - PIECE + 1):
             place = text.find(globals()[name][at : at + PIECE])
             if place >= 0:
@@ -252,15 +253,41 @@ async def test_a_refused_token(platform: Platform, caplog: pytest.LogCaptureFixt
     assert len(platform.forms) == 4
 
 
-async def test_a_cancelled_fetch_shows_nothing(raw_server: RawServer) -> None:
-    """The traceback of a fetch that was cancelled has nothing of the request in its variables."""
+async def test_a_server_that_quotes_a_cookie(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """A cookie that the platform set, and that it quotes later, is not shown."""
+
+    async def quote(request: web.Request) -> web.Response:
+        said = f"no, {request.headers.get('Cookie')}: {quote_plus(request.headers.get('Cookie', ''))}"
+        return web.Response(body=error_body(500, said), headers={"X-Echo": said})
+
+    first = web.Response(body=body(record()), headers={"Set-Cookie": f"PHPSESSID={COOKIE}; HttpOnly"})
+    platform.answers = [first, quote]
+    async with _client(platform.url, "token") as client:
+        await client.fetch_snapshot()
+        failed = await _fails(client, caplog)
+    assert "(the server says: no, PHPSESSID=***: PHPSESSID%3D***)" in str(failed)
+
+
+@pytest.mark.parametrize("stops", ["before its answer", "in its answer"])
+async def test_a_cancelled_fetch_shows_nothing(raw_server: RawServer, stops: str) -> None:
+    """The traceback of a fetch that was cancelled has nothing of the request in its variables, cookies included."""
+    started = asyncio.Event()
 
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        cookie = f"Set-Cookie: a={COOKIE}\r\n".encode()
+        writer.write(raw_answer(body(record())).replace(b"\r\n", b"\r\n" + cookie, 1))
+        await read_request(reader)
+        if stops == "in its answer":
+            writer.write(raw_answer(b"...").replace(b"\r\n", b"\r\n" + cookie, 1)[:-1])
+        started.set()
         await asyncio.sleep(30)
 
     raw_server.connections = [silence]
     async with _client(raw_server.url, "token") as client:
+        await client.fetch_snapshot()
         fetch = asyncio.create_task(client.fetch_snapshot())
+        await started.wait()
         await asyncio.sleep(0.02)
         fetch.cancel()
         with pytest.raises(asyncio.CancelledError) as cancelled:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from sipqueue_async import SipQueueError, Snapshot
+from sipqueue_async import AgentStatus, SipQueueError, Snapshot
 from sipqueue_async._wire import SnapshotDecoder
 from tests.kit.builders import START, envelope
 
@@ -29,25 +30,24 @@ class FullDecoder:
     """Reads each body in full: of the answers before, only the seats' counters count, for those that are blank now."""
 
     def __init__(self) -> None:
-        self._known: Snapshot | None = None
+        self._decoder = SnapshotDecoder()
+        self._known: Iterable[AgentStatus] = ()
 
     def outcome(self, raw: bytes, encoding: str = "utf-8") -> Snapshot | SipQueueError:
         """Return the snapshot of a body, or the error that it is refused with."""
-        decoder = SnapshotDecoder()
-        if self._known:
-            # An object in place of the list, and other records, so that nothing of it is found again in the next body.
-            counters = {
-                f"seat {number}": {
-                    "queuename": agent.queue,
-                    "extnumber": agent.extension,
-                    "state": -1,
-                    "noanswercount": agent.no_answer_count,
-                    "callsanswered": agent.calls_answered,
-                }
-                for number, agent in enumerate(self._known.values())
+        # An object in place of the list, and other records, so that nothing of it is found again in the next body.
+        counters = {
+            f"seat {number}": {
+                "queuename": agent.queue,
+                "extnumber": agent.extension,
+                "state": -1,
+                "noanswercount": agent.no_answer_count,
+                "callsanswered": agent.calls_answered,
             }
-            decoder.decode(json.dumps(envelope(counters)).encode(), observed_at=START)
-        read = outcome(decoder, raw, encoding)
+            for number, agent in enumerate(self._known)
+        }
+        self._decoder.decode(json.dumps(envelope(counters)).encode(), observed_at=START)
+        read = outcome(self._decoder, raw, encoding)
         if isinstance(read, Snapshot):
-            self._known = read
+            self._known = read.values()
         return read

@@ -1,0 +1,150 @@
+"""Keeping tokens, keys and cookies out of texts, tracebacks and logs."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus, unquote
+
+from sipqueue_async.errors import SipQueueError
+
+_RUN: Final = 8
+"""So many letters and digits of a secret in a row are a piece of it."""
+_SHORTEST: Final = 6
+"""A secret with fewer letters and digits cannot be told from an ordinary word, and is not looked for."""
+_HIDDEN: Final = "(not shown: it quotes a secret)"
+_NOT_ALPHANUMERIC: Final = re.compile(r"[^0-9a-z]+")
+_BACKSLASHED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|(.))", re.DOTALL)
+# A text that is encoded more often than this is taken for one that quotes a secret.
+_ENCODED_AT_MOST: Final = 12
+
+
+class Secret:
+    """A string whose `repr` and `str` are stars, so that no traceback, log line or debugger shows it."""
+
+    __slots__ = ("_value",)
+
+    _value: str
+
+    def __init__(self, value: object) -> None:
+        # Callers may be untyped: what is no string is as secret as one until `check` refuses it.
+        self._value = value  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """Return `text`, which may quote what a server said, without the secret.
+
+        Stars replace the secret in the spellings that are known. A text that still shows a piece of it, in another
+        spelling or cut off, is not quoted at all.
+        """
+        for spelling in self._spellings():
+            text = text.replace(spelling, "***")
+        return _HIDDEN if self._is_in(text) else text
+
+    def scrub_bytes(self, body: bytes) -> bytes:
+        """Return `body`, which may quote the request, with stars in place of the secret in the known spellings."""
+        for spelling in self._spellings():
+            body = body.replace(spelling.encode(), b"***")
+        return body
+
+    def check(self, what: str) -> None:
+        """Raise an error that names `what`, not its value, unless this can be sent.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is empty, or has characters that no server could have given.
+        """
+        if not isinstance(self._value, str):
+            raise TypeError(f"{what} must be a string")
+        if not self._value.strip():
+            raise ValueError(f"{what} is empty")
+        if not self._value.isprintable() or not self._value.isascii():
+            raise ValueError(f"{what} has characters that are not printable ASCII; was it read from the right place?")
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def _spellings(self) -> list[str]:
+        """Return how servers usually quote it: plain, from the request's body, in JSON as PHP writes it, in HTML."""
+        if not self._pieces():
+            return []
+        in_json = json.dumps(self._value)[1:-1]
+        spellings = {
+            self._value,
+            quote_plus(self._value),
+            quote(self._value),
+            in_json,
+            in_json.replace("/", "\\/"),
+            html.escape(self._value),
+        }
+        return sorted(spellings, key=len, reverse=True)
+
+    def _pieces(self) -> set[str]:
+        forms, _ = _decodings(self._value)
+        long_enough = [form for form in forms if len(form) >= _SHORTEST]
+        return {form[start : start + _RUN] for form in long_enough for start in range(max(1, len(form) - _RUN + 1))}
+
+    def _is_in(self, text: str) -> bool:
+        pieces = self._pieces()
+        if not pieces:
+            return False
+        forms, is_plain = _decodings(text)
+        return not is_plain or any(piece in form for piece in pieces for form in forms)
+
+
+def scrub(error: SipQueueError, secrets: Iterable[Secret]) -> None:
+    """Take secrets out of what the server said, in case it quoted the request."""
+    for secret in secrets:
+        error.args = tuple(secret.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
+        for name, value in vars(error).items():
+            if isinstance(value, str):
+                setattr(error, name, secret.scrub(value))
+
+
+def forget_frames(error: BaseException, callers: BaseException | None) -> None:
+    """Remove the frames of an error and of its causes, but not of `callers`, an error that the caller was handling.
+
+    The frames are aiohttp's and the decoder's; their local variables may quote the request.
+    """
+    seen = {callers}
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        seen.add(link)
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
+def _decodings(text: str) -> tuple[set[str], bool]:
+    """Return the letters and digits of a text, as it is and after each step of decoding it as HTML, URL and JSON.
+
+    Also return whether it was decoded to the end.
+    """
+    forms = {_alphanumeric(text)}
+    for _ in range(_ENCODED_AT_MOST):
+        before = text
+        for decode in (html.unescape, unquote, _unescape):
+            text = decode(text)
+            forms.add(_alphanumeric(text))
+        if text == before:
+            return forms, True
+    return forms, False
+
+
+def _alphanumeric(text: str) -> str:
+    return _NOT_ALPHANUMERIC.sub("", text.lower())
+
+
+def _unescape(text: str) -> str:
+    def character(escape: re.Match[str]) -> str:
+        four, two, octal, other = escape.groups()
+        if other is not None:
+            return other
+        return chr(int(octal, 8) if octal else int(four or two, 16))
+
+    return _BACKSLASHED.sub(character, text)
