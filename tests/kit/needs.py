@@ -53,7 +53,7 @@ COMPONENTS: Final = {
             ("chromium", "fonts-liberation", "fonts-wqy-microhei"),
             "the wallboard's page in a browser",
         ),
-        Component("haproxy", "haproxy", ("haproxy",), "the documented proxy configurations"),
+        Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),
     )
 }
 
