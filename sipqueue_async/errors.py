@@ -27,6 +27,20 @@ OPERATION_MEANINGS: Final = {
     1012: "the extension does not exist",
     1013: "the extension is disabled",
     1014: "the extension is not registered",
+    1015: "the extension is not in a call",
+    1019: "the number is disabled",
+    1020: "the number does not exist",
+    1021: "the number is not owned by this company",
+    1024: "the task does not exist",
+    1025: "the task has not begun",
+    1026: "the task is under way",
+    1027: "the task is paused",
+    1028: "the task has ended",
+    1029: "the file does not exist",
+    1031: "the strategy is wrong",
+    1032: "the strategy does not allow it",
+    1033: "no resource is free",
+    1209: "a rating needs a call under way",
 }
 """The codes of a failed operation in words."""
 

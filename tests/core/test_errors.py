@@ -101,12 +101,15 @@ def test_every_ret_of_the_reference_has_words(ret: int) -> None:
     assert "a code that the reference does not list" not in str(ApiError(ret))
 
 
-@pytest.mark.parametrize("code", [1001, 1002, 1003, 1010, 1011, 1012, 1013, 1014])
+@pytest.mark.parametrize(
+    "code",
+    [1001, 1002, 1010, 1011, 1012, 1013, 1014, 1015, 1019, 1020, 1021, *range(1024, 1030), 1031, 1032, 1033, 1209],
+)
 def test_every_operation_code_has_words(code: int) -> None:
-    """No code of a failed operation in the platform's table is shown as a bare number."""
+    """No code of a failed operation in the platform's tables is shown as a bare number."""
     told = str(OperationFailed(code))
     assert told.startswith(f"error {code}: ")
-    assert (told == "error 1003: the operation failed") == (code == 1003)
+    assert told != f"error {code}: the operation failed"
 
 
 def test_where_comes_first() -> None:
