@@ -1,6 +1,6 @@
-"""The command ``sipqueue``: a demonstration, one snapshot, the event stream, and a simulated platform.
+"""The command ``sipqueue``, which needs the extra ``cli``.
 
-Needs the extra ``cli``. What each command prints and accepts is the contract here; the modules behind it are not.
+Stable: the commands, their options, their output and their exit codes. The modules behind them are not public.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ _INTERRUPTED: Final = 130
 
 
 def main() -> int:
-    """Run the command line on the process's arguments and return its exit code: the entry point of ``sipqueue``."""
+    """Run the command line with the process's arguments and return its exit code: the entry point of ``sipqueue``."""
     try:
         return _run()
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
-        # All is done and said. A further Ctrl-C could only break into the interpreter's own clean-up, which takes
-        # moments, with a traceback or another exit code.
+        # Everything is printed. A further Ctrl-C could only interrupt the interpreter's clean-up, which takes
+        # milliseconds, and cause a traceback or another exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run() -> int:
     try:
-        # Imported here, so that a missing package gets a line, and a Ctrl-C while it all loads no traceback.
+        # Imported lazily: a missing package gets one line, and Ctrl-C during the import no traceback.
         from sipqueue_async.cli.app import run  # noqa: PLC0415
+
+        return run()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:
@@ -37,4 +39,3 @@ def _run() -> int:
         remedy = "pip install 'sipqueue_async[cli]'"
         print(f"sipqueue: the command line needs {missing}, which is not installed: {remedy}", file=sys.stderr)
         return _USAGE
-    return run()

@@ -1,22 +1,24 @@
-"""The day's figures as a table for people, and as CSV or JSON for programs."""
+"""The day's figures of a tally, as a table for people and as CSV or JSON for programs."""
 
 from __future__ import annotations
 
 import csv
 import io
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import attrs
 from rich.text import Text
 
-from sipqueue_async import AgentState
-from sipqueue_async.cli.columns import aligned
-from sipqueue_async.cli.output import Output
-from sipqueue_async.cli.render import FORMAT_VERSION, clock, counted, json_line
-from sipqueue_async.cli.text import harmless
+from sipqueue_async import AgentState, SeatFilter
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
+from sipqueue_async.cli.origin import ALL_SEATS
+from sipqueue_async.cli.terminal.columns import aligned
+from sipqueue_async.cli.terminal.lines import clock, counted
+from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.tally import SeatTally, Tally
 
 CSV_COLUMNS: Final = (
@@ -37,14 +39,14 @@ CSV_COLUMNS: Final = (
 """The columns of the CSV, in order."""
 
 _FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
-"""How a formula begins for one spreadsheet or another, in whatever width or height the sign is written."""
+"""The signs that begin a formula in a spreadsheet; their wide, small, raised and lowered forms normalize to them."""
 
 _ALWAYS_SHOWN: Final = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.UNKNOWN}
 
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """What one seat, or several together, come to."""
+    """The figures of one seat, or the sums of several."""
 
     seconds: Mapping[AgentState, float]
     unseen: float
@@ -58,12 +60,12 @@ class Figures:
 
     @property
     def occupancy(self) -> float | None:
-        """The share of them spent talking."""
+        """The share of the signed-in time spent talking; None without any."""
         return self.seconds[AgentState.TALKING] / self.signed_in if self.signed_in else None
 
     @classmethod
     def of(cls, seats: Iterable[SeatTally]) -> Figures:
-        """Return what seats come to together."""
+        """Return the sums over these seats."""
         seconds, unseen, answered, missed = dict.fromkeys(AgentState, 0.0), 0.0, 0, 0
         for seat in seats:
             for state, spent in seat.seconds().items():
@@ -78,17 +80,12 @@ class Day:
     """A tally's figures, of all seats or of some.
 
     Args:
-        tally: The tally; its figures are taken now.
-        queues: Only seats of these queues; empty for all.
-        extensions: Only seats of these extensions; empty for all.
+        tally: The tally; its figures are copied now.
+        seats: Which seats to include.
     """
 
-    def __init__(self, tally: Tally, *, queues: Collection[str] = (), extensions: Collection[str] = ()) -> None:
-        chosen = [
-            tally.seats[key]
-            for key in sorted(tally.seats)
-            if (not queues or key.queue in queues) and (not extensions or key.extension in extensions)
-        ]
+    def __init__(self, tally: Tally, seats: SeatFilter = ALL_SEATS) -> None:
+        chosen = [tally.seats[key] for key in sorted(tally.seats) if seats.admits(key)]
         self.started_at = tally.started_at
         self.observed_at = tally.observed_at
         self.down_since = None if tally.feed_down is None else tally.feed_down.since
@@ -110,7 +107,7 @@ class Day:
             seats = [(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
             heading, *lines = aligned([("queue", "extension", "name", *self._headings()), *seats], names=3)
             output.line(Text(heading, "bold"))
-            # All at once, since thousands of lines take seconds one by one.
+            # Write in one call: line by line, thousands of lines take seconds.
             output.text("\n".join(lines) + "\n\n")
             queues = [(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
             total = ("total", str(len(self.seats)), *self._cells(self.total))
@@ -149,7 +146,7 @@ class Day:
     # ---- for programs ------------------------------------------------------------------------------------------------
 
     def csv(self) -> str:
-        """Return a line of column names and then one for each seat: the sums are the reader's to make."""
+        """Return a line of column names, then one line for each seat and none for sums."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
@@ -201,17 +198,17 @@ class Day:
 
 
 def hours(seconds: float) -> str:
-    """Return a span of time as hours, minutes and seconds: ``8:05:00``."""
+    """Return a duration as hours, minutes and seconds: ``8:05:00``."""
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}"
 
 
 def no_formula(text: str) -> str:
-    """Return a name as a spreadsheet will take it for text: behind an apostrophe, if it begins like a formula.
+    """Return a name that a spreadsheet takes for text: with an apostrophe first, if it begins like a formula.
 
-    What follows a semicolon counts as a beginning too: where numbers are written with a comma, a spreadsheet takes
-    semicolons for the ends of cells, and quotes within a line for nothing special.
+    Text after a semicolon counts as a beginning too: where numbers are written with a decimal comma, spreadsheets end
+    cells at semicolons and ignore quotes inside a line.
     """
     return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in harmless(text).split(";"))
 

@@ -1,4 +1,4 @@
-"""How the command line ends: its exit codes, and the one line on stderr that says what went wrong."""
+"""How the command line ends: its exit codes, and one line on stderr that says what went wrong."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Final
 import click
 
 from sipqueue_async import AuthError, SipQueueError
-from sipqueue_async.cli.text import harmless
+from sipqueue_async._text import harmless
 
 DONE: Final = 0
 FAILED: Final = 1
-"""Something went wrong on this machine while it ran: a full disk, for instance."""
+"""Something failed on this machine while the command ran, such as a full disk."""
 USAGE: Final = 2
-"""The arguments, the settings or the state file cannot be used; nothing has been done."""
+"""The arguments, the settings or the state file are invalid; the command has not started."""
 REFUSED: Final = 3
 UNREACHABLE: Final = 4
-"""No good answer: the platform was not reached, or refused or failed what it was asked."""
+"""The platform was not reached, or it refused or failed the request."""
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
-"""What a shell reports for a program that SIGPIPE ended, as it does most."""
+"""What shells report for a program that SIGPIPE ended, as it ends most programs."""
 
 
-class Failure(Exception):  # noqa: N818  # it is how a command ends, not what a caller handles
+class Failure(Exception):  # noqa: N818  # it ends a command; no caller handles it
     """Ends the command with one line on stderr.
 
     Args:
@@ -39,14 +39,14 @@ class Failure(Exception):  # noqa: N818  # it is how a command ends, not what a 
 
 
 def complain(message: str) -> None:
-    """Print one line to stderr, harmless whatever is in the message."""
-    # Nobody may be there to read it; the exit code tells as well.
+    """Print one line to stderr, without control characters."""
+    # stderr may be closed; the exit code is still right.
     with contextlib.suppress(OSError):
         print(f"sipqueue: {harmless(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 def end(error: Exception) -> int:
-    """Say what an expected error means, and return the exit code for it; any other is raised again."""
+    """Print an expected error and return its exit code; re-raise any other."""
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()
@@ -76,7 +76,7 @@ def end(error: Exception) -> int:
 
 
 def _give_up_stdout() -> None:
-    """Let what could not be written go nowhere, or the interpreter would try again at its end and complain."""
+    """Discard the unwritten output, or the interpreter would try again at exit and print an error."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

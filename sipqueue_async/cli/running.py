@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -37,6 +38,8 @@ def run(job: Work | Job) -> int:
     else helps where the reader of a full pipe does not read, or where a name lookup hangs in its thread. A job's
     conclusion has no timeout, because its reader may be a person with a pager.
     """
+    # Without a handler Python would print the library's warnings too; the commands report them in their own words.
+    logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
     deadline = _Deadline()
     with StopSignals(first=deadline.start, leave=_leave) as signals:
         try:

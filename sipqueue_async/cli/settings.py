@@ -1,4 +1,4 @@
-"""Where the server's address and the secrets come from: the environment and a file, never an argument."""
+"""Reads the server's URL and the credentials: from the environment and a file, secrets never from arguments."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sipqueue_async.cli.exits import Failure, complain
 _TEXTS: Final = ("url", "token", "appid", "accesskey", "timezone", "encoding", "redis")
 _KEYS: Final = (*_TEXTS, "timeout")
 _SECRETS: Final = ("token", "accesskey", "redis")
-"""With these a file is its owner's alone; the URL of a Redis may hold a password."""
+"""Only its owner should read a file with one of these; the URL of a Redis may hold a password."""
 _LOGIN: Final = ("appid", "accesskey")
 _CREDENTIALS: Final = ("token", *_LOGIN)
 
 
-class Arguments(TypedDict):
-    """What the arguments, and the environment for what is no secret, say about the server; None is not given."""
+class ServerOptions(TypedDict):
+    """The options for the server, or their environment variables; None is not given."""
 
     url: str | None
     config: Path | None
@@ -31,23 +31,23 @@ class Arguments(TypedDict):
 
 
 class Settings:
-    """What arguments, environment and settings file say, each before the next. The file is read once, here.
+    """The settings from options, environment and file, in this order of precedence. The file is read once, here.
 
     Args:
-        arguments: What the arguments say.
+        options: The options for the server.
         environ: The environment.
-        warn: Is told of a file with secrets that others can read.
+        warn: Called with a warning if other users can read a file with secrets.
 
     Raises:
-        Failure: The file cannot be read, or makes no sense.
+        Failure: The file cannot be read, or is invalid.
     """
 
     def __init__(
-        self, arguments: Arguments, environ: Mapping[str, str], warn: Callable[[str], None] = complain
+        self, options: ServerOptions, environ: Mapping[str, str], warn: Callable[[str], None] = complain
     ) -> None:
         self._environ = environ
-        self._file = {} if arguments["config"] is None else _read(arguments["config"], warn)
-        given = {"url": arguments["url"], "timezone": arguments["timezone"], "timeout": arguments["timeout"]}
+        self._file = {} if options["config"] is None else _read(options["config"], warn)
+        given = {"url": options["url"], "timezone": options["timezone"], "timeout": options["timeout"]}
         self._settings: dict[str, Any] = self._file | {
             name: value for name, value in given.items() if value is not None
         }
@@ -56,7 +56,7 @@ class Settings:
         """Return a client for the platform.
 
         Raises:
-            Failure: Something is missing or makes no sense; no message holds a secret.
+            Failure: A setting is missing or invalid; no message holds a secret.
         """
         settings = self._settings
         credentials = _credentials(self._environ, self._file)
@@ -73,10 +73,10 @@ class Settings:
         """Return the URL of the Redis.
 
         Args:
-            option: What the option says, before all others; None where it is not given.
+            option: The option's value, which takes precedence; None if it is not given.
 
         Raises:
-            Failure: There is none, or a password in the option.
+            Failure: There is no URL, or the option's has a password.
         """
         if option is not None and _has_password(option):
             raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
@@ -86,13 +86,13 @@ class Settings:
         return str(url)
 
     def timeout(self, otherwise: float) -> float:
-        """Return the seconds to wait for an answer.
+        """Return the timeout in seconds for one answer.
 
         Args:
-            otherwise: How many, where nothing says so.
+            otherwise: The default.
 
         Raises:
-            Failure: They are too few.
+            Failure: It is not above 0.
         """
         seconds: float = self._settings.get("timeout", otherwise)
         if not seconds > 0:
@@ -104,7 +104,7 @@ def _has_password(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        # Whatever it is, it is refused later as no URL.
+        # It is no URL, and is refused later.
         return False
     return bool(parts.password) or "password" in parse_qs(parts.query)
 
@@ -128,7 +128,7 @@ def _auth(credentials: dict[str, str]) -> str | AppCredentials:
 def _credentials(environ: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment's credentials and, as far as they are of the same kind, the file's."""
     found = {name: value for name in _CREDENTIALS if (value := environ.get(f"SIPQUEUE_{name.upper()}"))}
-    # A token set for one run is to be used, whatever the file has for the others; and the other way round.
+    # A token set for one run overrides appid and accesskey of the file, and the other way round.
     overruled = _LOGIN if "token" in found else ("token",) if found else ()
     saved = {name: settings[name] for name in _CREDENTIALS if name in settings and name not in overruled}
     return saved | found
@@ -142,11 +142,11 @@ def _read(path: Path, warn: Callable[[str], None]) -> dict[str, Any]:
     except OSError as error:
         raise Failure(f"the settings file {path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise Failure(f"the settings file {path} is no TOML: {error}") from None
+        raise Failure(f"the settings file {path} is not valid TOML: {error}") from None
     for name, value in settings.items():
         _check(path, name, value)
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO) and any(name in settings for name in _SECRETS):
-        warn(f"warning: other users can get at the secrets in {path}; run: chmod 600 {path}")
+        warn(f"warning: other users can read the secrets in {path}; run: chmod 600 {path}")
     return settings
 
 
@@ -154,6 +154,6 @@ def _check(path: Path, name: str, value: object) -> None:
     if name not in _KEYS:
         raise Failure(f"the settings file {path} has an unknown key {name!r}; there are {', '.join(_KEYS)}")
     if name in _TEXTS and not (isinstance(value, str) and value):
-        raise Failure(f"{name} in the settings file {path} must be a text in quotes, and not empty")
+        raise Failure(f"{name} in the settings file {path} must be a non-empty text in quotes")
     if name == "timeout" and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise Failure(f"timeout in the settings file {path} must be a number of seconds")

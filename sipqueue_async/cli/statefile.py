@@ -1,53 +1,60 @@
-"""The file in which a command keeps what it knows, to go on from there after a restart."""
+"""The file in which a command keeps its state, to resume from after a restart."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from sipqueue_async.cli.exits import FAILED, Failure
 
+_LEFT_BEHIND: Final = 3600.0
+"""Age in seconds from which a temporary file is taken for one that a killed run left: a save takes less."""
 
-class Keepable(Protocol):
-    """What can be kept in a file."""
+
+class Storable(Protocol):
+    """A value that can be stored in a state file."""
 
     def to_json(self) -> bytes:
-        """Return what is to be kept."""
+        """Return the value as JSON."""
         ...
 
 
-K = TypeVar("K", bound=Keepable)
+K = TypeVar("K", bound=Storable)
 
 
 class StateFile(Generic[K]):
-    """A snapshot or a tally in a file that is whole at any moment: a crash leaves the old one or the new one.
+    """A snapshot or a tally in a file that is never half-written: a crash leaves the old content or the new one.
 
     Args:
-        path: The file; it need not exist. A symbolic link stays one, and the file that it points to is written.
-        read: What turns the file's content back into what was kept, or raises a `ValueError` that says what is wrong.
+        path: The file; it need not exist. If it is a symbolic link, its target is written.
+        read: Turns the file's content back into the value, or raises a `ValueError` that says what is wrong.
     """
 
     def __init__(self, path: Path, read: Callable[[bytes], K]) -> None:
         self._given = path
         self._read = read
         self._path = path.resolve()
+        self._is_tidy = False
 
     def load(self) -> K | None:
-        """Return what was saved, or None where there is no file yet.
+        """Return the saved value, or None if there is no file yet.
 
         Raises:
             Failure: The file cannot be read, or holds something else.
         """
         try:
-            # Anything else would be replaced by a file: a device, for one, had better stay.
+            # Saving would replace a device or a pipe by a file.
             if self._path.exists() and not self._path.is_file():
-                raise Failure(f"the state file {self._given} is no file: choose another path")
+                raise Failure(f"the state file {self._given} is not a regular file: choose another path")
             if not self._path.parent.is_dir():
-                raise Failure(f"the state file {self._given} cannot be written: there is no such directory")
+                raise Failure(f"the state file {self._given} cannot be written: its directory does not exist")
             data = self._path.read_bytes()
         except FileNotFoundError:
             return None
@@ -62,7 +69,7 @@ class StateFile(Generic[K]):
             ) from None
 
     def save(self, state: K) -> None:
-        """Put a new state in the file's place, readable by its owner only.
+        """Replace the file by one with this value, which only its owner can read.
 
         Raises:
             Failure: It cannot be written.
@@ -73,6 +80,9 @@ class StateFile(Generic[K]):
             raise Failure(
                 f"the state file {self._given} cannot be written: {error.strerror or error}", FAILED
             ) from None
+        if not self._is_tidy:
+            self._is_tidy = True
+            self._remove_left_behind()
 
     def _replace(self, data: bytes) -> None:
         # In the same directory, because a rename is atomic only within one file system. mkstemp's mode is 0600.
@@ -87,3 +97,17 @@ class StateFile(Generic[K]):
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
             raise
+
+    def _remove_left_behind(self) -> None:
+        """Remove the temporary files of runs that were killed while saving."""
+        names = re.compile(rf"\.{re.escape(self._path.name)}\.[a-z0-9_]{{8}}")
+        with contextlib.suppress(OSError):
+            for path in self._path.parent.iterdir():
+                if names.fullmatch(path.name) and _is_left_behind(path.lstat()):
+                    path.unlink()
+
+
+def _is_left_behind(status: os.stat_result) -> bool:
+    """Return whether a file can only be one that `mkstemp` made for this user, long ago."""
+    is_private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == stat.S_IRUSR | stat.S_IWUSR
+    return is_private and status.st_uid == os.geteuid() and time.time() - status.st_mtime > _LEFT_BEHIND

@@ -1,14 +1,16 @@
-"""The grammar of the command line, and how it ends."""
+"""The command line: its arguments, what they ask of the commands, and how it ends."""
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,126 +18,203 @@ import click
 import pytest
 
 import sipqueue_async
-from sipqueue_async import AgentState, ApiError, AuthError, TransportError, cli
-from sipqueue_async.cli import app, demo, exits, report, running, simulate, status, top, watch
+from sipqueue_async import AgentState, ApiError, AuthError, SeatFilter, TransportError, cli
+from sipqueue_async.cli import app, exits, running
+from sipqueue_async.cli.commands import demo, relay, report, simulate, status, top, wallboard, watch
 from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.origin import RelayOrigin
+
+KEY = "the wallboard's key"
+SETTINGS = {"SIPQUEUE_URL": "http://127.0.0.1:9", "SIPQUEUE_TOKEN": "good-token", "SIPQUEUE_REDIS_URL": "redis://r"}
 
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no variable of the tests' own environment in, and no signal handler out."""
-    for name in ("URL", "TOKEN", "APPID", "ACCESSKEY", "CONFIG", "TIMEZONE", "TIMEOUT"):
-        monkeypatch.delenv(f"SIPQUEUE_{name}", raising=False)
+    """Hide the settings of the tests' own environment, and restore the signal handler that `main` replaces."""
+    for name in [name for name in os.environ if name.startswith("SIPQUEUE_")]:
+        monkeypatch.delenv(name)
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Catch what would be run, with the arguments that the command line made of its own."""
-    caught: dict[str, Any] = {}
-
-    def note(found: Any) -> int:
-        caught.update(found.keywords, command=found.func, positional=found.args)
-        return 0
-
-    monkeypatch.setattr(running, "run", note)
-    monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
-    return caught
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a complete set of settings into the environment."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
 
 
-def test_demo_has_defaults_and_options(work: dict[str, Any]) -> None:
-    """An option of demo does nothing, or its default is another than documented."""
-    assert app.run(["demo"]) == 0
-    assert work.pop("command") is demo.demo
-    assert {"seconds": 30.0, "interval": 0.5, "speed": 10.0, "seed": 0}.items() <= work.items()
-    assert app.run(["demo", "--seconds", "0", "--interval", "1", "--speed", "2", "--seed", "7"]) == 0
-    assert {"seconds": 0.0, "interval": 1.0, "speed": 2.0, "seed": 7}.items() <= work.items()
+class TestOptions:
+    """The options of each command arrive where they are used, and the defaults are the documented ones."""
 
+    ALL, SOME = SeatFilter(), SeatFilter(["a", "b"], "1")
+    FILTERS = "--queue a --queue=b --extension 1"
 
-def test_status_hands_its_filters_on(work: dict[str, Any]) -> None:
-    """A filter of status does nothing."""
-    filters = ["--queue", "a", "--queue=b", "--extension=1", "--state=paused"]
-    assert app.run(["status", *filters, "--json", "--timeout=3"]) == 0
-    assert work["command"] is status.status
-    assert (work["queues"], work["extensions"]) == ({"a", "b"}, {"1"})
-    assert work["states"] == {AgentState.PAUSED}
-    assert work["as_json"] is True
-
-
-def test_top_hands_its_choice_on(work: dict[str, Any]) -> None:
-    """An option of top does nothing."""
-    assert app.run(["top", "--queue", "a", "--extension", "1", "--interval", "0.5"]) == 0
-    assert work["command"] is top.top
-    assert work["choice"] == top.Choice(queues=frozenset({"a"}), extensions=frozenset({"1"}), interval=0.5)
-    assert app.run(["top"]) == 0
-    assert work["choice"] == top.Choice(queues=frozenset(), extensions=frozenset(), interval=2.0)
-
-
-def test_top_needs_no_server_for_its_demonstration(work: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever wants to see it first has to have a platform."""
-    monkeypatch.delenv("SIPQUEUE_URL")
-    assert app.run(["top", "--demo", "--seed", "7", "--queue", "a"]) == 0
-    assert work["command"] is top.demo_top
-    assert (work["choice"].queues, work["seed"]) == ({"a"}, 7)
-
-
-def test_watch_hands_its_choice_on(work: dict[str, Any]) -> None:
-    """An option of watch does nothing."""
-    only = "--only state-changed,call-answered --only feed-down"
-    assert app.run(f"watch --queue a --extension 1 {only} --interval 0.5 --state-file x --json".split()) == 0
-    assert work["command"] is watch.watch
-    kinds = {"state-changed", "call-answered", "feed-down"}
-    assert work["choice"] == watch.Choice(queues={"a"}, extensions={"1"}, kinds=kinds)
-    assert work["interval"] == 0.5
-    assert work["state_file"] is not None
-    assert work["as_json"] is True
-    assert app.run(["watch"]) == 0
-    assert (work["choice"], work["interval"], work["state_file"]) == (
-        watch.Choice(queues=frozenset(), extensions=frozenset(), kinds=frozenset()),
-        2.0,
-        None,
+    @pytest.mark.parametrize(
+        ("line", "function", "expected"),
+        [
+            ("demo", demo.demo, {"seconds": 30.0, "interval": 0.5, "speed": 10.0, "seed": 0}),
+            (
+                "demo --seconds 0 --interval 1 --speed 2 --seed 7",
+                demo.demo,
+                {"seconds": 0.0, "interval": 1.0, "speed": 2.0, "seed": 7},
+            ),
+            ("status", status.status, {"seats": ALL, "states": frozenset(), "as_json": False}),
+            (
+                f"status {FILTERS} --state=paused --json",
+                status.status,
+                {"seats": SOME, "states": {AgentState.PAUSED}, "as_json": True},
+            ),
+            ("top", top.top, {"seats": ALL, "interval": 2.0}),
+            (f"top {FILTERS} --interval 0.5", top.top, {"seats": SOME, "interval": 0.5}),
+            (
+                f"top --demo --seed 7 --interval 1 {FILTERS}",
+                top.top_demo,
+                {"seats": SOME, "interval": 1.0, "seed": 7},
+            ),
+            (
+                "watch",
+                watch.watch,
+                {"seats": ALL, "kinds": frozenset(), "interval": 2.0, "state_file": None, "as_json": False},
+            ),
+            (
+                f"watch {FILTERS} --only state-changed,call-answered --only feed-down --interval 0.5 --json",
+                watch.watch,
+                {
+                    "seats": SOME,
+                    "kinds": {"state-changed", "call-answered", "feed-down"},
+                    "interval": 0.5,
+                    "state_file": None,
+                    "as_json": True,
+                },
+            ),
+            (
+                "relay",
+                relay.relay,
+                {
+                    "target": relay.RelayTarget(redis="redis://r", prefix="sipqueue", lease=10.0),
+                    "seats": ALL,
+                    "interval": 2.0,
+                },
+            ),
+            (
+                f"relay --redis redis://other --prefix p --lease 3 --interval 1 {FILTERS}",
+                relay.relay,
+                {
+                    "target": relay.RelayTarget(redis="redis://other", prefix="p", lease=3.0),
+                    "seats": SOME,
+                    "interval": 1.0,
+                },
+            ),
+            (
+                "wallboard",
+                wallboard.wallboard,
+                {"site": wallboard.Site(port=8088, host_names=frozenset()), "seats": ALL, "interval": 2.0},
+            ),
+            (
+                "wallboard --host ::1 --port 0 --host-name a --host-name b --queue a --interval 1 --key-file key",
+                wallboard.wallboard,
+                {
+                    "site": wallboard.Site(host="::1", host_names=frozenset("ab"), key=KEY),
+                    "seats": SeatFilter("a"),
+                    "interval": 1.0,
+                },
+            ),
+            ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0, "seed": 0, "speed": 1.0}),
+            (
+                "simulate --port=8080 --host=::1 --seed=5 --speed=2",
+                simulate.simulate,
+                {"host": "::1", "port": 8080, "seed": 5, "speed": 2.0},
+            ),
+        ],
     )
+    @pytest.mark.usefixtures("settings")
+    def test_options_arrive(self, line: str, function: Any, expected: dict[str, Any], work: list[Any]) -> None:
+        assert app.run(line.split()) == 0
+        assert work[0].func is function
+        given = dict(work[0].keywords)
+        given.pop("plan", None)
+        assert given == expected
 
+    @pytest.fixture
+    def work(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+        """Catch what would be run."""
+        (tmp_path / "key").write_text(KEY)
+        (tmp_path / "key").chmod(0o600)
+        monkeypatch.chdir(tmp_path)
+        caught: list[Any] = []
 
-def test_report_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An option of report does nothing, or its default is another than documented."""
-    monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
-    made = Mock()
+        def note(found: Any) -> int:
+            caught.append(found)
+            return 0
 
-    def do(job: running.Job) -> int:
-        assert job.conclude is made.return_value.conclude
-        assert job.work() is not None
-        return 0
+        monkeypatch.setattr(running, "run", note)
+        return caught
 
-    monkeypatch.setattr(report, "Report", made)
-    monkeypatch.setattr(running, "run", do)
-    options = "--queue a --extension 1 --interval 0.5 --seconds 9 --state-file x --csv"
-    cases: list[tuple[str, dict[str, Any]]] = [
-        (options, {"queues": {"a"}, "extensions": {"1"}, "interval": 0.5, "seconds": 9.0, "form": report.Form.CSV}),
-        ("", {"interval": 2.0, "seconds": 0.0, "form": report.Form.TABLE, "state_file": None}),
-        ("--demo --seed 7 --json", {"seconds": 600.0, "form": report.Form.JSON}),
-        ("--demo --seconds 0", {"seconds": 0.0}),
-        ("--state-file x --saved", {"seconds": 0.0}),
-    ]
-    for arguments, kept in cases:
-        assert app.run(["report", *arguments.split()]) == 0
-        assert kept.items() <= made.call_args.kwargs.items()
-    assert made.call_args.kwargs["state_file"] is not None
-    assert made.return_value.demo.call_args_list[0].args == (7,)
-    assert made.return_value.live.call_count == made.return_value.demo.call_count == 2
-    assert made.return_value.saved.call_count == 1
+    @pytest.mark.usefixtures("settings")
+    def test_sizes_and_files_arrive(self, work: list[Any]) -> None:
+        lines = (
+            "simulate --agents=30 --queues=3",
+            "watch --state-file x",
+            "wallboard --demo",
+            "wallboard --demo --agents 60 --seed 3 --speed 2",
+        )
+        for line in lines:
+            assert app.run(line.split()) == 0
+        assert (work[0].keywords["plan"].agents, work[0].keywords["plan"].queues) == (30, 3)
+        assert work[1].keywords["state_file"] is not None
+        assert [it.args[0] for it in work[2:]] == [
+            wallboard.Demonstration(agents=24, seed=0, speed=5.0),
+            wallboard.Demonstration(agents=60, seed=3, speed=2.0),
+        ]
+        assert KEY not in repr(wallboard.Site(key=KEY))
 
+    @pytest.mark.parametrize("line", ["demo", "top --demo", "wallboard --demo", "report --demo", "simulate"])
+    def test_demonstrations_need_no_settings(self, line: str, work: list[Any]) -> None:
+        assert app.run(line.split()) == 0
+        assert work
 
-def test_simulate_hands_its_size_on(work: dict[str, Any]) -> None:
-    """An option of simulate does nothing."""
-    assert app.run(["simulate", "--port=8080", "--host=::1", "--agents=30", "--queues=3", "--seed=5", "--speed=2"]) == 0
-    assert work["command"] is simulate.simulate
-    assert (work["plan"].agents, work["plan"].queues) == (30, 3)
-    assert (work["host"], work["port"], work["seed"], work["speed"]) == ("::1", 8080, 5, 2.0)
+    @pytest.mark.usefixtures("settings")
+    @pytest.mark.parametrize("command", ["status", "watch", "top", "report", "wallboard"])
+    def test_every_command_can_read_from_a_relay(self, command: str, work: list[Any]) -> None:
+        assert app.run([command, "--from-relay"]) == 0
+        assert app.run([command, "--from-relay", "--redis", "redis://other", "--prefix", "north"]) == 0
+        found: list[Any] = [job.work if isinstance(job, running.Job) else job for job in work]
+        assert [it.args[0] for it in found] == [
+            RelayOrigin(redis="redis://r"),
+            RelayOrigin(redis="redis://other", prefix="north"),
+        ]
+
+    @pytest.mark.usefixtures("settings")
+    @pytest.mark.parametrize(
+        ("line", "way", "expected"),
+        [
+            ("", "watch", {"interval": 2.0, "seconds": 0.0, "form": report.Form.TABLE, "seats": ALL}),
+            (
+                f"{FILTERS} --interval 0.5 --seconds 9 --csv",
+                "watch",
+                {"seats": SOME, "interval": 0.5, "seconds": 9.0, "form": report.Form.CSV},
+            ),
+            ("--demo --seed 7 --json", "watch_demo", {"seconds": 600.0, "form": report.Form.JSON}),
+            ("--demo --seconds 0", "watch_demo", {"seconds": 0.0}),
+            ("--state-file x --saved", "load_saved", {"seconds": 0.0}),
+        ],
+    )
+    def test_options_of_report_arrive(
+        self, line: str, way: str, expected: dict[str, Any], work: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = Mock()
+        monkeypatch.setattr(report, "Report", made)
+        assert app.run(["report", *line.split()]) == 0
+        job = work[0]
+        job.work()
+        assert getattr(made.return_value, way).call_count == 1
+        assert job.conclude is made.return_value.print
+        assert expected.items() <= made.call_args.kwargs.items()
+        assert (made.call_args.kwargs["state_file"] is not None) == ("--state-file" in line)
+        if "--seed" in line:
+            assert made.return_value.watch_demo.call_args.args == (7,)
 
 
 @pytest.mark.parametrize(
@@ -161,12 +240,25 @@ def test_simulate_hands_its_size_on(work: dict[str, Any]) -> None:
         ("report --demo --seconds nan", "0 or more"),
         ("watch --wrong \x1b[31m", "No such option"),
         ("wa\x1b[31m", r"wa\x1b[31m"),
+        ("watch --redis redis://r", "--redis needs --from-relay"),
+        ("wallboard --prefix north", "--prefix needs --from-relay"),
+        ("status --from-relay", "no Redis given"),
+        ("relay --url http://127.0.0.1:9", "no credentials given"),
+        ("relay --redis redis://r --lease 0.01", "0.01 is not in the range 0.1<=x<=3600"),
+        ("watch --from-relay --redis redis://:secret@r", "other users can see a program's arguments"),
+        ("top --from-relay --demo", "--from-relay and --demo do not go together"),
+        ("wallboard --from-relay --demo", "--from-relay and --demo do not go together"),
+        ("report --from-relay --demo", "--from-relay and --demo do not go together"),
+        ("report --from-relay --saved --state-file x", "--from-relay and --saved do not go together"),
+        ("wallboard --demo --redis redis://:secret@r", "--redis and --demo do not go together"),
+        ("top --demo --prefix north", "--prefix and --demo do not go together"),
+        ("report --saved --state-file x --prefix north", "--prefix and --saved do not go together"),
     ],
 )
 def test_wrong_usage_is_one_line_that_says_what_to_do(
     arguments: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A typo gives pages of usage or a traceback, or another exit code than 2."""
+    """The line shows neither control characters nor secrets, and the exit code is 2."""
     assert app.run(arguments.split(" ")) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -174,22 +266,28 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(
     assert words in printed.err
     assert printed.err.count("\n") == 1
     assert "\x1b" not in printed.err
+    assert ":secret" not in printed.err
 
 
-def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """Who types just sipqueue learns nothing."""
+def test_without_a_command_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run([]) == 2
     assert "demo" in capsys.readouterr().err
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version does not tell the version, or --help the exit codes."""
     assert app.run(["--version"]) == 0
     assert capsys.readouterr().out == f"sipqueue {sipqueue_async.__version__}\n"
     assert app.run(["--help"]) == 0
     assert "143  SIGTERM" in capsys.readouterr().out
     assert app.run(["watch", "-h"]) == 0
     assert "SIPQUEUE_URL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
+    command = app.cli.get_command(click.Context(app.cli), name)
+    assert command is not None
+    assert (command.name, command.get_short_help_str(100)) == (name, app.COMMANDS[name])
 
 
 @pytest.mark.parametrize(
@@ -204,18 +302,16 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (click.UsageError("wrong"), 2, "sipqueue: wrong; see sipqueue --help\n"),
     ],
 )
-def test_expected_trouble_is_one_line_and_a_code(
+def test_an_expected_error_is_one_line_and_an_exit_code(
     error: Exception, code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A script cannot tell refused credentials from an unreachable platform, or a person sees a traceback."""
     assert exits.end(error) == code
     printed = capsys.readouterr().err
     assert words in printed
     assert printed.count("\n") == bool(words)
 
 
-def test_a_bug_is_not_hidden() -> None:
-    """An error that nobody expected is passed over without a traceback."""
+def test_an_unexpected_error_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         exits.end(ZeroDivisionError())
 
@@ -224,10 +320,9 @@ def test_a_bug_is_not_hidden() -> None:
     ("error", "code", "words"),
     [(BrokenPipeError(), 141, ""), (OSError(28, "No space left on device"), 1, "cannot go on: No space left")],
 )
-def test_output_that_cannot_be_written_is_given_up(
+def test_output_that_cannot_be_written_is_discarded(
     error: OSError, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The interpreter complains at its end of what is left in the buffer."""
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
@@ -241,79 +336,72 @@ def test_output_that_cannot_be_written_is_given_up(
 
 
 def test_a_closed_stderr_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who cannot be told the reason gets a traceback's exit code instead."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "wb", buffering=0) as raw:
-        monkeypatch.setattr(sys, "stderr", _Unbuffered(raw))
-        assert exits.end(TransportError("nobody there")) == 4
+    monkeypatch.setattr(sys, "stderr", Mock(write=Mock(side_effect=BrokenPipeError)))
+    assert exits.end(TransportError("nobody there")) == 4
 
 
-class _Unbuffered:
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-
-    def write(self, text: str) -> None:
-        self._raw.write(text.encode())
-
-
-def test_a_closed_stdout_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A shell's >&- gives a traceback."""
+def test_a_closed_stdout_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert app.run(["demo"]) == 1
     assert "standard output is closed" in capsys.readouterr().err
 
 
-def test_the_librarys_log_is_not_printed_besides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the command tells in its own words comes on stderr once more."""
+def test_the_librarys_log_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands report the same events in their own words."""
     monkeypatch.setattr(logging.getLogger("sipqueue_async"), "handlers", [])
-    app.run(["--version"])
-    assert logging.getLogger("sipqueue_async").handlers
+
+    async def work() -> None:
+        assert logging.getLogger("sipqueue_async").handlers
+
+    assert running.run(work) == 0
 
 
-def test_main_returns_what_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process ends with another code than the command."""
-    monkeypatch.setattr(sys, "argv", ["sipqueue", "--version"])
-    assert cli.main() == 0
-    monkeypatch.setattr(sys, "argv", ["sipqueue", "wacth"])
-    assert cli.main() == 2
+class TestMain:
+    def test_the_installed_command_begins_there(self) -> None:
+        (command,) = metadata.entry_points(group="console_scripts", name="sipqueue")
+        assert command.load() is cli.main
 
+    @pytest.mark.parametrize(("argument", "code"), [("--version", 0), ("wacth", 2)])
+    def test_it_returns_the_exit_code(self, argument: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "argv", ["sipqueue", argument])
+        assert cli.main() == code
 
-@pytest.mark.parametrize("missing", ["click", "rich.console", "simpy"])
-def test_without_the_extra_it_says_what_to_install(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who installed the library without the extra gets a traceback."""
-    assert _main_without(ModuleNotFoundError(f"No module named {missing!r}", name=missing)) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("sipqueue: ")
-    assert missing.partition(".")[0] in error
-    assert error.endswith("pip install 'sipqueue_async[cli]'\n")
-    assert error.count("\n") == 1
+    @pytest.mark.parametrize("missing", ["click", "rich.console", "simpy"])
+    def test_a_missing_extra_is_one_line_with_the_remedy(
+        self, missing: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert _main_without(ModuleNotFoundError(f"No module named {missing!r}", name=missing)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("sipqueue: ")
+        assert missing.partition(".")[0] in error
+        assert error.endswith("pip install 'sipqueue_async[cli]'\n")
+        assert error.count("\n") == 1
 
+    def test_another_missing_module_is_raised(self) -> None:
+        with pytest.raises(ModuleNotFoundError):
+            _main_without(ModuleNotFoundError("No module named 'other'", name="other"))
 
-def test_another_missing_module_is_a_bug() -> None:
-    """A module that the extra does not bring is put down to the extra."""
-    with pytest.raises(ModuleNotFoundError):
-        _main_without(ModuleNotFoundError("No module named 'other'", name="other"))
+    def test_ctrl_c_while_it_loads_is_quiet(self) -> None:
+        assert _main_without(KeyboardInterrupt()) == 130
 
-
-def test_ctrl_c_during_start_up_is_quiet() -> None:
-    """Ctrl-C while everything is being imported gives a traceback."""
-    assert _main_without(KeyboardInterrupt()) == 130
-
-
-def test_the_library_alone_imports_nothing_of_the_extra() -> None:
-    """Who uses the library pays for, or misses, the command line's packages."""
-
-    async def imported() -> bytes:
-        code = "import sipqueue_async, sys; print({'click', 'rich', 'simpy'} & set(sys.modules))"
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
-        return (await process.communicate())[0]
-
-    assert asyncio.run(imported()).strip() == b"set()"
+    def test_only_what_is_asked_for_is_imported(self) -> None:
+        """The library imports nothing of the extra, and the list of commands no command, no rich and no aiohttp."""
+        code = (
+            "import sys, sipqueue_async; loaded = {'click', 'rich', 'simpy'} & set(sys.modules)\n"
+            "from sipqueue_async.cli import app; code = app.run(['--help'])\n"
+            "loaded |= {'asyncio', 'rich', 'simpy'} & set(sys.modules)\n"
+            "loaded |= {name for name in sys.modules if name.startswith('sipqueue_async.cli.commands')}\n"
+            "print(code, loaded)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "0 set()"
+        done = subprocess.run([sys.executable, "-m", "sipqueue_async", "--help"], capture_output=True, text=True)
+        assert done.stdout.startswith("Usage: sipqueue [OPTIONS] COMMAND")
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def _main_without(error: BaseException) -> int:
-    """Run main where the import of all else ends with an error."""
+    """Run main where every import raises an error."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builtins, "__import__", Mock(side_effect=error))
         return cli.main()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AgentState, FeedDown, Snapshot, TransportError, Update, diff
+from sipqueue_async import AgentState, FeedDown, SeatFilter, Snapshot, TransportError, Update, diff
 from sipqueue_async.cli.day import CSV_COLUMNS, Day, hours, no_formula
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
@@ -110,8 +110,8 @@ def test_who_left_and_whoever_was_not_chosen() -> None:
     """An agent who went home is missing, or a filter lets others through or counts them in the sums."""
     people = (agent("1"), agent("2"), agent("1", queue="b"))
     assert len(rows(a_day(*people))) == 3
-    assert [row["extension"] for row in rows(a_day(*people, queues={"queue-1"}))] == ["1", "2"]
-    chosen = a_day(*people, queues={"queue-1"}, extensions={"1"})
+    assert [row["extension"] for row in rows(a_day(*people, seats=SeatFilter("queue-1")))] == ["1", "2"]
+    chosen = a_day(*people, seats=SeatFilter("queue-1", "1"))
     assert [(row["queue"], row["extension"]) for row in rows(chosen)] == [("queue-1", "1")]
     assert (len(chosen.queues), chosen.total.answered) == (1, 2)
     tally = Tally(snapshot(*people, at=0))

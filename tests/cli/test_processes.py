@@ -104,11 +104,12 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
     state.write_bytes(Tally(snapshot(*seats)).to_json())
     slow = (
         "import signal, sys, os, threading\n"
-        "from sipqueue_async.cli import report, running\n"
+        "from sipqueue_async.cli import running\n"
+        "from sipqueue_async.cli.commands import report\n"
         "running.PATIENCE = 0.2\n"
         "async def watched(self, *rest, **more):\n"
         "    import asyncio; signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)\n"
-        f"report.Report._watch = watched\n{MAIN}"
+        f"report.Report._follow = watched\n{MAIN}"
     )
     reader, writer = os.pipe()
     arguments = ("report", "--csv", "--state-file", str(state))

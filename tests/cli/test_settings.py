@@ -8,7 +8,7 @@ import pytest
 
 from sipqueue_async import SipQueueClient
 from sipqueue_async.cli.exits import USAGE, Failure
-from sipqueue_async.cli.settings import Arguments, Settings
+from sipqueue_async.cli.settings import ServerOptions, Settings
 from sipqueue_async.simulator import Simulator
 
 URL = "http://127.0.0.1:9/"
@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:9/"
 
 def arguments(
     url: str | None = None, config: Path | None = None, timezone: str | None = None, timeout: float | None = None
-) -> Arguments:
+) -> ServerOptions:
     """Return arguments, of which most are not given."""
     return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
 
@@ -88,10 +88,10 @@ async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
         (TOKEN, f'url = "{URL}"\ntimezone = "no/zone"', "no name of a zone"),
         (TOKEN, f'url = "{URL}"\npassword = "secret-key"', "unknown key 'password'"),
         (TOKEN, "url = 5", "url in the settings file"),
-        (TOKEN, 'url = ""', "not empty"),
+        (TOKEN, 'url = ""', "must be a non-empty text"),
         (TOKEN, 'timeout = "long"', "must be a number of seconds"),
         (TOKEN, "timeout = true", "must be a number of seconds"),
-        (TOKEN, 'accesskey "secret-key"', "is no TOML"),
+        (TOKEN, 'accesskey "secret-key"', "is not valid TOML"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_advice(

@@ -54,7 +54,7 @@ def test_a_damaged_file_is_refused_and_left_alone(content: bytes, tmp_path: Path
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A directory or a device given as the state file is replaced, or gives a traceback."""
-    with pytest.raises(Failure, match="is no file"):
+    with pytest.raises(Failure, match="is not a regular file"):
         StateFile(tmp_path, Snapshot.from_json).load()
 
 
@@ -82,7 +82,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, mo
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     """A missing directory gives a traceback, or is told only after the first poll."""
-    with pytest.raises(Failure, match="there is no such directory"):
+    with pytest.raises(Failure, match="its directory does not exist"):
         StateFile(tmp_path / "nowhere" / "state", Snapshot.from_json).load()
     with pytest.raises(Failure, match="cannot be written: No such file"):
         StateFile(tmp_path / "nowhere" / "state", Snapshot.from_json).save(snapshot())

@@ -1,0 +1,202 @@
+"""``sipqueue demo``: watches a simulated call centre over HTTP, then compares the report with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import attrs
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from sipqueue_async import CallAnswered, CallMissed, Event, SipQueueError, StatusWatcher, Update, Updates
+from sipqueue_async.cli import options
+from sipqueue_async.cli.exits import DONE, FAILED
+from sipqueue_async.cli.json_lines import KINDS
+from sipqueue_async.cli.running import Work
+from sipqueue_async.cli.simulation import SteppedSource, client_of
+from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.simulator import GroundTruth, Plan, Simulator
+
+_LAST_POLL: Final = 1.0
+"""Timeout in seconds of the last poll, which goes over the loopback interface."""
+
+
+@click.command("demo")
+@click.option(
+    "--seconds",
+    type=float,
+    callback=options.not_negative,
+    default=30.0,
+    show_default=True,
+    help="When to stop; 0 for never.",
+)
+@click.option(
+    "--interval", type=float, callback=options.positive, default=0.5, show_default=True, help="Seconds between polls."
+)
+@options.speed(10.0)
+@options.seed
+def command(*, seconds: float, interval: float, speed: float, seed: int) -> Work:
+    """Watch a simulated call centre.
+
+    It is polled over HTTP, like a real one. At the end, or on Ctrl-C, the reported calls are compared with those that
+    the simulator knows to be true.
+    """
+    return partial(demo, standard_output(), seconds=seconds, interval=interval, speed=speed, seed=seed)
+
+
+async def demo(
+    output: Output, *, seconds: float = 30.0, interval: float = 0.5, speed: float = 10.0, seed: int = 0
+) -> int:
+    """Show a simulated call centre for some seconds, or with 0 until cancelled, then print the comparison."""
+    simulator = Simulator(Plan.lively(), seed=seed, speed=0)
+    async with simulator, client_of(simulator) as client:
+        if output.terminal:
+            output.line(Text(f"a simulated call centre at {simulator.url}, {speed:g} times as fast as real", "dim"))
+        source = SteppedSource(simulator, client, speed)
+        watcher = StatusWatcher(source, interval=interval)
+        printer = _Printer(output, watcher.updates())
+
+        async def conclude() -> Comparison:
+            await _print_last_poll(watcher, printer)
+            comparison = Comparison.of(source, simulator.truth, watcher.health.polls, printer.counts)
+            comparison.print(output)
+            return comparison
+
+        async with watcher:
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds or None):
+                        await printer.run()
+                comparison = await conclude()
+            except asyncio.CancelledError:
+                await conclude()
+                raise
+            return DONE if comparison.exact else FAILED
+
+
+class _Printer:
+    """Prints updates and counts their events."""
+
+    def __init__(self, output: Output, updates: Updates) -> None:
+        self._output = output
+        self._updates = updates
+        self._lines = EventLines(output.arrow)
+        self.counts = EventCounts()
+
+    async def run(self) -> None:
+        """Print until the watcher ends."""
+        async for update in self._updates:
+            self._print(update)
+
+    def print_pending(self) -> None:
+        """Print the updates that are there already."""
+        while update := self._updates.get_nowait():
+            self._print(update)
+
+    def _print(self, update: Update) -> None:
+        for event in update.events:
+            self.counts.add(event)
+            self._output.line(self._lines.line(event, datetime.now(UTC)))
+
+
+async def _print_last_poll(watcher: StatusWatcher, printer: _Printer) -> None:
+    # If this poll fails, the comparison ends with the one before.
+    with contextlib.suppress(SipQueueError, TimeoutError):
+        async with asyncio.timeout(_LAST_POLL):
+            await watcher.refresh()
+    printer.print_pending()
+
+
+@attrs.define
+class EventCounts:
+    """The number of reported events and calls."""
+
+    kinds: Counter[str] = attrs.Factory(Counter[str])
+    """Events by kind."""
+    answered: int = 0
+    """Calls reported as answered."""
+    hidden: int = 0
+    """The answered calls for which no snapshot showed the agent talking."""
+    missed: int = 0
+    """Offers reported as missed."""
+
+    def add(self, event: Event) -> None:
+        """Count one event."""
+        self.kinds[event.kind] += 1
+        if isinstance(event, CallAnswered):
+            self.answered += event.count
+            self.hidden += event.count - 1 + event.hidden
+        elif isinstance(event, CallMissed):
+            self.missed += event.count
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """The reported calls against the true ones."""
+
+    polls: int
+    counts: EventCounts
+    true_answered: int
+    true_missed: int
+    span: float
+    """Model seconds from the first snapshot to the last, over which the truth was counted."""
+
+    @classmethod
+    def of(cls, source: SteppedSource, truth: GroundTruth, polls: int, counts: EventCounts) -> Comparison:
+        """Compare what was counted with the truth up to the newest snapshot."""
+        first, last = source.first or 0.0, source.last or 0.0
+        return cls(
+            polls=polls,
+            counts=counts,
+            true_answered=truth.answered(first, last),
+            true_missed=truth.missed(first, last),
+            span=last - first,
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Whether every call was reported, and no other."""
+        return (self.counts.answered, self.counts.missed) == (self.true_answered, self.true_missed)
+
+    def print(self, output: Output) -> None:
+        """Print the polls, the events by kind, and the reported calls beside the true ones."""
+        counts = self.counts
+        output.line()
+        output.line(Text(f"{counted(self.polls, 'poll')} over {self.span:.1f} s of the call centre's time", "bold"))
+        events = _table(output, "event", "number")
+        for kind in KINDS:
+            if counts.kinds[kind]:
+                events.add_row(kind, str(counts.kinds[kind]))
+        events.add_row("all events", str(counts.kinds.total()), style="bold")
+        output.table(events)
+        output.line()
+        calls = _table(output, "calls", "true", "reported")
+        calls.add_row("answered", str(self.true_answered), str(counts.answered))
+        calls.add_row("missed", str(self.true_missed), str(counts.missed))
+        output.table(calls)
+        output.line()
+        if not self.exact:
+            output.line(Text("The report differs from the truth, which is a bug: please tell the project.", "bold red"))
+            return
+        output.line(Text("Every call was reported, and no other.", "bold green"))
+        if counts.hidden:
+            story = f"{counts.hidden} of the {counts.answered} answered began and ended between two polls"
+            output.line(Text(f"{story}: only the counters tell of them.", "dim"))
+
+
+def _table(output: Output, heading: str, *numbers: str) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD if output.terminal else None, show_edge=False, pad_edge=False, header_style="bold"
+    )
+    table.add_column(heading, min_width=len("state-changed"))
+    for number in numbers:
+        table.add_column(number, justify="right")
+    return table

@@ -1,0 +1,268 @@
+"""``sipqueue report``: watches until it is ended, then prints the day's figures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from datetime import UTC, datetime
+from enum import Enum, auto
+from functools import partial
+from pathlib import Path
+from typing import Final, Unpack
+
+import click
+from rich.text import Text
+
+from sipqueue_async import (
+    Feed,
+    FeedDown,
+    FeedHealth,
+    FeedUp,
+    SeatFilter,
+    SipQueueError,
+    Snapshot,
+    StatusWatcher,
+    Subscription,
+)
+from sipqueue_async.cli import options
+from sipqueue_async.cli.day import Day
+from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
+from sipqueue_async.cli.running import Job
+from sipqueue_async.cli.simulation import SteppedSource, client_of
+from sipqueue_async.cli.statefile import StateFile
+from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.tally import Tally
+
+SAVE_EVERY: Final = 10.0
+"""Seconds between two saves. A crash makes at most this much of the day unseen, and loses no call."""
+
+DEMO_SPEED: Final = 60.0
+"""The demonstration's speed, in multiples of real time."""
+
+DEMO_SECONDS: Final = 600.0
+"""The default length of the demonstration, in the simulated centre's seconds."""
+
+
+class Form(Enum):
+    """How the figures are printed."""
+
+    TABLE = auto()
+    CSV = auto()
+    JSON = auto()
+
+
+@click.command("report")
+@options.queues
+@options.extensions
+@options.interval
+@click.option(
+    "--seconds",
+    type=float,
+    callback=options.not_negative,
+    help="When to stop; 0 for never, which is the default (with --demo, 600 is).",
+)
+@click.option(
+    "--state-file",
+    type=click.Path(path_type=Path),
+    help="Keep the figures in this file, and after a restart go on with the same day.",
+)
+@click.option("--saved", is_flag=True, help="Print the figures in the state file, without watching.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each seat.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 60 times as fast as real.")
+@options.seed
+@options.origin
+def command(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    interval: float,
+    seconds: float | None,
+    state_file: Path | None,
+    saved: bool,
+    demo: bool,
+    as_csv: bool,
+    as_json: bool,
+    seed: int,
+    **origin: Unpack[OriginOptions],
+) -> Job:
+    """Print the day's figures: who did what for how long.
+
+    The platform keeps no such record, so the command watches, and prints the figures on Ctrl-C or after --seconds.
+    With --demo, seconds are those of the simulated centre.
+    """
+    options.refuse_together({"--csv": as_csv, "--json": as_json})
+    options.refuse_together({"--saved": saved, "--demo": demo})
+    options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
+    options.refuse_relay_with("--demo", demo, origin)
+    options.refuse_relay_with("--saved", saved, origin)
+    if saved and state_file is None:
+        raise click.UsageError("--saved needs --state-file, which names the file to print")
+    if seconds is None:
+        seconds = DEMO_SECONDS if demo else 0.0
+    report = Report(
+        standard_output(),
+        form=Form.CSV if as_csv else Form.JSON if as_json else Form.TABLE,
+        seats=SeatFilter(queues or None, extensions or None),
+        interval=interval,
+        seconds=seconds,
+        state_file=None if state_file is None else StateFile(state_file, Tally.from_json),
+    )
+    if saved:
+        return Job(report.load_saved, report.print)
+    if demo:
+        return Job(partial(report.watch_demo, seed), report.print)
+    return Job(partial(report.watch, origin_of(origin, os.environ)), report.print)
+
+
+class Report:
+    """One run of the command: fills a tally in one of three ways, then prints it.
+
+    Args:
+        output: Where the figures are printed.
+        form: How they are printed.
+        seats: Which seats to watch and to print.
+        interval: Seconds between polls.
+        seconds: When to stop; 0 for never.
+        state_file: Where the tally is kept.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        form: Form = Form.TABLE,
+        seats: SeatFilter = ALL_SEATS,
+        interval: float = 2.0,
+        seconds: float = 0.0,
+        state_file: StateFile[Tally] | None = None,
+    ) -> None:
+        self._output = output
+        self._form = form
+        self._seats = seats
+        self._interval = interval
+        self._seconds = seconds
+        self._state_file = state_file
+        self._tally = Tally()
+        self._has_figures = False
+        """Whether the tally has begun: in an earlier run, or with the first known status in this one."""
+
+    async def watch(self, origin: Origin) -> None:
+        """Watch a platform or a relay, resuming from the saved tally if there is one."""
+        self._tally = self._load() or self._tally
+        self._has_figures = self._tally.started_at is not None
+        self._check_resumed()
+        async with feed_of(origin, interval=self._interval, seats=self._seats, baseline=self._tally.snapshot) as feed:
+            await self._follow(feed)
+
+    async def watch_demo(self, seed: int) -> None:
+        """Watch a simulated call centre in its own time, of which a minute passes in each second."""
+        simulator = Simulator(Plan.lively(), seed=seed, speed=0)
+        async with simulator, client_of(simulator) as client:
+            stepped = SteppedSource(simulator, client, DEMO_SPEED)
+
+            async def source() -> Snapshot:
+                polled = await stepped()
+                # Aware in this machine's zone, the centre's local times are printed unchanged.
+                now = simulator.centre.local_time.astimezone()
+                return Snapshot(polled.values(), observed_at=now, server_time=polled.server_time)
+
+            watcher = StatusWatcher(
+                source,
+                interval=self._interval / DEMO_SPEED,
+                queues=self._seats.queues,
+                extensions=self._seats.extensions,
+            )
+            await self._follow(watcher, DEMO_SPEED)
+
+    async def load_saved(self) -> None:
+        """Load the saved tally without watching."""
+        tally = self._load()
+        if tally is None or tally.started_at is None:
+            raise Failure("there is nothing saved in the state file yet")
+        self._tally = tally
+        self._has_figures = True
+
+    def print(self) -> None:
+        """Print the figures, if there are any."""
+        if not self._has_figures:
+            return
+        day = Day(self._tally, self._seats)
+        match self._form:
+            case Form.TABLE:
+                day.print(self._output)
+            case Form.CSV:
+                self._output.text(day.csv())
+            case Form.JSON:
+                self._output.text(day.json() + "\n")
+
+    # ---- the saved tally ---------------------------------------------------------------------------------------------
+
+    def _load(self) -> Tally | None:
+        return None if self._state_file is None else self._state_file.load()
+
+    def _save(self) -> None:
+        if self._state_file is not None and self._has_figures:
+            self._state_file.save(self._tally)
+
+    def _check_resumed(self) -> None:
+        for key in self._tally.seats:
+            if not self._seats.admits(key):
+                raise Failure(
+                    f"the state file has queue {key.queue}, extension {key.extension}, which would not be watched now: "
+                    "use the same filters as before, or another file"
+                )
+        began = self._tally.started_at
+        if began is not None and began.astimezone().date() != datetime.now().astimezone().date():
+            complain(f"warning: the tally of the state file began on {began.astimezone():%Y-%m-%d}")
+
+    # ---- watching ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, feed: Feed, speed: float = 1.0) -> None:
+        up = asyncio.Event()
+
+        def looked(health: FeedHealth) -> None:
+            if health.up:
+                up.set()
+                self._has_figures = True
+
+        stop = self._tally.follow(feed)
+        feed.add_listener(looked)
+        outages = feed.subscribe(FeedDown, FeedUp)
+        async with feed:
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._seconds / speed or None):
+                        await asyncio.gather(_report(outages), self._greet(feed), self._save_regularly())
+            finally:
+                stop()
+                self._save()
+        if not up.is_set():
+            reason = feed.health.last_error or "it is silent"
+            raise Failure(f"no status came within {self._seconds:g} s: {reason}", UNREACHABLE)
+
+    async def _save_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            self._save()
+
+    async def _greet(self, feed: Feed) -> None:
+        """Save the first status, and tell a person that the feed is up."""
+        try:
+            snapshot = await feed.ready()
+        except SipQueueError:
+            return  # The subscription ends with the same error, after the events that are pending.
+        self._save()
+        if self._output.terminal and self._form is Form.TABLE:
+            seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
+            self._output.line(Text(f"watching {seats}; Ctrl-C prints the report", "dim"))
+
+
+async def _report(outages: Subscription[FeedDown | FeedUp]) -> None:
+    """Report outages on stderr until the feed ends."""
+    async for event in outages:
+        complain(EventLines().line(event, datetime.now(UTC)).plain)

@@ -1,0 +1,108 @@
+"""``sipqueue status``: one snapshot, as a table or as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from functools import partial
+from typing import Unpack
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from sipqueue_async import AgentState, AgentStatus, SeatFilter, Snapshot
+from sipqueue_async._text import harmless
+from sipqueue_async.cli import options
+from sipqueue_async.cli.exits import complain
+from sipqueue_async.cli.json_lines import snapshot_json
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, origin_of, snapshot_of
+from sipqueue_async.cli.running import Work
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, state_text
+from sipqueue_async.cli.terminal.output import Output, standard_output
+
+
+@click.command("status")
+@options.queues
+@options.extensions
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([state.value for state in AgentState]),
+    multiple=True,
+    help="Only agents in this state; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.origin
+def command(
+    *,
+    queues: frozenset[str],
+    extensions: frozenset[str],
+    states: tuple[str, ...],
+    as_json: bool,
+    **origin: Unpack[OriginOptions],
+) -> Work:
+    """Show who is doing what now."""
+    return partial(
+        status,
+        origin_of(origin, os.environ),
+        standard_output(),
+        seats=SeatFilter(queues or None, extensions or None),
+        states=frozenset(map(AgentState, states)),
+        as_json=as_json,
+    )
+
+
+async def status(
+    origin: Origin,
+    output: Output,
+    *,
+    seats: SeatFilter = ALL_SEATS,
+    states: Collection[AgentState] = (),
+    as_json: bool = False,
+) -> None:
+    """Print who is doing what; an empty filter admits everyone."""
+    snapshot = await snapshot_of(origin, seats)
+    agents = [snapshot[key] for key in sorted(snapshot) if not states or snapshot[key].state in states]
+    if as_json:
+        output.line(snapshot_json(snapshot, agents))
+        return
+    if agents:
+        output.table(_table(agents, framed=output.terminal))
+        output.line()
+    output.line(_summary(snapshot, agents))
+    for problem in snapshot.problems:
+        place = "" if problem.queue is None else f" of queue {problem.queue}, extension {problem.extension}"
+        complain(f"warning: {problem.field}{place} was left out: {problem.reason}")
+
+
+def _table(agents: list[AgentStatus], *, framed: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if framed else None, show_edge=False, pad_edge=False, header_style="bold")
+    for heading in ("queue", "extension", "name", "state"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("answered", "missed", "last answer", "last offer"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for agent in agents:
+        table.add_row(
+            Text(harmless(agent.queue)),
+            Text(harmless(agent.extension)),
+            Text(harmless(agent.name or "")),
+            state_text(agent),
+            str(agent.calls_answered),
+            str(agent.no_answer_count),
+            clock(agent.last_answered_at),
+            clock(agent.last_offered_at),
+        )
+    return table
+
+
+def _summary(snapshot: Snapshot, agents: list[AgentStatus]) -> Text:
+    line = Text().append(clock(snapshot.observed_at), "dim").append(" ")
+    if not agents:
+        return line.append("nobody")
+    line.append(f"{counted(len(agents), 'seat')} in {counted(len({agent.queue for agent in agents}), 'queue')}")
+    numbers = Counter(agent.state for agent in agents)
+    shares = [Text(f"{numbers[state]} {state.value}", STATE_STYLES[state]) for state in AgentState if numbers[state]]
+    return line.append(": ").append_text(Text(", ").join(shares))

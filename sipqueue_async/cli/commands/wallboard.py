@@ -1,0 +1,187 @@
+"""``sipqueue wallboard``: serves the page for a big screen, of a platform, a relay or a simulated call centre."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final, Unpack
+
+import attrs
+import click
+
+from sipqueue_async import Feed, SeatFilter
+from sipqueue_async.cli import options
+from sipqueue_async.cli.exits import Failure, complain
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
+from sipqueue_async.cli.running import Work
+from sipqueue_async.cli.simulation import client_of, lively_plan
+from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.simulator import Simulator
+from sipqueue_async.wallboard import Wallboard
+
+KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
+_REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
+
+_STALE_AFTER: Final = 30.0
+"""Seconds without a good poll after which the page shows its figures as stale."""
+_STALE_POLLS: Final = 5
+"""The same in polling intervals; the longer of the two counts."""
+
+_AGENTS_PER_QUEUE: Final = 12
+"""In the demonstration."""
+
+
+@click.command("wallboard")
+@options.queues
+@options.interval
+@options.host
+@options.port(8088)
+@click.option(
+    "--host-name",
+    "host_names",
+    callback=options.names,
+    multiple=True,
+    help="A further name that browsers reach it by; may be repeated.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
+)
+@click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
+@click.option("--agents", type=click.IntRange(min=1), default=24, show_default=True, help="How many agents it has.")
+@options.speed(5.0)
+@options.seed
+@options.origin
+def command(
+    *,
+    queues: frozenset[str],
+    interval: float,
+    host: str,
+    port: int,
+    host_names: frozenset[str],
+    key_file: Path | None,
+    demo: bool,
+    agents: int,
+    speed: float,
+    seed: int,
+    **origin: Unpack[OriginOptions],
+) -> Work:
+    """Serve a page for a big screen.
+
+    It shows who is doing what, live, until Ctrl-C. "sipqueue wallboard --demo" needs no server.
+    """
+    options.refuse_relay_with("--demo", demo, origin)
+    demonstration = Demonstration(agents=agents, seed=seed, speed=speed)
+    return partial(
+        wallboard,
+        demonstration if demo else origin_of(origin, os.environ),
+        standard_output(),
+        site=Site(host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ)),
+        seats=SeatFilter(queues or None),
+        interval=interval,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Site:
+    """Where the page is served, and to whom."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    host_names: Collection[str] = ()
+    key: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Demonstration:
+    """The call centre to simulate."""
+
+    agents: int = 24
+    seed: int = 0
+    speed: float = 5.0
+
+
+def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> str | None:
+    """Return the access key of a file or of the environment, if there is one.
+
+    Raises:
+        Failure: The file cannot be read, or it is empty.
+    """
+    if file is None:
+        return environ.get(KEY_VARIABLE) or None
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+        mode = file.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise Failure(f"the key file {file} cannot be read: {reason}") from None
+    if not key:
+        raise Failure(f"the key file {file} is empty: put the access key in it")
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        warn(f"warning: other users can read the access key in {file}; run: chmod 600 {file}")
+    return key
+
+
+async def wallboard(
+    origin: Origin | Demonstration,
+    output: Output,
+    *,
+    site: Site,
+    seats: SeatFilter = ALL_SEATS,
+    interval: float = 2.0,
+) -> None:
+    """Serve until the feed ends, which takes an error that a retry cannot fix."""
+    async with _started(origin) as real, feed_of(real, interval=interval, seats=seats) as feed:
+        board = _wallboard(feed, site, interval)
+        try:
+            await board.start()
+        except (OSError, UnicodeError) as error:
+            raise Failure(f"cannot listen on {site.host}, port {site.port}: {_trouble(error)}") from None
+        try:
+            async with feed:
+                output.line(f"the wallboard is at {board.url} until Ctrl-C")
+                await board.wait()
+        finally:
+            await board.stop()
+
+
+def _trouble(error: OSError | UnicodeError) -> str:
+    """Describe what is wrong with an address, and what to do."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "the name is unknown; give --host an address of this machine"
+    # asyncio's error has no number if it could listen on none of the addresses.
+    if error.errno in {None, errno.EADDRNOTAVAIL}:
+        return "it is not an address of this machine; give --host one that is, or 0.0.0.0 for all"
+    return f"{error.strerror}; try another --port"
+
+
+@asynccontextmanager
+async def _started(origin: Origin | Demonstration) -> AsyncGenerator[Origin]:
+    """Start the simulation, if one is asked for."""
+    if isinstance(origin, Demonstration):
+        plan = lively_plan(origin.agents, max(1, round(origin.agents / _AGENTS_PER_QUEUE)))
+        async with Simulator(plan, seed=origin.seed, speed=origin.speed) as simulator:
+            yield client_of(simulator)
+    else:
+        yield origin
+
+
+def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
+    try:
+        return Wallboard(
+            feed,
+            host=site.host,
+            port=site.port,
+            key=site.key,
+            host_names=site.host_names,
+            stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
+        )
+    except ValueError as error:
+        raise Failure(f"{error}; {_REMEDY}") from None

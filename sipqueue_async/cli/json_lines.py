@@ -1,0 +1,46 @@
+"""Events and records as JSON for programs, one object a line."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final, get_args
+
+import attrs
+
+from sipqueue_async import AgentStatus, Event, Snapshot
+
+FORMAT_VERSION: Final = 1
+"""The ``v`` of every JSON object."""
+
+KINDS: Final[tuple[str, ...]] = tuple(event.kind for event in get_args(Event))
+"""The kinds of events."""
+
+
+def event_json(event: Event) -> str:
+    """Return an event as one line of JSON, in ASCII."""
+    return json_line({"v": FORMAT_VERSION, **event.to_dict()})
+
+
+def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
+    """Return some of a snapshot's records as one line of JSON, in ASCII."""
+    return json_line(
+        {
+            "v": FORMAT_VERSION,
+            "observed_at": snapshot.observed_at,
+            "server_time": snapshot.server_time,
+            "agents": [attrs.asdict(agent) for agent in agents],
+            "problems": [attrs.asdict(problem) for problem in snapshot.problems],
+        }
+    )
+
+
+def json_line(document: dict[str, Any]) -> str:
+    """Return an object as one line of JSON, in ASCII."""
+    # ASCII fits every encoding of standard output and cannot hold a terminal's control sequences.
+    return json.dumps(document, default=_time_json, separators=(",", ":"))
+
+
+def _time_json(value: object) -> str:
+    assert isinstance(value, datetime)  # noqa: S101  # records and events hold nothing else that JSON lacks
+    return value.isoformat()

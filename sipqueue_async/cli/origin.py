@@ -1,0 +1,126 @@
+"""Where a command's status comes from: the platform, which it polls, or a relay's publications on Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+import click
+
+from sipqueue_async import Feed, SeatFilter, SipQueueClient, Snapshot, StatusWatcher
+from sipqueue_async.cli.exits import UNREACHABLE, Failure
+from sipqueue_async.cli.settings import ServerOptions, Settings
+
+if TYPE_CHECKING:
+    from sipqueue_async.redis import RedisFeed
+
+DEFAULT_PREFIX: Final = "sipqueue"
+
+PATIENCE: Final = 10.0
+"""Default timeout in seconds for the first status of a relay."""
+
+ALL_SEATS: Final = SeatFilter()
+
+
+class OriginOptions(ServerOptions):
+    """The options for where the status comes from; None is not given."""
+
+    from_relay: bool
+    redis_url: str | None
+    prefix: str | None
+
+
+@attrs.frozen(kw_only=True)
+class RelayOrigin:
+    """A relay's publications on Redis."""
+
+    redis: str = attrs.field(repr=False)
+    """The URL of a Redis; it may hold a password."""
+    prefix: str = DEFAULT_PREFIX
+    timeout: float = PATIENCE
+    """Seconds to wait for the status, for a command that wants it once."""
+
+
+Origin: TypeAlias = SipQueueClient | RelayOrigin
+
+
+def origin_of(options: OriginOptions, environ: Mapping[str, str]) -> Origin:
+    """Return the origin that the options, the environment and the settings file name, in this order of precedence.
+
+    Raises:
+        click.UsageError: Two options do not go together.
+        Failure: A setting is missing or invalid; no message holds a secret.
+    """
+    redis, prefix = options["redis_url"], options["prefix"]
+    if not options["from_relay"]:
+        for option, value in (("--redis", redis), ("--prefix", prefix)):
+            if value is not None:
+                raise click.UsageError(f"{option} needs --from-relay")
+        return Settings(options, environ).client()
+    settings = Settings(options, environ)
+    return RelayOrigin(
+        redis=settings.redis(redis),
+        prefix=DEFAULT_PREFIX if prefix is None else prefix,
+        timeout=settings.timeout(PATIENCE),
+    )
+
+
+@asynccontextmanager
+async def feed_of(
+    origin: Origin, *, interval: float = 2.0, seats: SeatFilter = ALL_SEATS, baseline: Snapshot | None = None
+) -> AsyncGenerator[Feed]:
+    """Yield a feed that is not started yet.
+
+    Args:
+        origin: Where the status comes from.
+        interval: Seconds between polls; a relay has its own.
+        seats: Which seats to watch.
+        baseline: What an earlier run knew.
+
+    Raises:
+        Failure: The relay's URL or prefix is invalid, or the extra is not installed.
+    """
+    if isinstance(origin, RelayOrigin):
+        yield _redis_feed(origin, seats, baseline)
+    else:
+        async with origin as client:
+            yield StatusWatcher(
+                client, interval=interval, queues=seats.queues, extensions=seats.extensions, baseline=baseline
+            )
+
+
+def _redis_feed(origin: RelayOrigin, seats: SeatFilter, baseline: Snapshot | None) -> RedisFeed:
+    try:
+        # Imported lazily: polling must not require redis-py.
+        from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Failure(str(error)) from None
+    try:
+        return RedisFeed(
+            origin.redis, prefix=origin.prefix, baseline=baseline, queues=seats.queues, extensions=seats.extensions
+        )
+    except ValueError as error:
+        raise Failure(str(error)) from None
+
+
+async def snapshot_of(origin: Origin, seats: SeatFilter = ALL_SEATS) -> Snapshot:
+    """Return the present status of these seats.
+
+    Raises:
+        Failure: No status came from the relay in time, or as for `feed_of`.
+        SipQueueError: The platform gave no good answer, or Redis refuses.
+    """
+    if isinstance(origin, SipQueueClient):
+        async with origin as client:
+            # The platform filters by one queue and one extension only.
+            return seats.apply(await client.fetch_snapshot(queue=seats.queue, extension=seats.extension))
+    async with feed_of(origin, seats=seats) as feed, feed:
+        try:
+            known = await feed.ready(origin.timeout)
+        except TimeoutError as error:
+            raise Failure(str(error), UNREACHABLE) from None
+        # A reader's snapshot is as old as its last change; it was confirmed since.
+        confirmed_at = feed.health.last_good_at or known.observed_at
+        return known.with_changes({}, observed_at=confirmed_at, server_time=known.server_time, problems=known.problems)

@@ -1,0 +1,326 @@
+"""The layout of `sipqueue top`: the lines for a screen of any size. Pure; `screen` writes them to the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+from rich.cells import cell_len, set_cell_size
+
+from sipqueue_async import AgentState, FeedHealth, SipQueueError
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, placed, row
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted
+from sipqueue_async.cli.terminal.view import View
+from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
+
+_NARROWEST_BLOCK: Final = 56
+"""Minimum width of a block of agents, of which several stand side by side on a wide screen."""
+
+_GAP: Final = 3
+"""Cells between two blocks of agents."""
+
+_ROOMY: Final = 18
+"""Minimum number of lines for a row of totals."""
+
+_WORDY: Final = 60
+"""Minimum number of columns for queues' warnings in words."""
+
+_URGENT: Final = (AgentState.WAITING, AgentState.TALKING, AgentState.RECEIVING)
+
+_ALWAYS: Final = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.UNKNOWN}
+"""The states that have a column even without any agent in them."""
+
+_QUEUE_RANKS: Final[Mapping[AgentState, int]] = MappingProxyType(
+    {
+        AgentState.WAITING: 1,
+        AgentState.TALKING: 2,
+        AgentState.RECEIVING: 7,
+        AgentState.IDLE: 8,
+        AgentState.PAUSED: 9,
+        AgentState.UNKNOWN: 10,
+        AgentState.OFFLINE: 11,
+    }
+)
+"""The ranks of the queues' columns for states; the highest is left out first."""
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """The status to show, and its time."""
+
+    tally: Tally
+    health: FeedHealth
+    at: datetime
+    """The moment up to which times in state count (aware)."""
+    now: datetime
+    """This machine's time (aware)."""
+    title: str
+    """What is watched."""
+    ellipsis: str = "…"
+    """The sign for text that was cut off."""
+
+
+def compose(scene: Scene, view: View, width: int, height: int) -> list[Line]:
+    """Return the screen's lines: at most `height`, none wider than `width`."""
+    return _Picture(scene, view, width, height).lines()
+
+
+class _Picture:
+    """One picture of a scene."""
+
+    def __init__(self, scene: Scene, view: View, width: int, height: int) -> None:
+        self._scene = scene
+        self._tally = scene.tally
+        self._view = view
+        self._width = width
+        self._height = height
+        self._down = scene.health.up is False
+
+    def lines(self) -> list[Line]:
+        """Return the lines."""
+        head = self._head()
+        body, footer = self._body(self._height - len(head) - 1)
+        if self._down:
+            # During an outage the status may be outdated.
+            body = [_restyled(line, "dim") for line in body]
+        body += [()] * (self._height - len(head) - len(body) - 1)
+        return [*[*head, *body][: self._height - 1], footer][-self._height :]
+
+    def _body(self, room: int) -> tuple[list[Line], Line]:
+        """Return the lines between head and footer, and the footer."""
+        if self._tally.started_at is None:
+            return [], self._footer(0, 0, 1)
+        seats = self._view.chosen(self._tally.seats.values())
+        queues = self._queue_lines()
+        room -= len(queues) + 1
+        between: list[Line] = [()] if room >= len(seats) + 2 else []
+        agents, footer = self._agent_lines(seats, max(0, room - 2 * len(between)))
+        return [*between, *queues, *between, *agents], footer
+
+    # ---- head --------------------------------------------------------------------------------------------------------
+
+    def _head(self) -> list[Line]:
+        time = clock(self._scene.now)
+        room = self._width - len("sipqueue  ") - len(time) - 1
+        if room > 0:
+            title = cut(self._scene.title, room, self._scene.ellipsis)
+            parts = [(0, "sipqueue", "bold"), (10, title, "dim"), (self._width - len(time), time, "dim")]
+        else:
+            parts = [(0, cut("sipqueue", self._width, ""), "bold")]
+        lines = [tuple(Field(*part) for part in parts)]
+        if self._down:
+            lines.append((Field(0, set_cell_size(self._outage(), self._width), "bold white on red"),))
+        if self._tally.started_at is not None:
+            totals = self._totals(self._tally.started_at)
+            lines.append(_restyled(totals, "dim") if self._down else totals)
+        elif not self._down:
+            lines.append((Field(0, cut("waiting for the first answer", self._width, ""), "dim"),))
+        return lines
+
+    def _outage(self) -> str:
+        """Say since when the feed is down, and why."""
+        health = self._scene.health
+        since = health.last_good_at
+        if since is None:
+            when = "from the start"
+        else:
+            when = f"since {clock(since)} ({time_span((self._scene.now - since).total_seconds())})"
+        return cut(f"FEED DOWN {when}: {_why(health.last_error)}", self._width, self._scene.ellipsis)
+
+    def _totals(self, started_at: datetime) -> Line:
+        total = self._tally.total
+        seats = counted(sum(total.agents.values()), "seat")
+        calls = [
+            (f"{total.calls_answered} answered", "green"),
+            (f"{total.calls_missed} missed", "red" if total.calls_missed else "dim"),
+        ]
+        if self._has_total_row:
+            where = f"in {counted(len(self._tally.queues), 'queue')}"
+            parts = [(f"{seats} {where}", "bold"), *calls, (f"since {clock(started_at)}", "dim")]
+        else:
+            states = [(f"{total.agents[state]} {state}", _style(state, total.agents[state])) for state in _URGENT]
+            parts = [(seats, "bold"), *states, *calls, (f"since {clock(started_at)}", "dim")]
+        return _flowing(parts, self._width)
+
+    # ---- queues ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_total_row(self) -> bool:
+        return self._height >= _ROOMY and len(self._tally.queues) > 1
+
+    def _queue_lines(self) -> list[Line]:
+        queues = sorted(self._tally.queues.values(), key=lambda queue: queue.name)
+        room = max(2, (self._height - 6) // 3)
+        heading = "queue"
+        if len(queues) > room:
+            heading = f"queue ({room} of {len(queues)})"
+            queues.sort(key=lambda queue: _warning(queue) is None)
+            queues = queues[:room]
+        columns = self._queue_columns(queues, heading)
+        rows = [{column.name: (column.heading, "bold") for _, column in columns}]
+        rows += [self._queue_cells(queue, columns) for queue in queues]
+        if self._has_total_row:
+            rows.append(self._group_cells("all", self._tally.total) | {"note": ("", "")})
+        return [row(columns, [cells[column.name] for _, column in columns], self._scene.ellipsis) for cells in rows]
+
+    def _queue_columns(self, queues: Sequence[QueueTally], heading: str) -> list[tuple[int, Column]]:
+        name = max([cell_len(heading), *(cell_len(harmless(queue.name)) for queue in queues)])
+        note = max((len(warning) for queue in queues if (warning := _warning(queue))), default=0)
+        columns = [
+            Column("name", heading, width=min(40, name), least=max(len(heading), min(12, name)), rank=0),
+            *(
+                Column(state.value, state.value, width=len(state.value), rank=rank, right=True)
+                for state, rank in _QUEUE_RANKS.items()
+                if self._tally.total.agents[state] or state in _ALWAYS
+            ),
+            Column("answered", "answered", width=len("answered"), rank=5, right=True),
+            Column("missed", "missed", width=len("missed"), rank=4, right=True),
+            Column("longest", "longest talk", width=len("longest talk"), rank=12, right=True),
+            Column("note", "", width=note, least=note if self._width >= _WORDY else 1, rank=0),
+        ]
+        return placed(columns, self._width)
+
+    def _queue_cells(self, queue: QueueTally, columns: Iterable[tuple[int, Column]]) -> dict[str, tuple[str, str]]:
+        cells = self._group_cells(harmless(queue.name), queue)
+        warning = _warning(queue) or ""
+        if warning:
+            cells[AgentState.WAITING.value] = ("0", "bold red")
+        room = max((column.width for _, column in columns if column.name == "note"), default=0)
+        return cells | {"note": (warning if len(warning) <= room else "!", "bold red")}
+
+    def _group_cells(self, name: str, group: GroupTally) -> dict[str, tuple[str, str]]:
+        longest = group.longest_talk()
+        return {
+            "name": (name, "bold"),
+            **{state.value: (str(number), _style(state, number)) for state, number in group.agents.items()},
+            "answered": (str(group.calls_answered), ""),
+            "missed": (str(group.calls_missed), "red" if group.calls_missed else "dim"),
+            "longest": ("" if longest is None else self._time_of(longest), ""),
+        }
+
+    # ---- agents ------------------------------------------------------------------------------------------------------
+
+    def _agent_lines(self, seats: Sequence[SeatTally], room: int) -> tuple[list[Line], Line]:
+        """Return the heading and at most `room` lines of agents, and the footer, which counts the others."""
+        most = max(1, (self._width + _GAP) // (_NARROWEST_BLOCK + _GAP))
+        blocks = max(1, min(most, math.ceil(len(seats) / max(1, room))))
+        size = max(1, room * blocks)
+        pages = max(1, math.ceil(len(seats) / size))
+        page = self._view.page % pages
+        shown = seats[page * size : (page + 1) * size] if room else []
+        width = (self._width - (blocks - 1) * _GAP) // blocks
+        columns = self._agent_columns(seats, width)
+        heading = row(columns, [(column.heading, "bold") for _, column in columns], self._scene.ellipsis)
+        lines: list[Line] = [()] * (min(room, len(shown)) + 1)
+        for block in range(blocks):
+            mine = shown[block * room : (block + 1) * room]
+            names = [column.name for _, column in columns]
+            rows = [heading, *(row(columns, self._agent_cells(seat, names), self._scene.ellipsis) for seat in mine)]
+            for index, fields in enumerate(rows):
+                lines[index] += _moved(fields, block * (width + _GAP))
+        return lines, self._footer(len(seats) - len(shown), page, pages)
+
+    def _agent_columns(self, seats: Sequence[SeatTally], width: int) -> list[tuple[int, Column]]:
+        # Measured over all pages, so that the columns do not move from page to page.
+        queue = max((cell_len(harmless(seat.key.queue)) for seat in seats), default=0)
+        extension = max((cell_len(harmless(seat.key.extension)) for seat in seats), default=0)
+        name = max((cell_len(harmless(seat.agent.name or "")) for seat in seats), default=0)
+        time = max((len(self._time_of(seat)) for seat in seats), default=0)
+        # Wide enough for most states, so that the next columns do not move when a state ends.
+        state = max([len("receiving"), *(len(_state_of(seat)) for seat in seats)])
+        columns = [
+            Column("queue", "queue", width=min(24, max(len("queue"), queue)), least=6, rank=1),
+            Column("extension", "ext", width=min(16, max(len("ext"), extension)), least=min(8, extension), rank=0),
+            Column("name", "name", width=min(32, max(len("name"), name)), least=8, rank=2),
+            Column("state", "state", width=state, least=state, rank=0),
+            Column("time", "for ", width=len("0:00:00+"), least=max(len("for "), time), rank=0, right=True),
+            Column("answered", "answered", width=len("answered"), rank=4, right=True),
+            Column("missed", "missed", width=len("missed"), rank=3, right=True),
+        ]
+        if self._view.queue is not None:
+            del columns[0]
+        return placed(columns, width)
+
+    def _agent_cells(self, seat: SeatTally, names: Iterable[str]) -> list[tuple[str, str]]:
+        style = STATE_STYLES[seat.state]
+        cells = {
+            "queue": (harmless(seat.key.queue), ""),
+            "extension": (harmless(seat.key.extension), "bold"),
+            "name": (harmless(seat.agent.name or ""), ""),
+            "state": (_state_of(seat), style),
+            "time": (self._time_of(seat), style),
+            "answered": (str(seat.calls_answered), "" if seat.calls_answered else "dim"),
+            "missed": (str(seat.calls_missed), "red" if seat.calls_missed else "dim"),
+        }
+        return [cells[name] for name in names]
+
+    def _time_of(self, seat: SeatTally) -> str:
+        seconds = (self._scene.at - seat.since).total_seconds()
+        return time_span(seconds) + ("+" if seat.approximate else " ")
+
+    # ---- foot --------------------------------------------------------------------------------------------------------
+
+    def _footer(self, hidden: int, page: int, pages: int) -> Line:
+        parts: list[tuple[str, str]] = []
+        if hidden:
+            parts.append((f"{hidden} not shown", "bold yellow"))
+        parts.append(("q quit", ""))
+        if pages > 1:
+            parts.append((f"space page {page + 1}/{pages}", ""))
+        parts.append((f"s sort: {self._view.sort}", ""))
+        queue = "all" if self._view.queue is None else harmless(self._view.queue)
+        parts.append((f"f queue: {queue}", ""))
+        return _flowing(parts, self._width)
+
+
+def _why(error: BaseException | None) -> str:
+    """Return what happened, without the place, which would not fit into a line."""
+    return harmless(" ".join((error.describe() if isinstance(error, SipQueueError) else str(error)).split()))
+
+
+def _warning(queue: QueueTally) -> str | None:
+    """Return a warning if no agent of the queue could take the next call."""
+    if not queue.signed_in:
+        return "nobody signed in"
+    return None if queue.agents[AgentState.WAITING] else "nobody waits"
+
+
+def _state_of(seat: SeatTally) -> str:
+    """Return an agent's state as a word, an unknown one with its code."""
+    return f"unknown {seat.agent.state_code}" if seat.state is AgentState.UNKNOWN else seat.state.value
+
+
+def time_span(seconds: float) -> str:
+    """Return a duration in whole seconds as ``0:07``, ``12:34`` or ``1:02:03``."""
+    minutes, second = divmod(max(0, math.floor(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def _flowing(parts: Iterable[tuple[str, str]], width: int) -> Line:
+    """Return as many texts as fit, one after the other."""
+    fields: list[Field] = []
+    column = 0
+    for text, style in parts:
+        if column + cell_len(text) > width:
+            break
+        fields.append(Field(column, text, style))
+        column += cell_len(text) + 2
+    return tuple(fields)
+
+
+def _moved(line: Line, columns: int) -> Line:
+    return tuple(field._replace(column=field.column + columns) for field in line)
+
+
+def _style(state: AgentState, number: int) -> str:
+    return STATE_STYLES[state] if number else "dim"
+
+
+def _restyled(line: Line, style: str) -> Line:
+    return tuple(field._replace(style=style) for field in line)

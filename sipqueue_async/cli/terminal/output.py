@@ -1,0 +1,125 @@
+"""Standard output as the commands see it: coloured on a terminal only, and without characters that it cannot encode."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sipqueue_async.cli.exits import FAILED, Failure
+
+ARROW: Final = "→"
+ELLIPSIS: Final = "…"
+_UNLIMITED: Final = 10_000
+
+
+class Output:
+    """Prints whole lines and flushes each call.
+
+    Args:
+        stream: The stream to print to.
+        environ: The environment; ``NO_COLOR`` and ``TERM`` are read.
+    """
+
+    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
+        self.stream = stream
+        """The stream it prints to."""
+        self.terminal = stream.isatty()
+        """Whether it is a terminal."""
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        self.arrow = ARROW if _can_encode(stream, ARROW) else "->"
+        """The sign between an old and a new value."""
+        self.ellipsis = ELLIPSIS if _can_encode(stream, ELLIPSIS) else "~"
+        """The sign for text that was cut off."""
+        dumb = environ.get("TERM", "dumb") in {"", "dumb"}
+        self.screen = self.terminal and not dumb
+        """Whether it is a terminal with a cursor that can be moved."""
+        plain = not self.terminal or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+        self.colour = not plain
+        """Whether colours are used."""
+        self._console = _Console(
+            file=stream,
+            force_terminal=self.terminal,
+            # Without a colour system rich writes no escape sequence at all; NO_COLOR alone would leave bold.
+            color_system=None if plain else "auto",
+            width=None if self.terminal else _UNLIMITED,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+        self._has_begun = False
+
+    def line(self, text: Text | str = "") -> None:
+        """Print one line, which is neither wrapped nor cut."""
+        self._begin()
+        self._console.print(text, soft_wrap=True)
+
+    def text(self, text: str) -> None:
+        """Write text unchanged."""
+        self._begin()
+        self.stream.write(text)
+        self.stream.flush()
+
+    def table(self, table: Table) -> None:
+        """Print a table as wide as the terminal allows, or in a pipe as wide as it is."""
+        self._begin()
+        self._console.print(table)
+
+    def _begin(self) -> None:
+        """End the line that an earlier run left unfinished in the file, for example because the disk was full."""
+        if not self._has_begun:
+            self._has_begun = True
+            if _ends_within_a_line(self.stream):
+                self.stream.write("\n")
+
+
+def standard_output() -> Output:
+    """Return the process's standard output.
+
+    Raises:
+        Failure: It is closed.
+    """
+    # Python has no stdout if the shell closed it (>&-).
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise Failure("standard output is closed, so there is nowhere to print to", FAILED)
+    return Output(sys.stdout, os.environ)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise the error instead of ending the process, as rich would."""
+        raise  # noqa: PLE0704  # rich calls this while it handles the error
+
+
+def _can_encode(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _ends_within_a_line(stream: TextIO) -> bool:
+    """Return whether a stream appends to a regular file whose last line has no end."""
+    # No such module on Windows; streams without a descriptor raise too, and files that only this process may not read.
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import fcntl  # noqa: PLC0415
+
+        descriptor = stream.fileno()
+        appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+        if appends and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            # The descriptor itself cannot be read from.
+            with Path(f"/dev/fd/{descriptor}").open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read() != b"\n"
+    return False

@@ -1,5 +1,0 @@
-"""Makes text from outside safe to print."""
-
-from sipqueue_async._text import harmless
-
-__all__ = ["harmless"]

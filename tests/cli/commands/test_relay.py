@@ -1,0 +1,109 @@
+"""``sipqueue relay``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import pytest
+
+from sipqueue_async import AuthError, SeatFilter, SipQueueClient
+from sipqueue_async.cli.commands.relay import RelayTarget, relay
+from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.redis import RedisFeed
+from sipqueue_async.simulator import Simulator
+from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+from tests.kit.redis_server import RedisServer, free_port
+
+SECRET = "a-password-that-nobody-may-see"
+
+
+def target(url: str, prefix: str = "sipqueue", lease: float = 10.0) -> RelayTarget:
+    """Return where to publish."""
+    return RelayTarget(redis=url, prefix=prefix, lease=lease)
+
+
+async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command publishes nothing, or other queues than were asked for, or under another prefix."""
+    paper = Paper()
+    log = logging.getLogger("sipqueue_async")
+    before = (log.level, list(log.handlers))
+    async with Simulator(BUSY, speed=0) as simulator, RedisFeed(redis_server.url, prefix="north") as feed:
+        work = relay(
+            client_of(simulator),
+            paper.output(),
+            target=target(redis_server.url, "north"),
+            seats=SeatFilter("queue-2", ["100002", "100004"]),
+            interval=0.1,
+        )
+        task = asyncio.ensure_future(work)
+        known = await feed.ready(timeout=20)
+        assert known
+        assert set(known.queues) == {"queue-2"}
+        assert paper.lines == [
+            f"the relay publishes to Redis at 127.0.0.1:{redis_server.port}, keys {{north}}:* until Ctrl-C"
+        ]
+        redis_server.kill()
+        await until(lambda: "sipqueue: the relay cannot publish: " in capsys.readouterr().err)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (log.level, log.handlers) == before
+
+
+async def test_refused_credentials_end_it(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A relay whose credentials are refused goes on to publish nothing, or says so twice."""
+    async with Simulator(BUSY, speed=0) as simulator:
+        client = SipQueueClient(simulator.url, "a-wrong-token")
+        with pytest.raises(AuthError):
+            await asyncio.wait_for(relay(client, Paper().output(), target=target(redis_server.url)), 20)
+    said = capsys.readouterr().err
+    assert "sipqueue: the relay leads (term 1), after publication 0\n" in said
+    assert "the relay ends" not in said
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (target(f"http://user:{SECRET}@127.0.0.1"), "the Redis URL must be redis://, rediss:// or unix://"),
+        (target(f"redis://:{SECRET}@127.0.0.1", prefix="{}"), "prefix must be a name without braces"),
+        (target("redis://[::1"), "the Redis URL must be redis://"),
+    ],
+)
+async def test_what_cannot_be_used_is_said(where: RelayTarget, message: str) -> None:
+    """A slip in a URL ends in a traceback, which shows its password."""
+    with pytest.raises(Failure, match=message) as failure:
+        await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), target=where)
+    assert failure.value.code == USAGE
+    assert SECRET not in str(failure.value)
+
+
+async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who has not installed the extra gets a traceback instead of the command that installs it."""
+    for name in [name for name in sys.modules if name.startswith("sipqueue_async.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(Failure, match=r"pip install 'sipqueue_async\[redis\]'"):
+        await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), target=target("redis://127.0.0.1"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_ends_it(number: signal.Signals, code: int) -> None:
+    """Ctrl-C gives a traceback or another exit code while there is no Redis; or ps or the log show the password."""
+    port = free_port()
+    async with Simulator(BUSY, speed=0) as simulator:
+        env = environment(simulator, SIPQUEUE_REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}")
+        async with sipqueue("relay", env=env) as program:
+            assert await program.line() == (
+                f"the relay publishes to Redis at 127.0.0.1:{port}, keys {{sipqueue}}:* until Ctrl-C"
+            )
+            await asyncio.sleep(0.3)
+            program.send(number)
+            ended, out, err = await program.rest()
+    assert (ended, out) == (code, "")
+    assert err.startswith(f"sipqueue: the relay waits: Redis at 127.0.0.1:{port}, keys {{sipqueue}}:*: Redis is away")
+    assert SECRET not in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,85 @@
+"""``sipqueue simulate``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sipqueue_async import AppCredentials, SipQueueClient
+from sipqueue_async.cli.commands.simulate import simulate
+from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.simulation import lively_plan
+from tests.kit.cli import Paper, until
+
+
+@asynccontextmanager
+async def serving(environ: dict[str, str] | None = None, **options: Any) -> AsyncGenerator[dict[str, str]]:
+    """Run the command; gives the variables that a shell would have after evaluating what it printed."""
+    paper = Paper()
+    task = asyncio.ensure_future(simulate(paper.output(), environ or {}, plan=lively_plan(4, 2), **options))
+    await until(lambda: paper.text.endswith("\n") or task.done())
+    assert all(line.startswith("export ") for line in paper.lines)
+    try:
+        yield dict(line.removeprefix("export ").split("=", 1) for line in paper.lines)
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_what_it_prints_is_what_a_client_needs() -> None:
+    """A client with what was printed is not let in."""
+    async with serving(speed=2.0, seed=3) as printed:
+        credentials = AppCredentials(printed["SIPQUEUE_APPID"], printed["SIPQUEUE_ACCESSKEY"])
+        async with SipQueueClient(printed["SIPQUEUE_URL"], credentials) as client:
+            assert len(await client.fetch_snapshot()) >= 4
+
+
+async def test_credentials_of_the_environment_are_taken_and_not_printed() -> None:
+    """A key that came from outside ends up in a log, or does not work."""
+    environ = {"SIPQUEUE_APPID": "mine", "SIPQUEUE_ACCESSKEY": "my-key"}
+    async with serving(environ) as printed:
+        assert set(printed) == {"SIPQUEUE_URL", "SIPQUEUE_APPID"}
+        async with SipQueueClient(printed["SIPQUEUE_URL"], AppCredentials("mine", "my-key")) as client:
+            assert await client.fetch_snapshot()
+
+
+async def test_the_references_example_is_answered_as_printed() -> None:
+    """The example of the platform's reference gets no answer from the simulator."""
+    form = aiohttp.FormData(default_to_multipart=True)
+    fields = {"service": "App.Sip_Queue.GetQueueSipStatus", "token": "ABCDEFG", "queuename": "queue-1"}
+    for name, value in {**fields, "extnumber": "100001", "state": "0"}.items():
+        form.add_field(name, value)
+    async with serving() as printed:
+        answer = await _posted(printed["SIPQUEUE_URL"], form)
+        assert answer["ret"] == 200
+        assert [record["extnumber"] for record in answer["data"]["result"]] == ["100001"]
+
+
+async def _posted(url: str, form: aiohttp.FormData) -> Any:
+    async with aiohttp.ClientSession() as session, session.post(url, data=form) as response:
+        return await response.json()
+
+
+async def test_a_port_in_use_is_told() -> None:
+    """A taken port gives a traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*try another --port") as caught:
+            await simulate(Paper().output(), {}, plan=lively_plan(1, 1), port=port)
+    assert caught.value.code == USAGE
+
+
+@pytest.mark.parametrize(("agents", "queues"), [(1, 1), (12, 2), (600, 7), (3, 9)])
+def test_a_centre_of_any_size_is_as_busy(agents: int, queues: int) -> None:
+    """With many agents nearly nothing happens, or with few they cannot keep up."""
+    sized, lively = lively_plan(agents, queues), lively_plan(12, 2)
+    assert sized.offered_load / agents == pytest.approx(lively.offered_load / 12)

@@ -1,0 +1,171 @@
+"""``sipqueue top`` as a process on a terminal of its own: keys, signals, and the terminal given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.kit.cli import MAIN, environment
+from tests.kit.terminal import GIVEN_BACK, Terminal, terminal
+
+pytestmark = pytest.mark.one_python
+
+# The terminal must be the program's own one, or no key would be a signal.
+OWN_TERMINAL = (
+    "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    # In a session of a single process nobody could continue what was stopped, and so nothing is.
+    "if (child := os.fork()):\n"
+    "    os.setpgid(child, child); os.tcsetpgrp(0, child)\n"
+    "    while True:\n"
+    "        _, status = os.waitpid(child, os.WUNTRACED)\n"
+    "        if os.WIFSTOPPED(status): print('stopped', flush=True); continue\n"
+    "        code = os.waitstatus_to_exitcode(status); break\n"
+    "    raise SystemExit(code if code >= 0 else 200 - code)\n"
+    "os.setpgid(0, 0)\n"
+)
+DEMO = ("top", "--demo", "--interval", "0.2")
+
+
+class Program:
+    """The program, its terminal, and who started it."""
+
+    def __init__(self, terminal: Terminal, process: asyncio.subprocess.Process) -> None:
+        self.terminal = terminal
+        self._process = process
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.terminal.foreground, number)
+
+    async def code(self) -> int:
+        """Wait for its end and return its exit code; 200 and the number of a signal, if that killed it."""
+        async with asyncio.timeout(20):
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def program(*arguments: str, code: str = MAIN) -> AsyncGenerator[Program]:
+    """Run the program on a terminal."""
+    async with terminal() as it:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            OWN_TERMINAL + code,
+            *arguments,
+            stdin=it.descriptor,
+            stdout=it.descriptor,
+            stderr=it.descriptor,
+            env=environment(),
+        )
+        try:
+            yield Program(it, process)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(("key", "code"), [("q", 0), ("\x03", 130), ("\x1c", 200 + signal.SIGQUIT)])
+async def test_a_key_ends_it_and_the_terminal_is_as_before(key: str, code: int) -> None:
+    r"""q, Ctrl-C or Ctrl-\ gives another exit code, or leaves a terminal without echo, cursor or what was on it."""
+    async with program(*DEMO) as top:
+        await top.terminal.until_shown("seats in 2 queues")
+        assert not top.terminal.is_as_before
+        top.terminal.press(key)
+        assert await top.code() == code
+        await top.terminal.until(lambda: top.terminal.is_as_before)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 200 + signal.SIGHUP)])
+async def test_a_signal_ends_it_and_the_terminal_is_as_before(number: signal.Signals, code: int) -> None:
+    """Whoever stops the program from outside breaks the terminal that it ran on."""
+    async with program(*DEMO) as top:
+        await top.terminal.until_shown("seats in 2 queues")
+        top.send(number)
+        assert await top.code() == code
+        await top.terminal.until(lambda: top.terminal.is_as_before)
+
+
+async def test_an_impatient_second_signal_does_no_harm() -> None:
+    """Two quick Ctrl-C end the program before it has given the terminal back."""
+    stuck = (
+        "import time; from sipqueue_async.cli.commands import top; real = top.compose\n"
+        "def compose(scene, *rest):\n"
+        "    if scene.tally.started_at: time.sleep(30)\n"
+        "    return real(scene, *rest)\n"
+        "top.compose = compose\n"
+    )
+    async with program(*DEMO, code=stuck + MAIN) as top:
+        await top.terminal.until_shown("waiting for the first answer")
+        await asyncio.sleep(0.5)
+        top.terminal.press("\x03")
+        await asyncio.sleep(0.2)
+        top.terminal.press("\x03")
+        assert await top.code() == 130
+        await top.terminal.until(lambda: top.terminal.is_as_before)
+
+
+async def test_a_bug_gives_the_terminal_back_before_its_traceback() -> None:
+    """After an exception nobody can read why, and the shell is unusable."""
+    broken = (
+        "from sipqueue_async.cli.commands import top\n"
+        "def compose(*rest): raise ZeroDivisionError\n"
+        "top.compose = compose\n"
+    )
+    async with program(*DEMO, code=broken + MAIN) as top:
+        assert await top.code() == 1
+        await top.terminal.until_shown("ZeroDivisionError")
+        assert GIVEN_BACK in top.terminal.shown.decode().partition("Traceback")[0]
+
+
+async def test_it_can_be_suspended_and_goes_on() -> None:
+    """After Ctrl-Z the shell has no echo and no cursor, or after fg the board is not there again."""
+    async with program(*DEMO) as top:
+        await top.terminal.until_shown("seats in 2 queues")
+        top.terminal.press("\x1a")
+        await top.terminal.until_shown("stopped")
+        assert termios.tcgetattr(top.terminal.descriptor) == top.terminal.mode
+        assert GIVEN_BACK in top.terminal.shown.decode()
+        top.send(signal.SIGCONT)
+        await top.terminal.until(lambda: "stopped" not in top.terminal.text and "q quit" in top.terminal.text)
+        assert termios.tcgetattr(top.terminal.descriptor) != top.terminal.mode
+        top.terminal.press("q")
+        assert await top.code() == 0
+        await top.terminal.until(lambda: top.terminal.is_as_before)
+
+
+async def test_ends_on_a_terminal_that_nobody_reads() -> None:
+    """After Ctrl-S the program cannot be ended."""
+    async with program(*DEMO) as top:
+        await top.terminal.until_shown("seats in 2 queues")
+        top.terminal.press("\x13")
+        await asyncio.sleep(1)
+        top.send(signal.SIGTERM)
+        assert await top.code() == 143
+        await top.terminal.until(lambda: top.terminal.is_as_before)
+
+
+async def test_without_a_keyboard_it_runs_until_a_signal() -> None:
+    """With its input from elsewhere the program ends at once, or eats what is not its own."""
+    async with terminal() as it:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            MAIN,
+            *DEMO,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=it.descriptor,
+            env=environment(),
+        )
+        await it.until_shown("seats in 2 queues")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 20) == 130
+        await it.until(lambda: it.is_as_before)

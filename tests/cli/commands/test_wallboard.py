@@ -1,0 +1,174 @@
+"""``sipqueue wallboard``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sipqueue_async import AuthError, SeatFilter, SipQueueClient
+from sipqueue_async.cli.commands.wallboard import Demonstration, Site, read_key, wallboard
+from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.simulator import Simulator
+from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+
+KEY = "a key for the tests"
+SMALL = Demonstration(agents=4, speed=50.0)
+
+
+@asynccontextmanager
+async def serving(origin: SipQueueClient | Demonstration = SMALL, **options: Any) -> AsyncGenerator[str]:
+    """Run the command; gives the page's address."""
+    paper = Paper()
+    defaults: dict[str, Any] = {"site": Site(), "interval": 0.1}
+    task = asyncio.ensure_future(wallboard(origin, paper.output(), **(defaults | options)))
+    await until(lambda: paper.text.endswith("\n") or task.done())
+    try:
+        yield paper.lines[0].split()[4]
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def _get(url: str, **headers: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as answer:
+        return answer.status, await (answer.json() if answer.content_type == "application/json" else answer.text())
+
+
+async def _told(url: str, condition: Callable[[Any], bool]) -> Any:
+    """Return the snapshot once it is as it should be."""
+    async with asyncio.timeout(20):
+        while not condition(told := (await _get(f"{url}api/snapshot"))[1]):
+            await asyncio.sleep(0.02)
+    return told
+
+
+async def test_the_demonstration_needs_nothing() -> None:
+    """Somebody who tries the wallboard sees nothing."""
+    async with serving() as url:
+        assert "<title>Wallboard</title>" in (await _get(url))[1]
+        told = await _told(url, lambda told: told["total"]["calls_answered"] > 0)
+        assert {seat["extension"] for seat in told["seats"]} == {"100001", "100002", "100003", "100004"}
+
+
+async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
+    """The wallboard shows another platform, or all of its queues."""
+    async with Simulator(BUSY, speed=0) as simulator, serving(client_of(simulator), seats=SeatFilter("queue-2")) as url:
+        told = await _told(url, lambda told: bool(told["seats"]))
+        assert set(told["queues"]) == {"queue-2"}
+
+
+async def test_the_platforms_credentials_stay_where_they_are() -> None:
+    """The token, with which anything can be asked of the platform, is sent to every browser."""
+    secret = "a-token-of-the-platform"
+    simulator = Simulator(BUSY, speed=0, tokens=[secret])
+    await simulator.start_server()
+    async with serving(SipQueueClient(simulator.url, secret)) as url:
+        await _told(url, lambda told: bool(told["seats"]))
+        await simulator.stop_server()
+        await _told(url, lambda told: told["feed_down"] is not None)
+        async with aiohttp.ClientSession() as client, client.get(f"{url}events") as stream:
+            heard = [await stream.content.readline() for _ in range(8)]
+        assert any(b"cannot connect" in line for line in heard)
+        for path in ("", "api/snapshot", "metrics", "healthz", "static/main.js"):
+            assert secret not in str(await _get(f"{url}{path}"))
+        assert secret.encode() not in b"".join(heard)
+
+
+async def test_the_key_is_asked_for() -> None:
+    """A key that was given is not asked for."""
+    async with serving(site=Site(key=KEY, host_names=["wall.example"])) as url:
+        assert (await _get(f"{url}api/snapshot"))[0] == 401
+        assert (await _get(f"{url}api/snapshot", Authorization=f"Bearer {KEY}", Host="wall.example"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        (Site(host="0.0.0.0"), "so an access key is required; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
+        (Site(key="short"), "at least 12 characters; set SIPQUEUE_WALLBOARD_KEY"),
+        (Site(key="a key \udcff that is broken"), "not UTF-8 text: use letters and digits; set SIPQUEUE"),
+        (
+            Site(host="192.0.2.1", key=KEY),
+            "192.0.2.1, port 0: it is not an address of this machine; give",
+        ),
+        (Site(host="no.such.invalid", key=KEY), "the name is unknown; give --host an address of this machine"),
+        (Site(host="x" * 70, key=KEY), "the name is unknown; give --host an address of this machine"),
+    ],
+)
+async def test_what_cannot_be_served_is_said(site: Site, message: str) -> None:
+    """A wrong option ends in a traceback, or in a wallboard that is open to all."""
+    with pytest.raises(Failure, match=message) as failure:
+        await wallboard(Demonstration(), Paper().output(), site=site)
+    assert failure.value.code == USAGE
+    assert "short" not in str(failure.value).replace("too short", "")
+
+
+async def test_a_port_that_is_taken_is_said() -> None:
+    """A port that is taken gives a traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*; try another --port"):
+            await wallboard(Demonstration(), Paper().output(), site=Site(port=port))
+
+
+async def test_refused_credentials_end_it() -> None:
+    """A wallboard whose credentials are refused goes on to show nothing."""
+    async with Simulator(BUSY, speed=0) as simulator:
+        client = SipQueueClient(simulator.url, "a-wrong-token")
+        with pytest.raises(AuthError):
+            await asyncio.wait_for(wallboard(client, Paper().output(), site=Site()), 20)
+
+
+def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    """The key has to be an option, which other users of the machine can read."""
+    warnings: list[str] = []
+    environ = {"SIPQUEUE_WALLBOARD_KEY": "of the environment"}
+    assert read_key(None, {}, warnings.append) is None
+    assert read_key(None, {"SIPQUEUE_WALLBOARD_KEY": ""}, warnings.append) is None
+    assert read_key(None, environ, warnings.append) == "of the environment"
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    file.chmod(0o600)
+    assert read_key(file, environ, warnings.append) == KEY
+    assert warnings == []
+    file.chmod(0o644)
+    assert read_key(file, environ, warnings.append) == KEY
+    assert warnings == [f"warning: other users can read the access key in {file}; run: chmod 600 {file}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "No such file"), (b"\xff\xfe\x00", "it is not text in UTF-8"), (b" \n", "is empty")]
+)
+def test_a_key_file_that_cannot_be_used_is_said(content: bytes | None, message: str, tmp_path: Path) -> None:
+    """A key file with nothing in it opens the wallboard to all."""
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(Failure, match=message):
+        read_key(file, {"SIPQUEUE_WALLBOARD_KEY": KEY})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_ends_it_and_its_streams(number: signal.Signals, code: int) -> None:
+    """Ctrl-C waits for every browser to leave, gives a traceback, or another exit code; ps shows the key."""
+    env = environment(SIPQUEUE_WALLBOARD_KEY=KEY)
+    async with sipqueue("wallboard", "--demo", "--port", "0", env=env) as program, aiohttp.ClientSession() as client:
+        line = await program.line_with("the wallboard is at http://127.0.0.1:")
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with client.get(f"{line.split()[4]}events", headers=headers) as stream:
+            assert (await stream.content.readline()).startswith(b"event")
+            program.send(number)
+            assert await program.rest() == (code, "", "")
+            assert KEY not in line

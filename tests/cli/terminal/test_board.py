@@ -1,0 +1,282 @@
+"""The board of `sipqueue top` as a picture: what is on it, at any size and with any names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from sipqueue_async import AgentState, AgentStatus, FeedDown, TransportError, Update, WatcherHealth, diff
+from sipqueue_async.cli.terminal.board import Scene, compose, time_span
+from sipqueue_async.cli.terminal.layout import Column, Line, cut, placed
+from sipqueue_async.cli.terminal.view import Sort, View
+from sipqueue_async.tally import Tally
+from tests.kit.builders import START, agent, snapshot
+
+AWAY = TransportError("cannot connect\nto it")
+AWAY.where = "a place that is long to tell"
+NAMES = st.sampled_from(
+    [
+        "Agent 01",
+        "[red]",
+        "\x1b[2J\n",
+        "王小明" * 4,
+        "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER} \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+        "مريم",
+        "e\N{COMBINING ACUTE ACCENT}",
+        "\N{RIGHT-TO-LEFT OVERRIDE}back",
+        "a" * 90,
+    ]
+)
+
+
+def tally_of(*agents: AgentStatus, later: Iterable[AgentStatus] = (), at: float = 60) -> Tally:
+    """Return a tally of some agents, who after a minute are others."""
+    first, second = snapshot(*agents), snapshot(*later, at=at)
+    tally = Tally(first)
+    if later:
+        tally.update(Update(sequence=1, snapshot=second, previous=first, events=diff(first, second)))
+    return tally
+
+
+def scene(tally: Tally, *, at: float = 60, **health: Any) -> Scene:
+    """Return what is known at some second."""
+    moment = START + timedelta(seconds=at)
+    given: dict[str, Any] = {"up": True, "last_good_at": moment, **health}
+    return Scene(
+        tally=tally, health=WatcherHealth(**given), at=moment, now=moment + timedelta(seconds=5), title="a test"
+    )
+
+
+def texts(lines: Iterable[Line]) -> list[str]:
+    """Return lines as they look."""
+    shown: list[str] = []
+    for line in lines:
+        text = ""
+        for field in line:
+            text += " " * (field.column - cell_len(text)) + field.text
+        shown.append(text)
+    return shown
+
+
+def rows(lines: Iterable[Line], heading: str) -> list[list[str]]:
+    """Return the words of the lines below a heading, up to an empty line."""
+    found = itertools.dropwhile(lambda text: heading not in text, texts(lines))
+    return [text.split() for text in itertools.takewhile(bool, itertools.islice(found, 1, None))]
+
+
+class TestAgents:
+    PEOPLE = (
+        agent("1", AgentState.OFFLINE),
+        agent("2", AgentState.WAITING, queue="b"),
+        agent("3", AgentState.TALKING, calls_answered=1),
+        agent("4", AgentState.TALKING),
+        agent("5", AgentState.UNKNOWN, state_code=1299),
+    )
+    LATER = (*PEOPLE[:2], agent("3", AgentState.TALKING, calls_answered=3, no_answer_count=1), *PEOPLE[3:])
+
+    def order(self, view: View) -> list[str]:
+        """Return the extensions as they are shown."""
+        tally = tally_of(*self.PEOPLE, later=self.LATER)
+        return [row[1] for row in rows(compose(scene(tally), view, 100, 30), " ext ")[:5]]
+
+    def test_who_talks_comes_first_and_the_longest_talk_before_others(self) -> None:
+        """Whoever looks at the board has to search for those who talk, or for the longest call."""
+        assert self.order(View()) == ["4", "3", "2", "5", "1"]
+
+    @pytest.mark.parametrize(
+        ("sort", "expected"),
+        [
+            (Sort.TIME, ["2", "4", "5", "3", "1"]),
+            (Sort.QUEUE, ["2", "1", "3", "4", "5"]),
+            (Sort.CALLS, ["3", "2", "1", "4", "5"]),
+        ],
+    )
+    def test_can_be_sorted_otherwise(self, sort: Sort, expected: list[str]) -> None:
+        """A sort does something else than it is called."""
+        assert self.order(View(sort=sort)) == expected
+
+    def test_one_queue_alone(self) -> None:
+        """The filter shows others, or leaves the column of the queue that all would be the same in."""
+        view = View(queue="queue-1")
+        shown = compose(scene(tally_of(*self.PEOPLE)), view, 100, 30)
+        assert [row[0] for row in rows(shown, "ext ")] == ["3", "4", "5", "1"]
+        assert "f queue: queue-1" in texts(shown)[-1]
+
+    def test_what_a_row_says(self) -> None:
+        """A row has the wrong state, time or calls, or takes a guess for a fact."""
+        tally = tally_of(*self.PEOPLE, later=self.LATER)
+        shown = rows(compose(scene(tally, at=3725), View(sort=Sort.QUEUE), 100, 30), " ext ")
+        assert ["queue-1", "3", "talking", "1:01:05", "2", "1"] in shown
+        assert ["queue-1", "4", "talking", "1:02:05+", "0", "0"] in shown
+        assert ["queue-1", "5", "unknown", "1299", "1:02:05+", "0", "0"] in shown
+
+    def test_those_who_have_left_are_not_shown(self) -> None:
+        """The board shows people who went home."""
+        tally = tally_of(*self.PEOPLE, later=self.LATER[:2])
+        shown = texts(compose(scene(tally), View(), 100, 30))
+        assert shown[1].startswith("2 seats")
+        assert not any("talking  " in text for text in shown[2:])
+
+    @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 10)])
+    def test_says_how_many_are_not_shown_and_pages_through_all(self, width: int, height: int) -> None:
+        """Agents for whom there is no room are silently missing, or on no page."""
+        everybody = {str(number) for number in range(1000, 1500)}
+        tally = tally_of(*(agent(extension) for extension in everybody))
+        view, seen, pages = View(), set[str](), 0
+        while seen != everybody:
+            shown = texts(compose(scene(tally), view, width, height))
+            here = {word for text in shown[2:-1] for word in text.split() if word in everybody}
+            assert shown[-1].startswith(f"{500 - len(here)} not shown")
+            assert here
+            assert not here & seen
+            seen |= here
+            pages += 1
+            assert pages < 200
+            view = view.next_page()
+        assert texts(compose(scene(tally), view, width, height)) == texts(compose(scene(tally), View(), width, height))
+
+
+class TestQueues:
+    def test_counts_calls_and_the_longest_talk(self) -> None:
+        """A queue's line says something else than its agents', or all together than the queues."""
+        people = [agent("1", AgentState.TALKING), agent("2"), agent("3", AgentState.PAUSED, queue="b")]
+        later = [agent("1", AgentState.TALKING), agent("2", calls_answered=2), agent("3", AgentState.IDLE, queue="b")]
+        shown = rows(compose(scene(tally_of(*people, later=later), at=90), View(), 110, 30), "longest talk")
+        assert shown == [
+            ["b", "0", "0", "0", "1", "0", "0", "0", "nobody", "waits"],
+            ["queue-1", "1", "1", "0", "0", "0", "2", "0", "1:30+"],
+            ["all", "1", "1", "0", "1", "0", "2", "0", "1:30+"],
+        ]
+
+    @pytest.mark.parametrize(
+        ("state", "warning"),
+        [(AgentState.WAITING, ""), (AgentState.TALKING, "nobody waits"), (AgentState.OFFLINE, "nobody signed in")],
+    )
+    def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
+        """A queue in which callers have to wait looks like any other, or one at rest like one in trouble."""
+        lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24)
+        (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
+        assert "nobody" in line[-1].text if warning else "nobody" not in line[-1].text
+        assert (line[-1].text == warning) == bool(warning)
+        assert (line[-1].style == "bold red") == bool(warning)
+        narrow = compose(scene(tally_of(agent(state=state))), View(), 40, 10)
+        (line,) = [line for line in narrow if line and line[0].text == "queue-1"][:1]
+        assert (line[-1].text == "!") == bool(warning)
+
+    def test_those_in_trouble_are_shown_where_there_is_no_room_for_all(self) -> None:
+        """The one queue that needs attention is the one that is left out."""
+        people = [agent(queue=f"queue-{number:02}") for number in range(30)]
+        people[20] = agent(queue="queue-20", state=AgentState.TALKING)
+        shown = texts(compose(scene(tally_of(*people)), View(), 80, 24))
+        assert any(text.startswith("queue (6 of 30)") for text in shown)
+        assert any(text.startswith("queue-20") and text.endswith("nobody waits") for text in shown)
+
+
+class TestFeed:
+    def test_a_feed_that_is_down_is_said_and_the_rest_is_dim(self) -> None:
+        """Old figures pass for present ones."""
+        tally = tally_of(agent(state=AgentState.TALKING))
+        tally.update(Update(sequence=1, snapshot=None, previous=None, events=(FeedDown(error=AWAY, since=START),)))
+        lines = compose(scene(tally, up=False, last_error=AWAY), View(), 80, 24)
+        assert texts(lines)[1].rstrip().endswith("(0:05): cannot connect to it")
+        assert texts(lines)[1].startswith("FEED DOWN since ")
+        assert cell_len(texts(lines)[1]) == 80
+        assert {field.style for line in lines[2:-1] for field in line} == {"dim"}
+
+    def test_before_anything_is_known(self) -> None:
+        """A program that waits for its first answer looks broken, or hides why it has none."""
+        shown = texts(compose(scene(Tally(), up=None, last_good_at=None), View(), 80, 24))
+        assert shown[1] == "waiting for the first answer"
+        assert shown[-1].startswith("q quit")
+        error = LookupError("odd")
+        shown = texts(compose(scene(Tally(), up=False, last_good_at=None, last_error=error), View(), 80, 24))
+        assert shown[1].rstrip() == "FEED DOWN from the start: odd"
+
+    def test_a_platform_with_nobody_in_it(self) -> None:
+        """An empty answer breaks the board."""
+        shown = texts(compose(scene(tally_of()), View(), 80, 24))
+        assert shown[1].startswith("0 seats")
+
+
+class TestAnySize:
+    @given(
+        st.lists(st.tuples(NAMES, NAMES, NAMES, st.sampled_from(AgentState)), max_size=30, unique_by=lambda it: it[:2]),
+        st.integers(1, 130),
+        st.integers(1, 40),
+        st.booleans(),
+    )
+    def test_nothing_is_too_wide_too_high_or_over_another_thing(
+        self, people: list[tuple[str, str, str, AgentState]], width: int, height: int, up: bool
+    ) -> None:
+        """At some size, or with some name, the board breaks: a line wraps, or texts lie over each other."""
+        tally = tally_of(*(agent(extension, state, queue=queue, name=name) for queue, extension, name, state in people))
+        lines = compose(scene(tally, up=up, last_error=None if up else AWAY), View(), width, height)
+        assert len(lines) == height
+        for line in lines:
+            end = 0
+            for field in line:
+                assert field.column >= end
+                assert field.text.isprintable()
+                end = field.column + cell_len(field.text)
+            assert end <= width
+
+    def test_the_most_important_columns_stay(self) -> None:
+        """On a narrow screen the state is left out for something that matters less."""
+        shown = texts(compose(scene(tally_of(agent(name="A name"))), View(), 40, 10))
+        (heading,) = [text for text in shown if " ext " in text]
+        assert heading.split() == ["queue", "ext", "name", "state", "for"]
+
+
+class TestPieces:
+    def test_views_go_round(self) -> None:
+        """A key that goes through something gets stuck at its end, or stays on a page that is no more."""
+        view = View(page=3)
+        for _ in Sort:
+            view = view.next_sort()
+        assert view == View()
+        queues = [view := view.next_queue({"b": 0, "a": 0}) for _ in range(3)]
+        assert [it.queue for it in queues] == ["a", "b", None]
+        assert View(queue="gone").next_queue(["a"]).queue == "a"
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"), [(-5, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723, "1:02:03"), (360000, "100:00:00")]
+    )
+    def test_times(self, seconds: float, text: str) -> None:
+        """A time is off by one, or shows something that is no time."""
+        assert time_span(seconds) == text
+
+    @pytest.mark.parametrize(
+        ("text", "width", "expected"),
+        [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("abc", 1, "a"),
+            ("王小明", 5, "王小…"),
+            ("王小明", 4, "王…"),
+            ("ab", 0, ""),
+        ],
+    )
+    def test_cutting(self, text: str, width: int, expected: str) -> None:
+        """A text that was cut is too wide, or does not say that it was."""
+        assert cut(text, width, "…") == expected
+
+    def test_columns_are_left_out_by_rank_and_then_share_what_is_left(self) -> None:
+        """Room is wasted, or the wrong column is left out."""
+        columns = [
+            Column("a", "", width=10, least=4, rank=0),
+            Column("b", "", width=5, rank=1),
+            Column("c", "", width=5, rank=2),
+        ]
+        widths = {width: [(at, it.name, it.width) for at, it in placed(columns, width)] for width in (30, 17, 15, 5, 2)}
+        assert widths[30] == [(0, "a", 10), (11, "b", 5), (17, "c", 5)]
+        assert widths[17] == [(0, "a", 5), (6, "b", 5), (12, "c", 5)]
+        assert widths[15] == [(0, "a", 9), (10, "b", 5)]
+        assert widths[5] == [(0, "a", 5)]
+        assert widths[2] == [(0, "a", 2)]

@@ -1,0 +1,242 @@
+"""Events and records in words and as JSON, and outside text made harmless."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from rich.text import Text
+
+from sipqueue_async import (
+    AgentChanged,
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedUp,
+    SeatKey,
+    StateChanged,
+    TransportError,
+    diff,
+)
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.json_lines import KINDS, event_json
+from sipqueue_async.cli.terminal.lines import EventLines, clock, duration
+from sipqueue_async.cli.terminal.output import Output
+from tests.kit.builders import START, agent, snapshot
+from tests.kit.cli import Paper
+
+KEY = SeatKey("queue-1", "100001")
+ANSWERED_AT = datetime(2026, 1, 5, 9, 0, 1)  # noqa: DTZ001  # as sent
+WAITING = agent(name="Ann")
+TALKING = agent(state=AgentState.TALKING, name="Ann", calls_answered=1, last_answered_at=ANSWERED_AT)
+ODD = agent(state=AgentState.UNKNOWN, name="Ann", status_code=None)
+SEAT: dict[str, Any] = {"key": KEY, "observed_at": START}
+STAMP = clock(START)
+
+EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
+    (AgentJoined(**SEAT, agent=WAITING), "queue-1 100001 joined, waiting", {"event": "agent-joined"}),
+    (AgentLeft(**SEAT, previous=TALKING), "queue-1 100001 left, was talking", {"event": "agent-left"}),
+    (
+        StateChanged(**SEAT, previous=WAITING, agent=TALKING, occurred_at=ANSWERED_AT),
+        "queue-1 100001 waiting → talking",
+        {
+            "event": "state-changed",
+            "before": "waiting",
+            "after": "talking",
+            "before_code": 1213,
+            "after_code": 1215,
+            "occurred_at": "2026-01-05T09:00:01",
+        },
+    ),
+    (
+        StateChanged(**SEAT, previous=WAITING, agent=ODD),
+        "queue-1 100001 waiting → unknown 1208",
+        {"after": "unknown", "after_code": 1208, "occurred_at": None},
+    ),
+    (
+        CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=1, hidden=False),
+        "queue-1 100001 answered a call",
+        {"event": "call-answered", "count": 1, "answered_at": "2026-01-05T09:00:01", "hidden": False},
+    ),
+    (
+        CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=3, hidden=True),
+        "queue-1 100001 answered 3 calls between two polls",
+        {"count": 3, "hidden": True},
+    ),
+    (
+        CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=1),
+        "queue-1 100001 missed a call",
+        {"event": "call-missed", "count": 1, "offered_at": None},
+    ),
+    (CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=2), "queue-1 100001 missed 2 calls", {"count": 2}),
+    (
+        AgentChanged(
+            **SEAT,
+            previous=WAITING,
+            agent=agent(name="Bea", wrap_up_time=5, last_answered_at=ANSWERED_AT, status_code=1202),
+            fields=frozenset({"name", "wrap_up_time", "last_answered_at", "status_code"}),
+        ),
+        (
+            "queue-1 100001 last_answered_at none → 09:00:01, name Ann → Bea, status waiting → ringing, "
+            "wrap_up_time none → 5"
+        ),
+        {
+            "event": "agent-changed",
+            "name": "Bea",
+            "changes": {
+                "last_answered_at": {"before": None, "after": "2026-01-05T09:00:01"},
+                "name": {"before": "Ann", "after": "Bea"},
+                "status_code": {"before": 1213, "after": 1202},
+                "wrap_up_time": {"before": None, "after": 5},
+            },
+        },
+    ),
+    (
+        FeedDown(error=TransportError("no\nroute"), since=START),
+        f"feed down since {STAMP}: no route",
+        {"event": "feed-down", "error": "no\nroute", "error_type": "TransportError", "since": START.isoformat()},
+    ),
+    (
+        FeedDown(error=TransportError("no route"), since=None),
+        "feed down from the start: no route",
+        {"since": None, "observed_at": None},
+    ),
+    (
+        FeedUp(observed_at=START, outage=timedelta(seconds=4.25), failures=1),
+        "feed up after 4.2 s, 1 failed poll",
+        {"event": "feed-up", "outage": 4.25, "failures": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "story", "_"), EVENTS)
+def test_every_event_has_a_line_of_time_seat_and_story(event: Event, story: str, _: object) -> None:
+    """An event cannot be read off its line, or the line is not as documented."""
+    line = EventLines().line(event, START).plain
+    assert line.startswith(f"{STAMP} {story}")
+
+
+@pytest.mark.parametrize(("event", "_", "fields"), EVENTS)
+def test_every_event_is_one_json_object_with_the_documented_fields(
+    event: Event, _: object, fields: dict[str, Any]
+) -> None:
+    """A program that reads --json misses a field, or finds another value in it."""
+    line = event_json(event)
+    document = json.loads(line)
+    assert document["v"] == 1
+    assert fields.items() <= document.items()
+    assert line.isascii()
+    assert "\n" not in line
+
+
+def test_json_has_whole_records_of_who_joined_and_who_left() -> None:
+    """A program that follows --json cannot know what an agent who joins starts from."""
+    joined, left = (json.loads(event_json(event)) for event, _, _ in EVENTS[:2])
+    assert joined["agent"]["state"] == "waiting"
+    assert left["previous"]["calls_answered"] == 1
+
+
+def test_every_class_of_event_has_a_name() -> None:
+    """An event class was added that the command line cannot print."""
+    assert {event.kind for event, _, _ in EVENTS} == set(KINDS)
+
+
+def test_columns_stay_aligned_as_names_grow_wider() -> None:
+    """Lines of longer and of double-width names are out of line with the others."""
+    lines = EventLines()
+    wide = snapshot(agent(queue="售后服务", name=None))
+    first = lines.line(diff(None, wide)[0], START).plain
+    second = lines.line(diff(None, snapshot(agent(queue="q", name="Ann")))[0], START).plain
+    assert first == f"{STAMP} 售后服务 100001 joined, waiting"
+    assert second == f"{STAMP} q        100001 joined, waiting           Ann"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("售后", "售后"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("a\nb", r"a\nb"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202eevil", r"\u202eevil"),
+        ("\ud800", r"\ud800"),
+        ("wide\u3000space", "wide space"),
+    ],
+)
+def test_text_from_outside_is_shown_literally(text: str, shown: str) -> None:
+    """A name can colour, move or forge what a terminal shows."""
+    assert harmless(text) == shown
+
+
+def test_markup_in_names_is_printed_as_it_is() -> None:
+    """A name such as [red] vanishes, because it is taken for markup."""
+    paper = Paper()
+    paper.output().line(EventLines().line(diff(None, snapshot(agent(name="[red]:smile:")))[0], START))
+    assert "[red]:smile:" in paper.text
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (3723.0, "1:02:03")])
+def test_durations_are_easy_to_read(seconds: float, words: str) -> None:
+    """A long outage is told in thousands of seconds."""
+    assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_colour_is_for_terminals_only() -> None:
+    """Escape sequences end up in files, or a terminal gets none."""
+    styled = Text("talking", "bold green")
+    for paper, environ, coloured in (
+        (Paper(terminal=True), {"TERM": "xterm-256color"}, True),
+        (Paper(terminal=True), {"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        (Paper(terminal=True), {"TERM": "dumb"}, False),
+        (Paper(), {"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False),
+    ):
+        paper.output(**environ).line(styled)
+        assert ("\x1b[" in paper.text) is coloured, environ
+
+
+def test_an_encoding_without_arrows_gets_ascii_ones() -> None:
+    """The program ends with a UnicodeEncodeError where the locale is not UTF-8."""
+    paper = Paper(encoding="latin-1")
+    output = paper.output()
+    output.line(EventLines(output.arrow).line(EVENTS[2][0], START))
+    output.line("售")
+    assert "waiting -> talking" in paper.lines[0]
+    assert paper.lines[1] == r"\u552e"
+
+
+def test_a_line_longer_than_the_terminal_is_not_cut() -> None:
+    """Long event lines lose their end, or are broken where a program reads them."""
+    paper = Paper()
+    paper.output().line("x" * 30_000)
+    assert paper.lines == ["x" * 30_000]
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _: str) -> int:
+        """Fail."""
+        raise BrokenPipeError
+
+
+def test_a_closed_pipe_is_left_to_the_command() -> None:
+    """The process ends in the middle of printing, without saving or cleaning up."""
+    with pytest.raises(BrokenPipeError):
+        Output(Broken(), {}).line("lost")
+
+
+@pytest.mark.parametrize("day", [(1, 1, 1), (9999, 12, 31)])
+@pytest.mark.parametrize("hours", [-14, 14])
+def test_a_time_at_the_calendars_end_is_shown(day: tuple[int, int, int], hours: int) -> None:
+    """A platform's odd time stamp ends the program."""
+    moment = datetime(*day, 0 if day[0] == 1 else 23, tzinfo=timezone(timedelta(hours=hours)))
+    assert len(clock(moment)) == len("12:00:00")
