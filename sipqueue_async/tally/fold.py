@@ -11,6 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
+import attrs
+
 from sipqueue_async import (
     AgentChanged,
     AgentJoined,
@@ -28,7 +30,9 @@ from sipqueue_async import (
     Update,
 )
 from sipqueue_async.tally import saved
-from sipqueue_async.tally.figures import Clock, GroupTally, QueueTally, SeatTally
+from sipqueue_async.tally.clock import Clock
+from sipqueue_async.tally.counts import GroupCount, SeatCount
+from sipqueue_async.tally.figures import GroupTally, QueueTally, SeatTally
 from sipqueue_async.tally.follow import Follower
 
 
@@ -54,23 +58,28 @@ class Tally:
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self._clear()
         if snapshot is not None:
-            self._begin(snapshot, snapshot.observed_at)
+            self._begin(snapshot)
 
     def _clear(self) -> None:
         self._clock = Clock()
-        self._started_at: datetime | None = None
         self._server_time: datetime | None = None
         self._feed_down: FeedDown | None = None
+        self._counts: dict[SeatKey, SeatCount] = {}
         self._seats: dict[SeatKey, SeatTally] = {}
-        self._queues: dict[str, QueueTally] = {}
-        self._total = GroupTally(self._clock)
+        self._queues: dict[str, _Queue] = {}
+        self._all = GroupCount(self._clock)
+        self._total = GroupTally(self._all, self._seats)
 
     # ---- what it offers ----------------------------------------------------------------------------------------------
 
     @property
     def started_at(self) -> datetime | None:
-        """The `observed_at` of the first snapshot it knew; None before."""
-        return self._started_at
+        """The `observed_at` of the first snapshot it knew; None before.
+
+        If the wall clock has been set since then, it is that moment by the clock as it is now: `observed_at` less the
+        time that has passed.
+        """
+        return self._clock.started_at
 
     @property
     def observed_at(self) -> datetime | None:
@@ -90,7 +99,7 @@ class Tally:
     @property
     def queues(self) -> Mapping[str, QueueTally]:
         """Every queue there was, by name."""
-        return MappingProxyType(self._queues)
+        return MappingProxyType({name: queue.tally for name, queue in self._queues.items()})
 
     @property
     def total(self) -> GroupTally:
@@ -103,7 +112,7 @@ class Tally:
 
         None before anything is known. Making it takes time in proportion to the fleet.
         """
-        return self._records(seat for seat in self._seats.values() if seat.present)
+        return self._records(seat for seat in self._counts.values() if seat.present)
 
     # ---- folding -----------------------------------------------------------------------------------------------------
 
@@ -136,7 +145,7 @@ class Tally:
 
     def update(self, update: Update) -> None:
         """Fold in one update; it must be the next one after what the tally knows. Coalesced ones do as well."""
-        if self._started_at is None:
+        if self._clock.at is None:
             unsure = not self._begin_before(update)
         else:
             unsure = self._clock.blind and self._feed_down is None and not self._looked_before(update)
@@ -144,13 +153,13 @@ class Tally:
         for event in update.events:
             match event:
                 case FeedDown():
-                    self._feed_went_down(event)
+                    self._feed_went_down(event, update.snapshot)
                 case FeedUp():
-                    self._look(event.observed_at)
+                    self._look(event.observed_at, update.snapshot)
                     self._feed_down = None
                     unsure = True
                 case AgentJoined() | AgentLeft() | StateChanged() | CallAnswered() | CallMissed() | AgentChanged():
-                    self._look(event.observed_at)
+                    self._look(event.observed_at, update.snapshot)
                     self._fold(event, unsure=unsure or self._feed_down is not None)
                 case _:
                     assert_never(event)
@@ -158,27 +167,43 @@ class Tally:
         if update.snapshot is not None:
             self._server_time = update.snapshot.server_time
 
-    def advance(self, at: datetime) -> None:
-        """Take note that nothing has changed up to a moment: a poll without a change is no update.
+    def advance(self, to: datetime | Snapshot) -> None:
+        """Note that nothing has changed up to a moment: a poll without a change is no update.
 
-        Do so before saving, and once a watcher that goes on from a saved tally is ready: what lies between is then
-        known to be unseen. It is right when no update is pending: ``if not updates.pending``, with `at` the watcher's
-        ``health.last_good_at``. While the feed is down, and before anything is known, it does nothing, and nor does it
-        for a moment that was counted already. But a moment that is a second or more before `observed_at` says that the
-        machine's clock was set back: time goes on from there.
+        Call it before saving, and once a watcher that goes on from a saved tally is ready: what lies between is then
+        known to be unseen. It is right while no update is pending: ``if not updates.pending``. It does nothing while
+        the feed is down, before anything is known, and for a moment that was counted already. A moment a second or more
+        before `observed_at` means that the wall clock was set back: time goes on from there.
+
+        Args:
+            to: The moment, such as the watcher's ``health.last_good_at``. Its ``snapshot`` is better: that has a steady
+                time too, so a step of the wall clock counts as no time.
 
         Raises:
             ValueError: The time is naive.
         """
-        if self._clock.is_news(at) and self._feed_down is None:
-            self._look(at)
+        at, steady = (to.observed_at, to.steady_at) if isinstance(to, Snapshot) else (to, None)
+        if self._clock.is_news(at, steady) and self._feed_down is None:
+            self._pass(at, steady)
+
+    def restart(self, snapshot: Snapshot, *, at: datetime | None = None, watched: bool = True) -> None:
+        """Forget everything and begin anew with a snapshot; earlier views of seats and queues change no more.
+
+        Args:
+            snapshot: What is known.
+            at: When it was so, if that is later than its `observed_at`.
+            watched: Whether the feed is watched from then on; otherwise the time until the next look is unseen.
+        """
+        self._clear()
+        self._begin(snapshot, at)
+        self._clock.blind = not watched
 
     def to_json(self) -> bytes:
         """Return the tally as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
-        seats = self._seats.values()
+        seats = self._counts.values()
         for seat in seats:
-            seat._settle()
-        return saved.dump(self._started_at, self._records(seats), seats)
+            seat.settle()
+        return saved.dump(self._clock, self._records(seats), seats)
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Tally:
@@ -188,47 +213,42 @@ class Tally:
             ValueError: The data is damaged, of another kind, or of a version that this release does not know.
         """
         tally = cls()
-        tally._started_at, records, seats = saved.load(data, tally._clock)
-        if records is not None:
-            tally._clock.at, tally._clock.blind = records.observed_at, True
-            tally._server_time = records.server_time
-        for seat in seats:
-            tally._add(seat)
+        tally._restore(data)
         return tally
 
+    def _restore(self, data: bytes | str) -> None:
+        records, seats = saved.load(data, self._clock)
+        if records is not None:
+            self._clock.blind = True
+            self._server_time = records.server_time
+        for seat in seats:
+            self._add(seat)
+
     def __repr__(self) -> str:
-        return (
-            f"<Tally of {len(self._seats)} seats in {len(self._queues)} queues, {self._started_at} to {self._clock.at}>"
-        )
+        places = f"{len(self._seats)} seats in {len(self._queues)} queues"
+        return f"<Tally of {places}, {self.started_at} to {self.observed_at}>"
 
     # ---- how it folds ------------------------------------------------------------------------------------------------
 
-    def _records(self, seats: Iterable[SeatTally]) -> Snapshot | None:
+    def _records(self, seats: Iterable[SeatCount]) -> Snapshot | None:
         if self._clock.at is None:
             return None
         agents = [seat.agent for seat in seats]
         return Snapshot(agents, observed_at=self._clock.at, server_time=self._server_time)
 
-    def _begin(self, snapshot: Snapshot, at: datetime) -> None:
-        self._started_at = at
+    def _begin(self, snapshot: Snapshot, at: datetime | None = None) -> None:
+        at = at or snapshot.observed_at
+        self._clock.start(at, _steady(at, snapshot))
         self._server_time = snapshot.server_time
-        self._look(at)
         for agent in snapshot.values():
-            self._add(SeatTally(self._clock, agent, at, approximate=True))
-
-    def _restart(self, snapshot: Snapshot, at: datetime, *, blind: bool = False) -> None:
-        """Forget everything and begin with a snapshot; `blind` if nothing is known of the time after it."""
-        self._clear()
-        self._begin(snapshot, at)
-        self._clock.blind = blind
+            self._add(SeatCount(self._clock, agent, at, approximate=True))
 
     def _begin_before(self, update: Update) -> bool:
         """Begin with what was known before the first update; return whether anything was."""
         if update.previous is not None:
-            self._begin(update.previous, update.previous.observed_at)
+            self._begin(update.previous)
         elif update.snapshot is not None:
-            start = update.snapshot.observed_at
-            self._begin(Snapshot(observed_at=start), start)
+            self._begin(Snapshot(observed_at=update.snapshot.observed_at, steady_at=update.snapshot.steady_at))
         return update.previous is not None
 
     def _looked_before(self, update: Update) -> bool:
@@ -236,58 +256,79 @@ class Tally:
         at, previous = self._clock.at, update.previous
         if at is None or previous is None or previous.observed_at <= at:
             return False
-        self._look(previous.observed_at)
+        self._look(previous.observed_at, previous)
         return True
 
-    def _look(self, at: datetime) -> None:
-        """Let time pass up to a look at everybody, from which on all is known again."""
-        self._clock.move(at)
+    def _look(self, at: datetime, snapshot: Snapshot | None) -> None:
+        """Let time pass up to a look at all seats, by the snapshot's steady time if it was observed then."""
+        self._pass(at, _steady(at, snapshot))
+
+    def _pass(self, at: datetime, steady: float | None) -> None:
+        self._clock.move(at, steady)
         self._clock.blind = False
 
-    def _feed_went_down(self, event: FeedDown) -> None:
+    def _feed_went_down(self, event: FeedDown, snapshot: Snapshot | None) -> None:
         self._feed_down = event
         if event.since is not None:
-            self._clock.move(event.since)
+            self._clock.move(event.since, _steady(event.since, snapshot))
 
-    def _add(self, seat: SeatTally) -> None:
-        """Take in a seat that was never seen."""
-        self._seats[seat.key] = seat
-        for group in self._groups(seat.key):
-            group._add(seat)
-
-    def _groups(self, key: SeatKey) -> tuple[GroupTally, GroupTally]:
-        queue = self._queues.get(key.queue)
+    def _add(self, seat: SeatCount) -> None:
+        """Register a seat on first sight."""
+        self._counts[seat.key] = seat
+        view = self._seats[seat.key] = SeatTally(seat)
+        name = seat.key.queue
+        queue = self._queues.get(name)
         if queue is None:
-            queue = self._queues[key.queue] = QueueTally(self._clock, key.queue)
-        return queue, self._total
+            count, seats = GroupCount(self._clock), dict[SeatKey, SeatTally]()
+            queue = self._queues[name] = _Queue(count, seats, QueueTally(count, seats, name))
+        queue.seats[seat.key] = view
+        for group in (queue.count, self._all):
+            group.add(seat)
+
+    def _groups(self, key: SeatKey) -> tuple[GroupCount, GroupCount]:
+        return self._queues[key.queue].count, self._all
 
     def _fold(self, event: SeatEvent, *, unsure: bool) -> None:
-        seat = self._seats.get(event.key)
+        seat = self._counts.get(event.key)
         if isinstance(event, AgentLeft):
             if seat is not None and seat.present:
                 self._change(seat, None, event.observed_at, unsure=unsure)
             return
         if seat is None:
-            seat = SeatTally(self._clock, event.agent, event.observed_at, approximate=unsure)
+            seat = SeatCount(self._clock, event.agent, event.observed_at, approximate=unsure)
             self._add(seat)
         elif _begins_anew(seat, event):
             self._change(seat, event.agent, event.observed_at, unsure=unsure)
         else:
-            seat._agent = event.agent
+            seat.agent = event.agent
         if isinstance(event, CallAnswered | CallMissed):
             for place in (seat, *self._groups(seat.key)):
-                place._count(event)
+                place.count(event)
 
-    def _change(self, seat: SeatTally, agent: AgentStatus | None, at: datetime, *, unsure: bool) -> None:
+    def _change(self, seat: SeatCount, agent: AgentStatus | None, at: datetime, *, unsure: bool) -> None:
         groups = self._groups(seat.key)
         for group in groups:
-            group._let_go(seat)
-        seat._change(agent, at, approximate=unsure)
+            group.exclude(seat)
+        seat.change(agent, at, approximate=unsure)
         for group in groups:
-            group._take_in(seat)
+            group.include(seat)
 
 
-def _begins_anew(seat: SeatTally, event: AgentJoined | StateChanged | CallAnswered | CallMissed | AgentChanged) -> bool:
+@attrs.frozen
+class _Queue:
+    """One queue's counts and the views of them."""
+
+    count: GroupCount
+    seats: dict[SeatKey, SeatTally]
+    tally: QueueTally
+
+
+def _steady(at: datetime, snapshot: Snapshot | None) -> float | None:
+    """Return the steady time of a moment, if it is the snapshot's."""
+    return snapshot.steady_at if snapshot is not None and snapshot.observed_at == at else None
+
+
+def _begins_anew(seat: SeatCount, event: AgentJoined | StateChanged | CallAnswered | CallMissed | AgentChanged) -> bool:
     """Tell whether an agent's state begins with an event, though it may have the same name as the one before."""
     if not seat.present or seat.state is not event.agent.state:
         return True

@@ -56,12 +56,12 @@ class Follower:
         if health.up:
             self._look(health)
         elif health.up is None and known is not None:
-            self._tally._restart(known, known.observed_at, blind=True)
+            self._tally.restart(known, watched=False)
             self._has_begun = True
             self._tell(None)
         elif health.up is False:
             if known is not None:
-                self._tally._restart(known, known.observed_at)
+                self._tally.restart(known)
             down = FeedDown(error=health.last_error or RuntimeError("the feed is down"), since=health.last_good_at)
             self._tally.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
             self._tell(None)
@@ -76,13 +76,14 @@ class Follower:
         if not health.up or known is None:
             return
         if self._has_begun:
-            if health.last_good_at is not None:
-                self._tally.advance(health.last_good_at)
+            # A reader's snapshot is of the last change; a watcher's is of the last good poll, and has its steady time.
+            at = health.last_good_at or known.observed_at
+            self._tally.advance(known if at == known.observed_at else at)
             return
         # The first known status is the baseline. A feed that came up after an outage has just told what happened in it,
         # which was before this tally.
         self._has_begun = True
-        self._tally._restart(known, health.last_good_at or known.observed_at)
+        self._tally.restart(known, at=health.last_good_at)
         self._tell(None)
 
     def _fold(self) -> None:

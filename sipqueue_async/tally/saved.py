@@ -1,31 +1,32 @@
-"""A tally in JSON: a versioned document, of which nothing is believed when it is read back."""
+"""A tally in JSON: a versioned document that is checked when it is read back."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sipqueue_async import AgentState, AgentStatus, SeatKey, Snapshot
-from sipqueue_async.tally.figures import Clock, SeatTally
+from sipqueue_async import AgentState, SeatKey, Snapshot
+from sipqueue_async.tally.clock import Clock
+from sipqueue_async.tally.counts import SeatCount
 
 _FORMAT: Final = "sipqueue-tally"
 _VERSION: Final = 1
 
 
-def dump(started_at: datetime | None, records: Snapshot | None, seats: Iterable[SeatTally]) -> bytes:
-    """Return the JSON; times that were spent are in microseconds.
+def dump(clock: Clock, records: Snapshot | None, seats: Iterable[SeatCount]) -> bytes:
+    """Return the JSON; times are in microseconds.
 
     Args:
-        started_at: When the tally began.
+        clock: The tally's clock.
         records: The last record of every seat, observed when the tally was; None before anything is known.
-        seats: What is known of them beside their records, with all time counted.
+        seats: The other figures of every seat, settled.
     """
     figures = {
         "format": _FORMAT,
         "version": _VERSION,
-        "started_at": None if started_at is None else started_at.isoformat(),
+        "started_at": None if clock.started_at is None else clock.started_at.isoformat(),
         "seats": [_seat_to_json(seat) for seat in seats],
     }
     # A lone surrogate in a name is kept, as in a saved snapshot, which the records already are.
@@ -33,8 +34,8 @@ def dump(started_at: datetime | None, records: Snapshot | None, seats: Iterable[
     return text[:-1] + b',"records":' + (b"null" if records is None else records.to_json()) + b"}"
 
 
-def load(data: bytes | str, clock: Clock) -> tuple[datetime | None, Snapshot | None, list[SeatTally]]:
-    """Return what `dump` was given; the seats go on by the clock.
+def load(data: bytes | str, clock: Clock) -> tuple[Snapshot | None, list[SeatCount]]:
+    """Return the records and figures that `dump` was given, and set the clock, by which the seats go on.
 
     Raises:
         ValueError: The data is damaged, of another kind, or of a version that this release does not know.
@@ -54,42 +55,48 @@ def load(data: bytes | str, clock: Clock) -> tuple[datetime | None, Snapshot | N
         raise ValueError(f"the saved tally is damaged: {type(error).__name__}: {error}") from error
 
 
-def _load(document: dict[str, Any], clock: Clock) -> tuple[datetime | None, Snapshot | None, list[SeatTally]]:
+def _load(document: dict[str, Any], clock: Clock) -> tuple[Snapshot | None, list[SeatCount]]:
     figures = document["seats"]
     if not isinstance(figures, list):
         raise TypeError(f"{figures!r} is no list")
     if document["records"] is None or document["started_at"] is None:
         if figures or document["records"] is not document["started_at"]:
             raise ValueError("there are seats, but no records of them")
-        return None, None, []
+        return None, []
     records = Snapshot.from_json(json.dumps(document["records"]))
     by_seat = {SeatKey(fields["queue"], fields["extension"]): fields for fields in figures}
     if by_seat.keys() != records.keys() or len(figures) != len(records):
         raise ValueError("seats and records are not the same ones")
-    seats = [_seat_from_json(clock, records[key], fields) for key, fields in by_seat.items()]
-    return _moment(document["started_at"]), records, seats
+    clock.start(records.observed_at)
+    clock.started_at = _moment(document["started_at"])
+    return records, [_seat_from_json(clock, records, fields) for fields in figures]
 
 
-def _seat_to_json(seat: SeatTally) -> dict[str, Any]:
+def _seat_to_json(seat: SeatCount) -> dict[str, Any]:
     return {
         "queue": seat.key.queue,
         "extension": seat.key.extension,
         "present": seat.present,
         "since": seat.since.isoformat(),
+        "lasted": seat.clock.total - seat.began,
         "approximate": seat.approximate,
         "calls_answered": seat.calls_answered,
         "calls_missed": seat.calls_missed,
-        "spent": {state.value: elapsed for state, elapsed in seat._elapsed.items() if elapsed},
-        "unseen": seat._unseen,
+        "spent": {state.value: elapsed for state, elapsed in seat.elapsed.items() if elapsed},
+        "unseen": seat.unseen,
     }
 
 
-def _seat_from_json(clock: Clock, agent: AgentStatus, fields: dict[str, Any]) -> SeatTally:
-    seat = SeatTally(clock, agent, _moment(fields["since"]), approximate=_flag(fields["approximate"]))
-    seat._present = _flag(fields["present"])
-    seat._answered, seat._missed = _number(fields["calls_answered"]), _number(fields["calls_missed"])
-    seat._unseen = _number(fields["unseen"])
-    seat._elapsed |= {AgentState(state): _number(elapsed) for state, elapsed in _fields(fields["spent"]).items()}
+def _seat_from_json(clock: Clock, records: Snapshot, fields: dict[str, Any]) -> SeatCount:
+    agent, since = records[fields["queue"], fields["extension"]], _moment(fields["since"])
+    seat = SeatCount(clock, agent, since, approximate=_flag(fields["approximate"]))
+    seat.present = _flag(fields["present"])
+    seat.calls_answered, seat.calls_missed = _number(fields["calls_answered"]), _number(fields["calls_missed"])
+    seat.unseen = _number(fields["unseen"])
+    seat.elapsed |= {AgentState(state): _number(elapsed) for state, elapsed in _fields(fields["spent"]).items()}
+    # Tallies that earlier releases saved lack this field.
+    by_the_wall_clock = max(0, (records.observed_at - since) // timedelta(microseconds=1))
+    seat.began -= _number(fields.get("lasted", by_the_wall_clock))
     return seat
 
 

@@ -254,35 +254,50 @@ def test_time_goes_on_without_a_change() -> None:
     assert empty.observed_at is None
 
 
+@pytest.mark.parametrize("step", [-54213, -3, 3, 54213])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_step_of_the_wall_clock_is_no_time(step: float, *, back: bool) -> None:
+    """Durations follow the steady time, and the start is told by the wall clock as it is now."""
+
+    def at(steady: float, wall: float, state: AgentState = WAITING) -> Snapshot:
+        return Snapshot(one(wall, state).values(), observed_at=moment(wall), steady_at=steady)
+
+    tally = Tally(at(500, 0))
+    tally.update(update(at(504, 4), at(505, 5 + step, TALKING)))
+    assert (elapsed(tally), seat(tally).lasted()) == ({"waiting": 5}, 0)
+    tally.advance(at(507, 7 + step, TALKING))
+    end = 15 if back else 15 + step
+    known = at(515, end, TALKING)
+    tally.update(Update(sequence=2, snapshot=known, previous=known, events=down(known).events))
+    assert (elapsed(tally), seat(tally).lasted()) == ({"waiting": 5, "talking": 10}, 10)
+    assert (tally.observed_at, tally.started_at) == (moment(end), moment(end - 15))
+    tally.update(update(known, at(520, 20, IDLE), up(at(520, 20))))
+    assert elapsed(tally) == {"waiting": 5, "talking": 10, "unseen": 5}
+
+
 def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
-    """After the machine's clock was corrected, agents have been talking for negative time."""
+    """Without a steady time, a wall clock that goes back counts as no time, and time goes on from there."""
     tally = Tally(one(100))
     tally.update(update(one(108), one(110, TALKING)))
     tally.update(update(one(60, TALKING), one(62, IDLE)))
     tally.update(update(one(64, IDLE), one(66)))
     assert elapsed(tally) == {"waiting": 10, "idle": 4}
-    assert (tally.observed_at, seat(tally).since) == (moment(66), moment(66))
+    assert (tally.started_at, tally.observed_at, seat(tally).since) == (moment(52), moment(66), moment(66))
 
 
 def test_calm_counts_on_after_the_clock_is_set_back() -> None:
-    """After the machine's clock was corrected by an hour, an hour of calm is in no state, and not unseen either."""
+    """Calm after a step back is seen time, also after a restart; the start is never after the end."""
     tally = Tally(one(0))
     tally.advance(moment(100))
     for second in range(-3500, 51, 10):
         tally.advance(moment(second))
-    assert (tally.observed_at, elapsed(tally)) == (moment(50), {"waiting": 3650})
-    tally.update(update(one(50), one(60, TALKING)))
-    assert elapsed(tally, 65) == {"waiting": 3660, "talking": 5}
-
-
-def test_a_clock_that_is_set_back_while_away_ends_the_time_away() -> None:
-    """Whoever restarts the program on a machine whose clock was corrected loses the calm after it."""
-    tally = Tally(one(0))
-    tally.advance(moment(100))
-    again = Tally.from_json(tally.to_json())
-    again.advance(moment(-900))
-    again.advance(moment(-800))
-    assert (again.observed_at, elapsed(again)) == (moment(-800), {"waiting": 200})
+    assert (tally.started_at, tally.observed_at) == (moment(-3600), moment(50))
+    assert (elapsed(tally), seat(tally).lasted()) == ({"waiting": 3650}, 3650)
+    tally = Tally.from_json(tally.to_json())
+    for second in (-900, -800):
+        tally.advance(moment(second))
+    assert (tally.observed_at, elapsed(tally)) == (moment(-800), {"waiting": 3750})
+    assert (tally.started_at, seat(tally).lasted()) == (moment(-800 - 3750), 3750)
 
 
 def test_updates_about_what_is_known_already_change_nothing() -> None:

@@ -106,7 +106,9 @@ async def test_stopping_folds_what_is_pending() -> None:
     tally = Tally()
     async with watcher:
         stop = list[Any]()
-        watcher.on_look(lambda _: tally.total.agents[TALKING] or watcher.snapshot != one(5, TALKING) or stop.pop()())
+        watcher.add_listener(
+            lambda _: tally.total.agents[TALKING] or watcher.snapshot != one(5, TALKING) or stop.pop()()
+        )
         stop.append(tally.follow(watcher))
         await poll(watcher, 2)
         assert (stop, elapsed(tally), tally.total.agents[TALKING]) == ([], {"waiting": 5}, 1)

@@ -111,7 +111,7 @@ def summed(group: GroupTally) -> tuple[object, ...]:
     """Return the same, worked out from the seats."""
     seats = group.seats.values()
     there = [seat for seat in seats if seat.present]
-    talking = [(seat.since, seat.key) for seat in there if seat.state is AgentState.TALKING]
+    talking = [(-seat.lasted(), seat.key) for seat in there if seat.state is AgentState.TALKING]
     return (
         {state: sum(microseconds(seat.seconds()[state]) for seat in seats) for state in AgentState},
         sum(microseconds(seat.unseen()) for seat in seats),

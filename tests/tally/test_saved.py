@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AgentState, Update
+from sipqueue_async import AgentState, Snapshot, Update
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
 from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
@@ -60,6 +60,17 @@ def test_nothing_known_is_saved_as_such() -> None:
     assert (again.started_at, again.snapshot, dict(again.seats)) == (None, None, {})
     again.update(update(one(8), one(10, TALKING)))
     assert elapsed(again) == {"waiting": 2}
+
+
+def test_how_long_a_state_has_lasted_comes_back() -> None:
+    """It does not depend on steps of the wall clock; of a tally without it, the wall clock tells it."""
+    tally = Tally(Snapshot(one(0, TALKING).values(), observed_at=moment(0), steady_at=3))
+    tally.advance(Snapshot(one(0, TALKING).values(), observed_at=moment(9000), steady_at=13))
+    again = restored(tally)
+    assert (seat(again).lasted(), seat(again).lasted(moment(9005))) == (10, 15)
+    document = json.loads(tally.to_json())
+    del document["seats"][0]["lasted"]
+    assert seat(Tally.from_json(json.dumps(document))).lasted() == 9000
 
 
 def test_saving_an_outage_keeps_what_was_seen() -> None:
