@@ -1,5 +1,5 @@
 # python docs/recipes/aiohttp_service.py
-"""An aiohttp.web service: the queues as JSON, every event to any number of WebSockets, and a health check.
+"""An aiohttp.web service: the queues as JSON, every event on WebSockets, and a health check.
 
 HOST and PORT are the address to listen on (127.0.0.1 and 8080). Needs only this library.
 """
@@ -43,7 +43,11 @@ async def close_sockets(app: web.Application) -> None:
 async def health(request: web.Request) -> web.Response:
     """Answer 503 if the last successful poll is too old or the watcher has ended."""
     known = request.app[WATCHER].health
-    fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
+    fresh = (
+        known.last_good_at is not None
+        and datetime.now(UTC) - known.last_good_at < FRESH
+        and not known.ended
+    )
     last_good_at = known.last_good_at and known.last_good_at.isoformat()
     body = {"status": "fresh" if fresh else "stale", "last_good_at": last_good_at}
     return web.json_response(body, status=200 if fresh else 503)
@@ -53,25 +57,30 @@ async def health(request: web.Request) -> web.Response:
 async def queues(request: web.Request) -> web.Response:
     """Count the agents of each queue by state."""
     snapshot = request.app[WATCHER].snapshot
-    counts = {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
+    counts = (
+        {} if snapshot is None else {queue: snapshot.counts(queue) for queue in snapshot.queues}
+    )
     return web.json_response(counts)
 
 
 @routes.get("/events")
 async def events(request: web.Request) -> web.WebSocketResponse:
-    """Send every event to one client. A slow client gets coalesced updates and delays no other client."""
+    """Send every event to one client. A slow client gets coalesced updates and delays no other."""
     updates = request.app[WATCHER].updates()
     socket = web.WebSocketResponse(heartbeat=30)
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
 
     async def send() -> None:
-        # A permanent error, such as refused credentials, ends the watcher; /health then answers 503.
+        # A permanent error, such as refused credentials, ends the watcher; /health then answers
+        # 503.
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
                     seat = {"queue": event.queue, "extension": event.extension}
-                    await socket.send_json({"event": type(event).__name__, **seat, "text": str(event)})
+                    await socket.send_json(
+                        {"event": type(event).__name__, **seat, "text": str(event)}
+                    )
         await socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
     sender = asyncio.create_task(send())
@@ -96,4 +105,8 @@ def make_app() -> web.Application:
 
 if __name__ == "__main__":
     # run_app shuts down cleanly on SIGTERM and Ctrl-C.
-    web.run_app(make_app(), host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")))
+    web.run_app(
+        make_app(),
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=int(os.environ.get("PORT", "8080")),
+    )

@@ -1,10 +1,10 @@
 # python docs/recipes/alert.py
-"""An alert that does not flap: a queue must be short of agents for a while before it starts, and recovered to end it.
+"""An alert that does not flap: it starts and ends with a delay, at two different thresholds.
 
-It starts when fewer than ALERT_BELOW agents (1) have been waiting for ALERT_AFTER seconds (30), and ends when at least
-ALERT_CLEAR (2) have been for ALERT_CLEAR_AFTER seconds (60). It prints both and, if ALERT_URL is set, posts them there
-in the format of WeCom's and DingTalk's group robots, every ALERT_RETRY seconds (5) until one succeeds. Needs only this
-library.
+It starts when fewer than ALERT_BELOW agents (1) have been waiting for ALERT_AFTER seconds (30), and
+ends when at least ALERT_CLEAR (2) have been for ALERT_CLEAR_AFTER seconds (60). It prints both and,
+if ALERT_URL is set, posts them there in the format of WeCom's and DingTalk's group robots, every
+ALERT_RETRY seconds (5) until one succeeds. Needs only this library.
 """
 
 import asyncio
@@ -69,7 +69,8 @@ async def post(session: aiohttp.ClientSession, text: str) -> None:
 async def guard(watcher: StatusWatcher, session: aiohttp.ClientSession) -> None:
     alarms: dict[str, Alarm] = {}
     while True:
-        # Not updates(): a poll without changes yields no update, yet counts as time. Failed polls do not.
+        # Not updates(): a poll without changes yields no update, yet counts as time. Failed polls
+        # do not.
         at, snapshot = watcher.health.last_good_at, watcher.snapshot
         for queue in sorted({*alarms, *(() if snapshot is None else snapshot.queues)}):
             alarm = alarms.setdefault(queue, Alarm())
@@ -77,7 +78,9 @@ async def guard(watcher: StatusWatcher, session: aiohttp.ClientSession) -> None:
                 continue
             waiting = snapshot.counts(queue)[AgentState.WAITING]
             if alarm.changes(waiting, at):
-                await post(session, f"{queue}: {'only ' if alarm.on else 'again '}{waiting} waiting")
+                await post(
+                    session, f"{queue}: {'only ' if alarm.on else 'again '}{waiting} waiting"
+                )
         if watcher.health.ended:
             await watcher.ready()  # raises the error that ended it
             return

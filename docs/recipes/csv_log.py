@@ -1,7 +1,8 @@
 # python docs/recipes/csv_log.py
 """A CSV log of every state change, one file a day.
 
-CSV_DIR is the directory of the files (the working directory). Days and times are in UTC. Needs only this library.
+CSV_DIR is the directory of the files (the working directory). Days and times are in UTC. Needs only
+this library.
 """
 
 import asyncio
@@ -9,7 +10,15 @@ import csv
 import os
 from pathlib import Path
 
-from sipqueue_async import AppCredentials, FeedDown, FeedUp, SipQueueClient, StateChanged, StatusWatcher, run
+from sipqueue_async import (
+    AppCredentials,
+    FeedDown,
+    FeedUp,
+    SipQueueClient,
+    StateChanged,
+    StatusWatcher,
+    run,
+)
 
 DIRECTORY = Path(os.environ.get("CSV_DIR", "."))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -20,7 +29,9 @@ def harmless(name: str | None) -> str:
     """Escape a name that a spreadsheet would run as a formula; names are untrusted input."""
     # After each semicolon too: it separates cells in locales with a decimal comma.
     parts = (name or "").split(";")
-    return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
+    return ";".join(
+        f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts
+    )
 
 
 def row(event: StateChanged | FeedDown | FeedUp) -> list[str]:

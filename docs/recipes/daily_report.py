@@ -1,9 +1,10 @@
 # python docs/recipes/daily_report.py
-"""A daily report by mail or as a file: how long each agent talked, and how many calls were answered and missed.
+"""A daily report by mail or as a file: talking time, and calls answered and missed.
 
-REPORT_AT is the local time of the report, such as 18:00; REPORT_EVERY, if set, an interval in seconds instead. With
-SMTP_HOST the report is mailed from MAIL_FROM to MAIL_TO (see SMTP_PORT, SMTP_USER and SMTP_PASSWORD; STARTTLS if the
-server offers it); without, it is written to REPORT_DIR. Mail needs aiosmtplib.
+REPORT_AT is the local time of the report, such as 18:00; REPORT_EVERY, if set, an interval in
+seconds instead. With SMTP_HOST the report is mailed from MAIL_FROM to MAIL_TO (see SMTP_PORT,
+SMTP_USER and SMTP_PASSWORD; STARTTLS if the server offers it); without, it is written to
+REPORT_DIR. Mail needs aiosmtplib.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ def next_report(now: datetime) -> datetime:
     hour, minute = map(int, os.environ.get("REPORT_AT", "18:00").split(":"))
     today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     due = today if today > now else today + timedelta(days=1)
-    # The UTC offset of that day: it differs from today's if daylight saving time starts or ends in between.
+    # The UTC offset of that day: it differs from today's if daylight saving time starts or ends in
+    # between.
     return due.replace(tzinfo=None).astimezone()
 
 
@@ -50,23 +52,34 @@ def harmless(name: str) -> str:
     """Escape a name that a spreadsheet would run as a formula; names are untrusted input."""
     # After each semicolon too: it separates cells in locales with a decimal comma.
     parts = name.split(";")
-    return ";".join(f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts)
+    return ";".join(
+        f"'{it}" if it.lstrip(' "\t\r\n')[:1] in set("=+-@＝＋－＠") else it for it in parts
+    )
 
 
 def table(tally: Tally) -> str:
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow(["queue", "extension", "answered", "missed", "talking_seconds", "signed_in_seconds"])
+    rows.writerow(
+        ["queue", "extension", "answered", "missed", "talking_seconds", "signed_in_seconds"]
+    )
     for (queue, extension), seat in sorted(tally.seats.items()):
-        names, calls = [harmless(queue), harmless(extension)], [seat.calls_answered, seat.calls_missed]
-        rows.writerow([*names, *calls, round(seat.seconds()[AgentState.TALKING]), round(seat.signed_in())])
+        names, calls = (
+            [harmless(queue), harmless(extension)],
+            [seat.calls_answered, seat.calls_missed],
+        )
+        rows.writerow(
+            [*names, *calls, round(seat.seconds()[AgentState.TALKING]), round(seat.signed_in())]
+        )
     return text.getvalue()
 
 
 def is_final(error: aiosmtplib.SMTPException) -> bool:
     """Return whether the mail server refused permanently, with a 5xx code."""
     refusals = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
-    return any(isinstance(it, aiosmtplib.SMTPResponseException) and it.code >= 500 for it in refusals)
+    return any(
+        isinstance(it, aiosmtplib.SMTPResponseException) and it.code >= 500 for it in refusals
+    )
 
 
 async def send(mail: EmailMessage) -> None:
@@ -83,9 +96,11 @@ async def send(mail: EmailMessage) -> None:
         with contextlib.suppress(aiosmtplib.SMTPException):
             await server.quit()
     finally:
-        # Close without QUIT: after Ctrl-C in the middle of a mail, QUIT would become part of the mail.
+        # Close without QUIT: after Ctrl-C in the middle of a mail, QUIT would become part of the
+        # mail.
         server.close()
-        # Before Python 3.12, asyncio.wait_for (used by aiosmtplib) drops a cancellation that coincides with a reply.
+        # Before Python 3.12, asyncio.wait_for (used by aiosmtplib) drops a cancellation that
+        # coincides with a reply.
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError
 

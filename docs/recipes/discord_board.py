@@ -1,9 +1,9 @@
 # python docs/recipes/discord_board.py
-"""A board in a Discord channel: one message that lists every queue and is kept up to date by a task loop.
+"""A board in a Discord channel: one message that lists every queue and stays up to date.
 
-It posts through a webhook, which needs no bot account, gateway connection or permissions. Set DISCORD_WEBHOOK_ID and
-DISCORD_WEBHOOK_TOKEN to the last two parts of the webhook's URL. DISCORD_API overrides the API's base URL, for a
-rate-limiting proxy for example. Needs discord.py 2.
+It posts through a webhook, which needs no bot account, gateway connection or permissions. Set
+DISCORD_WEBHOOK_ID and DISCORD_WEBHOOK_TOKEN to the last two parts of the webhook's URL. DISCORD_API
+overrides the API's base URL, for a rate-limiting proxy for example. Needs discord.py 2.
 """
 
 import asyncio
@@ -30,9 +30,12 @@ def describe(watcher: StatusWatcher) -> str:
         warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} nobody waits"
         # Names are untrusted: escape markup; AllowedMentions.none() below stops @everyone.
         name = discord.utils.escape_markdown(" ".join(queue.split()))
-        lines.append(f"**{name}** {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking{warning}")
+        waiting, talking = counts[AgentState.WAITING], counts[AgentState.TALKING]
+        lines.append(f"**{name}** {waiting} waiting, {talking} talking{warning}")
     if not watcher.health.up:
-        lines.append(f"_as of {discord.utils.format_dt(watcher.snapshot.observed_at)}: the platform is away_")
+        lines.append(
+            f"_as of {discord.utils.format_dt(watcher.snapshot.observed_at)}: the platform is away_"
+        )
     return "\n".join(lines) or "Nobody is signed in."
 
 
@@ -71,7 +74,8 @@ async def main() -> None:
         await watcher.ready()
         identity = int(os.environ["DISCORD_WEBHOOK_ID"])
         await keep_board(
-            watcher, discord.Webhook.partial(identity, os.environ["DISCORD_WEBHOOK_TOKEN"], session=session)
+            watcher,
+            discord.Webhook.partial(identity, os.environ["DISCORD_WEBHOOK_TOKEN"], session=session),
         )
 
 

@@ -1,7 +1,8 @@
 # python docs/recipes/fastapi_service.py
-"""A FastAPI service: the queues as JSON, every event to any number of WebSockets, and a health check.
+"""A FastAPI service: the queues as JSON, every event on WebSockets, and a health check.
 
-HOST and PORT are the address to listen on (127.0.0.1 and 8000). Needs fastapi, uvicorn and websockets.
+HOST and PORT are the address to listen on (127.0.0.1 and 8000). Needs fastapi, uvicorn and
+websockets.
 """
 
 import asyncio
@@ -15,7 +16,14 @@ import uvicorn
 from fastapi import Depends, FastAPI, Response, WebSocket, WebSocketDisconnect
 from fastapi.requests import HTTPConnection
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, SipQueueError, StatusWatcher, run
+from sipqueue_async import (
+    AgentState,
+    AppCredentials,
+    SipQueueClient,
+    SipQueueError,
+    StatusWatcher,
+    run,
+)
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
@@ -46,7 +54,11 @@ Watcher = Annotated[StatusWatcher, Depends(get_watcher)]
 async def health(watcher: Watcher, response: Response) -> dict[str, str | None]:
     """Answer 503 if the last successful poll is too old or the watcher has ended."""
     known = watcher.health
-    fresh = known.last_good_at is not None and datetime.now(UTC) - known.last_good_at < FRESH and not known.ended
+    fresh = (
+        known.last_good_at is not None
+        and datetime.now(UTC) - known.last_good_at < FRESH
+        and not known.ended
+    )
     response.status_code = 200 if fresh else 503
     last_good_at = None if known.last_good_at is None else known.last_good_at.isoformat()
     return {"status": "fresh" if fresh else "stale", "last_good_at": last_good_at}
@@ -61,17 +73,20 @@ async def queues(watcher: Watcher) -> dict[str, dict[AgentState, int]]:
 
 @app.websocket("/events")
 async def events(socket: WebSocket, watcher: Watcher) -> None:
-    """Send every event to one client. A slow client gets coalesced updates and delays no other client."""
+    """Send every event to one client. A slow client gets coalesced updates and delays no other."""
     updates = watcher.updates()
     await socket.accept()
 
     async def send() -> None:
-        # A permanent error, such as refused credentials, ends the watcher; /health then answers 503.
+        # A permanent error, such as refused credentials, ends the watcher; /health then answers
+        # 503.
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
                     seat = {"queue": event.queue, "extension": event.extension}
-                    await socket.send_json({"event": type(event).__name__, **seat, "text": str(event)})
+                    await socket.send_json(
+                        {"event": type(event).__name__, **seat, "text": str(event)}
+                    )
         await socket.close(1011)
 
     async def listen() -> None:
@@ -87,6 +102,9 @@ async def events(socket: WebSocket, watcher: Watcher) -> None:
 
 
 if __name__ == "__main__":
-    config = uvicorn.Config(app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8000")))
-    # Uvicorn shuts down cleanly on SIGTERM and Ctrl-C, then raises the signal again; `run` turns it into exit code 0.
+    config = uvicorn.Config(
+        app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8000"))
+    )
+    # Uvicorn shuts down cleanly on SIGTERM and Ctrl-C, then raises the signal again; `run` turns it
+    # into exit code 0.
     run(uvicorn.Server(config).serve())

@@ -1,8 +1,8 @@
 # python docs/recipes/several_platforms.py
 """Several platforms in one process, as one stream of events.
 
-PLATFORMS lists their names, such as "BERLIN PARIS"; each name has its own variables: BERLIN_URL, BERLIN_APPID and
-BERLIN_ACCESSKEY. Needs only this library.
+PLATFORMS lists their names, such as "BERLIN PARIS"; each name has its own variables: BERLIN_URL,
+BERLIN_APPID and BERLIN_ACCESSKEY. Needs only this library.
 """
 
 import asyncio
@@ -36,7 +36,10 @@ async def main() -> None:
     # Bounded, so that a slow consumer makes the watchers' subscriptions coalesce.
     stream: Stream = asyncio.Queue(maxsize=100)
     # One session, and so one connection pool, for all platforms.
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session, asyncio.TaskGroup() as tasks:
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        asyncio.TaskGroup() as tasks,
+    ):
         for name in os.environ["PLATFORMS"].split():
             tasks.create_task(watch(name, session, stream), name=f"watch {name}")
         while True:

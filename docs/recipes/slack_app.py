@@ -1,9 +1,10 @@
 # python docs/recipes/slack_app.py
-"""A Slack app: answers /queues, and posts when a queue has no agent waiting for calls and when it has one again.
+"""A Slack app: answers /queues, and posts when a queue has no agent waiting for calls.
 
-It uses Socket Mode, so it needs no public address. Set SLACK_BOT_TOKEN (xoxb-...), SLACK_APP_TOKEN (xapp-..., with
-connections:write) and SLACK_CHANNEL. SLACK_RETRY is the time in seconds between attempts while Slack is away (5);
-SLACK_API overrides the Web API's base URL. Needs slack-bolt and aiohttp.
+It uses Socket Mode, so it needs no public address. Set SLACK_BOT_TOKEN (xoxb-...), SLACK_APP_TOKEN
+(xapp-..., with connections:write) and SLACK_CHANNEL. SLACK_RETRY is the time in seconds between
+attempts while Slack is away (5); SLACK_API overrides the Web API's base URL. Needs slack-bolt and
+aiohttp.
 """
 
 import asyncio
@@ -34,9 +35,12 @@ def describe(watcher: StatusWatcher) -> str:
     lines = []
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
-        lines.append(f"*{escaped(queue)}*: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+        waiting, talking = counts[AgentState.WAITING], counts[AgentState.TALKING]
+        lines.append(f"*{escaped(queue)}*: {waiting} waiting, {talking} talking")
     if not watcher.health.up:
-        lines.append(f"_As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away._")
+        lines.append(
+            f"_As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away._"
+        )
     return "\n".join(lines) or "Nobody is signed in."
 
 
@@ -65,7 +69,11 @@ async def announce(updates: Updates, slack: AsyncWebClient) -> None:
         for queue in sorted({*deserted, *update.snapshot.queues}):
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
-                sign = ":warning: *{}*: nobody is waiting for calls" if empty else "*{}*: somebody waits again"
+                sign = (
+                    ":warning: *{}*: nobody is waiting for calls"
+                    if empty
+                    else "*{}*: somebody waits again"
+                )
                 await say(slack, sign.format(escaped(queue)))
             deserted[queue] = empty
 

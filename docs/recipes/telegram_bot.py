@@ -1,9 +1,9 @@
 # python docs/recipes/telegram_bot.py
-"""A Telegram bot for one chat: answers /queues, and posts when a queue has no agent waiting and when it has one again.
+"""A Telegram bot: answers /queues, and posts when a queue has no agent waiting for calls.
 
-Set TELEGRAM_TOKEN to the bot's token and TELEGRAM_CHAT to the chat's id. TELEGRAM_RETRY is the time in seconds between
-attempts while Telegram is away (5); TELEGRAM_API is the address of your own Bot API server, if you run one. Needs
-aiogram 3.
+Set TELEGRAM_TOKEN to the bot's token and TELEGRAM_CHAT to the chat's id. TELEGRAM_RETRY is the time
+in seconds between attempts while Telegram is away (5); TELEGRAM_API is the address of your own Bot
+API server, if you run one. Needs aiogram 3.
 """
 
 import asyncio
@@ -12,7 +12,12 @@ import os
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramRetryAfter, TelegramServerError
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
 from aiogram.filters import Command
 from aiogram.types import Message
 
@@ -29,9 +34,13 @@ def describe(watcher: StatusWatcher) -> str:
     lines = []
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
-        lines.append(f"{queue}: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking")
+        lines.append(
+            f"{queue}: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking"
+        )
     if not watcher.health.up:
-        lines.append(f"As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away.")
+        lines.append(
+            f"As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away."
+        )
     return "\n".join(lines) or "Nobody is signed in."
 
 
@@ -63,7 +72,12 @@ async def announce(updates: Updates, bot: Bot) -> None:
         for queue in sorted({*deserted, *update.snapshot.queues}):
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
-                await say(bot, f"{queue}: nobody is waiting for calls" if empty else f"{queue}: somebody waits again")
+                await say(
+                    bot,
+                    f"{queue}: nobody is waiting for calls"
+                    if empty
+                    else f"{queue}: somebody waits again",
+                )
             deserted[queue] = empty
 
 
@@ -83,7 +97,8 @@ async def main() -> None:
 
         async with bot, watcher, asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(announce(updates, bot))
-            # start_polling handles SIGTERM and Ctrl-C itself. Cancelling it instead would leave a task behind.
+            # start_polling handles SIGTERM and Ctrl-C itself. Cancelling it instead would leave a
+            # task behind.
             await dispatcher.start_polling(bot, close_bot_session=False)
             announcing.cancel()
 

@@ -1,8 +1,8 @@
 # python docs/recipes/who_talks_to_whom.py
 """Who talks to whom: events joined with another service of the platform's API.
 
-Queue status shows that an agent is talking, but not to whom. `GetSipCallStatus` shows it for the extensions you ask
-for. Needs only this library.
+Queue status shows that an agent is talking, but not to whom. `GetSipCallStatus` shows it for the
+extensions you ask for. Needs only this library.
 """
 
 import os
@@ -25,7 +25,9 @@ IN_A_CALL = 1204
 
 async def other_parties(client: SipQueueClient, extensions: Iterable[str]) -> dict[str, str]:
     """Map each of these extensions that is in a call to the other party's number."""
-    data = await client.call("App.Sip_Status.GetSipCallStatus", extnumber=",".join(sorted(set(extensions))))
+    data = await client.call(
+        "App.Sip_Status.GetSipCallStatus", extnumber=",".join(sorted(set(extensions)))
+    )
     parties = {}
     # PHP spells an empty list in several ways.
     for record in data.get("result") or []:
@@ -36,7 +38,11 @@ async def other_parties(client: SipQueueClient, extensions: Iterable[str]) -> di
 
 
 async def tell(client: SipQueueClient, update: Update) -> None:
-    begun = [it for it in update.events if isinstance(it, StateChanged) and it.after is AgentState.TALKING]
+    begun = [
+        it
+        for it in update.events
+        if isinstance(it, StateChanged) and it.after is AgentState.TALKING
+    ]
     if not begun:
         return
     # One request for all calls of an update. Updates that arrive meanwhile wait, and may coalesce.
