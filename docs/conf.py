@@ -1,8 +1,14 @@
-"""How Sphinx builds these pages; `nox -s docs` does it, with warnings as errors and without any network."""
+"""Sphinx configuration; `nox -s docs` builds the pages, with warnings as errors and without network access."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import sipqueue_async
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import structure
 
 project = "sipqueue_async"
 author = "The sipqueue_async maintainers"
@@ -13,6 +19,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "sipqueue_async"
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -25,8 +33,8 @@ autodoc_class_signature = "mixed"
 default_role = "code"
 
 
-# Napoleon takes what stands before the first colon of an attribute's docstring for its type. Types are annotated, so
-# the colons are put out of its sight and back again.
+# Napoleon reads the text before the first colon of an attribute's docstring as its type. The attributes have
+# annotations, so hide the colons from Napoleon and restore them afterwards.
 _COLON = "\ue000"
 
 
@@ -40,6 +48,7 @@ def _show_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: 
 
 
 def setup(app: Any) -> None:
-    """Stand before and behind Napoleon, whose priority is 500."""
+    """Draw the structure; run before and after Napoleon, whose priority is 500."""
+    structure.write()
     app.connect("autodoc-process-docstring", _hide_colons, priority=400)
     app.connect("autodoc-process-docstring", _show_colons, priority=600)

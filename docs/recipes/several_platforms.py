@@ -36,10 +36,7 @@ async def main() -> None:
     # Bounded, so that a slow consumer makes the watchers' subscriptions coalesce.
     stream: Stream = asyncio.Queue(maxsize=100)
     # One session, and so one connection pool, for all platforms.
-    async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-        asyncio.TaskGroup() as tasks,
-    ):
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
         for name in os.environ["PLATFORMS"].split():
             tasks.create_task(watch(name, session, stream), name=f"watch {name}")
         while True:

@@ -166,5 +166,7 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     assert "queue-1" in printed[".venv/bin/sipqueue status"]
     assert "waiting" in printed[".venv/bin/python snapshot.py"]
     assert "→" in printed[".venv/bin/python changes.py"]
-    assert printed[".venv/bin/python bot.py"].startswith("Good morning. I say when nobody waits for calls.\nqueue-")
+    assert printed[".venv/bin/python bot.py"].startswith(
+        "Good morning. I report queues where nobody waits for calls.\nqueue-"
+    )
     assert "queue-1: 1000" in printed[".venv/bin/python several.py"]
