@@ -18,7 +18,8 @@ def rows(text: str) -> tuple[list[list[str]], set[str]]:
     contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
     layers = next(it["layers"] for it in contracts if it["type"] == "layers")
     extras = next(it["source_modules"] for it in contracts if it["name"].startswith("What is built on the core"))
-    return [layer.split(" | ") for layer in layers], {it.removeprefix("sipqueue_async.") for it in extras}
+    built_on_core = {"__main__", *(it.removeprefix("sipqueue_async.") for it in extras)}
+    return [layer.split(" | ") for layer in layers], built_on_core
 
 
 def drawing(text: str) -> str:

@@ -66,7 +66,7 @@ def _commands(line: str) -> Iterator[tuple[str, ...]]:
 
 def _all_commands() -> list[tuple[str, ...]]:
     found = {it for page in PAGES for line in _shell_lines(page) if "sipqueue " in line for it in _commands(line)}
-    return sorted(found)
+    return sorted(it for it in found if not it[0].startswith("-"))
 
 
 @pytest.mark.parametrize("arguments", _all_commands(), ids=" ".join)
