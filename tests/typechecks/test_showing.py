@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_type
 
@@ -22,6 +22,7 @@ def test_figures() -> None:
     tally = Tally(first)
     assert_type(tally.update(Update(sequence=1, snapshot=second, previous=first, events=diff(first, second))), None)
     assert_type(tally.advance(second.observed_at), None)
+    assert_type(tally.advance(second), None)
     assert_type(tally.observed_at, datetime | None)
     group: GroupTally = tally.queues["queue-1"]
     assert_type(group.agents, Mapping[AgentState, int])
@@ -40,7 +41,11 @@ def test_figures() -> None:
     assert_type(seat.state, AgentState)
     assert_type(seat.signed_in(), float)
     assert_type(seat.unseen(second.observed_at), float)
+    assert_type(seat.lasted(second.observed_at), float)
     assert group.calls_answered == 1
+    assert_type(tally.restart(second, at=second.observed_at, watched=False), None)
+    watcher = StatusWatcher(ScriptedSource([second]))
+    assert_type(tally.follow(watcher, on_change=lambda update: update and update.events), Callable[[], None])
 
 
 def test_metrics() -> None:

@@ -9,6 +9,7 @@ from typing import assert_type
 
 from sipqueue_async import AgentState, SeatKey, SipQueueClient
 from sipqueue_async.simulator import (
+    BackEnd,
     CallCentre,
     Centre,
     ExternalCall,
@@ -17,6 +18,7 @@ from sipqueue_async.simulator import (
     LiveCentre,
     Offer,
     Outcome,
+    PastCentre,
     PhoneCall,
     PhoneCentre,
     Plan,
@@ -59,6 +61,10 @@ def test_a_call_centre() -> None:
     assert_type(centre.run_until(1.0), None)
     assert_type(centre.advance(59.0), None)
     assert_type(centre.reset_counters(), None)
+    assert_type(centre.hand_over("100001", "Li Na"), None)
+    assert_type(centre.seats_before(5.0), tuple[Seat, ...])
+    past: PastCentre = centre
+    assert_type(past.seats_before(5.0), Sequence[Seat])
     assert_type(centre.now, float)
     assert_type(centre.plan, Plan)
     assert_type(centre.local_time, datetime)
@@ -139,6 +145,13 @@ def test_faults() -> None:
     reply = faults.reply("App.Sip_Auth.Login", lambda: b"{}")
     assert_type(reply, Reply)
     assert_type(reply.headers, Mapping[str, str])
+    back_end = BackEnd(5.0, share=2.0, fresh_time=False)
+    assert_type(back_end.behind, float)
+    assert_type(back_end.reset_counters(), None)
+    assert_type(back_end.shown(()), Sequence[Seat])
+    assert_type(faults.balance(BackEnd(), back_end, polls=(1, 6), seed=1), None)
+    assert_type(faults.next_back_end(), BackEnd | None)
+    assert_type(faults.back_end, BackEnd | None)
     assert_type(faults.clear(), None)
     assert_type(Reply.good(b"{}"), Reply)
     assert reply.status == 503
