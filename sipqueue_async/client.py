@@ -20,7 +20,9 @@ from sipqueue_async._wire import (
     LOGIN,
     QUEUE_STATUS,
     Body,
-    SnapshotDecoder,
+    Decoder,
+    Service,
+    Settings,
     decode_data,
     decode_token,
     status_fields,
@@ -87,10 +89,8 @@ class SipQueueClient:
         del auth
         self._exchange = Exchange(base_url, session=session, timeout=timeout, max_body=max_body, encoding=encoding)
         self._tokens = self._token_source(wrapped)
-        zone = _checked_zone(timezone)
-        codes = _checked_codes(state_codes or {})
-        self._new_decoder = partial(SnapshotDecoder, zone=zone, state_codes=codes)
-        self._decoders: OrderedDict[tuple[tuple[str, str], ...], SnapshotDecoder] = OrderedDict()
+        self._settings = Settings(_checked_zone(timezone), _checked_codes(state_codes or {}))
+        self._decoders: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], Decoder[Any]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,14 +121,7 @@ class SipQueueClient:
             AuthError: The credentials were refused.
             SipQueueError: No good answer; its `retryable` tells whether the same call may work later.
         """
-        fields = status_fields(queue, extension, state)
-        decoder = self._decoder(tuple(fields.items()))
-
-        def decode(answer: Answer) -> Snapshot:
-            now, steady_now = datetime.now(UTC), asyncio.get_running_loop().time()
-            return decoder.decode(answer.body(), observed_at=now, steady_at=steady_now, encoding=answer.encoding)
-
-        return await self._authorized(QUEUE_STATUS, fields, decode, repeatable=True)
+        return await self._fetch(QUEUE_STATUS, status_fields(queue, extension, state))
 
     async def call(self, service: str, **fields: str | int | None) -> Any:
         """Call any service of the API and return the `data` of its answer, once its envelope says that all is well.
@@ -158,6 +151,24 @@ class SipQueueClient:
         if "_exchange" not in vars(self):
             return "<SipQueueClient that was not made>"
         return f"<SipQueueClient of {self._exchange.address}{', closed' if self._exchange.closed else ''}>"
+
+    # ---- polled services ---------------------------------------------------------------------------------------------
+
+    async def _fetch(self, service: Service[_T], fields: Mapping[str, str]) -> _T:
+        """Poll a service. Each service and set of fields has a decoder of its own; the last used ones are kept."""
+        question = (service.name, tuple(fields.items()))
+        if question not in self._decoders:
+            self._decoders[question] = service.new_decoder(self._settings)
+        self._decoders.move_to_end(question)
+        decoder: Decoder[_T] = self._decoders[question]
+        if len(self._decoders) > _DECODERS_KEPT:
+            self._decoders.popitem(last=False)
+
+        def decode(answer: Answer) -> _T:
+            now, steady_now = datetime.now(UTC), asyncio.get_running_loop().time()
+            return decoder.decode(answer.body(), observed_at=now, steady_at=steady_now, encoding=answer.encoding)
+
+        return await self._authorized(service.name, fields, decode, repeatable=True)
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 
@@ -238,13 +249,6 @@ class SipQueueClient:
         failure.__context__ = None
         forget_frames(failure, callers)
         raise failure from failure.__cause__
-
-    def _decoder(self, question: tuple[tuple[str, str], ...]) -> SnapshotDecoder:
-        decoder = self._decoders.pop(question, None) or self._new_decoder()
-        self._decoders[question] = decoder
-        if len(self._decoders) > _DECODERS_KEPT:
-            self._decoders.popitem(last=False)
-        return decoder
 
     def _where(self, service: str) -> str:
         return f"{service} at {self._exchange.address}"

@@ -1,4 +1,4 @@
-"""A whole answer: the bytes of a body in, a `Snapshot` out, looking only at what changed."""
+"""The answers to the status request: the bytes of a body in, a `Snapshot` out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from sipqueue_async._wire.again import Again
-from sipqueue_async._wire.encoding import as_utf8, excerpt, is_utf8, without_mark
-from sipqueue_async._wire.envelope import Data, open_around, open_envelope
-from sipqueue_async._wire.layout import Frame, Layout
+from sipqueue_async._wire.encoding import as_utf8, excerpt, without_mark
+from sipqueue_async._wire.envelope import Data, open_envelope
+from sipqueue_async._wire.incremental import Frame, LastAnswer
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
@@ -26,24 +25,19 @@ _Problems: TypeAlias = dict[int, tuple[FieldProblem, ...]]
 class SnapshotDecoder:
     """Decodes the answers to one repeated question.
 
-    A record whose bytes were in the answer before too is not looked at again, unless most of those beside it have
-    changed; the new snapshot shares its object. Where the same seats come in the same places, the bytes that did not
-    change are only compared. So the work follows what changed. A refused body leaves the decoder as it was.
+    The work follows what changed. A record whose text was in the last answer is not parsed again, and the new snapshot
+    shares its object; where the same seats come in the same order, unchanged text is only compared (see
+    `_wire.incremental`). A refused body leaves the decoder as it was.
     """
 
     def __init__(self, *, zone: tzinfo | None = None, state_codes: Mapping[int, AgentState] | None = None) -> None:
         self._reader = RecordReader(zone, {**STATE_CODES, **(state_codes or {})})
-        # What is known, shared with the last snapshot.
+        # The place of each seat and the agents by place, both shared with the last snapshot.
         self._places: dict[SeatKey, int] = {}
         self._agents: list[AgentStatus] = []
         self._changes = Changes(None, object(), ())
         self._problems: _Problems = {}
-        # The last body's records with the places of their agents, and what stood around them. Once two bodies had the
-        # same seats in the same order, it is the layout that holds the text, and the order stands beside it.
-        self._frame = Frame()
-        self._records: dict[bytes, int] = {}
-        self._layout: Layout | None = None
-        self._order: list[int] = []
+        self._last = LastAnswer(Frame(), {})
 
     def decode(
         self, body: bytes, *, observed_at: datetime, steady_at: float | None = None, encoding: str = "utf-8"
@@ -56,9 +50,9 @@ class SnapshotDecoder:
             OperationFailed: `data.status` is not 0.
         """
         body = without_mark(body) if encoding == "utf-8" else as_utf8(body, encoding)
-        data = self._take_again(body)
+        data = self._decode_incremental(body)
         if data is None:
-            data = self._take_anew(as_utf8(body, "utf-8"))
+            data = self._decode_full(as_utf8(body, "utf-8"))
         server_time, clock_problems = _server_time(data.rsptime)
         return Snapshot._at(
             self._places,
@@ -70,32 +64,19 @@ class SnapshotDecoder:
             changes=self._changes,
         )
 
-    def _take_again(self, body: bytes) -> Data | None:
-        """Take a body in which the last one's seats come again in their order, unless it is another one."""
-        layout, order = self._layout, self._order
-        if layout is None:
-            order = list(self._records.values())
-            if not order or not self._frame.is_list or len(order) != len(self._agents):
-                return None
-            # Answers whose order is always another one would be laid out each time for nothing.
-            if not Again(self._reader, order, self._agents).read_some({0: self._frame.first_object(body)}):
-                return None
-            layout = Layout.of(self._frame, list(self._records))
-        again = Again(self._reader, order, self._agents)
-        found = layout.follow(body, again)
-        if found is None:
+    def _decode_incremental(self, body: bytes) -> Data | None:
+        """Decode a body that has the last one's seats in their order; return None if it is any other body."""
+        patch = self._last.patch(body, self._reader, self._agents)
+        if patch is None:
             return None
-        data = open_around(found.head, found.tail) if is_utf8(found.tail) else None
-        if data is None:
-            return None
-        self._take_changes(order, again.places, again.agents, again.problems)
-        self._layout, self._order, self._records = found.layout, order, {}
-        return data
+        self._update(self._last.order, patch.records.places, patch.records.agents, patch.records.problems)
+        self._last = patch.answer
+        return patch.data
 
-    def _take_changes(
+    def _update(
         self, order: Iterable[int], places: Sequence[int], agents: Iterable[AgentStatus], problems: _Problems
     ) -> None:
-        """Take new records of known seats, each by its place; a body's order is that of the problems too."""
+        """Replace the records at these places; problems are listed in the body's order."""
         if problems or self._problems:
             known = self._problems | dict.fromkeys(places, ()) | problems
             self._problems = {place: known[place] for place in order if known.get(place)}
@@ -107,14 +88,12 @@ class SnapshotDecoder:
             is_all = len(places) == len(everybody)
             self._changes = Changes(self._changes.after, object(), range(len(places)) if is_all else sorted(places))
 
-    def _take_anew(self, body: bytes) -> Data:
-        """Take any body, reading the records that were not in the one before."""
+    def _decode_full(self, body: bytes) -> Data:
+        """Decode any body; records whose text was in the last one are not parsed again."""
         body, _, data = open_envelope(body)
-        known = self._records
-        if self._layout is not None:
-            known = dict(zip(self._layout.records(), self._order, strict=False))
-        elif len(known) != len(self._agents):
-            # Of several records of one seat, all but one may be gone, and with them what was wrong with them.
+        known = self._last.texts()
+        if not self._last.is_laid_out and len(known) != len(self._agents):
+            # Of several records of one seat all but one may be gone, and their problems with them.
             known = {}
         # Copies, because a Raw would keep the whole body alive.
         texts = list(map(bytes, _records(data, body)))
@@ -125,19 +104,18 @@ class SnapshotDecoder:
         if len(places) == len(taken) == len(set(taken.values())) == len(self._agents):
             agents = {taken[record]: _same(self._agents[taken[record]], agent) for record, (agent, _) in reads.items()}
             problems = {taken[record]: its for record, (_, its) in reads.items() if its}
-            self._take_changes(taken.values(), list(agents), agents.values(), problems)
+            self._update(taken.values(), list(agents), agents.values(), problems)
         else:
-            taken = self._take_seats(records, reads)
-        self._frame, self._records = Frame.of(body, taken), taken
-        self._layout, self._order = None, []
+            taken = self._replace(records, reads)
+        self._last = LastAnswer.of(body, taken)
         return data
 
     def _known(self, seat: SeatKey) -> AgentStatus | None:
         place = self._places.get(seat)
         return None if place is None else self._agents[place]
 
-    def _take_seats(self, records: Mapping[bytes, int | None], reads: Mapping[bytes, _Read]) -> dict[bytes, int]:
-        """Take records that may be of other seats, each from its known place or as it was read; return their places."""
+    def _replace(self, records: Mapping[bytes, int | None], reads: Mapping[bytes, _Read]) -> dict[bytes, int]:
+        """Replace all seats by those of some records, each known by its place or just read; return their new places."""
         agents: dict[SeatKey, AgentStatus] = {}
         problems: dict[SeatKey, tuple[FieldProblem, ...]] = {}
         seats: dict[bytes, SeatKey] = {}
@@ -157,8 +135,8 @@ class SnapshotDecoder:
             seats[record] = seat
             if its_problems:
                 problems[seat] = its_problems
-        # In order, so that `diff` need not sort what has changed (few seats are new, so there is little to do); and the
-        # same object for the same seats.
+        # In the order of the seats, so that `diff` need not sort its events. The same dict for the same seats, so that
+        # `diff` sees at once that nobody came or went.
         order = [*(seat for seat in before if seat in agents), *(seat for seat in agents if seat not in self._places)]
         places = {seat: place for place, seat in enumerate(sorted(order))}
         self._places = self._places if places == self._places else places
@@ -169,12 +147,12 @@ class SnapshotDecoder:
 
 
 def _same(old: AgentStatus, agent: AgentStatus) -> AgentStatus:
-    """Return the object that is already there, if other bytes mean the same."""
+    """Return the known object if the new one says the same."""
     return old if old == agent else agent
 
 
 def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:
-    """Return the records' bytes, whatever PHP made of the list."""
+    """Return the bytes of each record, in any of the forms that PHP gives a list."""
     result = data.result
     if result is None or result == "":
         return ()

@@ -1,4 +1,4 @@
-"""The answer's envelope: is it one, and do `ret` and `data.status` say that all is well?"""
+"""The envelope of every answer: `ret`, `msg`, `data` and `data.status`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble, witho
 from sipqueue_async._wire.values import Nonsense, integer
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
-# A Raw is the bytes of a value that nobody has looked into yet; the unions let any nonsense in, to be named below
-# rather than to hide the `ret` that stands beside it.
+# A Raw is the bytes of a value that is not parsed yet. The unions accept any JSON: a field of the wrong type must not
+# hide the `ret` beside it, and the checks below name it.
 _Scalar = str | int | float | bool | None
 
 
 class Data(msgspec.Struct):
-    """The envelope's `data`, as far as every service has it."""
+    """The fields of the envelope's `data` that all services have."""
 
     status: Any = 0
     desc: Any = None
@@ -42,7 +42,7 @@ _open_envelope_decoder: Final = msgspec.json.Decoder(_OpenEnvelope)
 
 _LONGEST_WORDS: Final = 1024
 
-# Where the JSON begins behind a PHP notice or other text: an object that opens with a key of the envelope.
+# The start of the JSON after a PHP notice or other text: an object whose first key is one of the envelope.
 _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
 
 
@@ -56,25 +56,10 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
     """
     body, start, _ = open_envelope(as_utf8(body, encoding))
     try:
-        # The mark for lost bytes is this package's own; others know the replacement character.
+        # `LOST` is this package's own mark; callers know the replacement character.
         return _open_envelope_decoder.decode(body[start:].replace(LOST.encode(), "\ufffd".encode())).data
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedResponse(f"data cannot be read: {trouble(error)}", excerpt(body)) from error
-
-
-def decode_token(body: bytes, encoding: str = "utf-8") -> str:
-    """Return the token of a login's answer.
-
-    Raises:
-        MalformedResponse: The body is no envelope, or has no token.
-        ApiError: `ret` is not 200.
-        OperationFailed: `data.status` is not 0.
-    """
-    result = decode_data(body, encoding).get("result")
-    token = result.get("token") if isinstance(result, dict) else None
-    if not isinstance(token, str) or not token:
-        raise MalformedResponse("the login's answer has no token in data.result")
-    return token
 
 
 def open_envelope(body: bytes) -> tuple[bytes, int, Data]:
@@ -99,12 +84,12 @@ def open_envelope(body: bytes) -> tuple[bytes, int, Data]:
 
 
 def open_around(head: bytes, tail: bytes) -> Data | None:
-    """Do as `open_envelope` with a body of which only the records between its two ends are left out.
+    """Return the `data` of a body that is given without its records: the bytes before them and those after them.
 
     Returns:
-        None if the body is refused, or if what stands between the ends is not the list of records.
+        None if `open_envelope` refuses it, or if the bytes are not those around the list of records.
     """
-    # With two different things in place of the records, since the tail might have a list of its own.
+    # Two different fillings: the tail might have a second list, which would replace the first.
     for filling in (b"1", b"2"):
         try:
             _, _, data = open_envelope(head + filling + tail)

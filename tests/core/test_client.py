@@ -22,6 +22,7 @@ from sipqueue_async import (
     SipQueueClient,
     TransportError,
 )
+from sipqueue_async._wire import Service, Settings, decode_data
 from tests.kit.builders import body, envelope, error_body, failure_body, record
 from tests.kit.servers import Platform
 
@@ -136,6 +137,33 @@ async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> No
         assert await fetch(None) is first[None]
         assert await fetch("1") is first["1"]
         assert await fetch("0") is not first["0"]
+
+
+class _QueueNames:
+    """Decodes a list of queues, and counts the answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.answers = 0
+
+    def decode(self, body: bytes, *, encoding: str = "utf-8", **when: Any) -> tuple[int, list[str]]:
+        self.answers += 1
+        assert when.keys() == {"observed_at", "steady_at"}
+        return self.answers, [queue["queuename"] for queue in decode_data(body, encoding)["result"]]
+
+
+async def test_another_service_needs_no_more_than_a_decoder(platform: Platform) -> None:
+    """A further service is a name, fields and a decoder; logging in, errors and memory are those of the first one."""
+    queue_list = Service("App.Sip_Queue.GetQueueList", _QueueNames)
+    platform.answers = [login_body("t1"), json.dumps(envelope([{"queuename": "sales"}])).encode()]
+    async with SipQueueClient(platform.url, CREDENTIALS) as client:
+        assert await client._fetch(queue_list, {}) == (1, ["sales"])
+        assert await client._fetch(queue_list, {}) == (2, ["sales"])
+        assert await client._fetch(queue_list, {"queuename": "sales"}) == (1, ["sales"])
+        platform.answers = [error_body(500)]
+        with pytest.raises(ApiError, match="GetQueueList at http"):
+            await client._fetch(queue_list, {})
+    assert platform.forms[3] == {"service": "App.Sip_Queue.GetQueueList", "token": "t1", "queuename": "sales"}
 
 
 async def test_concurrent_fetches(platform: Platform) -> None:

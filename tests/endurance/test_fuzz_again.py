@@ -168,7 +168,8 @@ def test_incremental_and_full_decoding_agree() -> None:
         found = outcome(warm, body, encoding)
         assert essence(found) == essence(full.outcome(body, encoding)), body
         is_read = isinstance(found, Snapshot)
-        ways["refused" if not is_read else "anew" if warm._layout is None else "again"] += 1
-        ways["in runs"] += bool(is_read and warm._layout and not all(page.ends for page in warm._layout._pages))
-    assert min(ways[way] for way in ("refused", "anew", "again")) > STEPS / 20, ways
+        layout = warm._last._layout
+        ways["refused" if not is_read else "full" if layout is None else "incremental"] += 1
+        ways["in runs"] += bool(is_read and layout and not all(page.ends for page in layout._pages))
+    assert min(ways[way] for way in ("refused", "full", "incremental")) > STEPS / 20, ways
     assert ways["in runs"] > STEPS / 50, ways

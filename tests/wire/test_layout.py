@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from sipqueue_async._wire.layout import Frame, Layout
+from sipqueue_async._wire.incremental.layout import Frame, Layout
 
 SEPARATORS = pytest.mark.parametrize("between", [b",", b", ", b" ,\n    "])
 

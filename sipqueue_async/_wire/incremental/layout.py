@@ -1,4 +1,4 @@
-"""Where an answer's records lie, and what of them differs in the next answer: found without parsing it."""
+"""Where the records of an answer are, and which of them differ in the next answer."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import msgspec
 
 _splitter: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
-_PAGE: Final = 16  # records; of 4 to 64 the fastest, with 1 % of the records changed
+# Records; the fastest of 4 to 64 where 1 % of the records change.
+_PAGE: Final = 16
 
 
 class Frame(NamedTuple):
-    """What stands around the records of an answer."""
+    """The bytes around the records of an answer."""
 
     head: bytes = b""
-    """All that is before the first."""
+    """The bytes before the first record."""
     between: bytes = b","
-    """What is between the first two: in a list a comma, perhaps with blanks."""
+    """The bytes between the first two records: in a list a comma, perhaps with blanks."""
     behind: bytes = b"]"
-    """As many bytes as that, from behind the last."""
+    """As many bytes from behind the last record."""
 
     @classmethod
     def of(cls, body: bytes, records: Collection[bytes]) -> Frame:
-        """Return what stands around these records of a body, provided that it is the same between any two of them."""
+        """Return the frame of a body with these records, if the bytes between any two of them are the same."""
         first, second = next(iter(records), body), next(islice(records, 1, None), None)
         head, _, rest = body.partition(first)
         between = b"," if second is None else rest.partition(second)[0]
@@ -34,24 +35,22 @@ class Frame(NamedTuple):
 
     @property
     def is_list(self) -> bool:
-        """Whether the records are a list's, which has nothing but a comma between two of them.
+        """Whether a comma separates the first two records.
 
-        There may be more between the first two: names, in an object; a record that comes twice.
+        It may be more: a name, if the records are in an object; a record, if the first one is repeated.
         """
         return self.between.strip(b" \t\r\n") == b","
 
     def first_object(self, body: bytes) -> bytes:
-        """Return what looks like the first record of another body, if that begins in the same way."""
+        """Return the bytes that look like the first record of another body with the same head, or nothing."""
         begin = len(self.head)
         return body[begin : body.find(b"}", begin) + 1] if body.startswith(self.head) else b""
 
 
 class Layout:
-    """The text of an answer's records, in pages of a few, and what stands around them.
+    """The text of an answer's records in pages, and the frame around them.
 
-    An answer is only compared here. What is found so is a guess until the new pieces have been parsed: the changed
-    records or runs of them, and the two ends with something else between them. If each is what it should be, so is the
-    whole, because what is an object in one JSON text is an object in any that goes on with a comma or a bracket.
+    It only compares texts: what it finds is a guess until a `Reader` has parsed it.
     """
 
     def __init__(self, frame: Frame, pages: Sequence[_Page]) -> None:
@@ -60,21 +59,21 @@ class Layout:
 
     @classmethod
     def of(cls, frame: Frame, records: Sequence[bytes]) -> Layout:
-        """Return the layout of records, at least one, that stand in the frame of a list."""
+        """Return the layout of one or more records of a list."""
         texts = [record + frame.between for record in records[:-1]] + [records[-1] + frame.behind]
         return cls(frame, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
 
     def records(self) -> list[bytes]:
-        """Return the records, in order, or none of them if what stands between them is not always the same."""
+        """Return the records, in order, or none of them if the bytes between them differ."""
         pages = [page.located(self._frame.between) for page in self._pages]
         found = [page.records(len(self._frame.between)) for page in pages if page is not None]
         return list(chain.from_iterable(found)) if len(found) == len(pages) else []
 
     def follow(self, body: bytes, reader: Reader) -> Followed | None:
-        """Go through an answer that has these records in these places, some of them changed.
+        """Compare a body that has records of the same seats in the same order, and hand the changed ones to a reader.
 
         Returns:
-            None if this is another kind of answer, or as soon as the reader says so.
+            None if it is another kind of body, or as soon as the reader refuses a record.
         """
         head, between, _ = self._frame
         if not body.startswith(head):
@@ -87,11 +86,11 @@ class Layout:
             page = known
             if not body.startswith(known.text, at):
                 first, before = len(pages) * _PAGE, len(changed)
-                # Where most records change, looking for each that did costs more than reading those that did not.
+                # Where most records change, reading all costs less than looking for those that did.
                 run = known.rewritten(body, at, between) if is_crowded else None
                 count = None if run is None else reader.read_run(first, run.size, run.text[: -len(between)])
                 found = run if count is not None else known.follow(body, at, between, first, changed)
-                # If the first are others', as they are in another order, it would be in vain to go on.
+                # In another order the first changed records are of other seats: stop there.
                 if found is None or not (has_changed or reader.read_some(changed)):
                     return None
                 page = found
@@ -108,59 +107,68 @@ class Layout:
 
 
 class Reader(Protocol):
-    """Is given what looks like a record where another one was, as it is found, and says what it makes of it."""
+    """Parses the pieces of a body that look like changed records; `RecordPatch` in the product."""
 
     def read_some(self, changed: Mapping[int, bytes]) -> bool:
-        """Read records, by place; return whether each is the one of its place, else it is in vain to go on."""
+        """Read records by number; return False if one is refused."""
         ...
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read so many records from a place on, with commas between them; return how many of them have changed.
+        """Read so many adjacent records, from a number on; return how many have changed.
 
-        None if it cannot be done so: then the same records may come again, one by one.
+        Returns:
+            None if they have to be given one by one.
         """
         ...
 
 
 class Followed(NamedTuple):
-    """An answer with the records of the one before in their places, but for some that have changed."""
+    """A body that was compared to its end."""
 
     layout: Layout
-    """Where its own records lie: the layout that was followed, if none has changed."""
+    """Its own layout: the one that was followed, if no record has changed."""
     head: bytes
-    """All that is before the first record."""
+    """The bytes before the first record."""
     tail: bytes
-    """All that is behind the last."""
+    """The bytes after the last record."""
 
 
 class _Page(NamedTuple):
-    """A few records that follow each other, each with what is behind it."""
+    """A few adjacent records, each with the bytes between it and the next."""
 
     text: bytes
     size: int
-    """How many there are."""
+    """The number of records."""
     ends: tuple[int, ...]
-    """Where in the text each of them ends; nothing as long as nobody had to know."""
+    """The offset in the text at which each of them ends; empty until it is needed."""
 
     def records(self, between: int) -> Iterator[bytes]:
-        """Return the text of each record alone, with so many bytes between two of them."""
+        """Return the text of each record, without the so many bytes between two of them."""
         return (self.text[first : end - between] for first, end in pairwise((0, *self.ends)))
 
     def follow(self, body: bytes, start: int, between: bytes, place: int, changed: dict[int, bytes]) -> _Page | None:
-        """Return the page that begins there in a body, if it is one, and add what has changed.
+        """Return the page that starts at an offset of a body, and add its changed records by number.
 
-        The page's first record has that place in the answer.
+        Args:
+            body: The body.
+            start: The offset.
+            between: The bytes between two records.
+            place: The number of the page's first record.
+            changed: Where to add the changed records.
+
+        Returns:
+            None if as many records do not follow.
         """
         known = self.located(between)
         if known is None:
             return None
         text, ends, gap = self.text, known.ends, len(between)
-        # Where the text would begin, if all of it were as long as what stands in its place at present.
+        # The offset at which the page's old text would start, moved by the lengths of the changed records so far.
         base, first = start, 0
-        for number, end in enumerate(known.ends):  # pragma: no branch  # it ends behind the last one that differs
+        for number, end in enumerate(known.ends):  # pragma: no branch  # it breaks after the last changed record
             if not body.startswith(text[first:end], base + first):
-                # An object ends at its first brace, unless it holds another one or a text with a brace in it. What is
-                # cut off too early is no JSON, so nobody takes it for a record.
+                # An object ends at its first brace unless it contains another one. If it does, the piece is no JSON,
+                # and the reader refuses it.
                 close = body.find(b"}", base + first) + 1
                 if body[close : close + gap] != text[end - gap : end]:
                     return None
@@ -169,17 +177,14 @@ class _Page(NamedTuple):
                 if longer:
                     ends = (*ends[:number], *(it + longer for it in ends[number:]))
                     base += longer
-                # Mostly it is the only one.
+                # Usually it is the only one.
                 if body.startswith(text[end:], base + end):
                     break
             first = end
         return _Page(body[start : start + ends[-1]], self.size, ends)
 
     def rewritten(self, body: bytes, start: int, between: bytes) -> _Page | None:
-        """Return the page that begins there in a body, if as many records seem to follow, and it ends in the same way.
-
-        What these are is for whoever reads them to find out.
-        """
+        """Return the page that starts at an offset of a body, if as many records seem to follow."""
         seam, last = b"}" + between, self.text[-len(between) - 1 :]
         text = body[start : start + len(self.text)]
         if not text.endswith(last):
@@ -191,7 +196,7 @@ class _Page(NamedTuple):
         return _Page(text, self.size, ()) if text.endswith(last) else None
 
     def located(self, between: bytes) -> _Page | None:
-        """Return the page with its ends, or None if what stands between its records is not always the same."""
+        """Return the page with its ends, or None if the bytes between its records differ."""
         if self.ends:
             return self
         text, behind = self.text[: -len(between)], self.text[-len(between) :]

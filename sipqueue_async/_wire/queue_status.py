@@ -1,13 +1,19 @@
-"""What is asked: the services, and the fields of the status request."""
+"""The status of queues and their agents: the fields of the request, and the service."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sipqueue_async.models import AgentState
+from sipqueue_async._wire.decoder import SnapshotDecoder
+from sipqueue_async._wire.service import Service, Settings
+from sipqueue_async.models import AgentState, Snapshot
 
-LOGIN: Final = "App.Sip_Auth.Login"
-QUEUE_STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
+
+def _new_decoder(settings: Settings) -> SnapshotDecoder:
+    return SnapshotDecoder(zone=settings.zone, state_codes=settings.state_codes)
+
+
+QUEUE_STATUS: Final = Service[Snapshot]("App.Sip_Queue.GetQueueSipStatus", _new_decoder)
 
 _STATE_FILTERS: Final = {
     AgentState.IDLE: "1",
@@ -15,13 +21,13 @@ _STATE_FILTERS: Final = {
     AgentState.RECEIVING: "3",
     AgentState.TALKING: "4",
 }
-"""The request's own codes, which are not the records'."""
+"""The codes of the request's field `state`; records have other codes."""
 
 
 def status_fields(
     queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
 ) -> dict[str, str]:
-    """Return the request fields that ask for some agents' status, or for everybody's.
+    """Return the request's fields for the status of some agents, or of all.
 
     Raises:
         ValueError: A filter is empty (the platform would take it for "all"), or the state cannot be asked for.

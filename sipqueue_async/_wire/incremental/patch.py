@@ -1,4 +1,4 @@
-"""The records that changed where the seats of the last answer come again, in an order that is known."""
+"""The records of a body that follows a known order of seats."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from sipqueue_async._wire.records import RecordReader
 from sipqueue_async.errors import MalformedResponse
 from sipqueue_async.models import AgentStatus, FieldProblem
 
-_AT_ONCE: Final = 16  # records; so that one which is not like the others costs no more than a few of them
+# So many records are read in one step, at most: one that needs interpretation has the others of its step read again.
+_AT_ONCE: Final = 16
 
 
-class Again:
-    """Reads records that come somewhere in an order, each of the seat whose place is there, and keeps what they say."""
+class RecordPatch:
+    """Reads records by their number in a known order of seats, and keeps what was read.
+
+    Args:
+        reader: Reads single records.
+        order: The place of the agent of each record.
+        known: The agents, by place.
+    """
 
     def __init__(self, reader: RecordReader, order: Sequence[int], known: Sequence[AgentStatus]) -> None:
         self._reader = reader
         self._order = order
         self._known = known
-        # What was read, and of which places.
         self.agents: list[AgentStatus] = []
+        """The agents that were read."""
         self.places: list[int] = []
+        """The place of each of them."""
         self.problems: dict[int, tuple[FieldProblem, ...]] = {}
+        """The problems of the records that were interpreted, by place."""
 
     def read_some(self, changed: Mapping[int, bytes]) -> bool:
-        """Read records, by place; return False if one is refused, or not of the seat that comes there."""
+        """Read records by number; return False if one is refused, or is not of the seat with that number."""
         numbers = list(changed)
         for first in range(0, len(numbers), _AT_ONCE):
             some = numbers[first : first + _AT_ONCE]
@@ -37,9 +46,10 @@ class Again:
         return True
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read records that follow each other, and return how many say something else than before.
+        """Read so many adjacent records, from a number on, and return how many have changed.
 
-        None if any of them needs interpretation, or is not of the seat that comes there.
+        Returns:
+            None if one of them needs interpretation, or is not of the seat with its number.
         """
         return self._read(self._order[first : first + size], records)
 

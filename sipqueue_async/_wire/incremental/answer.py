@@ -1,0 +1,76 @@
+"""The text of the last answer, and what a new body changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sipqueue_async._wire.encoding import is_utf8
+from sipqueue_async._wire.envelope import Data, open_around
+from sipqueue_async._wire.incremental.layout import Frame, Layout
+from sipqueue_async._wire.incremental.patch import RecordPatch
+from sipqueue_async._wire.records import RecordReader
+from sipqueue_async.models import AgentStatus
+
+
+class Patch(NamedTuple):
+    """What a new body changes."""
+
+    answer: LastAnswer
+    """The new body's text."""
+    data: Data
+    """Its `data`, without the records."""
+    records: RecordPatch
+    """The records that were read."""
+
+
+class LastAnswer:
+    """The records of a body as text, each with the place of its agent.
+
+    Texts that have been laid out in pages are compared in place. That is done when the second answer with the same
+    seats in the same order comes: laying out every answer of a platform that shuffles them would be wasted work.
+    """
+
+    def __init__(
+        self, frame: Frame, texts: Mapping[bytes, int], layout: Layout | None = None, order: Sequence[int] | None = None
+    ) -> None:
+        self._frame = frame
+        self._texts = texts
+        self._layout = layout
+        self.order = list(texts.values()) if order is None else order
+        """The places of the agents, in the order of their records."""
+
+    @classmethod
+    def of(cls, body: bytes, texts: Mapping[bytes, int]) -> LastAnswer:
+        """Return a body that was decoded in full: the text of each record with the place of its agent."""
+        return cls(Frame.of(body, texts), texts)
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether it is kept in pages."""
+        return self._layout is not None
+
+    def texts(self) -> Mapping[bytes, int]:
+        """Return the text of each record with the place of its agent."""
+        if self._layout is None:
+            return self._texts
+        return dict(zip(self._layout.records(), self.order, strict=False))
+
+    def patch(self, body: bytes, reader: RecordReader, known: Sequence[AgentStatus]) -> Patch | None:
+        """Return what a body changes that has the same seats in the same order; None if it is any other body."""
+        layout = self._layout
+        if layout is None:
+            if not self.order or not self._frame.is_list or len(self.order) != len(known):
+                return None
+            first = {0: self._frame.first_object(body)}
+            if not RecordPatch(reader, self.order, known).read_some(first):
+                return None
+            layout = Layout.of(self._frame, list(self._texts))
+        records = RecordPatch(reader, self.order, known)
+        found = layout.follow(body, records)
+        if found is None or not is_utf8(found.tail):
+            return None
+        data = open_around(found.head, found.tail)
+        if data is None:
+            return None
+        return Patch(LastAnswer(self._frame, {}, found.layout, self.order), data, records)
