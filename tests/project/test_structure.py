@@ -1,11 +1,13 @@
-"""The drawing of the source tree."""
+"""The source tree: its drawing, and string statements."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SOURCES = [path for folder in ("sipqueue_async", "tests", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def test_the_drawing_shows_the_import_rules_and_the_page_describes_each_module() -> None:
@@ -20,3 +22,32 @@ def test_the_drawing_shows_the_import_rules_and_the_page_describes_each_module()
     layers, _ = structure.rows(rules)
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert [name for layer in layers for name in layer if f"| `{name}` |" not in page] == []
+
+
+def undocumenting_strings(tree: ast.AST) -> list[int]:
+    """Return the lines of string statements that are neither a docstring nor behind an assignment."""
+    found = []
+    for node in ast.walk(tree):
+        for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody", "handlers")):
+            statements = body if isinstance(body, list) else []
+            for number, statement in enumerate(statements):
+                match statement:
+                    case ast.Expr(value=ast.Constant(value=str())):
+                        is_docstring = number == 0 and isinstance(
+                            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+                        )
+                        if not is_docstring and not isinstance(statements[number - 1], ast.Assign | ast.AnnAssign):
+                            found.append(statement.lineno)
+                    case _:
+                        pass
+    return found
+
+
+def test_every_string_statement_documents_something() -> None:
+    found = {path: undocumenting_strings(ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES}
+    assert [f"{path}:{line}" for path, lines in found.items() for line in lines] == []
+
+
+def test_string_statements_that_document_nothing_are_found() -> None:
+    code = 'def f():\n    """Good."""\n    x = 1\n    """Good."""\n    if x:\n        """Bad."""\n    """Bad."""\n'
+    assert undocumenting_strings(ast.parse(code)) == [7, 6]
