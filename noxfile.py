@@ -1,47 +1,42 @@
-"""Every check of the project: `nox` runs the whole gate, `nox -s NAME` one part of it, `nox --list` says which."""
+"""Every check of the project: `nox` runs them all, `nox -s quick` the fast ones, `nox --list` names them."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.4.15"
-nox.options.default_venv_backend = "virtualenv"
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tests.kit.needs import COMPONENTS, missing
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "interpreters", "tests", "coverage", "docs", "package"]
+nox.options.sessions = ["lint", "side", "tests", "coverage"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-# The one that nox runs on is always tested, whether it is listed or not.
+# The interpreter that runs nox is always tested, even if it is not listed.
 PYTHONS = sorted({"3.11", "3.12", "3.13", "3.14", RUNNING}, key=lambda version: tuple(map(int, version.split("."))))
+SIDE = ("typing", "docs", "package")
+"""Sessions that use one core: they run beside the tests."""
 
-CHROMIUM = Path("/usr/bin/chromium")
-REDIS = Path("/usr/bin/redis-server")
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
-"""What pytest-asyncio warns of where it is not set."""
-BROWSER_TESTS = (
-    "tests/wallboard/*_page.py",
-    "tests/wallboard/*_view.py",
-    "tests/kit/wallboard_*.py",
-    "tests/kit/browser.py",
-)
-REDIS_TESTS = (
-    "sipqueue_async/redis/*",
-    "sipqueue_async/cli/relay.py",
-    "sipqueue_async/cli/source.py",
-    "tests/cli/test_from_relay.py",
-    "tests/prometheus/test_relay.py",
-    "tests/redis/*",
-    "tests/wallboard/test_relay*.py",
-    "tests/kit/redis_server.py",
-    "tests/endurance/test_relay_*",
-)
+"""pytest-asyncio warns if this is not set."""
+# Without the working directory on the path, so that the checkout cannot stand in for the installed package.
+INSTALLED = {"PYTHONSAFEPATH": "1"}
+QUICK = {"SIPQUEUE_TESTS_QUICK": "1"}
+"""Skips tests that start a process; tests/conftest.py reads it."""
+QUICK_TESTS = ("-m", f"not ({' or '.join(['one_python', *(component.marker for component in COMPONENTS.values())])})")
 
 
 def _show_pyenv_interpreters() -> None:
@@ -54,94 +49,150 @@ def _show_pyenv_interpreters() -> None:
 _show_pyenv_interpreters()
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).resolve().parent), os.environ["PATH"]])
 
+_last_words: list[str] = []
+
+
+@atexit.register
+def _say_what_was_not_tested() -> None:
+    """Print it as the last lines of the run, after nox's own summary."""
+    print(*_last_words, sep="\n", end="\n" if _last_words else "", file=sys.stderr)
+
+
+def _note_what_is_not_tested() -> None:
+    absent = [version for version in PYTHONS if shutil.which(f"python{version}") is None]
+    lines = [f"  {component.tested} ({component.program} is missing)" for component in missing()]
+    lines += [f"  Python {', '.join(absent)} (no such interpreter on this machine)"] if absent else []
+    _last_words[:] = ["", "Not tested:", *lines] if lines else []
+    if missing():
+        packages = " ".join(package for component in missing() for package in component.packages)
+        _last_words.append("Coverage was not judged, because tests were skipped.")
+        _last_words.append(f"To test everything: apt-get install {packages}")
+
 
 def _group(*names: str) -> list[str]:
     return [requirement for name in names for requirement in nox.project.dependency_groups(PROJECT, name)]
 
 
+@nox.session(reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Lint, types of the package, and the tests that need no process, browser or Redis, on one interpreter."""
+    session.install(*_group("lint", "typing", "test", "recipes"), "-e", ".[all]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    session.run("mypy", "sipqueue_async")
+    session.run("python", "-m", "pytest", "-q", "-n", "logical", *QUICK_TESTS, *session.posargs, env=QUICK)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff's rules and format, and which module may import which."""
+    """Ruff's rules and format, and the layers of imports."""
     session.install(*_group("lint"), ".")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("lint-imports", "--config", "pyproject.toml")
+    session.run("lint-imports")
 
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Mypy and pyright, both strict, over the package and its tests."""
+    """Mypy over everything, pyright over the package and the tests of its types; both strict."""
     session.install(*_group("typing", "test", "recipes", "screenshots"), ".[all]")
     pyright = ("pyright", "--pythonpath", str(Path(session.bin) / "python"))
     session.run("mypy")
     session.run(*pyright)
-    # And what they must refuse: without this, nobody would notice that a `match` may forget an event.
+    # Both must refuse a `match` that leaves out an event.
     with tempfile.TemporaryDirectory() as folder:
         path = shutil.copy("tests/typechecks/forgets_feed_up.txt", Path(folder) / "forgets_feed_up.py")
         for rule, checker in (("exhaustive-match", ("mypy",)), ("reportMatchNotExhaustive", pyright)):
             said = str(session.run(*checker, str(path), silent=True, success_codes=[1]))
             if rule not in said or "1 error" not in said:
-                session.error(f"{checker[0]} is to refuse the example for {rule} alone, and said: {said}")
+                session.error(f"{checker[0]} must report {rule} and nothing else for the example, but printed: {said}")
+
+
+_side: list[subprocess.Popen[bytes]] = []
+_side_output = tempfile.TemporaryFile()  # noqa: SIM115  # open until nox ends
 
 
 @nox.session(python=False)
-def interpreters(session: nox.Session) -> None:
-    """Say which interpreters, which browser and which Redis the tests run on, and which are missing."""
-    for version in PYTHONS:
-        path = shutil.which(f"python{version}")
-        if path is None:
-            session.warn(f"Python {version} is NOT on this machine: nothing is tested on it")
-        else:
-            session.log(f"Python {version}: {path}")
-    if not CHROMIUM.exists():
-        session.warn(f"{CHROMIUM} is NOT on this machine: the wallboard's page is not tested")
-    if not REDIS.exists():
-        session.warn(f"{REDIS} is NOT on this machine: the relay and its readers are not tested")
+def side(session: nox.Session) -> None:
+    """Start typing, docs and package, which use one core, beside the tests; their output comes at the end."""
+    command = [sys.executable, "-m", "nox", "--noxfile", __file__, "--session", *SIDE]
+    command += ["--forcecolor"] if sys.stdout.isatty() else []
+    _side.append(subprocess.Popen(command, stdout=_side_output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL))
+    session.notify("side-results")
+
+
+@nox.session(name="side-results", python=False)
+def side_results(session: nox.Session) -> None:
+    """Wait for the sessions that run beside the tests, and show their output."""
+    codes = [process.wait() for process in _side]
+    _side_output.seek(0)
+    sys.stderr.buffer.write(_side_output.read())
+    if any(codes):
+        session.error(f"of {', '.join(SIDE)}, at least one failed")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the installed package, on each interpreter that is there; all of them on nox's own."""
+    """Run the tests against the installed package: all of them on nox's interpreter, the quick ones on the others."""
+    _note_what_is_not_tested()
     session.install(*_group("test", "recipes"), ".[all]")
-    # Without the working directory on the path, so that the checkout cannot stand in for the installed package.
-    env = {"PYTHONSAFEPATH": "1"}
-    some = ["-m", "not one_python"]
+    env = {**INSTALLED, **QUICK}
+    some = QUICK_TESTS
     if session.python == RUNNING:
-        # No line is for one Python only, so it is this one that has to show that every line is run.
+        # No line is for one interpreter only, so this run alone must cover every line.
         for left in ROOT.glob(".coverage.*"):
-            left.unlink()  # by a run that failed, perhaps of other code
-        env |= {
+            left.unlink()  # from a failed run, perhaps of other code
+        env = {
+            **INSTALLED,
             "COVERAGE_FILE": str(ROOT / ".coverage"),
             "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
         }
-        some = []
+        some = ()
     # Two more than there are processors, since many tests wait for something.
     workers = f"{(os.cpu_count() or 1) + 2}*popen//python={Path(session.bin) / 'python'} -X dev"
     session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the lowest declared version of every direct dependency."""
+    session.install("uv")
+    pins = str(Path(session.create_tmp()).resolve() / "lowest.txt")
+    asked = ("--extra", "all", "--group", "test", "--group", "recipes", "--python-version", "3.11")
+    session.run("uv", "pip", "compile", "-q", "pyproject.toml", *asked, "--resolution", "lowest-direct", "-o", pins)
+    session.run("uv", "pip", "install", "-r", pins)
+    session.run("uv", "pip", "install", "--no-deps", ".")
+    workers = f"{(os.cpu_count() or 1) + 2}*popen//python={Path(session.bin) / 'python'}"
+    session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *session.posargs, env=INSTALLED)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the code in small ways, and count the changes that the tests notice."""
+    session.install(*_group("test", "mutation"), ".[all]")
+    session.run("python", ".ci/mutation.py", *session.posargs)
 
 
 @nox.session
 def truth(session: nox.Session) -> None:
     """Compare what watchers report with what happened; write the tables and the picture of docs/accuracy.md."""
     session.install(*_group("test"), ".[all]")
-    env = {"PYTHONSAFEPATH": "1"}
-    session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=env)
+    session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what polls cost, against others and against limits; write the tables and the picture of docs/speed.md."""
     session.install(*_group("bench"), ".")
-    env = {"PYTHONSAFEPATH": "1"}
-    session.run("python", "tests/benchmarks/speed.py", "--check", "--write", "docs", *session.posargs, env=env)
+    session.run("python", "tests/benchmarks/speed.py", "--check", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
 @nox.session(name="relay-bench")
 def relay_bench(session: nox.Session) -> None:
     """Measure a relay's rate and delay, what it saves and what it costs; write the tables of docs/relay.md."""
     session.install(*_group("bench"), ".[redis]")
-    env = {"PYTHONSAFEPATH": "1"}
-    session.run("python", "tests/benchmarks/relay.py", "--write", "docs", *session.posargs, env=env)
+    session.run("python", "tests/benchmarks/relay.py", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
 @nox.session
@@ -150,15 +201,14 @@ def endurance(session: nox.Session) -> None:
     session.install(*_group("test"), ".[all]")
     sizes = {"ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000", "FUZZ_STEPS": "200000"}
     sizes |= {"RELAY_KILLS": "50", "RELAY_TROUBLES": "150"}
-    env = {"PYTHONSAFEPATH": "1", **sizes}
-    session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=env)
+    session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=INSTALLED | sizes)
 
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
     """Take the pictures of the wallboard that the documentation has, in Debian's Chromium."""
     session.install(*_group("test", "screenshots"), ".[all]")
-    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "."}
+    env = INSTALLED | {"PYTHONPATH": "."}
     session.run("python", "tests/wallboard/screenshots.py", "docs/_static", *session.posargs, env=env)
 
 
@@ -166,11 +216,10 @@ def screenshots(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Every line and branch of the package and of its tests was run."""
     session.install(*_group("test"))
-    # Combining takes the data files away, so that the next run starts anew also where this report fails.
+    # Combining deletes the data files, so that the next run starts anew even if this report fails.
     session.run("coverage", "combine")
-    # Where they were skipped, which was said aloud, the tests in a browser or with a Redis do not count.
-    omitted = (*(BROWSER_TESTS if not CHROMIUM.exists() else ()), *(REDIS_TESTS if not REDIS.exists() else ()))
-    session.run("coverage", "report", *([f"--omit={','.join(omitted)}"] if omitted else []))
+    # Only a run with every component can reach every line; `_note_what_is_not_tested` says so at the end.
+    session.run("coverage", "report", *(["--fail-under=0"] if missing() else []))
 
 
 @nox.session
@@ -182,29 +231,34 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the sdist and from it the wheel, and use each in an environment of its own."""
-    dist = Path(session.create_tmp()).resolve() / "dist"
+    """Build the sdist, from it the wheel, and use the wheel in an environment of its own."""
+    temporary = Path(session.create_tmp()).resolve()
+    dist, home = temporary / "dist", temporary / "home"
     shutil.rmtree(dist, ignore_errors=True)
     session.install("build", "twine")
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
-    for archive in sorted(dist.iterdir()):
-        home = dist.parent / archive.name.partition("-")[2]
-        session.run("python", "-m", "venv", "--clear", str(home))
-        python = str(home / "bin" / "python")
-        session.run(python, "-m", "pip", "install", "--quiet", str(archive), external=True)
-        # The bare package needs no extra, and says which one the command line needs.
-        session.run(python, "-I", "-W", "error", "-c", "import sipqueue_async", external=True)
-        session.run(str(home / "bin" / "sipqueue"), "--version", external=True, success_codes=[2])
-        session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[cli]", external=True)
-        session.run(str(home / "bin" / "sipqueue"), "--version", external=True)
-        session.run(str(home / "bin" / "sipqueue"), "demo", "--seconds", "2", external=True)
-        # The wallboard has its page.
-        page = "from sipqueue_async.wallboard.files import read_files; read_files()['index.html']"
-        session.run(python, "-I", "-W", "error", "-c", page, external=True)
-        # The fixtures are there for the tests of a project that has nothing of this one but what it has installed.
-        session.run(python, "-m", "pip", "install", "--quiet", f"{archive}[testing]", external=True)
-        with tempfile.TemporaryDirectory() as project:
-            shutil.copy("tests/testing/test_fresh_project.py", project)
-            with session.chdir(project):
-                session.run(python, "-I", "-W", "error", "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)
+    (wheel,) = dist.glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", str(home))
+    python, sipqueue = str(home / "bin" / "python"), str(home / "bin" / "sipqueue")
+    strict = (python, "-I", "-W", "error")
+
+    def install(what: str) -> None:
+        session.run(python, "-m", "pip", "install", "--quiet", what, external=True)
+
+    # The package needs no extra; its command says which one it needs.
+    install(str(wheel))
+    session.run(*strict, "-c", "import sipqueue_async", external=True)
+    session.run(sipqueue, "--version", external=True, success_codes=[2])
+    install(f"{wheel}[cli]")
+    session.run(sipqueue, "--version", external=True)
+    session.run(sipqueue, "demo", "--seconds", "2", external=True)
+    # The wallboard's page is in the wheel.
+    page = "from sipqueue_async.wallboard.files import read_files; read_files()['index.html']"
+    session.run(*strict, "-c", page, external=True)
+    # The fixtures work in a project of a user, whose environment has only what the extra installs.
+    install(f"{wheel}[testing]")
+    with tempfile.TemporaryDirectory() as project:
+        shutil.copy("tests/testing/test_fresh_project.py", project)
+        with session.chdir(project):
+            session.run(*strict, "-m", "pytest", "-W", "error", *LOOP_SCOPE, external=True)

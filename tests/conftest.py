@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Where the tests were started in the background, Ctrl-C is ignored; programs that they start would go on ignoring it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _skip_if_a_process_starts(event: str, _: tuple[object, ...]) -> None:
+    """Skip the running test when it starts a process: quick runs have no time for those."""
+    if event == "subprocess.Popen":
+        pytest.skip("starts a process; not in a quick run")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Watch for processes in a quick run. Xdist has started its workers by then, and they watch for themselves."""
+    if os.environ.get("SIPQUEUE_TESTS_QUICK") and not hasattr(session.config, "dsession"):
+        sys.addaudithook(_skip_if_a_process_starts)
 
 
 def pytest_configure(config: pytest.Config) -> None:
