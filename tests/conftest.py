@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -38,10 +39,15 @@ def _skip_if_a_process_starts(event: str, _: tuple[object, ...]) -> None:
         pytest.skip("starts a process; not in a quick run")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Watch for processes in a quick run. Xdist has started its workers by then, and they watch for themselves."""
-    if os.environ.get("SIPQUEUE_TESTS_QUICK") and not hasattr(session.config, "dsession"):
-        sys.addaudithook(_skip_if_a_process_starts)
+@functools.cache
+def _watch_for_processes() -> None:
+    sys.addaudithook(_skip_if_a_process_starts)
+
+
+def pytest_runtest_setup() -> None:
+    """Watch for processes in a quick run: only from here on, since xdist starts its workers before."""
+    if os.environ.get("SIPQUEUE_TESTS_QUICK"):
+        _watch_for_processes()
 
 
 def pytest_configure(config: pytest.Config) -> None:
