@@ -30,6 +30,11 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, lists: tuple[st
     return kinds
 
 
+def _complete_kinds(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{kind}" for kind in KINDS if kind.startswith(last)]
+
+
 @click.command("watch")
 @options.queues
 @options.extensions
@@ -37,6 +42,7 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, lists: tuple[st
     "--only",
     "kinds",
     callback=_kinds,
+    shell_complete=_complete_kinds,
     multiple=True,
     metavar="KIND,KIND...",
     help=f"Only events of these kinds: {', '.join(KINDS)}.",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from rich.text import Text
 
 from sipqueue_async import (
     AgentChanged,
@@ -28,7 +26,6 @@ from sipqueue_async import (
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.json_lines import KINDS, event_json
 from sipqueue_async.cli.terminal.lines import EventLines, clock, duration
-from sipqueue_async.cli.terminal.output import Output
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import Paper
 
@@ -188,50 +185,6 @@ def test_markup_in_names_is_printed_as_it_is() -> None:
 def test_durations_are_easy_to_read(seconds: float, words: str) -> None:
     """A long outage is told in thousands of seconds."""
     assert duration(timedelta(seconds=seconds)) == words
-
-
-def test_colour_is_for_terminals_only() -> None:
-    """Escape sequences end up in files, or a terminal gets none."""
-    styled = Text("talking", "bold green")
-    for paper, environ, coloured in (
-        (Paper(terminal=True), {"TERM": "xterm-256color"}, True),
-        (Paper(terminal=True), {"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
-        (Paper(terminal=True), {"TERM": "dumb"}, False),
-        (Paper(), {"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False),
-    ):
-        paper.output(**environ).line(styled)
-        assert ("\x1b[" in paper.text) is coloured, environ
-
-
-def test_an_encoding_without_arrows_gets_ascii_ones() -> None:
-    """The program ends with a UnicodeEncodeError where the locale is not UTF-8."""
-    paper = Paper(encoding="latin-1")
-    output = paper.output()
-    output.line(EventLines(output.arrow).line(EVENTS[2][0], START))
-    output.line("售")
-    assert "waiting -> talking" in paper.lines[0]
-    assert paper.lines[1] == r"\u552e"
-
-
-def test_a_line_longer_than_the_terminal_is_not_cut() -> None:
-    """Long event lines lose their end, or are broken where a program reads them."""
-    paper = Paper()
-    paper.output().line("x" * 30_000)
-    assert paper.lines == ["x" * 30_000]
-
-
-class Broken(io.StringIO):
-    """A pipe whose reader has gone."""
-
-    def write(self, _: str) -> int:
-        """Fail."""
-        raise BrokenPipeError
-
-
-def test_a_closed_pipe_is_left_to_the_command() -> None:
-    """The process ends in the middle of printing, without saving or cleaning up."""
-    with pytest.raises(BrokenPipeError):
-        Output(Broken(), {}).line("lost")
 
 
 @pytest.mark.parametrize("day", [(1, 1, 1), (9999, 12, 31)])

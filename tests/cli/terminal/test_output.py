@@ -1,0 +1,93 @@
+"""Standard output as the commands see it."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from sipqueue_async.cli.terminal.output import Output
+from tests.kit.cli import Paper
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environ", "coloured"),
+    [
+        (True, {"TERM": "xterm-256color"}, True),
+        (True, {"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_colour_is_for_terminals_only(terminal: bool, environ: dict[str, str], coloured: bool) -> None:
+    paper = Paper(terminal=terminal)
+    paper.output(**environ).line(Text("talking", "bold green"))
+    assert ("\x1b[" in paper.text) is coloured
+
+
+def test_an_encoding_without_arrows_gets_ascii_ones() -> None:
+    paper = Paper(encoding="latin-1")
+    output = paper.output()
+    output.line(output.arrow)
+    output.line("售" + output.ellipsis)
+    assert paper.lines == ["->", r"\u552e~"]
+
+
+def test_a_line_longer_than_the_terminal_is_not_cut() -> None:
+    paper = Paper()
+    paper.output().line("x" * 30_000)
+    assert paper.lines == ["x" * 30_000]
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader has ended."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_closed_pipe_raises() -> None:
+    """The process does not end while printing, so the command can save and clean up."""
+    with pytest.raises(BrokenPipeError):
+        Output(Broken(), {}).line("lost")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        ("", "a", "one\ntwo"),
+        ("whole\n", "a", "whole\none\ntwo"),
+        ("half", "a", "half\none\ntwo"),
+        ("half", "r+", "one\ntwo"),
+    ],
+)
+def test_output_appended_to_half_a_line_begins_with_a_newline(
+    content: str, mode: str, expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(content)
+    with path.open(mode, encoding="utf-8") as stream:
+        assert isinstance(stream, io.TextIOWrapper)
+        output = Output(stream, {})
+        output.line("one")
+        output.text("two")
+    assert path.read_text() == expected
+
+
+def test_only_regular_files_get_a_newline(tmp_path: Path) -> None:
+    """A pipe cannot be read from, and a file may not be readable."""
+    path = tmp_path / "write-only"
+    path.write_text("half")
+    reader, writer = os.pipe()
+    with path.open("a") as file, os.fdopen(reader) as pipe, os.fdopen(writer, "a") as stream:
+        path.chmod(stat.S_IWUSR)
+        Output(stream, {}).line("one")
+        Output(file, {}).line("one")
+        assert pipe.readline() == "one\n"
+    path.chmod(stat.S_IRUSR)
+    expected = "half\none\n" if os.geteuid() == 0 else "halfone\n"
+    assert path.read_text() == expected
