@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sipqueue_async._diff import apply, diff
     from sipqueue_async._fanout import Subscription, Updates
+    from sipqueue_async._high_water import HighWater
     from sipqueue_async._running import run
     from sipqueue_async._seat_filter import SeatFilter
     from sipqueue_async.auth import AppCredentials, Auth
@@ -60,6 +61,7 @@ __all__ = [
     "FeedHealth",
     "FeedUp",
     "FieldProblem",
+    "HighWater",
     "HttpStatusError",
     "MalformedResponse",
     "OperationFailed",
@@ -87,6 +89,7 @@ __all__ = [
 _HOMES = {
     "_diff": "apply diff",
     "_fanout": "Subscription Updates",
+    "_high_water": "HighWater",
     "_running": "run",
     "_seat_filter": "SeatFilter",
     "auth": "AppCredentials Auth",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import datetime
 from itertools import compress
 from operator import attrgetter, is_not
@@ -23,9 +23,9 @@ from sipqueue_async.events import (
     SeatEvent,
     StateChanged,
 )
-from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
+from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, SeatKey, Snapshot
 
-_Change: TypeAlias = tuple[SeatKey, AgentStatus, AgentStatus]
+Change: TypeAlias = tuple[SeatKey, AgentStatus, AgentStatus]
 """A seat, its record before, and the one now."""
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
@@ -42,6 +42,7 @@ _TOLD_BY_STATE: Final = frozenset(
 _TOLD_BY_ANSWER: Final = frozenset({"calls_answered", "last_answered_at", "last_offered_at"})
 _TOLD_BY_MISS: Final = frozenset({"no_answer_count", "last_offered_at"})
 _NONE: Final = frozenset[str]()
+_NO_COUNTERS: Final = frozenset[tuple[SeatKey, str]]()
 # Never differs.
 _SEAT: Final = frozenset({"queue", "extension"})
 
@@ -55,9 +56,10 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
     Every event's `observed_at` is that of `new`.
     """
     events: list[SeatEvent] = []
+    unknown = unknown_counters(old) if old is not None and old.problems else _NO_COUNTERS
     if old is not None and old._places is new._places:
         # The same seats, as in nearly all polls.
-        _tell(events, _changes(old, new), new.observed_at)
+        _tell(events, _changes(old, new), new.observed_at, unknown)
         return tuple(events)
     before = {} if old is None else dict(old.items())
     after = dict(new.items())
@@ -70,11 +72,38 @@ def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
         elif previous is None:
             events.append(AgentJoined(key=key, observed_at=new.observed_at, agent=agent))
         else:
-            _tell(events, [(key, previous, agent)], new.observed_at)
+            _tell(events, [(key, previous, agent)], new.observed_at, unknown)
     return tuple(events)
 
 
-def _changes(old: Snapshot, new: Snapshot) -> Iterable[_Change]:
+def compare(old: Snapshot, new: Snapshot) -> tuple[Iterable[Change], Sequence[SeatKey], Sequence[SeatKey]]:
+    """Return the changed records of seats in both snapshots, the seats that are gone, and the new ones."""
+    if old._places is new._places:
+        return _changes(old, new), (), ()
+    before, after = dict(old.items()), dict(new.items())
+    changed = [(key, it, agent) for key, agent in after.items() if (it := before.get(key)) and it is not agent]
+    if before.keys() == after.keys():
+        return changed, (), ()
+    return changed, [key for key in before if key not in after], [key for key in after if key not in before]
+
+
+def unknown_counters(snapshot: Snapshot) -> Set[tuple[SeatKey, str]]:
+    """Return the seats' counters that the platform has never sent, so that the record's 0 means nothing."""
+    return {
+        (SeatKey(problem.queue or "", problem.extension or ""), COUNTER_FIELDS[problem.field])
+        for problem in snapshot.problems
+        if problem.field in COUNTER_FIELDS and not problem.carried
+    }
+
+
+def is_later(before: datetime, after: datetime) -> bool:
+    """Return whether a time is later than another one, also if only one of them has a zone: both are local times."""
+    if (before.tzinfo is None) != (after.tzinfo is None):
+        before, after = before.replace(tzinfo=None), after.replace(tzinfo=None)
+    return after > before
+
+
+def _changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
     """Return the records of the same seats that are not the same objects, in the order of the seats."""
     before, after = old._records, new._records
     if before is after:
@@ -112,7 +141,9 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     return snapshot
 
 
-def _tell(events: list[SeatEvent], changes: Iterable[_Change], observed_at: datetime) -> None:
+def _tell(
+    events: list[SeatEvent], changes: Iterable[Change], observed_at: datetime, unknown: Set[tuple[SeatKey, str]]
+) -> None:
     """Add the events about seats that were there before, too."""
     # All in one place, since an event takes hardly longer to write than a function to call.
     for key, previous, agent in changes:
@@ -128,24 +159,25 @@ def _tell(events: list[SeatEvent], changes: Iterable[_Change], observed_at: date
             event.occurred_at = _occurred_at(previous, agent) if state is _TALKING or state is _RECEIVING else None
             event.__class__ = StateChanged
             events.append(event)
-        if agent.calls_answered != previous.calls_answered:
-            count = _counted(previous.calls_answered, agent.calls_answered)
-            if count:
-                told |= _ANSWER
-                event = blank(_CallAnsweredDraft)
-                event.key = key
-                event.observed_at = observed_at
-                event.agent = agent
-                event.previous = previous
-                event.count = count
-                event.hidden = _hidden(previous, agent)
-                event.__class__ = CallAnswered
-                events.append(event)
-        if agent.no_answer_count != previous.no_answer_count:
-            count = _counted(previous.no_answer_count, agent.no_answer_count)
-            if count:
-                told |= _MISS
-                events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
+        if agent.calls_answered != previous.calls_answered and (
+            count := _new_calls(previous, agent, unknown, "calls_answered", "last_answered_at")
+        ):
+            told |= _ANSWER
+            event = blank(_CallAnsweredDraft)
+            event.key = key
+            event.observed_at = observed_at
+            event.agent = agent
+            event.previous = previous
+            event.count = count
+            event.hidden_count = hidden = _hidden(previous, agent, count)
+            event.hidden = hidden > 0
+            event.__class__ = CallAnswered
+            events.append(event)
+        if agent.no_answer_count != previous.no_answer_count and (
+            count := _new_calls(previous, agent, unknown, "no_answer_count", "last_offered_at")
+        ):
+            told |= _MISS
+            events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
         # The fields that no change of state speaks for: one by one, as they mostly are the same, and no name is needed.
         if told & _STATE and (
             agent.name == previous.name
@@ -192,24 +224,56 @@ def _occurred_at(previous: AgentStatus, agent: AgentStatus) -> datetime | None:
     # A time that the record before had too belongs to an earlier call: an agent may also come back to talking from a
     # break, or talk outside the queue.
     if agent.state is _TALKING and agent.last_answered_at != previous.last_answered_at:
-        return agent.last_answered_at
+        # After a call outside the queue began too, either of the two may be the one under way.
+        return agent.last_answered_at if agent.external_calls_count == previous.external_calls_count else None
     if agent.state is _RECEIVING and agent.last_offered_at != previous.last_offered_at:
         return agent.last_offered_at
     return None
 
 
-def _counted(previous: int, now: int) -> int:
-    # A counter that fell was reset in between; what it shows now was counted since.
-    return now - previous if now >= previous else now
+def _new_calls(
+    previous: AgentStatus, agent: AgentStatus, unknown: Set[tuple[SeatKey, str]], counter: str, time: str
+) -> int:
+    """Return how many calls a counter that differs tells."""
+    count: int = getattr(agent, counter) - getattr(previous, counter)
+    if agent.name is not previous.name and _is_another_person(previous, agent):
+        return 0
+    if unknown and (agent.key, counter) in unknown:
+        return 0
+    if count > 0:
+        return count
+    # The counter fell, and counts since then if there was a call since then: a later call time, or a new one. With the
+    # known time or none, its calls were told before. A platform that never sends the time shows none before either.
+    before, after = getattr(previous, time), getattr(agent, time)
+    is_reset = before is None or (after is not None and is_later(before, after))
+    return getattr(agent, counter) if is_reset else 0
 
 
-def _hidden(previous: AgentStatus, agent: AgentStatus) -> bool:
-    if agent.state is _TALKING:
+def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
+    """Return whether a seat's name changed along with its statistics: they are somebody else's, not new calls.
+
+    After a mere change of the name, counters go on: each by one call at most, and no call time goes back.
+    """
+    if previous.name is None or agent.name is None or previous.name == agent.name:
         return False
-    # The one call may be the one that the record before showed, on a platform that counts calls when they end.
-    shown_before = (
-        previous.state is _TALKING
-        and previous.last_answered_at is not None
-        and previous.last_answered_at == agent.last_answered_at
+    growths = (agent.calls_answered - previous.calls_answered, agent.no_answer_count - previous.no_answer_count)
+    return not {*growths} <= {0, 1} or any(
+        before is not None and (after is None or is_later(after, before))
+        for before, after in (
+            (previous.last_answered_at, agent.last_answered_at),
+            (previous.last_offered_at, agent.last_offered_at),
+        )
     )
-    return not shown_before
+
+
+def _hidden(previous: AgentStatus, agent: AgentStatus, count: int) -> int:
+    """Return how many of the counted calls neither of the two records shows under way."""
+    answered_at = agent.last_answered_at
+    if answered_at is None:
+        # There is no time to tell calls apart by.
+        return count - 1 if agent.state is _TALKING else count
+    if answered_at == previous.last_answered_at:
+        # A platform that counts calls when they end: the call was answered before the earlier record.
+        return count - 1 if previous.state is _TALKING else count
+    is_shown = agent.state is _TALKING and agent.external_calls_count == previous.external_calls_count
+    return count - 1 if is_shown else count

@@ -143,7 +143,15 @@ class CallAnswered(_ChangeEvent):
     count: int
     """How many calls: at least 1."""
     hidden: bool
-    """Whether neither of the two snapshots shows the agent talking for it (with a count above 1: for the last one)."""
+    """Whether neither of the two snapshots shows the agent talking for one of them or more: `hidden_count` is not 0."""
+    hidden_count: int = attrs.field(
+        default=attrs.Factory(lambda self: self.count if self.hidden else 0, takes_self=True)
+    )
+    """How many of the `count` calls neither of the two snapshots shows under way.
+
+    A snapshot shows a call of the queue if the agent talks in it and `last_answered_at` is the call's. It is not taken
+    to show one if a call outside the queue was counted as well, since the agent may be talking in that one.
+    """
 
     @property
     def answered_at(self) -> datetime | None:
@@ -151,12 +159,20 @@ class CallAnswered(_ChangeEvent):
         return self.agent.last_answered_at
 
     def __str__(self) -> str:
-        return self._say(f"answered {_calls(self.count)}{', unseen' if self.hidden else ''}")
+        unseen = (
+            ""
+            if not self.hidden_count
+            else ", unseen"
+            if self.count == self.hidden_count
+            else f", {self.hidden_count} unseen"
+        )
+        return self._say(f"answered {_calls(self.count)}{unseen}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
-        own = {"count": self.count, "answered_at": _isoformat(self.answered_at), "hidden": self.hidden}
-        return self._seat_to_dict(self.kind, self.agent) | own
+        own = {"count": self.count, "answered_at": _isoformat(self.answered_at)}
+        hidden = {"hidden": self.hidden, "hidden_count": self.hidden_count}
+        return self._seat_to_dict(self.kind, self.agent) | own | hidden
 
 
 @attrs.frozen(kw_only=True)

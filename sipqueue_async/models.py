@@ -184,9 +184,15 @@ class AgentStatus:
             raise ValueError(f"the saved record is damaged: {type(error).__name__}: {error}") from error
 
 
+COUNTER_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"callsanswered": "calls_answered", "noanswercount": "no_answer_count"}
+)
+"""The counters of calls: name on the wire to field of `AgentStatus`."""
+
+
 @attrs.frozen
 class FieldProblem:
-    """A field that made no sense and was read as "not given"."""
+    """A field that made no sense or, if a counter, was left out."""
 
     queue: str | None
     """The record's queue, or None when the field stands outside the records."""
@@ -196,6 +202,8 @@ class FieldProblem:
     """The field's name on the wire, such as ``lastanswertime``."""
     reason: str
     """What was wrong with it."""
+    carried: bool = False
+    """Whether the record carries the value known before; otherwise it shows None, or 0 for a counter."""
 
 
 class Changes(NamedTuple):
@@ -220,7 +228,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         agents: The records. Two equal records of one seat are taken as one.
         observed_at: When the answer had arrived (aware).
         server_time: The server's clock when it answered (aware), if it said.
-        problems: Fields that made no sense and were left out.
+        problems: Fields that made no sense, and counters that were left out.
         steady_at: When the answer had arrived, in seconds of a monotonic clock (the event loop's), if the source notes
             it. Durations are then exact whatever happens to the wall clock. It is neither compared nor saved.
 
@@ -362,7 +370,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     @property
     def problems(self) -> tuple[FieldProblem, ...]:
-        """Fields that made no sense and were read as "not given"."""
+        """Fields that made no sense, and counters that were left out."""
         return self._problems
 
     @property
@@ -539,7 +547,8 @@ def _agent_from_dict(fields: Mapping[str, Any]) -> AgentStatus:
 def _problem_from_json(fields: dict[str, Any]) -> FieldProblem:
     problem = FieldProblem(**fields)
     for name, value in attrs.asdict(problem).items():
-        if not isinstance(value, str) and not (value is None and name in {"queue", "extension"}):
+        kind: type = bool if name == "carried" else str
+        if not isinstance(value, kind) and not (value is None and name in {"queue", "extension"}):
             raise ValueError(f"a problem's {name} is {value!r}")
     return problem
 

@@ -57,6 +57,10 @@ class WatcherHealth:
     """Polls that have failed since the last good one."""
     stale_polls: int = 0
     """Good answers that were dropped because their `server_time` was before the last one's."""
+    held_back_answers: int = 0
+    """Good answers that were held back because they are older than what is known: a back end lags."""
+    held_back_records: int = 0
+    """Records that were held back because they are older than those known of their seats, counted at every poll."""
     last_error: BaseException | None = None
     """Why the last failed poll failed, also if polls have worked since."""
     last_good_at: datetime | None = None
@@ -89,6 +93,8 @@ class StatusWatcher(Feed):
         leave_after: In how many good polls in a row a seat must be absent before `AgentLeft`. Until then the watcher's
             snapshot keeps its last record.
         max_backoff: The longest pause between polls that fail, in seconds (or `interval`, if that is longer).
+        max_lag: How many seconds a back end of the platform may lag behind another one without a call being made up or
+            lost. A reset of counters that no call follows is told that much later.
 
     Raises:
         TypeError: The source is neither, or the baseline is no `Snapshot`.
@@ -109,6 +115,7 @@ class StatusWatcher(Feed):
         initial: bool = False,
         leave_after: int = 2,
         max_backoff: float = 60.0,
+        max_lag: float = 60.0,
     ) -> None:
         if not 0 < interval < math.inf:
             raise ValueError(f"interval must be above 0 seconds, not {interval!r}")
@@ -125,7 +132,7 @@ class StatusWatcher(Feed):
             raise TypeError(f"baseline must be a Snapshot, not {baseline!r}")
         # Of a baseline too only what is watched counts: the rest of it has not left.
         known = None if baseline is None else self._filter.apply(baseline)
-        self._tracker = Tracker(known, initial=initial, leave_after=leave_after)
+        self._tracker = Tracker(known, initial=initial, leave_after=leave_after, max_lag=max_lag)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
         # Set when a poll is due, or somebody wants one before; who they are, in a list.
@@ -264,6 +271,13 @@ class StatusWatcher(Feed):
             return
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
+        figures["held_back_answers"] = self._tracker.answers_held_back
+        figures["held_back_records"] = self._tracker.records_held_back
+        if self._tracker.is_held_back:
+            self._health = attrs.evolve(self._health, **figures)
+            # Nothing better is known, and polling at once again would not change that.
+            self._answer_refreshes()
+            return
         self._health = attrs.evolve(
             self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at, **figures
         )
@@ -271,6 +285,9 @@ class StatusWatcher(Feed):
         if failures:
             _log.info("polling works again, after %d failures", failures)
         self._publish(update)
+        self._answer_refreshes()
+
+    def _answer_refreshes(self) -> None:
         for future in self._waiting():
             future.set_result(self._tracker.known)
 

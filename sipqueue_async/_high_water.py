@@ -1,0 +1,276 @@
+"""`HighWater`: how much of an answer is accepted, given what is already known. Evidence decides, not repetition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from sipqueue_async._diff import Change, compare, is_later, unknown_counters
+from sipqueue_async.models import COUNTER_FIELDS, AgentStatus, FieldProblem, SeatKey, Snapshot
+
+_FORWARD, _BACK, _NEITHER = 1, -1, 0
+_AT_LEAST: Final = 2  # answers, whatever time has passed
+
+
+@attrs.define(eq=False)
+class _Suspect:
+    """A seat whose records go back."""
+
+    seen_at: float
+    """When an answer last showed the known record or a newer one."""
+    after_fall: AgentStatus
+    """The first record since its counters fell last: if there was a reset, calls are counted from here."""
+    answers: int = 0
+
+
+class HighWater:
+    """Keeps what is known from going back when a platform's answers do.
+
+    Several back ends of one platform, or several relays, may answer in turn, some of them seconds behind. Against the
+    known record of its seat, a record *goes forward* if a call time (`last_answered_at`, `last_offered_at`) is later or
+    new and none is earlier or gone. Otherwise it *goes back* if a call time is earlier or gone, or a counter fell.
+
+    - A record that goes back is held back: the known record stays. It is accepted once no answer has shown the known
+      record or a newer one for `max_lag`, in two answers at least. A record that goes forward is accepted at once.
+    - An answer in which a record goes back and none forward is old as a whole, and held back for at most `max_lag`.
+    - A seat that left less than `max_lag` ago and is shown with the same record has not joined again; a seat that
+      joined less than `max_lag` ago and is missing has not left.
+    - A counter that the platform left out keeps its known value; `problems` says so with `carried`.
+
+    Give every answer to `accept` in turn, and compare what it returns by `diff`: calls are then neither made up nor
+    lost, and told at most `max_lag` late.
+
+    Args:
+        max_lag: How many seconds an answer may be behind, by `Snapshot.seconds_since`.
+        baseline: What was known before the first answer.
+        leave_after: In how many accepted answers in a row a seat must be missing to have left.
+
+    Raises:
+        ValueError: `max_lag` is negative or infinite, or `leave_after` is below 1.
+    """
+
+    def __init__(self, max_lag: float = 60.0, baseline: Snapshot | None = None, *, leave_after: int = 1) -> None:
+        if not 0 <= max_lag < math.inf:
+            raise ValueError(f"max_lag must be a number of seconds, 0 or more, not {max_lag!r}")
+        if leave_after < 1:
+            raise ValueError(f"leave_after must be at least 1 answer, not {leave_after!r}")
+        self._max_lag = max_lag
+        self._leave_after = leave_after
+        self._known = baseline
+        # Seconds that have passed between the answers: a clock that no step of another one sets back.
+        self._clock = 0.0
+        self._last_answer = baseline
+        self._accepted_at = 0.0
+        self._old_in_a_row = 0
+        self._suspects: dict[SeatKey, _Suspect] = {}
+        self._missing: dict[SeatKey, int] = {}
+        self._joined_at: dict[SeatKey, float] = {}
+        self._left: dict[SeatKey, tuple[AgentStatus, float]] = {}
+        self._records_held_back = 0
+        self._answers_held_back = 0
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is known: the last accepted snapshot, at first the baseline."""
+        return self._known
+
+    @property
+    def records_held_back(self) -> int:
+        """Records of accepted answers that were held back, each counted once an answer."""
+        return self._records_held_back
+
+    @property
+    def answers_held_back(self) -> int:
+        """Answers that were old as a whole."""
+        return self._answers_held_back
+
+    def accept(self, polled: Snapshot) -> tuple[Snapshot, ...]:
+        """Judge an answer and return the snapshots to accept, in order: compare each with the one before by `diff`.
+
+        Mostly it is the one answer, with the known records where its own go back. It is none if the answer is old as a
+        whole. They are two where a reset of counters is accepted: the first has the records just after the reset, so
+        that calls since then are counted from there.
+        """
+        known, last_answer = self._known, self._last_answer
+        self._last_answer = polled
+        if known is None or last_answer is None:
+            self._known = polled
+            return (polled,)
+        seen_at = self._clock
+        self._clock += polled.seconds_since(last_answer)
+        if polled.problems:
+            polled = _with_known_counters(polled, known)
+        changed, gone, new = compare(known, polled)
+        held, resets, is_newer = self._judge(changed, polled, seen_at)
+        if held and not is_newer and self._is_old():
+            self._answers_held_back += 1
+            return ()
+        self._accepted_at, self._old_in_a_row = self._clock, 0
+        self._records_held_back += len(held)
+        kept: dict[SeatKey, AgentStatus | None] = {**held}
+        if gone or self._missing:
+            kept.update(self._not_left(gone, known, is_empty=not polled))
+        if new:
+            kept.update(self._not_joined(new, polled))
+        self._known = _with_records(polled, kept, known) if kept else polled
+        return (_with_records(self._known, resets, known), self._known) if resets else (self._known,)
+
+    def _judge(
+        self, changed: Iterable[Change], polled: Snapshot, seen_at: float
+    ) -> tuple[dict[SeatKey, AgentStatus], dict[SeatKey, AgentStatus], bool]:
+        """Return the known records of seats that go back, records just after resets, and whether any goes forward."""
+        held: dict[SeatKey, AgentStatus] = {}
+        resets: dict[SeatKey, AgentStatus] = {}
+        is_newer = False
+        suspects = self._suspects
+        if suspects:
+            # A missing seat says nothing about its record.
+            self._suspects = {key: it for key, it in suspects.items() if key not in polled}
+        for key, before, after in changed:
+            if (evidence := _evidence(before, after)) == _NEITHER:
+                continue
+            suspect = suspects.get(key)
+            if evidence == _BACK:
+                suspect = suspect or _Suspect(seen_at, after)
+                suspect.answers += 1
+                if _fell(suspect.after_fall, after):
+                    suspect.after_fall = after
+                if suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag:
+                    self._suspects[key] = suspect
+                    held[key] = before
+                    continue
+            is_newer = True
+            if suspect is not None and _is_after_reset(suspect.after_fall, before, after):
+                resets[key] = suspect.after_fall
+        return held, resets, is_newer
+
+    def _is_old(self) -> bool:
+        """Return whether an answer with nothing newer is still to be held back."""
+        self._old_in_a_row += 1
+        return self._old_in_a_row < _AT_LEAST or self._clock - self._accepted_at < self._max_lag
+
+    def _not_left(self, gone: Sequence[SeatKey], known: Snapshot, *, is_empty: bool) -> dict[SeatKey, AgentStatus]:
+        """Return the known records of missing seats that have not left yet, and note those that have."""
+        self._missing = {key: self._missing.get(key, 0) + 1 for key in gone}
+        self._forget_long_ago()
+        stay = {
+            key: known[key]
+            for key, answers in self._missing.items()
+            if answers < self._leave_after or key in self._joined_at
+        }
+        left = [key for key in gone if key not in stay]
+        # An empty answer is a fault of the platform more often than everybody's leaving at once: they may come back.
+        if not is_empty or len(left) == 1:
+            self._left.update({key: (known[key], self._clock) for key in left})
+        return stay
+
+    def _not_joined(self, new: Sequence[SeatKey], polled: Snapshot) -> dict[SeatKey, None]:
+        """Return the new seats that are only shown again after they left, and note those that joined."""
+        self._forget_long_ago()
+        again = {key: None for key in new if key in self._left and not _is_later(self._left[key][0], polled[key])}
+        self._records_held_back += len(again)
+        for key in new:
+            if key not in again:
+                self._joined_at[key] = self._clock
+                self._left.pop(key, None)
+        return again
+
+    def _forget_long_ago(self) -> None:
+        since = self._clock - self._max_lag
+        self._joined_at = {key: at for key, at in self._joined_at.items() if at > since}
+        self._left = {key: (record, at) for key, (record, at) in self._left.items() if at > since}
+
+
+def _evidence(before: AgentStatus, after: AgentStatus) -> int:
+    """Return whether a record goes forward, back, or neither."""
+    directions = {
+        _direction(before.last_answered_at, after.last_answered_at),
+        _direction(before.last_offered_at, after.last_offered_at),
+    }
+    if _BACK in directions:
+        return _BACK
+    if _FORWARD in directions:
+        return _FORWARD
+    return _BACK if _fell(before, after) else _NEITHER
+
+
+def _direction(before: datetime | None, after: datetime | None) -> int:
+    if before is after or before == after:
+        return _NEITHER
+    if before is None or after is None:
+        return _FORWARD if before is None else _BACK
+    if is_later(before, after):
+        return _FORWARD
+    return _BACK if is_later(after, before) else _NEITHER
+
+
+def _fell(before: AgentStatus, after: AgentStatus) -> bool:
+    return after.calls_answered < before.calls_answered or after.no_answer_count < before.no_answer_count
+
+
+def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
+    """Return whether `first`, which went back, shows the counters just after a reset, before those of `record`.
+
+    It does if the counters did fall, and `first` is no older record: its times are the known ones, or blank.
+    """
+    return (
+        first != record
+        and _fell(known, record)
+        and not _fell(first, record)
+        and first.last_answered_at in {known.last_answered_at, None}
+        and first.last_offered_at in {known.last_offered_at, None}
+    )
+
+
+def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
+    """Return whether the record of a seat that left shows that it has joined again."""
+    if _evidence(left, shown) == _FORWARD:
+        return True
+    return _direction(left.last_changed_at, shown.last_changed_at) == _FORWARD
+
+
+def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
+    """Return the answer with the known values of counters that it leaves out."""
+    unknown = unknown_counters(known)
+    records: dict[SeatKey, AgentStatus | None] = {}
+    problems: list[FieldProblem] = []
+    for problem in polled.problems:
+        counter = COUNTER_FIELDS.get(problem.field)
+        key = SeatKey(problem.queue or "", problem.extension or "")
+        before, after = known.get(key), polled.get(key)
+        if counter is None or before is None or after is None or (key, counter) in unknown:
+            problems.append(problem)
+            continue
+        record = attrs.evolve(records.get(key) or after, **{counter: getattr(before, counter)})
+        records[key] = before if record == before else record
+        problems.append(attrs.evolve(problem, carried=True))
+    if not records:
+        return polled
+    return polled.with_changes(
+        records,
+        observed_at=polled.observed_at,
+        server_time=polled.server_time,
+        problems=tuple(problems),
+        steady_at=polled.steady_at,
+    )
+
+
+def _with_records(polled: Snapshot, records: Mapping[SeatKey, AgentStatus | None], known: Snapshot) -> Snapshot:
+    """Return an answer with other records of some seats, and with the known problems of these."""
+    problems = polled.problems
+    if problems or known.problems:
+        problems = (
+            *(it for it in problems if (it.queue, it.extension) not in records),
+            *(it for it in known.problems if (it.queue, it.extension) in records),
+        )
+    return polled.with_changes(
+        records,
+        observed_at=polled.observed_at,
+        server_time=polled.server_time,
+        problems=problems,
+        steady_at=polled.steady_at,
+    )

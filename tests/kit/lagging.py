@@ -1,0 +1,198 @@
+"""A platform whose back ends lag: what truly happens to its seats, and what its answers show of it.
+
+`Floor.play` makes up a history of calls; `History.at` gives what an answer shows that is of a certain second. Choose
+for each poll how far behind its answer is, and compare what is told with `History.calls`.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import attrs
+
+from sipqueue_async import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    AgentStatus,
+    CallAnswered,
+    CallMissed,
+    Event,
+    SeatKey,
+    Snapshot,
+    StateChanged,
+)
+from sipqueue_async.testing import make_agent
+
+START: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
+Kind = Literal["answered", "missed"]
+Calls = Counter[tuple[SeatKey, Kind]]
+
+
+@attrs.define
+class History:
+    """What happened: the records of each seat by the second since which they hold."""
+
+    records: dict[SeatKey, list[tuple[float, AgentStatus | None]]] = attrs.Factory(
+        dict[SeatKey, list[tuple[float, AgentStatus | None]]]
+    )
+    """None while a seat is not there."""
+    counted: list[tuple[float, SeatKey, Kind]] = attrs.Factory(list[tuple[float, SeatKey, Kind]])
+    """The calls, by the second at which the platform counted them."""
+    resets: list[float] = attrs.Factory(list[float])
+
+    def put(self, at: float, key: SeatKey, record: AgentStatus | None) -> None:
+        """Note a seat's record from a second on."""
+        self.records.setdefault(key, []).append((at, record))
+
+    def at(self, shown: float, *, arrived: float | None = None) -> Snapshot:
+        """Return the answer that shows a second of the history and arrived at a second (the same one)."""
+        arrived = shown if arrived is None else arrived
+        agents = []
+        for versions in self.records.values():
+            number = bisect_right(versions, shown, key=lambda version: version[0])
+            if number and (record := versions[number - 1][1]) is not None:
+                agents.append(record)
+        return Snapshot(agents, observed_at=START + timedelta(seconds=arrived), steady_at=arrived)
+
+    def calls(self, after: float, until: float) -> Calls:
+        """Return the calls that were counted in a stretch of time."""
+        return Counter((key, kind) for at, key, kind in self.counted if after < at <= until)
+
+    def states(self, after: float, until: float) -> int:
+        """Return how many changes of a seat's state there were in a stretch of time."""
+        total = 0
+        for versions in self.records.values():
+            for (_, before), (at, now) in zip(versions, versions[1:], strict=False):
+                total += bool(after < at <= until and before and now and before.state is not now.state)
+        return total
+
+    def untellable(self, shown: Iterable[float]) -> Calls:
+        """Return the calls between the last answer before a reset of the counters and the reset."""
+        seconds = sorted(shown)
+        calls: Calls = Counter()
+        for reset in self.resets:
+            number = bisect_right(seconds, reset)
+            calls += self.calls(seconds[number - 1] if number else -1.0, reset)
+        return calls
+
+
+@attrs.frozen
+class Floor:
+    """Agents who are offered calls, answer most of them and miss some.
+
+    Args:
+        agents: How many.
+        pause: Seconds between an agent's calls, about.
+        talk: Seconds that an agent talks, about.
+        ring: Seconds that a phone rings, about.
+        missed: The part of the offers that nobody answers.
+        counts_at_end: Whether the platform counts a call when it ends, not when it is answered.
+        sends_times: Whether records have times.
+        blanks_times: Whether a reset of the counters blanks the times of calls too.
+        answered_before: Calls that each agent has answered before.
+    """
+
+    agents: int = 24
+    pause: float = 20.0
+    talk: float = 15.0
+    ring: float = 4.0
+    missed: float = 0.1
+    counts_at_end: bool = False
+    sends_times: bool = True
+    blanks_times: bool = False
+    answered_before: int = 30
+
+    def play(self, rng: random.Random, seconds: float, resets: Sequence[float] = ()) -> History:
+        """Return what happens in some seconds, the counters being reset at some of them."""
+        history = History(resets=list(resets))
+        for number in range(self.agents):
+            _Agent(self, history, random.Random(rng.random()), f"{number:03}").work(seconds, sorted(resets))
+        history.counted.sort()
+        return history
+
+
+class _Agent:
+    def __init__(self, floor: Floor, history: History, rng: random.Random, extension: str) -> None:
+        self._floor, self._history, self._rng = floor, history, rng
+        before = rng.randrange(1, floor.answered_before + 1) if floor.answered_before else 0
+        self._record = make_agent(extension, calls_answered=before, no_answer_count=before // 5)
+        if floor.sends_times and before:
+            long_ago = START.replace(tzinfo=None) - timedelta(hours=1)
+            self._record = attrs.evolve(self._record, last_answered_at=long_ago, last_offered_at=long_ago)
+        self.key = self._record.key
+        self._resets: list[float] = []
+        history.put(-1e9, self.key, self._record)
+
+    def work(self, seconds: float, resets: list[float]) -> None:
+        floor, rng = self._floor, self._rng
+        self._resets = resets.copy()
+        now = rng.uniform(0, floor.pause)
+        while now < seconds:
+            self._show(now, AgentState.RECEIVING, offered=now)
+            ring = rng.uniform(0.5, 1.5) * floor.ring
+            now += ring
+            if rng.random() < floor.missed:
+                self._show(now, AgentState.IDLE, counts="missed")
+            else:
+                self._show(now, AgentState.TALKING, answered=now, counts=None if floor.counts_at_end else "answered")
+                now += rng.uniform(0.1, 2) * floor.talk
+                self._show(now, AgentState.IDLE, counts="answered" if floor.counts_at_end else None)
+            now += rng.uniform(1, 4)
+            self._show(now, AgentState.WAITING)
+            now += rng.uniform(0.1, 2) * floor.pause
+        self._reset_until(float("inf"))
+
+    def _reset_until(self, now: float) -> None:
+        while self._resets and self._resets[0] <= now:
+            self._record = attrs.evolve(self._record, calls_answered=0, no_answer_count=0)
+            if self._floor.blanks_times:
+                self._record = attrs.evolve(self._record, last_answered_at=None, last_offered_at=None)
+            self._history.put(self._resets.pop(0), self.key, self._record)
+
+    def _show(
+        self,
+        now: float,
+        state: AgentState,
+        *,
+        offered: float | None = None,
+        answered: float | None = None,
+        counts: Kind | None = None,
+    ) -> None:
+        self._reset_until(now)
+        record = attrs.evolve(self._record, state=state)
+        for field, at in (("last_offered_at", offered), ("last_answered_at", answered)):
+            if at is not None and self._floor.sends_times:
+                moment = (START + timedelta(seconds=int(at))).replace(tzinfo=None)
+                record = attrs.evolve(record, **{field: moment})
+        if counts is not None:
+            field = "calls_answered" if counts == "answered" else "no_answer_count"
+            record = attrs.evolve(record, **{field: getattr(record, field) + 1})
+            self._history.counted.append((now, self.key, counts))
+        self._record = record
+        self._history.put(now, self.key, record)
+
+
+def told_calls(events: Iterable[Event]) -> Calls:
+    """Return the calls that events tell."""
+    calls: Calls = Counter()
+    for event in events:
+        if isinstance(event, CallAnswered):
+            calls[event.key, "answered"] += event.count
+        elif isinstance(event, CallMissed):
+            calls[event.key, "missed"] += event.count
+    return calls
+
+
+def told_changes(events: Iterable[Event]) -> tuple[int, int]:
+    """Return how many changes of state are told, and how many times a seat joined or left."""
+    changes = joins = 0
+    for event in events:
+        changes += isinstance(event, StateChanged)
+        joins += isinstance(event, AgentJoined | AgentLeft)
+    return changes, joins
