@@ -10,9 +10,10 @@ from typing import Final
 import attrs
 
 from sipqueue_async._diff import Change, compare, is_later, unknown_counters
-from sipqueue_async.models import COUNTER_FIELDS, AgentStatus, FieldProblem, SeatKey, Snapshot
+from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 
 _FORWARD, _BACK, _NEITHER = 1, -1, 0
+_IN_A_CALL: Final = frozenset({AgentState.RECEIVING, AgentState.TALKING})
 _AT_LEAST: Final = 2  # answers, whatever time has passed
 
 
@@ -127,26 +128,32 @@ class HighWater:
         resets: dict[SeatKey, AgentStatus] = {}
         is_newer = False
         suspects = self._suspects
-        if suspects:
-            # A missing seat says nothing about its record.
-            self._suspects = {key: it for key, it in suspects.items() if key not in polled}
         for key, before, after in changed:
-            if (evidence := _evidence(before, after)) == _NEITHER:
-                continue
+            evidence = _evidence(before, after)
             suspect = suspects.get(key)
             if evidence == _BACK:
                 suspect = suspect or _Suspect(seen_at, after)
-                suspect.answers += 1
-                if _fell(suspect.after_fall, after):
-                    suspect.after_fall = after
-                if suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag:
-                    self._suspects[key] = suspect
-                    held[key] = before
+                if self._is_to_be_held(suspect, after):
+                    suspects[key], held[key] = suspect, before
                     continue
-            is_newer = True
-            if suspect is not None and _is_after_reset(suspect.after_fall, before, after):
-                resets[key] = suspect.after_fall
+            if evidence != _NEITHER:
+                is_newer = True
+                if suspect is not None and _is_after_reset(suspect.after_fall, before, after):
+                    resets[key] = suspect.after_fall
+            if evidence != _NEITHER or _fell(after, before):
+                # Its counters go on from here.
+                suspects.pop(key, None)
+        for key, suspect in suspects.items():
+            if key not in held and key in polled:
+                # The known record was seen again.
+                suspect.seen_at, suspect.answers = self._clock, 0
         return held, resets, is_newer
+
+    def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
+        suspect.answers += 1
+        if _fell(suspect.after_fall, record):
+            suspect.after_fall = record
+        return suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag
 
     def _is_old(self) -> bool:
         """Return whether an answer with nothing newer is still to be held back."""
@@ -215,15 +222,20 @@ def _fell(before: AgentStatus, after: AgentStatus) -> bool:
 def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
     """Return whether `first`, which went back, shows the counters just after a reset, before those of `record`.
 
-    It does if the counters did fall, and `first` is no older record: its times are the known ones, or blank.
+    Its times are then the known ones, or blank. There was a reset if the counters of `record` fell; or if those of
+    `first` are 0 while no call is under way, which an older record with the known times cannot show.
     """
-    return (
-        first != record
-        and _fell(known, record)
-        and not _fell(first, record)
-        and first.last_answered_at in {known.last_answered_at, None}
-        and first.last_offered_at in {known.last_offered_at, None}
-    )
+    if first == record or _fell(first, record):
+        return False
+    has_known_times = _times(first) == _times(known)
+    if _fell(known, record):
+        return has_known_times or _times(first) == (None, None)
+    is_zero = first.calls_answered == first.no_answer_count == 0
+    return is_zero and has_known_times and first.state not in _IN_A_CALL
+
+
+def _times(record: AgentStatus) -> tuple[datetime | None, datetime | None]:
+    return record.last_answered_at, record.last_offered_at
 
 
 def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:

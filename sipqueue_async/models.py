@@ -205,6 +205,27 @@ class FieldProblem:
     carried: bool = False
     """Whether the record carries the value known before; otherwise it shows None, or 0 for a counter."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as JSON can hold them; `from_dict` reads them."""
+        return attrs.asdict(self, filter=lambda attribute, value: attribute.name != "carried" or value)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> FieldProblem:
+        """Return the problem that `to_dict` wrote.
+
+        Raises:
+            ValueError: Attributes are missing, unknown, or of another type.
+        """
+        try:
+            problem = cls(**fields)
+        except TypeError as error:
+            raise ValueError(f"the saved problem is damaged: {error}") from error
+        for name, value in attrs.asdict(problem).items():
+            kind: type = bool if name == "carried" else str
+            if not isinstance(value, kind) and not (value is None and name in {"queue", "extension"}):
+                raise ValueError(f"a problem's {name} is {value!r}")
+        return problem
+
 
 class Changes(NamedTuple):
     """Where a snapshot's records differ from those before, for a `diff` of just these two.
@@ -416,7 +437,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             "observed_at": self._observed_at.isoformat(),
             "server_time": None if self._server_time is None else self._server_time.isoformat(),
             "agents": [agent.to_dict() for agent in self._records],
-            "problems": [attrs.asdict(problem) for problem in self._problems],
+            "problems": [problem.to_dict() for problem in self._problems],
         }
         # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
@@ -442,7 +463,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
                 [_agent_from_dict(fields) for fields in _list_from_json(document["agents"])],
                 observed_at=datetime.fromisoformat(document["observed_at"]),
                 server_time=_time_from_json(document["server_time"]),
-                problems=[_problem_from_json(fields) for fields in _list_from_json(document["problems"])],
+                problems=[FieldProblem.from_dict(fields) for fields in _list_from_json(document["problems"])],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
@@ -542,15 +563,6 @@ def _agent_from_dict(fields: Mapping[str, Any]) -> AgentStatus:
     read: dict[str, Any] = {name: _time_from_json(fields[name]) for name in _AGENT_TIMES}
     read["state"] = AgentState(fields["state"])
     return AgentStatus(**{**fields, **read})
-
-
-def _problem_from_json(fields: dict[str, Any]) -> FieldProblem:
-    problem = FieldProblem(**fields)
-    for name, value in attrs.asdict(problem).items():
-        kind: type = bool if name == "carried" else str
-        if not isinstance(value, kind) and not (value is None and name in {"queue", "extension"}):
-            raise ValueError(f"a problem's {name} is {value!r}")
-    return problem
 
 
 def _list_from_json(value: object) -> list[Any]:

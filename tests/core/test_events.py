@@ -51,7 +51,7 @@ def only(old: Snapshot | None, new: Snapshot) -> Event:
             only(
                 snapshot(agent(state=AgentState.TALKING)), snapshot(agent(state=AgentState.TALKING, calls_answered=2))
             ),
-            "queue-1 100001 answered 2 calls",
+            "queue-1 100001 answered 2 calls, 1 unseen",
         ),
         (only(snapshot(BEFORE), snapshot(agent(no_answer_count=3))), "queue-1 100001 missed 3 calls"),
         (
@@ -132,7 +132,7 @@ class TestJson:
         changed, answered = (event.to_dict() for event in diff(snapshot(BEFORE), snapshot(talking)))
         own = {"before": "waiting", "after": "talking", "before_code": 1213, "after_code": 1215}
         assert changed == {"event": "state-changed", **seat, **own, "occurred_at": at.isoformat()}
-        own_of_call = {"count": 2, "answered_at": at.isoformat(), "hidden": False}
+        own_of_call = {"count": 2, "answered_at": at.isoformat(), "hidden": True, "hidden_count": 1}
         assert answered == {"event": "call-answered", **seat, **own_of_call}
         missed = only(snapshot(BEFORE), snapshot(agent(no_answer_count=3))).to_dict()
         assert missed == {"event": "call-missed", **seat, "count": 3, "offered_at": None}

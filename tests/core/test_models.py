@@ -306,7 +306,7 @@ def _document() -> dict[str, Any]:
         wrap_up_time=2,
         max_no_answer=3,
     )
-    problem = FieldProblem("queue-1", "1", "lastanswertime", "is odd")
+    problem = FieldProblem("queue-1", "1", "callsanswered", "is missing", carried=True)
     saved = Snapshot([full], observed_at=START, server_time=START, problems=[problem]).to_json()
     document: dict[str, Any] = json.loads(saved)
     return document
@@ -342,7 +342,7 @@ def test_other_versions_are_refused(version: object) -> None:
 @pytest.mark.parametrize("where", ["", "agents", "problems"])
 def test_missing_and_unknown_fields_are_damage(where: str) -> None:
     """A saved snapshot with a field too few is refused, and so is a record with a field too many."""
-    fields = (_document()[where][0] if where else _document()).keys() - {"format", "version"}
+    fields = (_document()[where][0] if where else _document()).keys() - {"format", "version", "carried"}
     for name in sorted(fields):
         document = _document()
         del (document[where][0] if where else document)[name]
@@ -358,6 +358,7 @@ _WRONG: dict[str, list[Any]] = {
     "text": [True, 1, 1.5, [], {}, ["x"]],
     "state": [None, True, 1, "", "odd", [], {}],
     "integer": [True, 1.5, "", "1", [], {}],
+    "flag": [None, 0, 1, "", "true", [], {}],
     "list": [None, True, 1, 1.5, "", "odd", {}, {"a": 1}, [1], [None], [[]], ["x"]],
 }
 _PLACES = [
@@ -370,6 +371,7 @@ _PLACES = [
     *(("agents", name, "integer", True) for name in ("wrap_up_time", "max_no_answer")),
     *(("agents", name, "time", True) for name in ("last_answered_at", "last_offered_at", "last_changed_at")),
     *(("problems", name, "text", name in {"queue", "extension"}) for name in ("queue", "extension", "field", "reason")),
+    ("problems", "carried", "flag", False),
 ]
 
 

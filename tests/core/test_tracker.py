@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import attrs
 import pytest
 
 from sipqueue_async import (
+    AgentChanged,
     AgentJoined,
     AgentLeft,
     AgentState,
-    AgentStatus,
     CallAnswered,
+    CallMissed,
     FeedDown,
     FeedUp,
     Snapshot,
@@ -25,6 +26,7 @@ from sipqueue_async._tracker import Tracker
 from tests.kit.builders import START, agent, snapshot
 
 TALKING = agent(state=AgentState.TALKING)
+LATER = datetime(2026, 1, 5, 9, 5)  # noqa: DTZ001
 ERROR = TransportError("away")
 
 
@@ -137,6 +139,13 @@ class TestFeed:
         it.failed(ERROR, 0.0)
         assert kinds(it.polled(snapshot(agent()), 1.0)) == [FeedUp, AgentJoined]
 
+    def test_an_outage_lasts_as_long_by_the_steady_clock(self) -> None:
+        it = tracker(Snapshot([agent()], observed_at=START, steady_at=100.0))
+        it.failed(ERROR, 101.0)
+        update = it.polled(Snapshot([agent()], observed_at=START + timedelta(hours=1), steady_at=102.5), 102.5)
+        assert update is not None
+        assert [event.outage for event in update.events if isinstance(event, FeedUp)] == [timedelta(seconds=2.5)]
+
     def test_a_wall_clock_that_steps_back_makes_no_negative_outage(self) -> None:
         """An outage lasts less than no time."""
         it = tracker(snapshot(agent(), at=100))
@@ -231,44 +240,36 @@ class TestStale:
         assert not it.is_stale(snapshot(server=52))
 
 
-class TestOldRecords:
-    """Records that are older than what is known, in answers that do not look it."""
+class TestHeldBack:
+    """Answers that are older than what is known. The rules themselves are tested in test_high_water.py."""
 
     OLD = agent(calls_answered=7, last_answered_at=datetime(2026, 1, 5, 9, 0))  # noqa: DTZ001
     NEW = agent(calls_answered=8, last_answered_at=datetime(2026, 1, 5, 9, 1))  # noqa: DTZ001
 
-    def test_a_lagging_server_makes_no_calls_up(self) -> None:
-        """One of two servers lags, and each of its answers is told as calls that there never were."""
+    def test_a_lagging_back_end_adds_no_calls(self) -> None:
         it = tracker(snapshot(self.OLD, server=10))
         told = [it.polled(snapshot(record, server=10), at) for at, record in enumerate([self.NEW, self.OLD] * 4)]
         assert [kinds(update) for update in told if update] == [[CallAnswered]]
         assert it.snapshot == snapshot(self.NEW)
+        assert (it.answers_held_back, it.records_held_back, it.is_held_back) == (4, 0, True)
 
-    def test_other_changes_of_the_same_answer_are_told(self) -> None:
-        """One old record hides what happens to everybody else."""
-        it = tracker(snapshot(self.NEW, agent("2")))
-        update = it.polled(snapshot(self.OLD, agent("2", AgentState.TALKING)), 0.0)
-        assert kinds(update) == [StateChanged]
-        assert it.snapshot == snapshot(self.NEW, agent("2", AgentState.TALKING))
+    def test_it_neither_ends_an_outage_nor_sets_the_servers_time(self) -> None:
+        it = tracker(snapshot(self.NEW, server=10))
+        it.failed(ERROR, 1.0)
+        assert it.polled(snapshot(self.OLD, at=2, server=20), 2.0) is None
+        assert it.failures == 1
+        assert not it.is_stale(snapshot(self.NEW, server=11))
+        assert kinds(it.polled(snapshot(self.NEW, at=4, server=11), 4.0)) == [FeedUp]
 
-    def test_the_third_in_a_row_is_believed(self) -> None:
-        """A platform whose records were restored from a backup is not believed ever again."""
-        it = tracker(snapshot(self.NEW))
-        told = [it.polled(snapshot(self.OLD), at) for at in range(4)]
-        assert [bool(update) for update in told] == [False, False, True, False]
-        assert it.snapshot == snapshot(self.OLD)
-
-    @pytest.mark.parametrize(
-        "record",
-        [
-            attrs.evolve(NEW, calls_answered=2),
-            attrs.evolve(NEW, calls_answered=2, last_answered_at=datetime(2026, 1, 5, 9, 30)),  # noqa: DTZ001
-            attrs.evolve(NEW, calls_answered=2, last_answered_at=None),
-            attrs.evolve(NEW, calls_answered=2, last_answered_at=datetime(2026, 1, 5, 8, tzinfo=UTC)),
-            attrs.evolve(NEW, calls_answered=9, last_answered_at=datetime(2026, 1, 5, 8, 1)),  # noqa: DTZ001
-        ],
-        ids=["reset", "reset and answered", "reset with its times", "told its zone since", "clocks set back"],
-    )
-    def test_what_is_not_old_is_told_at_once(self, record: AgentStatus) -> None:
-        """A reset, or the end of daylight saving time, holds up what happened."""
-        assert kinds(tracker(snapshot(self.NEW)).polled(snapshot(record), 0.0))[0] is CallAnswered
+    def test_calls_after_a_reset_are_counted_from_it(self) -> None:
+        """A ring at midnight ends in a missed call: its offer's time is the known one."""
+        known = agent(no_answer_count=3, last_offered_at=LATER, state=AgentState.RECEIVING)
+        it = tracker(snapshot(known))
+        reset = attrs.evolve(known, no_answer_count=0)
+        missed = attrs.evolve(known, no_answer_count=1, state=AgentState.WAITING, state_code=1213)
+        updates = [it.polled(snapshot(reset, at=2), 2.0), *(it.polled(snapshot(missed, at=at), at) for at in (4, 62))]
+        assert updates[:2] == [None, None]
+        assert kinds(updates[2]) == [AgentChanged, StateChanged, CallMissed]
+        assert updates[2] is not None
+        assert updates[2].previous is not None
+        assert apply(updates[2].previous, updates[2].events) == snapshot(missed)

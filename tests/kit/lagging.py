@@ -7,10 +7,11 @@ for each poll how far behind its answer is, and compare what is told with `Histo
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final, Literal
 
 import attrs
@@ -68,7 +69,7 @@ class History:
         """Return how many changes of a seat's state there were in a stretch of time."""
         total = 0
         for versions in self.records.values():
-            for (_, before), (at, now) in zip(versions, versions[1:], strict=False):
+            for (_, before), (at, now) in pairwise(versions):
                 total += bool(after < at <= until and before and now and before.state is not now.state)
         return total
 
@@ -77,7 +78,7 @@ class History:
         seconds = sorted(shown)
         calls: Calls = Counter()
         for reset in self.resets:
-            number = bisect_right(seconds, reset)
+            number = bisect_left(seconds, reset)
             calls += self.calls(seconds[number - 1] if number else -1.0, reset)
         return calls
 

@@ -21,6 +21,7 @@ from sipqueue_async import (
     FeedEvent,
     FeedHealth,
     FeedUp,
+    HighWater,
     SeatEvent,
     SeatFilter,
     SeatKey,
@@ -114,6 +115,15 @@ async def test_a_watchers_own_calls(watcher: StatusWatcher) -> None:
         assert_type(watcher.on_look(lambda health: assert_type(health, FeedHealth)), Callable[[], None])
     with pytest.warns(DeprecationWarning, match="get_nowait"):
         assert_type(watcher.updates().take(), Update | None)
+
+
+def test_high_water() -> None:
+    one, two, _ = stages()
+    high_water = HighWater(max_lag=30, baseline=one)
+    assert_type(high_water.accept(two), tuple[Snapshot, ...])
+    assert_type(high_water.snapshot, Snapshot | None)
+    assert_type(high_water.records_held_back, int)
+    assert_type(high_water.answers_held_back, int)
 
 
 def test_a_filter_of_seats() -> None:
