@@ -173,7 +173,7 @@ def _moment_to_json(moment: Moment) -> dict[str, Any]:
     return {
         "observed_at": moment.observed_at.isoformat(),
         "server_time": None if moment.server_time is None else moment.server_time.isoformat(),
-        "problems": [attrs.asdict(problem) for problem in moment.problems],
+        "problems": [problem.to_dict() for problem in moment.problems],
     }
 
 
@@ -289,7 +289,7 @@ def read_moment(document: Any) -> Moment | None:
     return Moment(
         observed_at=read_time(document["observed_at"]),
         server_time=None if document["server_time"] is None else read_time(document["server_time"]),
-        problems=tuple(map(_read_problem, document["problems"])),
+        problems=tuple(map(FieldProblem.from_dict, document["problems"])),
     )
 
 
@@ -299,13 +299,6 @@ def read_time(text: str) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError(f"{text} has no time zone")
     return moment
-
-
-def _read_problem(document: Any) -> FieldProblem:
-    problem = FieldProblem(**document)
-    if not all(isinstance(it, str | None) for it in attrs.astuple(problem)):
-        raise TypeError(f"{document!r} is no problem of a field")
-    return problem
 
 
 def read_feed(document: Any) -> FeedEvent | None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -170,7 +170,8 @@ class _Agent:
         for field, at in (("last_offered_at", offered), ("last_answered_at", answered)):
             if at is not None and self._floor.sends_times:
                 moment = (START + timedelta(seconds=int(at))).replace(tzinfo=None)
-                record = attrs.evolve(record, **{field: moment})
+                times: dict[str, Any] = {field: moment}
+                record = attrs.evolve(record, **times)
         if counts is not None:
             field = "calls_answered" if counts == "answered" else "no_answer_count"
             record = attrs.evolve(record, **{field: getattr(record, field) + 1})

@@ -16,6 +16,7 @@ seats = st.builds(SeatKey, queues, extensions)
 codes = st.sampled_from([*STATE_CODES, 1208, 1299, 0])
 times = st.none() | st.integers(0, 50).map(lambda seconds: datetime(2026, 1, 5, 8) + timedelta(seconds=seconds))  # noqa: DTZ001
 counters = st.integers(0, 5)
+names_or_none = st.sampled_from([None, "Agent 01", "<b>Agent</b>", "小王"])
 moments = st.integers(0, 10_000).map(lambda seconds: datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=seconds))
 
 
@@ -27,7 +28,7 @@ def agents(draw: st.DrawFn, seat: SeatKey | None = None) -> AgentStatus:
     return AgentStatus(
         queue=queue,
         extension=extension,
-        name=draw(st.sampled_from([None, "Agent 01", "<b>Agent</b>", "小王"])),
+        name=draw(names_or_none),
         state=STATE_CODES.get(code, AgentState.UNKNOWN),
         state_code=code,
         status_code=draw(st.none() | codes),
@@ -51,8 +52,9 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @st.composite
 def chains_without_reset(draw: st.DrawFn) -> list[Snapshot]:
-    """Return snapshots of the same seats, in which counters never fall and everything else may change."""
+    """Return snapshots of the same seats and people, in which counters never fall and all else may change."""
     keys = draw(st.lists(seats, unique=True, min_size=1, max_size=4))
+    names = {key: draw(names_or_none) for key in keys}
     length = draw(st.integers(2, 6))
     chain: list[Snapshot] = []
     totals: dict[SeatKey, tuple[int, int]] = dict.fromkeys(keys, (0, 0))
@@ -62,10 +64,10 @@ def chains_without_reset(draw: st.DrawFn) -> list[Snapshot]:
             answered, missed = totals[key]
             totals[key] = answered + draw(counters), missed + draw(counters)
             record = draw(agents(key))
-            records.append(_with_counters(record, *totals[key]))
+            records.append(_with_counters(record, names[key], *totals[key]))
         chain.append(Snapshot(records, observed_at=datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=step)))
     return chain
 
 
-def _with_counters(record: AgentStatus, answered: int, missed: int) -> AgentStatus:
-    return attrs.evolve(record, calls_answered=answered, no_answer_count=missed)
+def _with_counters(record: AgentStatus, name: str | None, answered: int, missed: int) -> AgentStatus:
+    return attrs.evolve(record, name=name, calls_answered=answered, no_answer_count=missed)

@@ -1,0 +1,278 @@
+"""`HighWater`: what is accepted of an answer, rule by rule. test_lagging.py compares what is told with what is true."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from sipqueue_async import AgentState, AgentStatus, FieldProblem, HighWater, Snapshot, diff
+from tests.kit.builders import START, agent, snapshot
+
+T1, T2, T3 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3))  # noqa: DTZ001
+KNOWN = agent(calls_answered=7, no_answer_count=2, last_answered_at=T2, last_offered_at=T2)
+OTHER = agent("2", calls_answered=1, last_answered_at=T1)
+FORWARD = attrs.evolve(OTHER, calls_answered=2, last_answered_at=T2)
+
+
+def high_water(*known: AgentStatus, at: float = 0, **arguments: Any) -> HighWater:
+    return HighWater(baseline=snapshot(*known, at=at), **arguments)
+
+
+def changed(**fields: Any) -> AgentStatus:
+    return attrs.evolve(KNOWN, **fields)
+
+
+BACK = {
+    "a counter fell": changed(calls_answered=6),
+    "the other counter fell": changed(no_answer_count=0),
+    "a time is earlier": changed(last_answered_at=T1),
+    "a time is gone": changed(last_offered_at=None),
+    "another time is later": changed(last_answered_at=T1, last_offered_at=T3),
+    "an earlier time with more calls": changed(calls_answered=8, last_answered_at=T1),
+}
+NEWER = {
+    "a time is later": changed(last_answered_at=T3),
+    "a counter fell and a time is later": changed(calls_answered=1, last_answered_at=T3),
+    "only the state": changed(state=AgentState.PAUSED),
+    "a counter grew": changed(no_answer_count=3),
+    "local times with their zone": changed(
+        last_answered_at=T2.astimezone(START.tzinfo).replace(hour=9), last_offered_at=T2.replace(tzinfo=START.tzinfo)
+    ),
+}
+
+
+@pytest.mark.parametrize("record", BACK.values(), ids=BACK)
+class TestGoingBack:
+    def test_an_answer_with_nothing_newer_is_old_as_a_whole(self, record: AgentStatus) -> None:
+        it = high_water(KNOWN, OTHER)
+        assert it.accept(snapshot(record, attrs.evolve(OTHER, state=AgentState.PAUSED), agent("3"), at=2)) == ()
+        assert it.snapshot == snapshot(KNOWN, OTHER)
+        assert (it.answers_held_back, it.records_held_back) == (1, 0)
+
+    def test_the_known_record_stays_in_an_answer_that_is_newer_otherwise(self, record: AgentStatus) -> None:
+        it = high_water(KNOWN, OTHER)
+        polled = Snapshot([record, FORWARD], observed_at=START, server_time=START, steady_at=9.0)
+        (accepted,) = it.accept(polled)
+        assert accepted == it.snapshot == snapshot(KNOWN, FORWARD)
+        assert (accepted.observed_at, accepted.server_time, accepted.steady_at) == (START, START, 9.0)
+        assert (it.answers_held_back, it.records_held_back) == (0, 1)
+
+    def test_is_accepted_when_the_known_record_was_not_seen_for_max_lag(self, record: AgentStatus) -> None:
+        it = high_water(KNOWN, max_lag=10)
+        accepted = [it.accept(snapshot(record, at=at)) for at in (2, 4, 6, 8, 10)]
+        assert [bool(each) for each in accepted] == [False] * 4 + [True]
+        assert it.snapshot == snapshot(record)
+
+    def test_the_known_record_seen_again_starts_the_time_anew(self, record: AgentStatus) -> None:
+        it = high_water(KNOWN, max_lag=10)
+        shown = [record, record, KNOWN, record, record, record]
+        accepted = [it.accept(snapshot(each, at=4 * number)) for number, each in enumerate(shown)]
+        assert [bool(each) for each in accepted] == [False, False, True, False, False, True]
+
+    def test_two_answers_are_needed_however_long_ago_the_known_record_is(self, record: AgentStatus) -> None:
+        it = high_water(KNOWN, max_lag=10)
+        assert it.accept(snapshot(record, at=86400)) == ()
+        assert it.accept(snapshot(record, at=86402)) != ()
+
+
+@pytest.mark.parametrize("record", NEWER.values(), ids=NEWER)
+def test_what_does_not_go_back_is_accepted_at_once(record: AgentStatus) -> None:
+    it = high_water(KNOWN)
+    polled = snapshot(record, at=2)
+    assert it.accept(polled)[0] is polled is it.snapshot
+    assert (it.answers_held_back, it.records_held_back) == (0, 0)
+
+
+def test_a_seat_that_goes_back_for_good_stalls_the_others_for_max_lag_at_most() -> None:
+    """Other seats go back in turn, so that no record waits for long enough."""
+    seats = [attrs.evolve(KNOWN, extension=str(number)) for number in range(3)]
+    it = high_water(*seats, max_lag=10)
+    accepted = [
+        bool(it.accept(snapshot(*seats[:odd], attrs.evolve(seats[odd], calls_answered=0), *seats[odd + 1 :], at=at)))
+        for at, odd in ((4, 0), (8, 1), (12, 2), (16, 0))
+    ]
+    assert accepted == [False, False, True, False]
+
+
+def test_a_missing_seat_says_nothing_about_its_record() -> None:
+    it = high_water(KNOWN, OTHER, max_lag=10, leave_after=3)
+    fallen = changed(calls_answered=0)
+    assert it.accept(snapshot(fallen, FORWARD, at=4))[0][KNOWN.key] == KNOWN
+    assert it.accept(snapshot(FORWARD, at=8))[0][KNOWN.key] == KNOWN
+    assert it.accept(snapshot(fallen, FORWARD, at=12))[0][KNOWN.key] == fallen
+
+
+def test_time_is_the_steady_one() -> None:
+    it = HighWater(10, Snapshot([KNOWN], observed_at=START, steady_at=0.0))
+    steps = [(3600, 5.0), (7200, 9.0), (-3600, 10.0)]
+    fallen = changed(calls_answered=0)
+    answers = [Snapshot([fallen], observed_at=START + timedelta(seconds=at), steady_at=it_) for at, it_ in steps]
+    assert [bool(it.accept(answer)) for answer in answers] == [False, False, True]
+
+
+class TestSeats:
+    def test_a_seat_shown_again_after_it_left_has_not_joined(self) -> None:
+        it = high_water(KNOWN, OTHER, max_lag=10)
+        assert it.accept(snapshot(OTHER, at=2))[0] == snapshot(OTHER)
+        assert it.accept(snapshot(OTHER, KNOWN, at=4))[0] == snapshot(OTHER)
+        assert it.records_held_back == 1
+        assert it.accept(snapshot(OTHER, KNOWN, at=12))[0] == snapshot(OTHER, KNOWN)
+
+    @pytest.mark.parametrize("newer", [{"last_offered_at": T3}, {"last_changed_at": T3}], ids=str)
+    def test_it_joined_if_its_record_is_newer(self, newer: dict[str, Any]) -> None:
+        it = high_water(KNOWN, OTHER)
+        it.accept(snapshot(OTHER, at=2))
+        assert it.accept(snapshot(OTHER, changed(**newer), at=4))[0] == snapshot(OTHER, changed(**newer))
+
+    def test_a_seat_that_just_joined_and_is_missing_has_not_left(self) -> None:
+        it = high_water(KNOWN, max_lag=10)
+        it.accept(snapshot(KNOWN, OTHER, at=2))
+        assert it.accept(snapshot(KNOWN, at=4))[0] == snapshot(KNOWN, OTHER)
+        assert it.accept(snapshot(KNOWN, at=12))[0] == snapshot(KNOWN)
+
+    def test_after_an_empty_answer_all_may_come_back(self) -> None:
+        it = high_water(KNOWN, OTHER)
+        assert it.accept(snapshot(at=2))[0] == snapshot()
+        assert it.accept(snapshot(KNOWN, OTHER, at=4))[0] == snapshot(KNOWN, OTHER)
+
+    def test_a_seat_leaves_after_so_many_accepted_answers_without_it(self) -> None:
+        it = high_water(KNOWN, OTHER, leave_after=2)
+        assert it.accept(snapshot(OTHER, at=2))[0] == snapshot(KNOWN, OTHER)
+        assert it.accept(snapshot(KNOWN, OTHER, at=4))[0] == snapshot(KNOWN, OTHER)
+        assert it.accept(snapshot(OTHER, at=6))[0] == snapshot(KNOWN, OTHER)
+        assert it.accept(snapshot(attrs.evolve(OTHER, calls_answered=0), at=8)) == ()
+        assert it.accept(snapshot(OTHER, at=10))[0] == snapshot(OTHER)
+
+
+class TestCountersLeftOut:
+    def answer(self, record: AgentStatus, *fields: str, at: float = 2, carried: bool = False) -> Snapshot:
+        problems = [FieldProblem(*record.key, field, "is missing", carried) for field in fields]
+        return snapshot(record, at=at, problems=problems)
+
+    def test_keep_their_known_value(self) -> None:
+        it = high_water(KNOWN)
+        blank = changed(calls_answered=0, no_answer_count=0)
+        (accepted,) = it.accept(self.answer(blank, "callsanswered", "noanswercount"))
+        assert accepted[KNOWN.key] is it.snapshot[KNOWN.key] == KNOWN if it.snapshot else False
+        assert {(it.field, it.carried) for it in accepted.problems} == {
+            ("callsanswered", True),
+            ("noanswercount", True),
+        }
+        (later,) = it.accept(snapshot(changed(calls_answered=8), at=4))
+        assert [event.to_dict()["count"] for event in diff(accepted, later)] == [1]
+
+    def test_the_other_counter_is_believed(self) -> None:
+        (accepted,) = high_water(KNOWN).accept(
+            self.answer(changed(calls_answered=0, no_answer_count=3), "callsanswered")
+        )
+        assert accepted[KNOWN.key] == changed(no_answer_count=3)
+
+    def test_a_counter_that_was_never_known_tells_no_calls_when_it_comes(self) -> None:
+        it = HighWater()
+        (first,) = it.accept(self.answer(changed(calls_answered=0), "callsanswered", at=0))
+        (second,) = it.accept(self.answer(changed(calls_answered=0, no_answer_count=3), "callsanswered"))
+        (third,) = it.accept(snapshot(changed(calls_answered=9, no_answer_count=3), at=4))
+        (fourth,) = it.accept(snapshot(changed(calls_answered=10, no_answer_count=3), at=6))
+        told = [[str(event) for event in diff(*pair)] for pair in ((first, second), (second, third), (third, fourth))]
+        assert told == [
+            ["queue-1 100001 missed 1 call"],
+            ["queue-1 100001 calls_answered: 0 → 9"],
+            ["queue-1 100001 answered 1 call, unseen"],
+        ]
+
+    def test_what_is_held_back_keeps_its_own_problems(self) -> None:
+        it = high_water(OTHER)
+        it.accept(snapshot(changed(calls_answered=0), OTHER, at=2, problems=self.unknown))
+        fallen = changed(calls_answered=3, no_answer_count=0)
+        elsewhere = FieldProblem(*OTHER.key, "wrapuptime", "is odd")
+        gone = FieldProblem(*KNOWN.key, "maxnoanswer", "is odd")
+        (accepted,) = it.accept(snapshot(fallen, FORWARD, at=4, problems=[elsewhere, gone]))
+        assert accepted.problems == (elsewhere, *self.unknown)
+
+    unknown = (FieldProblem(*KNOWN.key, "callsanswered", "is missing"),)
+
+    def test_what_the_decoder_carried_is_known(self) -> None:
+        it = HighWater()
+        (first,) = it.accept(self.answer(KNOWN, "callsanswered", carried=True))
+        (second,) = it.accept(snapshot(changed(calls_answered=8), at=4))
+        assert [event.to_dict()["count"] for event in diff(first, second)] == [1]
+
+    def test_a_problem_of_no_seat_changes_nothing(self) -> None:
+        problem = FieldProblem(None, None, "rsptime", "is odd")
+        polled = snapshot(KNOWN, at=2, problems=[problem])
+        assert high_water(KNOWN).accept(polled)[0] is polled
+
+
+class TestResets:
+    """After a reset, calls are counted from the records just after it."""
+
+    RESET = changed(calls_answered=0, no_answer_count=0)
+
+    @pytest.mark.parametrize(
+        ("known", "first", "record", "count"),
+        [
+            (KNOWN, RESET, changed(calls_answered=0, no_answer_count=1, last_offered_at=T3), 1),
+            (
+                changed(calls_answered=1),
+                changed(calls_answered=0, no_answer_count=0),
+                changed(calls_answered=1, no_answer_count=0, last_answered_at=T3),
+                1,
+            ),
+            (
+                changed(calls_answered=1, no_answer_count=0),
+                RESET,
+                changed(calls_answered=1, no_answer_count=0, last_answered_at=T3),
+                1,
+            ),
+            (
+                KNOWN,
+                changed(calls_answered=0, no_answer_count=0, last_answered_at=None, last_offered_at=None),
+                changed(calls_answered=2, no_answer_count=0, last_answered_at=T3, last_offered_at=T3),
+                2,
+            ),
+            (KNOWN, changed(calls_answered=6, last_answered_at=T1), changed(calls_answered=8, last_answered_at=T3), 1),
+            (
+                changed(calls_answered=1, no_answer_count=0),
+                attrs.evolve(RESET, state=AgentState.TALKING),
+                changed(calls_answered=2, no_answer_count=0, last_answered_at=T3),
+                1,
+            ),
+        ],
+        ids=[
+            "another counter",
+            "the same value again",
+            "no counter fell",
+            "times blanked",
+            "old, no reset",
+            "in a call, no reset",
+        ],
+    )
+    def test_one_that_a_newer_record_confirms(
+        self, known: AgentStatus, first: AgentStatus, record: AgentStatus, count: int
+    ) -> None:
+        it = high_water(known)
+        assert it.accept(snapshot(first, at=2)) == ()
+        old, told = snapshot(known), 0
+        for new in it.accept(snapshot(record, at=4)):
+            told += sum(event.to_dict().get("count", 0) for event in diff(old, new))
+            old = new
+        assert old == snapshot(record)
+        assert told == count
+
+    def test_one_that_time_confirms(self) -> None:
+        it = high_water(KNOWN, max_lag=10)
+        missed = changed(calls_answered=0, no_answer_count=1)
+        for at, record in ((4, changed(calls_answered=6)), (6, self.RESET), (8, missed)):
+            assert it.accept(snapshot(record, at=at)) == ()
+        assert it.accept(snapshot(missed, at=10)) == (snapshot(self.RESET), snapshot(missed))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"max_lag": -1}, {"max_lag": float("inf")}, {"max_lag": float("nan")}, {"leave_after": 0}]
+)
+def test_invalid_arguments_raise_value_error_naming_the_argument(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(arguments))} must be"):
+        HighWater(**arguments)
