@@ -15,7 +15,7 @@ import sys
 
 def test_nothing_was_loaded(pytestconfig):
     assert pytestconfig.pluginmanager.hasplugin("sipqueue_async")
-    assert not {"sipqueue_async", "aiohttp", "simpy"} & set(sys.modules)
+    assert not {"sipqueue_async.models", "aiohttp", "attrs", "msgspec", "simpy"} & set(sys.modules)
 """
 
 
@@ -74,7 +74,10 @@ def test_the_fixtures_and_the_mark_are_described(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """Somebody without the extra is told that a fixture does not exist, or sees a traceback."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    for name in ["_sipqueue_pytest", *(it for it in sys.modules if it.startswith("sipqueue_async.simulator"))]:
+    for name in [
+        "sipqueue_async.testing.plugin",
+        *(it for it in sys.modules if it.startswith("sipqueue_async.simulator")),
+    ]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     pytester.makepyfile("def test_bot(sipqueue_simulator): ...")

@@ -114,6 +114,7 @@ def test_the_truth() -> None:
     assert_type(truth.counter_resets, tuple[float, ...])
     assert_type(truth.external_calls, tuple[ExternalCall, ...])
     assert_type(truth.answered(0, 3600, queue="queue-1"), int)
+    assert_type(truth.counted_answer(truth.offers[0]), float | None)
     assert_type(truth.missed(extension="100001"), int)
     assert truth.answered() > 0
 

@@ -1,7 +1,6 @@
-"""The fixtures that pytest finds in every project this package is installed for: installed beside it, as a module.
+"""The fixtures and the marker that pytest finds in every project of an environment with this package.
 
-Loading the package takes a good part of a second, which no project is to pay for tests that do not watch. So this
-module is loaded without it, and loads it once a test asks for one of its fixtures.
+Each fixture imports what it needs when a test asks for it, so that other projects' tests start no later.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the mark."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         "sipqueue(plan=None, *, seed=0, speed=0, ...): what the call centre of sipqueue_simulator is like: the "
@@ -27,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _async_fixture(function: Callable[..., Any]) -> Any:
-    """Return the function as a fixture; without pytest-asyncio, as one that tells whoever asks for it."""
+    """Return the function as a fixture; without pytest-asyncio, as one that fails and says so."""
     try:
         from pytest_asyncio import fixture  # noqa: PLC0415  # it may be missing
     except ModuleNotFoundError:
@@ -48,7 +47,7 @@ def _fail(fixture: str, package: str) -> NoReturn:
 @pytest.fixture
 def scripted_source() -> type[ScriptedSource]:
     """Makes sources for a StatusWatcher from lists of snapshots and exceptions, of which each poll gives one."""
-    from sipqueue_async.testing import ScriptedSource  # noqa: PLC0415  # see above
+    from sipqueue_async.testing import ScriptedSource  # noqa: PLC0415  # lazy, as said above
 
     return ScriptedSource
 
@@ -57,7 +56,7 @@ def scripted_source() -> type[ScriptedSource]:
 async def sipqueue_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
     """A simulated call centre behind a server on loopback; the mark `sipqueue` says what it is like."""
     try:
-        from sipqueue_async.simulator import Simulator  # noqa: PLC0415  # see above
+        from sipqueue_async.simulator import Simulator  # noqa: PLC0415  # lazy, as said above
     except ModuleNotFoundError as error:
         _fail("sipqueue_simulator", str(error.name))
     mark = request.node.get_closest_marker("sipqueue")
@@ -69,7 +68,7 @@ async def sipqueue_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Si
 @_async_fixture
 async def sipqueue_client(sipqueue_simulator: Simulator) -> AsyncIterator[SipQueueClient]:
     """A client of the simulated platform; it logs in by itself."""
-    from sipqueue_async import AppCredentials, SipQueueClient  # noqa: PLC0415  # see above
+    from sipqueue_async import AppCredentials, SipQueueClient  # noqa: PLC0415  # lazy, as said above
 
     credentials = AppCredentials(sipqueue_simulator.appid, sipqueue_simulator.accesskey)
     async with SipQueueClient(sipqueue_simulator.url, credentials) as client:
