@@ -24,20 +24,20 @@ PROTOCOLS = {
     *("__aenter__", "__aexit__", "__aiter__", "__anext__", "__call__", "__contains__", "__enter__", "__eq__"),
     *("__exit__", "__getitem__", "__hash__", "__iter__", "__len__"),
 }
-"""The special methods that are a promise; the others are how it is kept."""
+"""Special methods that are public; the others are implementation."""
 FOUND = {"Subscription", "Updates", "GroupTally", "QueueTally", "SeatTally"}
-"""The classes whose objects are given, and not made by who uses them."""
+"""Classes that only the library creates; their constructors are not public."""
 
 
 class Text(str):
-    """Shows itself as it is, as annotations are to be shown."""
+    """A string whose repr is itself, for annotations."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 def public_modules() -> list[str]:
-    """Return the modules whose names are public: the package, and what is right in it and says what it exports."""
+    """Return the public modules: the package, and its direct submodules that have an `__all__`."""
     parts = [f"sipqueue_async.{part.name}" for part in pkgutil.iter_modules(sipqueue_async.__path__)]
     return [
         name
@@ -47,7 +47,7 @@ def public_modules() -> list[str]:
 
 
 def surface() -> str:
-    """Return the public interface as it is now."""
+    """Return the current public interface."""
     return "\n".join(line for module in public_modules() for line in _module(module))
 
 
@@ -76,7 +76,7 @@ def _shown(value: object) -> str:
 
 
 def _meant(lines: list[str], homes: list[Any]) -> list[str]:
-    """Return what signatures refer to and nobody imports: unions, type variables and protocols, by their names."""
+    """Return the unions, type variables and protocols that signatures refer to but that are not exported."""
     public = {name for module in public_modules() for name in importlib.import_module(module).__all__}
     found: dict[str, list[str]] = {}
     seen, new = public, lines
@@ -118,7 +118,7 @@ def _class(name: str, kind: type) -> Iterator[str]:
 
 
 def _bases(kind: type) -> tuple[Any, ...]:
-    """Return a class's bases as they were written, where all versions of Python keep that."""
+    """Return a class's bases as written in the source, where every version of Python keeps them."""
     plain = kind.__bases__ if kind.__bases__ != (object,) else ()
     return plain if is_typeddict(kind) or hasattr(kind, "_fields") else vars(kind).get("__orig_bases__", plain)
 
@@ -130,14 +130,14 @@ def _base(base: Any) -> str:
 
 
 def _traits(kind: Any) -> Iterator[str]:
-    """Return what attrs was told of a class that other programs notice."""
+    """Return the attrs settings of a class that other programs can notice."""
     yield "frozen" if "frozen" in kind.__setattr__.__name__ else "mutable"
     yield "compared by identity" if kind.__eq__ is object.__eq__ else "compared by value"
     yield "hashable" if kind.__hash__ is not None else "not hashable"
 
 
 def _members(kind: type) -> Iterator[tuple[str, object]]:
-    """Return what a class has of its own: what is annotated, set when it is made, or defined."""
+    """Return the members of a class itself: annotated, set in `__init__`, or defined."""
     found: dict[str, object] = {name: Text(_plain(it)) for name, it in inspect.get_annotations(kind).items()}
     found |= {name: Text(type_) for name, type_ in _set_when_made(kind).items()}
     fields = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set(getattr(kind, "_fields", ()))
@@ -151,13 +151,13 @@ def _members(kind: type) -> Iterator[tuple[str, object]]:
 
 
 def _annotated(kind: type, name: str) -> str | None:
-    """Return the annotation of an attribute, which may be a base's."""
+    """Return the annotation of an attribute, of the class or of a base."""
     known = (inspect.get_annotations(base) for base in kind.__mro__ if _is_ours(base))
     return next((_plain(annotations[name]) for annotations in known if name in annotations), None)
 
 
 def _set_when_made(kind: type) -> dict[str, str]:
-    """Return the attributes that a class's own `__init__` sets, and of what type they are, where that can be read."""
+    """Return the attributes that a class's own `__init__` sets, with their types where the source shows them."""
     init = vars(kind).get("__init__")
     if init is None or _is_generated(init) or _is_protocol(kind):
         return {}
@@ -228,12 +228,12 @@ def _annotation(annotation: Any) -> Any:
 
 
 def _default(default: Any) -> Any:
-    """Return a default without an address, which a function would show."""
+    """Return a default value; for a function its name, because its repr contains an address."""
     return Text(f"<{default.__name__}>") if callable(default) and not isinstance(default, type) else default
 
 
 def _plain(annotation: Any) -> str:
-    """Return an annotation as it was written."""
+    """Return an annotation as written in the source."""
     return annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else str(annotation)
 
 
@@ -246,6 +246,6 @@ def _is_protocol(kind: type) -> bool:
 
 
 def _is_generated(value: object) -> bool:
-    """Tell whether the standard library or attrs wrote a function, which some versions do and others do not."""
+    """Return whether the standard library or attrs generated a function; that depends on their versions."""
     function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
     return inspect.isfunction(function) and not function.__code__.co_filename.endswith(".py")

@@ -1,4 +1,4 @@
-"""The public interface, held against the documentation."""
+"""The public interface, compared with the documentation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,5 @@ DESCRIBED = re.compile(r"^\.\. (?:auto\w+|py:data):: ([\w.]+)", re.MULTILINE)
 
 @pytest.mark.parametrize("module", public_modules())
 def test_the_reference_has_every_public_name(module: str) -> None:
-    """Somebody looks up what is promised to stay, and it is not there."""
     told = {name for page in PAGES.glob("*.md") for name in DESCRIBED.findall(page.read_text(encoding="utf-8"))}
     assert [name for name in import_module(module).__all__ if f"{module}.{name}" not in told] == []

@@ -1,4 +1,4 @@
-"""What public objects show of themselves; each with the classes' own tests where there are more conditions to show."""
+"""The `repr` of public objects; a class that shows more conditions tests them beside its other tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tests.kit.builders import agent, snapshot
 
 
 async def test_streams_show_what_they_were_asked_for_and_what_waits() -> None:
-    """Nobody can tell from a log which of many subscriptions falls behind."""
     source = ScriptedSource([snapshot(agent()), snapshot(agent(state="talking"))])
     async with StatusWatcher(source, interval=60) as watcher:
         one = watcher.subscribe(StateChanged, CallAnswered, queue="queue-1", extension="100001")
@@ -27,7 +26,6 @@ async def test_streams_show_what_they_were_asked_for_and_what_waits() -> None:
 
 
 def test_credentials_and_clients_show_no_secret() -> None:
-    """An access key or a token is in a log."""
     credentials = AppCredentials("demo", "very-secret")
     assert repr(credentials) == "AppCredentials(appid='demo', accesskey='***')"
     client = SipQueueClient("http://127.0.0.1:1", "very-secret")
@@ -35,7 +33,6 @@ def test_credentials_and_clients_show_no_secret() -> None:
 
 
 def test_the_simulators_parts_show_where_they_are() -> None:
-    """A test that fails shows addresses instead of the call centre that it failed with."""
     centre = CallCentre(Plan(agents=20, queues=3))
     centre.advance(90)
     assert repr(centre) == "<CallCentre of 20 agents in 3 queues, second 90.0>"
@@ -53,7 +50,6 @@ def test_the_simulators_parts_show_where_they_are() -> None:
 
 
 def test_figures_and_metrics_show_whose_they_are() -> None:
-    """A tally or a collector among several cannot be told from the others."""
     assert repr(Tally(snapshot(agent())).total) == "<GroupTally, 1 signed in, 0 calls answered>"
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
     assert repr(WatcherCollector(watcher)) == "<WatcherCollector of a feed>"

@@ -1,4 +1,4 @@
-"""The public interface, held against what is written down."""
+"""The public interface, compared with public_api.txt."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from tests.api.surface import COMMAND, FILE, public_modules, surface
 
 
 def test_no_public_name_changes_by_accident() -> None:
-    """A name, a parameter or a member that other programs use is gone, or another one has become public unnoticed."""
     written = FILE.read_text(encoding="utf-8")
     difference = difflib.unified_diff(written.splitlines(), surface().splitlines(), "written", "now", lineterm="", n=1)
     changes = "\n".join(difference)
     assert not changes, (
-        f"the public interface is another one than {FILE.name} says. If that is meant, docs/stability.md has what it "
-        f"takes, and this writes it down: {COMMAND}\n{changes}"
+        f"the public interface differs from {FILE.name}. If the change is intended, follow docs/stability.md and run "
+        f"`{COMMAND}`:\n{changes}"
     )
 
 
 def test_the_script_writes_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that the failure above names does something else."""
     path = tmp_path / "api.txt"
     monkeypatch.setattr(sys, "argv", [COMMAND.split()[1], str(path)])
     runpy.run_path(str(FILE.with_name("write_api.py")))
@@ -36,7 +34,6 @@ def test_the_script_writes_what_is_compared(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_matters_is_written_down() -> None:
-    """A kind of name is no longer looked at, so that it can change unnoticed."""
     lines = [line.strip() for line in surface().splitlines()]
     unions = [line.partition(" = ")[0] for line in lines]
     assert {"Auth", "Source", "where Until"} <= set(unions)
@@ -67,7 +64,6 @@ def test_what_matters_is_written_down() -> None:
 
 
 def test_it_is_the_same_wherever_it_is_written() -> None:
-    """The file changes with the machine, the run or the version of Python."""
     assert " at 0x" not in surface()
     assert sys.prefix not in surface()
     assert surface() == surface()
@@ -75,7 +71,6 @@ def test_it_is_the_same_wherever_it_is_written() -> None:
 
 @pytest.mark.parametrize("module", public_modules())
 def test_no_public_call_is_without_a_word(module: str) -> None:
-    """Somebody asks Python what a public class or call is for, and learns nothing."""
     exported = import_module(module)
     silent: list[str] = []
     for name in exported.__all__:
@@ -91,7 +86,6 @@ def test_no_public_call_is_without_a_word(module: str) -> None:
 
 @pytest.mark.parametrize("module", public_modules())
 def test_every_public_object_shows_what_it_is(module: str) -> None:
-    """Somebody looks at an object in a debugger or a log, and sees an address."""
     exported = import_module(module)
     kinds = [getattr(exported, name) for name in exported.__all__ if inspect.isclass(getattr(exported, name))]
     kinds = [kind for kind in kinds if not inspect.isabstract(kind)]

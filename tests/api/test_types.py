@@ -1,4 +1,4 @@
-"""The public interface, held against what the tests for type checkers say of it."""
+"""The public interface, compared with the types that tests/typechecks asserts."""
 
 from __future__ import annotations
 
@@ -38,5 +38,4 @@ def calls_of(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", public_modules())
 def test_no_public_call_is_left_out(module: str) -> None:
-    """What a public call gives can become another type unnoticed, because no test says what it is."""
     assert calls_of(module) - told_types() == set()

@@ -1,4 +1,4 @@
-"""Writes down the public interface as it is now: into public_api.txt, or the file that is given."""
+"""Writes the current public interface to public_api.txt, or to the given file."""
 
 from __future__ import annotations
 

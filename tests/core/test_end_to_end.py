@@ -1,4 +1,4 @@
-"""Client and watcher against the simulator over real HTTP: what is told is what happened."""
+"""Client and watcher against the simulator over real HTTP: reported and actual calls are equal."""
 
 from __future__ import annotations
 
@@ -28,19 +28,18 @@ from tests.kit.builders import ScriptedSource, snapshot, without_slowness
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    """Return a busy centre that stands still until a test lets it go on."""
+    """Run a busy call centre whose clock only a test advances."""
     async with Simulator(Plan.lively(), seed=7, speed=0) as running:
         yield running
 
 
 def client_of(simulator: Simulator) -> SipQueueClient:
-    """Return a client that logs in to it."""
+    """Return a client with the simulator's credentials."""
     return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey))
 
 
 @pytest.mark.parametrize("step", [1.0, 30.0, 300.0])
-async def test_calls_told_are_the_calls_there_were(simulator: Simulator, step: float) -> None:
-    """Calls are lost or made up, at short intervals or at long ones."""
+async def test_reported_calls_are_the_actual_calls_at_any_interval(simulator: Simulator, step: float) -> None:
     simulator.advance(600)
     start = simulator.centre.now
     async with client_of(simulator) as client, StatusWatcher(client, interval=3600) as watcher:
@@ -63,7 +62,6 @@ async def test_calls_told_are_the_calls_there_were(simulator: Simulator, step: f
 
 
 async def test_a_token_that_dies_costs_one_login_and_no_event(simulator: Simulator) -> None:
-    """A token's end is told as an outage, or as everybody leaving; or each poll logs in anew."""
     async with client_of(simulator) as client, StatusWatcher(client, interval=3600) as watcher:
         await watcher.ready()
         updates = watcher.updates()
@@ -77,7 +75,7 @@ async def test_a_token_that_dies_costs_one_login_and_no_event(simulator: Simulat
 
 
 async def test_logging_out_gets_a_new_token_for_the_next_call(simulator: Simulator) -> None:
-    """A client cannot be brought to log in anew, so that an extension added since stays unseen for hours."""
+    """A new token is what shows extensions that were added since the login."""
     async with client_of(simulator) as client:
         before = await client.fetch_snapshot()
         await client.call("App.Sip_Auth.Logout")
@@ -85,8 +83,7 @@ async def test_logging_out_gets_a_new_token_for_the_next_call(simulator: Simulat
         assert simulator.platform.logins == 2
 
 
-async def test_a_server_that_goes_and_comes_back_is_down_up_and_the_true_changes(simulator: Simulator) -> None:
-    """What happened while the platform was away is lost, or people are told to have left."""
+async def test_an_outage_is_feed_down_then_feed_up_with_the_actual_changes(simulator: Simulator) -> None:
     async with client_of(simulator) as client, StatusWatcher(client, interval=0.05, max_backoff=0.1) as watcher:
         first = await watcher.ready()
         updates = watcher.updates()
@@ -107,11 +104,10 @@ async def test_a_server_that_goes_and_comes_back_is_down_up_and_the_true_changes
 
 
 async def test_a_poll_that_begins_late_says_how_late() -> None:
-    """A loop that is overloaded looks healthy."""
     async with StatusWatcher(ScriptedSource([snapshot()]), interval=0.1) as watcher:
         await watcher.ready()
         await asyncio.sleep(0)
-        time.sleep(0.19)  # work that does not give the loop its turn
+        time.sleep(0.19)  # blocks the event loop
         polls = watcher.health.polls
         while watcher.health.polls == polls:
             await asyncio.sleep(0.001)
@@ -150,17 +146,16 @@ LEFT = """
         assert asyncio.all_tasks() == {asyncio.current_task()}, asyncio.all_tasks()
         assert sockets() == before, (sockets(), before)
 
-    asyncio.run(main(sys.argv[1]))
+    for how in "break", "exception", "cancellation":
+        asyncio.run(main(how))
     gc.collect()
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts sockets in /proc")
-@pytest.mark.parametrize("how", ["break", "exception", "cancellation"])
-def test_leaving_the_loop_leaves_nothing_behind(how: str) -> None:
-    """A task, a socket or a warning is left by `async for` that ended early."""
+def test_leaving_the_loop_leaves_no_task_socket_or_warning_behind() -> None:
     result = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(LEFT), how],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(LEFT)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-"""Local stand-ins for the HTTP APIs of Telegram, Slack and Discord: as much of each as a recipe's library asks for."""
+"""Local stand-ins for the HTTP APIs of Telegram, Slack and Discord, as far as the recipes' libraries use them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from aiohttp.test_utils import TestServer
 
 
 class Service:
-    """A service on a free port, and what was posted to it."""
+    """A service on a free port that records what is posted to it."""
 
     def __init__(self) -> None:
         self.posts: list[str] = []
-        """The texts, in turn."""
+        """The posted texts, in order."""
         self.failures = 0
-        """How many further posts to refuse."""
+        """How many of the next posts to refuse."""
         self.refusal: tuple[int, dict[str, Any] | str] = (500, {"ok": False, "error_code": 500, "description": "away"})
-        """How to refuse them."""
+        """The answer to a refused post: status and body."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
         self._server = TestServer(app)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Take the simplest of messages: a text as the group robots of WeCom and DingTalk have it."""
+        """Accept a text message in the format of WeCom's and DingTalk's group robots."""
         message = await request.json()
         return self.post(message["text"]["content"], {"errcode": 0, "errmsg": "ok"})
 
     def post(self, text: str, answer: Any) -> web.Response:
-        """Take a text, or fail."""
+        """Record a text, or refuse it."""
         if self.failures:
             self.failures -= 1
             return self.refuse()
@@ -40,7 +40,7 @@ class Service:
         return web.json_response(answer)
 
     def refuse(self) -> web.Response:
-        """Say no, as the service does."""
+        """Return a refusal."""
         status, body = self.refusal
         return (
             web.json_response(body, status=status) if isinstance(body, dict) else web.Response(text=body, status=status)
@@ -48,7 +48,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The service's URL."""
         return str(self._server.make_url("/")).rstrip("/")
 
     @asynccontextmanager
@@ -71,10 +71,10 @@ class Telegram(Service):
         self._updates: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.token = ""
         self.chats: list[str] = []
-        """Which chats were written to."""
+        """The chats that were written to."""
 
     def send(self, text: str, chat_id: int = CHAT) -> None:
-        """Have somebody write to the bot."""
+        """Send a message to the bot."""
         chat = {"id": chat_id, "type": "group", "title": "wallboard"}
         command = {"type": "bot_command", "offset": 0, "length": len(text)}
         message = {"message_id": 7, "date": 1767600000, "chat": chat, "text": text, "entities": [command]}
@@ -110,11 +110,11 @@ class Slack(Service):
     def __init__(self) -> None:
         super().__init__()
         self.answers: asyncio.Queue[str] = asyncio.Queue()
-        """What commands were answered with."""
+        """The answers to commands."""
         self._socket: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
 
     async def send(self, command: str) -> None:
-        """Have somebody type a command."""
+        """Send a slash command."""
         payload = {"type": "slash_commands", "command": command, "text": "", "user_id": "U1", "channel_id": "C1"}
         payload |= {"team_id": "T1", "response_url": f"{self.url}/later", "trigger_id": "1"}
         envelope = {"type": "slash_commands", "envelope_id": "e1", "payload": payload, "accepts_response_payload": True}
@@ -157,5 +157,5 @@ class Discord(Service):
         message |= {"tts": False, "mention_everyone": False, "pinned": False, "flags": 0, "components": []}
         message |= {"mentions": [], "mention_roles": [], "attachments": [], "embeds": []}
         answer = self.post(f"{request.method} {fields['content']}", message)
-        answer.headers["Content-Type"] = "application/json"  # as Discord's has it, and its library wants it
+        answer.headers["Content-Type"] = "application/json"  # discord.py expects it without a charset
         return answer

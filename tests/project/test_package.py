@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, what importing it costs, and that it is the installed one that is tested."""
+"""The package as a whole: its exports, what importing it imports, and that the tests use the installed one."""
 
 from __future__ import annotations
 
@@ -23,21 +23,19 @@ CONTRACT = {
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in an interpreter of its own, warnings being errors."""
+    """Run code in its own interpreter, with warnings as errors."""
     return subprocess.run(
         [sys.executable, "-I", "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
     )
 
 
 def test_the_tests_import_the_installed_package() -> None:
-    """The tests pass on the checkout while the package that people install is broken."""
     checkout = Path(__file__).parents[2]
     package = Path(sipqueue_async.__file__).resolve()
     assert not package.is_relative_to(checkout / "sipqueue_async"), f"{package} is the checkout's: install without -e"
 
 
 def test_no_public_name_is_missing() -> None:
-    """A program written against the contract does not import."""
     assert set(sipqueue_async.__all__) >= CONTRACT
     assert all(hasattr(sipqueue_async, name) for name in sipqueue_async.__all__)
 
@@ -67,14 +65,12 @@ def test_an_unknown_name_is_an_attribute_error_and_an_import_error() -> None:
 
 
 def test_importing_it_imports_no_extra() -> None:
-    """A service that only watches needs the command line's or the simulator's packages."""
     block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
     result = python(f"import sys; {block}import sipqueue_async; sipqueue_async.StatusWatcher")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_making_up_snapshots_needs_no_extra() -> None:
-    """Tests of another framework than pytest cannot use the test kit's builders."""
     block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
     code = "from sipqueue_async.testing import ScriptedSource, collect, make_agent, make_snapshot"
     result = python(f"import sys; {block}{code}; ScriptedSource([make_snapshot(make_agent())])")
@@ -82,18 +78,8 @@ def test_making_up_snapshots_needs_no_extra() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    """The package says another version than its metadata."""
     assert importlib.metadata.version("sipqueue_async") == sipqueue_async.__version__
 
 
 def test_it_is_marked_as_typed() -> None:
-    """Type checkers ignore the package's annotations."""
     assert (Path(sipqueue_async.__file__).parent / "py.typed").exists()
-
-
-def test_exports_are_documented() -> None:
-    """Somebody asks for help on a public name and gets nothing."""
-    functions_and_classes = [
-        getattr(sipqueue_async, name) for name in sipqueue_async.__all__ if not name.endswith("Event")
-    ]
-    assert [it.__name__ for it in functions_and_classes if not (it.__doc__ or "").strip()] == []

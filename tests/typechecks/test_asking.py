@@ -1,4 +1,4 @@
-"""What type checkers make of clients, snapshots, errors and tallies: `nox -s typing` checks, and here they are run."""
+"""Types of clients, snapshots, errors and tallies: `nox -s typing` checks every `assert_type`, and pytest runs it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from tests.kit.builders import agent, snapshot
 
 
 def test_a_snapshot_is_a_mapping() -> None:
-    """A type checker takes a snapshot's keys or records for something else, or refuses a plain tuple for a key."""
     known = snapshot(agent(), agent("100002"))
     assert_type(known["queue-1", "100001"], AgentStatus)
     assert_type(known[SeatKey("queue-1", "100001")], AgentStatus)
@@ -55,7 +54,6 @@ def test_a_snapshot_is_a_mapping() -> None:
 
 
 def test_a_snapshots_own() -> None:
-    """A type checker does not know what a snapshot has."""
     known = snapshot(agent())
     assert_type(known.observed_at, datetime)
     assert_type(known.server_time, datetime | None)
@@ -75,7 +73,6 @@ def test_a_snapshots_own() -> None:
 
 
 async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """A type checker does not know what a client gives, or refuses one as a watcher's source."""
     assert_type(await sipqueue_client.fetch_snapshot(), Snapshot)
     assert_type(await sipqueue_client.fetch_snapshot(queue="queue-1", state=AgentState.IDLE), Snapshot)
     assert_type(await sipqueue_client.fetch_snapshot(state="idle"), Snapshot)
@@ -110,7 +107,6 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
     ],
 )
 def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
-    """A type checker does not know what an error has."""
     assert_type(error.retryable, bool)
     assert_type(error.where, str | None)
     assert_type(error.describe(), str)
@@ -132,7 +128,6 @@ def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
 
 
 def test_a_tally() -> None:
-    """A type checker does not know what a tally has."""
     tally = Tally(snapshot(agent()))
     assert_type(tally.seats, Mapping[SeatKey, SeatTally])
     assert_type(tally.queues, Mapping[str, QueueTally])
@@ -152,7 +147,6 @@ def test_a_tally() -> None:
 
 
 async def test_the_test_kit() -> None:
-    """A type checker refuses what a test makes up, or lets a slip in a field's name pass."""
     made = make_agent("100001", "talking", queue="queue-2", calls_answered=3)
     assert_type(make_agent(), AgentStatus)
     assert_type(make_snapshot(made, at=60.0, server=0), Snapshot)

@@ -1,4 +1,4 @@
-"""What type checkers make of relays and their readers: `nox -s typing` checks every `assert_type`; and here run."""
+"""Types of relays and readers: `nox -s typing` checks every `assert_type`, and pytest runs it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.kit.redis_server import RedisServer
 
 
 async def known(feed: Feed) -> Snapshot:
-    """Take a watcher or a reader, as programs are to."""
+    """Accept a watcher or a reader, as programs should."""
     assert_type(feed.snapshot, Snapshot | None)
     assert_type(feed.subscribe(StateChanged), Subscription[StateChanged])
     assert_type(feed.updates(), Updates)
@@ -48,7 +48,6 @@ async def known(feed: Feed) -> Snapshot:
 
 
 async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
-    """A type checker does not know what relays and readers have, or refuses one where any feed will do."""
     source = ScriptedSource([snapshot(agent())])
     relay = Relay(source, redis_server.url, lease=5, max_age=timedelta(hours=1), interval=1.0, queues=["queue-1"])
     async with relay as same, redis_server.client() as client:
@@ -66,27 +65,23 @@ async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
 
 
 async def test_a_member_of_a_group(redis_server: RedisServer) -> None:
-    """A type checker does not know what the member of a group is asked for beside its feed."""
     async with RedisFeed(redis_server.url, group="bots", consumer="a") as feed:
         assert_type(feed.subscribe(StateChanged), Subscription[StateChanged])
         assert_type(await feed.acknowledge(), None)
 
 
 def test_what_relays_cannot_be_given() -> None:
-    """A type checker lets a slip in the name of an option pass."""
     with pytest.raises(TypeError):
         Relay(ScriptedSource([snapshot()]), "redis://127.0.0.1", intervall=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def test_errors_are_the_librarys() -> None:
-    """A program that handles the library's errors does not handle a relay's."""
     for error in (RelayError("no"), SourceError("no")):
         as_ours: SipQueueError = error
         assert not as_ours.retryable
 
 
 def test_records_and_events_have_a_form_for_json() -> None:
-    """A type checker does not know that records and events can be written down."""
     (event,) = diff(None, snapshot(agent()))
     assert_type(event.to_dict(), dict[str, Any])
     assert_type(event.kind, str)

@@ -1,4 +1,4 @@
-"""What type checkers make of figures, metrics and the wallboard."""
+"""Types of tallies, metrics and the wallboard: `nox -s typing` checks every `assert_type`, and pytest runs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.kit.builders import agent, snapshot
 
 
 def test_figures() -> None:
-    """A type checker does not know what the day's figures are."""
     first, second = snapshot(agent(), at=0), snapshot(agent(state="talking", calls_answered=1), at=60)
     tally = Tally(first)
     assert_type(tally.update(Update(sequence=1, snapshot=second, previous=first, events=diff(first, second))), None)
@@ -49,7 +48,6 @@ def test_figures() -> None:
 
 
 def test_metrics() -> None:
-    """A type checker does not know what a collector gives to be scraped."""
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
     collector = WatcherCollector({"north": watcher}, agents=True)
     assert_type(collector.collect(), Iterable[Metric])
@@ -63,7 +61,6 @@ def test_metrics() -> None:
 
 
 async def test_a_wallboard() -> None:
-    """A type checker does not know how a wallboard is run."""
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
     wallboard = Wallboard(watcher, key=None)
     assert_type(await wallboard.start(), None)

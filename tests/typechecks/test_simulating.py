@@ -1,4 +1,4 @@
-"""What type checkers make of the simulator: `nox -s typing` checks every `assert_type`, and here they are run too."""
+"""Types of the simulator: `nox -s typing` checks every `assert_type`, and pytest runs it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from sipqueue_async.simulator import (
 
 
 def test_a_plan() -> None:
-    """A type checker does not know what a plan has."""
     plan = Plan.lively()
     assert_type(Plan.lively(), Plan)
     assert_type(plan.extensions, tuple[str, ...])
@@ -44,19 +43,18 @@ def test_a_plan() -> None:
 
 
 def check_a_centre(centre: Centre) -> None:
-    """Look at what a platform asks any centre."""
+    """Use what a platform needs of any call centre."""
     assert_type(centre.extensions, Collection[str])
     assert_type(centre.local_time, datetime)
     assert_type(centre.seats(), Sequence[Seat])
 
 
 def check_who_calls(centre: PhoneCentre) -> None:
-    """Look at what a platform asks a centre that knows of calls."""
+    """Use what a platform needs of a call centre that knows its calls."""
     assert_type(centre.calls(), Mapping[str, PhoneCall])
 
 
 def test_a_call_centre() -> None:
-    """A type checker does not know what a model has, or refuses it as the centre of a platform."""
     centre = CallCentre(Plan(), seed=1)
     assert_type(centre.run_until(1.0), None)
     assert_type(centre.advance(59.0), None)
@@ -81,7 +79,6 @@ def test_a_call_centre() -> None:
 
 
 def test_a_centre_that_follows_a_clock() -> None:
-    """A type checker does not know what a centre that lives has, or refuses it as the centre of a platform."""
     live = LiveCentre(CallCentre(), speed=10, clock=lambda: 0.0)
     assert_type(live.start(), None)
     assert_type(live.catch_up(), None)
@@ -97,7 +94,6 @@ def test_a_centre_that_follows_a_clock() -> None:
 
 
 def test_the_truth() -> None:
-    """A type checker does not know what is known of what happened."""
     centre = CallCentre()
     centre.advance(3600)
     truth = centre.truth
@@ -109,6 +105,7 @@ def test_the_truth() -> None:
     assert_type(truth.state_at(SeatKey("queue-1", "100001"), 60), AgentState | None)
     assert_type(truth.offers, tuple[Offer, ...])
     assert_type(truth.offers[0].outcome, Outcome | None)
+    assert_type(truth.counted_answer(truth.offers[0]), float | None)
     assert_type(truth.sign_ins, tuple[Signing, ...])
     assert_type(truth.sign_outs, tuple[Signing, ...])
     assert_type(truth.counter_resets, tuple[float, ...])
@@ -120,7 +117,6 @@ def test_the_truth() -> None:
 
 
 def test_a_platform() -> None:
-    """A type checker does not know what a platform does on demand."""
     platform = Platform(CallCentre(), tokens=["ABCDEFG"])
     assert_type(platform.appid, str)
     assert_type(platform.accesskey, str)
@@ -138,7 +134,6 @@ def test_a_platform() -> None:
 
 
 def test_faults() -> None:
-    """A type checker takes a fault for one that cannot be planted."""
     faults = Platform(CallCentre()).faults
     assert_type(faults, Faults)
     assert_type(faults.next(status=503, headers={"Retry-After": "30"}, times=None), None)
@@ -159,7 +154,6 @@ def test_faults() -> None:
 
 
 async def test_a_server() -> None:
-    """A type checker does not know how a server is run."""
     server = PlatformServer(CallCentre())
     async with server as same:
         assert_type(same, PlatformServer)
@@ -171,7 +165,6 @@ async def test_a_server() -> None:
 
 
 async def test_a_simulator(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """A type checker does not know what the test kit's simulator has."""
     assert_type(sipqueue_simulator.centre, CallCentre)
     assert_type(sipqueue_simulator.truth, GroundTruth)
     assert_type(sipqueue_simulator.server, PlatformServer)

@@ -1,4 +1,4 @@
-"""What type checkers make of watching: `nox -s typing` checks every `assert_type`, and here they are run as well."""
+"""Types of watchers and events: `nox -s typing` checks every `assert_type`, and pytest runs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.kit.builders import agent, snapshot
 
 
 def stages() -> list[Snapshot]:
-    """Return snapshots between which everything happens that can happen to a seat."""
+    """Return snapshots whose differences contain every kind of seat event."""
     talking = agent(state=AgentState.TALKING, calls_answered=1, no_answer_count=1)
     named = agent(state=AgentState.TALKING, calls_answered=1, no_answer_count=1, name="王小明")
     return [
@@ -54,13 +54,12 @@ def stages() -> list[Snapshot]:
 
 @pytest.fixture
 async def watcher() -> AsyncIterator[StatusWatcher]:
-    """Give a watcher that runs."""
+    """Run a watcher."""
     async with StatusWatcher(ScriptedSource(stages()), interval=0.01) as watcher:
         yield watcher
 
 
 async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -> None:
-    """A type checker takes a subscription's events for others than they are."""
     assert_type(watcher.subscribe(), Subscription[Event])
     assert_type(watcher.subscribe(StateChanged), Subscription[StateChanged])
     assert_type(watcher.subscribe(StateChanged, CallMissed), Subscription[StateChanged | CallMissed])
@@ -83,7 +82,6 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
 
 
 async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> None:
-    """A type checker does not know what a loop over a watcher is about."""
     assert_type(aiter(watcher), Subscription[Event])
     updates, changes = watcher.updates(max_pending=8), watcher.subscribe(StateChanged)
     assert_type(updates, Updates)
@@ -101,7 +99,6 @@ async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> N
 
 
 async def test_a_watchers_own_calls(watcher: StatusWatcher) -> None:
-    """A type checker does not know what a watcher knows."""
     assert_type(await watcher.ready(timeout=5), Snapshot)
     assert_type(await watcher.refresh(), Snapshot)
     assert_type(watcher.snapshot, Snapshot | None)
@@ -149,7 +146,7 @@ def everything() -> list[Event]:
 
 
 def told(event: Event) -> str:
-    """Tell an event by its class, of which none is left out."""
+    """Return the name of an event's class; the match covers all classes."""
     match event:
         case AgentJoined():
             assert_type(event.agent, AgentStatus)
@@ -185,7 +182,6 @@ def told(event: Event) -> str:
 
 
 def test_a_match_over_all_events_is_exhaustive() -> None:
-    """A type checker asks for a case that there is not, or an event falls through all of them."""
     assert {told(event) for event in everything()} == {
         "AgentJoined",
         "AgentLeft",
@@ -199,7 +195,6 @@ def test_a_match_over_all_events_is_exhaustive() -> None:
 
 
 def test_unions_can_be_told_apart() -> None:
-    """A type checker does not know that an event is either about a seat or about the feed."""
     for event in everything():
         if isinstance(event, FeedDown | FeedUp):
             assert_type(event, FeedEvent)
@@ -211,7 +206,6 @@ def test_unions_can_be_told_apart() -> None:
 
 
 def test_the_pure_functions() -> None:
-    """A type checker does not know what `diff` and `apply` give."""
     one, two, _ = stages()
     assert_type(diff(None, one), tuple[SeatEvent, ...])
     assert_type(apply(one, diff(one, two)), Snapshot)
