@@ -78,3 +78,8 @@ def program(name: str) -> str:
 def missing() -> list[Component]:
     """Return the components that are not on this machine."""
     return [component for name, component in COMPONENTS.items() if find(name) is None]
+
+
+def packages() -> list[str]:
+    """Return the Debian packages that tests need, installed or not."""
+    return [package for component in COMPONENTS.values() for package in component.packages]
