@@ -302,4 +302,6 @@ def _shown(seat: SeatTally, since: int) -> _Json:
         "code": seat.agent.state_code,
         "since": since,
         "approximate": seat.approximate,
+        "answered": seat.agent.calls_answered,
+        "missed": seat.agent.no_answer_count,
     }

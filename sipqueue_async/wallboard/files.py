@@ -28,7 +28,7 @@ class File:
         return hashlib.sha256(self.content).hexdigest()[:20]
 
     def with_text(self, placeholder: str, text: str) -> File:
-        """Return the file with a placeholder replaced. The text becomes markup, so it must not come from outside."""
+        """Return the file with a placeholder replaced. The text becomes markup: escape what comes from outside."""
         return attrs.evolve(self, content=self.content.replace(placeholder.encode(), text.encode()))
 
 

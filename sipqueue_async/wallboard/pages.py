@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -13,9 +14,11 @@ from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
 from sipqueue_async.wallboard.guard import Guard, is_from_elsewhere, query_of
 
+_TITLE: Final = "<!-- title -->"
 _MESSAGE: Final = "<!-- message -->"
 _LOGOUT_PLACEHOLDER: Final = "<!-- logout -->"
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
+_PAGES: Final = frozenset({"index.html", "login.html"})
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
 _WRONG_KEY: Final = "This is not the access key."
@@ -28,13 +31,16 @@ class Pages:
         access: The access key, if one is required.
         guard: Checks the key.
         patience: Seconds within which a form must arrive.
+        title: The heading of the pages.
     """
 
-    def __init__(self, access: Access | None, guard: Guard, *, patience: float) -> None:
+    def __init__(self, access: Access | None, guard: Guard, *, patience: float, title: str) -> None:
         self._patience = patience
         self._access = access
         self._guard = guard
-        self._files = read_files()
+        heading = escape(title)
+        files = read_files().items()
+        self._files = {name: file.with_text(_TITLE, heading) if name in _PAGES else file for name, file in files}
         page = self._files["index.html"]
         self._page_file = page if access is None else page.with_text(_LOGOUT_PLACEHOLDER, _LOGOUT)
 

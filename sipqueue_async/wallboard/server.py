@@ -67,6 +67,7 @@ class Wallboard:
         beat: Seconds between heartbeats, by which browsers notice a dead connection.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
+        title: The heading of the page.
 
     Raises:
         ValueError: The key is too short, or missing but required; or the feed shares its changes with a group, so that
@@ -84,6 +85,7 @@ class Wallboard:
         stale_after: float = STALE_AFTER,
         beat: float = BEAT,
         clock: Callable[[], datetime] = utc_now,
+        title: str = "Wallboard",
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"other machines can reach {host}, so an access key is required")
@@ -91,6 +93,7 @@ class Wallboard:
             raise ValueError("a feed with a group receives only part of the changes: use one without a group")
         self._access = None if key is None else Access(key)
         self._names = HostNames(host, host_names)
+        self._title = title
         self._host = host
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after)
@@ -184,7 +187,7 @@ class Wallboard:
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._end_streams)
-        Pages(self._access, guard, patience=PATIENCE).add_to(app)
+        Pages(self._access, guard, patience=PATIENCE, title=self._title).add_to(app)
         self._api.add_to(app)
         # A HEAD request would wait for the end of the stream.
         app.router.add_get("/events", self._streams.handle, allow_head=False)

@@ -1,4 +1,4 @@
-"""A real browser for the wallboard's tests: Debian's Chromium, started once, and pages that forgive nothing."""
+"""A real browser for the wallboard's tests: Chromium, started once; any console error fails the test."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.kit.needs import program
 from tests.kit.wallboard_screen import BIG_SCREEN, Visit
 
-# What a browser says of a connection that a test has cut.
+PATIENCE = 30_000.0
+expect.set_options(timeout=PATIENCE)
+
+# Console messages about connections that a test has cut.
 _EXPECTED = re.compile(r"net::ERR_|Failed to load resource")
 
 
@@ -28,27 +31,27 @@ async def chromium(needs_chromium: None) -> AsyncGenerator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(chromium: Browser) -> AsyncGenerator[Visit]:
-    """Return a function that opens a page; at the end no page may have complained of anything."""
-    complaints: list[str] = []
+    """Return a function that opens a page; fails if a page logged an error."""
+    errors: list[str] = []
     async with AsyncExitStack() as stack:
 
         async def visit(url: str, **options: Any) -> Page:
             context = await stack.enter_async_context(_context(chromium, options))
             page = await context.new_page()
-            page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type != "log" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
             await page.goto(url)
             return page
 
         yield visit
-    assert [complaint for complaint in complaints if not _EXPECTED.search(complaint)] == []
+    assert [error for error in errors if not _EXPECTED.search(error)] == []
 
 
 @asynccontextmanager
 async def _context(browser: Browser, options: dict[str, Any]) -> AsyncGenerator[BrowserContext]:
     settings: dict[str, Any] = {"viewport": BIG_SCREEN, "timezone_id": "UTC", **options}
     context = await browser.new_context(**settings)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     try:
         yield context
     finally:

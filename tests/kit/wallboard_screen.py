@@ -1,14 +1,19 @@
-"""What is on the wallboard's screen, and what should be."""
+"""What the wallboard's page shows, and what it should show."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Self
 
 from playwright.async_api import Page, ViewportSize
 
+from sipqueue_async import AgentStatus, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Simulator
+from sipqueue_async.wallboard import Wallboard
+from tests.kit.builders import START, snapshot
+from tests.kit.wallboard_stage import NEVER
 
 BIG_SCREEN: ViewportSize = {"width": 1920, "height": 1080}
 
@@ -16,22 +21,58 @@ Visit = Callable[..., Awaitable[Page]]
 """Opens a page: the URL, and options of a browser's context."""
 
 ORDER = ["talking", "receiving", "waiting", "idle", "paused", "unknown", "offline"]
+STATES = ':is([data-state]):not([hidden], [data-state="answered"], [data-state="missed"])'
 SHOWN = """() => ({
-  totals: Object.fromEntries([...document.querySelectorAll("#totals > div:not([hidden])")].map(
+  totals: Object.fromEntries([...document.querySelectorAll(`#totals > ${STATES}`)].map(
     (part) => [part.dataset.state, Number(part.querySelector("dd").textContent)])),
   queues: Object.fromEntries([...document.querySelectorAll(".queue")].map((card) => [
     card.querySelector(".name").textContent,
-    Object.fromEntries([...card.querySelectorAll(".number:not([hidden])")].map(
+    Object.fromEntries([...card.querySelectorAll(`.number${STATES}`)].map(
       (number) => [number.dataset.state, Number(number.firstElementChild.nextElementSibling.textContent)]))])),
   warned: [...document.querySelectorAll(".queue")].filter((card) => card.querySelector(".warning").checkVisibility())
     .map((card) => card.querySelector(".name").textContent),
   agents: Object.fromEntries([...document.querySelectorAll(".tile")].map(
     (tile) => [tile.querySelector(".extension").textContent, tile.querySelector(".word").textContent.toLowerCase()])),
-})"""
+})""".replace("${STATES}", STATES)
+
+
+class Wall:
+    """A wallboard of agents who have been in their states since before the start, which was `age` seconds ago.
+
+    Args:
+        agents: The seats in the first answer; append to `answers` and refresh the watcher for another.
+        options: Further arguments of the wallboard.
+    """
+
+    def __init__(self, *agents: AgentStatus, **options: Any) -> None:
+        self.age = 0.0
+        self.answers = [snapshot(*agents)]
+        self.watcher = StatusWatcher(self._answer, interval=NEVER, leave_after=1)
+        self._wallboard = Wallboard(
+            self.watcher, clock=lambda: START + timedelta(seconds=self.age), beat=0.05, **options
+        )
+
+    async def _answer(self) -> Snapshot:
+        return self.answers[-1]
+
+    @property
+    def url(self) -> str:
+        """The page's URL."""
+        return self._wallboard.url
+
+    async def __aenter__(self) -> Self:
+        await self.watcher.__aenter__()
+        await self._wallboard.start()
+        await self.watcher.ready(timeout=30)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._wallboard.stop()
+        await self.watcher.__aexit__(None, None, None)
 
 
 def truth_of(simulator: Simulator) -> dict[str, Any]:
-    """Return what the page should show, by the simulator's own record of what happened."""
+    """Return what the page should show, from the simulator's own record."""
     truth, now = simulator.truth, simulator.centre.now
     seats = {seat.key: truth.state_at(seat.key, now) for seat in simulator.centre.seats()}
     agents: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A call centre whose time a test or a picture moves, with a watcher and a wallboard on it."""
+"""A call centre in model time, controlled by a test, with a watcher and a wallboard."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sipqueue_async.simulator import CallCentre, Plan
 from sipqueue_async.wallboard import Wallboard
 
 NEVER = 100_000.0
-"""Seconds between polls that come only when they are asked for."""
+"""A polling interval with which a watcher polls only when refreshed."""
 
 
 class Stage:
-    """A call centre in model time: the source of a watcher, and the clock of a wallboard.
+    """A call centre in model time: source of a watcher and clock of a wallboard.
 
     Args:
-        plan: What it is like.
-        seed: What happens.
+        plan: Size and traffic.
+        seed: Seed of what happens.
         names: Names for some extensions.
         start: The moment of model second 0.
     """
@@ -38,8 +38,9 @@ class Stage:
     ) -> None:
         self.centre = CallCentre(plan, seed=seed)
         self.failure: str | None = None
-        """Why no poll works now, if so."""
-        self._names = names or {}
+        """The error of all polls; None while they work."""
+        self.names = dict(names or {})
+        """Names of extensions, which may be changed."""
         self._start = start
         self.watcher = StatusWatcher(self, interval=NEVER)
 
@@ -48,7 +49,7 @@ class Stage:
         return self._start + timedelta(seconds=self.centre.now)
 
     async def __call__(self) -> Snapshot:
-        """Return what is so now."""
+        """Return the present snapshot."""
         if self.failure is not None:
             raise TransportError(self.failure)
         return Snapshot(map(self._record, self.centre.seats()), observed_at=self.now())
@@ -56,7 +57,7 @@ class Stage:
     def _record(self, seat: object) -> AgentStatus:
         assert attrs.has(type(seat))
         fields: dict[str, Any] = {name: getattr(seat, name) for name in _FIELDS}
-        fields["name"] = self._names.get(fields["extension"], fields["name"])
+        fields["name"] = self.names.get(fields["extension"], fields["name"])
         return AgentStatus(**fields)
 
     async def play(self, seconds: float, *, step: float = 2.0) -> None:
@@ -66,7 +67,7 @@ class Stage:
             await self.watcher.refresh()
 
     async def fail(self, reason: str) -> None:
-        """Let a poll fail, and all that follow."""
+        """Let this and all following polls fail."""
         self.failure = reason
         (outcome,) = await asyncio.gather(self.watcher.refresh(), return_exceptions=True)
         assert isinstance(outcome, TransportError)

@@ -1,40 +1,59 @@
 // @ts-check
-/** What can be set on the page. */
+/** The controls of the page. */
 
-import { byId } from "./dom.js";
+import { byId, element } from "./dom.js";
+import { WORDS } from "./states.js";
+import { thresholds } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 
+/** In minutes; the others are in seconds. */
+const MINUTES = new Set(["talking", "idle", "paused"]);
+
 /**
- * Show a view's settings in the controls, and the other way round.
+ * Show a view's settings in the controls, and change the view when they change.
  * @param {View} view
- * @param {() => void} onChange the view is another one
+ * @param {() => void} onChange called after a change of the view
  */
 export function bindControls(view, onChange) {
   const text = byId("text", HTMLInputElement);
   const sort = byId("sort", HTMLSelectElement);
-  const talk = byId("talk", HTMLInputElement);
-  const ring = byId("ring", HTMLInputElement);
+  const least = byId("least", HTMLInputElement);
   const sound = byId("sound", HTMLInputElement);
+  const theme = byId("theme", HTMLSelectElement);
   const settings = byId("settings", HTMLDetailsElement);
 
   text.value = view.text;
   sort.value = view.sort;
-  if (!sort.value) sort.value = view.sort = "extension";
-  talk.value = view.talk === null ? "" : String(view.talk / 60);
-  ring.value = view.ring === null ? "" : String(view.ring);
+  if (!sort.value) sort.value = view.sort = "trouble";
+  least.value = String(view.least ?? "");
   sound.checked = view.sound;
+  theme.value = view.theme ?? "";
+  if (!theme.value) view.theme = null;
+
+  const limits = thresholds().map(([state, { parameter }]) => {
+    const [unit, seconds] = MINUTES.has(state) ? ["min", 60] : ["s", 1];
+    const input = element("input");
+    Object.assign(input, { id: parameter, type: "number", min: "0", step: "any", inputMode: "decimal" });
+    const limit = view.limits.get(state) ?? null;
+    input.value = limit === null ? "" : String(limit / seconds);
+    byId("limits", HTMLElement).append(element("label", "", `${WORDS[state]} longer than`, element("span", "", input, ` ${unit}`)));
+    return { state, input, seconds };
+  });
 
   const changed = () => {
     view.text = text.value;
     view.sort = sort.value;
-    view.talk = positive(talk.valueAsNumber * 60);
-    view.ring = positive(ring.valueAsNumber);
+    for (const { state, input, seconds } of limits) view.limits.set(state, positive(input.valueAsNumber * seconds));
+    view.least = positive(least.valueAsNumber);
     view.sound = sound.checked;
+    view.theme = theme.value || null;
     view.save();
     onChange();
   };
-  for (const control of [text, sort, talk, ring, sound]) control.addEventListener("input", changed);
+  for (const control of [text, sort, least, sound, theme, ...limits.map(({ input }) => input)]) {
+    control.addEventListener("input", changed);
+  }
   for (const form of document.querySelectorAll("#controls, #thresholds")) {
     form.addEventListener("submit", (event) => event.preventDefault());
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Makes elements. What comes from outside only ever becomes text: nothing here, or elsewhere, makes markup of it. */
+/** Makes elements. Outside text only becomes text nodes; no code of the page turns text into markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -40,7 +40,7 @@ export function setIcon(made, name) {
 }
 
 /**
- * Change a text only if it differs, so that nothing is laid out, or read out, for no reason.
+ * Change a text only if it differs, to avoid layout and screen reader announcements.
  * @param {Node} node
  * @param {string} text
  */

@@ -1,14 +1,14 @@
 // @ts-check
-/** The connection to the server: server-sent events, and the care that it is alive. */
+/** The connection to the server: server-sent events, and a check that it is alive. */
 
 /** @typedef {import("./store.js").Message} Message */
 /** @typedef {{now: number, clock: number, every: number}} Beat */
 /**
  * @typedef {object} Listener
  * @property {(message: Message) => void} onBoard something changed
- * @property {(beat: Beat) => void} onBeat a sign of life
- * @property {() => void} onLost the connection is lost, and is being made again
- * @property {() => void} onBack it is there again
+ * @property {(beat: Beat) => void} onBeat a heartbeat
+ * @property {() => void} onLost the connection is lost; it is retried
+ * @property {() => void} onBack the connection is back
  */
 
 const PATIENCE = 3;
@@ -51,7 +51,7 @@ export class Feed {
     });
     source.addEventListener("error", () => {
       this.#lose();
-      // The browser tries again by itself, but not after an answer that it did not expect.
+      // The browser retries by itself, but not after an unexpected response.
       if (source.readyState === EventSource.CLOSED) this.#tryAgain();
     });
     this.#source = source;
@@ -66,7 +66,7 @@ export class Feed {
     }
   }
 
-  /** A connection can be dead without anybody having said so. */
+  /** Notice a connection that is dead without an error. */
   #watch() {
     const silence = performance.now() - this.#heardAt;
     if (this.#timer === undefined && silence > Math.max(PATIENCE * this.#every * 1000, 2000)) {
@@ -93,7 +93,7 @@ export class Feed {
   }
 }
 
-/** @returns {Promise<boolean>} whether the server wants the access key: its stream cannot say so */
+/** @returns {Promise<boolean>} whether the server asks for the access key, which the event stream cannot tell */
 async function mustLogIn() {
   try {
     const answer = await fetch("api/snapshot", { cache: "no-store", signal: AbortSignal.timeout(5000) });

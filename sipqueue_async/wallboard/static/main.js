@@ -1,13 +1,16 @@
 // @ts-check
-/** The wallboard: what the server tells, through the view that was chosen, on the page. */
+/** The wallboard: connects the server's messages, the view and the parts of the page. */
 
 import { ServerClock } from "./clock.js";
 import { bindControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
 import { Feed } from "./feed.js";
-import { connectionLost, feedDown, Notice } from "./notice.js";
+import { startKiosk } from "./kiosk.js";
+import { connectionLost, feedDown, Notice, warning } from "./notice.js";
+import { Pages } from "./pages.js";
 import { Sound } from "./sound.js";
 import { Store, totals } from "./store.js";
+import { forgetColours } from "./strip.js";
 import { Queues, Totals } from "./summary.js";
 import { Tiles } from "./tiles.js";
 import { View } from "./view.js";
@@ -19,60 +22,73 @@ const store = new Store();
 const view = new View();
 const sound = new Sound();
 const notice = new Notice();
-const tiles = new Tiles(byId("agents", HTMLElement), store, knownUntil);
+const pages = new Pages(render);
+const tiles = new Tiles(byId("agents", HTMLElement), store, pages, knownUntil);
 const numbers = new Totals(byId("totals", HTMLElement));
-const queues = new Queues(byId("queues", HTMLElement), press);
+const queues = new Queues(byId("queues", HTMLElement), pages, press);
 
 const all = byId("all", HTMLButtonElement);
+const dark = byId("dark", HTMLLinkElement);
+const system = dark.media;
 
 let known = false;
-let drawn = false;
-/** @type {number | null} since when the connection is lost */
+let requested = false;
+/** @type {number | null} when the connection was lost */
 let lostSince = null;
 let heardAt = clock.now();
 
-/** @returns {number} now, or the moment since which nothing is known */
+/** @returns {number} now, or the start of the outage */
 function knownUntil() {
   if (store.feed.up === false && store.feed.since !== null) return store.feed.since;
   return lostSince ?? clock.now();
 }
 
-function trouble() {
+/** @param {number} signedIn agents in all queues */
+function trouble(signedIn) {
   if (lostSince !== null) return connectionLost(lostSince, clock);
-  return store.feed.up === false ? feedDown(store.feed.since, store.feed.error, clock) : null;
+  if (store.feed.up === false) return feedDown(store.feed.since, store.feed.error, clock);
+  if (!known) return null;
+  if (!signedIn) return warning("Nobody is signed in");
+  const gone = store.gone();
+  return gone.length ? warning(`No agents in ${gone.slice(0, 3).join(", ")}${gone.length > 3 ? " …" : ""}`) : null;
 }
 
-/** Bring the page up to date once the browser draws it, however much happened until then. */
+/** Draw the page with the next frame, once for all changes until then. */
 function render() {
-  if (drawn) return;
-  drawn = true;
+  if (requested) return;
+  requested = true;
   requestAnimationFrame(() => {
-    drawn = false;
+    requested = false;
     draw();
   });
 }
 
 function draw() {
-  const agents = store.agents(view.queues);
-  const chosen = view.choose(agents);
-  const moved = notice.show(trouble(), known);
-  numbers.show(known ? totals(chosen) : null);
-  if (known) queues.show(store.queues(), view.queues);
+  const everybody = totals(store.agents(new Set()));
+  const chosen = view.choose(store.agents(view.queues), knownUntil());
+  const counts = totals(chosen);
+  const perQueue = store.queues();
+  notice.show(trouble(everybody["signed-in"]), known);
+  numbers.show(known ? counts : null, view);
+  if (known) queues.show(perQueue, store.gone(), view);
   all.hidden = !view.queues.size;
-  tiles.show(chosen);
+  const seats = [...perQueue.values()].reduce((sum, queue) => sum + queue["signed-in"], 0);
+  byId("several", HTMLElement).hidden = seats <= everybody["signed-in"];
   const nobody = byId("nobody", HTMLElement);
   nobody.hidden = !known || chosen.length > 0;
-  setText(nobody, view.text || view.queues.size ? "Nobody fits what was asked for." : "Nobody is signed in.");
+  setText(nobody, view.text || view.queues.size ? "No agent matches the selection." : "Nobody is signed in.");
+  tiles.show(chosen);
   tiles.draw();
   tick();
-  if (moved) tiles.fit();
 }
 
 function tick() {
   const now = clock.now();
   setText(byId("clock", HTMLElement), known ? clock.timeOfDay(now) : "");
   notice.tick(now);
-  if (tiles.tick(view) && view.sound) sound.play();
+  const { changed, more } = tiles.tick(view);
+  if (more && view.sound) sound.play();
+  return changed;
 }
 
 /** @param {string} queue */
@@ -82,21 +98,39 @@ function press(queue) {
   render();
 }
 
+function setTheme() {
+  dark.media = view.theme === "dark" ? "all" : view.theme === "light" ? "not all" : system;
+  document.documentElement.dataset.theme = view.theme ?? "system";
+  redraw();
+}
+
+function redraw() {
+  forgetColours();
+  tiles.drawAnew();
+}
+
 all.addEventListener("click", () => {
   view.queues.clear();
   view.save();
-  // The button goes, and whoever uses the keyboard is to go on from somewhere.
+  // The button disappears, and keyboard users need a focus to go on from.
   byId("agents", HTMLElement).focus({ preventScroll: true });
   render();
 });
 
 bindControls(view, () => {
   if (view.sound) sound.allow();
+  setTheme();
   render();
 });
+setTheme();
+if (view.kiosk) startKiosk();
 if (view.sound) addEventListener("pointerdown", () => sound.allow(), { once: true });
+addEventListener("resize", render);
+// A style sheet of the other theme may load late.
+dark.addEventListener("load", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 notice.show(null, false);
-numbers.show(null);
+numbers.show(null, view);
 
 new Feed({
   onBoard(message) {
@@ -124,7 +158,8 @@ new Feed({
 let seconds = 0;
 setInterval(() => {
   seconds += 1;
-  tick();
+  pages.tick();
+  if (tick()) render();
   if (seconds % REDRAW === 0) {
     store.prune(clock.now());
     tiles.drawAnew();

@@ -1,5 +1,5 @@
 // @ts-check
-/** Says how the feed and the connection are: a word in the header, and when something is wrong a bar across the page. */
+/** Shows the condition of the feed and the connection: a word in the header, and a bar across the page during an outage. */
 
 import { duration } from "./clock.js";
 import { byId, setText } from "./dom.js";
@@ -7,11 +7,11 @@ import { byId, setText } from "./dom.js";
 /** @typedef {import("./clock.js").ServerClock} ServerClock */
 /**
  * @typedef {object} Trouble
- * @property {"lost" | "down"} condition
+ * @property {"lost" | "down" | "warning"} condition a warning has no bar
  * @property {string} word for the header
  * @property {string} text for the bar
  * @property {string} reason
- * @property {number | null} since since when, if that is known
+ * @property {number | null} since the start, if known
  */
 
 export class Notice {
@@ -25,19 +25,17 @@ export class Notice {
 
   /**
    * @param {Trouble | null} trouble
-   * @param {boolean} known whether anything is known yet
-   * @returns {boolean} whether the bar came or went
+   * @param {boolean} known whether the status has been known
    */
   show(trouble, known) {
-    const moved = this.#bar.hidden === Boolean(trouble);
-    this.#bar.hidden = !trouble;
+    const outage = Boolean(trouble) && trouble?.condition !== "warning";
+    this.#bar.hidden = !outage;
     this.#since = trouble?.since ?? null;
     this.#condition.dataset.condition = trouble?.condition ?? (known ? "live" : "connecting");
     setText(/** @type {Element} */ (this.#condition.lastElementChild), trouble?.word ?? (known ? "Live" : "Connecting"));
     setText(this.#alert, trouble?.text ?? "");
     setText(this.#reason, trouble?.reason ?? "");
-    document.body.dataset.stale = String(Boolean(trouble));
-    return moved;
+    document.body.dataset.stale = String(outage);
   }
 
   /** @param {number} now */
@@ -76,4 +74,12 @@ export function connectionLost(since, clock) {
     reason: "",
     since,
   };
+}
+
+/**
+ * @param {string} word
+ * @returns {Trouble} something odd about the call centre, while the feed is up
+ */
+export function warning(word) {
+  return { condition: "warning", word, text: "", reason: "", since: null };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** A short sound, only where it is asked for. */
+/** A short sound, if enabled. */
 
 const NOTES = [660, 880];
 
@@ -7,7 +7,7 @@ export class Sound {
   /** @type {AudioContext | null} */
   #context = null;
 
-  /** Browsers let no page make a sound before somebody has touched it. */
+  /** Enable sound. Browsers require a touch or key press before. */
   allow() {
     this.#context ??= new AudioContext();
     void this.#context.resume();

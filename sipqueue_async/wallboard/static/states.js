@@ -1,21 +1,23 @@
 // @ts-check
-/** The states an agent can be in: their words, how much they matter, and how high they are drawn. */
+/** The states of an agent: words, rank, and height in a strip. */
 
 /** @typedef {"talking" | "receiving" | "waiting" | "idle" | "paused" | "unknown" | "offline"} State */
 
 /**
- * All states, the one that matters most first: an agent who sits in several queues is shown with the first of theirs.
+ * All states, the most important first: an agent in several queues is shown in the first of their states.
  * @type {readonly State[]}
  */
 export const STATES = ["talking", "receiving", "waiting", "idle", "paused", "unknown", "offline"];
 
 /**
- * The totals and the numbers of a queue, in order.
- * @type {readonly (State | "signed-in")[]}
+ * The figures in the totals and queues, in order; "unknown" is shown only when it is not 0.
+ * @type {readonly Figure[]}
  */
-export const NUMBERS = ["signed-in", "waiting", "receiving", "talking", "idle", "paused"];
+export const FIGURES = ["signed-in", "waiting", "receiving", "talking", "idle", "paused", "unknown", "answered", "missed"];
 
-/** @type {Readonly<Record<State | "signed-in", string>>} */
+/** @typedef {State | "signed-in" | "answered" | "missed"} Figure */
+
+/** @type {Readonly<Record<Figure, string>>} */
 export const WORDS = {
   "signed-in": "Signed in",
   waiting: "Waiting",
@@ -25,10 +27,12 @@ export const WORDS = {
   paused: "Paused",
   unknown: "Unknown",
   offline: "Offline",
+  answered: "Answered",
+  missed: "Missed",
 };
 
 /**
- * The share of a strip's height that a state fills, so that strips can be read without their colours.
+ * The share of a strip's height that a state fills, so that strips can be read without colours.
  * @type {Readonly<Record<State, number>>}
  */
 export const HEIGHTS = {
@@ -43,7 +47,7 @@ export const HEIGHTS = {
 
 /**
  * @param {string} word
- * @returns {State} the state of that name; one that is not known here is unknown
+ * @returns {State} the state of that name; "unknown" for any other name
  */
 export function stateOf(word) {
   return STATES.find((state) => state === word) ?? "unknown";

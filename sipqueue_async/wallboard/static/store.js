@@ -1,12 +1,12 @@
 // @ts-check
-/** What the server has told: seats by key, and the agents, queues and numbers that they come to. */
+/** Keeps the seats that the server sent, and derives agents, queues and numbers from them. */
 
 import { STATES, stateOf } from "./states.js";
 
 /** @typedef {import("./states.js").State} State */
-/** @typedef {[since: number, state: string | null]} Span a state's beginning; null is "has left" */
+/** @typedef {[since: number, state: string | null]} Span the start of a state; null means that the seat left */
 /**
- * @typedef {object} Seat one extension in one queue, as the server tells it; times are milliseconds since the epoch
+ * @typedef {object} Seat one extension in one queue; times are board time in milliseconds
  * @property {string} queue
  * @property {string} extension
  * @property {string | null} name
@@ -15,10 +15,12 @@ import { STATES, stateOf } from "./states.js";
  * @property {number} since
  * @property {boolean} approximate whether the state may have begun before `since`
  * @property {boolean} present
+ * @property {number} answered calls answered, by the platform's counter
+ * @property {number} missed offered calls not answered, by the platform's counter
  * @property {Span[]} history
  */
 /**
- * @typedef {object} Message what changed; all there is, if it is full
+ * @typedef {object} Message what changed; everything, if it is full
  * @property {boolean} full
  * @property {number} window seconds that a strip shows
  * @property {{up: boolean | null, since: number | null, error: string | null}} feed
@@ -26,7 +28,7 @@ import { STATES, stateOf } from "./states.js";
  * @property {Seat[]} seats
  */
 /**
- * @typedef {object} Agent an extension, with the state that matters most of those in its queues
+ * @typedef {object} Agent an extension, in the most important of its states in its queues
  * @property {string} extension
  * @property {string} name
  * @property {State} state
@@ -35,7 +37,9 @@ import { STATES, stateOf } from "./states.js";
  * @property {boolean} approximate
  * @property {Seat[]} seats
  */
-/** @typedef {Record<State | "signed-in", number>} Numbers */
+/** @typedef {Record<State | "signed-in" | "answered" | "missed", number>} Numbers */
+
+const GONE_FOR = 3_600_000;
 
 export class Store {
   /** @type {Map<string, Seat>} */
@@ -45,9 +49,12 @@ export class Store {
   /** @type {Message["outages"]} */
   outages = [];
   window = 900;
+  /** @type {Map<string, number>} queues that are gone, and since when (the browser's steady clock) */
+  #gone = new Map();
 
   /** @param {Message} message */
   apply(message) {
+    const before = this.queues().keys();
     if (message.full) this.#seats.clear();
     this.feed = message.feed;
     this.outages = message.outages;
@@ -55,15 +62,24 @@ export class Store {
     for (const seat of message.seats) {
       const key = JSON.stringify([seat.queue, seat.extension]);
       const known = this.#seats.get(key)?.history ?? [];
-      // Of a seat that comes back the whole past is told.
+      // A seat that returns comes with its whole history.
       const news = seat.history[0]?.[0] ?? Infinity;
       seat.history = [...known.filter(([since]) => since < news), ...seat.history];
       this.#seats.set(key, seat);
     }
+    const queues = this.queues();
+    for (const queue of before) if (!queues.has(queue)) this.#gone.set(queue, performance.now());
+    for (const queue of queues.keys()) this.#gone.delete(queue);
+  }
+
+  /** @returns {string[]} queues that had agents within the last hour, and have none now */
+  gone() {
+    for (const [queue, since] of this.#gone) if (performance.now() - since > GONE_FOR) this.#gone.delete(queue);
+    return [...this.#gone.keys()];
   }
 
   /**
-   * Forget what no strip shows any more.
+   * Drop history that no strip shows any more.
    * @param {number} now
    */
   prune(now) {
@@ -73,7 +89,7 @@ export class Store {
     }
   }
 
-  /** @returns {Map<string, Numbers>} the numbers of each queue that anybody is in, by name */
+  /** @returns {Map<string, Numbers>} the numbers of each queue that has agents, by name */
   queues() {
     /** @type {Map<string, Numbers>} */
     const queues = new Map();
@@ -82,13 +98,14 @@ export class Store {
       const numbers = queues.get(seat.queue) ?? zeros();
       queues.set(seat.queue, numbers);
       count(numbers, stateOf(seat.state));
+      countCalls(numbers, seat);
     }
     return queues;
   }
 
   /**
    * @param {ReadonlySet<string>} queues only the seats in these; empty for all
-   * @returns {Agent[]} the agents there are
+   * @returns {Agent[]}
    */
   agents(queues) {
     /** @type {Map<string, Seat[]>} */
@@ -110,7 +127,7 @@ export class Store {
 function agentOf(seats) {
   const rank = Math.min(...seats.map((seat) => STATES.indexOf(stateOf(seat.state))));
   const state = /** @type {State} */ (STATES[rank]);
-  // In the same state in several queues, it is that since the first of them.
+  // Of several seats in this state, the one that has been in it the longest.
   const lead = seats.filter((seat) => stateOf(seat.state) === state).reduce((a, b) => (b.since < a.since ? b : a));
   return {
     extension: lead.extension,
@@ -125,17 +142,21 @@ function agentOf(seats) {
 
 /**
  * @param {Agent[]} agents
- * @returns {Numbers} how many there are in each state
+ * @returns {Numbers} the number of agents in each state, and of their calls
  */
 export function totals(agents) {
   const numbers = zeros();
-  for (const agent of agents) count(numbers, agent.state);
+  for (const agent of agents) {
+    count(numbers, agent.state);
+    for (const seat of agent.seats) countCalls(numbers, seat);
+  }
   return numbers;
 }
 
 /** @returns {Numbers} */
 export function zeros() {
-  return { "signed-in": 0, talking: 0, receiving: 0, waiting: 0, idle: 0, paused: 0, unknown: 0, offline: 0 };
+  const states = { talking: 0, receiving: 0, waiting: 0, idle: 0, paused: 0, unknown: 0, offline: 0 };
+  return { "signed-in": 0, ...states, answered: 0, missed: 0 };
 }
 
 /**
@@ -145,6 +166,23 @@ export function zeros() {
 function count(numbers, state) {
   numbers[state] += 1;
   if (state !== "offline") numbers["signed-in"] += 1;
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Seat} seat
+ */
+function countCalls(numbers, seat) {
+  numbers.answered += seat.answered;
+  numbers.missed += seat.missed;
+}
+
+/**
+ * @param {{answered: number, missed: number}} calls
+ * @returns {string} the share of offered calls that were answered
+ */
+export function answerRate({ answered, missed }) {
+  return answered + missed ? `${Math.round((100 * answered) / (answered + missed))} %` : "–";
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true });

@@ -1,5 +1,5 @@
 // @ts-check
-/** The strip of an agent's latest states. */
+/** The strip that shows an agent's recent states. */
 
 import { HEIGHTS, STATES, stateOf } from "./states.js";
 
@@ -9,7 +9,11 @@ import { HEIGHTS, STATES, stateOf } from "./states.js";
 
 /** @type {Map<string, string>} */
 const colours = new Map();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours.clear());
+
+/** Read the colours again: the theme changed. */
+export function forgetColours() {
+  colours.clear();
+}
 
 /**
  * @param {string} name of a colour of theme.css
@@ -25,7 +29,7 @@ function colour(name) {
 }
 
 /**
- * Draw the states of all of an agent's seats, the ones that matter most above the others.
+ * Draw the states of all of an agent's seats, the most important on top.
  * @param {HTMLCanvasElement} canvas
  * @param {Agent} agent
  * @param {Store} store
@@ -48,7 +52,7 @@ export function drawStrip(canvas, agent, store, now) {
       seat.history.forEach(([since, word], index) => {
         const end = seat.history[index + 1]?.[0] ?? now;
         if (word !== null && stateOf(word) === state && end > start) {
-          // What was short is to be seen too.
+          // At least one pixel, so that short states are visible.
           const left = Math.min(x(since), width - 1);
           context.clearRect(left, 0, Math.max(1, x(end) - left), height);
           context.fillRect(left, height - tall, Math.max(1, x(end) - left), tall);
@@ -60,7 +64,7 @@ export function drawStrip(canvas, agent, store, now) {
 }
 
 /**
- * Strike out what nobody has seen.
+ * Draw a thin line for the time of outages.
  * @param {CanvasRenderingContext2D} context
  * @param {Store["outages"]} outages
  * @param {{x: (moment: number) => number, now: number, height: number}} scale

@@ -1,36 +1,53 @@
 // @ts-check
-/** The totals on top, and a card for each queue. */
+/** The totals at the top, and the queues: a card for each, or a compact table of many. */
 
 import { element, icon, setText } from "./dom.js";
-import { NUMBERS, WORDS } from "./states.js";
-import { compare, zeros } from "./store.js";
+import { isWall } from "./pages.js";
+import { FIGURES, WORDS } from "./states.js";
+import { answerRate, compare, zeros } from "./store.js";
 
+/** @typedef {import("./pages.js").Pages} Pages */
 /** @typedef {import("./store.js").Numbers} Numbers */
+/** @typedef {import("./view.js").View} View */
 
-// That a state cannot be read is the exception, and shown only then.
-const SHOWN = /** @type {const} */ ([...NUMBERS, "unknown"]);
+/** The last figures, which have a line of their own on a card. */
+const CALLS = 2;
+/** In rem. */
+const CARD = 17;
+const ROW = { width: 28, height: 1.85 };
+const GAP = 0.6;
+/** The share of the screen's height for the table. */
+const SHARE = 0.3;
 
 export class Totals {
   /** @type {Map<string, {part: HTMLElement, number: HTMLElement}>} */
   #parts = new Map();
+  #rate = element("dd", "", "–");
 
   /** @param {HTMLElement} list */
   constructor(list) {
-    for (const name of SHOWN) {
+    for (const figure of FIGURES) {
       const number = element("dd", "", "–");
-      const part = element("div", "", element("dt", "", icon(name), WORDS[name]), number);
-      part.dataset.state = name;
-      this.#parts.set(name, { part, number });
+      const part = element("div", "", element("dt", "", icon(figure), WORDS[figure]), number);
+      part.dataset.state = figure;
+      this.#parts.set(figure, { part, number });
       list.append(part);
     }
+    list.append(element("div", "rate", element("dt", "", "Answer rate"), this.#rate));
   }
 
-  /** @param {Numbers | null} numbers null as long as nothing is known */
-  show(numbers) {
+  /**
+   * @param {Numbers | null} numbers null as long as nothing is known
+   * @param {View} view
+   */
+  show(numbers, view) {
     for (const [name, { part, number }] of this.#parts) {
-      setText(number, numbers ? String(numbers[/** @type {keyof Numbers} */ (name)]) : "–");
-      part.hidden = name === "unknown" && !numbers?.unknown;
+      const figure = numbers?.[/** @type {keyof Numbers} */ (name)];
+      setText(number, figure === undefined ? "–" : String(figure));
+      part.hidden = name === "unknown" && !figure;
+      part.classList.toggle("short", name === "waiting" && figure !== undefined && view.isShort(figure));
     }
+    setText(this.#rate, numbers ? answerRate(numbers) : "–");
   }
 }
 
@@ -38,6 +55,7 @@ class Card {
   #name = element("span", "name");
   #lack = element("span");
   #warning = element("span", "warning", icon("warning"), this.#lack);
+  #rate = element("span", "rate");
   /** @type {Map<string, {part: HTMLElement, number: HTMLElement}>} */
   #numbers = new Map();
   button = element("button", "queue");
@@ -47,32 +65,40 @@ class Card {
     setText(this.#name, name);
     this.button.type = "button";
     this.button.title = name;
-    const numbers = SHOWN.map((state) => {
+    const numbers = FIGURES.map((figure) => {
       const number = element("span");
-      const part = element("span", "number", icon(state), number, element("span", "unseen", ` ${WORDS[state].toLowerCase()}, `));
-      part.dataset.state = state;
-      part.title = WORDS[state];
-      this.#numbers.set(state, { part, number });
+      const part = element("span", "number", icon(figure), number, element("span", "unseen", ` ${WORDS[figure].toLowerCase()}, `));
+      part.dataset.state = figure;
+      part.title = WORDS[figure];
+      this.#numbers.set(figure, { part, number });
       return part;
     });
-    this.button.append(element("span", "title", this.#name, this.#warning), element("span", "numbers", ...numbers));
+    this.#rate.title = "Answer rate";
+    this.button.append(
+      element("span", "title", this.#name, this.#warning),
+      element("span", "numbers", ...numbers.slice(0, -CALLS)),
+      element("span", "numbers calls", ...numbers.slice(-CALLS), this.#rate),
+    );
   }
 
   /**
-   * @param {Numbers | undefined} known undefined if nobody is in the queue
-   * @param {boolean} pressed
+   * @param {Numbers | undefined} known undefined if the queue has no agents
+   * @param {View} view
    */
-  show(known, pressed) {
+  show(known, view) {
     const numbers = known ?? zeros();
-    for (const [state, { part, number }] of this.#numbers) {
-      const count = numbers[/** @type {keyof Numbers} */ (state)];
-      setText(number, String(count));
-      number.classList.toggle("zero", !count);
-      part.hidden = state === "unknown" && !count;
+    for (const [name, { part, number }] of this.#numbers) {
+      const figure = numbers[/** @type {keyof Numbers} */ (name)];
+      setText(number, String(figure));
+      part.classList.toggle("zero", !figure);
+      part.hidden = name === "unknown" && !figure;
     }
-    this.#warning.hidden = numbers.waiting > 0;
-    setText(this.#lack, known ? "No agent waiting" : "Nobody is in it");
-    this.button.setAttribute("aria-pressed", String(pressed));
+    setText(this.#rate, answerRate(numbers));
+    const short = !known || view.isShort(numbers.waiting);
+    this.#warning.hidden = !short;
+    this.button.classList.toggle("short", short);
+    setText(this.#lack, !known ? "No agents" : numbers.waiting ? "Few agents waiting" : "No agent waiting");
+    this.button.setAttribute("aria-pressed", String(view.queues.has(this.button.title)));
   }
 }
 
@@ -80,26 +106,31 @@ export class Queues {
   /** @type {Map<string, Card>} */
   #cards = new Map();
   #list;
+  #pages;
   #onPress;
 
   /**
    * @param {HTMLElement} list
+   * @param {Pages} pages
    * @param {(queue: string) => void} onPress
    */
-  constructor(list, onPress) {
+  constructor(list, pages, onPress) {
     this.#list = list;
+    this.#pages = pages;
     this.#onPress = onPress;
   }
 
   /**
    * @param {Map<string, Numbers>} queues
-   * @param {ReadonlySet<string>} chosen
+   * @param {string[]} gone queues that had agents until recently
+   * @param {View} view
    */
-  show(queues, chosen) {
-    // One that was chosen stays, whoever is in it: how else could it be let go?
-    const names = [...new Set([...queues.keys(), ...chosen])].sort(compare);
+  show(queues, gone, view) {
+    // A chosen queue stays even without agents, so that it can be deselected.
+    const all = [...new Set([...queues.keys(), ...gone, ...view.queues])].sort(compare);
+    const names = this.#fit(all, (name) => !queues.has(name) || view.isShort(queues.get(name)?.waiting ?? 0));
     for (const [name, card] of this.#cards) {
-      if (!queues.has(name) && !chosen.has(name)) {
+      if (!names.includes(name)) {
         card.button.remove();
         this.#cards.delete(name);
       }
@@ -107,10 +138,32 @@ export class Queues {
     let next = this.#list.firstElementChild;
     for (const name of names) {
       const card = this.#cards.get(name) ?? this.#make(name);
-      card.show(queues.get(name), chosen.has(name));
+      card.show(queues.get(name), view);
       if (card.button === next) next = next.nextElementSibling;
       else this.#list.insertBefore(card.button, next);
     }
+  }
+
+  /**
+   * Choose between cards and a table, whose columns are read downwards.
+   * @param {string[]} names
+   * @param {(name: string) => boolean} isTrouble these come first where not all fit
+   * @returns {string[]} those on the present page
+   */
+  #fit(names, isTrouble) {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const width = this.#list.clientWidth / rem;
+    const cards = Math.max(1, Math.floor((width + GAP) / (CARD + GAP)));
+    const table = isWall() && names.length > cards;
+    this.#list.classList.toggle("table", table);
+    if (!table) return this.#pages.slice("queues", names, names.length || 1);
+    const columns = Math.max(1, Math.floor((width + GAP) / (ROW.width + GAP)));
+    const most = Math.max(2, Math.floor((SHARE * innerHeight) / rem / ROW.height));
+    if (names.length > columns * most) names = [...names.filter(isTrouble), ...names.filter((name) => !isTrouble(name))];
+    const shown = this.#pages.slice("queues", names, columns * most);
+    this.#list.style.setProperty("--columns", String(columns));
+    this.#list.style.setProperty("--rows", String(Math.min(most, Math.ceil(names.length / columns))));
+    return shown;
   }
 
   /** @param {string} name */

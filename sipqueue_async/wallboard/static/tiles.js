@@ -1,12 +1,14 @@
 // @ts-check
-/** The grid of agents: a tile for each, made once and then changed only where it has to be. */
+/** The grid of agents: one tile each, made once and then changed only where needed. */
 
 import { duration } from "./clock.js";
 import { element, icon, setIcon, setText } from "./dom.js";
 import { fit } from "./fit.js";
+import { isWall } from "./pages.js";
 import { WORDS } from "./states.js";
 import { drawStrip } from "./strip.js";
 
+/** @typedef {import("./pages.js").Pages} Pages */
 /** @typedef {import("./store.js").Agent} Agent */
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./view.js").View} View */
@@ -17,19 +19,28 @@ class Tile {
   #icon = icon("unknown");
   #word = element("span", "word");
   #code = element("span", "code");
+  #answered = element("span");
+  #missed = element("span");
   #time = element("span", "time");
   #canvas = element("canvas");
   item = element(
     "li",
     "tile",
     this.#name,
-    element("div", "state", this.#icon, this.#word, this.#code),
+    element(
+      "div",
+      "state",
+      this.#icon,
+      this.#word,
+      this.#code,
+      element("span", "calls", icon("answered"), this.#answered, " ", icon("missed"), this.#missed),
+    ),
     element("div", "since", this.#extension, this.#time),
     this.#canvas,
   );
-  /** Whether it is on the screen. */
+  /** Whether it is visible on the screen. */
   visible = false;
-  /** Whether its strip is not what it should be. */
+  /** Whether its strip is outdated. */
   #undrawn = true;
   agent;
 
@@ -44,7 +55,7 @@ class Tile {
   show(agent) {
     const { seats } = this.agent;
     this.agent = agent;
-    // What the server has not told anew is the same object.
+    // An unchanged seat is the same object.
     if (seats.length === agent.seats.length && seats.every((seat, index) => seat === agent.seats[index])) return;
     this.#undrawn = true;
     this.#write();
@@ -56,6 +67,8 @@ class Tile {
     setText(this.#extension, agent.name ? agent.extension : "");
     setText(this.#word, WORDS[agent.state]);
     setText(this.#code, agent.state === "unknown" ? String(agent.code) : "");
+    setText(this.#answered, String(sum(agent, "answered")));
+    setText(this.#missed, String(sum(agent, "missed")));
     this.item.dataset.state = agent.state;
     this.#code.title = this.#code.textContent ?? "";
     const title = `${agent.name || agent.extension}, ${agent.extension}, ${agent.seats.map((seat) => seat.queue).join(", ")}`;
@@ -73,7 +86,7 @@ class Tile {
   }
 
   /**
-   * Draw the strip, if it can be seen and is not what it should be.
+   * Draw the strip if it is visible and outdated.
    * @param {Store} store
    * @param {number} now
    */
@@ -83,13 +96,24 @@ class Tile {
     drawStrip(this.#canvas, this.agent, store, now);
   }
 
-  /** Have the strip drawn anew. */
-  blot() {
+  /** Mark the strip as outdated. */
+  invalidate() {
     this.#undrawn = true;
   }
 }
 
+/**
+ * @param {Agent} agent
+ * @param {"answered" | "missed"} figure
+ * @returns {number} of all its queues
+ */
+function sum(agent, figure) {
+  return agent.seats.reduce((total, seat) => total + seat[figure], 0);
+}
+
 export class Tiles {
+  /** @type {Agent[]} */
+  #agents = [];
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
   /** @type {WeakMap<Element, Tile>} */
@@ -98,6 +122,7 @@ export class Tiles {
   #overdue = new Set();
   #list;
   #store;
+  #pages;
   #now = () => 0;
   #observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -111,21 +136,22 @@ export class Tiles {
   /**
    * @param {HTMLElement} list
    * @param {Store} store
-   * @param {() => number} now the time up to which anything is known
+   * @param {Pages} pages
+   * @param {() => number} now the moment up to which the status is known
    */
-  constructor(list, store, now) {
+  constructor(list, store, pages, now) {
     this.#list = list;
     this.#store = store;
+    this.#pages = pages;
     this.#now = now;
-    addEventListener("resize", () => this.fit());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.drawAnew());
   }
 
-  /** @param {Agent[]} agents in the order in which they are to be shown */
+  /** @param {Agent[]} agents all of them, in order; those of the present page are shown */
   show(agents) {
+    this.#agents = agents;
     const before = this.#tiles;
     this.#tiles = new Map();
-    for (const agent of agents) {
+    for (const agent of this.#pages.slice("agents", agents, this.#fit(agents.length))) {
       const tile = before.get(agent.extension) ?? this.#make(agent);
       tile.show(agent);
       this.#tiles.set(agent.extension, tile);
@@ -137,7 +163,6 @@ export class Tiles {
       }
     }
     this.#arrange();
-    if (before.size !== this.#tiles.size) this.fit();
   }
 
   /** @param {Agent} agent */
@@ -159,46 +184,46 @@ export class Tiles {
 
   /**
    * @param {View} view
-   * @returns {boolean} whether an agent stands out who did not before
+   * @returns {{changed: boolean, more: boolean}} whether other agents stand out than before, and whether more do
    */
   tick(view) {
     const now = this.#now();
     const before = this.#overdue;
-    this.#overdue = new Set();
-    for (const [extension, tile] of this.#tiles) {
-      const overdue = view.isOverdue(tile.agent, now);
-      if (overdue) this.#overdue.add(extension);
-      tile.tick(now, overdue);
-    }
-    return [...this.#overdue].some((extension) => !before.has(extension));
+    this.#overdue = new Set(this.#agents.filter((agent) => view.isOverdue(agent, now)).map((agent) => agent.extension));
+    for (const [extension, tile] of this.#tiles) tile.tick(now, this.#overdue.has(extension));
+    const more = [...this.#overdue].some((extension) => !before.has(extension));
+    return { changed: more || before.size !== this.#overdue.size, more };
   }
 
-  /** Draw all strips anew: time has passed, or they look otherwise. */
+  /** Redraw all strips: time has passed, or the colours changed. */
   drawAnew() {
-    for (const tile of this.#tiles.values()) tile.blot();
+    for (const tile of this.#tiles.values()) tile.invalidate();
     this.draw();
   }
 
-  /** Draw the strips of whoever has changed. */
+  /** Draw the outdated strips. */
   draw() {
     const now = this.#now();
     for (const tile of this.#tiles.values()) tile.draw(this.#store, now);
   }
 
-  /** Choose the tiles' size. */
-  fit() {
-    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    const below = parseFloat(getComputedStyle(document.body).paddingBottom);
-    const top = this.#list.getBoundingClientRect().top + scrollY;
-    const { columns, scale, row } = fit(
-      this.#tiles.size,
-      this.#list.clientWidth / rem,
-      (document.documentElement.clientHeight - top - below - 1) / rem,
-    );
-    this.#list.style.setProperty("--columns", String(columns));
-    this.#list.style.setProperty("--scale", scale.toFixed(3));
-    this.#list.style.setProperty("--row", `${row.toFixed(3)}rem`);
-    this.#list.classList.toggle("far", this.#tiles.size > 100);
-    this.drawAnew();
+  /**
+   * Choose the tiles' size.
+   * @param {number} count
+   * @returns {number} how many fit on a page
+   */
+  #fit(count) {
+    const list = this.#list;
+    const wall = isWall();
+    const { columns, size, row, compact, capacity } = wall
+      ? fit(count, list.clientWidth, list.clientHeight, document.documentElement.clientWidth)
+      : { columns: 0, size: 0, row: 0, compact: false, capacity: Math.max(1, count) };
+    list.style.setProperty("--columns", wall ? String(columns) : "");
+    list.style.setProperty("--size", wall ? `${size.toFixed(2)}px` : "");
+    list.style.setProperty("--row", wall ? `${row.toFixed(2)}px` : "");
+    list.classList.toggle("compact", compact);
+    list.classList.toggle("scrolls", !wall);
+    list.classList.toggle("far", !wall && count > 100);
+    return capacity;
   }
 }

@@ -1,11 +1,25 @@
 // @ts-check
-/** What of the board is shown, and how: kept in the page's address, so that it can be bookmarked and survives all. */
+/** What the page shows, and how: kept in its address, so that it can be bookmarked and survives restarts. */
 
+/** @typedef {import("./states.js").State} State */
 /** @typedef {import("./store.js").Agent} Agent */
 import { STATES } from "./states.js";
 import { compare } from "./store.js";
 
-const DEFAULTS = { sort: "extension", talk: 600, ring: 20 };
+/**
+ * The address's parameter for each state's threshold, and the threshold without it: seconds, or null for never.
+ * @type {Readonly<Partial<Record<State, {parameter: string, usual: number | null}>>>}
+ */
+export const THRESHOLDS = {
+  talking: { parameter: "talk", usual: 600 },
+  receiving: { parameter: "ring", usual: 20 },
+  waiting: { parameter: "wait", usual: null },
+  idle: { parameter: "idle", usual: null },
+  paused: { parameter: "pause", usual: null },
+};
+
+const SORT = "trouble";
+const LEAST_WAITING = 1;
 
 export class View {
   constructor(search = location.search) {
@@ -14,12 +28,15 @@ export class View {
     this.queues = new Set(given.getAll("queue"));
     /** Only agents with this in their name, extension or queue. */
     this.text = given.get("q") ?? "";
-    this.sort = given.get("sort") ?? DEFAULTS.sort;
-    /** Seconds of talking after which an agent stands out; null for never. */
-    this.talk = seconds(given.get("talk"), DEFAULTS.talk);
-    /** Seconds of receiving after which an agent stands out; null for never. */
-    this.ring = seconds(given.get("ring"), DEFAULTS.ring);
+    this.sort = given.get("sort") ?? SORT;
+    /** @type {Map<State, number | null>} seconds in a state after which an agent stands out; null for never */
+    this.limits = new Map();
+    for (const [state, { parameter, usual }] of thresholds()) this.limits.set(state, positive(given.get(parameter), usual));
+    /** A queue with fewer agents waiting than this stands out; null for none. */
+    this.least = positive(given.get("least"), LEAST_WAITING);
     this.sound = given.get("sound") === "1";
+    this.theme = given.get("theme");
+    this.kiosk = given.get("kiosk") === "1";
   }
 
   /** Put it in the page's address. */
@@ -27,19 +44,25 @@ export class View {
     const kept = new URLSearchParams();
     for (const queue of this.queues) kept.append("queue", queue);
     if (this.text) kept.set("q", this.text);
-    if (this.sort !== DEFAULTS.sort) kept.set("sort", this.sort);
-    if (this.talk !== DEFAULTS.talk) kept.set("talk", String(this.talk ?? ""));
-    if (this.ring !== DEFAULTS.ring) kept.set("ring", String(this.ring ?? ""));
+    if (this.sort !== SORT) kept.set("sort", this.sort);
+    for (const [state, { parameter, usual }] of thresholds()) {
+      const limit = this.limits.get(state) ?? null;
+      if (limit !== usual) kept.set(parameter, String(limit ?? ""));
+    }
+    if (this.least !== LEAST_WAITING) kept.set("least", String(this.least ?? ""));
     if (this.sound) kept.set("sound", "1");
+    if (this.theme) kept.set("theme", this.theme);
+    if (this.kiosk) kept.set("kiosk", "1");
     const search = kept.toString();
     history.replaceState(null, "", search ? `?${search}` : location.pathname);
   }
 
   /**
    * @param {Agent[]} agents
-   * @returns {Agent[]} those to be shown, in order; who is offline comes last
+   * @param {number} now
+   * @returns {Agent[]} those to show, in order; offline agents come last
    */
-  choose(agents) {
+  choose(agents, now) {
     const text = this.text.trim().toLocaleLowerCase();
     const chosen = agents.filter(
       (agent) =>
@@ -48,45 +71,63 @@ export class View {
           part.toLocaleLowerCase().includes(text),
         ),
     );
-    return chosen.sort((one, other) => this.#compare(one, other));
+    return chosen.sort((one, other) => this.#compare(one, other, now));
   }
 
   /**
    * @param {Agent} one
    * @param {Agent} other
+   * @param {number} now
    */
-  #compare(one, other) {
+  #compare(one, other, now) {
     const away = Number(one.state === "offline") - Number(other.state === "offline");
-    return away || this.#compareBySort(one, other) || compare(one.extension, other.extension);
+    return away || this.#compareBySort(one, other, now) || compare(one.extension, other.extension);
   }
 
   /**
    * @param {Agent} one
    * @param {Agent} other
+   * @param {number} now
    */
-  #compareBySort(one, other) {
+  #compareBySort(one, other, now) {
     if (this.sort === "name") return compare(one.name, other.name);
     if (this.sort === "state") return STATES.indexOf(one.state) - STATES.indexOf(other.state) || one.since - other.since;
-    return 0;
+    if (this.sort === "extension") return 0;
+    const overdue = [one, other].map((agent) => this.isOverdue(agent, now));
+    if (overdue[0] && overdue[1]) return one.since - other.since;
+    return Number(overdue[1]) - Number(overdue[0]);
   }
 
   /**
    * @param {Agent} agent
    * @param {number} now
-   * @returns {boolean} whether an agent has been talking or receiving for longer than the threshold
+   * @returns {boolean} whether an agent has been in its state for longer than the threshold
    */
   isOverdue(agent, now) {
-    const limit = agent.state === "talking" ? this.talk : agent.state === "receiving" ? this.ring : null;
+    const limit = this.limits.get(agent.state) ?? null;
     return limit !== null && now - agent.since > limit * 1000;
   }
+
+  /**
+   * @param {number} waiting agents waiting in a queue
+   * @returns {boolean} whether they are too few
+   */
+  isShort(waiting) {
+    return this.least !== null && waiting < this.least;
+  }
+}
+
+/** @returns {[State, {parameter: string, usual: number | null}][]} */
+export function thresholds() {
+  return /** @type {[State, {parameter: string, usual: number | null}][]} */ (Object.entries(THRESHOLDS));
 }
 
 /**
  * @param {string | null} text
- * @param {number} usual what is meant where nothing is said
+ * @param {number | null} usual the value of a missing parameter
  * @returns {number | null}
  */
-function seconds(text, usual) {
+function positive(text, usual) {
   if (text === null) return usual;
   const number = Number(text);
   return text.trim() && number > 0 && number < Infinity ? number : null;
