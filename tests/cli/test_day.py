@@ -21,7 +21,7 @@ TALKING = AgentState.TALKING
 
 
 def a_day(*agents: Any, **choice: Any) -> Day:
-    """Return a day on which everybody talks after 100 seconds and waits after another 50, by default one agent."""
+    """Return a day on which everyone talks after 100 seconds and waits after another 50, by default one agent."""
     people = agents or (agent(name="Agent 01"),)
     steps = [
         snapshot(*people, at=0),
@@ -40,7 +40,7 @@ def _changed(record: Any, state: AgentState, **fields: Any) -> Any:
 
 
 def printed(day: Day, *, terminal: bool = False) -> Paper:
-    """Return what is printed of a day."""
+    """Print a day."""
     paper = Paper(terminal=terminal)
     day.print(paper.output(TERM="xterm-256color"))
     return paper
@@ -52,7 +52,6 @@ def rows(day: Day) -> list[dict[str, str]]:
 
 
 def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
-    """The table in a pipe has frames or colours, is cut to 80 columns, or has other figures."""
     lines = [" ".join(line.split()) for line in printed(a_day()).lines]
     states = "idle waiting receiving talking paused"
     assert lines == [
@@ -70,7 +69,6 @@ def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
 
 
 def test_a_terminal_gets_headings_that_stand_out_and_whole_names() -> None:
-    """The table is as plain on a terminal as in a pipe, or a narrow one cuts names down to nothing."""
     lines = printed(a_day(agent(name="a long name" * 20), agent("7", name="小王")), terminal=True).lines
     assert lines[0].startswith("\x1b[1mqueue")
     assert "a long name" * 20 in lines[1]
@@ -79,7 +77,6 @@ def test_a_terminal_gets_headings_that_stand_out_and_whole_names() -> None:
 
 
 def test_columns_that_most_need_not_have_are_there_when_needed() -> None:
-    """Time offline, in an unknown state or unseen is in no column, or every table has three columns of zeros."""
     people = [agent(state=AgentState.OFFLINE), agent("7", AgentState.UNKNOWN)]
     tally = Tally(snapshot(*people, at=0))
     known = snapshot(*people, at=60)
@@ -99,7 +96,6 @@ def test_columns_that_most_need_not_have_are_there_when_needed() -> None:
 
 
 def test_names_are_printed_as_they_are_and_do_no_harm() -> None:
-    """A name colours the terminal, is taken for markup, or breaks a line in two."""
     text = printed(a_day(agent(name="\x1b[31m[red]", queue="a\nb"))).text
     assert r"\x1b[31m[red]" in text
     assert r"a\nb" in text
@@ -107,7 +103,7 @@ def test_names_are_printed_as_they_are_and_do_no_harm() -> None:
 
 
 def test_who_left_and_whoever_was_not_chosen() -> None:
-    """An agent who went home is missing, or a filter lets others through or counts them in the sums."""
+    """An agent who left is included; a filter applies to the sums too."""
     people = (agent("1"), agent("2"), agent("1", queue="b"))
     assert len(rows(a_day(*people))) == 3
     assert [row["extension"] for row in rows(a_day(*people, seats=SeatFilter("queue-1")))] == ["1", "2"]
@@ -121,13 +117,12 @@ def test_who_left_and_whoever_was_not_chosen() -> None:
 
 
 def test_nobody_is_told_in_words() -> None:
-    """An empty call centre prints empty tables."""
+    """An empty call centre has no tables."""
     assert [line.partition(": ")[2] for line in printed(Day(Tally(snapshot(at=0)))).lines] == ["nobody"]
     assert printed(Day(Tally())).lines == ["nothing was seen"]
 
 
 def test_csv_has_the_documented_columns() -> None:
-    """A spreadsheet or a program finds other columns than yesterday, or figures that are no numbers."""
     [row] = rows(a_day())
     assert tuple(row) == CSV_COLUMNS
     assert {
@@ -185,14 +180,12 @@ def test_csv_has_the_documented_columns() -> None:
     ],
 )
 def test_no_name_is_a_formula(name: str, cell: str) -> None:
-    """An agent's name runs a command on the machine of whoever opens the day's figures in a spreadsheet."""
     assert no_formula(name) == cell
     [row] = rows(a_day(agent(name=name, queue=f"{name}x")))
     assert (row["name"], row["queue"]) == (cell, no_formula(f"{name}x"))
 
 
 def test_json_is_one_documented_object() -> None:
-    """A program that reads report --json finds other fields than documented."""
     text = a_day(agent(name="小王"), agent("7", queue="b")).json()
     assert text.isascii()
     assert "\n" not in text
@@ -225,12 +218,10 @@ def test_json_is_one_documented_object() -> None:
     [(0, "0:00:00"), (59.6, "0:01:00"), (3599.4, "0:59:59"), (29105, "8:05:05"), (360000, "100:00:00")],
 )
 def test_time_is_shown_in_hours(seconds: float, shown: str) -> None:
-    """A long day is shown as days, or 60 seconds as such."""
     assert hours(seconds) == shown
 
 
 def test_the_figures_are_those_of_that_moment() -> None:
-    """A report changes while it is printed."""
     tally = Tally(snapshot(agent(), at=0))
     day = Day(tally)
     tally.advance(START + timedelta(seconds=10))

@@ -22,7 +22,7 @@ def arguments(
     config: Path | None = None,
     timeout: float | None = None,
 ) -> OriginOptions:
-    """Return what the command line makes of options."""
+    """Return options as the command line parses them."""
     return {
         "url": url,
         "config": config,
@@ -35,14 +35,14 @@ def arguments(
 
 
 async def test_a_redis_in_the_environment_alone_changes_nothing() -> None:
-    """Where a relay runs, its settings make every other command read from it unasked."""
+    """Commands read from a relay only if asked to."""
     found = origin_of(arguments(url="http://127.0.0.1:9", from_relay=False), PLATFORM | REDIS)
     assert isinstance(found, SipQueueClient)
     await found.aclose()
 
 
 def test_a_relay_is_found_as_its_publisher_finds_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A reader looks at another Redis than its relay, or nobody is warned of a password for all to read."""
+    """A warning says that others can read the file."""
     assert origin_of(arguments(), REDIS) == RelayOrigin(
         redis="redis://of-the-environment", prefix="sipqueue", timeout=10.0
     )

@@ -23,7 +23,7 @@ class Exited(BaseException):
 
 @pytest.fixture
 def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Replace the one call that would end the tests as well; returns the codes it was called with."""
+    """Replace `os._exit`, which would end the tests too; return its exit codes."""
     codes: list[int] = []
 
     def leave(code: int) -> None:
@@ -35,7 +35,6 @@ def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_command_that_ends_by_itself_gives_its_own_code() -> None:
-    """A command's exit code is lost, or it does not run at all."""
     ran: list[int] = []
 
     async def work() -> int:
@@ -47,7 +46,6 @@ def test_a_command_that_ends_by_itself_gives_its_own_code() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, code: int) -> None:
-    """Ctrl-C or SIGTERM ends a command without its clean-up, or with another code."""
     cleaned: list[str] = []
 
     async def work() -> int:
@@ -64,7 +62,6 @@ def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, c
 
 
 def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: list[int]) -> None:
-    """A second Ctrl-C ends the program with the terminal in the state that it needed for itself."""
     put_back: list[str] = []
 
     async def work() -> int:
@@ -83,7 +80,6 @@ def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: li
 
 
 def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
-    """A command that is interrupted in its last moment claims that nothing happened."""
 
     async def work() -> int:
         signal.raise_signal(signal.SIGINT)
@@ -93,7 +89,6 @@ def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
 
 
 def test_a_signal_before_the_start_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while the event loop is being made is lost."""
     supervise = StopSignals.supervise
 
     async def late(self: StopSignals, main: Coroutine[Any, Any, int]) -> int | None:
@@ -111,7 +106,6 @@ async def _noted(ran: list[int]) -> int:
 
 
 def test_a_cancellation_from_within_is_no_interruption() -> None:
-    """A bug that cancels the command is taken for the user's wish."""
 
     async def work() -> int:
         raise asyncio.CancelledError
@@ -121,7 +115,6 @@ def test_a_cancellation_from_within_is_no_interruption() -> None:
 
 
 def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a report prints after Ctrl-C is cut off, because its reader is a person with a pager."""
     monkeypatch.setattr(running, "PATIENCE", 0.05)
     told: list[str] = []
 
@@ -143,7 +136,6 @@ def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monk
 
 
 def test_a_second_signal_ends_a_conclusion_too(exits: list[int]) -> None:
-    """Ctrl-C twice does not help where nobody reads what is printed."""
 
     async def interrupted() -> None:
         signal.raise_signal(signal.SIGINT)
@@ -154,7 +146,6 @@ def test_a_second_signal_ends_a_conclusion_too(exits: list[int]) -> None:
 
 
 def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:
-    """Ctrl-C twice does not help where the clean-up hangs."""
 
     async def work() -> None:
         signal.raise_signal(signal.SIGTERM)
@@ -166,7 +157,6 @@ def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:
 
 
 def test_a_clean_up_that_hangs_is_cut_short(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full pipe or a slow name look-up keeps a program alive after Ctrl-C."""
     monkeypatch.setattr(running, "PATIENCE", 0.01)
     ended = threading.Event()
 

@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:9/"
 def arguments(
     url: str | None = None, config: Path | None = None, timezone: str | None = None, timeout: float | None = None
 ) -> ServerOptions:
-    """Return arguments, of which most are not given."""
+    """Return options, of which most are not given."""
     return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
 
 
@@ -36,7 +36,7 @@ def saved(directory: Path, text: str, mode: int = 0o600) -> Path:
 
 
 async def accepted(client: SipQueueClient) -> bool:
-    """Tell whether a simulator takes the client's credentials."""
+    """Return whether a simulator accepts the client's credentials."""
     async with client:
         return len(await client.fetch_snapshot()) > 0
 
@@ -61,14 +61,13 @@ TOKEN = {"SIPQUEUE_TOKEN": "good-token"}
 async def test_credentials_are_found_in_environment_and_file(
     environ: dict[str, str], text: str, tmp_path: Path
 ) -> None:
-    """Credentials that were given are not used, or the file's overrule those of the environment."""
+    """The environment overrides the file."""
     async with Simulator(accesskey="secret-key", tokens=["good-token"]) as simulator:
         config = saved(tmp_path, f'url = "{simulator.url}"\n{text}')
         assert await accepted(Settings(arguments(config=config), environ, no_warning).client())
 
 
 async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
-    """--url, --timezone and --timeout do nothing where there is a settings file."""
     config = saved(tmp_path, f'url = "{URL}"\ntimezone = "no/zone"\ntimeout = -1\ntoken = "good-token"')
     async with Simulator(tokens=["good-token"]) as simulator:
         given = arguments(url=simulator.url, config=config, timezone="UTC", timeout=5.0)
@@ -97,7 +96,7 @@ async def test_an_argument_overrules_the_file(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused_with_advice(
     environ: dict[str, str], text: str | None, message: str, tmp_path: Path
 ) -> None:
-    """Wrong settings give a traceback, a message that does not help, or one that shows a secret."""
+    """The message shows no secret."""
     config = None if text is None else saved(tmp_path, text)
     with pytest.raises(Failure) as caught:
         Settings(arguments(config=config), environ, no_warning).client()
@@ -107,7 +106,6 @@ def test_settings_that_cannot_work_are_refused_with_advice(
 
 
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A mistyped path of the settings file gives a traceback, or is passed over."""
     with pytest.raises(Failure, match=r"nowhere\.toml cannot be read: No such file"):
         Settings(arguments(config=tmp_path / "nowhere.toml"), {}).client()
 
@@ -121,7 +119,6 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: str, warns: bool, tmp_path: Path) -> None:
-    """Nobody is told that other users can read the secrets, or everybody always is."""
     warnings: list[str] = []
     Settings(arguments(URL, saved(tmp_path, text, mode)), {}, warnings.append).client()
     assert [("chmod 600" in warning) for warning in warnings] == [True] * warns
@@ -129,13 +126,11 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: st
 
 
 def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path) -> None:
-    """A settings file with nothing but a URL is warned of."""
     Settings(arguments(config=saved(tmp_path, f'url = "{URL}"', 0o644)), TOKEN, no_warning).client()
 
 
 class TestRedis:
     def test_it_comes_from_the_option_the_environment_or_the_file(self, tmp_path: Path) -> None:
-        """The Redis of one run cannot be another one than the file's."""
         file = arguments(config=saved(tmp_path, f'redis = "redis://:{SECRET}@of-the-file"'))
         environ = {"SIPQUEUE_REDIS_URL": f"redis://:{SECRET}@of-the-environment"}
         assert Settings(file, environ).redis("redis://of-the-option") == "redis://of-the-option"
@@ -153,18 +148,16 @@ class TestRedis:
         ],
     )
     def test_a_password_in_the_option_is_refused(self, url: str) -> None:
-        """Every user of the machine can read the password."""
         with pytest.raises(Failure, match="other users can see a program's arguments") as failure:
             Settings(arguments(), {}).redis(url)
         assert SECRET not in str(failure.value)
 
     def test_without_any_it_says_how_to_give_one(self) -> None:
-        """Nobody learns how to say where Redis is."""
         with pytest.raises(Failure, match="no Redis given: set SIPQUEUE_REDIS_URL, or use --redis or a settings file"):
             Settings(arguments(), {}).redis(None)
 
     def test_a_file_with_it_is_its_owners_alone(self, tmp_path: Path) -> None:
-        """The password of a Redis in a settings file that everybody can read is not warned of, or several times."""
+        """The warning appears once."""
         text = f'url = "{URL}"\ntoken = "x"\nredis = "redis://:{SECRET}@redis"'
         warnings: list[str] = []
         settings = Settings(arguments(config=saved(tmp_path, text, 0o644)), {}, warnings.append)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AuthError, SeatFilter, SipQueueClient
+from sipqueue_async import AuthError, SeatFilter, Snapshot, StatusWatcher, TransportError
 from sipqueue_async.cli.commands import report as report_command
 from sipqueue_async.cli.commands.report import Form, Report
 from sipqueue_async.cli.exits import UNREACHABLE, USAGE, Failure
+from sipqueue_async.cli.origin import RelayOrigin
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
-from tests.kit.builders import agent, snapshot
+from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.cli import BUSY, Paper, until
-from tests.kit.servers import RawServer
 
 
 def state_in(directory: Path) -> StateFile[Tally]:
@@ -35,7 +35,7 @@ def state_in(directory: Path) -> StateFile[Tally]:
 async def watching(
     simulator: Simulator, paper: Paper, **options: Any
 ) -> AsyncGenerator[tuple[Report, asyncio.Future[None]]]:
-    """Run the command until the block ends, which begins after the first poll; then let it conclude."""
+    """Run the command until the block ends, which begins after the first poll; then print."""
     options = {"interval": 0.02, "form": Form.CSV, **options}
     report = Report(paper.output(NO_COLOR="1"), **options)
     polls = simulator.server.requests
@@ -51,7 +51,7 @@ async def watching(
 
 
 async def polled(simulator: Simulator) -> None:
-    """Wait until what the simulator shows now has been seen."""
+    """Wait until the simulator's present status was polled."""
     polls = simulator.server.requests
     await until(lambda: simulator.server.requests >= polls + 2)
 
@@ -62,12 +62,11 @@ def rows(paper: Paper) -> list[dict[str, str]]:
 
 
 def answered(paper: Paper) -> int:
-    """Return how many calls were answered, by the CSV."""
+    """Return the number of answered calls in the CSV."""
     return sum(int(row["calls_answered"]) for row in rows(paper))
 
 
 async def test_it_prints_the_calls_there_were() -> None:
-    """The day's figures are others than the day's."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         start = simulator.centre.now
@@ -82,7 +81,6 @@ async def test_it_prints_the_calls_there_were() -> None:
 
 @pytest.mark.parametrize(("form", "first"), [(Form.TABLE, "queue    extension"), (Form.JSON, '{"v":1,"started_at":"')])
 async def test_it_prints_in_the_form_asked_for(form: Form, first: str) -> None:
-    """An option for the form does nothing."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, form=form):
         pass
@@ -90,7 +88,6 @@ async def test_it_prints_in_the_form_asked_for(form: Form, first: str) -> None:
 
 
 async def test_only_what_was_chosen_is_watched() -> None:
-    """--queue or --extension let others into the figures."""
     paper = Paper()
     seats = SeatFilter("queue-1", ["100003", "100004"])
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, seats=seats):
@@ -99,7 +96,7 @@ async def test_only_what_was_chosen_is_watched() -> None:
 
 
 async def test_a_terminal_is_told_that_all_is_well() -> None:
-    """Who waits for a report cannot tell it from a hung program; or a program that reads it is told as well."""
+    """A program that reads the figures is not."""
     for form, told in [(Form.TABLE, True), (Form.CSV, False)]:
         paper = Paper(terminal=True)
         async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, form=form):
@@ -108,7 +105,7 @@ async def test_a_terminal_is_told_that_all_is_well() -> None:
 
 
 async def test_trouble_is_told_beside_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    """An outage looks like calm, ends the program, spoils the CSV, or counts for a state."""
+    """An outage is reported on stderr, waited out, and counts as unseen."""
     paper = Paper()
     said = ""
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
@@ -126,57 +123,78 @@ async def test_trouble_is_told_beside_the_figures(capsys: pytest.CaptureFixture[
     assert all(float(row["unseen_seconds"]) > 0 for row in rows(paper))
 
 
-async def test_it_stops_after_some_seconds() -> None:
-    """--seconds does not end it, or ends it with an error."""
-    paper = Paper()
-    async with Simulator(BUSY, speed=0) as simulator:
-        report = Report(paper.output(), form=Form.CSV, interval=0.02, seconds=1.5)
-        await report.watch(client_of(simulator))
-    report.print()
-    assert len(rows(paper)) == 4
+AWAY = TransportError("no route to host")
+NOWHERE = RelayOrigin(redis="redis://nowhere")
 
 
-async def test_a_platform_that_never_answers_is_no_empty_day(capsys: pytest.CaptureFixture[str]) -> None:
-    """A program that reads the figures takes an unreachable platform for a day without agents."""
-    paper = Paper()
-    async with Simulator(BUSY, speed=0) as simulator:
-        await simulator.stop_server()
-        report = Report(paper.output(), form=Form.CSV, interval=0.02, seconds=1.0)
-        with pytest.raises(Failure, match=r"no status came within 1 s: .*cannot connect") as caught:
-            await report.watch(client_of(simulator))
-    report.print()
-    assert (caught.value.code, paper.text) == (UNREACHABLE, "")
-    assert "feed down from the start" in capsys.readouterr().err
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what replaces the platform by a source of snapshots and errors."""
+
+    def replace(source: Callable[[], Coroutine[Any, Any, Snapshot]]) -> None:
+        @asynccontextmanager
+        async def feed_of(
+            _: object, *, interval: float, seats: SeatFilter, baseline: Snapshot | None
+        ) -> AsyncGenerator[StatusWatcher]:
+            yield StatusWatcher(source, interval=interval, queues=seats.queues, baseline=baseline)
+
+        monkeypatch.setattr(report_command, "feed_of", feed_of)
+
+    return replace
 
 
-async def test_a_platform_that_does_not_answer_again_is_told_beside_the_figures(tmp_path: Path) -> None:
-    """Old figures look like new ones, or are not printed at all."""
-    paper = Paper()
-    state = state_in(tmp_path)
-    state.save(Tally(snapshot(agent())))
-    async with Simulator(BUSY, speed=0) as simulator:
-        await simulator.stop_server()
-        report = Report(paper.output(), form=Form.CSV, interval=0.02, seconds=0.1, state_file=state)
-        with pytest.raises(Failure, match="no status came") as caught:
-            await report.watch(client_of(simulator))
-    report.print()
-    assert (caught.value.code, len(rows(paper))) == (UNREACHABLE, 1)
+@pytest.mark.virtual_time
+class TestTime:
+    async def test_it_stops_after_some_seconds(self, script: Callable[..., None]) -> None:
+        paper = Paper()
+        script(ScriptedSource([snapshot(agent(), at=at) for at in range(0, 60, 2)]))
+        report = Report(paper.output(), form=Form.CSV, seconds=9)
+        began = asyncio.get_running_loop().time()
+        await report.watch(NOWHERE)
+        report.print()
+        assert asyncio.get_running_loop().time() - began == pytest.approx(9)
+        assert [row["signed_in_seconds"] for row in rows(paper)] == ["8.000"]
 
+    @pytest.mark.parametrize("is_resumed", [False, True])
+    async def test_without_an_answer_it_fails_and_prints_only_saved_figures(
+        self, script: Callable[..., None], is_resumed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        paper = Paper()
+        state = state_in(tmp_path)
+        if is_resumed:
+            state.save(Tally(snapshot(agent())))
+        script(ScriptedSource([AWAY]))
+        report = Report(paper.output(), form=Form.CSV, seconds=1, state_file=state)
+        with pytest.raises(Failure, match=r"no status came within 1 s: no route to host") as caught:
+            await report.watch(NOWHERE)
+        report.print()
+        assert (caught.value.code, len(rows(paper))) == (UNREACHABLE, int(is_resumed))
+        assert ("feed down from the start" in capsys.readouterr().err) != is_resumed
 
-async def test_a_silent_platform_is_told(raw_server: RawServer) -> None:
-    """A platform that takes longer than the time given ends it with an error that says nothing."""
+    async def test_a_silent_platform_is_named_as_the_reason(self, script: Callable[..., None]) -> None:
+        async def silent() -> Snapshot:
+            await asyncio.Event().wait()
+            raise AssertionError
 
-    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await reader.read()
+        script(silent)
+        with pytest.raises(Failure, match=r"within 0.1 s: it is silent"):
+            await Report(Paper().output(), seconds=0.1).watch(NOWHERE)
 
-    raw_server.connections = [silent]
-    report = Report(Paper().output(), interval=0.02, seconds=0.1)
-    with pytest.raises(Failure, match=r"within 0.1 s: it is silent"):
-        await report.watch(SipQueueClient(raw_server.url, "token"))
+    async def test_it_is_saved_every_ten_seconds(self, script: Callable[..., None], tmp_path: Path) -> None:
+        """Also while nothing changes."""
+        state = state_in(tmp_path)
+        script(ScriptedSource([snapshot(agent(), at=at) for at in range(0, 60, 3)]))
+        task = asyncio.ensure_future(Report(Paper().output(), interval=3, state_file=state).watch(NOWHERE))
+        for seconds, expected in ((1, 0), (10, 9), (10, 18)):
+            await asyncio.sleep(seconds)
+            saved = state.load()
+            assert saved is not None
+            assert saved.observed_at == START + timedelta(seconds=expected)
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_withdrawn_credentials_end_it_with_the_figures_so_far(tmp_path: Path) -> None:
-    """Whoever changes a password in the afternoon loses the day."""
     paper = Paper()
     state = state_in(tmp_path)
     async with Simulator(BUSY, speed=0) as simulator:
@@ -195,7 +213,6 @@ async def test_withdrawn_credentials_end_it_with_the_figures_so_far(tmp_path: Pa
 
 
 async def test_credentials_that_never_worked_are_refused_without_figures() -> None:
-    """Wrong credentials give an empty report."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         simulator.server.refuse(602, times=None)
@@ -207,7 +224,7 @@ async def test_credentials_that_never_worked_are_refused_without_figures() -> No
 
 
 async def test_it_goes_on_with_the_same_day(tmp_path: Path) -> None:
-    """After a restart calls are missing, also those answered meanwhile, or the time away counts for a state."""
+    """Calls answered meanwhile count, and the time away is unseen."""
     first, second, third = Paper(), Paper(), Paper()
     state = state_in(tmp_path)
     async with Simulator(BUSY, speed=0) as simulator:
@@ -230,7 +247,6 @@ async def test_it_goes_on_with_the_same_day(tmp_path: Path) -> None:
 
 
 async def test_what_is_saved_is_printed_without_a_platform(tmp_path: Path) -> None:
-    """Who wants yesterday's figures has to poll the platform, or is shown others."""
     paper, again = Paper(), Paper()
     state = state_in(tmp_path)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, state_file=state):
@@ -245,26 +261,7 @@ async def test_what_is_saved_is_printed_without_a_platform(tmp_path: Path) -> No
     assert caught.value.code == USAGE
 
 
-async def test_it_is_saved_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut in the evening takes the whole day, or a calm one is saved at its end only."""
-    monkeypatch.setattr(report_command, "SAVE_EVERY", 0.05)
-    state = state_in(tmp_path)
-    async with Simulator(BUSY, speed=0) as simulator, watching(simulator, Paper(), state_file=state):
-        first = state.load()
-        assert first is not None
-
-        def later() -> bool:
-            saved = state.load()
-            assert saved is not None
-            assert saved.observed_at is not None
-            assert first.observed_at is not None
-            return saved.observed_at > first.observed_at + timedelta(seconds=0.2)
-
-        await until(later)
-
-
 async def test_a_file_of_other_filters_is_refused(tmp_path: Path) -> None:
-    """Agents whom nobody watches any more go on to be counted as waiting, for ever."""
     state = state_in(tmp_path)
     state.save(Tally(snapshot(agent())))
     async with Simulator(BUSY, speed=0) as simulator:
@@ -276,7 +273,6 @@ async def test_a_file_of_other_filters_is_refused(tmp_path: Path) -> None:
 
 
 async def test_another_days_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Today's figures are added to yesterday's, and nobody knows."""
     state = state_in(tmp_path)
     for began, told in [(datetime(2026, 1, 5, 12, tzinfo=UTC), True), (datetime.now(UTC), False)]:
         state.save(Tally(snapshot(agent(queue="queue-1"), at=(began - snapshot().observed_at).total_seconds())))
@@ -286,7 +282,6 @@ async def test_another_days_file_is_told(tmp_path: Path, capsys: pytest.CaptureF
 
 
 async def test_a_full_disk_ends_it_with_the_figures(tmp_path: Path) -> None:
-    """A state file that cannot be written takes the figures with it."""
 
     class Full(StateFile[Tally]):
         def save(self, state: Tally) -> None:
@@ -301,13 +296,23 @@ async def test_a_full_disk_ends_it_with_the_figures(tmp_path: Path) -> None:
     assert len(rows(paper)) == 4
 
 
-async def test_a_demonstration_is_of_the_centres_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demonstration shows seconds of this machine's, or its calls are made up."""
+async def test_a_demonstration_counts_the_centres_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_command, "DEMO_SPEED", 600.0)
     paper = Paper()
-    report = Report(paper.output(), form=Form.CSV, interval=6.0, seconds=300.0)
-    await report.watch_demo(0)
+    report = Report(paper.output(), form=Form.CSV, interval=6.0)
+    task = asyncio.ensure_future(report.watch_demo(0))
+    await until(lambda: report._tally.total.calls_answered or task.done())
+    task.cancel()
+    await asyncio.wait([task])
     report.print()
     assert answered(paper) > 0
-    assert all(float(row["signed_in_seconds"]) > 20 for row in rows(paper))
-    assert rows(paper)[0]["started_at"].startswith("2026-01-05T08:00:0")
+    assert rows(paper)[0]["started_at"].startswith("2026-01-05T08:0")
+
+
+async def test_a_demonstration_stops_after_seconds_of_its_time() -> None:
+    report = Report(Paper().output(), interval=6.0, seconds=300.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_command, "DEMO_SPEED", 1e6)
+        # A platform cannot answer within a third of a millisecond.
+        with pytest.raises(Failure, match="no status came within 300 s"):
+            await report.watch_demo(0)

@@ -20,7 +20,7 @@ from tests.kit.cli import Paper, until
 
 @asynccontextmanager
 async def serving(environ: dict[str, str] | None = None, **options: Any) -> AsyncGenerator[dict[str, str]]:
-    """Run the command; gives the variables that a shell would have after evaluating what it printed."""
+    """Run the command; yield the variables that a shell has after evaluating its output."""
     paper = Paper()
     task = asyncio.ensure_future(simulate(paper.output(), environ or {}, plan=lively_plan(4, 2), **options))
     await until(lambda: paper.text.endswith("\n") or task.done())
@@ -34,7 +34,6 @@ async def serving(environ: dict[str, str] | None = None, **options: Any) -> Asyn
 
 
 async def test_what_it_prints_is_what_a_client_needs() -> None:
-    """A client with what was printed is not let in."""
     async with serving(speed=2.0, seed=3) as printed:
         credentials = AppCredentials(printed["SIPQUEUE_APPID"], printed["SIPQUEUE_ACCESSKEY"])
         async with SipQueueClient(printed["SIPQUEUE_URL"], credentials) as client:
@@ -42,7 +41,6 @@ async def test_what_it_prints_is_what_a_client_needs() -> None:
 
 
 async def test_credentials_of_the_environment_are_taken_and_not_printed() -> None:
-    """A key that came from outside ends up in a log, or does not work."""
     environ = {"SIPQUEUE_APPID": "mine", "SIPQUEUE_ACCESSKEY": "my-key"}
     async with serving(environ) as printed:
         assert set(printed) == {"SIPQUEUE_URL", "SIPQUEUE_APPID"}
@@ -51,7 +49,6 @@ async def test_credentials_of_the_environment_are_taken_and_not_printed() -> Non
 
 
 async def test_the_references_example_is_answered_as_printed() -> None:
-    """The example of the platform's reference gets no answer from the simulator."""
     form = aiohttp.FormData(default_to_multipart=True)
     fields = {"service": "App.Sip_Queue.GetQueueSipStatus", "token": "ABCDEFG", "queuename": "queue-1"}
     for name, value in {**fields, "extnumber": "100001", "state": "0"}.items():
@@ -68,7 +65,6 @@ async def _posted(url: str, form: aiohttp.FormData) -> Any:
 
 
 async def test_a_port_in_use_is_told() -> None:
-    """A taken port gives a traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -80,6 +76,5 @@ async def test_a_port_in_use_is_told() -> None:
 
 @pytest.mark.parametrize(("agents", "queues"), [(1, 1), (12, 2), (600, 7), (3, 9)])
 def test_a_centre_of_any_size_is_as_busy(agents: int, queues: int) -> None:
-    """With many agents nearly nothing happens, or with few they cannot keep up."""
     sized, lively = lively_plan(agents, queues), lively_plan(12, 2)
     assert sized.offered_load / agents == pytest.approx(lively.offered_load / 12)

@@ -16,7 +16,6 @@ from tests.kit.cli import BUSY, Paper
 
 
 async def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
-    """The table in a pipe has frames or colours, or is cut to 80 columns."""
     async with Simulator(BUSY, speed=0) as simulator:
         simulator.advance(60)
         paper = Paper()
@@ -29,7 +28,6 @@ async def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
 
 
 async def test_a_terminal_gets_frames_and_colours() -> None:
-    """The table is as plain on a terminal as in a pipe."""
     async with Simulator(BUSY, speed=0) as simulator:
         paper = Paper(terminal=True)
         await status(client_of(simulator), paper.output(TERM="xterm-256color"))
@@ -38,7 +36,6 @@ async def test_a_terminal_gets_frames_and_colours() -> None:
 
 
 async def test_filters_choose_and_combine() -> None:
-    """A filter of status lets others through, or too few."""
 
     async def seats(
         queues: list[str] | None = None, extensions: list[str] | None = None, states: Collection[AgentState] = ()
@@ -60,7 +57,6 @@ async def test_filters_choose_and_combine() -> None:
 
 
 async def test_json_is_one_documented_object() -> None:
-    """A program that reads status --json finds other fields than documented."""
     async with Simulator(BUSY, speed=0) as simulator:
         paper = Paper()
         await status(client_of(simulator), paper.output(), as_json=True)
@@ -72,7 +68,7 @@ async def test_json_is_one_documented_object() -> None:
 
 
 async def test_nobody_is_told_in_words() -> None:
-    """An empty call centre prints an empty table, or fails."""
+    """An empty call centre has no table."""
     plan = Plan(agents=1, queues=1, calls_per_hour=0, breaks_per_hour=0, shift_hours=1, off_hours=1)
     async with Simulator(plan, speed=0) as simulator:
         simulator.advance(3700)
@@ -82,7 +78,7 @@ async def test_nobody_is_told_in_words() -> None:
 
 
 async def test_fields_without_sense_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    """A platform that sends odd fields is shown as if they were empty, and nobody knows."""
+    """On stderr, with queue, extension and field."""
     async with Simulator(BUSY, speed=0) as simulator:
         right = Platform(simulator.centre, tokens=["ABCDEFG"]).answer({"service": STATUS, "token": "ABCDEFG"})
         ten = right.replace(b'"wrapuptime":10', b'"wrapuptime":"ten"', 1)
@@ -95,7 +91,6 @@ async def test_fields_without_sense_are_warned_of(capsys: pytest.CaptureFixture[
 
 
 async def test_a_refused_filter_is_an_error() -> None:
-    """An extension that does not exist looks like one that nobody is signed in at."""
     async with Simulator(BUSY, speed=0) as simulator:
         with pytest.raises(OperationFailed):
             await status(client_of(simulator), Paper().output(), seats=SeatFilter(extensions="999"))

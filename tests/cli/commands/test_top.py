@@ -29,7 +29,7 @@ from tests.kit.terminal import Terminal, terminal
 
 
 class Top:
-    """The program, as it shows itself on a terminal."""
+    """The program on its terminal."""
 
     def __init__(self, terminal: Terminal, task: asyncio.Task[None]) -> None:
         self.terminal = terminal
@@ -65,18 +65,17 @@ async def running_top(
 
 
 def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
-    """Return queue, extension and state of everybody."""
+    """Return queue, extension and state of every seat."""
     return Counter((seat.queue, seat.extension, seat.state.value) for seat in simulator.centre.seats())
 
 
 def shown(terminal: Terminal) -> Counter[tuple[str, str, str]]:
-    """Return queue, extension and state of everybody on the screen."""
+    """Return queue, extension and state of every seat on the screen."""
     rows = [line.split() for line in terminal.lines if line.startswith("queue-")]
     return Counter((row[0], row[1], row[4]) for row in rows if row[2] == "Agent")
 
 
 async def test_shows_the_truth_and_every_change_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The board shows another state than the platform's, or stays behind."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
         for _ in range(6):
             simulator.advance(7)
@@ -91,7 +90,7 @@ async def test_shows_the_truth_and_every_change_of_it(monkeypatch: pytest.Monkey
 
 
 async def test_counts_every_call_since_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls between two polls are not on the board."""
+    """Calls between two polls too."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
         await board.terminal.until_shown("4 seats")
         before = simulator.centre.now
@@ -102,7 +101,7 @@ async def test_counts_every_call_since_its_start(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_time_passes_also_where_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The times in state stand still between two changes, or between two polls."""
+    """Times in state count on between two polls."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, interval=600) as board:
         await board.terminal.until_shown(" 0:01+")
         await board.terminal.until_shown(" 0:02+")
@@ -110,7 +109,7 @@ async def test_time_passes_also_where_nothing_changes(monkeypatch: pytest.Monkey
 
 
 async def test_keys_change_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key does nothing, or one that means nothing does something."""
+    """Keys without a meaning do nothing."""
     size = (80, 10)
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, size=size) as board:
         screen = board.terminal
@@ -133,14 +132,13 @@ async def test_keys_change_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def fits(terminal: Terminal, columns: int, lines: int) -> bool:
-    """Tell whether there is one board on a terminal of this size, and all of it."""
+    """Return whether a terminal of this size shows one whole board."""
     head, *_, foot = shown = terminal.lines
     whole = head.startswith("sipqueue") and len(head) == columns and "q quit" in foot and len(shown) == lines
     return whole and terminal.text.count("q quit") == terminal.text.count("sipqueue") == 1
 
 
 async def test_fits_a_new_size_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a resize the board is torn until something changes."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
         await board.terminal.until_shown("longest talk")
         for columns, lines in ((40, 10), (200, 60), (80, 24)):
@@ -150,7 +148,7 @@ async def test_fits_a_new_size_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_says_that_the_feed_is_down_and_when_it_is_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody sees that what is shown is old."""
+    """The last known status stays on the screen."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
         await board.terminal.until_shown("4 seats")
         before = shown(board.terminal)
@@ -167,7 +165,6 @@ async def test_says_that_the_feed_is_down_and_when_it_is_up_again(monkeypatch: p
 
 
 async def test_refused_credentials_end_it_with_the_terminal_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A watcher that has ended leaves a board that never changes, or a broken terminal."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
         await board.terminal.until_shown("4 seats")
         simulator.server.refuse(601)
@@ -177,7 +174,7 @@ async def test_refused_credentials_end_it_with_the_terminal_given_back(monkeypat
 
 
 async def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR is not respected."""
+    """NO_COLOR is respected."""
     async with (
         Simulator(BUSY, speed=0) as simulator,
         running_top(simulator, monkeypatch, NO_COLOR="1") as board,
@@ -189,7 +186,6 @@ async def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_filters_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """--queue or --extension does nothing."""
     seats = SeatFilter("queue-1", ["100001", "100002", "100003"])
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, seats=seats) as board:
         await board.terminal.until_shown("2 seats")
@@ -198,7 +194,6 @@ async def test_filters_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("terminal", "term"), [(False, "xterm"), (True, "dumb")])
 async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term: str) -> None:
-    """In a pipe the program never ends, or prints control sequences."""
     paper = Paper(terminal=terminal)
     async with asyncio.timeout(30):
         await top_demo(paper.output(TERM=term))
@@ -208,32 +203,32 @@ async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term
 
 
 class Slow(Feed):
-    """A feed that says late of what has not changed that it has not."""
+    """A feed that reports late that nothing has changed."""
 
     _health = WatcherHealth()
 
     @property
     def snapshot(self) -> Snapshot:
-        """The same all the time."""
+        """The same snapshot every time."""
         return snapshot(agent())
 
     @property
     def health(self) -> WatcherHealth:
-        """What it was told to say."""
+        """The health set by `look`."""
         return self._health
 
     async def _work(self) -> None:
         await asyncio.Event().wait()
 
     def look(self, seconds: float) -> None:
-        """Say that all was so at a moment."""
+        """Report a look at this second."""
         self._health = WatcherHealth(up=True, last_good_at=START + timedelta(seconds=seconds))
         self._call_listeners()
 
 
 @pytest.mark.virtual_time
 async def test_times_do_not_step_back_where_an_answer_is_heard_of_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a board that reads from a relay, how long agents talk jumps back every few seconds; or never is set right."""
+    """They follow the clock of the answers if that was set back."""
     scenes: list[Scene] = []
 
     def note(scene: Scene, *_: object) -> list[Line]:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.kit.cli import MAIN, environment
+from tests.kit.cli import MAIN, PATIENCE, environment
 from tests.kit.terminal import GIVEN_BACK, Terminal, terminal
 
 pytestmark = pytest.mark.one_python
@@ -35,7 +35,7 @@ DEMO = ("top", "--demo", "--interval", "0.2")
 
 
 class Program:
-    """The program, its terminal, and who started it."""
+    """The program on a terminal, and the process that started it."""
 
     def __init__(self, terminal: Terminal, process: asyncio.subprocess.Process) -> None:
         self.terminal = terminal
@@ -46,8 +46,8 @@ class Program:
         os.kill(self.terminal.foreground, number)
 
     async def code(self) -> int:
-        """Wait for its end and return its exit code; 200 and the number of a signal, if that killed it."""
-        async with asyncio.timeout(20):
+        """Return its exit code, or 200 plus the number of the signal that killed it."""
+        async with asyncio.timeout(PATIENCE):
             return await self._process.wait()
 
 
@@ -73,9 +73,8 @@ async def program(*arguments: str, code: str = MAIN) -> AsyncGenerator[Program]:
             await process.wait()
 
 
-@pytest.mark.parametrize(("key", "code"), [("q", 0), ("\x03", 130), ("\x1c", 200 + signal.SIGQUIT)])
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x1c", 200 + signal.SIGQUIT)])
 async def test_a_key_ends_it_and_the_terminal_is_as_before(key: str, code: int) -> None:
-    r"""q, Ctrl-C or Ctrl-\ gives another exit code, or leaves a terminal without echo, cursor or what was on it."""
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")
         assert not top.terminal.is_as_before
@@ -84,28 +83,24 @@ async def test_a_key_ends_it_and_the_terminal_is_as_before(key: str, code: int) 
         await top.terminal.until(lambda: top.terminal.is_as_before)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 200 + signal.SIGHUP)])
-async def test_a_signal_ends_it_and_the_terminal_is_as_before(number: signal.Signals, code: int) -> None:
-    """Whoever stops the program from outside breaks the terminal that it ran on."""
+async def test_a_hang_up_ends_it_and_the_terminal_is_as_before() -> None:
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")
-        top.send(number)
-        assert await top.code() == code
+        top.send(signal.SIGHUP)
+        assert await top.code() == 200 + signal.SIGHUP
         await top.terminal.until(lambda: top.terminal.is_as_before)
 
 
 async def test_an_impatient_second_signal_does_no_harm() -> None:
-    """Two quick Ctrl-C end the program before it has given the terminal back."""
+    """The terminal is restored before the process ends at once."""
     stuck = (
-        "import time; from sipqueue_async.cli.commands import top; real = top.compose\n"
-        "def compose(scene, *rest):\n"
-        "    if scene.tally.started_at: time.sleep(30)\n"
-        "    return real(scene, *rest)\n"
+        "import time; from sipqueue_async.cli.commands import top\n"
+        "def compose(*rest):\n"
+        "    print('stuck', flush=True); time.sleep(600)\n"
         "top.compose = compose\n"
     )
     async with program(*DEMO, code=stuck + MAIN) as top:
-        await top.terminal.until_shown("waiting for the first answer")
-        await asyncio.sleep(0.5)
+        await top.terminal.until_shown("stuck")
         top.terminal.press("\x03")
         await asyncio.sleep(0.2)
         top.terminal.press("\x03")
@@ -114,7 +109,6 @@ async def test_an_impatient_second_signal_does_no_harm() -> None:
 
 
 async def test_a_bug_gives_the_terminal_back_before_its_traceback() -> None:
-    """After an exception nobody can read why, and the shell is unusable."""
     broken = (
         "from sipqueue_async.cli.commands import top\n"
         "def compose(*rest): raise ZeroDivisionError\n"
@@ -127,7 +121,7 @@ async def test_a_bug_gives_the_terminal_back_before_its_traceback() -> None:
 
 
 async def test_it_can_be_suspended_and_goes_on() -> None:
-    """After Ctrl-Z the shell has no echo and no cursor, or after fg the board is not there again."""
+    """Ctrl-Z restores the terminal, and fg shows the board again."""
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")
         top.terminal.press("\x1a")
@@ -143,7 +137,7 @@ async def test_it_can_be_suspended_and_goes_on() -> None:
 
 
 async def test_ends_on_a_terminal_that_nobody_reads() -> None:
-    """After Ctrl-S the program cannot be ended."""
+    """SIGTERM works after Ctrl-S."""
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")
         top.terminal.press("\x13")
@@ -154,7 +148,6 @@ async def test_ends_on_a_terminal_that_nobody_reads() -> None:
 
 
 async def test_without_a_keyboard_it_runs_until_a_signal() -> None:
-    """With its input from elsewhere the program ends at once, or eats what is not its own."""
     async with terminal() as it:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -167,5 +160,5 @@ async def test_without_a_keyboard_it_runs_until_a_signal() -> None:
         )
         await it.until_shown("seats in 2 queues")
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 20) == 130
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 130
         await it.until(lambda: it.is_as_before)

@@ -52,7 +52,7 @@ def stories(paper: Paper) -> list[tuple[str, str, str]]:
 
 
 async def test_it_prints_what_the_platform_did() -> None:
-    """Events are lost, invented, or printed in another order."""
+    """Every event, no other, in order."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         before = await snapshot_of(simulator)
@@ -64,7 +64,6 @@ async def test_it_prints_what_the_platform_did() -> None:
 
 
 async def test_only_what_was_chosen_is_printed() -> None:
-    """--queue, --extension or --only let other events through, or too few."""
     paper = Paper()
     seats, kinds = SeatFilter(["queue-1", "queue-2"], ["100001", "100002"]), {"call-answered"}
     async with (
@@ -79,7 +78,7 @@ async def test_only_what_was_chosen_is_printed() -> None:
 
 
 async def test_a_terminal_is_told_that_all_is_well() -> None:
-    """Who watches a calm centre cannot tell it from a hung program."""
+    """A calm centre can be told from a hung program."""
     paper = Paper(terminal=True)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         await until(lambda: paper.text)
@@ -87,7 +86,7 @@ async def test_a_terminal_is_told_that_all_is_well() -> None:
 
 
 async def test_the_feeds_ups_and_downs_are_told() -> None:
-    """An outage of the platform looks like calm, or ends the program."""
+    """An outage is reported and waited out."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         await simulator.stop_server()
@@ -100,7 +99,7 @@ async def test_the_feeds_ups_and_downs_are_told() -> None:
 
 
 async def test_a_token_that_dies_is_nothing_to_tell() -> None:
-    """A token's end of life looks like an outage."""
+    """An expired token is renewed without a line."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         simulator.server.revoke_tokens()
@@ -111,7 +110,7 @@ async def test_a_token_that_dies_is_nothing_to_tell() -> None:
 
 
 async def test_refused_credentials_end_it(tmp_path: Path) -> None:
-    """A program whose credentials were withdrawn goes on for ever, or forgets what it knew."""
+    """The last known status is saved."""
     paper = Paper()
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
@@ -126,7 +125,6 @@ async def test_refused_credentials_end_it(tmp_path: Path) -> None:
 
 
 async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None:
-    """A start that failed leaves a state file, from which the next one would tell that everybody joined."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         simulator.server.refuse(601, times=None)
@@ -141,7 +139,7 @@ async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None
 
 
 async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
-    """What happened while the program was down is not told, or what was told is told again."""
+    """It prints what happened while the program was down, once."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         async with watching(simulator, Paper(), state_file=state):
@@ -160,7 +158,7 @@ async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 async def test_a_restart_with_another_choice_tells_no_leaving(tmp_path: Path) -> None:
-    """Seats that are no longer watched are told to have left."""
+    """Seats that are no longer watched have not left."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         state.save(await snapshot_of(simulator))
@@ -175,12 +173,12 @@ class Jammed(Output):
     """An output that cannot take a line."""
 
     def line(self, text: object = "") -> None:
-        """Fail as a closed pipe does."""
+        """Raise the error of a closed pipe."""
         raise BrokenPipeError
 
 
 async def test_what_could_not_be_printed_is_not_saved_as_told(tmp_path: Path) -> None:
-    """An update that nobody saw is lost for good, because the state file is ahead of the output."""
+    """The state file is never ahead of the output."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         before = await snapshot_of(simulator)
@@ -192,7 +190,7 @@ async def test_what_could_not_be_printed_is_not_saved_as_told(tmp_path: Path) ->
 
 
 async def test_it_is_saved_after_it_was_printed(tmp_path: Path) -> None:
-    """A crash between the two loses an update instead of repeating it."""
+    """A crash in between repeats an update and loses none."""
     order: list[str] = []
 
     class Noted(StateFile[Snapshot]):
@@ -212,7 +210,6 @@ async def test_it_is_saved_after_it_was_printed(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_state_file_stops_it_before_the_first_poll(tmp_path: Path) -> None:
-    """A damaged file is overwritten by a fresh start."""
     (tmp_path / "state").write_text("{")
     async with Simulator(BUSY, speed=0) as simulator:
         client = client_of(simulator)
@@ -222,7 +219,6 @@ async def test_a_damaged_state_file_stops_it_before_the_first_poll(tmp_path: Pat
 
 
 async def test_a_state_file_that_cannot_be_written_ends_it(tmp_path: Path) -> None:
-    """It goes on without saving, and a restart loses what nobody knew was not saved."""
     async with Simulator(BUSY, speed=0) as simulator:
         with pytest.raises(Failure, match="cannot be written"):
             await watch(

@@ -37,7 +37,7 @@ NAMES = st.sampled_from(
 
 
 def tally_of(*agents: AgentStatus, later: Iterable[AgentStatus] = (), at: float = 60) -> Tally:
-    """Return a tally of some agents, who after a minute are others."""
+    """Return a tally of these agents, which after a minute are replaced by others."""
     first, second = snapshot(*agents), snapshot(*later, at=at)
     tally = Tally(first)
     if later:
@@ -46,7 +46,7 @@ def tally_of(*agents: AgentStatus, later: Iterable[AgentStatus] = (), at: float 
 
 
 def scene(tally: Tally, *, at: float = 60, **health: Any) -> Scene:
-    """Return what is known at some second."""
+    """Return a scene at this second."""
     moment = START + timedelta(seconds=at)
     given: dict[str, Any] = {"up": True, "last_good_at": moment, **health}
     return Scene(
@@ -55,7 +55,7 @@ def scene(tally: Tally, *, at: float = 60, **health: Any) -> Scene:
 
 
 def texts(lines: Iterable[Line]) -> list[str]:
-    """Return lines as they look."""
+    """Return lines as they look on the screen."""
     shown: list[str] = []
     for line in lines:
         text = ""
@@ -82,12 +82,11 @@ class TestAgents:
     LATER = (*PEOPLE[:2], agent("3", AgentState.TALKING, calls_answered=3, no_answer_count=1), *PEOPLE[3:])
 
     def order(self, view: View) -> list[str]:
-        """Return the extensions as they are shown."""
+        """Return the extensions in the order shown."""
         tally = tally_of(*self.PEOPLE, later=self.LATER)
         return [row[1] for row in rows(compose(scene(tally), view, 100, 30), " ext ")[:5]]
 
     def test_who_talks_comes_first_and_the_longest_talk_before_others(self) -> None:
-        """Whoever looks at the board has to search for those who talk, or for the longest call."""
         assert self.order(View()) == ["4", "3", "2", "5", "1"]
 
     @pytest.mark.parametrize(
@@ -99,18 +98,16 @@ class TestAgents:
         ],
     )
     def test_can_be_sorted_otherwise(self, sort: Sort, expected: list[str]) -> None:
-        """A sort does something else than it is called."""
         assert self.order(View(sort=sort)) == expected
 
     def test_one_queue_alone(self) -> None:
-        """The filter shows others, or leaves the column of the queue that all would be the same in."""
+        """Without the column of the queue."""
         view = View(queue="queue-1")
         shown = compose(scene(tally_of(*self.PEOPLE)), view, 100, 30)
         assert [row[0] for row in rows(shown, "ext ")] == ["3", "4", "5", "1"]
         assert "f queue: queue-1" in texts(shown)[-1]
 
     def test_what_a_row_says(self) -> None:
-        """A row has the wrong state, time or calls, or takes a guess for a fact."""
         tally = tally_of(*self.PEOPLE, later=self.LATER)
         shown = rows(compose(scene(tally, at=3725), View(sort=Sort.QUEUE), 100, 30), " ext ")
         assert ["queue-1", "3", "talking", "1:01:05", "2", "1"] in shown
@@ -118,7 +115,6 @@ class TestAgents:
         assert ["queue-1", "5", "unknown", "1299", "1:02:05+", "0", "0"] in shown
 
     def test_those_who_have_left_are_not_shown(self) -> None:
-        """The board shows people who went home."""
         tally = tally_of(*self.PEOPLE, later=self.LATER[:2])
         shown = texts(compose(scene(tally), View(), 100, 30))
         assert shown[1].startswith("2 seats")
@@ -126,7 +122,6 @@ class TestAgents:
 
     @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 10)])
     def test_says_how_many_are_not_shown_and_pages_through_all(self, width: int, height: int) -> None:
-        """Agents for whom there is no room are silently missing, or on no page."""
         everybody = {str(number) for number in range(1000, 1500)}
         tally = tally_of(*(agent(extension) for extension in everybody))
         view, seen, pages = View(), set[str](), 0
@@ -145,7 +140,6 @@ class TestAgents:
 
 class TestQueues:
     def test_counts_calls_and_the_longest_talk(self) -> None:
-        """A queue's line says something else than its agents', or all together than the queues."""
         people = [agent("1", AgentState.TALKING), agent("2"), agent("3", AgentState.PAUSED, queue="b")]
         later = [agent("1", AgentState.TALKING), agent("2", calls_answered=2), agent("3", AgentState.IDLE, queue="b")]
         shown = rows(compose(scene(tally_of(*people, later=later), at=90), View(), 110, 30), "longest talk")
@@ -160,7 +154,7 @@ class TestQueues:
         [(AgentState.WAITING, ""), (AgentState.TALKING, "nobody waits"), (AgentState.OFFLINE, "nobody signed in")],
     )
     def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
-        """A queue in which callers have to wait looks like any other, or one at rest like one in trouble."""
+        """In words, or with a mark where there is no room."""
         lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24)
         (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
         assert "nobody" in line[-1].text if warning else "nobody" not in line[-1].text
@@ -171,7 +165,6 @@ class TestQueues:
         assert (line[-1].text == "!") == bool(warning)
 
     def test_those_in_trouble_are_shown_where_there_is_no_room_for_all(self) -> None:
-        """The one queue that needs attention is the one that is left out."""
         people = [agent(queue=f"queue-{number:02}") for number in range(30)]
         people[20] = agent(queue="queue-20", state=AgentState.TALKING)
         shown = texts(compose(scene(tally_of(*people)), View(), 80, 24))
@@ -181,7 +174,6 @@ class TestQueues:
 
 class TestFeed:
     def test_a_feed_that_is_down_is_said_and_the_rest_is_dim(self) -> None:
-        """Old figures pass for present ones."""
         tally = tally_of(agent(state=AgentState.TALKING))
         tally.update(Update(sequence=1, snapshot=None, previous=None, events=(FeedDown(error=AWAY, since=START),)))
         lines = compose(scene(tally, up=False, last_error=AWAY), View(), 80, 24)
@@ -191,7 +183,6 @@ class TestFeed:
         assert {field.style for line in lines[2:-1] for field in line} == {"dim"}
 
     def test_before_anything_is_known(self) -> None:
-        """A program that waits for its first answer looks broken, or hides why it has none."""
         shown = texts(compose(scene(Tally(), up=None, last_good_at=None), View(), 80, 24))
         assert shown[1] == "waiting for the first answer"
         assert shown[-1].startswith("q quit")
@@ -200,7 +191,6 @@ class TestFeed:
         assert shown[1].rstrip() == "FEED DOWN from the start: odd"
 
     def test_a_platform_with_nobody_in_it(self) -> None:
-        """An empty answer breaks the board."""
         shown = texts(compose(scene(tally_of()), View(), 80, 24))
         assert shown[1].startswith("0 seats")
 
@@ -215,7 +205,7 @@ class TestAnySize:
     def test_nothing_is_too_wide_too_high_or_over_another_thing(
         self, people: list[tuple[str, str, str, AgentState]], width: int, height: int, up: bool
     ) -> None:
-        """At some size, or with some name, the board breaks: a line wraps, or texts lie over each other."""
+        """At any size, with any names."""
         tally = tally_of(*(agent(extension, state, queue=queue, name=name) for queue, extension, name, state in people))
         lines = compose(scene(tally, up=up, last_error=None if up else AWAY), View(), width, height)
         assert len(lines) == height
@@ -228,7 +218,6 @@ class TestAnySize:
             assert end <= width
 
     def test_the_most_important_columns_stay(self) -> None:
-        """On a narrow screen the state is left out for something that matters less."""
         shown = texts(compose(scene(tally_of(agent(name="A name"))), View(), 40, 10))
         (heading,) = [text for text in shown if " ext " in text]
         assert heading.split() == ["queue", "ext", "name", "state", "for"]
@@ -236,7 +225,6 @@ class TestAnySize:
 
 class TestPieces:
     def test_views_go_round(self) -> None:
-        """A key that goes through something gets stuck at its end, or stays on a page that is no more."""
         view = View(page=3)
         for _ in Sort:
             view = view.next_sort()
@@ -249,7 +237,6 @@ class TestPieces:
         ("seconds", "text"), [(-5, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723, "1:02:03"), (360000, "100:00:00")]
     )
     def test_times(self, seconds: float, text: str) -> None:
-        """A time is off by one, or shows something that is no time."""
         assert time_span(seconds) == text
 
     @pytest.mark.parametrize(
@@ -264,11 +251,9 @@ class TestPieces:
         ],
     )
     def test_cutting(self, text: str, width: int, expected: str) -> None:
-        """A text that was cut is too wide, or does not say that it was."""
         assert cut(text, width, "…") == expected
 
     def test_columns_are_left_out_by_rank_and_then_share_what_is_left(self) -> None:
-        """Room is wasted, or the wrong column is left out."""
         columns = [
             Column("a", "", width=10, least=4, rank=0),
             Column("b", "", width=5, rank=1),

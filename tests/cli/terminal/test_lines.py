@@ -115,7 +115,6 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("event", "story", "_"), EVENTS)
 def test_every_event_has_a_line_of_time_seat_and_story(event: Event, story: str, _: object) -> None:
-    """An event cannot be read off its line, or the line is not as documented."""
     line = EventLines().line(event, START).plain
     assert line.startswith(f"{STAMP} {story}")
 
@@ -124,7 +123,6 @@ def test_every_event_has_a_line_of_time_seat_and_story(event: Event, story: str,
 def test_every_event_is_one_json_object_with_the_documented_fields(
     event: Event, _: object, fields: dict[str, Any]
 ) -> None:
-    """A program that reads --json misses a field, or finds another value in it."""
     line = event_json(event)
     document = json.loads(line)
     assert document["v"] == 1
@@ -134,19 +132,18 @@ def test_every_event_is_one_json_object_with_the_documented_fields(
 
 
 def test_json_has_whole_records_of_who_joined_and_who_left() -> None:
-    """A program that follows --json cannot know what an agent who joins starts from."""
     joined, left = (json.loads(event_json(event)) for event, _, _ in EVENTS[:2])
     assert joined["agent"]["state"] == "waiting"
     assert left["previous"]["calls_answered"] == 1
 
 
 def test_every_class_of_event_has_a_name() -> None:
-    """An event class was added that the command line cannot print."""
+    """The cases above have every kind of event."""
     assert {event.kind for event, _, _ in EVENTS} == set(KINDS)
 
 
 def test_columns_stay_aligned_as_names_grow_wider() -> None:
-    """Lines of longer and of double-width names are out of line with the others."""
+    """Double-width characters count as two."""
     lines = EventLines()
     wide = snapshot(agent(queue="售后服务", name=None))
     first = lines.line(diff(None, wide)[0], START).plain
@@ -170,12 +167,10 @@ def test_columns_stay_aligned_as_names_grow_wider() -> None:
     ],
 )
 def test_text_from_outside_is_shown_literally(text: str, shown: str) -> None:
-    """A name can colour, move or forge what a terminal shows."""
     assert harmless(text) == shown
 
 
 def test_markup_in_names_is_printed_as_it_is() -> None:
-    """A name such as [red] vanishes, because it is taken for markup."""
     paper = Paper()
     paper.output().line(EventLines().line(diff(None, snapshot(agent(name="[red]:smile:")))[0], START))
     assert "[red]:smile:" in paper.text
@@ -183,13 +178,11 @@ def test_markup_in_names_is_printed_as_it_is() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (3723.0, "1:02:03")])
 def test_durations_are_easy_to_read(seconds: float, words: str) -> None:
-    """A long outage is told in thousands of seconds."""
     assert duration(timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.parametrize("day", [(1, 1, 1), (9999, 12, 31)])
 @pytest.mark.parametrize("hours", [-14, 14])
 def test_a_time_at_the_calendars_end_is_shown(day: tuple[int, int, int], hours: int) -> None:
-    """A platform's odd time stamp ends the program."""
     moment = datetime(*day, 0 if day[0] == 1 else 23, tzinfo=timezone(timedelta(hours=hours)))
     assert len(clock(moment)) == len("12:00:00")

@@ -34,7 +34,6 @@ def screen_on(terminal: Terminal, *, encoding: str = "utf-8", keyboard: bool = T
 
 class TestPainting:
     async def test_only_what_differs_is_written(self, seen: Terminal) -> None:
-        """The whole screen is sent each second, which flickers and is slow over a bad line."""
         screen = screen_on(seen)
         screen.take()
         screen.paint([(Field(0, "one", ""),), (Field(3, "two", "bold"), Field(10, "three", "")), (Field(0, "x", ""),)])
@@ -50,7 +49,6 @@ class TestPainting:
         assert seen.shown[so_far:] == b"\x1b[?2026l" + GIVEN_BACK.encode()
 
     async def test_columns_stand_where_they_should_whatever_the_terminal_thinks_of_a_name(self, seen: Terminal) -> None:
-        """An emoji or a combining mark shifts all that follows in its line."""
         screen = screen_on(seen)
         names = "王小明", "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}", "e\N{COMBINING ACUTE ACCENT}", "ab"
         for number, name in enumerate(names):
@@ -61,26 +59,23 @@ class TestPainting:
             assert "".join(cells[9:]).lstrip() == "$" == cells[19]
 
     async def test_a_text_that_the_terminal_finds_too_wide_stays_in_its_line(self, seen: Terminal) -> None:
-        """One odd name tears the whole board."""
         screen = screen_on(seen)
         screen.take()
         screen.paint([(Field(15, "much too long", ""),), (Field(0, "next", ""),)])
         await seen.until(lambda: seen.lines[1] == "next")
 
     async def test_what_the_terminal_cannot_take_is_replaced(self, seen: Terminal) -> None:
-        """A Chinese name ends the program where the terminal takes ASCII alone."""
         screen_on(seen, encoding="ascii").paint([(Field(0, "王", ""), Field(4, "x", ""))])
         await seen.until(lambda: seen.lines[0] == "?   x")
 
     async def test_a_terminal_that_does_not_know_its_size(self, seen: Terminal) -> None:
-        """On a serial line the board has no room at all."""
+        """It is taken for one of 80 by 24."""
         seen.resize(0, 0)
         assert screen_on(seen).size == (80, 24)
 
 
 class TestTaking:
     async def test_can_be_given_back_at_any_time_and_again(self, seen: Terminal) -> None:
-        """Giving the terminal back twice, or before it was taken, does something to it."""
         screen = screen_on(seen)
         screen.give_back()
         screen.take()
@@ -94,7 +89,7 @@ class TestTaking:
     async def test_two_threads_that_give_it_back_wait_for_each_other(
         self, seen: Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The program ends while another of its threads is still giving the terminal back, or never for such a one."""
+        """But not for ever."""
         screen = screen_on(seen)
         screen.take()
         half_way, go_on = threading.Event(), threading.Event()
@@ -131,7 +126,6 @@ class TestTaking:
         stuck.join(20)
 
     async def test_a_terminal_that_is_gone_is_no_further_trouble(self) -> None:
-        """Closing the window ends the program with a second error."""
         controller, descriptor = pty.openpty()
         screen = Screen(descriptor, descriptor, colour=True, encoding="utf-8")
         screen.take()
@@ -144,7 +138,6 @@ class TestTaking:
 
 class TestSession:
     async def test_keys_one_by_one_and_none_after_the_end(self, seen: Terminal) -> None:
-        """Keys get lost, an arrow is taken for letters, or keys are still read when the shell wants them."""
         pressed: list[str] = []
         screen = screen_on(seen)
         screen.take()
@@ -158,7 +151,7 @@ class TestSession:
         screen.give_back()
 
     async def test_a_keyboard_that_is_gone_is_left_alone(self) -> None:
-        """A closed terminal keeps the program busy with reading nothing."""
+        """It is not polled in a busy loop."""
         controller, descriptor = pty.openpty()
         screen = Screen(descriptor, descriptor, colour=True, encoding="utf-8")
         with Session(screen, press=lambda _: None, changed=lambda: None):
@@ -170,7 +163,6 @@ class TestSession:
     async def test_a_signal_takes_its_usual_course_with_the_terminal_given_back(
         self, seen: Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Ctrl-Z or a hang-up leaves the terminal as it was taken, or does not do what it does elsewhere."""
         sent: list[tuple[int, int, bool, object]] = []
 
         def kill(thread: int, number: int) -> None:
@@ -196,7 +188,6 @@ class TestSession:
         screen.give_back()
 
     async def test_without_a_keyboard_there_are_signals_alone(self, seen: Terminal) -> None:
-        """A program whose input is not the terminal does not start, or does not notice a resize."""
         changed = asyncio.Event()
         screen = screen_on(seen, keyboard=False)
         screen.take()
