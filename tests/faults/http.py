@@ -144,6 +144,7 @@ HTTP = [
         name="an answer that nobody asked for",
         server="sends yesterday's answer a moment after the good one",
         start=answering(then(keep, whole_answer, old_answer)),
+        leaves_bytes=True,
     ),
     Fault(
         name="gzip",

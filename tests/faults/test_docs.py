@@ -11,6 +11,7 @@ import pytest
 from tests.faults.page import BEGIN, PAGE, page
 from tests.faults.run import run_matrix
 
+pytestmark = pytest.mark.timeout(300)
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the page has the words of Linux for errors")
 
 

@@ -14,6 +14,8 @@ from sipqueue_async import FeedDown, Snapshot
 from tests.faults.run import MatrixRun, listening, run_matrix, shown
 from tests.faults.server import ACCESSKEY, TOKEN
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def pieces(secret: str) -> set[str]:
     """Return what may be left of a secret, in any of its spellings, when a text is cut."""
