@@ -23,9 +23,12 @@ class _Suspect:
 
     seen_at: float
     """When an answer last showed the known record or a newer one."""
-    after_fall: AgentStatus
-    """The first record since its counters fell last: if there was a reset, calls are counted from here."""
+    after_fall: AgentStatus | None
+    """The first record since its counters fell last: if there was a reset, calls are counted from here. None once a
+    newer answer has shown the known record again: then the counters are those of another back end."""
     answers: int = 0
+    held_at: float = 0.0
+    """When a record was held back last."""
 
 
 class HighWater:
@@ -132,26 +135,43 @@ class HighWater:
             evidence = _evidence(before, after)
             suspect = suspects.get(key)
             if evidence == _BACK:
-                suspect = suspect or _Suspect(seen_at, after)
+                if suspect is None or self._is_over(suspect):
+                    suspect = _Suspect(seen_at, after)
                 if self._is_to_be_held(suspect, after):
                     suspects[key], held[key] = suspect, before
                     continue
             if evidence != _NEITHER:
                 is_newer = True
-                if suspect is not None and _is_after_reset(suspect.after_fall, before, after):
-                    resets[key] = suspect.after_fall
+                fall = None if suspect is None else suspect.after_fall
+                if fall is not None and _is_after_reset(fall, before, after):
+                    resets[key] = fall
             if evidence != _NEITHER or _fell(after, before):
                 # Its counters go on from here.
                 suspects.pop(key, None)
-        for key, suspect in suspects.items():
-            if key not in held and key in polled:
-                # The known record was seen again.
-                suspect.seen_at, suspect.answers = self._clock, 0
+        if self._shows_known_again(polled, held, is_newer=is_newer):
+            resets = {}
         return held, resets, is_newer
+
+    def _shows_known_again(self, polled: Snapshot, held: Mapping[SeatKey, AgentStatus], *, is_newer: bool) -> bool:
+        """Note which known records are seen again; return whether this answer is of a back end that was not reset."""
+        is_unreset = False
+        for key, suspect in self._suspects.items():
+            if key in held or key not in polled:
+                continue
+            suspect.seen_at, suspect.answers = self._clock, 0
+            if is_newer and suspect.after_fall is not None:
+                is_unreset = is_unreset or _is_at_zero(suspect.after_fall, polled[key])
+                suspect.after_fall = None
+        return is_unreset
+
+    def _is_over(self, suspect: _Suspect) -> bool:
+        """Return whether records went back once, but not lately: to go back again has another reason."""
+        return suspect.after_fall is None and self._clock - suspect.held_at > self._max_lag
 
     def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
         suspect.answers += 1
-        if _fell(suspect.after_fall, record):
+        suspect.held_at = self._clock
+        if suspect.after_fall is not None and _fell(suspect.after_fall, record):
             suspect.after_fall = record
         return suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag
 
@@ -227,11 +247,15 @@ def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus)
     """
     if first == record or _fell(first, record):
         return False
-    has_known_times = _times(first) == _times(known)
     if _fell(known, record):
-        return has_known_times or _times(first) == (None, None)
-    is_zero = first.calls_answered == first.no_answer_count == 0
-    return is_zero and has_known_times and first.state not in _IN_A_CALL
+        return _times(first) in {_times(known), (None, None)}
+    return _is_at_zero(first, known)
+
+
+def _is_at_zero(record: AgentStatus, known: AgentStatus) -> bool:
+    """Return whether a record counts no calls while its times are the known ones, which no older record can show."""
+    is_zero = record.calls_answered == record.no_answer_count == 0
+    return is_zero and _times(record) == _times(known) and record.state not in _IN_A_CALL
 
 
 def _times(record: AgentStatus) -> tuple[datetime | None, datetime | None]:

@@ -74,8 +74,8 @@ class Case:
     polls: tuple[int, int] = (1, 1)
     """The least and the most polls in a row that reach the same back end."""
     fresh_time: bool = True
-    reset: Literal["", "all", "lagging"] = ""
-    """Whose counters are set to 0 midway."""
+    reset: Literal["", "all", "lagging", "all, fresh away"] = ""
+    """Whose counters are set to 0 midway; with "fresh away", only the lagging back end answers from then on."""
     restart: bool = False
     """Whether the watcher is stopped midway, and another goes on from the saved snapshot."""
     warm_up: float = WARM_UP
@@ -104,7 +104,8 @@ def cases(hours: float = 1.0) -> tuple[Case, ...]:
         Case(interval=10, behind=30, kind="counts when a call ends", plan=at_end, polls=(1, 6)),
         Case(interval=2, behind=10, kind="midnight reset, times kept", plan=kept),
         Case(interval=2, behind=10, kind="midnight reset, times blanked", plan=attrs.evolve(kept, time_reset=True)),
-        Case(interval=2, behind=10, kind="reset of the lagging one alone", reset="lagging"),
+        Case(interval=2, behind=10, kind="reset, then the lagging one alone", reset="all, fresh away"),
+        Case(interval=2, behind=30, kind="the lagging one alone is reset", reset="lagging"),
         Case(interval=2, behind=10, kind="watcher restarted from its baseline", restart=True),
         Case(interval=2, behind=5, kind="failed polls, blank counters, absent seats", faults=everything),
         Case(interval=2, behind=10, kind="all of these, and a restart", faults=everything, restart=True, polls=(1, 6)),
@@ -187,6 +188,7 @@ class LagRun:
         self._platform = Platform(live, clock=loop.time, timezone=ZONE)
         self._platform.faults.balance(BackEnd())
         self._network = Network(self._centre, live, self._platform, random.Random(f"{seed} {case}"), case.faults)
+        self._fresh = BackEnd()
         self._lagging = BackEnd(case.behind, fresh_time=case.fresh_time)
         self._epoch = loop.time() - case.warm_up
         live.start()
@@ -204,10 +206,14 @@ class LagRun:
         await self._watch(saved, end, is_last=True)
 
     def _reset(self) -> None:
-        if self._case.reset == "all":
-            self._centre.reset_counters()
-        elif self._case.reset == "lagging":
-            self._lagging.reset_counters()
+        match self._case.reset:
+            case "all" | "all, fresh away" as whose:
+                self._centre.reset_counters()
+                self._fresh.share = float(whose == "all")
+            case "lagging":
+                self._lagging.reset_counters()
+            case _:
+                pass
 
     async def _watch(self, saved: bytes | None, until: float, *, is_last: bool = False) -> bytes:
         """Watch until a model second; return the last snapshot, saved."""
@@ -226,7 +232,7 @@ class LagRun:
             async with watcher:
                 await watcher.ready()
                 if saved is None:
-                    faults.balance(BackEnd(), self._lagging, polls=self._case.polls, seed=self._seed)
+                    faults.balance(self._fresh, self._lagging, polls=self._case.polls, seed=self._seed)
                 await asyncio.sleep(until - self._now())
                 if is_last:
                     faults.balance(BackEnd())

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from sipqueue_async import AgentState, AgentStatus, FieldProblem, HighWater, Snapshot, diff
+from sipqueue_async import AgentState, AgentStatus, CallAnswered, FieldProblem, HighWater, Snapshot, diff
 from tests.kit.builders import START, agent, snapshot
 
 T1, T2, T3 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3))  # noqa: DTZ001
@@ -276,3 +276,36 @@ class TestResets:
 def test_invalid_arguments_raise_value_error_naming_the_argument(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(arguments))} must be"):
         HighWater(**arguments)
+
+
+def test_a_back_end_that_alone_counts_from_0_makes_no_call_up() -> None:
+    """Counters of 0 are no reset if a newer answer shows the known record again: they are another back end's."""
+    it = high_water(KNOWN, OTHER)
+    before = it.snapshot
+    zeros = changed(calls_answered=0, no_answer_count=0)
+    newer = attrs.evolve(FORWARD, calls_answered=3, last_answered_at=T3)
+    shown = [(zeros, OTHER), (KNOWN, FORWARD), (changed(calls_answered=8, last_answered_at=T3), newer)]
+    told = 0
+    for at, records in enumerate(shown, 1):
+        for accepted in it.accept(snapshot(*records, at=at)):
+            events = diff(before, accepted)
+            told += sum(event.count for event in events if isinstance(event, CallAnswered) and event.key == KNOWN.key)
+            before = accepted
+    assert told == 1
+
+
+def test_a_reset_counts_from_0_also_where_a_back_end_lagged_before() -> None:
+    """An old record that was held back an hour ago does not keep a reset from being recognized."""
+    seat = attrs.evolve(OTHER, no_answer_count=0)
+    it = high_water(seat, KNOWN)
+    before = it.snapshot
+    old, reset = attrs.evolve(seat, calls_answered=0, last_answered_at=None), attrs.evolve(seat, calls_answered=0)
+    later = changed(last_offered_at=T3)
+    shown = [(2, old, KNOWN), (4, seat, later), (3600, reset, later), (3900, attrs.evolve(FORWARD), later)]
+    told = 0
+    for at, *records in shown:
+        for accepted in it.accept(snapshot(*records, at=at)):
+            events = diff(before, accepted)
+            told += sum(event.count for event in events if isinstance(event, CallAnswered))
+            before = accepted
+    assert told == 2
