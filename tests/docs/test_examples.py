@@ -16,7 +16,7 @@ import pytest
 
 from tests.kit.builders import without_slowness
 from tests.kit.needs import find
-from tests.kit.preloaded import Preloaded
+from tests.kit.preloaded import Preloaded, Program
 from tests.kit.redis_server import RedisServer
 
 pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
@@ -68,10 +68,8 @@ class Outcome(NamedTuple):
     code: int
 
 
-async def run(python: Preloaded, code: str, folder: Path, variables: Mapping[str, str]) -> Outcome:
-    """Run an example; end it by Ctrl-C a moment after its first line, unless it ends by itself."""
-    folder.mkdir()
-    program = await python.start(code, folder, variables)
+async def run(program: Program, code: str) -> Outcome:
+    """Let an example run; end it by Ctrl-C a moment after its first line, unless it ends by itself."""
     errors = asyncio.create_task(program.stderr.read())
     ended = asyncio.create_task(program.wait())
     printed = await program.stdout.readline()
@@ -90,7 +88,7 @@ async def run(python: Preloaded, code: str, folder: Path, variables: Mapping[str
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
-    """Run all programs at the same time, with a platform and, where there is a Redis, a relay."""
+    """Run all programs, many at the same time, with a platform and, where there is a Redis, a relay."""
     folder = tmp_path_factory.mktemp("examples")
 
     async def run_all(python: Preloaded) -> dict[str, Outcome]:
@@ -102,7 +100,15 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
             platform = await python.start(PLATFORM, folder, variables)
             variables["SIPQUEUE_URL"] = (await platform.stdout.readline()).decode().strip()
             programs = {place: code for place, code in PROGRAMS.items() if HAS_REDIS or place not in NEEDS_REDIS}
-            runs = (run(python, code, folder / str(n), variables) for n, code in enumerate(programs.values()))
+            # More at once would wait for processors, and run into the client's timeout on a busy machine.
+            at_once = asyncio.Semaphore(12)
+
+            async def run_one(number: int, code: str) -> Outcome:
+                (own := folder / str(number)).mkdir()
+                async with at_once:
+                    return await run(await python.start(code, own, variables), code)
+
+            runs = (run_one(number, code) for number, code in enumerate(programs.values()))
             results = dict(zip(programs, await asyncio.gather(*runs), strict=True))
             platform.send_signal(signal.SIGINT)
             # What its server says of clients that Ctrl-C took away is of no interest.
@@ -146,6 +152,13 @@ def test_examples_of_tests_pass(tmp_path: Path) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = [page.parent / target for target in LINK.findall(page.read_text())]
     assert [str(target) for target in targets if not target.exists()] == []
+
+
+def test_code_fits_the_pages_width() -> None:
+    """A page in a window of 1366 pixels shows 100 columns of code without scrolling."""
+    assert [
+        f"{place}: {line}" for place, code in EXAMPLES.items() for line in code.splitlines() if len(line) > 100
+    ] == []
 
 
 def test_the_examples_are_found() -> None:
