@@ -178,6 +178,8 @@ class _PollReading:
 
     polls: int
     stale_polls: int
+    held_back_answers: int
+    held_back_records: int
     failures: Mapping[str, int]
     durations: tuple[list[tuple[str, float]], float]
     latenesses: tuple[list[tuple[str, float]], float]
@@ -222,6 +224,8 @@ class _Polls:
         return _PollReading(
             polls=self._health.polls - self._first.polls,
             stale_polls=self._health.stale_polls - self._first.stale_polls,
+            held_back_answers=self._health.held_back_answers - self._first.held_back_answers,
+            held_back_records=self._health.held_back_records - self._first.held_back_records,
             failures=dict(self._failures),
             durations=self._durations.read(),
             latenesses=self._latenesses.read(),
@@ -324,6 +328,12 @@ class _Families:
         self._polls = self._counter("sipqueue_polls", "Completed polls, successful or failed.")
         self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
         self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
+        self._held_back_answers = self._counter(
+            "sipqueue_held_back_answers", "Answers held back because they were older than what was known."
+        )
+        self._held_back_records = self._counter(
+            "sipqueue_held_back_records", "Records held back because they were older than those known of their seats."
+        )
         self._durations = self._histogram("sipqueue_poll_duration_seconds", "Duration of polls, successful or failed.")
         self._latenesses = self._histogram(
             "sipqueue_poll_lateness_seconds", "Delay of polls behind their scheduled start."
@@ -363,6 +373,8 @@ class _Families:
         for error, number in reading.failures.items():
             self._failures.add_metric((*feed, error), number)
         self._stale.add_metric(feed, reading.stale_polls)
+        self._held_back_answers.add_metric(feed, reading.held_back_answers)
+        self._held_back_records.add_metric(feed, reading.held_back_records)
         self._durations.add_metric(feed, *reading.durations)
         self._latenesses.add_metric(feed, *reading.latenesses)
 

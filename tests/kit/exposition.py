@@ -1,4 +1,4 @@
-"""What the tests of the metrics use: an exposition, read by the parser of prometheus_client itself."""
+"""Reads expositions with the parsers of prometheus_client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 class Series(NamedTuple):
-    """What tells one sample of a scrape from the others."""
+    """Identifies one sample of a scrape."""
 
     name: str
     labels: tuple[tuple[str, str], ...]
@@ -25,7 +25,7 @@ class Scrape:
     """The samples of one scrape.
 
     Args:
-        collector: What is scraped.
+        collector: The collector to scrape.
         accept: The header ``Accept``.
     """
 

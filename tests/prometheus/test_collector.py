@@ -1,16 +1,18 @@
-"""The collector, in virtual time against scripted sources: each metric says what it is documented to say."""
+"""The collector, in virtual time: each metric has the documented value."""
 
 from __future__ import annotations
 
 import asyncio
 import runpy
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from sipqueue_async import (
     AgentState,
+    AgentStatus,
     ApiError,
     AuthError,
     HttpStatusError,
@@ -39,8 +41,7 @@ async def run(watcher: StatusWatcher, seconds: float) -> None:
 
 
 class TestFeed:
-    async def test_before_the_first_poll(self) -> None:
-        """A watcher that has never reached its platform passes for one whose feed is up, or breaks the scrape."""
+    async def test_before_the_first_poll_it_is_not_up(self) -> None:
         scrape = Scrape(WatcherCollector(StatusWatcher(ScriptedSource([snapshot()]))))
         assert scrape.get("sipqueue_feed_up") == 0
         assert scrape.get("sipqueue_watcher_ended") == 0
@@ -49,7 +50,6 @@ class TestFeed:
         assert scrape.get("sipqueue_poll_duration_seconds_count") == 0
 
     async def test_up_down_and_ended(self) -> None:
-        """An alert on a feed that is down does not go off, or goes on when it is up."""
         source = ScriptedSource([snapshot(agent(), at=0), ERROR, snapshot(agent(), at=60), AuthError(601)])
         watcher = StatusWatcher(source, interval=1, max_backoff=1)
         collector = WatcherCollector(watcher)
@@ -73,15 +73,13 @@ class TestFeed:
         ]
 
     async def test_a_closed_watcher_is_not_up(self) -> None:
-        """A watcher that somebody closed looks well for ever."""
         watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
         collector = WatcherCollector(watcher)
         await run(watcher, 1)
         scrape = Scrape(collector)
         assert (scrape.get("sipqueue_feed_up"), scrape.get("sipqueue_watcher_ended")) == (0, 1)
 
-    async def test_failures_by_kind(self) -> None:
-        """Nobody can tell a broken network from refused credentials, or a kind's first failure makes no rate."""
+    async def test_failures_are_counted_by_error_class(self) -> None:
         source = ScriptedSource([snapshot(), ERROR, HttpStatusError(503), ERROR, LookupError("a bug")])
         watcher = StatusWatcher(source, interval=1, max_backoff=1)
         collector = WatcherCollector(watcher)
@@ -91,16 +89,30 @@ class TestFeed:
         failures = Scrape(collector).by("sipqueue_poll_failures_total", "error")
         assert failures == none | {"TransportError": 2, "HttpStatusError": 1, "LookupError": 1}
 
+    async def test_held_back_answers_and_records(self) -> None:
+        """With a lagging back end: an answer without news, then one that is old for one seat and new for another."""
+
+        def record(extension: str, calls: int) -> AgentStatus:
+            return agent(extension, calls_answered=calls, last_answered_at=START.replace(tzinfo=None, minute=calls))
+
+        known, old = snapshot(record("1", 5), record("2", 5)), snapshot(record("1", 4), record("2", 5), at=1)
+        mixed, good = snapshot(record("1", 4), record("2", 6), at=2), snapshot(record("1", 5), record("2", 6), at=3)
+        watcher = StatusWatcher(ScriptedSource([known, old, mixed, good]), interval=1)
+        collector = WatcherCollector(watcher)
+        await run(watcher, 3.5)
+        scrape = Scrape(collector)
+        assert scrape.get("sipqueue_held_back_answers_total") == watcher.health.held_back_answers == 1
+        assert scrape.get("sipqueue_held_back_records_total") == watcher.health.held_back_records >= 1
+        assert scrape.get("sipqueue_calls_answered_total", queue="queue-1") == 1
+
     async def test_stale_polls(self) -> None:
-        """A cache in front of the platform goes unseen."""
         stale = snapshot(server=1)
         watcher = StatusWatcher(ScriptedSource([snapshot(server=9), stale, stale, snapshot(server=10)]), interval=1)
         collector = WatcherCollector(watcher)
         await run(watcher, 3.5)
         assert Scrape(collector).get("sipqueue_stale_polls_total") == 2
 
-    async def test_durations_and_latenesses(self) -> None:
-        """The histograms count polls in wrong buckets, leave out failed ones, or their sums are wrong."""
+    async def test_durations_and_lateness_count_every_poll(self) -> None:
         source = ScriptedSource([snapshot(), ERROR, snapshot()], takes=0.2)
         watcher = StatusWatcher(source, interval=1, max_backoff=1)
         collector = WatcherCollector(watcher)
@@ -118,8 +130,7 @@ class TestFeed:
 
 
 class TestQueues:
-    async def test_every_state_of_every_queue_is_there(self) -> None:
-        """A graph has gaps where nobody is in a state, or a queue vanishes with its last agent."""
+    async def test_every_state_of_every_queue_is_exported_also_at_zero(self) -> None:
         source = ScriptedSource(
             [snapshot(agent("1"), agent("2", TALKING), agent("3", queue="b")), snapshot(agent("1"), agent("2"))]
         )
@@ -139,7 +150,6 @@ class TestQueues:
         assert scrape.by(agents, "state", queue="b") == zeros
 
     async def test_calls_are_counted_from_the_first_snapshot_on(self) -> None:
-        """Calls from before are counted, those between two polls are not, or a queue begins without a 0."""
         answers = [
             snapshot(agent(calls_answered=7, no_answer_count=3), agent(queue="b")),
             snapshot(agent(calls_answered=9, no_answer_count=4), agent(queue="b")),
@@ -157,7 +167,6 @@ class TestQueues:
         assert after.by("sipqueue_calls_missed_total", "queue") == {"queue-1": 1, "b": 0}
 
     async def test_calls_of_an_outage_and_of_a_restart_are_counted(self) -> None:
-        """Calls that were answered while the platform or the program was away are lost to the metrics."""
         known = snapshot(agent(calls_answered=1))
         source = ScriptedSource([ERROR, snapshot(agent(calls_answered=4), at=9)])
         watcher = StatusWatcher(source, interval=1, baseline=known)
@@ -165,20 +174,21 @@ class TestQueues:
         await run(watcher, 10)
         assert Scrape(collector).get("sipqueue_calls_answered_total", queue="queue-1") == 3
 
-    async def test_nobody_needs_to_scrape_for_the_counts_to_be_exact(self) -> None:
-        """Of calls of someone who left, or across a reset, some are lost where the scrapes are rare."""
+    async def test_counts_are_exact_however_rarely_it_is_scraped(self) -> None:
+        """Across resets, and with agents who leave."""
         answers = list[Snapshot]()
         for day in range(100):
             for calls in range(9):
-                answers.append(snapshot(agent(calls_answered=calls), at=len(answers)))
+                # The counter is reset at midnight, and the time of the last call is kept.
+                last = START.replace(tzinfo=None) + timedelta(seconds=10 * day + calls)
+                answers.append(snapshot(agent(calls_answered=calls, last_answered_at=last), at=len(answers)))
             answers += [snapshot(at=len(answers)) for _ in range(3 if day % 2 else 0)]
         watcher = StatusWatcher(ScriptedSource(answers), interval=1, initial=True)
         collector = WatcherCollector(watcher)
         await run(watcher, len(answers) + 10)
         assert Scrape(collector).get("sipqueue_calls_answered_total", queue="queue-1") == 100 * 8
 
-    async def test_one_that_is_made_later_counts_from_then_on(self) -> None:
-        """A collector made for a running watcher counts what was before it, or shows nobody until something changes."""
+    async def test_a_collector_made_later_counts_from_then_on(self) -> None:
         source = ScriptedSource([snapshot(agent(calls_answered=calls), at=calls) for calls in range(10)])
         async with StatusWatcher(source, interval=1) as watcher:
             await asyncio.sleep(4.5)
@@ -191,8 +201,7 @@ class TestQueues:
         assert scrape.get("sipqueue_calls_answered_total", queue="queue-1") == 3
         assert scrape.get("sipqueue_polls_total") == 3
 
-    async def test_a_closed_one_stays_as_it_is(self) -> None:
-        """A collector that is no longer wanted is called for ever."""
+    async def test_a_closed_collector_keeps_its_values(self) -> None:
         source = ScriptedSource([snapshot(agent(calls_answered=calls), at=calls) for calls in range(10)])
         async with StatusWatcher(source, interval=1) as watcher:
             collector = WatcherCollector(watcher)
@@ -211,16 +220,14 @@ class TestAgents:
         snapshot(agent("1", TALKING, name='A "b"', calls_answered=1)),
     )
 
-    async def test_no_series_for_each_agent_unless_asked_for(self) -> None:
-        """A call centre of a thousand agents is a surprise for Prometheus' memory."""
+    async def test_agents_have_no_series_by_default(self) -> None:
         watcher = StatusWatcher(ScriptedSource(self.ANSWERS))
         collector = WatcherCollector(watcher)
         await run(watcher, 10)
         labels = {label for series in Scrape(collector).samples for label, _ in series.labels}
         assert labels == {"queue", "state", "error", "le"}
 
-    async def test_those_who_are_there(self) -> None:
-        """The series of an agent say something else than the events, or those of someone who left stay."""
+    async def test_agents_who_are_present_have_series(self) -> None:
         watcher = StatusWatcher(ScriptedSource(self.ANSWERS), interval=1)
         collector = WatcherCollector(watcher, agents=True)
         await run(watcher, 1.5)
@@ -240,8 +247,7 @@ class TestAgents:
 
 
 class TestSeveral:
-    async def test_are_told_apart_by_the_names_given(self) -> None:
-        """Two platforms add up to one, or one is missing."""
+    async def test_feeds_are_told_apart_by_the_label_platform(self) -> None:
         first = StatusWatcher(ScriptedSource([snapshot(agent())]), interval=1)
         second = StatusWatcher(ScriptedSource([ERROR]), interval=1)
         collector = WatcherCollector({"Berlin": first, "Paris \ud800": second}, agents=True)
@@ -252,14 +258,12 @@ class TestSeveral:
         assert all("platform" in dict(series.labels) for series in scrape.samples)
         assert scrape.get("sipqueue_agents", platform="Berlin", queue="queue-1", state="waiting") == 1
 
-    def test_none_at_all_is_a_mistake(self) -> None:
-        """A configuration without platforms goes unnoticed."""
+    def test_no_feed_is_refused(self) -> None:
         with pytest.raises(ValueError, match="at least one"):
             WatcherCollector({})
 
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever lacks prometheus-client has to guess which package it is in."""
     monkeypatch.setitem(sys.modules, "prometheus_client.core", None)
     assert prometheus.__file__
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sipqueue_async\[prometheus\]'"):

@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules: every metric, label and state that they name is in a real exposition."""
+"""The dashboard and the alert rules use metrics, labels and states of a real exposition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXPRESSIONS = [*(target["expr"] for target in TARGETS), *(rule["expr"] for rule 
 
 @cache
 def exposition() -> dict[str, dict[str, set[str]]]:
-    """Return the labels of each metric, each with its values, as two platforms are scraped."""
+    """Return each metric's labels and their values, from a scrape of two platforms."""
     known = snapshot(agent())
     watcher, other = (StatusWatcher(ScriptedSource([known]), baseline=known) for _ in range(2))
     found: dict[str, dict[str, set[str]]] = {}
@@ -39,20 +39,20 @@ def exposition() -> dict[str, dict[str, set[str]]]:
         labels = found.setdefault(series.name, {})
         for label, value in series.labels:
             labels.setdefault(label, set()).add(value)
-    # Nothing was polled, so of this one there is no sample yet.
+    # It has no sample before the first poll.
     return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
 
 
 def parts(expression: str) -> list[Expr]:
-    """Return an expression and all that it is made of."""
+    """Return an expression and all its parts."""
     found: list[Expr] = []
-    # What Grafana puts in place of its variable for "long enough for the scrapes".
+    # Grafana replaces this variable.
     promql_parser.walk(promql_parser.parse(expression.replace("$__rate_interval", "5m")), found.append)
     return found
 
 
 def selectors(expression: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the metrics of an expression, each with what its labels must be."""
+    """Yield the metrics of an expression with their label matchers."""
     for part in parts(expression):
         if isinstance(part, VectorSelector):
             assert part.name is not None
@@ -60,7 +60,7 @@ def selectors(expression: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def groupings(expression: str) -> set[str]:
-    """Return the labels by which an expression adds up or matches."""
+    """Return the labels that an expression groups by or matches on."""
     found: set[str] = set()
     for part in parts(expression):
         if isinstance(part, AggregateExpr) and part.modifier:
@@ -71,8 +71,7 @@ def groupings(expression: str) -> set[str]:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_what_an_expression_names_exists(expression: str) -> None:
-    """A panel stays empty, or an alert never goes off, because a metric is called something else."""
+def test_expressions_use_existing_metrics_and_labels(expression: str) -> None:
     labels: set[str] = set()
     for name, matchers in selectors(expression):
         assert name in exposition(), f"there is no metric {name}"
@@ -83,8 +82,7 @@ def test_what_an_expression_names_exists(expression: str) -> None:
     assert groupings(expression) <= labels
 
 
-def test_texts_name_labels_that_the_result_has() -> None:
-    """A legend or an alert's text has a hole where a label should be."""
+def test_texts_use_labels_of_the_result() -> None:
     kept = re.compile(r"\bby \((\w+)\)")
     for target in TARGETS:
         named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
@@ -96,8 +94,7 @@ def test_texts_name_labels_that_the_result_has() -> None:
         assert all(any(label in labels for labels in metrics) for label in named), rule
 
 
-def test_the_dashboard_can_be_imported_anywhere() -> None:
-    """The dashboard is tied to one Grafana's data source, or its panels lie over each other."""
+def test_the_dashboard_has_no_fixed_data_source_and_no_overlaps() -> None:
     variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource"
     sources = re.findall(r'"uid": "([^"]*)"', json.dumps({**DASHBOARD, "uid": None}))
@@ -118,8 +115,7 @@ def test_the_dashboard_can_be_imported_anywhere() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-def test_every_metric_is_documented_and_every_feed_metric_is_watched() -> None:
-    """The page of metrics is out of date, or something that tells of trouble is on no dashboard."""
+def test_every_metric_is_documented_and_every_feed_metric_is_used() -> None:
     documented = set(re.findall(r"`(sipqueue_[a-z_]+)`", PAGE))
     names = {re.sub("_(bucket|sum|count)$", "", name) for name in exposition()}
     assert documented == names
@@ -127,8 +123,7 @@ def test_every_metric_is_documented_and_every_feed_metric_is_watched() -> None:
     assert {name for name in names if "agent_" not in name} == used
 
 
-def test_every_alert_says_what_to_do() -> None:
-    """Somebody is woken by an alert that says nothing, or the page does not tell of it."""
+def test_every_alert_is_described() -> None:
     for rule in RULES:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert len(rule["annotations"]["description"]) > 60

@@ -1,4 +1,4 @@
-"""The collector on a reader of a relay: the same figures, whoever polls; on a real Redis."""
+"""The collector on a reader of a relay, on a real Redis."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ OF_POLLS = (
     "sipqueue_polls",
     "sipqueue_poll_failures",
     "sipqueue_stale_polls",
+    "sipqueue_held_back_answers",
+    "sipqueue_held_back_records",
     "sipqueue_poll_duration_seconds",
     "sipqueue_poll_lateness_seconds",
 )
 
 
 def feed_series(collector: WatcherCollector) -> tuple[float | None, float | None, float | None]:
-    """Return whether the feed is up, whether it has ended, and when the platform was last seen."""
+    """Return whether the feed is up, whether it has ended, and the time of the last good answer."""
     scrape = Scrape(collector)
     return scrape.get("sipqueue_feed_up"), scrape.get("sipqueue_watcher_ended"), scrape.get(LAST_GOOD)
 
 
 def played(answers: list[Snapshot], begun: asyncio.Event) -> Callable[[], Awaitable[Snapshot]]:
-    """Return a source that goes on from its first answer once that was seen, and stays at its last."""
+    """Return a source that stays at its first answer until `begun` is set, and then at its last."""
     left = answers.copy()
 
     async def source() -> Snapshot:
@@ -43,8 +45,7 @@ def played(answers: list[Snapshot], begun: asyncio.Event) -> Callable[[], Awaita
     return source
 
 
-async def test_calls_and_states_are_those_that_the_relay_saw(redis_server: RedisServer) -> None:
-    """An exporter that reads from a relay counts other calls than one that polls, or shows nobody at first."""
+async def test_a_reader_has_the_same_figures_as_a_watcher(redis_server: RedisServer) -> None:
     answers = [
         snapshot(agent("1", calls_answered=calls), agent("2", TALKING, queue="b", no_answer_count=calls // 2), at=calls)
         for calls in range(5, 30)
@@ -70,12 +71,11 @@ async def test_calls_and_states_are_those_that_the_relay_saw(redis_server: Redis
 
 
 def figures(collector: WatcherCollector) -> dict[Series, float]:
-    """Return what tells of agents and calls."""
+    """Return the samples about agents and calls."""
     return {it: value for it, value in Scrape(collector).samples.items() if it.name.startswith(OF_AGENTS)}
 
 
-async def test_the_feed_is_up_while_a_relay_says_so(redis_server: RedisServer) -> None:
-    """An alert on a feed that is down does not go off where it is the relay or Redis that is away."""
+async def test_the_feed_is_down_without_platform_relay_or_redis(redis_server: RedisServer) -> None:
     source = ScriptedSource([snapshot(agent()), TransportError("the platform is away")])
     source_that_works = ScriptedSource([snapshot(agent(), at=60)])
     feed = RedisFeed(redis_server.url)
@@ -95,8 +95,7 @@ async def test_the_feed_is_up_while_a_relay_says_so(redis_server: RedisServer) -
     assert feed_series(collector) == (0, 1, start + 60)
 
 
-async def test_calls_of_before_are_not_counted(redis_server: RedisServer) -> None:
-    """An exporter that waits for a relay shows the calls of the night that nobody watched as one spike."""
+async def test_calls_before_the_first_known_status_are_not_counted(redis_server: RedisServer) -> None:
     async with RedisFeed(redis_server.url) as it:
         async with Relay(ScriptedSource([snapshot(agent())]), redis_server.url, lease=0.2):
             await it.ready(timeout=20)
@@ -116,8 +115,7 @@ async def test_calls_of_before_are_not_counted(redis_server: RedisServer) -> Non
     assert Scrape(collector).by("sipqueue_calls_answered_total", "queue") == {"queue-1": 3}
 
 
-async def test_what_polls_took_is_said_of_watchers_alone(redis_server: RedisServer) -> None:
-    """A reader, which polls nothing, looks like a watcher whose polls have stopped."""
+async def test_readers_have_no_metrics_of_polls(redis_server: RedisServer) -> None:
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]), interval=1)
     feed = RedisFeed(redis_server.url)
     families = Scrape(WatcherCollector(feed)).families
@@ -133,7 +131,6 @@ async def test_what_polls_took_is_said_of_watchers_alone(redis_server: RedisServ
     assert {dict(it.labels)["platform"] for it in scrape.samples if it.name.startswith(OF_POLLS)} == {"north"}
 
 
-def test_a_part_of_the_changes_makes_no_metrics() -> None:
-    """A reader that shares its work with others counts a part of the calls, and nobody notices."""
+def test_a_feed_with_a_group_is_refused() -> None:
     with pytest.raises(ValueError, match="receives only part of the changes"):
         WatcherCollector({"north": RedisFeed("redis://127.0.0.1", group="exporters", consumer="1")})

@@ -54,6 +54,7 @@ _AGENTS_PER_QUEUE: Final = 12
     type=click.Path(path_type=Path),
     help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
 )
+@click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
 @click.option("--agents", type=click.IntRange(min=1), default=24, show_default=True, help="How many agents it has.")
 @options.speed(5.0)
@@ -67,6 +68,7 @@ def command(
     port: int,
     host_names: frozenset[str],
     key_file: Path | None,
+    title: str,
     demo: bool,
     agents: int,
     speed: float,
@@ -83,7 +85,7 @@ def command(
         wallboard,
         demonstration if demo else origin_of(origin, os.environ),
         standard_output(),
-        site=Site(host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ)),
+        site=Site(host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ), title=title),
         seats=SeatFilter(queues or None),
         interval=interval,
     )
@@ -97,6 +99,7 @@ class Site:
     port: int = 0
     host_names: Collection[str] = ()
     key: str | None = attrs.field(default=None, repr=False)
+    title: str = "Wallboard"
 
 
 @attrs.frozen(kw_only=True)
@@ -181,6 +184,7 @@ def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
             port=site.port,
             key=site.key,
             host_names=site.host_names,
+            title=site.title,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
         )
     except ValueError as error:
