@@ -6,10 +6,11 @@ for each poll how far behind its answer is, and compare what is told with `Histo
 
 from __future__ import annotations
 
+import math
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, Literal
@@ -73,13 +74,26 @@ class History:
                 total += bool(after < at <= until and before and now and before.state is not now.state)
         return total
 
-    def untellable(self, shown: Iterable[float]) -> Calls:
-        """Return the calls between the last answer before a reset of the counters and the reset."""
-        seconds = sorted(shown)
+    def untellable(self, shown: Iterable[tuple[float, Container[SeatKey]]]) -> Calls:
+        """Return the calls around a reset that nobody could tell, at most.
+
+        Those were counted after the last answer that shows the time before the reset, and before the first one that
+        shows the time after it.
+
+        Args:
+            shown: For each answer, in order of arrival, the second that it shows and the seats whose counters it lacks.
+        """
+        answers = list(shown)
         calls: Calls = Counter()
         for reset in self.resets:
-            number = bisect_left(seconds, reset)
-            calls += self.calls(seconds[number - 1] if number else -1.0, reset)
+            for key in self.records:
+                seconds = [second for second, lacking in answers if key not in lacking]
+                first = next((number for number, second in enumerate(seconds) if second >= reset), len(seconds))
+                before = max(seconds[:first], default=-math.inf)
+                after = seconds[first] if first < len(seconds) else math.inf
+                calls += Counter(
+                    (seat, kind) for at, seat, kind in self.counted if seat == key and before < at <= after
+                )
         return calls
 
 
