@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ from sipqueue_async import (
     Event,
     FeedDown,
     FeedUp,
+    FieldProblem,
     SeatKey,
     StateChanged,
     TransportError,
@@ -159,11 +160,41 @@ class TestCallAnswered:
         assert isinstance(event, CallAnswered)
         assert (event.count, event.answered_at, event.hidden) == (2, LATER, True)
 
-    def test_a_counter_that_fell_counts_anew(self) -> None:
-        """Calls answered since a reset are lost, or a negative number of calls is told."""
-        (event,) = changes(agent(calls_answered=7), agent(calls_answered=2))
-        assert isinstance(event, CallAnswered)
-        assert event.count == 2
+    @pytest.mark.parametrize(
+        ("before", "after", "count"),
+        [
+            ({"last_answered_at": EARLIER}, {"last_answered_at": LATER}, 2),
+            ({"last_answered_at": EARLIER}, {"last_answered_at": EARLIER}, 0),
+            ({"last_answered_at": LATER}, {"last_answered_at": EARLIER}, 0),
+            ({"last_answered_at": EARLIER}, {}, 0),
+            ({}, {"last_answered_at": LATER}, 2),
+            ({}, {}, 2),
+            ({"last_offered_at": EARLIER}, {"last_offered_at": LATER}, 2),
+            ({"last_answered_at": EARLIER}, {"last_answered_at": EARLIER, "last_offered_at": LATER}, 0),
+            ({"last_answered_at": EARLIER}, {"last_answered_at": LATER.replace(tzinfo=UTC)}, 2),
+            ({"last_answered_at": LATER.replace(tzinfo=UTC)}, {"last_answered_at": LATER}, 0),
+        ],
+        ids=[
+            *(
+                "later",
+                "same",
+                "earlier",
+                "gone",
+                "new",
+                "never sent",
+                "answers never timed",
+                "another call's is later",
+            ),
+            *("later, and its zone known", "the same, its zone unknown"),
+        ],
+    )
+    def test_a_counter_that_fell_counts_its_value_with_a_later_call_time_only(
+        self, before: dict[str, Any], after: dict[str, Any], count: int
+    ) -> None:
+        events = changes(agent(calls_answered=7, **before), agent(calls_answered=2, **after))
+        assert sum(event.count for event in events if isinstance(event, CallAnswered)) == count
+        named = frozenset[str]().union(*(event.fields for event in events if isinstance(event, AgentChanged)))
+        assert ("calls_answered" in named) is (count == 0)
 
     def test_a_reset_to_zero_is_no_call(self) -> None:
         """A counter set to 0 is told as an answered call, or not at all."""
@@ -201,6 +232,102 @@ class TestCallAnswered:
     ) -> None:
         """A call that no snapshot showed passes for one that was seen, or the reverse."""
         assert [event.hidden for event in changes(before, after) if isinstance(event, CallAnswered)] == [hidden]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "hidden_count"),
+        [
+            (agent(), agent(state=AgentState.TALKING, calls_answered=3, last_answered_at=LATER), 2),
+            (agent(), agent(calls_answered=3, last_answered_at=LATER), 3),
+            (agent(), agent(state=AgentState.TALKING, calls_answered=3), 2),
+            (
+                agent(external_calls_count=4),
+                agent(state=AgentState.TALKING, calls_answered=1, last_answered_at=LATER, external_calls_count=5),
+                1,
+            ),
+            (
+                agent(state=AgentState.TALKING, last_answered_at=EARLIER),
+                agent(state=AgentState.TALKING, calls_answered=2, last_answered_at=LATER),
+                1,
+            ),
+            (
+                agent(last_answered_at=EARLIER),
+                agent(state=AgentState.TALKING, calls_answered=1, last_answered_at=EARLIER),
+                1,
+            ),
+        ],
+        ids=[
+            *("the last one is shown", "none is shown", "no times", "perhaps in a call outside", "counted at the end"),
+            "in a call outside, the other one counted at its end",
+        ],
+    )
+    def test_hidden_count_says_how_many_no_snapshot_showed(
+        self, before: AgentStatus, after: AgentStatus, hidden_count: int
+    ) -> None:
+        (event,) = (event for event in changes(before, after) if isinstance(event, CallAnswered))
+        assert (event.hidden_count, event.hidden) == (hidden_count, hidden_count > 0)
+
+    def test_hidden_alone_means_all_of_them(self) -> None:
+        """Programs that make events themselves need not know `hidden_count`."""
+        (event,) = (it for it in changes(agent(), agent(calls_answered=3)) if isinstance(it, CallAnswered))
+        arguments = {"key": event.key, "observed_at": START, "agent": event.agent, "previous": event.previous}
+        made = [CallAnswered(**arguments, count=3, hidden=hidden) for hidden in (True, False)]
+        assert [it.hidden_count for it in made] == [3, 0]
+
+    def test_a_call_outside_the_queue_has_not_the_time_of_one_of_the_queue(self) -> None:
+        after = agent(state=AgentState.TALKING, calls_answered=1, last_answered_at=LATER, external_calls_count=1)
+        (event, *_) = changes(agent(external_calls_count=0), after)
+        assert isinstance(event, StateChanged)
+        assert event.occurred_at is None
+
+
+class TestAnotherPerson:
+    """A changed name whose counters do not simply go on: the statistics of somebody else."""
+
+    ANN = agent(name="Ann", calls_answered=3, no_answer_count=1, last_answered_at=EARLIER, last_offered_at=EARLIER)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"calls_answered": 6, "last_answered_at": LATER},
+            {"calls_answered": 2, "last_answered_at": LATER},
+            {"calls_answered": 4, "no_answer_count": 7, "last_offered_at": LATER},
+            {"calls_answered": 4, "last_answered_at": None},
+            {"calls_answered": 4, "last_answered_at": EARLIER - timedelta(minutes=1)},
+        ],
+    )
+    def test_has_no_calls_told_but_the_fields_named(self, fields: dict[str, Any]) -> None:
+        (event,) = changes(self.ANN, attrs.evolve(self.ANN, name="Bob", **fields))
+        assert isinstance(event, AgentChanged)
+        assert event.fields == {"name", *fields}
+
+    @pytest.mark.parametrize(
+        ("name", "fields", "counts"),
+        [
+            ("Bob", {"calls_answered": 4, "last_answered_at": LATER}, [1]),
+            ("Bob", {"calls_answered": 4, "no_answer_count": 2, "last_answered_at": LATER}, [1, 1]),
+            ("Bob", {"no_answer_count": 2}, [1]),
+            (None, {"calls_answered": 9, "last_answered_at": LATER}, [6]),
+        ],
+        ids=["one call", "one of each", "a miss has its offer's time", "a name left out"],
+    )
+    def test_a_rename_in_passing_loses_no_call(
+        self, name: str | None, fields: dict[str, Any], counts: list[int]
+    ) -> None:
+        events = changes(self.ANN, attrs.evolve(self.ANN, name=name, **fields))
+        assert [event.count for event in events if isinstance(event, CallAnswered | CallMissed)] == counts
+        assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"name"}]
+
+
+@pytest.mark.parametrize("field", ["callsanswered", "noanswercount"])
+def test_a_counter_that_the_platform_never_sent_tells_no_calls(field: str) -> None:
+    grown = agent(calls_answered=5, no_answer_count=5)
+    told = {}
+    for carried in (False, True):
+        problems = [FieldProblem("queue-1", "100001", field, "is missing", carried)]
+        events = diff(snapshot(agent(), problems=problems), snapshot(grown))
+        told[carried] = [type(event) for event in events]
+    expected = {"callsanswered": [CallMissed, AgentChanged], "noanswercount": [CallAnswered, AgentChanged]}
+    assert told == {False: expected[field], True: [CallAnswered, CallMissed]}
 
 
 class TestCallMissed:
