@@ -71,6 +71,7 @@ class HighWater:
         self._accepted_at = 0.0
         self._old_in_a_row = 0
         self._suspects: dict[SeatKey, _Suspect] = {}
+        self._before_reset: dict[SeatKey, tuple[AgentStatus, float]] = {}
         self._missing: dict[SeatKey, int] = {}
         self._joined_at: dict[SeatKey, float] = {}
         self._left: dict[SeatKey, tuple[AgentStatus, float]] = {}
@@ -132,7 +133,7 @@ class HighWater:
         is_newer = False
         suspects = self._suspects
         for key, before, after in changed:
-            evidence = _evidence(before, after)
+            evidence = self._judged(key, before, after) if self._before_reset else _evidence(before, after)
             suspect = suspects.get(key)
             if evidence == _BACK:
                 if suspect is None or self._is_over(suspect):
@@ -142,8 +143,8 @@ class HighWater:
                     continue
             if evidence != _NEITHER:
                 is_newer = True
-                fall = None if suspect is None else suspect.after_fall
-                if fall is not None and _is_after_reset(fall, before, after):
+                fall = self._newer(key, suspect, before, after)
+                if fall is not None:
                     resets[key] = fall
             if evidence != _NEITHER or _fell(after, before):
                 # Its counters go on from here.
@@ -167,6 +168,26 @@ class HighWater:
     def _is_over(self, suspect: _Suspect) -> bool:
         """Return whether records went back once, but not lately: to go back again has another reason."""
         return suspect.after_fall is None and self._clock - suspect.held_at > self._max_lag
+
+    def _judged(self, key: SeatKey, known: AgentStatus, record: AgentStatus) -> int:
+        """Judge a record after resets: with the known times and the counters from before a reset, it goes back."""
+        evidence = _evidence(known, record)
+        if evidence == _NEITHER and key in self._before_reset:
+            before, at = self._before_reset[key]
+            if self._clock - at >= self._max_lag:
+                del self._before_reset[key]
+            elif _fell(record, known) and not _fell(before, record):
+                return _BACK
+        return evidence
+
+    def _newer(
+        self, key: SeatKey, suspect: _Suspect | None, known: AgentStatus, record: AgentStatus
+    ) -> AgentStatus | None:
+        """Note whether a newer record shows a reset; return the record just after it, if that is known."""
+        if _fell(known, record):
+            self._before_reset[key] = known, self._clock
+        fall = None if suspect is None else suspect.after_fall
+        return fall if fall is not None and _is_after_reset(fall, known, record) else None
 
     def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
         suspect.answers += 1

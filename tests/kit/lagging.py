@@ -110,7 +110,7 @@ class Floor:
         counts_at_end: Whether the platform counts a call when it ends, not when it is answered.
         sends_times: Whether records have times.
         blanks_times: Whether a reset of the counters blanks the times of calls too.
-        answered_before: Calls that each agent has answered before.
+        answered_before: About how many calls each agent has answered before.
     """
 
     agents: int = 24
@@ -135,8 +135,8 @@ class Floor:
 class _Agent:
     def __init__(self, floor: Floor, history: History, rng: random.Random, extension: str) -> None:
         self._floor, self._history, self._rng = floor, history, rng
-        before = rng.randrange(1, floor.answered_before + 1) if floor.answered_before else 0
-        self._record = make_agent(extension, calls_answered=before, no_answer_count=before // 5)
+        before = rng.randint(floor.answered_before // 2, floor.answered_before)
+        self._record = make_agent(extension, calls_answered=before, no_answer_count=before // 3)
         if floor.sends_times and before:
             long_ago = START.replace(tzinfo=None) - timedelta(hours=1)
             self._record = attrs.evolve(self._record, last_answered_at=long_ago, last_offered_at=long_ago)
