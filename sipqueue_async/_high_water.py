@@ -132,6 +132,7 @@ class HighWater:
         resets: dict[SeatKey, AgentStatus] = {}
         is_newer = False
         suspects = self._suspects
+        carried = {(it.queue, it.extension) for it in polled.problems if it.carried} if polled.problems else ()
         for key, before, after in changed:
             evidence = self._judged(key, before, after) if self._before_reset else _evidence(before, after)
             suspect = suspects.get(key)
@@ -144,7 +145,7 @@ class HighWater:
             if evidence != _NEITHER:
                 is_newer = True
                 fall = self._newer(key, suspect, before, after)
-                if fall is not None:
+                if fall is not None and key not in carried:
                     resets[key] = fall
             if evidence != _NEITHER or _fell(after, before):
                 # Its counters go on from here.

@@ -269,7 +269,12 @@ class TestCallAnswered:
     def test_hidden_alone_means_all_of_them(self) -> None:
         """Programs that make events themselves need not know `hidden_count`."""
         (event,) = (it for it in changes(agent(), agent(calls_answered=3)) if isinstance(it, CallAnswered))
-        arguments = {"key": event.key, "observed_at": START, "agent": event.agent, "previous": event.previous}
+        arguments: dict[str, Any] = {
+            "key": event.key,
+            "observed_at": START,
+            "agent": event.agent,
+            "previous": event.previous,
+        }
         made = [CallAnswered(**arguments, count=3, hidden=hidden) for hidden in (True, False)]
         assert [it.hidden_count for it in made] == [3, 0]
 

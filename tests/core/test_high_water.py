@@ -200,6 +200,14 @@ class TestCountersLeftOut:
         (second,) = it.accept(snapshot(changed(calls_answered=8), at=4))
         assert [event.to_dict()["count"] for event in diff(first, second)] == [1]
 
+    def test_they_confirm_no_reset(self) -> None:
+        it = high_water(KNOWN)
+        assert it.accept(snapshot(changed(calls_answered=0, no_answer_count=0), at=2)) == ()
+        blank = changed(calls_answered=0, no_answer_count=0, last_offered_at=T3)
+        assert it.accept(self.answer(blank, "callsanswered", "noanswercount", at=4)) == (
+            snapshot(changed(last_offered_at=T3)),
+        )
+
     def test_a_problem_of_no_seat_changes_nothing(self) -> None:
         problem = FieldProblem(None, None, "rsptime", "is odd")
         polled = snapshot(KNOWN, at=2, problems=[problem])
@@ -261,6 +269,17 @@ class TestResets:
             old = new
         assert old == snapshot(record)
         assert told == count
+
+    def test_a_record_from_before_a_reset_is_held_back_for_max_lag(self) -> None:
+        """It has the known times: the call was answered just before the reset, and a lagging back end counts it."""
+        it = high_water(KNOWN, max_lag=10)
+        reset = changed(calls_answered=0, last_answered_at=T3)
+        before = changed(calls_answered=8, no_answer_count=3, last_answered_at=T3)
+        assert it.accept(snapshot(reset, at=2)) == (snapshot(reset),)
+        assert it.accept(snapshot(before, at=4)) == ()
+        missed = attrs.evolve(reset, no_answer_count=3)
+        assert it.accept(snapshot(missed, at=6)) == (snapshot(missed),)
+        assert it.accept(snapshot(before, at=14)) == (snapshot(before),)
 
     def test_one_that_time_confirms(self) -> None:
         it = high_water(KNOWN, max_lag=10)

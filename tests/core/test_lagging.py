@@ -103,7 +103,7 @@ class Watch:
         return Snapshot(records, observed_at=answer.observed_at, steady_at=answer.steady_at, problems=problems)
 
 
-def check(floor: Floor, schedule: Schedule, seed: int, resets: list[float]) -> Watch:
+def check(floor: Floor, schedule: Schedule, seed: int, resets: list[float], *, may_lose: bool = False) -> Watch:
     """Compare what is told with what is true."""
     rng = random.Random(seed)
     history = floor.play(rng, SECONDS, resets)
@@ -111,7 +111,7 @@ def check(floor: Floor, schedule: Schedule, seed: int, resets: list[float]) -> W
     tracker = watch.run(SECONDS + QUIET)
     true, told = history.calls(0.0, SECONDS + QUIET), told_calls(watch.events)
     assert told - true == {}, "made up"
-    assert true - told <= history.untellable(watch.shown), "lost"
+    assert may_lose or true - told <= history.untellable(watch.shown), "lost"
     assert tracker.snapshot == history.at(SECONDS + QUIET)
     return watch
 
@@ -164,7 +164,18 @@ schedules = st.builds(
 )
 
 
-@settings(max_examples=60)
-@given(floor=floors, schedule=schedules, seed=st.integers(0, 999), reset=st.none() | st.floats(1, SECONDS))
-def test_whatever_is_wrong_with_the_answers(floor: Floor, schedule: Schedule, seed: int, reset: float | None) -> None:
-    check(floor, schedule, seed, [] if reset is None else [reset])
+@settings(max_examples=40)
+@given(floor=floors, schedule=schedules, seed=st.integers(0, 999))
+def test_whatever_is_wrong_with_the_answers(floor: Floor, schedule: Schedule, seed: int) -> None:
+    check(floor, schedule, seed, [])
+
+
+@settings(max_examples=40)
+@given(schedule=schedules, seed=st.integers(0, 999), reset=st.floats(1, SECONDS), blanks_times=st.booleans())
+def test_a_reset_adds_no_calls_whatever_else_is_wrong(
+    schedule: Schedule, seed: int, reset: float, blanks_times: bool
+) -> None:
+    """Calls under way may be lost if their counters or times are left out as well."""
+    floor = Floor(agents=3, answered_before=40, blanks_times=blanks_times)
+    schedule = attrs.evolve(schedule, restarts=False)
+    check(floor, schedule, seed, [reset], may_lose=blanks_times or schedule.blank > 0)
