@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: ``nox -s screenshots``."""
+"""Takes the screenshots of the documentation: ``nox -s screenshots``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 
 @asynccontextmanager
 async def page_of(browser: Browser, url: str, size: ViewportSize, scheme: Any, **more: Any) -> AsyncGenerator[Page]:
-    """Open the wallboard on a screen."""
+    """Open the wallboard in a browser."""
     context = await browser.new_context(viewport=size, color_scheme=scheme, timezone_id="UTC", **more)
     page = await context.new_page()
     await page.goto(url)
@@ -55,14 +55,14 @@ async def page_of(browser: Browser, url: str, size: ViewportSize, scheme: Any, *
 
 
 async def save(page: Page, path: Path) -> None:
-    """Take a picture, with as few colours as it needs."""
+    """Save a screenshot with a reduced palette."""
     picture = Image.open(io.BytesIO(await page.screenshot()))
     picture.convert("RGB").quantize(colors=128, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 async def main(directory: Path) -> None:
-    """Take all of them."""
+    """Take all screenshots."""
     stage = Stage(PLAN, seed=26, names=NAMES)
     async with wallboard_of(stage) as wallboard, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program("chromium"))

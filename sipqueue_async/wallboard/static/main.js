@@ -64,16 +64,16 @@ function render() {
 }
 
 function draw() {
-  const everybody = totals(store.agents(new Set()));
+  const total = totals(store.agents(new Set()));
   const chosen = view.choose(store.agents(view.queues), knownUntil());
   const counts = totals(chosen);
   const perQueue = store.queues();
-  notice.show(trouble(everybody["signed-in"]), known);
+  notice.show(trouble(total["signed-in"]), known);
   numbers.show(known ? counts : null, view);
   if (known) queues.show(perQueue, store.gone(), view);
   all.hidden = !view.queues.size;
   const seats = [...perQueue.values()].reduce((sum, queue) => sum + queue["signed-in"], 0);
-  byId("several", HTMLElement).hidden = seats <= everybody["signed-in"];
+  byId("several", HTMLElement).hidden = seats <= total["signed-in"];
   const nobody = byId("nobody", HTMLElement);
   nobody.hidden = !known || chosen.length > 0;
   setText(nobody, view.text || view.queues.size ? "No agent matches the selection." : "Nobody is signed in.");
