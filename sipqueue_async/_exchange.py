@@ -1,4 +1,4 @@
-"""One exchange over HTTP: a form posted, the body of its answer, or what went wrong on the way."""
+"""One HTTP exchange: posts a form, returns the body of the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEEP_ALIVE: Final = 75.0
 
 
 class Answer:
-    """An answer's body, which may quote the request: a traceback with local variables shows the number of bytes only.
+    """The body of an answer, with a `repr` that shows its size only: it may quote the request.
 
     Args:
         encoding: The body's encoding.
@@ -38,12 +38,12 @@ class Answer:
         self.size = sum(map(len, self._parts))
 
     def append(self, part: bytes) -> None:
-        """Add what has come."""
+        """Add a received part."""
         self._parts.append(part)
         self.size += len(part)
 
     def body(self) -> bytes:
-        """Return the whole body, plain for all to see."""
+        """Return the whole body."""
         return b"".join(self._parts)
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ class Exchange:
 
     @property
     def address(self) -> URL:
-        """The URL as it may be shown: its query may hold a key of its own."""
+        """The URL without its query, which may contain a key."""
         return self._url.with_query(None).with_fragment(None)
 
     @property
@@ -101,7 +101,7 @@ class Exchange:
 
         Args:
             fields: The form's fields.
-            secret: One more field, whose value nothing may show.
+            secret: One more field, whose value must not be shown.
             repeatable: Whether it may be sent again when the connection breaks before an answer.
 
         Raises:
@@ -115,8 +115,8 @@ class Exchange:
                 try:
                     return await self._post(_form(fields, secret))
                 except (aiohttp.ClientConnectionError, OSError) as error:
-                    # The server may have closed a kept connection just as it was used again. aiohttp leaves a POST
-                    # at that, because it cannot know that this one only reads.
+                    # The server may have closed a kept connection just as it was used again. aiohttp does not retry
+                    # a POST, because it cannot know that this one only reads.
                     if not (repeatable and _closed_by_server(error)):
                         raise
                 return await self._post(_form(fields, secret))
@@ -228,7 +228,7 @@ class _CallersSession:
 
 
 def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:
-    """Return the urlencoded body, wrapped at once: the payload's repr shows nothing of what is in it."""
+    """Return the urlencoded body, wrapped at once: the payload's `repr` does not show its content."""
     public = urlencode(fields)
     return aiohttp.BytesPayload(
         f"{public}&{secret[0]}={quote_plus(secret[1].reveal())}".encode(),
@@ -265,7 +265,7 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return f"no TLS with {error.host}:{error.port} ({error.os_error}); check the URL, and that TLS is spoken there"
     number = error.os_error.errno
-    # asyncio words it with addresses; the system's own words are the ones that people know.
+    # Prefer the system's words to asyncio's.
     words = os.strerror(number) if number else error.os_error
     return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
 
@@ -291,7 +291,7 @@ def _closed_by_server(error: aiohttp.ClientError | OSError) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
     lost = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
-    # aiohttp has its own error for what went wrong in reading and writing, and keeps the reason as the cause.
+    # aiohttp wraps errors of reading and writing, with the original as the cause.
     return isinstance(error, lost) or isinstance(error.__cause__, lost)
 
 
@@ -303,7 +303,7 @@ def _checked_url(base_url: str) -> URL:
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
     if url.scheme not in {"http", "https"} or not url.host:
-        # What is no URL may be a password that slipped into the wrong place, so it is not quoted.
+        # It may be a password in the wrong place, so do not quote it.
         raise ValueError("base_url must be http://... or https://..., with a host")
     return url
 

@@ -30,9 +30,9 @@ class AppCredentials:
 
     def __init__(self, appid: str, accesskey: str) -> None:
         secret = Secret(accesskey)
-        # From here on a traceback that shows local variables shows stars.
+        # A traceback with local variables shows stars from here on.
         del accesskey
-        # Before the checks, because such a traceback also shows what was not finished.
+        # Before the checks: such a traceback also shows unfinished objects.
         self._appid = appid
         self._accesskey = secret
         secret.check("the accesskey")
@@ -64,10 +64,10 @@ class AppCredentials:
 
 
 TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
-"""Gives a token when asked; asked again when the platform has refused the last one."""
+"""Gives a token; called again when the platform has refused the last one."""
 
 Auth: TypeAlias = str | AppCredentials | TokenProvider
-"""What a client accepts: a ready token, credentials to log in with, or an async function that gives a token."""
+"""A ready token, credentials to log in with, or an async function that gives a token."""
 
 
 class TokenSource(Protocol):
@@ -98,7 +98,7 @@ class FixedToken:
         return self._token
 
     async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:  # noqa: ARG002  # there is only the one
-        """Raise AuthError: only whoever gave the token can get another one."""
+        """Raise AuthError."""
         advice = (
             "the platform does not accept the token, and a ready token cannot be renewed: "
             "get a new one, or use AppCredentials to log in"
@@ -107,7 +107,7 @@ class FixedToken:
 
 
 class RenewableToken:
-    """A token that is obtained when it is first needed and after each refusal, once for all who wait for it."""
+    """A token that is obtained when first needed and after each refusal; concurrent calls share one attempt."""
 
     def __init__(self, obtain: Callable[[], Awaitable[Secret]]) -> None:
         self._obtain = obtain
@@ -127,15 +127,15 @@ class RenewableToken:
         return await self._obtain_once()
 
     async def _obtain_once(self) -> Secret:
-        # Whoever finds, when its turn comes, that an attempt has ended since it began to wait shares that attempt's
-        # outcome, be it a token or a failure. A cancelled attempt has no outcome: the next in line tries.
+        # A waiter shares the outcome, token or failure, of an attempt that ended while it waited. A cancelled attempt
+        # has no outcome: the next waiter tries.
         attempts_seen = self._attempts
         async with self._turn:
             outcome = self._outcome
             if outcome is None or self._attempts == attempts_seen:
                 outcome = await self._attempt()
             if isinstance(outcome, Exception):
-                # Whoever shares it sees the attempt's frames, and not those of the others who share it.
+                # Each waiter sees the frames of the attempt, not those of the other waiters.
                 raise outcome.with_traceback(self._frames)
             return outcome
 
@@ -144,7 +144,7 @@ class RenewableToken:
         outcome: Secret | Exception
         try:
             outcome = await self._obtain()
-        except Exception as error:  # noqa: BLE001  # whatever it is, everyone who waits is told
+        except Exception as error:  # noqa: BLE001  # every waiter gets it
             outcome = error
             self._frames = error.__traceback__
         self._attempts += 1
@@ -153,7 +153,7 @@ class RenewableToken:
 
 
 def login_failure(error: SipQueueError) -> SipQueueError:
-    """Return what a failed login means, with nothing of the answer in it."""
+    """Return the error that a failed login means, without an excerpt of the answer."""
     advice = "the platform refuses the login: check the appid and the accesskey"
     match error:
         case OperationFailed(code=code) if code != _SERVER_UNREACHED:

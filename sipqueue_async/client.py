@@ -1,4 +1,4 @@
-"""`SipQueueClient`: what can be asked of the platform, and what came of it."""
+"""`SipQueueClient`: requests to the platform and their answers."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class SipQueueClient:
         max_body: int = 32 * 2**20,
         encoding: str | None = None,
     ) -> None:
-        # First of all, so that no traceback from here on has the token among its local variables.
+        # First, so that no traceback with local variables shows the token.
         wrapped = Secret(auth) if isinstance(auth, str | bytes) else auth
         del auth
         self._exchange = Exchange(base_url, session=session, timeout=timeout, max_body=max_body, encoding=encoding)
@@ -124,14 +124,14 @@ class SipQueueClient:
         return await self._fetch(QUEUE_STATUS, status_fields(queue, extension, state))
 
     async def call(self, service: str, **fields: str | int | None) -> Any:
-        """Call any service of the API and return the `data` of its answer, once its envelope says that all is well.
+        """Call any service of the API, check the envelope of its answer, and return its `data`.
 
         Args:
             service: The service's name, such as ``App.Sip_Queue.GetQueueSipStatus``.
             fields: The request's other fields, without the token; None leaves a field out.
 
         Raises:
-            ValueError: There is no service, or a field is the client's own business.
+            ValueError: There is no service, or a field is one that the client sets.
             AuthError: The credentials were refused.
             SipQueueError: No good answer; its `retryable` tells whether the same call may work later.
         """
@@ -147,9 +147,9 @@ class SipQueueClient:
         return await self._authorized(service, given, decode, repeatable=False)
 
     def __repr__(self) -> str:
-        # A traceback with local variables also shows a client that could not be made.
+        # A traceback with local variables may show an unfinished client.
         if "_exchange" not in vars(self):
-            return "<SipQueueClient that was not made>"
+            return "<SipQueueClient, not initialized>"
         return f"<SipQueueClient of {self._exchange.address}{', closed' if self._exchange.closed else ''}>"
 
     # ---- polled services ---------------------------------------------------------------------------------------------
@@ -191,8 +191,8 @@ class SipQueueClient:
         except SipQueueError as error:
             failure = login_failure(error)
             failure.where = error.where
-            # The excerpt of a login's answer may hold the token, so an error that has one is not chained. Nor may it
-            # become the context, hence the raise out here.
+            # The excerpt of a login's answer may contain the token, so do not chain an error with one. Raised outside
+            # the except block so that it does not become the context.
             failure.__cause__ = error.__cause__ if isinstance(error, type(failure)) else error
         raise failure from failure.__cause__
 
@@ -234,7 +234,7 @@ class SipQueueClient:
         *,
         repeatable: bool,
     ) -> _T:
-        """Post one request and decode its answer; every SipQueueError leaves here complete and without secrets."""
+        """Post one request and decode its answer; a SipQueueError raised here names the service and has no secrets."""
         callers = sys.exception()
         secrets = [secret[1], *self._exchange.secrets()]
         try:
@@ -291,6 +291,6 @@ def _checked_zone(zone: tzinfo | str | None) -> tzinfo | None:
         raise TypeError(f"timezone must be a tzinfo or a name like Asia/Shanghai, not {zone!r}")
     try:
         return zoneinfo.ZoneInfo(zone)
-    # A name of a directory of zones is an OSError on some versions of Python.
+    # Some versions of Python raise OSError for the name of a directory of zones.
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"timezone is {zone!r}, which is no name of a zone like Asia/Shanghai") from None

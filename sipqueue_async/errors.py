@@ -1,4 +1,4 @@
-"""The exception tree: everything that can go wrong between a poll and its snapshot, and whether to try again."""
+"""The exception tree: what can go wrong in a call, and whether to retry."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class AuthError(ApiError):
         """Return what was refused, what the server said, and what to do."""
         if self.advice is None:
             return super().describe()
-        # A login that was refused as an operation has the ret of a success, which would only puzzle.
+        # A login that was refused as an operation has the ret of a success: leave it out.
         return _told(self.advice if self.ret == HTTPStatus.OK else f"ret {self.ret}: {self.advice}", self.msg)
 
 

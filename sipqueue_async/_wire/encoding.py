@@ -1,4 +1,4 @@
-"""The characters of a body: UTF-8 by right, sometimes GBK, sometimes broken."""
+"""The encoding of a body: UTF-8 by the standard, sometimes GBK, sometimes broken."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import codecs
 import re
 from typing import Final
 
-# Stands for bytes that are no text in the body's encoding. A code point that Unicode reserves for a program's own use,
-# so that no true name contains it.
+# Replaces bytes that are not text in the body's encoding. Unicode reserves this code point for a program's own use, so
+# no name contains it.
 LOST: Final = "\ufdd0"
 _REPLACE_LOST: Final = "sipqueue_async.lost"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -25,14 +25,14 @@ def _replace_lost(error: UnicodeError) -> tuple[str, int]:
 
 codecs.register_error(_REPLACE_LOST, _replace_lost)
 
-# Labels that servers put on anything; UTF-8 is what JSON is.
+# Default labels of servers, not to be believed: JSON is UTF-8.
 _MEANINGLESS_CHARSETS: Final = frozenset({"ascii", "iso8859-1", "cp1252"})
-# What calls itself gb2312 or gbk has characters of gb18030 sooner or later, which contains both.
+# Texts labelled gb2312 or gbk often contain characters of gb18030, a superset of both.
 _WIDER_CHARSETS: Final = {"gb2312": "gb18030", "gbk": "gb18030"}
 
 
 class Body(bytes):
-    """An answer's bytes. A login's hold the token, so a traceback with local variables shows their number only."""
+    """The bytes of an answer, with a `repr` that shows their number only: the answer to a login contains the token."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} bytes>"
@@ -41,15 +41,15 @@ class Body(bytes):
 
 
 def text_encoding(label: str) -> str:
-    """Return the codec for a body that somebody who knows says is in `label`.
+    """Return the codec for an encoding that the user names.
 
     Raises:
-        ValueError: Python knows no such encoding, or it is none for text.
+        ValueError: Python knows no such encoding, or it is not an encoding of text.
     """
     try:
-        # What has other letters is no name; Python warns of it before it stops trying.
+        # Python warns of names that are not ASCII before it refuses them.
         label.encode("ascii")
-        # Not every codec turns bytes into text, and not every one that does can say what it could not read.
+        # Some codecs do not give text, and some do not report what they could not read.
         b"\xff".decode(label, _REPLACE_LOST)
         name = codecs.lookup(label).name
     except (LookupError, ValueError):
@@ -58,7 +58,7 @@ def text_encoding(label: str) -> str:
 
 
 def body_encoding(charset: str | None) -> str:
-    """Return the codec for a body whose ``Content-Type`` names `charset`; UTF-8 if that says nothing."""
+    """Return the codec for a body whose ``Content-Type`` names `charset`; UTF-8 if it names none or a default one."""
     try:
         name = text_encoding(charset or "utf-8")
     except ValueError:
@@ -73,10 +73,10 @@ def without_mark(body: bytes) -> bytes:
 
 
 def as_utf8(body: bytes, encoding: str) -> Body:
-    """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of what is no text."""
+    """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of bytes that are not text."""
     body = Body(without_mark(body))
     if encoding != "utf-8" or not is_utf8(body):
-        # What some encodings decode to has surrogates, which are no characters.
+        # Some codecs give surrogates, which are not characters.
         text = body.decode(encoding, _REPLACE_LOST)
         body = Body(_SURROGATES.sub(LOST, text).encode())
     return body
@@ -103,11 +103,11 @@ def is_utf8(body: bytes) -> bool:
 
 
 def trouble(error: Exception) -> str:
-    """Return what was wrong with JSON, for people to read."""
-    # Each version of Python has its own words, and its own limit.
+    """Return a readable reason why JSON was refused."""
+    # Versions of Python differ in their words and limits.
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def excerpt(body: bytes) -> str:
-    """Return the beginning of a body or a record, for people to read."""
+    """Return the beginning of a body or a record, as readable text."""
     return bytes(body[:1024]).decode(errors="replace").replace(LOST, "\N{REPLACEMENT CHARACTER}").strip()

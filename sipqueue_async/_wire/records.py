@@ -37,7 +37,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RecordReader:
-    """Makes an `AgentStatus` of a record's JSON, and notes which of its lesser fields made no sense."""
+    """Makes an `AgentStatus` of a record's JSON, and collects the problems of its fields."""
 
     def __init__(self, zone: tzinfo | None, state_codes: Mapping[int, AgentState]) -> None:
         self._zone = zone
@@ -47,7 +47,7 @@ class RecordReader:
 
     @cached_property
     def _structure(self) -> Callable[[dict[str, Any], Any], AgentStatus]:
-        # Made when it is first needed: that takes longer than to read hundreds of records, and few answers need it.
+        # Generated when first needed: that takes as long as reading hundreds of records, and few platforms need it.
         must, may = self._must, self._may
         return make_dict_structure_fn(
             AgentStatus,
@@ -83,7 +83,7 @@ class RecordReader:
         return (agents[0], ()) if agents else self.interpret(record, known)
 
     def interpret(self, record: bytes, known: _Known) -> tuple[AgentStatus, tuple[FieldProblem, ...]]:
-        """Do as `read`, whatever PHP made of the fields."""
+        """Read a record as `read` does, on the slow path, which accepts PHP's spellings of values."""
         self._nonsense.clear()
         try:
             fields = _decode(record)
@@ -130,11 +130,11 @@ class RecordReader:
         moment = naive_time(value)
         if moment is None or self._zone is None:
             return moment
-        # The offset of that moment instead of the zone itself: such times compare equal after a round trip through
-        # JSON, and their differences are true across a change of the clocks.
+        # The offset at that moment instead of the zone: such times compare equal after a round trip through JSON, and
+        # their differences are right across a change of the clocks.
         try:
             offset = self._zone.utcoffset(moment)
-        except Exception as error:  # zones are the caller's, and some raise for a time that the clocks show twice
+        except Exception as error:  # the caller's zone may raise for an ambiguous time
             raise Nonsense(f"is {moment}, which the time zone makes no sense of: {error!r}") from error
         return moment if offset is None else moment.replace(tzinfo=timezone(offset))
 

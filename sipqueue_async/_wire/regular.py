@@ -1,4 +1,4 @@
-"""A record as nearly all of them are, every field of its proper type: read in one step, and fast."""
+"""The fast path for a regular record: every field has its proper type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Identity = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Record(msgspec.Struct, gc=False, kw_only=True):
-    # In the order of the platform's reference, since the parser looks for a field behind the last one first.
+    # In the order of the platform's reference: the parser expects the next field first.
     queuename: _Identity
     seatsname: str | None = None
     extnumber: _Identity
@@ -46,26 +46,25 @@ _KEPT: Final = 4096
 
 
 class RegularReader:
-    """Makes an `AgentStatus` of each record that needs no interpretation; what does is for `RecordReader`."""
+    """Makes an `AgentStatus` of each regular record; `RecordReader` interprets the others."""
 
     def __init__(self, state_codes: Mapping[int, AgentState], time: Callable[[object], datetime | None]) -> None:
         self._states = _States(state_codes)
-        # An agent who takes a call has one new time and two old ones, and a queue's agents begin their day together.
+        # Most times are seen again: an agent who takes a call has one new time and two old ones.
         self._times = Memory(time)
-        # So that a queue's many agents share its name.
+        # The agents of a queue share its name.
         self._queues = Memory(str)
 
     def read(self, records: bytes, known: Sequence[AgentStatus | None]) -> list[AgentStatus] | None:
-        """Return some records.
+        """Return adjacent records.
 
         Args:
-            records: Their JSON, with a comma between any two: reading them all at once is cheaper.
-            known: For each, what its seat's last one said, or None if that is not known. What still says the same is
-                shared, be it the whole record.
+            records: Their JSON, separated by commas: parsing them together is cheaper.
+            known: For each, the last record of its seat, or None. Unchanged values are shared, and so are unchanged
+                records.
 
         Returns:
-            None if there are more or fewer, if one is not of the seat it should be of, or if any of it needs
-            interpretation.
+            None if there are more or fewer, if one is of another seat, or if one needs interpretation.
         """
         states, times = self._states, self._times
         agents: list[AgentStatus] = []
@@ -73,7 +72,7 @@ class RegularReader:
             its = _decoder.decode(b"[%b]" % records)
             if len(its) != len(known):
                 return None
-            # All in one place, since a record takes hardly longer to write than a function to call.
+            # Inlined: a function call costs as much as writing a record.
             for it, old in zip(its, known, strict=True):
                 agent = blank(_AgentDraft)
                 if old is None:
@@ -104,7 +103,7 @@ class RegularReader:
                 agent.wrap_up_time = it.wrapuptime
                 agent.max_no_answer = it.maxnoanswer
                 agent.__class__ = AgentStatus
-                # Other bytes may mean the same; comparing all fields takes long, and a change is mostly one of state.
+                # Other bytes may mean the same. Most changes are of state, so compare that before all fields.
                 if old is not None and old.state is agent.state and old == agent:
                     agents.append(old)
                 else:
@@ -115,14 +114,14 @@ class RegularReader:
 
 
 class _States(dict[int, AgentState]):
-    """The table of codes; any other code is an unknown state's."""
+    """Maps state codes to `AgentState`; unlisted codes map to UNKNOWN."""
 
     def __missing__(self, code: int) -> AgentState:
         return AgentState.UNKNOWN
 
 
 class Memory(dict[_K, _V]):
-    """What a function made of its latest arguments; a hit takes half the time that `functools.lru_cache` needs."""
+    """A cache of a function's results; a hit takes half the time of `functools.lru_cache`."""
 
     def __init__(self, make: Callable[[_K], _V]) -> None:
         self._make = make

@@ -11,7 +11,7 @@ from sipqueue_async._wire.encoding import LOST
 
 
 class Nonsense(Exception):  # noqa: N818  # not an error by itself: some fields may be nonsense
-    """Why a value makes no sense, to be read after the field's name: ``is 'x', not an integer``."""
+    """The reason why a value makes no sense, to follow the field's name: ``is 'x', not an integer``."""
 
 
 _INTEGER: Final = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
@@ -21,7 +21,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 def quoted(value: object) -> str:
-    """Return a value for people to read, not too long, with a question mark for each piece that is no text."""
+    """Return a short readable form of a value, with a question mark for bytes that are not text."""
     return reprlib.repr(value.replace(LOST, "?") if isinstance(value, str) else value)
 
 
@@ -30,7 +30,7 @@ def integer(value: object) -> int:
     if type(value) is int:
         number = value
     elif isinstance(value, str) and _INTEGER.fullmatch(value):
-        # Python refuses to read thousands of digits, which nobody means anyway.
+        # Python refuses to parse thousands of digits.
         number = int(value) if len(value) <= _LONGEST_INTEGER else _INT64.stop
     else:
         raise Nonsense(f"is {quoted(value)}, not an integer")
@@ -40,7 +40,7 @@ def integer(value: object) -> int:
 
 
 def counter(value: object) -> int:
-    """Return a count; what PHP casts to 0 is 0."""
+    """Return a count; 0 if it is blank, for `RecordReader` to replace."""
     if value is None or value == "":
         return 0
     number = integer(value)
@@ -50,12 +50,12 @@ def counter(value: object) -> int:
 
 
 def optional_integer(value: object) -> int | None:
-    """Return an integer, or None where nothing was given."""
+    """Return an integer, or None if the value is blank."""
     return None if value is None or value == "" else integer(value)
 
 
 def text(value: object) -> str:
-    """Return a string, also if PHP made a number of it."""
+    """Return a string; PHP may have sent it as a number."""
     words = str(value) if type(value) is int else value
     if not isinstance(words, str):
         raise Nonsense(f"is {quoted(value)}, not a text")
@@ -65,12 +65,12 @@ def text(value: object) -> str:
 
 
 def optional_text(value: object) -> str | None:
-    """Return a string, or None where nothing was given."""
+    """Return a string, or None if the value is blank."""
     return None if value is None or value == "" else text(value)
 
 
 def identity(value: object) -> str:
-    """Return a string that names something, and so is not empty."""
+    """Return a name, which is a string that is not empty."""
     words = text(value)
     if not words:
         raise Nonsense("is empty")
@@ -78,10 +78,10 @@ def identity(value: object) -> str:
 
 
 def naive_time(value: object) -> datetime | None:
-    """Return a `YYYY-MM-DD HH:MM:SS` as a naive datetime; None for the ways to say "never"."""
+    """Return a `YYYY-MM-DD HH:MM:SS` as a naive datetime; None for any spelling of "never"."""
     if value is None or value == "":
         return None
-    # fromisoformat takes other notations too, so the shape is looked at first; both are far faster than strptime.
+    # fromisoformat accepts other notations too, so check the shape first; both together are far faster than strptime.
     if isinstance(value, str) and _TIME.fullmatch(value):
         if value.startswith("0000-00-00"):
             return None

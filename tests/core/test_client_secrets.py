@@ -325,14 +325,14 @@ def test_a_refused_argument_shows_nothing(make: Callable[[], object]) -> None:
 
 
 def test_a_url_that_is_none_is_not_quoted() -> None:
-    """A password that slipped into the wrong place of a URL is shown in an error's text."""
+    """A password in the wrong place of a URL is not quoted."""
     with pytest.raises(ValueError, match="with a host") as refusal:
         SipQueueClient(f"app:{KEY}@platform.example", TOKEN)
     assert KEY not in str(refusal.value)
 
 
 async def test_the_address_is_shown_without_its_query() -> None:
-    """A key in the URL's query is shown by the client's repr or in an error's text."""
+    """A key in the URL's query is in no `repr` and no error."""
     async with SipQueueClient(f"http://127.0.0.1:1/?key={KEY}", "t0ken") as client:
         with pytest.raises(SipQueueError) as refusal:
             await client.fetch_snapshot()

@@ -123,7 +123,7 @@ class Platform:
             self.records.insert(self.chance.choice([at, at + 1, len(self.records)]), copy)
 
     def be_another_size(self) -> None:
-        """All is well again, with some number of agents."""
+        """The platform is sound again, with some number of agents."""
         self.records = [self.record(number) for number in range(self.chance.choice(SIZES))]
 
     def be_written_otherwise(self) -> None:

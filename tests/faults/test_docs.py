@@ -17,14 +17,14 @@ on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the 
 
 @on_linux
 def test_the_page_says_what_a_run_gives() -> None:
-    """The documentation and the library disagree; if it is right so, run tests/faults/write_docs.py."""
+    """The page says what a run gives. Write it anew with `python -m tests.faults.write_docs`."""
     committed = PAGE.read_text(encoding="utf-8")
     assert page(committed, run_matrix()) == committed
 
 
 @on_linux
 def test_the_script_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page cannot be written anew, or what stands above its tables is lost."""
+    """The script replaces the tables, and keeps the text above them."""
     path = tmp_path / "faults.md"
     path.write_text(f"# Faults\n\n{BEGIN}\nsomething old\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["write_docs.py", str(path)])

@@ -17,7 +17,7 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 
 @pytest.mark.parametrize("name", ["1 GB", "gzip bomb"])
 async def test_a_body_without_end_does_not_fill_the_memory(name: str) -> None:
-    """A server, or whoever stands between, can make a process run out of memory."""
+    """An endless body is refused before it fills the memory."""
     tracemalloc.start()
     try:
         asked = await ask(BY_NAME[name])
@@ -30,7 +30,7 @@ async def test_a_body_without_end_does_not_fill_the_memory(name: str) -> None:
 
 
 async def test_a_token_that_is_always_refused_costs_one_login_a_call() -> None:
-    """A client hammers a platform that is in trouble with logins."""
+    """A call logs in once at most, also if every token is refused."""
     async with FaultServer() as server, SipQueueClient(server.url, credentials()) as client:
         await client.fetch_snapshot()
         await BY_NAME["ret 600, always"].start(server)
@@ -41,7 +41,7 @@ async def test_a_token_that_is_always_refused_costs_one_login_a_call() -> None:
 
 
 async def test_answers_that_overtake_one_another_each_reach_their_caller() -> None:
-    """Of two calls under way, one is given what the other was answered."""
+    """Each of two calls under way is given its own answer."""
 
     async def slow_then_fast(exchange: Exchange) -> None:
         content = exchange.good

@@ -1,4 +1,4 @@
-"""A run of the whole fault matrix, by servers that quote what they are sent, shows no secret to anybody."""
+"""A run of the fault matrix, whose servers quote what they are sent, shows no secret."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def snapshots_of(run: MatrixRun) -> Iterator[Snapshot]:
 
 
 def test_no_exception_shows_a_secret() -> None:
-    """An error's text, or a traceback of it with all local variables, gives the token or the access key away."""
+    """No error's text, nor its traceback with all local variables, shows the token or the access key."""
     errors = list(errors_of(run_matrix()))
     assert len(errors) > 300
     assert [text for error in errors for text in shown(error) if leaks(text)] == []
 
 
 def test_no_log_record_shows_a_secret() -> None:
-    """What the library, aiohttp or asyncio log at DEBUG gives the token or the access key away."""
+    """Nothing that the library, aiohttp or asyncio log at DEBUG shows the token or the access key."""
     said = run_matrix().said
     assert any("a poll failed" in text for text in said)
     assert any("polling works again" in text for text in said)
@@ -67,7 +67,7 @@ def test_no_log_record_shows_a_secret() -> None:
 
 
 def test_no_repr_shows_a_secret() -> None:
-    """A client, a watcher, an event or a snapshot shows the token or the access key to whoever prints it."""
+    """No `repr` of a client, a watcher, an event or a snapshot shows the token or the access key."""
     run = run_matrix()
     reprs = [text for watched in run.watched.values() for text in watched.reprs]
     reprs += [f"{it!r} {it.problems!r} {list(it.values())!r}" for it in snapshots_of(run)]
@@ -76,7 +76,7 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 def test_a_secret_would_be_found() -> None:
-    """The search is blind: it overlooks a secret in a text, in a local variable or in an error that led to another."""
+    """The search finds a secret in a text, in a local variable and in an error that led to another."""
 
     def fail(unlucky: str) -> None:
         raise LookupError

@@ -436,7 +436,7 @@ class _Strict(_Unsure):
 
 
 def test_a_zone_that_raises_is_a_problem_of_the_field() -> None:
-    """One ambiguous time of a strict zone ends the feed."""
+    """A time that the zone refuses is a problem of its field, and the record is read."""
     read = SnapshotDecoder(zone=_Strict()).decode(body(record()), observed_at=START)
     assert read["queue-1", "100001"].last_answered_at is None
     assert {problem.field for problem in read.problems} == {"lastanswertime", "lastassigntime", "seatschangetime"}
@@ -574,7 +574,7 @@ def _many(**fields: Any) -> list[dict[str, Any]]:
 
 
 def test_where_everybody_changed_each_is_read() -> None:
-    """A record is overlooked, or taken for another one's, where most of them change with each poll."""
+    """Where most records change with each poll, every one is read."""
     odd = _many(state=1214, callsanswered=12)
     odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
     braces = _many(state=1215, seatsname="},{")
@@ -590,7 +590,7 @@ def test_where_everybody_changed_each_is_read() -> None:
 
 
 def test_where_some_changed_these_are_told() -> None:
-    """Events are told of another seat than the one that changed."""
+    """Events are told of the seat that changed, whatever the order of the records."""
     records = _many()
     decoder, known = _warm(_compact(*reversed(records)))
     for place in (3, 25, 39):
@@ -601,7 +601,7 @@ def test_where_some_changed_these_are_told() -> None:
 
 
 def test_an_order_that_differs_further_on_is_another_order() -> None:
-    """Two agents who changed places are taken for each other, because the first one who changed is in the old place."""
+    """Two agents who change places are not confused, also if the first changed record is in its old place."""
     decoder, _ = _warm(_compact(*_many()))
     records = _many()
     records[0]["state"] = 1215
@@ -611,7 +611,7 @@ def test_an_order_that_differs_further_on_is_another_order() -> None:
 
 
 def test_a_record_that_comes_twice_hides_no_other() -> None:
-    """What stood between two records is taken for what may stand between any, and hides a record that contradicts."""
+    """A record that comes twice does not hide a contradicting one in the next answer."""
     first, second = record(extnumber="1"), record(extnumber="2")
     decoder, _ = _warm(_compact(first, first, second, tail="x" * 500))
     with pytest.raises(MalformedResponse, match="two different records"):
@@ -619,7 +619,7 @@ def test_a_record_that_comes_twice_hides_no_other() -> None:
 
 
 def test_what_no_list_has_between_its_records_is_looked_at() -> None:
-    """An answer is taken that has something between two records which is none."""
+    """Anything but a comma between two records is parsed."""
     first, second = (json.dumps(record(extnumber=number), separators=(",", ":")) for number in "12")
     head = f'{{"ret":200,"data":{{"status":0,"result":[{first},{{}},{second}]'
     decoder, _ = _warm(f'{head},"result":[{first},{second}],"rsptime":1}},"msg":""}}'.encode())
@@ -628,7 +628,7 @@ def test_what_no_list_has_between_its_records_is_looked_at() -> None:
 
 
 def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
-    """A problem is told for ever, though the record that had it is gone."""
+    """A problem goes with the record that had it, also if the seat's other record stays."""
     odd, good = record(lastanswertime="x"), record(lastanswertime=None)
     decoder, before = _warm(_compact(odd, good))
     assert len(before.problems) == 1

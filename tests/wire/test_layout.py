@@ -1,4 +1,4 @@
-"""Where records lie in an answer, and which of them differ in the next one."""
+"""The layout of an answer's records: which of them differ in the next answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def layout_of(records: list[bytes], between: bytes = b",") -> Layout:
 
 
 class Noting:
-    """Notes the records that it is given, and says of each run of them that so many have changed."""
+    """A reader that notes the records it is given, and reports so many changes in each run."""
 
     def __init__(self, *, knows: bool = True, of_a_run: int | None = None) -> None:
         self.knows = knows
@@ -46,12 +46,12 @@ class Noting:
 
     @property
     def changed(self) -> dict[int, bytes]:
-        """All records that were given one by one."""
+        """The records that were given one by one."""
         return {place: record for some in self.asked for place, record in some.items()}
 
 
 def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes], bytes, bytes] | None:
-    """Return which records have changed, all the records, and the two ends of an answer, if it could be followed."""
+    """Return the changed records, all records, the head and the tail of a body, or None if it was given up."""
     noting = Noting()
     found = layout.follow(body, noting)
     return None if found is None else (noting.changed, found.layout.records(), found.head, found.tail)
@@ -60,7 +60,7 @@ def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes]
 @SEPARATORS
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 32, 33])
 def test_changed_records_are_found_in_their_places(size: int, between: bytes) -> None:
-    """A changed record is overlooked, or taken for another one's, at the edge of a page for instance."""
+    """Every changed record is found under its number, at the edge of a page too."""
     before = objects(*range(size))
     for place in range(size):
         now = [*before[:place], *objects("long" * place), *before[place + 1 :]]
@@ -70,7 +70,7 @@ def test_changed_records_are_found_in_their_places(size: int, between: bytes) ->
 
 @SEPARATORS
 def test_all_records_may_differ(between: bytes) -> None:
-    """Only so many changes are found."""
+    """Every record of a body may have changed."""
     now = objects(*(f"{number}!" for number in range(40)))
     found = followed(layout_of(objects(*range(40)), between), answer(now, between))
     assert found is not None
@@ -78,7 +78,7 @@ def test_all_records_may_differ(between: bytes) -> None:
 
 
 def test_an_answer_without_a_change_has_the_same_layout() -> None:
-    """An answer that repeats the last one costs memory."""
+    """A body that repeats the last one makes no new layout."""
     layout = layout_of(objects(*range(20)))
     noting = Noting()
     found = layout.follow(answer(objects(*range(20)), clock=2), noting)
@@ -100,18 +100,18 @@ def test_an_answer_without_a_change_has_the_same_layout() -> None:
     ids=["one less", "one more", "a page less", "none", "cut off", "no object", "a blank behind"],
 )
 def test_another_kind_of_answer_is_not_followed(now: list[bytes]) -> None:
-    """A list that is longer or shorter, or no list of objects, passes for one with a few changes."""
+    """A longer or shorter list, and a list of anything but objects, is left to full decoding."""
     assert followed(layout_of(objects(*range(20))), answer(now)) is None
 
 
 def test_another_head_is_not_followed() -> None:
-    """An answer that begins otherwise, such as a refusal, passes for the same."""
+    """A body with another head, such as a refusal, is left to full decoding."""
     records = objects(*range(3))
     assert followed(layout_of(records), b" " + answer(records)) is None
 
 
 def test_another_order_is_noticed_at_once() -> None:
-    """An answer whose order is another one is gone through to its end for nothing."""
+    """A body in another order is given up after the first page that differs."""
     records = objects(*range(40))
     noting = Noting(knows=False)
     backwards = [records[0], *records[:0:-1]]
@@ -121,7 +121,7 @@ def test_another_order_is_noticed_at_once() -> None:
 
 @SEPARATORS
 def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> None:
-    """An answer in which everything changed is looked through record by record, which costs more than reading it."""
+    """After a page in which most records changed, the next ones are given to the reader as a whole."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting(of_a_run=16)
     found = layout_of(before, between).follow(answer(now, between), noting)
@@ -133,7 +133,7 @@ def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> Non
 
 
 def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
-    """One odd record makes the decoder read all others anew."""
+    """A run that the reader refuses is given record by record."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting()
     assert layout_of(before).follow(answer(now), noting) is not None
@@ -143,7 +143,7 @@ def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
 @SEPARATORS
 @pytest.mark.parametrize("longer", [*range(16, 40)])
 def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
-    """What is next to a run is taken for a part of it, or a part of it for what is next."""
+    """A run ends where its records end, whatever their lengths."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     now[longer], now[39] = b'{"value": 1000}', b"{}"
     noting = Noting(of_a_run=16)
@@ -154,7 +154,7 @@ def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
 
 
 def test_where_a_run_ends_too_early_there_is_nothing_to_follow() -> None:
-    """What is behind an answer's records, or before them, is taken for some of them."""
+    """A run that ends too early is left to full decoding."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     for size in range(17, 40):
         assert followed(layout_of(before), answer(now[:size])) is None
@@ -162,7 +162,7 @@ def test_where_a_run_ends_too_early_there_is_nothing_to_follow() -> None:
 
 
 def test_where_few_records_of_a_run_differ_the_next_are_looked_through() -> None:
-    """After one crowded page, all records that come behind it are parsed, changed or not."""
+    """After a run with few changes, the next page is compared record by record again."""
     now = objects(*range(50, 66), *range(26, 41), 99, *range(42, 49), 99)
     noting = Noting(of_a_run=1)
     assert layout_of(objects(*range(10, 50))).follow(answer(now), noting) is not None
@@ -171,7 +171,7 @@ def test_where_few_records_of_a_run_differ_the_next_are_looked_through() -> None
 
 
 def test_a_run_with_blanks_in_other_places_is_not_followed_again() -> None:
-    """Where records of a run begin is guessed: one is taken for another."""
+    """A run whose records have blanks in other places is left to full decoding the next time."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     text = answer(now).replace(b'{"value": 69},{"value": 70}', b'{"value":69} ,{"value": 70}')
     found = layout_of(before).follow(text, Noting(of_a_run=16))
@@ -186,7 +186,7 @@ def test_a_run_with_blanks_in_other_places_is_not_followed_again() -> None:
     [(b'{"a":1},{"b":2}', b'{"a":1}'), (b'{"a":"}"}', b'{"a":"}'), (b"[1,2]", b""), (b"", b"")],
 )
 def test_the_first_object(text: bytes, found: bytes) -> None:
-    """What is only looked at as text is taken to be more than that: an object that holds a brace is cut off."""
+    """The first object ends at its first brace; it is only a guess."""
     frame = Frame(b"[", b",", b"]")
     assert frame.first_object(b"[" + text) == found
     assert frame.first_object(b" [" + text) == b""

@@ -1,4 +1,4 @@
-"""The fast way of reading a record gives what the patient one gives, or nothing."""
+"""The fast path for a record gives what the slow path gives, or nothing."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ def unknown(seat: SeatKey) -> None:
 @example(odd={"seatsname": LOST}, missing=set())
 @example(odd={"state": 2**63}, missing=set())
 def test_both_ways_agree(odd: dict[str, Any], missing: set[str]) -> None:
-    """What a record means depends on whether the fast way or the patient one has read it."""
+    """The fast path and the slow path read a record alike."""
     reader = RecordReader(ZONE, STATE_CODES)
     raw = json.dumps({name: value for name, value in record(**odd).items() if name not in missing}).encode()
     fast = RegularReader(STATE_CODES, reader._time).read(raw, [None])
     try:
-        patient = reader.interpret(raw, unknown)
+        slow = reader.interpret(raw, unknown)
     except MalformedResponse:
         assert fast is None
     else:
-        assert fast is None or (fast[0], ()) == patient
-        assert reader.read(raw, unknown) == patient
+        assert fast is None or (fast[0], ()) == slow
+        assert reader.read(raw, unknown) == slow
         if fast:
-            assert reader.regular.read(raw, patient[:1]) == fast
+            assert reader.regular.read(raw, slow[:1]) == fast
 
 
-def test_a_regular_record_goes_the_fast_way() -> None:
-    """The fast way is never taken, and each record costs many times as much."""
+def test_a_regular_record_takes_the_fast_path() -> None:
+    """The reference's record takes the fast path."""
     assert RegularReader(STATE_CODES, naive_time).read(json.dumps(RECORD).encode(), [None]) is not None
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"1", b"[" * 100_000, json.dumps(record(state="1213")).encode()])
-def test_what_is_not_regular_is_left_to_the_patient_way(raw: bytes) -> None:
-    """Something odd breaks the fast way instead of being interpreted."""
+def test_what_is_not_regular_is_left_to_the_slow_path(raw: bytes) -> None:
+    """An odd record is left to the slow path."""
     assert RegularReader(STATE_CODES, naive_time).read(raw, [None]) is None
 
 
@@ -83,18 +83,18 @@ def read_after(known: dict[str, Any], *records: dict[str, Any]) -> tuple[AgentSt
     ids=["none", "two", "another extension", "another queue"],
 )
 def test_other_records_than_expected_are_not_read(records: list[dict[str, Any]]) -> None:
-    """A record is taken for another seat's."""
+    """Records of other seats, and another number of records, are refused."""
     assert read_after(RECORD, *records)[1] is None
 
 
-def test_a_name_that_is_no_text_is_left_to_the_patient_way() -> None:
-    """A name that was garbled passes for a new one."""
+def test_a_name_that_is_no_text_is_left_to_the_slow_path() -> None:
+    """A garbled name is left to the slow path."""
     assert read_after(RECORD, record(seatsname=f"a{LOST}"))[1] is None
 
 
 @pytest.mark.parametrize("name", [None, "", "王芳"])
 def test_what_did_not_change_is_shared(name: str | None) -> None:
-    """Each poll fills the memory with the same words again."""
+    """Unchanged texts of a changed record are the same objects."""
     old, again = read_after(record(seatsname=name), record(seatsname=name, state=1215, status=1204))
     assert again is not None
     assert again[0] == attrs.evolve(old, state=AgentState.TALKING, state_code=1215, status_code=1204)
@@ -104,7 +104,7 @@ def test_what_did_not_change_is_shared(name: str | None) -> None:
 
 
 def test_a_record_that_says_the_same_is_the_same() -> None:
-    """A record that is only written in another way passes for a change."""
+    """A record that is only spelled in another way is the same object."""
     reader = RegularReader(STATE_CODES, naive_time)
     known = reader.read(json.dumps(RECORD).encode(), [None])
     assert known is not None
@@ -114,7 +114,7 @@ def test_a_record_that_says_the_same_is_the_same() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Times and names that are always new fill the memory in months of running."""
+    """The memory of times and names is bounded."""
     made: list[int] = []
 
     def make(key: int) -> int:

@@ -73,4 +73,6 @@ class LastAnswer:
         data = open_around(found.head, found.tail)
         if data is None:
             return None
-        return Patch(LastAnswer(self._frame, {}, found.layout, self.order), data, records)
+        is_same = found.layout is self._layout
+        answer = self if is_same else LastAnswer(self._frame, {}, found.layout, self.order)
+        return Patch(answer, data, records)
