@@ -41,7 +41,7 @@ def run(job: Work | Job) -> int:
     # Without a handler Python would print the library's warnings too; the commands report them in their own words.
     logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
     deadline = _Deadline()
-    with StopSignals(first=deadline.start, leave=_leave) as signals:
+    with StopSignals(first=deadline.start, leave=leave) as signals:
         try:
             with asyncio.Runner() as runner:
                 code = runner.run(signals.supervise((job.work if isinstance(job, Job) else job)()))
@@ -73,7 +73,7 @@ def restoring(restore: Callable[[], None]) -> Generator[None]:
         restore()
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> None:
     """End the process at once."""
     for restore in _restores:
         restore()
@@ -87,7 +87,7 @@ class _Deadline:
         self._timer: threading.Timer | None = None
 
     def start(self, number: int) -> None:
-        self._timer = threading.Timer(PATIENCE, _leave, (128 + number,))
+        self._timer = threading.Timer(PATIENCE, leave, (128 + number,))
         self._timer.daemon = True
         self._timer.start()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -395,9 +396,15 @@ class TestMain:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "0 set()"
-        done = subprocess.run([sys.executable, "-m", "sipqueue_async", "--help"], capture_output=True, text=True)
-        assert done.stdout.startswith("Usage: sipqueue [OPTIONS] COMMAND")
-        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_python_can_run_the_package(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """`python -m sipqueue_async` is the same command."""
+        monkeypatch.setattr(sys, "argv", ["__main__.py", "--help"])
+        with pytest.raises(SystemExit, match="0"):
+            runpy.run_module("sipqueue_async", run_name="__main__")
+        assert capsys.readouterr().out.startswith("Usage: sipqueue [OPTIONS] COMMAND")
 
 
 def _main_without(error: BaseException) -> int:

@@ -75,7 +75,7 @@ def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: li
     assert running.run(work) == 130
     assert put_back == ["back", "back"]
     with pytest.raises(Exited):
-        running._leave(1)
+        running.leave(1)
     assert put_back == ["back", "back"], "it is still put back when it is long over"
 
 

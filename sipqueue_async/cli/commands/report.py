@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import Final, Unpack
+from typing import Final, Unpack, assert_never
 
 import click
 from rich.text import Text
@@ -147,16 +147,17 @@ class Report:
         self._interval = interval
         self._seconds = seconds
         self._state_file = state_file
-        self._tally = Tally()
+        self.tally = Tally()
+        """The figures so far."""
         self._has_figures = False
         """Whether the tally has begun: in an earlier run, or with the first known status in this one."""
 
     async def watch(self, origin: Origin) -> None:
         """Watch a platform or a relay, resuming from the saved tally if there is one."""
-        self._tally = self._load() or self._tally
-        self._has_figures = self._tally.started_at is not None
+        self.tally = self._load() or self.tally
+        self._has_figures = self.tally.started_at is not None
         self._check_resumed()
-        async with feed_of(origin, interval=self._interval, seats=self._seats, baseline=self._tally.snapshot) as feed:
+        async with feed_of(origin, interval=self._interval, seats=self._seats, baseline=self.tally.snapshot) as feed:
             await self._follow(feed)
 
     async def watch_demo(self, seed: int) -> None:
@@ -184,14 +185,14 @@ class Report:
         tally = self._load()
         if tally is None or tally.started_at is None:
             raise Failure("there is nothing saved in the state file yet")
-        self._tally = tally
+        self.tally = tally
         self._has_figures = True
 
     def print(self) -> None:
         """Print the figures, if there are any."""
         if not self._has_figures:
             return
-        day = Day(self._tally, self._seats)
+        day = Day(self.tally, self._seats)
         match self._form:
             case Form.TABLE:
                 day.print(self._output)
@@ -199,6 +200,8 @@ class Report:
                 self._output.text(day.csv())
             case Form.JSON:
                 self._output.text(day.json() + "\n")
+            case _:
+                assert_never(self._form)
 
     # ---- the saved tally ---------------------------------------------------------------------------------------------
 
@@ -207,16 +210,16 @@ class Report:
 
     def _save(self) -> None:
         if self._state_file is not None and self._has_figures:
-            self._state_file.save(self._tally)
+            self._state_file.save(self.tally)
 
     def _check_resumed(self) -> None:
-        for key in self._tally.seats:
+        for key in self.tally.seats:
             if not self._seats.admits(key):
                 raise Failure(
                     f"the state file has queue {key.queue}, extension {key.extension}, which would not be watched now: "
                     "use the same filters as before, or another file"
                 )
-        began = self._tally.started_at
+        began = self.tally.started_at
         if began is not None and began.astimezone().date() != datetime.now().astimezone().date():
             complain(f"warning: the tally of the state file began on {began.astimezone():%Y-%m-%d}")
 
@@ -230,7 +233,7 @@ class Report:
                 up.set()
                 self._has_figures = True
 
-        stop = self._tally.follow(feed)
+        stop = self.tally.follow(feed)
         feed.add_listener(looked)
         outages = feed.subscribe(FeedDown, FeedUp)
         async with feed:

@@ -87,7 +87,7 @@ async def top(
     if title is None:
         title = "read from a relay" if isinstance(origin, RelayOrigin) else f"polled every {interval:g} s"
     async with feed_of(origin, interval=interval, seats=seats) as feed:
-        live = _LiveBoard(feed, output, title)
+        live = LiveBoard(feed, output, title)
         async with feed:
             await live.run()
 
@@ -99,7 +99,7 @@ async def top_demo(output: Output, *, seats: SeatFilter = ALL_SEATS, interval: f
         await top(client_of(simulator), output, seats=seats, interval=interval, title=title)
 
 
-class _LiveBoard:
+class LiveBoard:
     """Keeps the board on the screen up to date with a feed and with the keys that are pressed."""
 
     def __init__(self, feed: Feed, output: Output, title: str) -> None:
@@ -151,7 +151,7 @@ class _LiveBoard:
             with Session(screen, press=self._press, changed=self._news.set):
                 while not self._quit and not self._feed.health.ended:
                     self._news.clear()
-                    screen.paint(self._picture(screen.size))
+                    screen.paint(self.picture(screen.size))
                     await self._something_new()
         if self._feed.health.ended:
             await self._feed.ready()
@@ -162,7 +162,8 @@ class _LiveBoard:
             async with asyncio.timeout(_TICK - _REST):
                 await self._news.wait()
 
-    def _picture(self, size: os.terminal_size) -> list[Line]:
+    def picture(self, size: os.terminal_size) -> list[Line]:
+        """Return the lines to show now on a screen of this size."""
         now = datetime.now(UTC)
         health = self._feed.health
         at = now

@@ -101,14 +101,14 @@ async def test_report_counts_the_calls_that_the_relay_saw(redis_server: RedisSer
     report = Report(paper.output(), form=Form.CSV)
     async with relayed(redis_server) as (simulator, place), RedisFeed(redis_server.url, prefix="north") as feed:
         async with running(report.watch(place)):
-            await until(lambda: report._tally.started_at)
+            await until(lambda: report.tally.started_at)
             start = simulator.centre.now
             for _ in range(10):
                 simulator.advance(10)
                 await asyncio.sleep(0.05)
             async with client_of(simulator) as client:
                 now = await client.fetch_snapshot()
-            await until(lambda: feed.snapshot == now and report._tally.snapshot == now)
+            await until(lambda: feed.snapshot == now and report.tally.snapshot == now)
         answered = simulator.truth.answered(start)
     report.print()
     rows = list(csv.DictReader(io.StringIO(paper.text)))

@@ -301,7 +301,7 @@ async def test_a_demonstration_counts_the_centres_time(monkeypatch: pytest.Monke
     paper = Paper()
     report = Report(paper.output(), form=Form.CSV, interval=6.0)
     task = asyncio.ensure_future(report.watch_demo(0))
-    await until(lambda: report._tally.total.calls_answered or task.done())
+    await until(lambda: report.tally.total.calls_answered or task.done())
     task.cancel()
     await asyncio.wait([task])
     report.print()

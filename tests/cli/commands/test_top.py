@@ -236,12 +236,12 @@ async def test_times_do_not_step_back_where_an_answer_is_heard_of_late(monkeypat
         return []
 
     def at() -> float:
-        board._picture(os.terminal_size((80, 24)))
+        board.picture(os.terminal_size((80, 24)))
         return (scenes[-1].at - START).total_seconds()
 
     monkeypatch.setattr(command, "compose", note)
     async with Slow() as feed:
-        board = command._LiveBoard(feed, Paper().output(), "")
+        board = command.LiveBoard(feed, Paper().output(), "")
         feed.look(0)
         await asyncio.sleep(5)
         assert at() == pytest.approx(5)
