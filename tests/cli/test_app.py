@@ -32,8 +32,9 @@ SETTINGS = {"SIPQUEUE_URL": "http://127.0.0.1:9", "SIPQUEUE_TOKEN": "good-token"
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hide the settings of the tests' own environment, and restore the signal handler that `main` replaces."""
-    for name in [name for name in os.environ if name.startswith("SIPQUEUE_")]:
-        monkeypatch.delenv(name)
+    kinds = "URL", "TOKEN", "APPID", "ACCESSKEY", "CONFIG", "TIMEZONE", "TIMEOUT", "REDIS_URL", "WALLBOARD_KEY"
+    for kind in kinds:
+        monkeypatch.delenv(f"SIPQUEUE_{kind}", raising=False)
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
@@ -286,7 +287,9 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
-    command = app.cli.get_command(click.Context(app.cli), name)
+    context = click.Context(app.cli)
+    assert name in app.cli.list_commands(context)
+    command = app.cli.get_command(context, name)
     assert command is not None
     assert (command.name, command.get_short_help_str(100)) == (name, app.COMMANDS[name])
 

@@ -31,8 +31,7 @@ def same_handlers_afterwards() -> Generator[None]:
 async def send_and_wait(number: signal.Signals) -> str:
     """Send the process a signal and wait to be cancelled."""
     signal.raise_signal(number)
-    await asyncio.sleep(60)
-    return "not cancelled"
+    return await asyncio.sleep(60, "not cancelled")
 
 
 def test_it_returns_what_main_returns_and_raises_what_it_raises() -> None:
@@ -100,12 +99,9 @@ def test_main_does_not_start_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> 
         signal.raise_signal(signal.SIGINT)
         return entered
 
-    async def main() -> None:
-        pytest.fail("it was started")
-
     real = StopSignals.__enter__
     monkeypatch.setattr(StopSignals, "__enter__", enter)
-    assert sipqueue_async.run(main()) is None
+    assert sipqueue_async.run(asyncio.sleep(0, "started")) is None
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -84,10 +84,9 @@ async def top(
     if not output.screen or importlib.util.find_spec("termios") is None:
         await status(origin, output, seats=seats)
         return
-    if title is None:
-        title = "read from a relay" if isinstance(origin, RelayOrigin) else f"polled every {interval:g} s"
+    usual = "read from a relay" if isinstance(origin, RelayOrigin) else f"polled every {interval:g} s"
     async with feed_of(origin, interval=interval, seats=seats) as feed:
-        live = LiveBoard(feed, output, title)
+        live = LiveBoard(feed, output, title or usual)
         async with feed:
             await live.run()
 
