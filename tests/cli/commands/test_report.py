@@ -173,7 +173,7 @@ class TestTime:
 
     async def test_a_silent_platform_is_named_as_the_reason(self, script: Callable[..., None]) -> None:
         async def silent() -> Snapshot:
-            return await asyncio.get_running_loop().create_future()
+            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
         script(silent)
         with pytest.raises(Failure, match=r"within 0.1 s: it is silent"):
