@@ -50,7 +50,7 @@ def sockets() -> int:
 
 
 async def test_a_watcher_cancelled_at_any_suspension_leaves_nothing() -> None:
-    """A program that is stopped at a bad moment leaves a task or a socket, or its client cannot be used again."""
+    """No task or socket is left, and the client can be used again."""
     idle = sockets()
     async with Simulator(Plan.lively(), seed=1, speed=50) as simulator:
         suspension = 0

@@ -94,7 +94,7 @@ def alive(kind: type) -> int:
 
 
 async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
-    """In a long run events are made up or lost, tasks or memory pile up, or the platform is flooded with logins."""
+    """No event is made up or lost, no task or memory piles up, and logins stay few."""
     # Captured records would keep errors, whose tracebacks keep what this test counts.
     caplog.set_level(logging.CRITICAL, "sipqueue_async")
     # The watcher's backoff is drawn; with the same draws each time, the same things go wrong.

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(300), pytest.mark.on
 
 
 async def test_totals_are_the_truth_through_faults(caplog: pytest.LogCaptureFixture) -> None:
-    """Over a day of outages, resets and rare scrapes, calls or polls are lost or made up."""
     caplog.set_level(logging.CRITICAL, "sipqueue_async")
     random.seed(8)
     loop = asyncio.get_running_loop()

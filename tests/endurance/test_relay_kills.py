@@ -56,7 +56,7 @@ async def take_over(fleet: Fleet) -> None:
 
 
 async def test_leaders_are_killed(redis_server: RedisServer) -> None:
-    """When a leader dies or is frozen, a change is lost, told twice or made up, or no other one takes over."""
+    """When a leader dies or freezes, another takes over, and every change is reported once."""
     chance = random.Random(KILLS)
     readers = [Witness(f"reader {number}") for number in range(3)]
     began = time.monotonic()
@@ -141,7 +141,7 @@ class Crew:
 
 
 async def test_workers_are_killed(redis_server: RedisServer) -> None:
-    """When a worker dies, what it was at is lost, or something else is handed out a second time."""
+    """When a worker dies, its unacknowledged work goes to another, and nothing else is handed out twice."""
     crew, reader = Crew(redis_server.url, KILLS), Witness("a reader")
     began = time.monotonic()
     async with AsyncExitStack() as stack:

@@ -27,7 +27,6 @@ def _records(centre: Centre, *extensions: str) -> list[dict[str, Any]]:
 
 
 def test_every_call_of_the_model_is_shown_and_no_other() -> None:
-    """The platform shows a call that does not take place, or hides one, or for the wrong time."""
     plan = attrs.evolve(Plan.lively(), external_calls_per_hour=20.0)
     centre, seen = CallCentre(plan, seed=5), set[str]()
     for _ in range(300):
@@ -56,7 +55,6 @@ def test_every_call_of_the_model_is_shown_and_no_other() -> None:
 
 
 def test_a_call_keeps_its_number() -> None:
-    """The other party changes while the call goes on."""
     centre = CallCentre(Plan.lively(), seed=1)
     centre.advance(1.0)
     extension = next(iter(centre.calls()))
@@ -68,7 +66,6 @@ def test_a_call_keeps_its_number() -> None:
 
 @pytest.mark.parametrize("show", [False, True])
 def test_a_phone_that_nobody_has_signed_in_is_not_registered(*, show: bool) -> None:
-    """An extension without an agent is told to be free, or one that does not exist to be known."""
     plan = Plan(agents=2, shift_hours=1.0, off_hours=23.0, staggered=False, show_signed_out=show)
     centre = CallCentre(plan)
     assert [it["status"] for it in _records(centre, "100001", "999")] == [1201, 1012]
@@ -80,7 +77,6 @@ def test_a_phone_that_nobody_has_signed_in_is_not_registered(*, show: bool) -> N
     ("token", "extensions", "ret"), [("bad", "100001", 600), ("good", None, 400), ("good", ",", 400)]
 )
 def test_a_wrong_request_is_refused(token: str, extensions: str | None, ret: int) -> None:
-    """The simulator answers what the platform refuses."""
     assert _ask(CallCentre(), extensions, token)["ret"] == ret
 
 
@@ -96,14 +92,12 @@ class _Scripted:
 
 
 def test_a_centre_that_does_not_know_of_calls_shows_the_codes() -> None:
-    """A test's scripted centre can no longer be shown, since it lacks what few need."""
     centre = _Scripted()
     assert not isinstance(centre, PhoneCentre)
     assert _records(centre, "100001") == [{"extnumber": "100001", "status": 1204, **NOTHING}]
 
 
 async def test_a_client_asks_for_it_by_name() -> None:
-    """The service cannot be reached by `SipQueueClient.call`, or its failures come through unnoticed."""
     async with Simulator(Plan.lively(), speed=0) as simulator:
         auth = AppCredentials(simulator.appid, simulator.accesskey)
         async with SipQueueClient(simulator.url, auth) as client:

@@ -46,7 +46,6 @@ async def client(sipqueue_client: SipQueueClient) -> SipQueueClient:
 async def test_each_fault_is_what_it_says_and_passes(
     sipqueue_simulator: Simulator, client: SipQueueClient, fault: dict[str, Any], error: type[SipQueueError], says: str
 ) -> None:
-    """A fault is another one than was asked for, or it outlasts the requests that it was for."""
     # A connection that breaks is tried once more by the client itself.
     sipqueue_simulator.faults.next(**fault, times=None, service=STATUS)
     with pytest.raises(error, match=says):
@@ -56,7 +55,7 @@ async def test_each_fault_is_what_it_says_and_passes(
 
 
 async def test_a_reset_is_one_of_tcp(sipqueue_simulator: Simulator) -> None:
-    """What is called a reset is an end in good order, which programs meet otherwise."""
+    """The connection is reset, not closed."""
     sipqueue_simulator.faults.next(reset=True)
     host, _, port = sipqueue_simulator.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -67,7 +66,6 @@ async def test_a_reset_is_one_of_tcp(sipqueue_simulator: Simulator) -> None:
 
 
 async def test_a_delay_is_a_right_answer_that_is_late(sipqueue_simulator: Simulator, client: SipQueueClient) -> None:
-    """What a slow platform does to a program cannot be tried."""
     sipqueue_simulator.faults.next(delay=0.1)
     begun = time.monotonic()
     assert len(await client.fetch_snapshot()) > 0
@@ -82,7 +80,6 @@ async def test_a_delay_is_a_right_answer_that_is_late(sipqueue_simulator: Simula
 async def test_who_goes_away_during_a_delay_breaks_nothing(
     sipqueue_simulator: Simulator, client: SipQueueClient
 ) -> None:
-    """A client that gives up makes the server log an error, or answer nobody any more."""
     for reset, truncated in [(True, False), (False, True), (False, False)]:
         sipqueue_simulator.faults.next(delay=0.05, reset=reset, truncated=truncated)
         with pytest.raises(TimeoutError):
@@ -92,7 +89,6 @@ async def test_who_goes_away_during_a_delay_breaks_nothing(
 
 
 async def test_headers_go_with_a_status(sipqueue_simulator: Simulator, client: SipQueueClient) -> None:
-    """A client that is asked to wait does not get to see for how long."""
     sipqueue_simulator.faults.next(status=429, headers={"Retry-After": "7"})
     with pytest.raises(HttpStatusError) as caught:
         await client.fetch_snapshot()
@@ -100,7 +96,6 @@ async def test_headers_go_with_a_status(sipqueue_simulator: Simulator, client: S
 
 
 def test_faults_befall_requests_in_turn() -> None:
-    """Faults come in another order than they were planted, or to services that they were not for."""
     faults = Faults()
     faults.next(ret=600, service=STATUS)
     faults.next(ret=500, times=2)
@@ -119,7 +114,6 @@ def test_faults_befall_requests_in_turn() -> None:
 
 
 def test_a_platform_without_a_socket_has_the_bodies() -> None:
-    """Faults need a network."""
     platform = Platform(CallCentre(Plan()), tokens=["ABCDEFG"])
     request = {"service": STATUS, "token": "ABCDEFG"}
     right = platform.answer(request)
@@ -148,7 +142,6 @@ def test_a_platform_without_a_socket_has_the_bodies() -> None:
     ],
 )
 def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
-    """A fault that is none is planted in silence, and a test then tests nothing."""
     faults = Faults()
     with pytest.raises(ValueError, match=says):
         faults.next(**fault)
@@ -166,13 +159,11 @@ def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
     ],
 )
 def test_a_fault_of_another_type_is_refused(fault: dict[str, Any], says: str) -> None:
-    """A slip in a fault shows at the request, as an error of the server or as a fault of another kind."""
     with pytest.raises(TypeError, match=re.escape(says)):
         Faults().next(**fault)
 
 
 def test_what_is_planted_shows() -> None:
-    """A test that fails does not say which of its faults was never met."""
     faults = Faults()
     faults.next(reset=True)
     faults.next(body=b"<br>", delay=0.5, times=None)

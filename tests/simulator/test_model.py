@@ -25,7 +25,6 @@ def _run(plan: Plan, seconds: float, seed: int = 1) -> CallCentre:
 
 
 def test_time_goes_where_it_is_told() -> None:
-    """Model time or the server's clock is not what was asked for."""
     centre = CallCentre()
     assert (centre.now, centre.local_time) == (0.0, datetime.fromisoformat("2026-01-05 08:00:00"))
     centre.run_until(0.1)
@@ -38,7 +37,6 @@ def test_time_goes_where_it_is_told() -> None:
 
 @pytest.mark.parametrize("moment", [9.0, math.inf, math.nan])
 def test_time_does_not_go_back_or_away(moment: float) -> None:
-    """A step into the past, or without an end, is taken instead of refused."""
     centre = _run(Plan(), 10)
     with pytest.raises(ValueError, match="the model is at"):
         centre.run_until(moment)
@@ -46,18 +44,16 @@ def test_time_does_not_go_back_or_away(moment: float) -> None:
 
 
 def test_a_plan_is_a_plan() -> None:
-    """A slip in a test's mark shows as an error of the simulator's inside."""
+    """A mark with something else than a plan is refused by name."""
     with pytest.raises(TypeError, match="plan must be a Plan, not 'lively'"):
         CallCentre(cast("Any", "lively"))
 
 
 def test_another_seed_is_another_day() -> None:
-    """The seed has no effect."""
     assert _run(BUSY, 600, seed=1).truth.intervals != _run(BUSY, 600, seed=2).truth.intervals
 
 
 def test_everybody_is_there_from_the_start_without_shifts() -> None:
-    """The default plan signs agents out, or its first picture is empty."""
     centre = CallCentre(Plan(queues=3, agents=30, several_queues=0.2))
     assert {seat.extension for seat in centre.seats()} == set(centre.extensions)
     assert {seat.queue for seat in centre.seats()} == set(centre.queues)
@@ -67,7 +63,6 @@ def test_everybody_is_there_from_the_start_without_shifts() -> None:
 
 
 def test_the_planned_share_sits_in_several_queues() -> None:
-    """Agents with seats in several queues are more or fewer than the plan says."""
     queues: dict[str, set[str]] = defaultdict(set)
     for seat in CallCentre(Plan(queues=4, agents=40, several_queues=0.25)).seats():
         queues[seat.extension].add(seat.queue)
@@ -77,7 +72,6 @@ def test_the_planned_share_sits_in_several_queues() -> None:
 
 
 def test_a_record_before_anything_happened() -> None:
-    """A fresh record claims calls, or has other codes than the platform's."""
     centre = CallCentre(Plan(queues=1, agents=1, wrap_up=7))
     assert centre.seats() == (
         Seat(
@@ -95,7 +89,6 @@ def test_a_record_before_anything_happened() -> None:
 
 
 def test_every_state_has_its_code_and_the_extension_its_own() -> None:
-    """A state is shown under another code, or the status of the extension contradicts what its phone does."""
     plan = Plan(
         agents=8, calls_per_hour=150, talk_median=30, shift_hours=0.5, off_hours=0.2, breaks_per_hour=4,
         break_minutes=2, external_calls_per_hour=5, show_signed_out=True,
@@ -118,7 +111,6 @@ def test_every_state_has_its_code_and_the_extension_its_own() -> None:
 
 
 def test_a_record_is_the_same_object_while_nothing_changes() -> None:
-    """Unchanged seats are made anew at each reading, so that nothing built on identity is cheap."""
     centre = CallCentre(BUSY, seed=1)
     for _ in range(600):
         before = {seat.key: seat for seat in centre.seats()}
@@ -139,7 +131,6 @@ def test_a_record_is_the_same_object_while_nothing_changes() -> None:
     ],
 )
 def test_an_outcome_moves_its_counter_only(plan: Plan, outcome: Outcome, answered: bool, missed: bool) -> None:
-    """An outcome that a plan makes certain does not happen, or moves another counter than its own."""
     centre = _run(plan, 3600)
     over = [offer for offer in centre.truth.offers if offer.ended_at is not None]
     assert over
@@ -149,7 +140,6 @@ def test_an_outcome_moves_its_counter_only(plan: Plan, outcome: Outcome, answere
 
 
 def test_a_missed_phone_rang_for_the_timeout_and_the_caller_tries_the_next() -> None:
-    """A miss takes another time than the plan says, or the caller is lost with it."""
     plan = Plan(queues=1, agents=2, opening_callers=1, calls_per_hour=0, missed=1, refused=0, patience=math.inf,
                 ring_timeout=12, no_answer_pause=30)  # fmt: skip
     offers = _run(plan, 30).truth.offers
@@ -160,7 +150,6 @@ def test_a_missed_phone_rang_for_the_timeout_and_the_caller_tries_the_next() -> 
 
 
 def test_after_a_call_comes_wrap_up_then_readiness() -> None:
-    """The time after a call is not the plan's wrap-up, or the agent is given a call in it."""
     plan = Plan(queues=1, agents=1, opening_callers=2, calls_per_hour=0, missed=0, refused=0, patience=math.inf,
                 breaks_per_hour=0, wrap_up=9, talk_median=20, talk_sigma=0, short_calls=0)  # fmt: skip
     centre = _run(plan, 300)
@@ -173,7 +162,6 @@ def test_after_a_call_comes_wrap_up_then_readiness() -> None:
 
 
 def test_without_pauses_a_phone_is_silent_between_two_offers() -> None:
-    """Two offers in a row look like one long ringing."""
     plan = Plan(queues=1, agents=1, opening_callers=1, calls_per_hour=0, refused=1, missed=0, patience=math.inf,
                 breaks_per_hour=0, no_answer_pause=0)  # fmt: skip
     states = [interval.state for interval in _run(plan, 300).truth.intervals]
@@ -181,7 +169,6 @@ def test_without_pauses_a_phone_is_silent_between_two_offers() -> None:
 
 
 def test_calls_too_short_for_a_poll_happen() -> None:
-    """No call is ever over between two polls, so that hidden calls are never tested."""
     offers = _run(BUSY, 4 * 3600).truth.offers
     lengths = [offer.ended_at - offer.answered_at for offer in offers if offer.answered_at and offer.ended_at]
     assert min(lengths) < 1
@@ -189,7 +176,6 @@ def test_calls_too_short_for_a_poll_happen() -> None:
 
 
 def test_agents_sign_out_and_come_back_with_their_counters() -> None:
-    """A shift has another length, or an agent comes back with counters or times that a sign-out has wiped."""
     plan = Plan(agents=6, calls_per_hour=200, talk_median=20, shift_hours=0.2, off_hours=0.1, staggered=False)
     centre = CallCentre(plan, seed=3)
     last: dict[SeatKey, Seat] = {}
@@ -210,7 +196,6 @@ def test_agents_sign_out_and_come_back_with_their_counters() -> None:
 
 
 def test_staggered_shifts_keep_a_share_of_the_agents_there() -> None:
-    """Shifts that are spread evenly leave the centre empty or full."""
     centre = CallCentre(Plan(agents=30, shift_hours=8, off_hours=16))
     for _ in range(48):
         assert 8 <= len({seat.extension for seat in centre.seats()}) <= 13
@@ -218,7 +203,6 @@ def test_staggered_shifts_keep_a_share_of_the_agents_there() -> None:
 
 
 def test_a_call_at_the_end_of_the_shift_is_finished_first() -> None:
-    """An agent signs out in the middle of a call, or stays for the wrap-up after it."""
     plan = Plan(agents=10, calls_per_hour=400, shift_hours=0.1, off_hours=0.05, wrap_up=20, breaks_per_hour=0)
     truth = _run(plan, 4 * 3600).truth
     talked_to_the_end = 0
@@ -232,7 +216,6 @@ def test_a_call_at_the_end_of_the_shift_is_finished_first() -> None:
 
 
 def test_only_sign_in_and_breaks_move_the_change_time() -> None:
-    """A call moves the time of the last change, which it does not on the platform."""
     centre = CallCentre(Plan(calls_per_hour=200, breaks_per_hour=0), seed=1)
     centre.run_until(3600)
     assert {seat.last_changed_at for seat in centre.seats()} == {centre.plan.start}
@@ -240,7 +223,6 @@ def test_only_sign_in_and_breaks_move_the_change_time() -> None:
 
 
 def test_external_calls_count_in_all_seats_and_are_no_queue_calls() -> None:
-    """Calls outside the queues are not counted, or look like calls of a queue."""
     plan = Plan(calls_per_hour=0, external_calls_per_hour=6, several_queues=1, talk_median=60)
     centre = _run(plan, 7200)
     calls = centre.truth.external_calls
@@ -251,7 +233,6 @@ def test_external_calls_count_in_all_seats_and_are_no_queue_calls() -> None:
 
 
 def test_counters_fall_at_local_midnight_if_the_plan_says_so() -> None:
-    """The daily reset comes at another time, not at all, or unasked."""
     start = datetime.fromisoformat("2026-01-05 23:30:00")
     centre = _run(Plan(start=start, calls_per_hour=200, counter_reset=True), 1799.9)
     assert any(seat.calls_answered for seat in centre.seats())
@@ -267,7 +248,6 @@ def test_counters_fall_at_local_midnight_if_the_plan_says_so() -> None:
 
 
 def test_counters_can_be_reset_by_hand() -> None:
-    """A test cannot play the platform's restart."""
     centre = _run(BUSY, 3600)
     states = {seat.key: (seat.state, seat.last_answered_at) for seat in centre.seats()}
     centre.reset_counters()
@@ -277,20 +257,17 @@ def test_counters_can_be_reset_by_hand() -> None:
 
 
 def test_a_queue_that_nobody_serves_offers_nothing() -> None:
-    """A queue without agents stops the model, or its callers turn up elsewhere."""
     centre = _run(Plan(queues=3, agents=1, several_queues=0, calls_per_hour=100), 3600)
     assert {offer.key for offer in centre.truth.offers} == {SeatKey("queue-1", "100001")}
 
 
 def test_the_longest_waiting_agent_is_offered_the_call() -> None:
-    """Calls are not spread over the agents: some get all, others none."""
     centre = _run(Plan(queues=1, agents=5, calls_per_hour=30, breaks_per_hour=0, talk_median=20), 10 * 3600)
     counts = [seat.calls_answered for seat in centre.seats()]
     assert min(counts) > 0.7 * max(counts)
 
 
 def test_times_are_cut_to_the_second() -> None:
-    """Records tell fractions of a second, which the platform does not."""
     centre = _run(BUSY, 3600)
     for seat in centre.seats():
         for moment in (seat.last_answered_at, seat.last_offered_at, seat.last_changed_at):

@@ -39,7 +39,7 @@ def _keys(centre: CallCentre) -> set[SeatKey]:
 @example(play(eventful, 1, 1800))
 @example(play(attrs.evolve(eventful, show_signed_out=True), 1, 1800))
 def test_intervals_tile_the_time_signed_in(centre: CallCentre) -> None:
-    """A seat's history has a gap, an overlap, or reaches beyond the agent's shift."""
+    """A seat's history has no gap and no overlap within a shift."""
     periods = _periods(centre)
     assert {key.extension for key in _keys(centre)} >= set(periods)
     for key in _keys(centre):
@@ -69,7 +69,6 @@ def test_intervals_tile_the_time_signed_in(centre: CallCentre) -> None:
 @example(play(eventful, 1, 1800))
 @example(play(attrs.evolve(eventful, show_signed_out=True), 1, 1800))
 def test_every_offer_is_one_ringing_and_every_answer_one_call(centre: CallCentre) -> None:
-    """A seat rings or talks without an offer, or an offer is not seen in the seat's states."""
     ringing = [(i.start, i.end, i.key) for i in centre.truth.intervals if i.state is AgentState.RECEIVING]
     talking = [(i.start, i.end, i.key) for i in centre.truth.intervals if i.state is AgentState.TALKING]
     offers = centre.truth.offers
@@ -89,7 +88,6 @@ def test_every_offer_is_one_ringing_and_every_answer_one_call(centre: CallCentre
 @example(play(eventful, 1, 1800))
 @example(play(attrs.evolve(eventful, show_signed_out=True), 1, 1800))
 def test_an_agent_has_one_call_at_a_time(centre: CallCentre) -> None:
-    """Offers to one extension overlap, in one queue or across its queues."""
     offers = sorted(centre.truth.offers, key=lambda offer: (offer.key.extension, offer.offered_at))
     for before, after in pairwise(offers):
         if before.key.extension == after.key.extension:
@@ -105,7 +103,6 @@ def test_an_agent_has_one_call_at_a_time(centre: CallCentre) -> None:
 def test_counters_equal_the_outcomes_since_the_last_reset(
     plan: Plan, seed: int, steps: list[tuple[float, bool]]
 ) -> None:
-    """A counter grew without an outcome, missed one, or kept something across a reset."""
     centre = CallCentre(plan, seed=seed)
     for seconds, reset in steps:
         if reset:
@@ -133,7 +130,7 @@ def test_counters_equal_the_outcomes_since_the_last_reset(
 @example(eventful, 1, 1800, [200] * 7)
 @given(plans, seeds, durations, st.lists(st.floats(0, 200), max_size=30))
 def test_stepping_and_looking_change_nothing(plan: Plan, seed: int, seconds: float, steps: list[float]) -> None:
-    """What happens depends on how the model was stepped or read, so that no run can be repeated."""
+    """A run with one seed is the same however the model is stepped or read."""
     straight, stepped = CallCentre(plan, seed=seed), CallCentre(plan, seed=seed)
     straight.run_until(seconds)
     for step in steps:
@@ -149,7 +146,6 @@ def test_stepping_and_looking_change_nothing(plan: Plan, seed: int, seconds: flo
 @example(eventful, 1, [600] * 3)
 @given(plans, seeds, st.lists(st.floats(0, 300), min_size=1, max_size=8))
 def test_the_records_show_the_truth(plan: Plan, seed: int, steps: list[float]) -> None:
-    """A record's state or times are not what the truth says of this moment, or a seat is missing or too many."""
     centre = CallCentre(plan, seed=seed)
     for step in steps:
         centre.advance(step)
@@ -182,7 +178,6 @@ def test_the_records_show_the_truth(plan: Plan, seed: int, steps: list[float]) -
 @example(play(eventful, 1, 1800))
 @example(play(attrs.evolve(eventful, show_signed_out=True), 1, 1800))
 def test_a_call_shows_in_one_seat_and_the_agents_others_are_idle(centre: CallCentre) -> None:
-    """An agent rings or talks in two queues at once, or is given calls of one queue during a call of another."""
     seats_of: dict[str, list[SeatKey]] = defaultdict(list)
     for key in _keys(centre):
         seats_of[key.extension].append(key)

@@ -34,7 +34,6 @@ from sipqueue_async.simulator import CallCentre, Plan
     ],
 )
 def test_senseless_values_are_refused_by_name(field: str, value: object, says: str) -> None:
-    """A plan that makes no sense gets into the model, or the error does not say which value is wrong."""
     fields: dict[str, Any] = {field: value}
     with pytest.raises(ValueError) as caught:
         Plan(**fields)
@@ -42,14 +41,12 @@ def test_senseless_values_are_refused_by_name(field: str, value: object, says: s
 
 
 def test_names_follow_the_documented_pattern() -> None:
-    """Programs that name a queue or an extension of the simulator do not find it."""
     plan = Plan(queues=2, agents=3)
     assert plan.queue_names == ("queue-1", "queue-2")
     assert plan.extensions == ("100001", "100002", "100003")
 
 
 def test_offered_load_is_arrivals_times_mean_duration() -> None:
-    """A plan's load in erlangs is wrong, and a centre sized by it is over- or underloaded."""
     plan = Plan(queues=2, calls_per_hour=30, talk_median=60, talk_sigma=0, short_calls=0)
     assert plan.offered_load == pytest.approx(1.0)
     busy = CallCentre(Plan(queues=1, agents=60, calls_per_hour=300, patience=math.inf), seed=1)
@@ -60,7 +57,6 @@ def test_offered_load_is_arrivals_times_mean_duration() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_lively_plan_shows_something_within_a_second(seed: int) -> None:
-    """A demonstration at ten times real time begins with a still picture, or stays one."""
     centre = CallCentre(Plan.lively(), seed=seed)
     first = centre.seats()
     centre.run_until(10)

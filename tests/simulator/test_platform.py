@@ -99,7 +99,6 @@ def _seats(answer: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_the_reference_pages_request_gets_the_reference_pages_answer() -> None:
-    """The page's own example is answered with another structure, order or type than the page documents."""
     platform = Platform(_Script(), tokens=["ABCDEFG"])
     body = platform.answer(
         {"service": STATUS, "token": "ABCDEFG", "queuename": "queue-1", "extnumber": "100001", "state": "0"}
@@ -113,7 +112,6 @@ def test_the_reference_pages_request_gets_the_reference_pages_answer() -> None:
 
 
 def test_a_time_that_never_was_is_an_empty_string() -> None:
-    """A seat that was never offered a call has a time of one."""
     [record] = _ask(Platform(_Script(), tokens=["T"]), token="T", extnumber="0100003")["data"]["result"]
     assert (record["lastanswertime"], record["lastassigntime"], record["seatschangetime"]) == ("", "", "")
 
@@ -135,29 +133,24 @@ def test_a_time_that_never_was_is_an_empty_string() -> None:
     ],
 )
 def test_filters_choose_the_seats(filters: dict[str, str], seats: list[tuple[str, str]]) -> None:
-    """A filter lets through what it should not, or holds back what it should let through."""
     assert _seats(_ask(Platform(_Script(), tokens=["T"]), token="T", **filters)) == seats
 
 
 @pytest.mark.parametrize("state", ["5", "-1", "1213", "idle", "1.0", "٣"])
 def test_a_state_filter_of_another_table_is_an_illegal_request(state: str) -> None:
-    """A filter with a record's code, or no number at all, is taken for something."""
     assert _refusal(_ask(Platform(_Script(), tokens=["T"]), token="T", state=state)) == 400
 
 
 def test_an_extension_that_does_not_exist_is_an_error() -> None:
-    """Asking for an extension that is not there looks like asking for one that is signed out."""
     assert _failure(_ask(Platform(_Script(), tokens=["T"]), token="T", extnumber="100003")) == "1012"
 
 
 @pytest.mark.parametrize("service", [None, "", "App.Sip_Queue.Other", "app.sip_auth.login"])
 def test_an_unknown_service_is_an_illegal_request(service: str | None) -> None:
-    """A service that the simulator does not have is answered as if it had it."""
     assert _refusal(_ask(Platform(_Script(), tokens=["T"]), service, token="T")) == 400
 
 
 def test_a_login_gives_a_token_that_works() -> None:
-    """A client cannot log in, or the answer lacks what the vendor documents."""
     platform = Platform(_Script())
     answer = _ask(platform, LOGIN, appid="demo", accesskey=platform.accesskey)
     assert (answer["ret"], answer["msg"], answer["data"]["status"]) == (200, "", 0)
@@ -173,7 +166,6 @@ def test_a_login_gives_a_token_that_works() -> None:
     "fields", [{}, {"appid": "demo"}, {"appid": "other", "accesskey": "key"}, {"appid": "demo", "accesskey": "kéy"}]
 )
 def test_a_login_with_the_wrong_credentials_fails(fields: dict[str, str]) -> None:
-    """A wrong appid or access key logs in, or is answered as something that a new token would cure."""
     platform = Platform(_Script(), accesskey="key")
     assert _failure(_ask(platform, LOGIN, **fields)) == "1003"
     assert platform.logins == 0
@@ -182,13 +174,11 @@ def test_a_login_with_the_wrong_credentials_fails(fields: dict[str, str]) -> Non
 @pytest.mark.parametrize("fields", [{}, {"token": ""}, {"token": "unknown"}, {"token": "\udcff"}])
 @pytest.mark.parametrize("service", [STATUS, LOGOUT])
 def test_a_token_that_nobody_was_given_is_invalid(service: str, fields: dict[str, str]) -> None:
-    """Records are told to whoever asks, or a client is not told to log in."""
     platform = Platform(_Script(), tokens=["T"])
     assert _refusal(_ask(platform, service, **fields)) == 600
 
 
 def test_a_token_is_good_for_its_lifetime_and_no_longer() -> None:
-    """A token expires at another time than it should, so that renewing it is not tested."""
     clock = _Clock()
     platform = Platform(_Script(), token_lifetime=60.0, clock=clock, tokens=["T"])
     token = _log_in(platform)
@@ -202,7 +192,6 @@ def test_a_token_is_good_for_its_lifetime_and_no_longer() -> None:
 
 
 def test_tokens_live_twelve_hours_unless_told_otherwise() -> None:
-    """The default lifetime is not the platform's."""
     clock = _Clock()
     platform = Platform(_Script(), clock=clock)
     token = _log_in(platform)
@@ -213,7 +202,6 @@ def test_tokens_live_twelve_hours_unless_told_otherwise() -> None:
 
 
 def test_a_logout_drops_one_token() -> None:
-    """A token works on after its logout, or others stop with it."""
     platform = Platform(_Script())
     first, second = _log_in(platform), _log_in(platform)
     answer = _ask(platform, LOGOUT, token=first)
@@ -223,7 +211,6 @@ def test_a_logout_drops_one_token() -> None:
 
 
 def test_revoking_kills_every_token() -> None:
-    """A test cannot make the platform forget its tokens, as a restart of it does."""
     platform = Platform(_Script(), tokens=["T"])
     token = _log_in(platform)
     platform.revoke_tokens()
@@ -233,7 +220,6 @@ def test_revoking_kills_every_token() -> None:
 
 @pytest.mark.parametrize("ret", [400, 500, 600, 601, 602, 603, 604, 777])
 def test_refusals_come_as_often_as_asked_for(ret: int) -> None:
-    """A planted refusal comes too often, too seldom, or in another form than the protocol's."""
     platform = Platform(_Script(), tokens=["T"])
     platform.refuse(ret)
     assert _refusal(_ask(platform, token="T")) == ret
@@ -243,7 +229,6 @@ def test_refusals_come_as_often_as_asked_for(ret: int) -> None:
 
 
 def test_failures_come_as_often_as_asked_for() -> None:
-    """A planted failure comes too often, too seldom, or in another form than the protocol's."""
     platform = Platform(_Script(), tokens=["T"])
     platform.fail("1001", times=2)
     platform.fail("4711")
@@ -252,7 +237,6 @@ def test_failures_come_as_often_as_asked_for() -> None:
 
 
 def test_a_refusal_without_a_number_lasts_until_the_platform_relents() -> None:
-    """An outage of unknown length cannot be played, or not be ended."""
     platform = Platform(_Script(), tokens=["T"])
     platform.refuse(500, times=None)
     platform.fail("1003")
@@ -262,7 +246,6 @@ def test_a_refusal_without_a_number_lasts_until_the_platform_relents() -> None:
 
 
 def test_a_refusal_can_be_for_one_service() -> None:
-    """A dead token straight after a good login cannot be played."""
     platform = Platform(_Script())
     platform.refuse(600, times=None, service=STATUS)
     platform.fail("1003", service=LOGOUT)
@@ -272,7 +255,6 @@ def test_a_refusal_can_be_for_one_service() -> None:
 
 
 def test_senseless_refusals_are_refused() -> None:
-    """A refusal that refuses nothing is planted in silence, and a test then tests nothing."""
     platform = Platform(_Script())
     with pytest.raises(ValueError, match="ret 200 is no refusal"):
         platform.refuse(200)
@@ -283,7 +265,6 @@ def test_senseless_refusals_are_refused() -> None:
 
 
 def test_requests_are_counted_by_service_whatever_they_are_answered() -> None:
-    """A test cannot tell how often a client asked."""
     platform = Platform(_Script())
     token = _log_in(platform)
     platform.refuse(500, times=2)
@@ -299,14 +280,11 @@ def test_requests_are_counted_by_service_whatever_they_are_answered() -> None:
 
 
 def test_the_servers_clock_is_its_local_time_in_its_zone() -> None:
-    """The answer's Unix time and the records' local times contradict each other."""
     platform = Platform(_Script(), tokens=["T"], timezone=ZoneInfo("Asia/Shanghai"))
     assert _ask(platform, token="T")["data"]["rsptime"] == UNIX_NOW - 8 * 3600
 
 
 def test_a_request_that_takes_time_ends_later_than_it_began() -> None:
-    """The two times of an answer are one reading of the clock, so a slow server cannot be played."""
-
     class Slow(_Script):
         def seats(self) -> Sequence[Seat]:
             self.local_time += timedelta(seconds=2)
@@ -317,7 +295,6 @@ def test_a_request_that_takes_time_ends_later_than_it_began() -> None:
 
 
 def test_shuffling_changes_the_order_and_nothing_else() -> None:
-    """A client that relies on the order of the records is never found out, or records get lost."""
     plain, shuffled = Platform(_Script(), tokens=["T"]), Platform(_Script(), tokens=["T"], shuffle=True)
     expected = _seats(_ask(plain, token="T"))
     orders = [_seats(_ask(shuffled, token="T")) for _ in range(20)]
@@ -328,7 +305,6 @@ def test_shuffling_changes_the_order_and_nothing_else() -> None:
 
 
 def test_a_changed_seat_is_shown_changed() -> None:
-    """A record is told as it was the first time somebody asked."""
     script = _Script(records=(PAGE_SEAT,))
     platform = Platform(script, tokens=["T"])
     assert platform.answer({"service": STATUS, "token": "T"}) == platform.answer({"service": STATUS, "token": "T"})
@@ -337,14 +313,12 @@ def test_a_changed_seat_is_shown_changed() -> None:
 
 
 def test_bodies_are_ascii_as_php_writes_them() -> None:
-    """A name that is not ASCII is written otherwise than PHP does by default, or is damaged."""
     body = Platform(_Script(), tokens=["T"]).answer({"service": STATUS, "token": "T", "extnumber": "0100003"})
     assert body.isascii()
     assert json.loads(body)["data"]["result"][0]["seatsname"] == "Åsa"
 
 
 def test_no_secret_shows_in_a_repr() -> None:
-    """An access key or a token gets into a log by way of a repr."""
     platform = Platform(_Script(), accesskey="very-secret", tokens=["also-secret"])
     assert "secret" not in repr(platform)
     assert len(Platform(_Script()).accesskey) >= 32
@@ -352,7 +326,7 @@ def test_no_secret_shows_in_a_repr() -> None:
 
 
 def test_a_real_call_centre_can_be_shown() -> None:
-    """The model does not fit the platform."""
+    """The model fits the platform."""
     centre = CallCentre(Plan(agents=5))
     platform = Platform(centre, tokens=["T"])
     records = _ask(platform, token="T")["data"]["result"]

@@ -53,7 +53,6 @@ async def _send(session: aiohttp.ClientSession, url: str, **arguments: Any) -> d
 
 
 async def test_both_kinds_of_form_are_read(server: PlatformServer, session: aiohttp.ClientSession) -> None:
-    """The PHP example's body, or the one that most clients send, is not understood."""
     urlencoded = await _send(session, server.url, data=EXAMPLE)
     multipart = await _send(session, server.url, data=_multipart(EXAMPLE))
     assert urlencoded == multipart
@@ -62,7 +61,6 @@ async def test_both_kinds_of_form_are_read(server: PlatformServer, session: aioh
 
 
 async def test_any_path_and_the_query_will_do(server: PlatformServer, session: aiohttp.ClientSession) -> None:
-    """A base URL with a path does not work, or fields are read otherwise than PHP reads them."""
     async with session.get(f"{server.url}/api/index.php", params=EXAMPLE) as response:
         by_query = await response.json()
     split = {name: value for name, value in EXAMPLE.items() if name != "extnumber"}
@@ -71,7 +69,6 @@ async def test_any_path_and_the_query_will_do(server: PlatformServer, session: a
 
 
 async def test_of_fields_with_one_name_the_last_counts(server: PlatformServer, session: aiohttp.ClientSession) -> None:
-    """A field given twice is read otherwise than PHP reads it."""
     answer = await _send(session, server.url, data=[("token", "no"), *EXAMPLE.items()])
     assert answer["ret"] == 200
 
@@ -79,7 +76,6 @@ async def test_of_fields_with_one_name_the_last_counts(server: PlatformServer, s
 async def test_parts_of_other_types_are_text_and_files_are_no_fields(
     server: PlatformServer, session: aiohttp.ClientSession
 ) -> None:
-    """A client that labels its parts is not understood, or a file is taken for a field."""
     form = _multipart(EXAMPLE, "application/octet-stream")
     form.append(b"queue-2").set_content_disposition("form-data", name="queuename", filename="queue.txt")
     assert len((await _send(session, server.url, data=form))["data"]["result"]) == 1
@@ -100,20 +96,17 @@ async def test_parts_of_other_types_are_text_and_files_are_no_fields(
 async def test_a_body_that_is_no_form_is_an_illegal_request(
     server: PlatformServer, session: aiohttp.ClientSession, content_type: str, body: bytes
 ) -> None:
-    """A broken request makes the server fall over, or answer with something else than the protocol."""
     answer = await _send(session, server.url, data=body, headers={"Content-Type": content_type})
     assert (answer["ret"], answer["data"]) == (400, [])
     assert server.requests == 1
 
 
 async def test_other_methods_are_refused(server: PlatformServer, session: aiohttp.ClientSession) -> None:
-    """A request that the platform does not know is answered with records."""
     async with session.put(server.url, data=EXAMPLE) as response:
         assert response.status == 405
 
 
 async def test_the_controls_work_over_the_socket(server: PlatformServer, session: aiohttp.ClientSession) -> None:
-    """What a test plants in the server does not reach a client."""
     server.refuse(604)
     assert (await _send(session, server.url, data=EXAMPLE))["ret"] == 604
     login = {"service": "App.Sip_Auth.Login", "appid": server.appid, "accesskey": server.accesskey}
@@ -123,7 +116,6 @@ async def test_the_controls_work_over_the_socket(server: PlatformServer, session
 
 
 async def test_a_stop_drops_connections_and_a_start_comes_back_on_the_port() -> None:
-    """A restart leaves old connections open, hangs on them, or moves the server to another port."""
     server = PlatformServer(CallCentre(), tokens=["ABCDEFG"])
     with pytest.raises(RuntimeError, match="no port before it is started"):
         _ = server.url
@@ -152,13 +144,11 @@ async def test_a_stop_drops_connections_and_a_start_comes_back_on_the_port() -> 
 
 
 async def test_a_server_is_started_once(server: PlatformServer) -> None:
-    """A second start leaks the first one's socket."""
     with pytest.raises(RuntimeError, match="started already"):
         await server.start()
 
 
 async def test_a_taken_port_is_told_and_leaves_nothing_behind() -> None:
-    """A server that could not start looks started, or holds what it had got hold of."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         server = PlatformServer(CallCentre(), port=port)
@@ -170,10 +160,8 @@ async def test_a_taken_port_is_told_and_leaves_nothing_behind() -> None:
 
 
 def test_an_address_of_the_newer_kind_is_put_in_brackets() -> None:
-    """The URL of a server on an IPv6 address is not one."""
     assert PlatformServer(CallCentre(), host="::1", port=8080).url == "http://[::1]:8080"
 
 
 async def test_no_secret_shows_in_the_servers_repr(server: PlatformServer) -> None:
-    """An access key or a token gets into a log by way of a repr."""
     assert repr(server) == f"<PlatformServer on 127.0.0.1 port {server.port}>"

@@ -35,7 +35,6 @@ class _Clock:
 
 
 def test_a_live_centre_follows_the_clock_at_its_speed() -> None:
-    """Model time runs faster or slower than told, or something must run beside for it to move."""
     clock = _Clock()
     live = LiveCentre(CallCentre(BUSY, seed=1), speed=60, clock=clock)
     reference = CallCentre(BUSY, seed=1)
@@ -58,7 +57,6 @@ def test_a_live_centre_follows_the_clock_at_its_speed() -> None:
 
 
 def test_a_live_centre_can_skip_time() -> None:
-    """Skipped time is lost again at the next reading of the clock, or counted twice."""
     clock = _Clock()
     centre = CallCentre()
     live = LiveCentre(centre, speed=2, clock=clock)
@@ -74,7 +72,6 @@ def test_a_live_centre_can_skip_time() -> None:
 
 
 def test_a_live_centre_waits_for_the_clock_when_the_model_is_ahead() -> None:
-    """A test that steps the model itself makes the next request fail."""
     clock = _Clock()
     centre = CallCentre()
     live = LiveCentre(centre, clock=clock)
@@ -90,14 +87,12 @@ def test_a_live_centre_waits_for_the_clock_when_the_model_is_ahead() -> None:
 
 @pytest.mark.parametrize("speed", [-1.0, math.inf, math.nan])
 def test_a_senseless_speed_is_refused(speed: float) -> None:
-    """Time runs backwards, or one request never returns."""
     with pytest.raises(ValueError, match="speed must be"):
         Simulator(speed=speed)
 
 
 @pytest.mark.virtual_time
 async def test_a_day_passes_in_virtual_time_without_a_socket() -> None:
-    """A test in virtual time needs real time or a real socket."""
     live = LiveCentre(CallCentre(BUSY), speed=10, clock=asyncio.get_running_loop().time)
     platform = Platform(live, tokens=["T"])
     live.start()
@@ -108,7 +103,6 @@ async def test_a_day_passes_in_virtual_time_without_a_socket() -> None:
 
 
 async def test_a_stepped_simulator_stands_still_between_the_steps() -> None:
-    """With speed 0 something happens that the test did not ask for."""
     async with Simulator(BUSY, seed=1, speed=0, tokens=["T"]) as simulator:
         first = await _poll(simulator)
         await asyncio.sleep(0.02)
@@ -122,7 +116,6 @@ async def test_a_stepped_simulator_stands_still_between_the_steps() -> None:
 
 
 async def test_a_running_simulator_shows_what_the_truth_says() -> None:
-    """The model does not move by itself, or the server shows another moment than the truth's."""
     async with Simulator(BUSY, seed=1, speed=2000, tokens=["T"]) as simulator:
         await asyncio.sleep(0.1)
         data = await _poll(simulator)
@@ -138,7 +131,6 @@ async def test_a_running_simulator_shows_what_the_truth_says() -> None:
 
 
 async def test_the_model_goes_on_while_the_server_is_down() -> None:
-    """An outage of the server stops the call centre too, so that nothing can be missed."""
     async with Simulator(BUSY, seed=1, speed=2000, tokens=["T"]) as simulator:
         url = simulator.url
         before = await _poll(simulator)
@@ -152,7 +144,6 @@ async def test_the_model_goes_on_while_the_server_is_down() -> None:
 
 
 async def test_a_simulator_can_be_entered_again_and_leaves_nothing() -> None:
-    """A simulator leaves a task behind, or goes on where it should stand."""
     simulator = Simulator(BUSY, speed=1000, tokens=["T"])
     async with simulator:
         await asyncio.sleep(0.01)
@@ -170,7 +161,6 @@ async def test_a_simulator_can_be_entered_again_and_leaves_nothing() -> None:
 
 
 async def test_the_simulator_hands_out_what_a_client_needs() -> None:
-    """A client cannot be pointed at the simulator by its attributes."""
     async with Simulator(speed=0, appid="me", accesskey="very-secret", token_lifetime=5) as simulator:
         assert (simulator.appid, simulator.accesskey) == ("me", "very-secret")
         assert simulator.platform is simulator.server

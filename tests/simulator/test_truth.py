@@ -14,7 +14,6 @@ OTHER = SeatKey("queue-2", "100002")
 
 
 def test_intervals_begin_where_the_one_before_ends() -> None:
-    """A history has gaps or overlaps, or an interval that lasts has an end."""
     truth = TruthRecorder(START)
     truth.show(SEAT, AgentState.WAITING, 0.0)
     truth.show(OTHER, AgentState.PAUSED, 1.0)
@@ -33,7 +32,7 @@ def test_intervals_begin_where_the_one_before_ends() -> None:
 
 
 def test_a_state_that_took_no_time_leaves_no_trace() -> None:
-    """The truth lists states that nobody could have observed, and every comparison with a watcher fails on them."""
+    """The truth lists only states that could have been observed."""
     truth = TruthRecorder(START)
     truth.show(SEAT, AgentState.IDLE, 0.0)
     truth.show(SEAT, AgentState.IDLE, 1.0)
@@ -53,7 +52,6 @@ def test_a_state_that_took_no_time_leaves_no_trace() -> None:
 
 
 def test_state_at_counts_the_start_in_and_the_end_out() -> None:
-    """A moment at the border of two states is given the wrong one, or a seat not there is given a state."""
     truth = TruthRecorder(START)
     truth.show(SEAT, AgentState.WAITING, 1.0)
     truth.show(SEAT, AgentState.TALKING, 2.0)
@@ -84,7 +82,6 @@ def _with_offers() -> GroundTruth:
 
 
 def test_offers_are_kept_with_their_outcome() -> None:
-    """An offer's outcome or times are lost, or one under way is shown as over."""
     offers = _with_offers().offers
     assert offers[0] == Offer(key=SEAT, offered_at=10.0, outcome=Outcome.ANSWERED, answered_at=11.0, ended_at=15.0)
     assert offers[1] == Offer(key=SEAT, offered_at=20.0, outcome=Outcome.REFUSED, ended_at=25.0)
@@ -93,7 +90,6 @@ def test_offers_are_kept_with_their_outcome() -> None:
 
 
 def test_answers_and_misses_are_counted_by_time_queue_and_extension() -> None:
-    """A count disagrees with the counters a watcher saw grow between two polls."""
     truth = _with_offers()
     assert (truth.answered(), truth.missed()) == (3, 2)
     assert [truth.answered(11.0), truth.answered(0.0, 11.0), truth.answered(until=10.9)] == [2, 1, 0]
@@ -104,7 +100,6 @@ def test_answers_and_misses_are_counted_by_time_queue_and_extension() -> None:
 
 
 def test_other_happenings_are_kept_with_their_time() -> None:
-    """Sign-ins, sign-outs, resets or external calls cannot be told from the truth."""
     truth = TruthRecorder(START)
     truth.sign_in("100001", 1.0)
     first = truth.external_call("100001", 2.0)
@@ -119,7 +114,6 @@ def test_other_happenings_are_kept_with_their_time() -> None:
 
 
 def test_model_seconds_become_the_servers_local_time() -> None:
-    """The truth's times cannot be compared with those of the records."""
     truth = GroundTruth(START)
     assert truth.start == START
     assert truth.local_time(90.25) == datetime.fromisoformat("2026-01-05 08:01:30.250")

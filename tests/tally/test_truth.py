@@ -29,7 +29,6 @@ def run(request: pytest.FixtureRequest) -> TallyRun:
 
 @pytest.mark.parametrize("which", ["fast", "slow"])
 def test_every_call_is_counted_at_its_seat(run: TallyRun, which: str) -> None:
-    """A call is lost or made up: by a long interval, an outage, a restart, or a consumer that falls behind."""
     tally: Tally = getattr(run, which)
     since, until = run.looks[0].at, run.looks[-1].at
     for (queue, extension), seat in tally.seats.items():
@@ -41,14 +40,13 @@ def test_every_call_is_counted_at_its_seat(run: TallyRun, which: str) -> None:
 
 
 def test_time_is_what_the_polls_show(run: TallyRun) -> None:
-    """A state's time is anything else than that of the polls that show it."""
     for key, seat in run.fast.seats.items():
         assert seat.seconds() == pytest.approx(run.shown(key), abs=0.01)
         assert seat.unseen() == pytest.approx(run.unseen(), abs=0.01)
 
 
 def test_time_is_true_to_an_interval_for_each_change(run: TallyRun) -> None:
-    """An agent's time in a state is further from the truth than polling must be."""
+    """An error in time is at most one polling interval for each change of state."""
     longest = run.interval + 1.0  # an answer takes its time
     apart = 0.0
     for key, seat in run.fast.seats.items():
@@ -61,7 +59,7 @@ def test_time_is_true_to_an_interval_for_each_change(run: TallyRun) -> None:
 
 
 def test_what_nobody_saw_is_of_no_state(run: TallyRun) -> None:
-    """The time of the outage or of the restart is given to a state, or more than that is unseen."""
+    """The time of an outage or a restart belongs to no state and counts as unseen."""
     away = OUTAGE[1] - OUTAGE[0] + RESTART[1] - RESTART[0]
     watched = run.looks[-1].at - run.looks[0].at
     for seat in run.fast.seats.values():

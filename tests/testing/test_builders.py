@@ -14,7 +14,6 @@ from sipqueue_async.testing import START, make_agent, make_snapshot
 
 
 def test_an_agent_needs_nothing() -> None:
-    """A test has to say what it does not care about."""
     agent = make_agent()
     assert (agent.key, agent.state) == (SeatKey("queue-1", "100001"), AgentState.WAITING)
     assert (agent.state_label, agent.status_label) == ("waiting", "waiting")
@@ -23,26 +22,22 @@ def test_an_agent_needs_nothing() -> None:
 
 @pytest.mark.parametrize("state", AgentState)
 def test_the_codes_are_the_states(state: AgentState) -> None:
-    """An agent is made who is doing one thing by the state and another by the code."""
     agent = make_agent("100002", state.value, queue="queue-2")
     assert (agent.extension, agent.queue, agent.state) == ("100002", "queue-2", state)
     assert STATE_CODES.get(agent.state_code, AgentState.UNKNOWN) is state
 
 
 def test_a_given_field_is_kept() -> None:
-    """What a test says of an agent is overwritten."""
     agent = make_agent(state=AgentState.UNKNOWN, state_code=1299, status_code=None, name="王小明", calls_answered=3)
     assert (agent.state_code, agent.status_code, agent.name, agent.calls_answered) == (1299, None, "王小明", 3)
 
 
 def test_an_unknown_state_is_refused() -> None:
-    """A slip of the pen makes an agent of a state that does not exist."""
     with pytest.raises(ValueError, match="taking"):
         make_agent(state="taking")
 
 
 def test_a_number_is_no_name() -> None:
-    """An agent is made that looks like another one, and whom no subscription to that extension concerns."""
     with pytest.raises(TypeError, match="extension must be a string, not 100001"):
         make_agent(cast("Any", 100001))
     with pytest.raises(TypeError, match="queue must be a string, not 1"):
@@ -50,7 +45,6 @@ def test_a_number_is_no_name() -> None:
 
 
 def test_times_are_seconds_or_moments() -> None:
-    """A snapshot is of another time than the test said."""
     noon = datetime(2026, 3, 1, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
     assert make_snapshot().observed_at == START
     assert make_snapshot().server_time is None
@@ -61,7 +55,6 @@ def test_times_are_seconds_or_moments() -> None:
 
 
 def test_what_makes_no_snapshot_is_refused() -> None:
-    """A test is given a snapshot that no platform could send."""
     with pytest.raises(ValueError, match="two different records"):
         make_snapshot(make_agent(), make_agent(state="talking"))
     with pytest.raises(TypeError, match="given one by one"):
@@ -71,6 +64,5 @@ def test_what_makes_no_snapshot_is_refused() -> None:
 
 
 def test_problems_are_kept() -> None:
-    """A bot's reaction to fields that make no sense cannot be tested."""
     problem = FieldProblem("queue-1", "100001", "lastanswertime", "no time")
     assert make_snapshot(make_agent(), problems=[problem]).problems == (problem,)

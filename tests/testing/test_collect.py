@@ -37,7 +37,6 @@ def day() -> ScriptedSource:
 
 
 async def test_as_many_as_asked_for() -> None:
-    """A test gets more events than it waits for, or those that came after are lost."""
     async with StatusWatcher(day()) as watcher:
         assert [str(it) for it in await collect(watcher, until=2)] == [
             "queue-1 100001 waiting → talking",
@@ -47,7 +46,6 @@ async def test_as_many_as_asked_for() -> None:
 
 
 async def test_until_one_of_a_class() -> None:
-    """A test has to count what it does not care about."""
     async with StatusWatcher(day()) as watcher:
         assert [type(it) for it in await collect(watcher, until=FeedDown)] == [StateChanged, CallAnswered, FeedDown]
         assert [type(it) for it in await collect(watcher, until=AgentLeft | FeedUp, timeout=30)] == [FeedUp]
@@ -57,14 +55,12 @@ async def test_until_one_of_a_class() -> None:
 
 
 async def test_until_something_is_true() -> None:
-    """A test cannot say what it waits for."""
     async with StatusWatcher(day()) as watcher:
         updates = await collect(watcher.updates(), until=lambda update: len(update.events) == 1)
         assert [len(update.events) for update in updates] == [2, 1]
 
 
 async def test_for_a_time() -> None:
-    """That nothing happens cannot be tested, or it takes longer or shorter than was said."""
     async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())])) as watcher:
         begun = asyncio.get_running_loop().time()
         # A task of its own, since Python 3.11 traces nothing of whoever is resumed by a timeout.
@@ -75,7 +71,6 @@ async def test_for_a_time() -> None:
 
 
 async def test_what_does_not_come_is_told_with_what_came() -> None:
-    """A test that fails does not say what happened instead."""
     async with StatusWatcher(day()) as watcher:
         with pytest.raises(TimeoutError) as caught:
             await collect(watcher.subscribe(StateChanged, CallAnswered), until=AgentJoined, timeout=4)
@@ -92,7 +87,6 @@ async def test_what_does_not_come_is_told_with_what_came() -> None:
 
 
 async def test_a_stream_that_ends_before_is_told() -> None:
-    """A watcher that was closed makes a test wait until its time is up."""
     async with StatusWatcher(day()) as watcher:
         stream = watcher.subscribe()
         await collect(stream, until=2)
@@ -105,7 +99,6 @@ async def test_a_stream_that_ends_before_is_told() -> None:
 
 @pytest.mark.parametrize("error", [AuthError(601, "no"), TimeoutError("of its own")], ids=repr)
 async def test_what_ends_the_watcher_is_raised(error: Exception) -> None:
-    """Why a watcher failed is hidden behind a time that was up."""
     async with StatusWatcher(ScriptedSource([make_snapshot(), error])) as watcher:
         with pytest.raises(type(error)) as caught:
             await collect(watcher, until=2)
@@ -113,7 +106,6 @@ async def test_what_ends_the_watcher_is_raised(error: Exception) -> None:
 
 
 async def test_less_than_one_is_refused() -> None:
-    """A test that waits for nothing passes whatever happens."""
     async with StatusWatcher(day()) as watcher:
         with pytest.raises(ValueError, match="until must be 1 or more, not 0"):
             await collect(watcher, until=0)
@@ -123,7 +115,6 @@ async def test_less_than_one_is_refused() -> None:
 
 @pytest.mark.parametrize("until", [None, True, 1.5, "FeedDown", (FeedDown, FeedUp), asyncio.sleep])
 async def test_what_cannot_be_waited_for_is_refused_at_once(until: Any) -> None:
-    """A slip in what a test waits for shows late, or as a time that was up, or as a test that passes."""
     async with StatusWatcher(ScriptedSource([make_snapshot()])) as watcher:
         with pytest.raises(
             TypeError, match="until must be a number, a class or union of some, a function or a timedelta"

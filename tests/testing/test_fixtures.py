@@ -12,7 +12,6 @@ from sipqueue_async.testing import ScriptedSource, collect, make_agent, make_sna
 
 
 async def test_a_bots_reaction(scripted_source: type[ScriptedSource]) -> None:
-    """A bot cannot be tested without a platform."""
     source = scripted_source([make_snapshot(make_agent(state="waiting")), make_snapshot(make_agent(state="talking"))])
     async with StatusWatcher(source, interval=0.01) as watcher:
         (event,) = await collect(watcher.subscribe(StateChanged), until=1)
@@ -21,7 +20,6 @@ async def test_a_bots_reaction(scripted_source: type[ScriptedSource]) -> None:
 
 @pytest.mark.sipqueue(Plan(agents=20, queues=2), seed=1, appid="bot", token_lifetime=60.0)
 async def test_the_test_moves_model_time(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """The simulated call centre is another one than the mark asks for, or it moves by itself."""
     assert sipqueue_simulator.appid == "bot"
     async with StatusWatcher(sipqueue_client, interval=60) as watcher:
         assert len((await watcher.ready()).queues) == 2
@@ -35,7 +33,6 @@ async def test_the_test_moves_model_time(sipqueue_simulator: Simulator, sipqueue
 async def test_model_time_follows_the_clock_if_asked_to(
     sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient
 ) -> None:
-    """A test that wants a live platform gets one that stands still."""
     first = await sipqueue_client.fetch_snapshot()
     await asyncio.sleep(0.01)
     second = await sipqueue_client.fetch_snapshot()

@@ -24,7 +24,6 @@ async def announce(watcher: StatusWatcher, say: Callable[[str], None]) -> None:
 
 @pytest.mark.asyncio
 async def test_a_bot_announces_a_call(scripted_source: type[ScriptedSource]) -> None:
-    """The five lines that the documentation promises for a bot's reaction are more, or do not work."""
     source = scripted_source([make_snapshot(make_agent(state="waiting")), make_snapshot(make_agent(state="talking"))])
     said: asyncio.Queue[str] = asyncio.Queue()
     async with asyncio.TaskGroup() as group, StatusWatcher(source, interval=0.01) as watcher:
@@ -34,7 +33,6 @@ async def test_a_bot_announces_a_call(scripted_source: type[ScriptedSource]) -> 
 
 @pytest.mark.asyncio
 async def test_an_outage_is_scripted(scripted_source: type[ScriptedSource]) -> None:
-    """A bot's reaction to an outage cannot be tested."""
     source = scripted_source([make_snapshot(at=0), TransportError("no route to host"), make_snapshot(at=60)])
     async with StatusWatcher(source, interval=0.01) as watcher:
         down, up = await collect(watcher, until=FeedUp)
@@ -46,7 +44,7 @@ async def test_an_outage_is_scripted(scripted_source: type[ScriptedSource]) -> N
 @pytest.mark.asyncio
 @pytest.mark.sipqueue(Plan(agents=20, queues=2), seed=1)
 async def test_an_hour_passes(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """A bot cannot be tried on an hour of a call centre without waiting for an hour."""
+    """A bot is tried on an hour of a call centre without waiting."""
     async with StatusWatcher(sipqueue_client, interval=60) as watcher:
         await watcher.ready()
         sipqueue_simulator.advance(3600)
@@ -56,7 +54,6 @@ async def test_an_hour_passes(sipqueue_simulator: Simulator, sipqueue_client: Si
 
 @pytest.mark.asyncio
 async def test_the_platform_is_away(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """The simulated platform cannot be made to fail."""
     sipqueue_simulator.faults.next(status=503)
     async with StatusWatcher(sipqueue_client, interval=0.01) as watcher:
         assert [type(event) for event in await collect(watcher, until=2)] == [FeedDown, FeedUp]

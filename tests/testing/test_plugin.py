@@ -36,7 +36,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_bystander_notices_nothing(tmp_path: Path) -> None:
-    """Projects that merely have the package installed start more slowly, or are warned."""
+    """A project that only has the package installed starts as fast as before, without warnings."""
     (tmp_path / "test_bystander.py").write_text(BYSTANDER)
     result = run(tmp_path, "--strict-markers", "--strict-config", *LOOP_SCOPE)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
@@ -45,7 +45,6 @@ def test_a_bystander_notices_nothing(tmp_path: Path) -> None:
 
 
 def test_a_bystander_without_pytest_asyncio_notices_nothing(tmp_path: Path) -> None:
-    """Projects that do not use pytest-asyncio cannot run their tests any more."""
     (tmp_path / "test_bystander.py").write_text(BYSTANDER)
     result = run(tmp_path, "-p", "no:asyncio")
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
@@ -53,7 +52,6 @@ def test_a_bystander_without_pytest_asyncio_notices_nothing(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_a_project_needs_no_settings(tmp_path: Path, mode: str) -> None:
-    """The fixtures work in this project only, or force a mode on others."""
     path = tmp_path / "test_fresh_project.py"
     path.write_text((HERE / path.name).read_text(encoding="utf-8"), encoding="utf-8")
     result = run(tmp_path, *LOOP_SCOPE, "-o", f"asyncio_mode={mode}")
@@ -62,7 +60,6 @@ def test_a_project_needs_no_settings(tmp_path: Path, mode: str) -> None:
 
 
 def test_the_fixtures_and_the_mark_are_described(tmp_path: Path) -> None:
-    """Somebody asks pytest what there is and learns nothing."""
     shown = run(tmp_path, "--fixtures", *LOOP_SCOPE).stdout
     for name in ("scripted_source", "sipqueue_client", "sipqueue_simulator"):
         assert f"{name} -- " in shown
@@ -72,7 +69,7 @@ def test_the_fixtures_and_the_mark_are_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("package", ["pytest_asyncio", "simpy"])
 def test_what_is_missing_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    """Somebody without the extra is told that a fixture does not exist, or sees a traceback."""
+    """Without the extra, the error names the package to install."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in [
         "sipqueue_async.testing.plugin",

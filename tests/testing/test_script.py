@@ -12,7 +12,6 @@ from sipqueue_async.testing import ScriptedSource, make_agent, make_snapshot
 
 
 async def test_each_poll_gives_the_next_answer_and_the_last_one_stays() -> None:
-    """A watcher in a test sees something else than the script says."""
     empty, joined = make_snapshot(), make_snapshot(make_agent(), at=1)
     source = ScriptedSource([empty, TransportError("no route"), joined])
     assert repr(source) == "<ScriptedSource after 0 polls, 3 answers left>"
@@ -26,7 +25,6 @@ async def test_each_poll_gives_the_next_answer_and_the_last_one_stays() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_poll_takes_as_long_as_asked_for() -> None:
-    """What a slow platform does to a bot cannot be tried."""
     source = ScriptedSource([make_snapshot()], takes=2.5)
     begun = asyncio.get_running_loop().time()
     poll = asyncio.create_task(source())
@@ -38,7 +36,6 @@ async def test_a_poll_takes_as_long_as_asked_for() -> None:
 
 
 async def test_two_polls_at_once_are_an_error() -> None:
-    """A watcher that polls twice at once, which it promises never to do, goes unnoticed."""
     source = ScriptedSource([make_snapshot()], takes=60)
     poll = asyncio.create_task(source())
     await asyncio.sleep(0)
@@ -48,7 +45,6 @@ async def test_two_polls_at_once_are_an_error() -> None:
 
 
 def test_a_script_that_cannot_be_played_is_refused() -> None:
-    """A slip in a script shows as a failure of the watcher, far from where it was made."""
     with pytest.raises(ValueError, match="empty"):
         ScriptedSource([])
     with pytest.raises(TypeError, match="not 'nobody'"):
@@ -61,7 +57,6 @@ def test_a_script_that_cannot_be_played_is_refused() -> None:
 
 
 async def test_an_exception_that_stays_is_raised_as_if_for_the_first_time() -> None:
-    """After a long outage a failure of a test is shown with a line for every poll, and they all stay in memory."""
     source = ScriptedSource([TransportError("no route")])
     for _ in range(3):
         with pytest.raises(TransportError) as caught:
