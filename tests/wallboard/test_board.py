@@ -187,7 +187,8 @@ def test_an_outage_is_drawn_until_no_strip_shows_it() -> None:
     ],
 )
 def test_errors_are_described_without_text_from_outside(error: Exception, told: str) -> None:
-    feed = Screen().down(error, None)
+    screen = Screen()
+    assert screen.down(error, None) == (feed := screen.down(error, None))
     assert (feed["up"], feed["since"]) == (False, None)
     assert feed["error"].startswith(told)
     assert "abc" not in feed["error"]

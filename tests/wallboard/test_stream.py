@@ -149,7 +149,7 @@ class _Flood:
 async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
-    async with flood.watcher, _served(live) as url, _following(live):
+    async with flood.watcher, _served(live, patience=300.0) as url, _following(live):
         await flood.watcher.ready()
         reader, writer = await _slow_reader(url)
         sent = _calls(live.board, "since")
@@ -277,6 +277,19 @@ async def test_a_board_on_a_running_watcher_shows_its_status_at_once() -> None:
         assert json.loads(late.board.since(0))["feed"] == {"up": False, "since": None, "error": "never there"}
 
 
+async def test_a_baseline_is_shown_once_a_poll_confirmed_it() -> None:
+    known = snapshot(agent())
+    watcher = StatusWatcher(ScriptedSource([known]), interval=NEVER, baseline=known)
+    live = Live(watcher, stale_after=30)
+    async with _following(live):
+        await asyncio.sleep(0)
+        assert json.loads(live.board.since(0))["seats"] == []
+        async with watcher:
+            await watcher.ready(timeout=30)
+            await asyncio.sleep(0)
+            assert len(json.loads(live.board.since(0))["seats"]) == 1
+
+
 async def test_an_empty_call_centre_is_up() -> None:
     watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=NEVER)
     live = Live(watcher, stale_after=30)
@@ -344,7 +357,7 @@ async def test_streams_of_one_other_machine_are_limited(monkeypatch: pytest.Monk
 async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
-    async with flood.watcher, _served(live) as url, _following(live):
+    async with flood.watcher, _served(live, patience=300.0) as url, _following(live):
         await flood.watcher.ready()
         await asyncio.sleep(0)
         size = len(live.board.since(0))
