@@ -1,4 +1,4 @@
-"""The difference of two snapshots, and its inverse: pure functions that everything else is built on."""
+"""`diff` and `apply`: the events between two snapshots, and their inverse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from sipqueue_async._draft import blank, draft
+from sipqueue_async._fast_instances import mutable_twin, new_instance
 from sipqueue_async.events import (
     AgentChanged,
     AgentJoined,
@@ -29,21 +29,21 @@ Change: TypeAlias = tuple[SeatKey, AgentStatus, AgentStatus]
 """A seat, its record before, and the one now."""
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
-# Changes are many, and each takes a look or two at these.
+# Local names: every change reads them.
 _TALKING, _RECEIVING, _UNKNOWN = AgentState.TALKING, AgentState.RECEIVING, AgentState.UNKNOWN
-_StateChangedDraft: Final = draft(StateChanged)
-_CallAnsweredDraft: Final = draft(CallAnswered)
+_StateChangedTwin: Final = mutable_twin(StateChanged)
+_CallAnsweredTwin: Final = mutable_twin(CallAnswered)
 
-# Which fields an event speaks for. A change of state moves the extension's status and the agent's time stamps with it;
-# a call moves its counter and its times.
-_TOLD_BY_STATE: Final = frozenset(
+# The fields that an event covers. A change of state moves the extension's status and the agent's times with it; a call
+# moves its counter and its times.
+_COVERED_BY_STATE: Final = frozenset(
     {"state", "state_code", "status_code", "last_answered_at", "last_offered_at", "last_changed_at"}
 )
-_TOLD_BY_ANSWER: Final = frozenset({"calls_answered", "last_answered_at", "last_offered_at"})
-_TOLD_BY_MISS: Final = frozenset({"no_answer_count", "last_offered_at"})
+_COVERED_BY_ANSWER: Final = frozenset({"calls_answered", "last_answered_at", "last_offered_at"})
+_COVERED_BY_MISS: Final = frozenset({"no_answer_count", "last_offered_at"})
 _NONE: Final = frozenset[str]()
 _NO_COUNTERS: Final = frozenset[tuple[SeatKey, str]]()
-# Never differs.
+# The same in both records.
 _SEAT: Final = frozenset({"queue", "extension"})
 
 
@@ -144,14 +144,14 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
 def _tell(
     events: list[SeatEvent], changes: Iterable[Change], observed_at: datetime, unknown: Set[tuple[SeatKey, str]]
 ) -> None:
-    """Add the events about seats that were there before, too."""
-    # All in one place, since an event takes hardly longer to write than a function to call.
+    """Add the events about seats that are in both snapshots."""
+    # Inlined: a function call costs about as much as making the event.
     for key, previous, agent in changes:
-        told = 0
+        covered = 0
         state = agent.state
         if previous.state is not state or (state is _UNKNOWN and previous.state_code != agent.state_code):
-            told = _STATE
-            event = blank(_StateChangedDraft)
+            covered = _STATE
+            event = new_instance(_StateChangedTwin)
             event.key = key
             event.observed_at = observed_at
             event.agent = agent
@@ -162,8 +162,8 @@ def _tell(
         if agent.calls_answered != previous.calls_answered and (
             count := _new_calls(previous, agent, unknown, "calls_answered", "last_answered_at")
         ):
-            told |= _ANSWER
-            event = blank(_CallAnsweredDraft)
+            covered |= _ANSWER
+            event = new_instance(_CallAnsweredTwin)
             event.key = key
             event.observed_at = observed_at
             event.agent = agent
@@ -176,29 +176,29 @@ def _tell(
         if agent.no_answer_count != previous.no_answer_count and (
             count := _new_calls(previous, agent, unknown, "no_answer_count", "last_offered_at")
         ):
-            told |= _MISS
+            covered |= _MISS
             events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
-        # The fields that no change of state speaks for: one by one, as they mostly are the same, and no name is needed.
-        if told & _STATE and (
+        # The fields that a change of state does not cover. Mostly none differs; comparing them one by one is fastest.
+        if covered & _STATE and (
             agent.name == previous.name
             and agent.external_calls_count == previous.external_calls_count
             and agent.wrap_up_time == previous.wrap_up_time
             and agent.max_no_answer == previous.max_no_answer
-            and (told & _ANSWER or agent.calls_answered == previous.calls_answered)
-            and (told & _MISS or agent.no_answer_count == previous.no_answer_count)
+            and (covered & _ANSWER or agent.calls_answered == previous.calls_answered)
+            and (covered & _MISS or agent.no_answer_count == previous.no_answer_count)
         ):
             continue
-        untold = _UNTOLD[told]
-        if untold.values(previous) != untold.values(agent):
-            fields = untold.differing(previous, agent)
+        uncovered = _UNCOVERED[covered]
+        if uncovered.values(previous) != uncovered.values(agent):
+            fields = uncovered.differing(previous, agent)
             events.append(AgentChanged(key=key, observed_at=observed_at, agent=agent, previous=previous, fields=fields))
 
 
-class _Untold:
-    """The fields that no other event speaks for, so that `AgentChanged` names only what nothing else told."""
+class _Uncovered:
+    """The fields that no other event covers, so that `AgentChanged` names only those."""
 
-    def __init__(self, told: frozenset[str]) -> None:
-        self._names = tuple(name for name in _FIELDS if name not in told)
+    def __init__(self, covered: frozenset[str]) -> None:
+        self._names = tuple(name for name in _FIELDS if name not in covered)
         self.values: Callable[[AgentStatus], tuple[object, ...]] = attrgetter(*self._names)
 
     def differing(self, previous: AgentStatus, agent: AgentStatus) -> frozenset[str]:
@@ -207,16 +207,16 @@ class _Untold:
         return frozenset(name for name, old, new in pairs if old != new)
 
 
-# By which of the three events there is.
+# By the bits of the events that there are.
 _STATE, _ANSWER, _MISS = 1, 2, 4
-_UNTOLD: Final = tuple(
-    _Untold(
+_UNCOVERED: Final = tuple(
+    _Uncovered(
         _SEAT
-        | (_TOLD_BY_STATE if told & _STATE else _NONE)
-        | (_TOLD_BY_ANSWER if told & _ANSWER else _NONE)
-        | (_TOLD_BY_MISS if told & _MISS else _NONE)
+        | (_COVERED_BY_STATE if covered & _STATE else _NONE)
+        | (_COVERED_BY_ANSWER if covered & _ANSWER else _NONE)
+        | (_COVERED_BY_MISS if covered & _MISS else _NONE)
     )
-    for told in range(8)
+    for covered in range(8)
 )
 
 

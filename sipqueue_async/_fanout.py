@@ -1,4 +1,4 @@
-"""From one watcher to many consumers: each has its own bounded mailbox, in which what it is slow to take coalesces."""
+"""Hands updates to many consumers, each with a bounded mailbox in which updates coalesce when it falls behind."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sipqueue_async.models import SeatKey, Snapshot
 
 E = TypeVar("E", bound=Event)
 
-Place: TypeAlias = tuple[str | None, str | None]
+Topic: TypeAlias = tuple[str | None, str | None]
 """The queue and the extension that a consumer asked for; None for any."""
 
-EVERYWHERE: Final[Place] = (None, None)
+ALL_SEATS: Final[Topic] = (None, None)
 
 Types: TypeAlias = tuple[type[Event], ...]
 """The event classes that a consumer asked for; none for all."""
@@ -56,7 +56,7 @@ class Mailbox:
 
     def __init__(
         self,
-        place: Place,
+        topic: Topic,
         types: Types,
         max_pending: int,
         *,
@@ -66,7 +66,7 @@ class Mailbox:
     ) -> None:
         if max_pending < 1:
             raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
-        self.place = place
+        self.topic = topic
         self.types = types
         self._max_pending = max_pending
         self._end = end
@@ -83,7 +83,7 @@ class Mailbox:
 
     def __repr__(self) -> str:
         names = [it.__name__ for given in self.types for it in get_args(given) or [given]]
-        queue, extension = self.place
+        queue, extension = self.topic
         asked = [", ".join(names) or "everything"]
         asked += [] if queue is None else [f"queue {queue}"]
         asked += [] if extension is None else [f"extension {extension}"]
@@ -142,7 +142,7 @@ class Mailbox:
         )
 
     def _concerns(self, event: SeatEvent) -> bool:
-        queue, extension = self.place
+        queue, extension = self.topic
         return queue in {None, event.queue} and extension in {None, event.extension}
 
     def pop(self) -> Update | None:
@@ -296,41 +296,41 @@ class Fanout:
     def __init__(self) -> None:
         self._end = _End()
         self._feed: FeedEvent | None = None
-        self._boxes: dict[Place, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
+        self._boxes: dict[Topic, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
 
-    def mailbox(self, place: Place, types: Types, max_pending: int, asked: Callable[[], None] | None = None) -> Mailbox:
+    def mailbox(self, topic: Topic, types: Types, max_pending: int, asked: Callable[[], None] | None = None) -> Mailbox:
         """Return a new mailbox, which receives from now on.
 
         Args:
-            place: Which seats' events it is for.
+            topic: Which seats' events it is for.
             types: Which classes of events it is for.
             max_pending: How many updates it holds before they become one.
             asked: Called when its consumer has dealt with all that it was given, and waits for more.
         """
-        box = Mailbox(place, types, max_pending, feed=self._feed, end=self._end, asked=asked)
+        box = Mailbox(topic, types, max_pending, feed=self._feed, end=self._end, asked=asked)
         number = id(box)
-        reference = weakref.ref(box, lambda _: self._drop(place, types, number))
+        reference = weakref.ref(box, lambda _: self._drop(topic, types, number))
         # The collector may run at any step, and take away what another box was the last in.
-        while number not in self._boxes.get(place, {}).get(types, {}):
-            self._boxes.setdefault(place, {}).setdefault(types, {})[number] = reference
+        while number not in self._boxes.get(topic, {}).get(types, {}):
+            self._boxes.setdefault(topic, {}).setdefault(types, {})[number] = reference
         return box
 
     def forget(self, box: Mailbox) -> None:
         """Hand nothing more to a mailbox."""
-        self._drop(box.place, box.types, id(box))
+        self._drop(box.topic, box.types, id(box))
 
-    def _drop(self, place: Place, types: Types, number: int) -> None:
-        by_types = self._boxes.get(place, {})
+    def _drop(self, topic: Topic, types: Types, number: int) -> None:
+        by_types = self._boxes.get(topic, {})
         boxes = by_types.get(types, {})
         boxes.pop(number, None)
         if not boxes:
             by_types.pop(types, None)
         if not by_types:
-            self._boxes.pop(place, None)
+            self._boxes.pop(topic, None)
 
-    def _at(self, place: Place, types: Types) -> list[Mailbox]:
+    def _at(self, topic: Topic, types: Types) -> list[Mailbox]:
         # The collector may run at any step and drop boxes, or what was asked for with the last of them.
-        boxes = [reference() for reference in list(self._boxes.get(place, {}).get(types, {}).values())]
+        boxes = [reference() for reference in list(self._boxes.get(topic, {}).get(types, {}).values())]
         return [box for box in boxes if box is not None]
 
     @property
@@ -342,30 +342,30 @@ class Fanout:
     def pending(self) -> int:
         """How many updates wait in all mailboxes together."""
         return sum(
-            len(box) for place, by_types in self._boxes.items() for it in by_types for box in self._at(place, it)
+            len(box) for topic, by_types in self._boxes.items() for it in by_types for box in self._at(topic, it)
         )
 
     def publish(self, update: Update) -> None:
         """Hand an update to everyone it concerns."""
         feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), None)
         self._feed = feed or self._feed
-        for place, events in self._by_place(update).items():
-            for types in list(self._boxes.get(place, ())):
+        for topic, events in self._by_topic(update).items():
+            for types in list(self._boxes.get(topic, ())):
                 wanted = tuple(event for event in events if isinstance(event, types)) if types else tuple(events)
                 if wanted or feed:
                     part = _part(update, wanted)
-                    for box in self._at(place, types):
+                    for box in self._at(topic, types):
                         box.offer(part, feed)
 
-    def _by_place(self, update: Update) -> dict[Place, Sequence[Event]]:
+    def _by_topic(self, update: Update) -> dict[Topic, Sequence[Event]]:
         """Return the events by the places that were asked for and are concerned."""
-        narrower: dict[Place, list[Event]] = {}
-        for event in update.events if len(self._boxes) > (EVERYWHERE in self._boxes) else ():
+        narrower: dict[Topic, list[Event]] = {}
+        for event in update.events if len(self._boxes) > (ALL_SEATS in self._boxes) else ():
             # Events of the feed concern everybody.
-            for place in list(self._boxes) if event.key is None else _places(event.key):
-                if place in self._boxes:
-                    narrower.setdefault(place, []).append(event)
-        return {**narrower, EVERYWHERE: update.events}
+            for topic in list(self._boxes) if event.key is None else _topics(event.key):
+                if topic in self._boxes:
+                    narrower.setdefault(topic, []).append(event)
+        return {**narrower, ALL_SEATS: update.events}
 
     @property
     def ended(self) -> bool:
@@ -376,9 +376,9 @@ class Fanout:
         """Let every iterator end once it has taken what is pending: with the error, or quietly."""
         self._end.ended = True
         self._end.error = error
-        for place, by_types in list(self._boxes.items()):
+        for topic, by_types in list(self._boxes.items()):
             for types in list(by_types):
-                for box in self._at(place, types):
+                for box in self._at(topic, types):
                     box.wake()
 
     def check(self) -> None:
@@ -387,7 +387,7 @@ class Fanout:
             raise self._end.reason()
 
 
-def _places(key: SeatKey) -> Iterable[Place]:
+def _topics(key: SeatKey) -> Iterable[Topic]:
     return (key.queue, None), (None, key.extension), (key.queue, key.extension)
 
 

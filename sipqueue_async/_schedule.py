@@ -1,4 +1,4 @@
-"""When polls are due: staggered, at a fixed rate while all is well, after growing and jittered pauses while not."""
+"""When polls are due: staggered, at a fixed rate after a success, with backoff and jitter after failures."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Final
 
 _SLACK: Final = 1e-3  # of an interval
 
-# Seconds. The golden section makes it a part of no interval that people choose, so that beginnings that go round an
-# interval more than once fall between each other.
+# Seconds. By the golden ratio it divides no usual interval, so that delays that wrap around an interval fall between
+# each other.
 _STAGGER: Final = 0.01 * (math.sqrt(5) - 1) / 2
 
 
-class Turns:
-    """Numbers the watchers that run at the same time, from 0, so that they do not all poll at the same moment."""
+class StaggerSlots:
+    """Numbers the running watchers of a process from 0, so that they do not all poll at the same moment."""
 
     def __init__(self) -> None:
         self._used = 0
         self._free: list[int] = []
 
-    def take(self) -> int:
-        """Return the lowest number that nobody has."""
+    def acquire(self) -> int:
+        """Return the lowest free number."""
         if self._free:
             return heapq.heappop(self._free)
         self._used += 1
         return self._used - 1
 
-    def give_back(self, turn: int) -> None:
-        """Let somebody else have the number."""
-        heapq.heappush(self._free, turn)
+    def release(self, slot: int) -> None:
+        """Free a number."""
+        heapq.heappush(self._free, slot)
 
 
-def head_start(turn: int, interval: float) -> float:
-    """Return how many seconds others begin before the watcher whose turn it is: less than one interval."""
-    return turn * _STAGGER % interval
+def stagger_delay(slot: int, interval: float) -> float:
+    """Return after how many seconds the watcher with this number begins to poll: less than one interval."""
+    return slot * _STAGGER % interval
 
 
 class Schedule:
@@ -55,19 +55,19 @@ class Schedule:
     def after_success(self, began: float, now: float) -> float:
         """Return the slot of the fixed rate that comes after a poll's.
 
-        Slots that have passed by during a stall are not made up for; a poll between two slots moves none.
+        Slots missed during a stall are skipped; a poll between two slots moves none.
         """
-        # A timer may fire a little early and sums are rounded: that must neither repeat a slot nor skip one.
+        # A timer may fire a little early, and sums are rounded: neither may repeat a slot or skip one.
         last = math.floor((began - self._start) / self._interval + _SLACK)
         soonest = math.ceil((now - self._start) / self._interval - _SLACK)
         return self._start + max(last + 1, soonest) * self._interval
 
     def after_failure(self, now: float, failures: int, at_least: float = 0.0) -> float:
-        """Return when to try again after so many failures in a row.
+        """Return when to retry after so many consecutive failures.
 
         The pause is drawn between 0 and a limit (full jitter, so that the many clients of one server spread out) that
         begins at `interval` and doubles with each failure; it is no shorter than what the server asked for.
         """
-        # The exponent is bounded, since a float cannot hold what a year of failures would make of it.
+        # The bound keeps a year of failures from overflowing the float.
         limit = min(self._longest, self._interval * 2.0 ** min(failures - 1, 64))
         return now + max(at_least, random.uniform(0.0, limit))

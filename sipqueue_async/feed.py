@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType, UnionType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, get_args, overload
 
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox, Place, Subscription, Types, Updates
+from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox, Subscription, Topic, Types, Updates
 from sipqueue_async.events import Event, Update
 from sipqueue_async.models import Snapshot
 
@@ -128,7 +128,7 @@ class Feed(ABC):
         Raises:
             ValueError: `max_pending` is below 1.
         """
-        return Updates(self._mailbox(EVERYWHERE, (), max_pending), self._fanout.forget)
+        return Updates(self._mailbox(ALL_SEATS, (), max_pending), self._fanout.forget)
 
     @overload
     def subscribe(
@@ -243,8 +243,8 @@ class Feed(ABC):
             except Exception:  # noqa: BLE001  # the feed goes on whatever a listener does
                 _log.exception("a listener of the %s failed", self._noun)
 
-    def _mailbox(self, place: Place, types: Types, max_pending: int) -> Mailbox:
-        return self._fanout.mailbox(place, types, max_pending, self._when_asked())
+    def _mailbox(self, topic: Topic, types: Types, max_pending: int) -> Mailbox:
+        return self._fanout.mailbox(topic, types, max_pending, self._when_asked())
 
     def _when_asked(self) -> Callable[[], None] | None:
         """Return what a new stream's consumer calls when it has dealt with all that it was given, if anything."""

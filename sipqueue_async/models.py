@@ -110,7 +110,7 @@ class SeatKey(NamedTuple):
     """The extension number: a string."""
 
 
-# Without a slot for weak references, because objects of it are made from drafts.
+# Without a slot for weak references, as `_fast_instances` needs it.
 @attrs.frozen(kw_only=True, weakref_slot=False)
 class AgentStatus:
     """One record of a snapshot: an agent (extension) in a queue, as the platform described it.

@@ -1,4 +1,4 @@
-"""`StatusWatcher`: polls a source on schedule and tells what changed."""
+"""`StatusWatcher`: polls a source on schedule and publishes what changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 import attrs
 
-from sipqueue_async._schedule import Schedule, Turns, head_start
+from sipqueue_async._schedule import Schedule, StaggerSlots, stagger_delay
 from sipqueue_async._seat_filter import SeatFilter
 from sipqueue_async._tracker import Tracker
 from sipqueue_async.errors import HttpStatusError
@@ -23,7 +23,7 @@ from sipqueue_async.models import AgentState, Snapshot
 _log: Final = logging.getLogger("sipqueue_async")
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
-_turns: Final = Turns()
+_slots: Final = StaggerSlots()
 
 
 @runtime_checkable
@@ -43,18 +43,18 @@ Source: TypeAlias = FilteringSource | Callable[[], Awaitable[Snapshot]]
 
 @attrs.frozen(kw_only=True)
 class WatcherHealth:
-    """How a watcher's polling goes: counts since its start, and the last poll's figures."""
+    """Polling statistics: totals since start, and timings of the last poll."""
 
     up: bool | None = None
     """Whether the last poll worked; None before the first has ended."""
     ended: bool = False
     """Whether there will be no further poll: the watcher was closed, or `last_error` is not one to be retried."""
     polls: int = 0
-    """Polls that have ended, well or not."""
+    """Completed polls, successful or failed."""
     failures: int = 0
     """Polls that failed."""
     failures_in_a_row: int = 0
-    """Polls that have failed since the last good one."""
+    """Consecutive failures since the last success."""
     stale_polls: int = 0
     """Good answers that were dropped because their `server_time` was before the last one's."""
     held_back_answers: int = 0
@@ -189,11 +189,11 @@ class StatusWatcher(Feed):
     # ---- running -----------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        turn = _turns.take()
+        slot = _slots.acquire()
         try:
-            await self._poll_for_ever(head_start(turn, self._interval))
+            await self._poll_for_ever(stagger_delay(slot, self._interval))
         finally:
-            _turns.give_back(turn)
+            _slots.release(slot)
 
     def _end(self, error: BaseException | None) -> bool:
         is_the_end = super()._end(error)
@@ -212,8 +212,8 @@ class StatusWatcher(Feed):
             began = loop.time()
             error = await self._poll(lateness=max(0.0, began - due))
             if self._closing:
-                # The source has swallowed its cancellation. It is tested, but Python 3.11 traces no line that runs
-                # after an exception was thrown into a coroutine.
+                # The source suppressed CancelledError. It is tested, but Python 3.11 traces no line that runs after an
+                # exception was thrown into a coroutine.
                 return  # pragma: no cover
             if error is None:
                 due = schedule.after_success(began, loop.time())

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from sipqueue_async._draft import blank, draft
+from sipqueue_async._fast_instances import mutable_twin, new_instance
 from sipqueue_async._wire.encoding import LOST
 from sipqueue_async._wire.values import Nonsense
 from sipqueue_async.models import AgentState, AgentStatus
@@ -40,7 +40,7 @@ class _Record(msgspec.Struct, gc=False, kw_only=True):
 
 _decoder: Final = msgspec.json.Decoder(list[_Record])
 
-_AgentDraft: Final = draft(AgentStatus)
+_AgentTwin: Final = mutable_twin(AgentStatus)
 
 _KEPT: Final = 4096
 
@@ -74,7 +74,7 @@ class RegularReader:
                 return None
             # Inlined: a function call costs as much as writing a record.
             for it, old in zip(its, known, strict=True):
-                agent = blank(_AgentDraft)
+                agent = new_instance(_AgentTwin)
                 if old is None:
                     if LOST in it.queuename or LOST in it.extnumber:
                         return None

@@ -28,7 +28,7 @@ from sipqueue_async import (
     Updates,
     diff,
 )
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox, Place
+from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox, Topic
 from tests.kit.builders import START, agent, snapshot
 
 ERROR = TransportError("away")
@@ -59,13 +59,13 @@ class Feed:
         self.fanout.publish(Update(sequence=self.sequence, snapshot=now, previous=self.known, events=events))
         self.known = now
 
-    def subscribe(self, *types: type[Event], place: Place = EVERYWHERE, max_pending: int = 64) -> Subscription[Event]:
+    def subscribe(self, *types: type[Event], topic: Topic = ALL_SEATS, max_pending: int = 64) -> Subscription[Event]:
         """Return a stream of events."""
-        return Subscription(self.fanout.mailbox(place, types, max_pending), self.fanout.forget)
+        return Subscription(self.fanout.mailbox(topic, types, max_pending), self.fanout.forget)
 
     def updates(self, max_pending: int = 64) -> Updates:
         """Return a stream of updates."""
-        return Updates(self.fanout.mailbox(EVERYWHERE, (), max_pending), self.fanout.forget)
+        return Updates(self.fanout.mailbox(ALL_SEATS, (), max_pending), self.fanout.forget)
 
     async def rest(self, stream: Subscription[Event]) -> list[Event]:
         """End the feed and return all that a stream still has."""
@@ -88,7 +88,7 @@ class TestFilters:
         assert [type(event) for event in await feed.rest(subscription)] == [StateChanged, FeedDown]
 
     @pytest.mark.parametrize(
-        ("place", "expected"),
+        ("topic", "expected"),
         [
             (("queue-1", None), [("queue-1", "1"), ("queue-1", "2")]),
             ((None, "2"), [("queue-1", "2"), ("queue-2", "2")]),
@@ -96,15 +96,15 @@ class TestFilters:
             (("queue-3", None), []),
         ],
     )
-    async def test_places(self, feed: Feed, place: Place, expected: list[tuple[str, str]]) -> None:
+    async def test_topics(self, feed: Feed, topic: Topic, expected: list[tuple[str, str]]) -> None:
         """A consumer is told of a queue or an extension that it did not ask for, or not of the one it did."""
-        subscription = feed.subscribe(place=place)
+        subscription = feed.subscribe(topic=topic)
         feed.show(agent("1", TALKING), agent("2", TALKING), agent("2", TALKING, queue="queue-2"))
         assert [event.key for event in await feed.rest(subscription)] == expected
 
     async def test_the_feeds_condition_concerns_every_place(self, feed: Feed) -> None:
         """A consumer of one queue takes silence for calm while the feed is down."""
-        subscription = feed.subscribe(place=("queue-3", "9"))
+        subscription = feed.subscribe(topic=("queue-3", "9"))
         feed.tell(DOWN)
         feed.tell(UP)
         assert await feed.rest(subscription) == [DOWN, UP]
@@ -118,9 +118,9 @@ class TestFilters:
 
 
 class TestCost:
-    @pytest.mark.parametrize("place", [EVERYWHERE, ("queue-2", None), (None, "2"), ("queue-2", "2")])
+    @pytest.mark.parametrize("topic", [ALL_SEATS, ("queue-2", None), (None, "2"), ("queue-2", "2")])
     async def test_who_asked_for_other_things_costs_nothing(
-        self, feed: Feed, place: Place, monkeypatch: pytest.MonkeyPatch
+        self, feed: Feed, topic: Topic, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Ten thousand subscriptions are each asked whether they want an event that none of them asked for."""
         offers: list[Mailbox] = []
@@ -132,7 +132,7 @@ class TestCost:
 
         monkeypatch.setattr(Mailbox, "offer", counted)
         wanting = feed.subscribe(StateChanged)
-        others = [feed.subscribe(AgentLeft, place=place) for _ in range(10)]
+        others = [feed.subscribe(AgentLeft, topic=topic) for _ in range(10)]
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
         assert offers == [wanting._mailbox]
         feed.tell(DOWN)
@@ -140,7 +140,7 @@ class TestCost:
 
     async def test_those_who_ask_for_the_same_share_an_update(self, feed: Feed) -> None:
         """What ten thousand subscriptions wait for is kept ten thousand times."""
-        boxes = [feed.fanout.mailbox(EVERYWHERE, (StateChanged,), 64) for _ in range(3)]
+        boxes = [feed.fanout.mailbox(ALL_SEATS, (StateChanged,), 64) for _ in range(3)]
         feed.show(agent("1", TALKING))
         first, *rest = [box.get_nowait() for box in boxes]
         assert first is not None
@@ -197,7 +197,7 @@ class TestCoalescing:
 
     async def test_keeps_to_what_was_asked_for(self, feed: Feed) -> None:
         """A consumer that fell behind is told of queues and kinds that it did not ask for."""
-        subscription = feed.subscribe(StateChanged, place=("queue-1", None), max_pending=1)
+        subscription = feed.subscribe(StateChanged, topic=("queue-1", None), max_pending=1)
         for state in (TALKING, IDLE, TALKING):
             feed.show(agent("1", state, calls_answered=5), agent("2", state, queue="queue-2"), agent("3"))
         assert [(type(event), event.key) for event in await feed.rest(subscription)] == [
@@ -380,14 +380,14 @@ class TestGarbage:
                 super().offer(update, feed)
 
         doomed: list[Subscription[Event]] = []
-        first = Collecting(EVERYWHERE, (), 64, feed=None, end=feed.fanout._end)
-        feed.fanout._boxes[EVERYWHERE] = {(): {id(first): weakref.ref(first)}}
+        first = Collecting(ALL_SEATS, (), 64, feed=None, end=feed.fanout._end)
+        feed.fanout._boxes[ALL_SEATS] = {(): {id(first): weakref.ref(first)}}
         doomed += [
-            feed.subscribe(place=place) for place in [("queue-1", None), (None, "1"), ("queue-1", "1"), EVERYWHERE]
+            feed.subscribe(topic=topic) for topic in [("queue-1", None), (None, "1"), ("queue-1", "1"), ALL_SEATS]
         ]
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"), feed=events)
         assert len(first) == 1
-        assert list(feed.fanout._boxes) == [EVERYWHERE]
+        assert list(feed.fanout._boxes) == [ALL_SEATS]
 
     def test_collecting_while_a_stream_is_made(self) -> None:
         """The collector drops the last subscription just as another one is made for the same, which is never served."""
@@ -398,14 +398,14 @@ class TestGarbage:
                 gc.disable()
                 gc.collect()
                 fanout = Fanout()
-                cyclic: list[object] = [fanout.mailbox(EVERYWHERE, (), 4)]
+                cyclic: list[object] = [fanout.mailbox(ALL_SEATS, (), 4)]
                 cyclic.append(cyclic)
                 del cyclic
                 gc.set_threshold(allocations, 1_000_000, 1_000_000)
                 gc.enable()
-                box = fanout.mailbox(EVERYWHERE, (), 4)
+                box = fanout.mailbox(ALL_SEATS, (), 4)
                 gc.disable()
-                assert box in fanout._at(EVERYWHERE, ())
+                assert box in fanout._at(ALL_SEATS, ())
         finally:
             gc.set_threshold(*thresholds)
             gc.enable()
@@ -434,13 +434,13 @@ class TestClosing:
     async def test_a_dropped_one_is_forgotten(self, feed: Feed) -> None:
         """Subscriptions that nobody holds any more cost memory and time for ever."""
         kept = feed.subscribe()
-        dropped = [feed.subscribe(place=(f"queue-{number}", None)) for number in range(100)]
+        dropped = [feed.subscribe(topic=(f"queue-{number}", None)) for number in range(100)]
         dropped += [feed.subscribe() for _ in range(100)]
         references = [weakref.ref(each) for each in dropped]
         dropped.clear()
         gc.collect()
         assert not any(reference() for reference in references)
-        assert list(feed.fanout._boxes) == [EVERYWHERE]
-        assert len(feed.fanout._boxes[EVERYWHERE]) == 1
+        assert list(feed.fanout._boxes) == [ALL_SEATS]
+        assert len(feed.fanout._boxes[ALL_SEATS]) == 1
         kept.close()
         assert not feed.fanout._boxes

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import CallAnswered, CallMissed, SeatKey, Snapshot, apply, diff
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Updates
+from sipqueue_async._fanout import ALL_SEATS, Fanout, Updates
 from sipqueue_async.events import Update
 from tests.kit.strategies import chains_without_reset, snapshots
 
@@ -57,8 +57,8 @@ def calls(old: Snapshot, new: Snapshot) -> Counter[tuple[type, SeatKey]]:
 async def test_coalescing(start: Snapshot, later: list[Snapshot], max_pending: int) -> None:
     """Law 4: a consumer that was slow ends with another picture than one that kept up."""
     fanout = Fanout()
-    fast = Updates(fanout.mailbox(EVERYWHERE, (), 64), fanout.forget)
-    slow = Updates(fanout.mailbox(EVERYWHERE, (), max_pending), fanout.forget)
+    fast = Updates(fanout.mailbox(ALL_SEATS, (), 64), fanout.forget)
+    slow = Updates(fanout.mailbox(ALL_SEATS, (), max_pending), fanout.forget)
     before = start
     for sequence, now in enumerate(later):
         events = diff(before, now)

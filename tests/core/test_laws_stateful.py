@@ -25,7 +25,7 @@ from sipqueue_async import (
     apply,
     diff,
 )
-from sipqueue_async._fanout import EVERYWHERE, Fanout, Mailbox
+from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox
 from sipqueue_async._tracker import Tracker
 from sipqueue_async._wire import SnapshotDecoder
 from tests.kit.builders import START, envelope, record
@@ -82,8 +82,8 @@ class Platform(RuleBasedStateMachine):
             self.join(queue, extension, 1213)
         first = self._polled(random.Random(0))
         self.tracker.polled(first, 0.0)
-        self.fast = Consumer(self.fanout.mailbox(EVERYWHERE, (), 64), first)
-        self.slow = Consumer(self.fanout.mailbox(EVERYWHERE, (), bound), first)
+        self.fast = Consumer(self.fanout.mailbox(ALL_SEATS, (), 64), first)
+        self.slow = Consumer(self.fanout.mailbox(ALL_SEATS, (), bound), first)
 
     # ---- what happens on the platform --------------------------------------------------------------------------------
 

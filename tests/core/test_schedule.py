@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipqueue_async._schedule import Schedule, Turns, head_start
+from sipqueue_async._schedule import Schedule, StaggerSlots, stagger_delay
 
 intervals = st.floats(0.01, 300)
 
@@ -77,19 +77,19 @@ def test_the_server_may_ask_for_a_longer_pause() -> None:
     assert schedule.after_failure(10.0, 1, at_least=30.0) == 40.0
 
 
-def test_turns_are_the_lowest_that_are_free() -> None:
+def test_slots_are_the_lowest_that_are_free() -> None:
     """Of watchers that come and go each begins later than the one before, for ever."""
-    turns = Turns()
-    assert [turns.take() for _ in range(4)] == [0, 1, 2, 3]
-    turns.give_back(2)
-    turns.give_back(0)
-    assert [turns.take() for _ in range(3)] == [0, 2, 4]
+    slots = StaggerSlots()
+    assert [slots.acquire() for _ in range(4)] == [0, 1, 2, 3]
+    slots.release(2)
+    slots.release(0)
+    assert [slots.acquire() for _ in range(3)] == [0, 2, 4]
 
 
 @pytest.mark.parametrize("interval", [0.5, 1, 2, 5, 60])
 def test_a_thousand_watchers_do_not_poll_at_once(interval: float) -> None:
     """Watchers that start together stay together, and each poll waits for all the others."""
-    starts = sorted(head_start(turn, interval) for turn in range(1000))
+    starts = sorted(stagger_delay(slot, interval) for slot in range(1000))
     assert starts[0] == 0
     assert starts[-1] < interval
     for start in starts:
@@ -99,5 +99,5 @@ def test_a_thousand_watchers_do_not_poll_at_once(interval: float) -> None:
 
 def test_a_few_watchers_hardly_wait() -> None:
     """Whoever watches a handful of platforms waits for the last one's first poll."""
-    assert head_start(0, 2) == 0
-    assert head_start(9, 2) < 0.06
+    assert stagger_delay(0, 2) == 0
+    assert stagger_delay(9, 2) < 0.06
