@@ -16,9 +16,9 @@ from sipqueue_async import AgentState, SeatFilter
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
 from sipqueue_async.cli.origin import ALL_SEATS
-from sipqueue_async.cli.terminal.columns import aligned
 from sipqueue_async.cli.terminal.lines import clock, counted
 from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.tally import SeatTally, Tally
 
 CSV_COLUMNS: Final = (
@@ -40,6 +40,15 @@ CSV_COLUMNS: Final = (
 
 _FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
 """The signs that begin a formula in a spreadsheet; their wide, small, raised and lowered forms normalize to them."""
+
+_AFTER_STATES: Final = ("signed in", "occupancy", "answered", "missed")
+"""The headings of the columns to the right of those for states and unseen time."""
+
+_RANKS: Final = (
+    *("answered", "talking", "signed in", "missed", "occupancy", "waiting", "paused", "receiving", "idle"),
+    *("offline", "unknown", "unseen"),
+)
+"""The headings of the columns with figures; on a narrow terminal the last ones are left out first."""
 
 _ALWAYS_SHOWN: Final = frozenset(AgentState) - {AgentState.OFFLINE, AgentState.UNKNOWN}
 
@@ -104,23 +113,20 @@ class Day:
             output.line("nothing was seen")
             return
         if self.seats:
-            seats = [(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
-            heading, *lines = aligned([("queue", "extension", "name", *self._headings()), *seats], names=3)
-            output.line(Text(heading, "bold"))
-            # Write in one call: line by line, thousands of lines take seconds.
-            output.text("\n".join(lines) + "\n\n")
-            queues = [(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
-            total = ("total", str(len(self.seats)), *self._cells(self.total))
-            heading, *lines, last = aligned([("queue", "agents", *self._headings()), *queues, total], names=1)
-            output.line(Text(heading, "bold"))
-            output.text("\n".join(lines) + "\n")
-            output.line(Text(last, "bold"))
+            names = [TableColumn("queue"), TableColumn("extension"), TableColumn("name")]
+            seats = [_row(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
+            output.lines(table_lines([*names, *self._columns()], seats, output.width))
+            output.line()
+            names = [TableColumn("queue"), TableColumn("agents", right=True)]
+            queues = [_row(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
+            total = _row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
+            output.lines(table_lines([*names, *self._columns()], [*queues, total], output.width))
             output.line()
         output.line(self._summary(self.started_at, self.observed_at))
 
-    def _headings(self) -> tuple[str, ...]:
-        states = (state.value for state in self._states())
-        return (*states, *self._unseen(), "signed in", "occupancy", "answered", "missed")
+    def _columns(self) -> list[TableColumn]:
+        headings = [*(state.value for state in self._states()), *self._unseen(), *_AFTER_STATES]
+        return [TableColumn(heading, _RANKS.index(heading) + 1, right=True) for heading in headings]
 
     def _states(self) -> list[AgentState]:
         return [state for state in AgentState if state in _ALWAYS_SHOWN or self.total.seconds[state]]
@@ -226,6 +232,10 @@ def _figures_json(figures: Figures) -> dict[str, Any]:
         "signed_in_seconds": round(figures.signed_in, 6),
         "occupancy": None if figures.occupancy is None else round(figures.occupancy, 6),
     }
+
+
+def _row(*texts: str, style: str = "") -> list[Cell]:
+    return [(text, style) for text in texts]
 
 
 def _names(seat: SeatTally) -> tuple[str, str, str]:

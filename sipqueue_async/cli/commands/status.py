@@ -6,11 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Collection
 from functools import partial
-from typing import Unpack
+from typing import Final, Unpack
 
 import click
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from sipqueue_async import AgentState, AgentStatus, SeatFilter, Snapshot
@@ -22,6 +20,7 @@ from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, origin_o
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, state_text
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 
 
 @click.command("status")
@@ -70,7 +69,7 @@ async def status(
         output.line(snapshot_json(snapshot, agents))
         return
     if agents:
-        output.table(_table(agents, framed=output.terminal))
+        output.lines(table_lines(_COLUMNS, map(_cells, agents), output.width))
         output.line()
     output.line(_summary(snapshot, agents))
     for problem in snapshot.problems:
@@ -78,24 +77,29 @@ async def status(
         complain(f"warning: {problem.field}{place} was left out: {problem.reason}")
 
 
-def _table(agents: list[AgentStatus], *, framed: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if framed else None, show_edge=False, pad_edge=False, header_style="bold")
-    for heading in ("queue", "extension", "name", "state"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("answered", "missed", "last answer", "last offer"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for agent in agents:
-        table.add_row(
-            Text(harmless(agent.queue)),
-            Text(harmless(agent.extension)),
-            Text(harmless(agent.name or "")),
-            state_text(agent),
-            str(agent.calls_answered),
-            str(agent.no_answer_count),
-            clock(agent.last_answered_at),
-            clock(agent.last_offered_at),
-        )
-    return table
+_COLUMNS: Final = (
+    TableColumn("queue"),
+    TableColumn("extension"),
+    TableColumn("name"),
+    TableColumn("state"),
+    TableColumn("answered", rank=1, right=True),
+    TableColumn("missed", rank=2, right=True),
+    TableColumn("last answer", rank=3, right=True),
+    TableColumn("last offer", rank=4, right=True),
+)
+
+
+def _cells(agent: AgentStatus) -> list[Cell]:
+    return [
+        (harmless(agent.queue), ""),
+        (harmless(agent.extension), ""),
+        (harmless(agent.name or ""), ""),
+        (state_text(agent).plain, STATE_STYLES[agent.state]),
+        (str(agent.calls_answered), ""),
+        (str(agent.no_answer_count), ""),
+        (clock(agent.last_answered_at), ""),
+        (clock(agent.last_offered_at), ""),
+    ]
 
 
 def _summary(snapshot: Snapshot, agents: list[AgentStatus]) -> Text:

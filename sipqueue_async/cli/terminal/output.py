@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -63,6 +63,20 @@ class Output:
         """Print one line, which is neither wrapped nor cut."""
         self._begin()
         self._console.print(text, soft_wrap=True)
+
+    def lines(self, lines: Iterable[Text]) -> None:
+        """Print lines in one call: one by one, thousands take seconds."""
+        self.line(Text("\n").join(lines))
+
+    @property
+    def width(self) -> int | None:
+        """The terminal's width in cells; None if the output is no terminal."""
+        if not self.terminal:
+            return None
+        with contextlib.suppress(OSError):
+            # A serial line may report 0.
+            return os.get_terminal_size(self.stream.fileno()).columns or self._console.width
+        return self._console.width
 
     def text(self, text: str) -> None:
         """Write text unchanged."""
