@@ -133,7 +133,7 @@ class EventCounts:
         self.kinds[event.kind] += 1
         if isinstance(event, CallAnswered):
             self.answered += event.count
-            self.hidden += event.count - 1 + event.hidden
+            self.hidden += event.hidden_count
         elif isinstance(event, CallMissed):
             self.missed += event.count
 

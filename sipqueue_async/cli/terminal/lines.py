@@ -79,9 +79,11 @@ class EventLines:
                 return Text("left, was ").append_text(state_text(previous))
             case StateChanged(previous=previous, agent=agent):
                 return Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
-            case CallAnswered(count=count, hidden=hidden):
+            case CallAnswered(count=count, hidden_count=hidden):
                 story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
-                return story.append(" between two polls", "dim") if hidden else story
+                if not hidden:
+                    return story
+                return story.append(" between two polls" if hidden == count else f", {hidden} between two polls", "dim")
             case CallMissed(count=count):
                 return Text("missed a call" if count == 1 else f"missed {count} calls", "red")
             case _:

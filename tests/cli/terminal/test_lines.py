@@ -65,7 +65,12 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
     (
         CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=3, hidden=True),
         "queue-1 100001 answered 3 calls between two polls",
-        {"count": 3, "hidden": True},
+        {"count": 3, "hidden": True, "hidden_count": 3},
+    ),
+    (
+        CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=3, hidden=True, hidden_count=2),
+        "queue-1 100001 answered 3 calls, 2 between two polls",
+        {"hidden": True, "hidden_count": 2},
     ),
     (
         CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=1),
