@@ -79,11 +79,8 @@ class EventLines:
                 return Text("left, was ").append_text(state_text(previous))
             case StateChanged(previous=previous, agent=agent):
                 return Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
-            case CallAnswered(count=count, hidden_count=hidden):
-                story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
-                if not hidden:
-                    return story
-                return story.append(" between two polls" if hidden == count else f", {hidden} between two polls", "dim")
+            case CallAnswered():
+                return _answered(event)
             case CallMissed(count=count):
                 return Text("missed a call" if count == 1 else f"missed {count} calls", "red")
             case _:
@@ -97,6 +94,14 @@ class EventLines:
         else:
             before, after = getattr(previous, field), getattr(agent, field)
         return f"{field} {_value(before)} {self._arrow} {_value(after)}"
+
+
+def _answered(event: CallAnswered) -> Text:
+    count, hidden = event.count, event.hidden_count
+    story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
+    if not hidden:
+        return story
+    return story.append(" between two polls" if hidden == count else f", {hidden} between two polls", "dim")
 
 
 def state_text(agent: AgentStatus) -> Text:
