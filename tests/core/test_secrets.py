@@ -97,6 +97,10 @@ ENCODINGS: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
     "PHP's JSON": (lambda text: json.dumps(text)[1:-1].replace("/", "\\/"), lambda text: re.sub(r"\\(.)", r"\1", text)),
     "JSON in numbers": (_escaped("\\u{0:04x}"), _unescaped(r"\\u([0-9a-f]{4})")),
     "JavaScript": (_escaped("\\x{0:02X}"), _unescaped(r"\\x([0-9A-F]{2})")),
+    "octal escapes": (
+        _escaped("\\{0:03o}"),
+        lambda text: re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text),
+    ),
     "addslashes": (lambda text: re.sub(r"(['\"\\])", r"\\\1", text), lambda text: re.sub(r"\\(.)", r"\1", text)),
 }
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=40).filter(
@@ -127,6 +131,7 @@ def _longest_run(secret: str, text: str) -> int:
 @example(secret=KEY, chain=["a form, in lower case"], before="", after="", cut=(0, 0))
 @example(secret=KEY, chain=["encodeURIComponent"], before="", after="", cut=(0, 0))
 @example(secret=KEY, chain=["addslashes"], before="", after="", cut=(0, 0))
+@example(secret=KEY, chain=["octal escapes"], before="", after="", cut=(0, 0))
 @example(secret=KEY, chain=[], before="token=", after="", cut=(0, 3))
 def test_no_piece_of_a_secret_is_quoted(
     secret: str, chain: list[str], before: str, after: str, cut: tuple[int, int]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -38,8 +37,6 @@ class Asked:
     outcome: Snapshot | SipQueueError
     sound: Snapshot
     """What the same platform says when nothing is wrong."""
-    took: float
-    """Seconds."""
     url: str
     paths: list[str]
     """What the server was asked for."""
@@ -142,13 +139,11 @@ async def ask(fault: Fault, *, at_login: bool = False) -> Asked:
             if at_login:
                 server.move_fault(LOGIN)
             server.paths.clear()
-            began = time.monotonic()
             try:
                 outcome: Snapshot | SipQueueError = await client.fetch_snapshot()
             except SipQueueError as error:
                 outcome = error
-            took = time.monotonic() - began
-    return Asked(outcome=outcome, sound=sound, took=took, url=server.url, paths=server.paths)
+    return Asked(outcome=outcome, sound=sound, url=server.url, paths=server.paths)
 
 
 async def watch(fault: Fault) -> Watched:
