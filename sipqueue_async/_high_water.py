@@ -27,8 +27,6 @@ class _Suspect:
     """The first record since its counters fell last: if there was a reset, calls are counted from here. None once a
     newer answer has shown the known record again: then the counters are those of another back end."""
     answers: int = 0
-    held_at: float = 0.0
-    """When a record was held back last."""
 
 
 class HighWater:
@@ -137,8 +135,7 @@ class HighWater:
             evidence = self._judged(key, before, after) if self._before_reset else _evidence(before, after)
             suspect = suspects.get(key)
             if evidence == _BACK:
-                if suspect is None or self._is_over(suspect):
-                    suspect = _Suspect(seen_at, after)
+                suspect = suspect or _Suspect(seen_at, after)
                 if self._is_to_be_held(suspect, after):
                     suspects[key], held[key] = suspect, before
                     continue
@@ -150,25 +147,16 @@ class HighWater:
             if evidence != _NEITHER or _fell(after, before):
                 # Its counters go on from here.
                 suspects.pop(key, None)
-        if self._shows_known_again(polled, held, is_newer=is_newer):
-            resets = {}
+        self._note_seen_again(polled, held, is_newer=is_newer)
         return held, resets, is_newer
 
-    def _shows_known_again(self, polled: Snapshot, held: Mapping[SeatKey, AgentStatus], *, is_newer: bool) -> bool:
-        """Note which known records are seen again; return whether this answer is of a back end that was not reset."""
-        is_unreset = False
+    def _note_seen_again(self, polled: Snapshot, held: Mapping[SeatKey, AgentStatus], *, is_newer: bool) -> None:
+        """Note which known records are seen again; what a newer answer contradicts was no reset."""
         for key, suspect in self._suspects.items():
-            if key in held or key not in polled:
-                continue
-            suspect.seen_at, suspect.answers = self._clock, 0
-            if is_newer and suspect.after_fall is not None:
-                is_unreset = is_unreset or _is_at_zero(suspect.after_fall, polled[key])
-                suspect.after_fall = None
-        return is_unreset
-
-    def _is_over(self, suspect: _Suspect) -> bool:
-        """Return whether records went back once, but not lately: to go back again has another reason."""
-        return suspect.after_fall is None and self._clock - suspect.held_at > self._max_lag
+            if key not in held and key in polled:
+                suspect.seen_at, suspect.answers = self._clock, 0
+                if is_newer:
+                    suspect.after_fall = None
 
     def _judged(self, key: SeatKey, known: AgentStatus, record: AgentStatus) -> int:
         """Judge a record after resets: with the known times and the counters from before a reset, it goes back."""
@@ -192,8 +180,7 @@ class HighWater:
 
     def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
         suspect.answers += 1
-        suspect.held_at = self._clock
-        if suspect.after_fall is not None and _fell(suspect.after_fall, record):
+        if suspect.after_fall is None or _fell(suspect.after_fall, record):
             suspect.after_fall = record
         return suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag
 
