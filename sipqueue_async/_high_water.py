@@ -76,6 +76,11 @@ class HighWater:
         self._records_held_back = 0
         self._answers_held_back = 0
 
+    def __repr__(self) -> str:
+        seats = 0 if self._known is None else len(self._known)
+        held_back = f"{self._records_held_back} records and {self._answers_held_back} answers held back"
+        return f"<HighWater of {seats} seats, {held_back}>"
+
     @property
     def snapshot(self) -> Snapshot | None:
         """What is known: the last accepted snapshot, at first the baseline."""

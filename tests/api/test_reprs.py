@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sipqueue_async import AppCredentials, CallAnswered, FeedEvent, SipQueueClient, StateChanged, StatusWatcher
+from sipqueue_async import (
+    AppCredentials,
+    CallAnswered,
+    FeedEvent,
+    HighWater,
+    SipQueueClient,
+    StateChanged,
+    StatusWatcher,
+)
 from sipqueue_async.prometheus import WatcherCollector
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, Platform, Simulator
 from sipqueue_async.tally import Tally
@@ -50,6 +58,8 @@ def test_the_simulators_parts_show_where_they_are() -> None:
 
 
 def test_figures_and_metrics_show_whose_they_are() -> None:
+    assert repr(HighWater()) == "<HighWater of 0 seats, 0 records and 0 answers held back>"
+    assert repr(HighWater(60.0, snapshot(agent()))).startswith("<HighWater of 1 seats, ")
     assert repr(Tally(snapshot(agent())).total) == "<GroupTally, 1 signed in, 0 calls answered>"
     watcher = StatusWatcher(ScriptedSource([snapshot(agent())]))
     assert repr(WatcherCollector(watcher)) == "<WatcherCollector of a feed>"
