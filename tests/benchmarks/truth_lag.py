@@ -13,7 +13,7 @@ import random
 import statistics
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, takewhile
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -294,6 +294,10 @@ class LagRun:
             made_up += before + call.number - told[call.calls]
             delays += (call.delivered - times[call.calls][place] for place in range(before, told[call.calls]))
         unknowable = {calls: sum(_between(found, *gap) for gap in gaps) for calls, found in times.items()}
+        # The counter fell and rose again without a new time: such a call looks like one from before the reset.
+        under_way = [(*call, reset) for _, reset in gaps for call in _counted_calls(truth)]
+        for calls, began, counted, reset in under_way:
+            unknowable[calls] += began <= reset < counted
         for calls, found in times.items():
             if at := self._handed_over.get(calls[0].extension):
                 after = next(instant for instant in self._instants if instant >= at)
@@ -341,17 +345,23 @@ class LagRun:
         return false
 
 
+def _counted_calls(truth: GroundTruth) -> Iterator[tuple[_Calls, float, float]]:
+    """Yield each call that was counted: the moment of its call time, and the one at which it was counted."""
+    for offer in truth.offers:
+        counted = truth.counted_answer(offer)
+        if counted is not None and offer.answered_at is not None:
+            yield (offer.key, CallAnswered.kind), offer.answered_at, counted
+        elif offer.outcome in {Outcome.REFUSED, Outcome.MISSED} and offer.ended_at is not None:
+            yield (offer.key, CallMissed.kind), offer.offered_at, offer.ended_at
+
+
 def _call_times(truth: GroundTruth, since: float, until: float) -> dict[_Calls, list[float]]:
     """Return when each call of a seat and kind was counted, after one moment and not after another."""
     times: dict[_Calls, list[float]] = {}
-    for offer in truth.offers:
-        answered = truth.counted_answer(offer)
-        times.setdefault((offer.key, CallAnswered.kind), [])
-        times.setdefault((offer.key, CallMissed.kind), [])
-        if answered is not None and since < answered <= until:
-            times[offer.key, CallAnswered.kind].append(answered)
-        elif offer.outcome in {Outcome.REFUSED, Outcome.MISSED} and offer.ended_at and since < offer.ended_at <= until:
-            times[offer.key, CallMissed.kind].append(offer.ended_at)
+    for calls, _, counted in _counted_calls(truth):
+        times.setdefault(calls, [])
+        if since < counted <= until:
+            times[calls].append(counted)
     return {calls: sorted(found) for calls, found in times.items()}
 
 
