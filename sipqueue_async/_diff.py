@@ -160,7 +160,9 @@ def _tell(
             event.__class__ = StateChanged
             events.append(event)
         if agent.calls_answered != previous.calls_answered and (
-            count := _new_calls(previous, agent, unknown, "calls_answered", "last_answered_at")
+            count := agent.calls_answered - previous.calls_answered
+            if agent.calls_answered > previous.calls_answered and agent.name is previous.name and not unknown
+            else _new_calls(previous, agent, unknown, "calls_answered", "last_answered_at")
         ):
             covered |= _ANSWER
             event = new_instance(_CallAnsweredTwin)
@@ -174,7 +176,9 @@ def _tell(
             event.__class__ = CallAnswered
             events.append(event)
         if agent.no_answer_count != previous.no_answer_count and (
-            count := _new_calls(previous, agent, unknown, "no_answer_count", "last_offered_at")
+            count := agent.no_answer_count - previous.no_answer_count
+            if agent.no_answer_count > previous.no_answer_count and agent.name is previous.name and not unknown
+            else _new_calls(previous, agent, unknown, "no_answer_count", "last_offered_at")
         ):
             covered |= _MISS
             events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
