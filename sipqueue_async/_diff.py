@@ -1,5 +1,6 @@
 """`diff` and `apply`: the events between two snapshots, and their inverse."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set

@@ -1,5 +1,6 @@
 """`SeatFilter`: which queues and extensions a program is interested in."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
 """What a poll tells: agent states, the platform's code tables, one agent's record, and a snapshot of them all."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """The answers to the status request: the bytes of a body in, a `Snapshot` out."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

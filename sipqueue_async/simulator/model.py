@@ -1,5 +1,6 @@
 """A call centre in model time: a plan and a seed make one course of events, which is run step by step."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import math
