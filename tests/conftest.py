@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import async_solipsism
@@ -95,11 +94,19 @@ def needs_haproxy() -> None:
     """Skip the test where HAProxy is missing."""
 
 
+@pytest.fixture(scope="session")
+def shared_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for all tests of a process; a test asks for `redis_server`."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-async def redis_server(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A real Redis of the test's own."""
-    async with RedisServer(tmp_path) as server:
-        yield server
+async def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """A real Redis, empty and with its first settings; a test may kill, freeze or change it."""
+    await shared_redis.reset()
+    return shared_redis
 
 
 @pytest.fixture

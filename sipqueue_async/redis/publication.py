@@ -1,4 +1,4 @@
-"""The words between relays and readers: versioned JSON, which `docs/relay.md` describes for other languages."""
+"""The format between relays and readers: versioned JSON, which `docs/relay.md` describes for other languages."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ from sipqueue_async import (
     diff,
 )
 
-VERSION: Final = 1
-NOBODY: Final = "null"
+VERSION: Final = 2
+"""What relays write. Format 1, which is read too, has no field `confirmed`."""
+_READABLE: Final = (1, 2)
+_NO_RECORD: Final = "null"
 
 _ERRORS: Final[Mapping[str, type[SipQueueError]]] = {
     kind.__name__: kind
@@ -42,11 +44,11 @@ _ERRORS: Final[Mapping[str, type[SipQueueError]]] = {
 
 
 class RelayError(SipQueueError):
-    """What Redis says or holds is nothing that a relay or its readers can work with; trying again does not help."""
+    """Redis refuses, or holds data that relays and readers cannot use; retrying does not help."""
 
 
 class SourceError(SipQueueError):
-    """Why a relay's source failed, where that is no error of this library's: its class is told, its words are not."""
+    """A relay's source failed with an error that is not this library's: readers get its class, but not its message."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,13 +75,15 @@ class Moment:
 
 @attrs.frozen(kw_only=True, slots=False)
 class Change:
-    """One publication: what was and what is now, of the seats that changed."""
+    """One publication: the records before and after it, of the seats that changed."""
 
     after: str
-    """The entry before it; none for the first of all."""
+    """The id of the entry before it; empty in the first of all."""
     sequence: int
+    confirmed: int | None
+    """The number of the last confirmation when it was published; None in format 1."""
     moment: Moment | None
-    """None while nothing has ever been known."""
+    """None as long as no poll has ever worked."""
     feed: FeedEvent | None
     coalesced: bool
     """Whether it stands for several changes."""
@@ -94,7 +98,7 @@ class Change:
 
     @cached_property
     def seat_events(self) -> tuple[SeatEvent, ...]:
-        """What happened to the seats: as between whole snapshots, since seats have nothing to do with each other."""
+        """The seats' events: as between whole snapshots, since `diff` looks at each seat by itself."""
         return () if self.after_snapshot is None else diff(self.before_snapshot, self.after_snapshot)
 
     @property
@@ -119,8 +123,8 @@ def with_feed(feed: FeedEvent | None, events: Sequence[SeatEvent]) -> tuple[Even
 
 
 @attrs.frozen(kw_only=True)
-class Words:
-    """A publication as Redis is given it."""
+class Publication:
+    """A publication as a relay sends it to Redis."""
 
     snapshot: str
     update: str
@@ -129,10 +133,10 @@ class Words:
     now: str
 
 
-def words(
+def publication(
     *, sequence: int, snapshot: Snapshot | None, feed: FeedEvent | None, changes: Sequence[SeatEvent], coalesced: bool
-) -> Words:
-    """Return the words for what changed, and for what is known after it."""
+) -> Publication:
+    """Return the publication of what changed, and of the snapshot after it."""
     was: dict[SeatKey, AgentStatus | None] = {}
     now: dict[SeatKey, AgentStatus | None] = {}
     for event in changes:
@@ -146,7 +150,7 @@ def words(
         "feed": None if feed is None else _feed_to_json(feed),
         "events": [_event_to_json(event) for event in with_feed(feed, changes)],
     }
-    return Words(
+    return Publication(
         snapshot=_dump(moment),
         update=_dump(update),
         seats="\n".join(_dump(list(key)) for key in now),
@@ -155,16 +159,16 @@ def words(
     )
 
 
-def feed_words(feed: FeedEvent | None) -> str:
-    """Return the words for the feed's condition."""
+def feed_to_json(feed: FeedEvent | None) -> str:
+    """Return the last event about the feed as JSON."""
     return _dump(None if feed is None else _feed_to_json(feed))
 
 
 def _records(agents: Iterable[AgentStatus | None]) -> str:
-    return "\n".join(NOBODY if agent is None else _dump(agent.to_dict()) for agent in agents)
+    return "\n".join(_NO_RECORD if agent is None else _dump(agent.to_dict()) for agent in agents)
 
 
-# ASCII, so that neither a lone surrogate in a name nor anybody's encoding does harm; and one line. `json.dumps` would
+# One line of ASCII, so that neither a lone surrogate in a name nor a client's encoding does harm. `json.dumps` would
 # make an encoder for each record.
 _dump: Final[Callable[[object], str]] = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -178,8 +182,8 @@ def _moment_to_json(moment: Moment) -> dict[str, Any]:
 
 
 def _event_to_json(event: Event) -> dict[str, Any]:
-    wordless = {"error": ""} if isinstance(event, FeedDown) and not _is_ours(event.error) else {}
-    return event.to_dict() | wordless
+    redacted = {"error": ""} if isinstance(event, FeedDown) and not _is_ours(event.error) else {}
+    return event.to_dict() | redacted
 
 
 def _feed_to_json(feed: FeedEvent) -> dict[str, Any]:
@@ -196,7 +200,7 @@ def _feed_to_json(feed: FeedEvent) -> dict[str, Any]:
 
 
 def _is_ours(error: BaseException) -> TypeGuard[SipQueueError]:
-    """Tell whether an error's text holds no secret for sure; what others put into theirs, nobody knows."""
+    """Return whether an error is this library's own, whose text never holds a secret."""
     return type(error) in _ERRORS.values()
 
 
@@ -205,10 +209,10 @@ def _is_ours(error: BaseException) -> TypeGuard[SipQueueError]:
 
 @contextmanager
 def reading(what: str) -> Generator[None]:
-    """Refuse what makes no sense, whatever is wrong with it.
+    """Translate any error about damaged data.
 
     Raises:
-        RelayError: Something is.
+        RelayError: The data is damaged.
     """
     try:
         yield
@@ -217,17 +221,18 @@ def reading(what: str) -> Generator[None]:
 
 
 def read_change(fields: Mapping[str, str]) -> Change:
-    """Return what an entry of the stream says.
+    """Read the fields of a stream entry.
 
     Raises:
-        RelayError: It is damaged, or of a version that this release does not know.
+        RelayError: It is damaged, or of a format that this release does not know.
     """
     with reading("an entry of the stream"):
         update = json.loads(fields["update"])
-        check_version(update["version"])
+        version = check_version(update["version"])
         return Change(
             after=fields["after"],
             sequence=int(update["sequence"]),
+            confirmed=None if version == 1 else int(fields["confirmed"]),
             moment=read_moment(update["snapshot"]),
             feed=read_feed(update["feed"]),
             coalesced=bool(update["coalesced"]),
@@ -236,7 +241,7 @@ def read_change(fields: Mapping[str, str]) -> Change:
 
 
 def read_work(text: str) -> Change:
-    """Return what a group's work says: an entry's fields, or a difference that stands for entries that are gone.
+    """Read a group's work: an entry's fields, or a difference that stands for trimmed entries.
 
     Raises:
         RelayError: As `read_change`.
@@ -248,6 +253,7 @@ def read_work(text: str) -> Change:
         return Change(
             after="-",
             sequence=int(fields["sequence"]),
+            confirmed=None,
             moment=read_moment(json.loads(fields["snapshot"])),
             feed=None,
             coalesced=True,
@@ -256,7 +262,7 @@ def read_work(text: str) -> Change:
 
 
 def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
-    """Return what is known, or None before anything was.
+    """Read the whole snapshot; None as long as no poll has ever worked.
 
     Raises:
         RelayError: It is damaged.
@@ -269,21 +275,22 @@ def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
         return found.snapshot(sorted(agents, key=attrgetter("key")))
 
 
-def check_version(version: object) -> None:
-    """Refuse what another release has written in another way.
+def check_version(version: object) -> int:
+    """Return a format's version.
 
     Raises:
-        RelayError: This release does not know the version.
+        RelayError: This release does not read the version.
     """
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or version not in _READABLE:
         raise RelayError(
-            f"what is in Redis has version {version!r}; this release reads version {VERSION}: run the same release of "
-            "sipqueue_async everywhere"
+            f"what is in Redis has version {version!r}; this release reads versions up to {VERSION}: run the same "
+            "release of sipqueue_async everywhere"
         )
+    return version
 
 
 def read_moment(document: Any) -> Moment | None:
-    """Return what a snapshot has beside its records."""
+    """Read what a snapshot has beside its records."""
     if document is None:
         return None
     return Moment(
@@ -294,7 +301,7 @@ def read_moment(document: Any) -> Moment | None:
 
 
 def read_time(text: str) -> datetime:
-    """Return a moment, which has a time zone."""
+    """Read a time, which must have a zone."""
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:
         raise ValueError(f"{text} has no time zone")
@@ -302,7 +309,7 @@ def read_time(text: str) -> datetime:
 
 
 def read_feed(document: Any) -> FeedEvent | None:
-    """Return the event about the feed, if there is one."""
+    """Read the event about the feed, if there is one."""
     if document is None:
         return None
     if document["event"] == FeedUp.kind:
@@ -320,7 +327,7 @@ def _read_error(document: Mapping[str, Any]) -> SipQueueError:
     kind = _ERRORS.get(name)
     error = SourceError(f"the relay's source failed: {name}") if kind is None else kind(*document["error"])
     if not isinstance(where, str | None):
-        raise TypeError(f"{where!r} is no place")
+        raise TypeError(f"{where!r} is not text")
     error.where = where
     return error
 
@@ -330,12 +337,12 @@ def _read_records(fields: Mapping[str, str]) -> dict[str, Any]:
     was = tuple(map(_read_record, fields["was"].splitlines()))
     now = tuple(map(_read_record, fields["now"].splitlines()))
     if len(set(seats)) != len(seats):
-        raise ValueError("a seat is there twice")
+        raise ValueError("a seat is listed twice")
     for seat, *agents in zip(seats, was, now, strict=True):
         if any(agent is not None and agent.key != seat for agent in agents):
-            raise ValueError(f"a record of another seat is in the place of {seat}")
+            raise ValueError(f"the record of another seat stands for {seat}")
     return {"seats": seats, "was": was, "now": now}
 
 
 def _read_record(line: str) -> AgentStatus | None:
-    return None if line == NOBODY else AgentStatus.from_dict(json.loads(line))
+    return None if line == _NO_RECORD else AgentStatus.from_dict(json.loads(line))

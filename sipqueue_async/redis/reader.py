@@ -18,14 +18,16 @@ from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.group import GroupWork
 from sipqueue_async.redis.part import Part
 from sipqueue_async.redis.reader_state import ReaderState
-from sipqueue_async.redis.store import Entry, Reading, Store
+from sipqueue_async.redis.store import ENTRIES, TIMEOUT, Entry, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
 
-_SOON: Final = 0.25
-_LATER: Final = 5.0
-"""Half a lease without anything new, but no less and no more seconds than these, and a reader looks whether a relay is
-there at all."""
+_SOON: Final = 0.1
+"""Seconds between two looks while a reader waits for a relay to confirm what Redis holds."""
+_SHORTEST: Final = 0.25
+_LONGEST: Final = 5.0
+"""After half a lease without entries a reader looks whether a relay is there, but after no fewer and no more seconds
+than these."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +76,8 @@ class RedisFeed(Feed):
         consumer: This consumer's name, which no other one of the group has; what an earlier one of this name had not
             done is handed out again at once.
         claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
+        timeout: Seconds without progress, sending or receiving, after which Redis counts as away. With a client of
+            yours, the limit for a whole answer.
 
     Raises:
         TypeError: `redis` is neither a URL nor such a client.
@@ -94,6 +98,7 @@ class RedisFeed(Feed):
         group: str | None = None,
         consumer: str | None = None,
         claim_after: float = 60.0,
+        timeout: float = TIMEOUT,
     ) -> None:
         super().__init__()
         if (group is None) != (consumer is None) or "" in {group, consumer}:
@@ -105,8 +110,8 @@ class RedisFeed(Feed):
             raise ValueError("queues and extensions are for readers without a group: subscribe to what is wanted of it")
         if not 0 < claim_after < float("inf"):
             raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
-        self._store = Store(redis, prefix)
-        self._follower = ReaderState(baseline, initial=initial, clock=_loop_time, part=part)
+        self._store = Store(redis, prefix, timeout)
+        self._state = ReaderState(baseline, initial=initial, clock=_loop_time, part=part)
         self._failures = 0
         self._last_trouble: BaseException | None = None
         self._has_failed = False
@@ -126,20 +131,20 @@ class RedisFeed(Feed):
     @property
     def snapshot(self) -> Snapshot | None:
         """What is known; before anything is, the baseline."""
-        return self._follower.snapshot
+        return self._state.snapshot
 
     @property
     def health(self) -> RedisFeedHealth:
         """How the reading goes."""
-        follower = self._follower
+        state = self._state
         return RedisFeedHealth(
-            up=follower.is_up and not self._has_failed if follower.entry or self._last_trouble else None,
+            up=None if state.is_undecided and not self._has_failed else state.is_up and not self._has_failed,
             ended=self._fanout.ended,
-            sequence=follower.sequence,
-            resyncs=follower.resyncs,
+            sequence=state.sequence,
+            resyncs=state.resyncs,
             failures=self._failures,
             last_error=self._last_trouble,
-            last_good_at=follower.seen,
+            last_good_at=state.seen,
         )
 
     @property
@@ -166,7 +171,7 @@ class RedisFeed(Feed):
         condition = {None: "not read yet", True: "up", False: "down"}[self.health.up]
         if self.health.ended:
             condition = f"ended, was {condition}"
-        return f"<RedisFeed of {self._store.where}, {condition}, at {self._follower.sequence}>"
+        return f"<RedisFeed of {self._store.where}, {condition}, at {self._state.sequence}>"
 
     def _when_asked(self) -> Callable[[], None] | None:
         work = self._work_of_group
@@ -211,45 +216,63 @@ class RedisFeed(Feed):
         backoff = Backoff()
         while True:
             try:
-                reading = await self._store.read(self._follower.entry)
-                await self._look(reading)
+                if self._state.is_sure:
+                    await self._look()
+                    await self._follow()
+                else:
+                    await self._wait_for_a_confirmation()
                 backoff.reset()
-                await self._follow()
             except TransportError as error:
                 self._failures += 1
-                self._note(error, self._follower.failed(error))
+                self._note(error, self._state.failed(error))
                 await backoff.pause()
 
+    async def _wait_for_a_confirmation(self) -> None:
+        pause = _SOON
+        while not self._state.is_sure:
+            asked_at = _loop_time()
+            head = await self._store.peek()
+            self._note(None, self._state.peeked(head, asked_at))
+            if not self._state.is_sure:
+                await asyncio.sleep(pause)
+                # Two looks within two leases are needed to see a relay at work.
+                pause = min(pause * 1.5, max(head.lease / 2, _SHORTEST), _LONGEST)
+
+    async def _look(self) -> None:
+        asked_at = _loop_time()
+        reading = await self._store.read(self._state.entry)
+        self._state.observe(reading.head, asked_at, is_whole=reading.state is not None)
+        if reading.state is None:
+            self._state.received(asked_at, found=bool(reading.entries), is_complete=len(reading.entries) < ENTRIES)
+        # If they do not continue from here, following the stream finds that too.
+        await self._take_what_follows(reading.entries)
+        self._note(None, self._state.looked(reading))
+
     async def _follow(self) -> None:
-        """Take what comes, until nothing has for a while or the stream does not go on."""
-        if not self._follower.entry:
-            await asyncio.sleep(_SOON)
-            return
-        quiet = min(max(self._follower.lease / 2, _SOON), _LATER, self._store.longest_wait)
-        while entries := await self._store.follow(self._follower.entry, quiet):
-            if not await self._take_what_follows(entries):
+        """Apply entries until there are none for a while, or the stream does not continue from here."""
+        while self._state.entry and self._state.is_sure:
+            quiet = min(max(self._state.lease / 2, _SHORTEST), _LONGEST, self._store.longest_wait)
+            asked_at = _loop_time()
+            entries = await self._store.follow(self._state.entry, quiet)
+            self._state.received(asked_at, found=bool(entries), is_complete=len(entries) < ENTRIES)
+            if not entries or not await self._take_what_follows(entries):
                 return
 
-    async def _look(self, reading: Reading) -> None:
-        if self._follower.is_old(reading):
-            raise TransportError("Redis has lost what is known here already; waiting for a relay to confirm the rest")
-        # Where they do not follow, following the stream finds that too.
-        await self._take_what_follows(reading.entries)
-        self._note(None, self._follower.looked(reading))
-
     async def _take_what_follows(self, entries: Sequence[Entry]) -> bool:
-        """Take entries as long as each goes on from the one before, and tell whether all do."""
+        """Apply entries as long as each continues from the one before, and return whether all do."""
         for entry in entries:
-            if entry.change.after != self._follower.entry:
+            if entry.change.after != self._state.entry:
                 return False
-            self._note(None, self._follower.took(entry.change, entry.id))
-            # After having been away there is much to tell at once: consumers who keep up have each change for itself.
+            self._note(None, self._state.took(entry))
+            # There may be many at once: let a consumer that keeps up take each change by itself.
             await asyncio.sleep(0)
         return True
 
     def _note(self, error: Exception | None, update: Update | None) -> None:
-        self._last_trouble = error or self._follower.trouble or self._last_trouble
-        if self._follower.is_up:
+        self._last_trouble = error or self._state.trouble or self._last_trouble
+        if self._state.is_undecided:
+            return
+        if self._state.is_up:
             self._settle()
         if self._work_of_group is None:
             self._publish(update)

@@ -1,9 +1,15 @@
-"""What a reader knows, publication by publication: pure bookkeeping, in which every answer is a `diff`."""
+"""What a reader knows, publication by publication: pure bookkeeping, in which every answer is a `diff`.
+
+What Redis holds may be old: after a crash it comes back with an earlier copy, and its clock may step. So nothing here
+depends on a clock but the reader's own monotonic one. Relays count their confirmations that the last publication is up
+to date. A number that grew between two requests of the reader shows that a relay confirmed what Redis holds after the
+first of them was sent; one that fell shows that Redis lost data, which is then not believed until it grows again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from sipqueue_async import (
@@ -19,190 +25,241 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async.redis.part import Part
-from sipqueue_async.redis.publication import Change, Moment, with_feed
-from sipqueue_async.redis.store import Reading, State
+from sipqueue_async.redis.publication import Change, with_feed
+from sipqueue_async.redis.store import Entry, Head, Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
-"""After so many leases without a word of a relay there is none: another one had time enough to take over."""
+"""A relay counts as gone after so many leases without a confirmation: another one had time to take over."""
 
 
 class ReaderState:
     """Turns what a reader finds into updates.
 
-    There are three reasons why nothing may be known: the platform is away, which the relay says; no relay is there; or
-    Redis is away. Together they are one condition, told by `FeedDown` when the first of them comes and by `FeedUp` when
-    the last one goes.
+    Three things can make the status unknown: the platform is away, which the relay says; no relay confirms anything; or
+    Redis is away or has lost data. Together they are one condition: `FeedDown` when the first of them comes, `FeedUp`
+    when the last one goes.
 
     Args:
         baseline: What was known before.
-        initial: Whether, without a baseline, everybody has joined at first.
-        clock: Seconds on a clock that never steps back.
-        part: Which part of it all the reader is for.
+        initial: Whether, without a baseline, the first snapshot is a join of every seat.
+        clock: Seconds of a monotonic clock.
+        part: The seats that the reader is for.
     """
 
     def __init__(
         self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float], part: Part | None = None
     ) -> None:
         self._part = part or Part()
-        # Of a baseline too only what is read counts: the rest of it has not left.
+        # The rest of a baseline is not read, and so has not left.
         self.snapshot = None if baseline is None else self._part.of_snapshot(baseline)
         self.entry = ""
-        """The last entry of the stream that was taken; none before there was one."""
+        """The id of the last entry that was applied; empty before the first."""
         self.sequence = 0
-        """The number of the last publication that was taken."""
+        """The number of the last publication that was applied."""
         self.seen = None if baseline is None else baseline.observed_at
-        """When the platform was last seen by the relay, as far as is known here."""
+        """When a relay last saw the platform, as far as is known here."""
         self.lease = 0.0
-        """For how many seconds a relay leads without a further word, as far as is known."""
+        """Seconds for which a relay may be silent, as far as is known."""
         self.failures = 0
-        """How often, since all was well, there was a reason why nothing is known."""
+        """Failed attempts since the feed was last up."""
         self.resyncs = 0
-        """How often the stream did not go on from where this reader was."""
-        self._is_shared = False
-        """Whether the snapshot is what was published at that entry: not so as long as nothing is known there."""
+        """How often the stream did not continue from this reader's entry."""
         self._initial = initial
         self._clock = clock
         self._platform: FeedDown | None = None
         self._trouble: Exception | None = None
         self._told_down = False
-        # Of the present outage: whether it is the relay's alone to tell of, when the platform was last seen, if ever,
-        # and when the outage was noticed.
+        # Of the present outage: whether only the platform is to blame, and when it began.
         self._is_platforms = True
-        self._seen_before = self.seen
-        self._noticed_at = 0.0
-        self._alive = 0
-        self._alive_then: int | None = None
+        self._down_since = 0.0
+        # The last number of confirmations that was seen, and when the request was sent that showed it.
+        self._confirmed: int | None = None
+        self._asked_at = 0.0
+        # Until when no silence is noticed: since the first request, and after an answer that took long to arrive.
+        self._excused_at: float | None = None
+        # When the last request was sent after whose answer nothing further was left to read.
+        self._complete_at: float | None = None
+        # Since when what Redis holds is known to be confirmed; None as long as it is not trusted.
+        self._fresh_at: float | None = None
+        self._has_lost = False
+        # Whether the snapshot is what was published at `entry`: not as long as nothing is known there.
+        self._is_level = False
+        # Whether the number of the publication fell with nothing to tell, so that the next update has to say so.
+        self._fell = False
+
+    # ---- whether it can be believed ----------------------------------------------------------------------------------
 
     @property
     def is_up(self) -> bool:
-        """Whether what is known is how things are."""
-        return bool(self.entry) and not self._is_down
+        """Whether what is known is up to date."""
+        return bool(self.entry) and self.snapshot is not None and self.is_sure and not self._is_down
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether nothing can be said yet, since no relay had time to confirm what Redis holds."""
+        return not self.entry and not self._is_down
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a relay has confirmed lately what Redis holds; otherwise `peeked` has to see it do so."""
+        return self._fresh_at is not None and not self._is_silent(self._fresh_at)
 
     @property
     def trouble(self) -> BaseException | None:
-        """Why nothing is known at present, if so."""
-        return self._trouble or (None if self._platform is None else self._platform.error)
+        """Why the status is unknown at present, if so."""
+        if self._is_down:
+            return self._trouble or (None if self._platform is None else self._platform.error)
+        if self.is_sure:
+            return None
+        return TransportError("no relay has confirmed yet that what Redis holds is up to date")
 
     @property
     def _is_down(self) -> bool:
         return self._platform is not None or self._trouble is not None
+
+    def _is_silent(self, since: float) -> bool:
+        return self._clock() - since > _LEASES_OF_SILENCE * self.lease
+
+    def observe(self, head: Head, asked_at: float, *, is_whole: bool) -> None:
+        """Take note of the number of confirmations in an answer, before anything else in it.
+
+        Args:
+            head: What the answer says about the publications as a whole.
+            asked_at: When the request was sent.
+            is_whole: Whether the answer does not continue from this reader's entry.
+        """
+        if self._confirmed is None or self._clock() - asked_at > head.lease:
+            self._excused_at = self._clock()
+        if self._confirmed is not None and head.confirmed > self._confirmed:
+            self._fresh_at, self._has_lost = self._asked_at, False
+        elif is_whole and self._confirmed is not None and head.confirmed < self._confirmed:
+            self._fresh_at, self._has_lost = None, True
+        self._confirmed, self._asked_at, self.lease = head.confirmed, asked_at, head.lease
+
+    # ---- what is found -----------------------------------------------------------------------------------------------
 
     def failed(self, error: Exception) -> Update | None:
         """Take note of a failure to read."""
         self.failures += 1
         return self._update(self.snapshot, (), feed=self._turned(self._platform, error))
 
-    def took(self, change: Change, entry: str) -> Update | None:
-        """Take the publication that comes next."""
-        change = self._part.of_change(change)
+    def peeked(self, head: Head, asked_at: float) -> Update | None:
+        """Take note of what Redis holds as a whole, while it is not known to be up to date."""
+        self.observe(head, asked_at, is_whole=True)
+        # A relay that has not reached the platform yet confirms nothing, but says so.
+        platform = head.feed if isinstance(head.feed, FeedDown) else None
+        doubt = self._doubt(platform)
+        self.failures += doubt is not None
+        # That all is well again is told with what happened meanwhile, by `looked`.
+        trouble = doubt or (self._trouble if self._told_down else None)
+        return self._update(self.snapshot, (), feed=self._turned(platform or self._platform, trouble))
+
+    def received(self, asked_at: float, *, found: bool, is_complete: bool) -> None:
+        """Take note of an answer to a request for entries, before they are applied.
+
+        Args:
+            asked_at: When the request was sent.
+            found: Whether there were any: if so, they are younger than the last request that left none.
+            is_complete: Whether none were left.
+        """
+        if found and self._fresh_at is not None and self._complete_at is not None:
+            self._fresh_at = max(self._fresh_at, self._complete_at)
+        if is_complete:
+            self._complete_at = asked_at
+
+    def took(self, entry: Entry) -> Update | None:
+        """Apply the next entry."""
+        change = self._part.of_change(entry.change)
         previous = self.snapshot
         events: tuple[SeatEvent, ...] = ()
         if change.moment is not None:
             self.seen = change.moment.observed_at
-            events = self._take(change, change.moment)
-        self.entry, self.sequence = entry, change.sequence
+            events = self._apply(change)
+        self.entry = entry.id
+        self._count(change.sequence)
+        if change.confirmed is not None:
+            self._confirmed = max(change.confirmed, self._confirmed or 0)
         platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
-        feed = self._turned(platform, None, change.feed)
+        feed = self._turned(platform, self._doubt(platform), change.feed)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
 
-    def _take(self, change: Change, moment: Moment) -> tuple[SeatEvent, ...]:
-        if self.snapshot is None or not self._is_shared:
+    def _apply(self, change: Change) -> tuple[SeatEvent, ...]:
+        assert change.moment is not None  # noqa: S101  # checked by the caller
+        if self.snapshot is None or not self._is_level:
             # The first that was ever published is about everybody.
-            return self._take_whole(moment.snapshot(it for it in change.now if it is not None))
-        self.snapshot = moment.changed(self.snapshot, change.agents)
+            return self._take_whole(change.moment.snapshot(it for it in change.now if it is not None))
+        self.snapshot = change.moment.changed(self.snapshot, change.agents)
         return change.seat_events
 
-    def _take_whole(self, snapshot: Snapshot) -> tuple[SeatEvent, ...]:
-        """Take everything that is published, whatever was known before."""
-        known, self._is_shared = self.snapshot, True
-        events = diff(known, snapshot) if known is not None or self._initial else ()
-        self.snapshot = snapshot if known is None else _sharing(known, snapshot, events)
-        return events
-
-    def is_old(self, reading: Reading) -> bool:
-        """Tell whether what is published is from before what this reader knows already: Redis has lost the rest.
-
-        A relay that has confirmed it since then is right all the same: its word counts, not that of Redis's clock.
-        """
-        if reading.state is None:
-            return False
-        known = self._alive
-        if _order(reading.state.entry) < _order(self.entry):
-            # Entries that were taken as they came say when they were confirmed by their numbers alone.
-            known = max(known, _order(self.entry)[0])
-        if reading.alive >= known and not self._is_before_baseline(reading.state, reading.seen):
-            return False
-        confirmed = self._alive_then is not None and reading.alive != self._alive_then
-        self._alive_then = reading.alive
-        return not confirmed
-
-    def _is_before_baseline(self, state: State, seen: datetime | None) -> bool:
-        """Tell whether the baseline is news to Redis, by the relays' clocks, since no entry says where it belongs."""
-        if self.entry or self.snapshot is None or state.snapshot is None:
-            return False
-        return max(state.snapshot.observed_at, seen or state.snapshot.observed_at) < self.snapshot.observed_at
-
     def looked(self, reading: Reading) -> Update | None:
-        """Take how things are, apart from entries: everything, where the stream does not go on; and who is there."""
+        """Apply the rest of what was found, after its entries: the whole state, if the stream does not continue."""
         previous, coalesced = self.snapshot, False
         events: tuple[SeatEvent, ...] = ()
-        platform = self._platform
-        if reading.state is not None:
+        platform, told = self._platform, None
+        if reading.state is not None and self._fresh_at is not None:
+            told = reading.state.feed
             coalesced = bool(self.entry)
-            events = self._take_everything(reading.state)
-            platform = reading.state.feed if isinstance(reading.state.feed, FeedDown) else None
-        self._alive, self._alive_then = reading.alive, None
-        self.lease = reading.lease
-        self.seen = reading.seen or self.seen
-        trouble = self._silence(reading)
+            events = self._jump(reading.state)
+            platform = told if isinstance(told, FeedDown) else None
+        if self._fresh_at is not None:
+            self.seen = reading.head.seen or self.seen
+        trouble = self._doubt(platform)
         self.failures += trouble is not None
-        told = None if reading.state is None else reading.state.feed
         return self._update(previous, events, feed=self._turned(platform, trouble, told), coalesced=coalesced)
 
-    def _take_everything(self, state: State) -> tuple[SeatEvent, ...]:
+    def _jump(self, state: State) -> tuple[SeatEvent, ...]:
+        """Apply everything that is published."""
         events: tuple[SeatEvent, ...] = ()
-        self._is_shared = False
+        self._is_level = False
         if state.snapshot is not None:
             events = self._take_whole(self._part.of_snapshot(state.snapshot))
             self.seen = state.snapshot.observed_at
         self.resyncs += bool(self.entry)
-        self.entry, self.sequence = state.entry, state.sequence
+        self.entry = state.entry
+        self._count(state.sequence)
         return events
 
-    def _silence(self, reading: Reading) -> TransportError | None:
-        """Return what is wrong if no relay is there."""
-        if not reading.alive:
+    def _take_whole(self, snapshot: Snapshot) -> tuple[SeatEvent, ...]:
+        known, self._is_level = self.snapshot, True
+        events = diff(known, snapshot) if known is not None or self._initial else ()
+        self.snapshot = snapshot if known is None else _sharing(known, snapshot, events)
+        return events
+
+    def _count(self, sequence: int) -> None:
+        self._fell = self._fell or sequence < self.sequence
+        self.sequence = sequence
+
+    # ---- the feed's condition ----------------------------------------------------------------------------------------
+
+    def _doubt(self, platform: FeedDown | None) -> TransportError | None:
+        """Return why what Redis holds is not up to date, if so."""
+        if not self._confirmed and platform is None and not self._has_lost:
             return TransportError("no relay has published anything yet: is one running, and with this prefix?")
-        silent = (reading.now - reading.alive) / 1000
-        if silent <= _LEASES_OF_SILENCE * reading.lease:
+        if self._has_lost:
+            return TransportError("Redis has lost data that is known here; waiting for a relay to confirm the rest")
+        is_excused = self._excused_at is not None and not self._is_silent(self._excused_at)
+        if platform is not None or self.is_sure or is_excused:
             return None
-        # When, and not how long ago: the same trouble is to read the same, however often it is found.
-        heard = datetime.fromtimestamp(reading.alive / 1000, UTC)
-        return TransportError(f"no relay is there: the last one was heard of at {heard:%Y-%m-%d %H:%M:%S} UTC")
+        return TransportError(f"no relay is there: none has confirmed anything for {_LEASES_OF_SILENCE} leases")
 
     def _turned(
         self, platform: FeedDown | None, trouble: Exception | None, told: FeedEvent | None = None
     ) -> FeedEvent | None:
-        """Take what is wrong, and return what there is to say of it."""
+        """Take note of what is wrong, and return the event to tell of it."""
         self._platform, self._trouble = platform, trouble
         self._is_platforms = self._is_platforms and trouble is None
         if self._is_down and not self._told_down:
             self._told_down = True
-            self._seen_before, self._noticed_at = self.seen, self._clock()
+            self._down_since = self._clock() if self._fresh_at is None else self._fresh_at
             return FeedDown(error=trouble, since=self.seen) if trouble is not None else platform
-        if self._told_down and not self._is_down and self.seen is not None:
+        if self._told_down and self.is_up and self.seen is not None:
             is_platforms, failures = self._is_platforms, max(self.failures, 1)
             self._told_down, self._is_platforms, self.failures = False, True, 0
             if is_platforms and isinstance(told, FeedUp):
                 return told
-            return FeedUp(observed_at=self.seen, outage=self._outage(self.seen), failures=failures)
+            outage = timedelta(seconds=self._clock() - self._down_since)
+            return FeedUp(observed_at=self.seen, outage=outage, failures=failures)
         return None
-
-    def _outage(self, seen: datetime) -> timedelta:
-        if self._seen_before is None:
-            return timedelta(seconds=self._clock() - self._noticed_at)
-        # Relays' wall clocks may differ.
-        return max(timedelta(0), seen - self._seen_before)
 
     def _update(
         self,
@@ -215,21 +272,16 @@ class ReaderState:
         if not events and feed is None:
             return None
         if previous is None and not self._initial:
-            # What is known first is no change of anything: nobody has joined.
+            # The first snapshot is the baseline and yields no events.
             previous = self.snapshot
+        fell, self._fell = self._fell, False
         return Update(
             sequence=self.sequence,
             snapshot=self.snapshot,
             previous=previous,
             events=with_feed(feed, events),
-            coalesced=coalesced,
+            coalesced=coalesced or fell,
         )
-
-
-def _order(entry: str) -> tuple[int, int]:
-    """Return an entry's place in the order of entries: the time by Redis's clock, in ms, and a number."""
-    time, _, number = (entry or "0-0").partition("-")
-    return int(time), int(number)
 
 
 def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:

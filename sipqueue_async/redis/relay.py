@@ -17,7 +17,7 @@ from redis.asyncio import Redis, RedisCluster
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
-from sipqueue_async.redis.store import Store
+from sipqueue_async.redis.store import TIMEOUT, Lock, Store
 from sipqueue_async.redis.term import LeadershipLost, Limits, Term
 from sipqueue_async.watcher import Source
 
@@ -50,9 +50,11 @@ class Relay:
         redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
             Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
         prefix: What the keys begin with: one for each platform.
-        lease: For how many seconds a leader may be silent before another relay takes over.
+        lease: For how many seconds a leader may be silent before another relay takes over, by the other's own clock.
         max_entries: About how many of the last changes are kept for readers who are behind.
         max_age: For how long they are kept.
+        timeout: Seconds without progress, sending or receiving, after which Redis counts as away. With a client of
+            yours, the limit for a whole answer.
         watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`.
 
     Raises:
@@ -69,6 +71,7 @@ class Relay:
         lease: float = 10.0,
         max_entries: int = 100_000,
         max_age: timedelta = timedelta(days=1),
+        timeout: float = TIMEOUT,
         **watch: Unpack[WatchOptions],
     ) -> None:
         if not 0.1 <= lease < math.inf:
@@ -81,11 +84,14 @@ class Relay:
         self._watch |= {"queues": _kept(watch.get("queues")), "extensions": _kept(watch.get("extensions"))}
         # What is wrong with these is better said now than when the relay leads for the first time.
         StatusWatcher(source, **self._watch)
-        self._store = Store(redis, prefix)
+        self._store = Store(redis, prefix, timeout)
         self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
         self._owner = uuid.uuid4().hex
         self._term: Term | None = None
         self._stands_by = False
+        # Another relay's lock as it was seen last, and since when it is so.
+        self._other: Lock | None = None
+        self._other_since = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -154,15 +160,17 @@ class Relay:
             await run_uncancelled(stack.aclose)
 
     async def _stand_by(self) -> Term:
-        """Wait until this relay is the one to lead."""
+        """Wait until this relay is the leader."""
         backoff = Backoff()
         is_away = False
         while True:
             try:
-                term = await self._term_if_nobody_leads()
+                term = await self._term_if_free()
             except TransportError as error:
                 _log.log(logging.DEBUG if is_away else logging.WARNING, "the relay waits: %s", error)
                 is_away = True
+                # While Redis is away nobody can renew: give the leader a lease from when it is back.
+                self._other = None
                 await backoff.pause()
                 continue
             if term is not None:
@@ -174,11 +182,17 @@ class Relay:
             self._stands_by = True
             await asyncio.sleep(self._limits.lease / 10)
 
-    async def _term_if_nobody_leads(self) -> Term | None:
-        lock = await self._store.acquire(self._owner, self._limits.lease)
-        if lock is None:
+    async def _term_if_free(self) -> Term | None:
+        """Take the lock if it is free, or if its holder has not renewed it for a lease, by this relay's own clock."""
+        now = asyncio.get_running_loop().time()
+        is_stale = self._other is not None and now - self._other_since >= self._limits.lease
+        lock = await self._store.acquire(self._owner, self._other if is_stale else None)
+        if not lock.is_of(self._owner):
+            if lock != self._other:
+                self._other, self._other_since = lock, asyncio.get_running_loop().time()
             return None
-        term = Term(self._store, self._owner, lock, self._limits)
+        self._other = None
+        term = Term(self._store, self._owner, lock.lock, self._limits)
         await term.begin()
         return term
 

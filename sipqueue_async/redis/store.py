@@ -1,32 +1,32 @@
-"""One platform's place in Redis: its keys, what can be done there, and what the errors mean."""
+"""One platform's keys in Redis: what can be done with them, and what Redis's errors mean."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
+import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import attrs
 from redis import exceptions
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.backoff import NoBackoff
 
-from sipqueue_async import FeedEvent, Snapshot, TransportError
+from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError
 from sipqueue_async.redis import scripts
+from sipqueue_async.redis.connection import connect, waiting
 from sipqueue_async.redis.publication import (
     VERSION,
     Change,
+    Publication,
     RelayError,
-    Words,
     check_version,
-    feed_words,
+    feed_to_json,
     read_change,
     read_feed,
     read_snapshot,
@@ -34,14 +34,17 @@ from sipqueue_async.redis.publication import (
     read_work,
     reading,
 )
+from sipqueue_async.redis.scripts import OLD_REDIS, Script
 
-_PATIENCE: Final = 5.0
-"""Seconds that Redis has for an answer, apart from the time that it was asked to wait for something to happen."""
-_ENTRIES: Final = 64
-"""How many entries are read at once, at most: as many as wait in a stream of a feed unless it is told otherwise, so
-that a consumer is handed each of them also where its reader was far behind."""
+TIMEOUT: Final = 5.0
+"""Seconds without progress after which Redis counts as away, unless the caller says otherwise."""
+ENTRIES: Final = 64
+"""The most entries that are read at once: as many as a feed's stream holds by default, so that a consumer gets each of
+them even if its reader was far behind."""
 
-# Redis says these of itself, and they pass; what else it answers with an error stays as it is until somebody mends it.
+_ENTRY: Final = re.compile(r"\d+-\d+")
+
+# Errors about the state of the server, which pass. Others last until somebody repairs the cause.
 _PASSING: Final = (
     "BUSY",
     "CLUSTERDOWN",
@@ -52,7 +55,7 @@ _PASSING: Final = (
     "OOM",
     "READONLY",
     "TRYAGAIN",
-    # Whoever was waiting for something when a master became a replica is told so.
+    # A blocked request ends with it when its master becomes a replica.
     "UNBLOCKED",
 )
 _PASSING_ERRORS: Final = (
@@ -61,7 +64,7 @@ _PASSING_ERRORS: Final = (
     exceptions.ClusterError,
     exceptions.TryAgainError,
     exceptions.AskError,
-    # It was restarted between being given a script and being asked to run it.
+    # Redis was restarted between receiving a script and being asked to run it.
     exceptions.NoScriptError,
 )
 _REFUSED: Final = (
@@ -70,23 +73,43 @@ _REFUSED: Final = (
     exceptions.AuthenticationWrongNumberOfArgsError,
     exceptions.NoPermissionError,
 )
-# A script is refused in the words of Redis 7.0, or in those of later ones.
+# How Redis 7.0 and later versions refuse a command inside a script.
 _IN_SCRIPTS: Final = ("The user executing the script can't", "ACL failure in script")
-_REFUSALS: Final = ("NOAUTH", "NOPERM", "WRONGPASS", *_IN_SCRIPTS)
+_REFUSALS: Final = (
+    "NOAUTH",
+    "NOPERM",
+    "WRONGPASS",
+    # Redis closes an unauthenticated connection that sends a large request.
+    "Protocol error: unauthenticated",
+    "ERR Protocol error: unauthenticated",
+    *_IN_SCRIPTS,
+)
 
 
 class Superseded(Exception):  # noqa: N818  # an outcome, which the consumer handles
-    """Another attempt of the same consumer has begun: another process has its name, or Redis has lost its own."""
+    """Another attempt of the same consumer has begun: another process uses its name, or Redis lost this attempt."""
 
 
 class Answer(StrEnum):
-    """What a relay is told."""
+    """Redis's answer to a relay."""
 
     OK = "ok"
     NOT_LEADER = "not_leader"
-    """It does not lead any more."""
+    """The relay does not hold the lock any more."""
     CONFLICT = "conflict"
-    """What is published is not what it published last."""
+    """Redis does not hold the publication that the relay's request builds on."""
+
+
+@attrs.frozen(kw_only=True)
+class Lock:
+    """The lock, and how often it was renewed: a lock whose number stands still for a lease is free to take."""
+
+    lock: str
+    renewals: str
+
+    def is_of(self, owner: str) -> bool:
+        """Return whether a relay holds it."""
+        return self.lock.partition(" ")[2] == owner
 
 
 @attrs.frozen(kw_only=True)
@@ -102,11 +125,25 @@ class State:
     """Everything that is published, at one moment."""
 
     entry: str
-    """The last entry of the stream that is in it; none before the first."""
+    """The id of the last entry in it; empty before the first."""
     sequence: int
     lock: str
-    """Which relay, and in which of its turns of leading, has published it; none before the first."""
+    """The lock under which it was published: which relay, in which of its terms; empty before the first."""
     snapshot: Snapshot | None
+    feed: FeedEvent | None
+    """The last event about the feed."""
+
+
+@attrs.frozen(kw_only=True)
+class Head:
+    """What Redis holds about the publications as a whole."""
+
+    confirmed: int
+    """A number that grows whenever a relay confirms that the last publication is up to date; 0 before the first."""
+    lease: float
+    """Seconds for which a relay may be silent."""
+    seen: datetime | None
+    """The time of the relay's last good poll; None before there was one."""
     feed: FeedEvent | None
     """The last event about the feed."""
 
@@ -115,18 +152,11 @@ class State:
 class Reading:
     """What a reader finds."""
 
-    now: int
-    """The time by Redis's clock, in ms; like the next one."""
-    alive: int
-    """When a relay has last confirmed that what is published is how things are."""
-    lease: float
-    """For how many seconds a relay leads from there on without a further word."""
-    seen: datetime | None
-    """The time of the relay's last good poll by then; None before there was one."""
+    head: Head
     entries: Sequence[Entry]
-    """What comes after the entry that was asked for."""
+    """The entries after the requested one."""
     state: State | None
-    """Everything, where the stream does not go on from that entry."""
+    """The whole state, where the stream does not continue from the requested entry."""
 
 
 class Store:
@@ -134,101 +164,129 @@ class Store:
 
     Args:
         redis: A URL (``redis://``, ``rediss://`` or ``unix://``), or a client of the caller's, which is not closed.
-        prefix: What the keys begin with, in braces: the same for a platform's relays and all of their readers.
+        prefix: The prefix of the keys, without its braces: the same for a platform's relays and all of their readers.
+        timeout: Seconds without progress after which Redis counts as away. With a client of the caller's, which
+            shows no progress, they are the limit for a whole answer.
 
     Raises:
-        TypeError: It is neither a URL nor a client of ``redis.asyncio``.
-        ValueError: The URL or the prefix makes no sense; the message holds no password.
+        TypeError: `redis` is neither a URL nor a client of ``redis.asyncio``.
+        ValueError: The URL, the prefix or the timeout makes no sense; the message holds no password.
     """
 
-    def __init__(self, redis: str | Redis | RedisCluster, prefix: str) -> None:
+    def __init__(self, redis: str | Redis | RedisCluster, prefix: str, timeout: float = TIMEOUT) -> None:
         if not isinstance(redis, str | Redis | RedisCluster):
             raise TypeError(
                 f"redis must be a URL, or a Redis or RedisCluster of redis.asyncio, not {type(redis).__name__}"
             )
         if not prefix or set(prefix) & set("{}"):
             raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
+        if not 0 < timeout < math.inf:
+            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
         self._is_own = isinstance(redis, str)
-        self._client = _connect(redis) if isinstance(redis, str) else redis
-        self._place = _place(self._client)
+        self._client = connect(redis, timeout) if isinstance(redis, str) else redis
+        self._server = _server(self._client)
+        self._timeout = timeout
         self._prefix = f"{{{prefix}}}"
         self._leader, self._meta, self._agents, self._events = map(self._key, ("leader", "meta", "agents", "events"))
 
     def _key(self, *names: str) -> str:
         return ":".join((self._prefix, *names))
 
-    def _group_keys(self, group: str, *kinds: str) -> list[str]:
-        # The name comes last, so that no group's name makes a key of another one's.
-        return [self._key(kind, group) for kind in kinds]
+    def _group_keys(self, group: str) -> dict[str, str]:
+        # The group's name comes last, so that no name makes a key of another group.
+        kinds = {"seen": "group-seen", "work": "group-work", "due": "group-due", "owners": "group-owners"}
+        return {"group": self._key("group", group)} | {name: self._key(kind, group) for name, kind in kinds.items()}
 
     @property
     def longest_wait(self) -> float:
-        """For how many seconds Redis can be asked to wait for something, for the client does not wait for ever."""
-        timeout = _options(self._client).get("socket_timeout", _PATIENCE)
+        """The most seconds for which Redis can be asked to wait: a caller's client may have a timeout of its own."""
+        timeout = _options(self._client).get("socket_timeout", TIMEOUT)
         return math.inf if timeout is None else timeout / 2
 
     @property
     def where(self) -> str:
-        """Where this is, for people to read, without a secret."""
-        return f"Redis at {self._place}, keys {self._prefix}:*"
+        """Where this is, for people to read; without secrets."""
+        return f"Redis at {self._server}, keys {self._prefix}:*"
 
     # ---- for relays --------------------------------------------------------------------------------------------------
 
-    async def acquire(self, owner: str, lease: float) -> str | None:
-        """Take the lead, if nobody else has it, and return the lock."""
-        term = await self._run(scripts.ACQUIRE, [self._leader, self._meta], owner, _ms(lease))
-        return f"{term} {owner}" if term else None
+    async def acquire(self, owner: str, stale: Lock | None = None) -> Lock:
+        """Take the lock if it is free; return the lock, whoever holds it then.
+
+        Args:
+            owner: The relay that asks.
+            stale: What the relay has seen of the lock for a whole lease: if it is still so, the lock is free.
+        """
+        lock, renewals = await self._run(
+            scripts.ACQUIRE,
+            {},
+            owner=owner,
+            stale_lock="" if stale is None else stale.lock,
+            stale_renewals="" if stale is None else stale.renewals,
+        )
+        return Lock(lock=_text(lock), renewals=_text(renewals))
 
     async def release(self, owner: str) -> None:
-        """Leave the lead to another one, also where it was taken without the owner's having heard of that."""
-        await self._run(scripts.RELEASE, [self._leader], owner)
+        """Release the relay's lock, also one that it took without hearing of it."""
+        await self._run(scripts.RELEASE, {}, owner=owner)
 
-    async def renew(self, lock: str, sequence: int, lease: float, *, seen: str, is_current: bool) -> Answer:
-        """Go on leading, and say that what was published is how things are, if it is."""
-        keys = [self._leader, self._meta]
-        return Answer(_text(await self._run(scripts.RENEW, keys, lock, sequence, _ms(lease), seen, int(is_current))))
+    async def renew(self, lock: str, sequence: int, lease: float, *, seen: str = "", confirms: bool = False) -> Answer:
+        """Renew the lock and, if the relay can tell, confirm that publication `sequence` is up to date."""
+        answer = await self._run(
+            scripts.RENEW, {}, lock=lock, sequence=sequence, lease=_ms(lease), seen=seen, confirms=int(confirms)
+        )
+        return Answer(_text(answer))
 
     async def publish(
         self,
         lock: str,
-        said: Words,
+        payload: Publication,
         *,
         sequence: int,
         lease: float,
         seen: str,
+        confirms: bool,
         feed: FeedEvent | None,
         max_entries: int,
         max_age: timedelta,
     ) -> Answer:
-        """Publish what comes after the publication of a number, in one step."""
-        keys = [self._leader, self._meta, self._agents, self._events]
-        limits = (max_entries, _ms(max_age.total_seconds()))
-        arguments = (said.snapshot, feed_words(feed), said.update, said.seats, said.was, said.now)
-        return Answer(
-            _text(
-                await self._run(
-                    scripts.PUBLISH, keys, lock, sequence, _ms(lease), seen, VERSION, sequence + 1, *arguments, *limits
-                )
-            )
+        """Publish what comes after publication `sequence`, in one step."""
+        answer = await self._run(
+            scripts.PUBLISH,
+            {},
+            lock=lock,
+            sequence=sequence,
+            lease=_ms(lease),
+            seen=seen,
+            confirms=int(confirms),
+            version=VERSION,
+            new_sequence=sequence + 1,
+            feed=feed_to_json(feed),
+            max_entries=max_entries,
+            max_age=_ms(max_age.total_seconds()),
+            **attrs.asdict(payload),
         )
+        return Answer(_text(answer))
 
     # ---- for readers -------------------------------------------------------------------------------------------------
 
+    async def peek(self) -> Head:
+        """Return what Redis holds about the publications as a whole, which is little."""
+        asked = cast("Awaitable[Any]", self._client.hmget(self._meta, list(_HEAD)))
+        with reading("what is published"):
+            return _head(await self._ask(asked, [self._meta]))
+
     async def read(self, entry: str = "") -> Reading:
-        """Return what comes after an entry, or everything as it is."""
-        keys = [self._meta, self._agents, self._events]
-        found = await self._run(scripts.READ, keys, entry, _ENTRIES)
-        with reading("what is known"):
+        """Return the entries after an entry, or the whole state where the stream does not continue from it."""
+        found = await self._run(scripts.READ, {}, last=entry, count=ENTRIES)
+        with reading("what is published"):
             return _reading(*found)
 
     async def follow(self, entry: str, seconds: float) -> list[Entry]:
-        """Return what comes after an entry as soon as there is something; nothing, once so much time has passed."""
+        """Return the entries after an entry as soon as there are any; none after so many seconds."""
         streams: Any = {self._events: entry or "0-0"}
-        found: Any = await self._ask(
-            cast("Awaitable[Any]", self._client.xread(streams, count=_ENTRIES, block=_ms(seconds))),
-            [self._events],
-            seconds,
-        )
+        asked = cast("Awaitable[Any]", self._client.xread(streams, count=ENTRIES, block=_ms(seconds)))
+        found: Any = await self._ask(asked, [self._events], seconds)
         # By the version of the protocol, a dict or a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
         with reading("an entry of the stream"):
@@ -237,91 +295,90 @@ class Store:
     # ---- for groups --------------------------------------------------------------------------------------------------
 
     async def begin(self, group: str, consumer: str, attempt: str) -> bool:
-        """Let a consumer begin anew: what it has taken before and not done is anybody's.
+        """Start an attempt of a consumer: what it took before and has not done becomes available to all.
 
-        Returns whether the group has begun, which it cannot before anything was published.
+        Returns whether the group has started, which it cannot before the first publication.
 
         Args:
-            group: Whose work it shares.
-            consumer: Its name.
-            attempt: Whose attempt it is, and its number, which grows.
+            group: The group.
+            consumer: The consumer's name.
+            attempt: The process, and the attempt's number, which grows.
         """
-        keys = [*self._group_keys(group, "group", "group-due", "group-owners"), self._meta, self._agents]
-        return bool(await self._run(scripts.BEGIN, [*keys, *self._group_keys(group, "group-seen")], consumer, attempt))
+        return bool(await self._run(scripts.BEGIN, self._group_keys(group), consumer=consumer, attempt=attempt))
 
     async def leave(self, group: str, consumer: str, process: str) -> None:
-        """Let others have what a consumer's process has taken and not done, for it takes no more.
-
-        Args:
-            group: Whose work it shares.
-            consumer: Its name.
-            process: Whose attempts of that name end.
-        """
-        keys = self._group_keys(group, "group", "group-due", "group-owners")
-        await self._run(scripts.LEAVE, keys, consumer, process)
+        """End a consumer's process: what it took and has not done becomes available to all, and it takes no more."""
+        await self._run(scripts.LEAVE, self._group_keys(group), consumer=consumer, process=process)
 
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
-        """Take the group's next work, if there is any: a change that nobody of it has been handed yet.
+        """Take the group's next work, if there is any: a change that no consumer of it has.
 
         Raises:
             Superseded: A later attempt of this consumer has begun.
         """
-        kinds = ("group", "group-seen", "group-work", "group-due", "group-owners")
-        keys = [self._meta, self._agents, self._events, *self._group_keys(group, *kinds)]
-        found = await self._run(scripts.TAKE, keys, consumer, attempt, _ms(claim))
+        keys = self._group_keys(group)
+        found = await self._run(scripts.TAKE, keys, consumer=consumer, attempt=attempt, claim=_ms(claim))
         if found is None:
             raise Superseded(consumer)
         with reading("a group's work"):
             return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
 
     async def done(self, group: str, entry: str) -> None:
-        """Say that a work is done."""
-        keys = self._group_keys(group, "group-work", "group-due", "group-owners")
-        await self._run(scripts.DONE, keys, entry)
+        """Acknowledge a work."""
+        await self._run(scripts.DONE, self._group_keys(group), entry=entry)
 
     async def touch(self, group: str, entry: str, claim: float) -> None:
         """Say that a work is still being done."""
-        await self._run(scripts.TOUCH, self._group_keys(group, "group-due"), entry, _ms(claim))
+        await self._run(scripts.TOUCH, self._group_keys(group), entry=entry, claim=_ms(claim))
 
     # ---- the connection ----------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Close the connections, if they are its own."""
+        """Close the connections, unless the client is the caller's."""
         if self._is_own:
             await self._client.aclose()
 
-    async def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
-        registered = self._client.register_script(script)
-        values: list[Any] = list(arguments)
+    async def _run(self, script: Script, group_keys: Mapping[str, str], **arguments: str | int) -> Any:
+        known = {
+            "leader": self._leader,
+            "meta": self._meta,
+            "agents": self._agents,
+            "events": self._events,
+            **group_keys,
+        }
+        keys = [known[name] for name in script.keys]
+        registered = self._client.register_script(script.text)
+        values: list[Any] = script.ordered(arguments)
         return await self._ask(cast("Awaitable[Any]", registered(keys=list(keys), args=values)), keys)
 
     async def _ask(self, answer: Awaitable[Any], keys: Sequence[str], waits: float = 0.0) -> Any:
-        patience = _PATIENCE + waits
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # this is a coroutine
         cancelled = task.cancelling()
-        time = asyncio.timeout(patience)
+        patience = self._timeout + waits
+        limit = asyncio.timeout(None if self._is_own else patience)
         failure: TransportError | RelayError | None = None
         found: Any = None
         try:
-            async with time:
-                found = await answer
+            async with limit:
+                with waiting(waits) if self._is_own else nullcontext():
+                    found = await answer
         except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
-            said = f"no answer within {patience:g} s" if time.expired() else str(error) or type(error).__name__
+            said = f"no answer within {patience:g} s" if limit.expired() else str(error) or type(error).__name__
             failure = self._translated(error, said, keys)
-            # Where the user was refused, or is logging in, redis-py's frames have the password.
+            # Where the user was refused, or is logging in, redis-py's frames hold the password.
             failure.__cause__ = None if isinstance(failure, RelayError) else _without_frames(error)
         if task.cancelling() > cancelled:
-            # A caller's client may have swallowed it, also where it failed; see `_connect`.
+            # A caller's client may have swallowed the cancellation, or failed because of it; see `connect`.
             raise asyncio.CancelledError
         if failure is not None:
-            # Not while the other one is handled, which would be its context.
+            # Raised outside the except block so that no context is chained.
             raise failure
         return found
 
     def _translated(self, error: Exception, said: str, keys: Sequence[str]) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        # Over a socket of the machine, and with a cluster, redis-py wraps it.
+        # Over a Unix socket, and with a cluster, redis-py wraps a refusal.
         if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
             translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
@@ -335,36 +392,12 @@ class Store:
         return translated
 
 
-def _connect(url: str) -> Redis:
-    try:
-        place = urlsplit(url)
-        # The client would take it for database 0.
-        if place.scheme != "unix" and place.path.strip("/"):
-            int(place.path.strip("/"))
-        # A script that was sent twice does no harm, but what has failed is better said at once. Answers are waited for
-        # in `_ask`: with a timeout of its own the client writes in an `asyncio.wait_for`, which up to Python 3.11
-        # swallows a cancellation that comes when it is just done, and whoever closes a feed would wait for ever.
-        return Redis.from_url(
-            url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=_PATIENCE,
-            socket_timeout=None,
-        )
-    except ValueError:
-        # What Python says of it may quote a part of the password.
-        raise ValueError(
-            "the Redis URL must be redis://, rediss:// or unix:// with host, port and database; special characters of "
-            "user and password are written as %XX"
-        ) from None
-
-
 def _options(client: Redis | RedisCluster) -> Mapping[str, Any]:
-    """Return what a client gives to its connections."""
+    """Return the options of a client's connections."""
     return client.connection_kwargs if isinstance(client, RedisCluster) else client.connection_pool.connection_kwargs
 
 
-def _place(client: Redis | RedisCluster) -> str:
+def _server(client: Redis | RedisCluster) -> str:
     if isinstance(client, RedisCluster):
         return f"the cluster of {', '.join(client.nodes_manager.startup_nodes)}"
     if isinstance(client.connection_pool, SentinelConnectionPool):
@@ -374,7 +407,7 @@ def _place(client: Redis | RedisCluster) -> str:
 
 
 def _without_frames(error: BaseException) -> BaseException:
-    """Return an error without the local variables of those who raised it, and what led to it."""
+    """Return an error without the local variables of the frames that raised it and its causes."""
     links: list[BaseException | None] = [error]
     while links:
         link = links.pop()
@@ -391,32 +424,47 @@ def _passes(error: Exception, said: str) -> bool:
 def _advice(said: str, keys: Sequence[str]) -> str:
     if said.startswith("WRONGTYPE"):
         return f"; something else is in {' or '.join(keys)}: delete it if nobody needs it, or choose another prefix"
-    return "; it has to be version 7 or later" if "unknown" in said or "syntax" in said else ""
+    return f"; {OLD_REDIS}" if "unknown" in said or "syntax" in said else ""
+
+
+_HEAD: Final = ("version", "confirmed", "alive", "lease", "seen", "feed")
+
+
+def _head(fields: Iterable[object]) -> Head:
+    version, confirmed, alive, lease, seen, feed = map(_text, fields)
+    if version:
+        check_version(int(version) if version.isdecimal() else version)
+    return Head(
+        # Format 1 has the time of the confirmation instead, in ms.
+        confirmed=int(confirmed or alive or 0),
+        lease=int(lease or 0) / 1000,
+        seen=read_time(seen) if seen else None,
+        feed=read_feed(json.loads(feed or "null")),
+    )
 
 
 def _reading(
-    now: int, meta: Sequence[object], entries: Iterable[Any], agents: Iterable[object] | None = None
+    head: Sequence[object],
+    published: Sequence[object],
+    entries: Iterable[Any],
+    agents: Iterable[object] | None = None,
 ) -> Reading:
-    version, sequence, lock, last, moment, feed, seen, alive, lease = map(_text, meta)
-    if version:
-        check_version(int(version) if version.isdecimal() else version)
-    state = None
-    if agents is not None:
-        state = State(
-            entry=last,
-            sequence=int(sequence or 0),
-            lock=lock,
-            snapshot=read_snapshot(moment or "null", map(_text, agents)),
-            feed=read_feed(json.loads(feed or "null")),
-        )
+    known = _head(head)
     return Reading(
-        now=now,
-        alive=int(alive or 0),
-        lease=int(lease or 0) / 1000,
-        seen=read_time(seen) if seen else None,
+        head=known,
         entries=[_entry(*it) for it in entries],
-        state=state,
+        state=None if agents is None else _state(known, published, map(_text, agents)),
     )
+
+
+def _state(head: Head, published: Iterable[object], agents: Iterable[str]) -> State:
+    sequence, lock, entry, moment = map(_text, published)
+    if entry and _ENTRY.fullmatch(entry) is None:
+        raise ValueError(f"{entry!r} is no entry of a stream")
+    snapshot = read_snapshot(moment or "null", agents)
+    if entry and snapshot is None and not isinstance(head.feed, FeedDown):
+        raise ValueError("there is no snapshot")
+    return State(entry=entry, sequence=int(sequence or 0), lock=lock, snapshot=snapshot, feed=head.feed)
 
 
 def _entry(entry: object, fields: Any) -> Entry:
@@ -426,7 +474,7 @@ def _entry(entry: object, fields: Any) -> Entry:
 
 
 def _flat(page: Any) -> Any:
-    """Return a page's entries, which one version of the protocol puts into one list more."""
+    """Return a page's entries, which one version of the protocol nests in one more list."""
     return page[0] if page and isinstance(page[0], list) else page
 
 

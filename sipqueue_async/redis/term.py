@@ -1,9 +1,11 @@
-"""A relay's time of leading: every publication is the difference from what was published last."""
+"""A relay's term as the leader: every publication is the difference from what was published last."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -13,6 +15,7 @@ from sipqueue_async import (
     FeedDown,
     FeedEvent,
     FeedUp,
+    SipQueueError,
     Snapshot,
     StatusWatcher,
     TransportError,
@@ -21,19 +24,22 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async.redis.backoff import Backoff
-from sipqueue_async.redis.publication import words
+from sipqueue_async.redis.publication import publication
 from sipqueue_async.redis.store import Answer, State, Store
 
 _log: Final = logging.getLogger("sipqueue_async")
 
+_CONFIRMED_EVERY: Final = 0.5
+"""The most seconds between two confirmations: a new reader waits for one before it believes what Redis holds."""
+
 
 class LeadershipLost(Exception):  # noqa: N818  # an outcome, which the relay handles
-    """Another relay leads, or has led meanwhile."""
+    """Another relay leads, or has led in the meantime."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How long a lead lasts by itself, and what is kept for readers who are behind."""
+    """How long a leader may be silent, and what is kept for readers that are behind."""
 
     lease: float
     max_entries: int
@@ -41,10 +47,12 @@ class Limits:
 
 
 class Term:
-    """Publishes what a watcher tells for as long as nobody else leads.
+    """Publishes a watcher's updates until another relay leads.
 
-    When Redis was away, and when it has lost what was published last, this asks what is published now and goes on from
-    there; it leads on with the same watcher unless somebody else has published meanwhile, who may know better.
+    After Redis was away, or has lost the last publication, this reads what is published now and continues from there;
+    it goes on with the same watcher unless another relay has published meanwhile, which may know better.
+
+    What Redis holds may be old, so a term confirms it only after a good poll of its own.
 
     Args:
         store: Where to publish.
@@ -62,15 +70,15 @@ class Term:
         self._known: Snapshot | None = None
         self._feed: FeedEvent | None = None
         self._was_away = False
-        """Whether what is published has to be asked for first."""
+        """Whether what is published has to be read first."""
 
     @property
     def number(self) -> int:
-        """How many times there has been a lead, this one included."""
+        """The number of the term: how many there have been, this one included."""
         return int(self.lock.split(" ")[0])
 
     async def begin(self) -> State:
-        """Return what is published, to go on from."""
+        """Return what is published, to continue from."""
         self.published = await self._read()
         self._feed = self.published.feed
         return self.published
@@ -79,7 +87,7 @@ class Term:
         """Publish for ever.
 
         Raises:
-            LeadershipLost: Somebody else leads.
+            LeadershipLost: Another relay leads.
             RelayError: Redis refuses.
             BaseException: What ended the watcher; it was published as `FeedDown` before.
         """
@@ -92,35 +100,36 @@ class Term:
                 backoff.reset()
             except TransportError as error:
                 if watcher.health.ended:
-                    # Nobody can be told of it; this raises it.
+                    # No reader can be told, so raise the error here.
                     await watcher.ready()
                 _log.log(logging.DEBUG if self._was_away else logging.WARNING, "the relay cannot publish: %s", error)
                 self._was_away = True
                 await backoff.pause()
 
     async def _next(self, updates: Updates, watcher: StatusWatcher) -> Update | None:
-        """Return the watcher's next update, or None when it is time to say that all is as it was."""
+        """Return the watcher's next update, or None when it is time to renew the lock."""
         if self._was_away:
-            # Not the watcher's end: what led to it has to be published first.
+            # Not `anext`, which would raise the watcher's end: what led to it has to be published first.
             return updates.get_nowait()
-        # Until the first poll has ended there is nothing to confirm; soon after it, there is.
-        period = self._limits.lease / (3 if watcher.health.polls else 20)
+        # Nothing can be confirmed until the first poll has ended, and then it should be soon.
+        period = min(self._limits.lease / (3 if watcher.health.polls else 20), _CONFIRMED_EVERY)
         time = asyncio.timeout(period)
         try:
             async with time:
                 return await anext(updates)
         except TimeoutError:
             if not time.expired():
-                # It is what ended the watcher.
+                # A TimeoutError that ended the watcher.
                 raise
             return updates.get_nowait()
 
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:
         if update is not None:
             self._known = update.snapshot
-            self._feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), self._feed)
-        elif self._known is None and watcher.health.last_good_at is not None:
-            # No update tells of a first poll that found nobody.
+            turns = [event for event in update.events if isinstance(event, FeedDown | FeedUp)]
+            self._feed = turns[-1] if turns else self._feed
+        elif watcher.health.last_good_at is not None:
+            # A first poll that finds nothing changed is no update.
             self._known = watcher.snapshot
         self._notice_recovery(watcher)
         was_away = self._was_away
@@ -129,14 +138,20 @@ class Term:
         if update is not None or was_away or self._feed_turned() or self._is_first():
             answer = await self._publish(watcher, coalesced=was_away or (update is not None and update.coalesced))
         else:
-            is_current = self.published.sequence > 0 and _has_an_answer(watcher)
-            answer = await self._store.renew(
-                self.lock, self.published.sequence, self._limits.lease, seen=_seen(watcher), is_current=is_current
-            )
+            answer = await self._renew(watcher)
         self._was_away = answer is not Answer.OK
 
+    async def _renew(self, watcher: StatusWatcher) -> Answer:
+        return await self._store.renew(
+            self.lock,
+            self.published.sequence,
+            self._limits.lease,
+            seen=_seen(watcher),
+            confirms=self.published.sequence > 0 and _has_polled(watcher),
+        )
+
     def _notice_recovery(self, watcher: StatusWatcher) -> None:
-        """Say that the platform is back, where it was away for an earlier relay: this watcher knows nothing of that."""
+        """Publish `FeedUp` after an outage that began under an earlier relay, of which this watcher knows nothing."""
         snapshot = watcher.snapshot
         if watcher.health.up and isinstance(self._feed, FeedDown) and snapshot is not None:
             since = self._feed.since or snapshot.observed_at
@@ -144,58 +159,80 @@ class Term:
             self._feed = FeedUp(observed_at=snapshot.observed_at, outage=outage, failures=1)
 
     def _feed_turned(self) -> bool:
-        """Tell whether the feed's condition is another one than is published."""
+        """Return whether the feed's condition differs from the published one."""
         return isinstance(self._feed, FeedDown) != isinstance(self.published.feed, FeedDown)
 
     def _is_first(self) -> bool:
-        """Tell whether something is known now, be it that nobody is there, and nothing is published."""
+        """Return whether there is a first snapshot to publish, even an empty one."""
         return self._known is not None and self.published.snapshot is None
 
     async def _publish(self, watcher: StatusWatcher, *, coalesced: bool) -> Answer:
-        """Publish the difference from what is published, if there is one."""
+        """Publish the difference from what is published, if there is any."""
         before = self.published
         after = before.snapshot if self._known is None else self._known
         changes = () if after is None else diff(before.snapshot, after)
         feed = self._feed if self._feed_turned() else None
         if not changes and feed is None and not self._is_first():
             return Answer.OK
-        said = words(sequence=before.sequence + 1, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
-        answer = await self._store.publish(
-            self.lock,
-            said,
-            sequence=before.sequence,
-            lease=self._limits.lease,
-            seen=_seen(watcher),
-            feed=feed or before.feed,
-            max_entries=self._limits.max_entries,
-            max_age=self._limits.max_age,
+        payload = publication(
+            sequence=before.sequence + 1, snapshot=after, feed=feed, changes=changes, coalesced=coalesced
         )
+        async with self._renewing():
+            answer = await self._store.publish(
+                self.lock,
+                payload,
+                sequence=before.sequence,
+                lease=self._limits.lease,
+                seen=_seen(watcher),
+                confirms=_has_polled(watcher),
+                feed=feed or before.feed,
+                max_entries=self._limits.max_entries,
+                max_age=self._limits.max_age,
+            )
         if answer is Answer.OK:
             self.published = State(
                 entry="", sequence=before.sequence + 1, lock=self.lock, snapshot=after, feed=feed or before.feed
             )
         return answer
 
+    @asynccontextmanager
+    async def _renewing(self) -> AsyncGenerator[None]:
+        """Keep the lock, over another connection, while a large publication crosses a slow line."""
+        task = asyncio.create_task(self._renew_for_ever(self.published.sequence), name="sipqueue_async lock")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _renew_for_ever(self, sequence: int) -> None:
+        while True:
+            await asyncio.sleep(self._limits.lease / 3)
+            try:
+                await self._store.renew(self.lock, sequence, self._limits.lease)
+            except SipQueueError as error:
+                _log.debug("the lock cannot be renewed: %s", error)
+
     async def _find_out(self) -> None:
-        """Ask what is published, and take the lead again if it was lost for want of a word.
+        """Read what is published, and take the lock again if Redis has lost it.
 
         Raises:
             LeadershipLost: Another relay leads, or has published meanwhile.
         """
-        answer = await self._store.renew(self.lock, -1, self._limits.lease, seen="", is_current=False)
+        answer = await self._store.renew(self.lock, -1, self._limits.lease)
         lock = self.lock
         if answer is Answer.NOT_LEADER:
-            taken = await self._store.acquire(self._owner, self._limits.lease)
-            if taken is None:
+            taken = await self._store.acquire(self._owner)
+            if not taken.is_of(self._owner):
                 raise LeadershipLost("another one leads")
-            lock = taken
+            lock = taken.lock
         published = await self._read()
-        # Not by the number of a lead: a Redis that has lost them counts anew. With nothing published at all,
-        # nobody knows better.
-        is_as_it_was = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
-        if published.lock not in {"", self.lock} and not is_as_it_was:
+        # Compare whole locks, not only numbers: a Redis that lost its data counts terms from 1 again. If nothing is
+        # published at all, no relay knows better.
+        is_unchanged = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
+        if published.lock not in {"", self.lock} and not is_unchanged:
             raise LeadershipLost("another one has led meanwhile")
-        # Only now: as long as nobody has looked, what was published last is from under the lock before.
+        # Only now: until this was read, the last publication carries the previous lock.
         self.published, self.lock = published, lock
 
     async def _read(self) -> State:
@@ -204,9 +241,9 @@ class Term:
         return state
 
 
-def _has_an_answer(watcher: StatusWatcher) -> bool:
-    """Tell whether a watcher knows how things are, or that the platform is away; a stale answer tells neither."""
-    return watcher.health.last_good_at is not None or watcher.health.failures > 0
+def _has_polled(watcher: StatusWatcher) -> bool:
+    """Return whether a watcher has had a good poll, so that it can confirm what is published."""
+    return watcher.health.last_good_at is not None
 
 
 def _seen(watcher: StatusWatcher) -> str:

@@ -18,7 +18,6 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 
-from sipqueue_async.redis import store
 from tests.kit.redis_server import Cable, RedisServer
 from tests.kit.relay import KEYS, copy_of, group_is_done, published, put_back
 from tests.kit.relay_scene import Scene
@@ -129,9 +128,8 @@ class Troubles:
 
 
 @pytest.mark.parametrize("max_entries", [100_000, FEW])
-async def test_everything_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_entries: int) -> None:
+async def test_everything_goes_wrong(tmp_path: Path, max_entries: int) -> None:
     """Where Redis, the network or the platform fail for a while, calls are lost, told twice or made up."""
-    monkeypatch.setattr(store, "_PATIENCE", PATIENCE)
     began = time.monotonic()
     server = RedisServer(tmp_path, stream_node_max_entries="1")
     async with server, Scene(server, seed=TROUBLES, max_entries=max_entries) as scene:
@@ -155,9 +153,8 @@ async def test_everything_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyP
     _log.info("%s %s", scene.readers, group)
 
 
-async def test_redis_loses_what_it_knew(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_loses_what_it_knew(redis_server: RedisServer) -> None:
     """Where Redis comes back with older data or with none, readers lose calls, or are told them twice or made up."""
-    monkeypatch.setattr(store, "_PATIENCE", PATIENCE)
     chance = random.Random(TROUBLES)
     async with Redis.from_url(redis_server.url) as redis, Scene(redis_server, lease=0.5, claim_after=2) as scene:
         for number in range(LOSSES):

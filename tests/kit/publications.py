@@ -1,33 +1,35 @@
-"""What a relay would say, for tests of what reads it."""
+"""What a relay publishes, for tests of what reads it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
-from sipqueue_async import FeedEvent, Snapshot, diff
-from sipqueue_async.redis.publication import Change, Words, read_change, words
+from sipqueue_async import FeedEvent, Snapshot, TransportError, diff
+from sipqueue_async.redis.publication import Change, Publication, publication, read_change
 from sipqueue_async.redis.store import Answer, Entry, Store
 from tests.kit.redis_server import RedisServer
 
 
-def publication(
+def payload_of(
     before: Snapshot | None,
     after: Snapshot | None,
     feed: FeedEvent | None = None,
     *,
     sequence: int = 8,
     coalesced: bool = False,
-) -> Words:
-    """Return the words for what lies between two snapshots."""
+) -> Publication:
+    """Return the publication of the difference between two snapshots."""
     changes = () if after is None else diff(before, after)
-    return words(sequence=sequence, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
+    return publication(sequence=sequence, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
 
 
-def fields_of(said: Words, after: str = "7-0") -> dict[str, str]:
+def fields_of(payload: Publication, after: str = "7-0", confirmed: int = 1) -> dict[str, str]:
     """Return the fields of an entry of the stream, as the script that publishes writes them."""
-    return {"after": after, "update": said.update, "seats": said.seats, "was": said.was, "now": said.now}
+    fields = {"after": after, "confirmed": str(confirmed), "update": payload.update}
+    return fields | {"seats": payload.seats, "was": payload.was, "now": payload.now}
 
 
 def change_of(
@@ -38,40 +40,56 @@ def change_of(
     sequence: int = 8,
     coalesced: bool = False,
     follows: str = "7-0",
+    confirmed: int = 1,
 ) -> Change:
     """Return what a reader reads of what lies between two snapshots."""
-    return read_change(
-        fields_of(publication(before, after, feed, sequence=sequence, coalesced=coalesced), after=follows)
-    )
+    payload = payload_of(before, after, feed, sequence=sequence, coalesced=coalesced)
+    return read_change(fields_of(payload, after=follows, confirmed=confirmed))
 
 
 class Writer:
-    """A relay whose every word is a test's."""
+    """A relay whose publications a test writes. It confirms the last one all the time, as a relay does.
+
+    Args:
+        server: Its Redis.
+        lease: Its lease.
+    """
 
     def __init__(self, server: RedisServer, lease: float = 60) -> None:
         self._store = Store(server.url, "sipqueue")
         self._lease = lease
+        self._task: asyncio.Task[None] | None = None
         self.lock = ""
         self.known: Snapshot | None = None
         self.sequence = 0
 
     async def __aenter__(self) -> Writer:
-        lock = await self._store.acquire("test", self._lease)
-        assert lock is not None
-        self.lock = lock
+        self.lock = (await self._store.acquire("test")).lock
+        assert self.lock.endswith(" test")
+        self._task = asyncio.create_task(self._confirm())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
         await self._store.aclose()
 
+    async def _confirm(self) -> None:
+        while True:
+            await asyncio.sleep(min(0.05, self._lease / 3))
+            with contextlib.suppress(TransportError):
+                await self._store.renew(self.lock, self.sequence, self._lease, confirms=self.sequence > 0)
+
     async def publish(self, after: Snapshot | None, feed: FeedEvent | None = None) -> None:
-        """Publish what comes next."""
+        """Publish the next change."""
         answer = await self._store.publish(
             self.lock,
-            publication(self.known, after, feed, sequence=self.sequence + 1),
+            payload_of(self.known, after, feed, sequence=self.sequence + 1),
             sequence=self.sequence,
             lease=self._lease,
             seen="" if after is None else after.observed_at.isoformat(),
+            confirms=True,
             feed=feed,
             max_entries=1000,
             max_age=timedelta(days=1),

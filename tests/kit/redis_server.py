@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -17,7 +18,7 @@ from tests.kit.needs import program
 
 
 class RedisServer:
-    """A Redis on loopback, with its data in a folder: it can be stopped, killed, frozen, and started again.
+    """A Redis on loopback, with its data in a folder: it can be killed, frozen, and started again.
 
     Args:
         folder: For its data.
@@ -30,6 +31,7 @@ class RedisServer:
         self._options = {"appendonly": "yes", "appendfsync": "always"} if keeps else {}
         self._options |= {name.replace("_", "-"): value for name, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings: object = None
         self.port = free_port()
 
     @property
@@ -55,6 +57,24 @@ class RedisServer:
                     await asyncio.sleep(0.02)
                 else:
                     return
+
+    async def reset(self) -> None:
+        """Make it as good as new: empty, with the settings it was started with; start it again if that takes it."""
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            try:
+                async with asyncio.timeout(5), self.client() as client:
+                    await client.flushall()
+                    if await _settings(client) == self._settings:
+                        return
+            except (OSError, RedisError):
+                pass
+        self.kill()
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
+        await self.start()
+        async with self.client() as client:
+            self._settings = await _settings(client)
 
     def kill(self) -> None:
         """End it at once, as when its machine goes down."""
@@ -82,6 +102,11 @@ class RedisServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
+
+
+async def _settings(client: Redis) -> object:
+    users: Any = await client.acl_list()
+    return await client.config_get(), users, (await client.info("replication"))["role"]
 
 
 class Cable:

@@ -210,12 +210,14 @@ class Workers:
         urls: Where the work is, for each by its name.
         claim_after: As of the feed.
         takes: For how many seconds each works on what it is handed.
+        timeout: As of the feed.
     """
 
-    def __init__(self, urls: dict[str, str], *, claim_after: float = 60.0, takes: float = 0.002) -> None:
-        self.feeds = {
-            name: RedisFeed(url, group="crew", consumer=name, claim_after=claim_after) for name, url in urls.items()
-        }
+    def __init__(
+        self, urls: dict[str, str], *, claim_after: float = 60.0, takes: float = 0.002, timeout: float = 5.0
+    ) -> None:
+        options: dict[str, Any] = {"claim_after": claim_after, "timeout": timeout}
+        self.feeds = {name: RedisFeed(url, group="crew", consumer=name, **options) for name, url in urls.items()}
         self.handed: dict[str, list[Update]] = {name: [] for name in urls}
         self._takes = takes
         self._tasks: list[asyncio.Task[None]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Self, TypedDict
+from typing import Any, Final, Self, TypedDict
 
 from redis.asyncio import Redis
 
@@ -46,6 +46,7 @@ class Scene:
         seed: What happens in the call centre.
         lease: As of the relays, and so on.
         claim_after: As of the group.
+        timeout: Seconds after which Redis counts as away.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Scene:
         max_entries: int = 100_000,
         max_age: timedelta = timedelta(days=1),
         claim_after: float = 300.0,
+        timeout: float = 1.5,
     ) -> None:
         self.server = server
         self.office = Office(seed=seed)
@@ -73,6 +75,7 @@ class Scene:
         """The number of the publication that the group begins after."""
         self._limits = (lease, max_entries, max_age)
         self._claim_after = claim_after
+        self._timeout = timeout
         self._began: dict[SeatKey, AgentStatus] = {}
         self._stack = AsyncExitStack()
 
@@ -84,10 +87,10 @@ class Scene:
             for cable in self.cables.values():
                 await enter(cable)
             for name, witness in self.readers.items():
-                feed = RedisFeed(self.cables[name].url, initial=True)
+                feed = RedisFeed(self.cables[name].url, initial=True, timeout=self._timeout)
                 self.feeds[name] = await enter(reading(feed, witness, **_READERS[name]))
             urls = {name: self.cables[name].url for name in _WORKERS}
-            self.workers = await enter(Workers(urls, claim_after=self._claim_after))
+            self.workers = await enter(Workers(urls, claim_after=self._claim_after, timeout=self._timeout))
             for number in (1, 2):
                 client = await enter(self.office.client())
                 self.relays.append(await enter(self._relay(f"relay {number}", client)))
@@ -101,7 +104,8 @@ class Scene:
     def _relay(self, name: str, client: SipQueueClient) -> Relay:
         lease, max_entries, max_age = self._limits
         url = self.cables[name].url
-        return Relay(client, url, interval=0.05, lease=lease, max_entries=max_entries, max_age=max_age, max_backoff=1)
+        limits: dict[str, Any] = {"lease": lease, "timeout": self._timeout, "max_backoff": 1.0}
+        return Relay(client, url, interval=0.05, max_entries=max_entries, max_age=max_age, **limits)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, Snapshot, TransportError
-from sipqueue_async.redis import RedisFeed, Relay, store
+from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.redis_server import Cable, RedisServer
@@ -86,10 +86,10 @@ async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisS
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
-        async with Relay(source, redis_server.url, interval=0.05, lease=0.5):
+        async with Relay(source, redis_server.url, interval=0.05, lease=0.5, timeout=AWAY):
             await until(lambda: witness.known and witness.is_up, "the first relay is heard")
         polls = source.polls
-        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.05, lease=0.5))
+        await stack.enter_async_context(Relay(source, redis_server.url, interval=0.05, lease=0.5, timeout=AWAY))
         await until(lambda: source.polls > polls + 2, "the second one leads")
         turns = witness.turns
         await put_back(redis, {})
@@ -167,11 +167,8 @@ async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server
 
 
 @pytest.mark.parametrize("terms", ["0", "50"])
-async def test_a_relay_comes_back_to_what_another_one_knows_better(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, terms: str
-) -> None:
+async def test_a_relay_comes_back_to_what_another_one_knows_better(redis_server: RedisServer, terms: str) -> None:
     """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
-    monkeypatch.setattr(store, "_PATIENCE", AWAY)
     before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
     old, new = Views(before), Views(now)
     witness = Witness("a reader")
@@ -180,13 +177,13 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(
         await redis.hset(f"{KEYS}:meta", "terms", terms)
         cable = await stack.enter_async_context(Cable(redis_server.port))
         await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
-        cut_off = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=0.5))
+        cut_off = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=0.5, timeout=AWAY))
         await until(lambda: witness.known, "the first relay is heard")
         old.is_stuck = True
         await until(lambda: old.stuck, "its source hangs")
         cable.pull()
         await redis.flushall()
-        async with Relay(new, redis_server.url, interval=0.05, lease=0.5):
+        async with Relay(new, redis_server.url, interval=0.05, lease=0.5, timeout=AWAY):
             await until(lambda: witness.answered.total() == 2, "the second one is heard")
         polls, old.view, old.is_stuck = old.polls, now, False
         cable.plug()
@@ -196,9 +193,8 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(
     assert witness.answered.total() == 2
 
 
-async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_publication_that_arrives_late(redis_server: RedisServer) -> None:
     """What was on its way from a relay when another one took over is published after what that one has said."""
-    monkeypatch.setattr(store, "_PATIENCE", AWAY)
     first, late, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 8, 9))
     old, new = Views(first), Views(now)
     witness = Witness("a reader")
@@ -206,11 +202,11 @@ async def test_a_publication_that_arrives_late(redis_server: RedisServer, monkey
         redis = await stack.enter_async_context(redis_server.client())
         cable = await stack.enter_async_context(Cable(redis_server.port))
         await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
-        relay = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=1))
+        relay = await stack.enter_async_context(Relay(old, cable.url, interval=0.05, lease=1, timeout=AWAY))
         await until(lambda: witness.known, "the first relay is heard")
         cable.pull()
         old.view = late
-        await stack.enter_async_context(Relay(new, redis_server.url, interval=0.05, lease=1))
+        await stack.enter_async_context(Relay(new, redis_server.url, interval=0.05, lease=1, timeout=AWAY))
         await until(lambda: witness.answered.total() == 2, "the second one is heard")
         cable.plug()
         await until(lambda: not relay.leading, "the first one finds out")

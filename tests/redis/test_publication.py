@@ -33,9 +33,9 @@ from sipqueue_async import (
 from sipqueue_async.redis import RelayError, SourceError
 from sipqueue_async.redis.publication import (
     Change,
-    Words,
+    Publication,
     check_version,
-    feed_words,
+    feed_to_json,
     read_change,
     read_feed,
     read_snapshot,
@@ -43,7 +43,7 @@ from sipqueue_async.redis.publication import (
     with_feed,
 )
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.publications import fields_of, publication
+from tests.kit.publications import fields_of, payload_of
 from tests.kit.strategies import moments, snapshots
 
 UP = FeedUp(observed_at=START, outage=timedelta(seconds=61.25), failures=3)
@@ -52,9 +52,9 @@ WAITING, TALKING = agent(), agent(state="talking", calls_answered=1)
 PROBLEM = FieldProblem(queue="queue-1", extension=None, field="lastanswertime", reason="no time: 'soon'")
 
 
-def damaged(name: str, change: Callable[[Any], object], said: Words | None = None) -> dict[str, str]:
+def damaged(name: str, change: Callable[[Any], object], said: Publication | None = None) -> dict[str, str]:
     """Return an entry's fields, with the JSON in one of them changed."""
-    fields = fields_of(said or publication(snapshot(WAITING), snapshot(TALKING, server=1, problems=[PROBLEM]), UP))
+    fields = fields_of(said or payload_of(snapshot(WAITING), snapshot(TALKING, server=1, problems=[PROBLEM]), UP))
     document = json.loads(fields[name])
     given_instead = change(document)
     return {**fields, name: json.dumps(document if given_instead is None else given_instead)}
@@ -78,7 +78,7 @@ class TestThereAndBack:
         self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None, coalesced: bool
     ) -> None:
         """An event is another one, or none, after it went through Redis."""
-        change = read_change(fields_of(publication(before, after, feed, coalesced=coalesced)))
+        change = read_change(fields_of(payload_of(before, after, feed, coalesced=coalesced)))
         assert change.seat_events == diff(before, after)
         assert (change.after, change.sequence, change.coalesced) == ("7-0", 8, coalesced)
         assert change.moment is not None
@@ -96,26 +96,26 @@ class TestThereAndBack:
         self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None
     ) -> None:
         """A script in Redis takes a record apart wrongly, or programs of other languages cannot read it."""
-        said = publication(before, after, feed)
+        said = payload_of(before, after, feed)
         changed = {event.key for event in diff(before, after)}
-        for text in (*attrs.astuple(said), feed_words(feed)):
+        for text in (*attrs.astuple(said), feed_to_json(feed)):
             assert text.isascii()
             assert all(json.loads(line) is None or json.loads(line) for line in text.split("\n") if text)
         for text in (said.seats, said.was, said.now):
             assert len(text.split("\n") if text else ()) == len(changed)
-        for text in (said.update, said.snapshot, feed_words(feed)):
+        for text in (said.update, said.snapshot, feed_to_json(feed)):
             assert "\n" not in text
 
     @given(known=snapshots())
     def test_what_is_known_can_be_read_as_a_whole(self, known: Snapshot) -> None:
         """Whoever begins to read begins with another status than is published."""
-        said = publication(None, known)
+        said = payload_of(None, known)
         assert read_snapshot(said.snapshot, said.now.splitlines()) == known
 
     def test_a_snapshot_keeps_what_it_has_beside_its_records(self) -> None:
         """A reader's snapshot has lost its times, or what was wrong with the answer."""
         after = snapshot(TALKING, at=9, server=8, problems=[PROBLEM])
-        said = publication(snapshot(WAITING), after)
+        said = payload_of(snapshot(WAITING), after)
         whole = read_snapshot(said.snapshot, said.now.splitlines())
         for read in (read_change(fields_of(said)).after_snapshot, whole):
             assert read is not None
@@ -128,7 +128,7 @@ class TestThereAndBack:
     def test_lone_surrogates_survive(self) -> None:
         """A broken name, which JSON can spell and UTF-8 cannot, stops everybody's feed."""
         before, after = snapshot(agent(name="\udcff", queue="q\ud800")), snapshot(agent(name="\udcfe", queue="q\ud800"))
-        said = publication(before, after)
+        said = payload_of(before, after)
         change = read_change({name: text.encode().decode() for name, text in fields_of(said).items()})
         assert change.seat_events == diff(before, after)
         assert change.seats == (SeatKey("q\ud800", "100001"),)
@@ -137,26 +137,26 @@ class TestThereAndBack:
         """A line break in an agent's name is taken for the end of the record."""
         name = "a\nb\r\nc\u2028d\x0be\x85f\x1eg"
         before, after = snapshot(agent(name=name)), snapshot(agent(name=name, queue="q\u2029"), agent(name="n"))
-        assert read_change(fields_of(publication(before, after))).seat_events == diff(before, after)
+        assert read_change(fields_of(payload_of(before, after))).seat_events == diff(before, after)
 
     def test_before_anything_is_known(self) -> None:
         """A platform that was never reached reads as one where nobody is."""
-        change = read_change(fields_of(publication(None, None, FeedDown(error=TransportError("away"), since=None))))
+        change = read_change(fields_of(payload_of(None, None, FeedDown(error=TransportError("away"), since=None))))
         assert (change.moment, change.before_snapshot, change.after_snapshot) == (None, None, None)
         assert (change.seats, change.agents, change.seat_events) == ((), {}, ())
         assert read_snapshot("null", []) is None
-        assert read_feed(json.loads(feed_words(None))) is None
+        assert read_feed(json.loads(feed_to_json(None))) is None
 
     def test_nobody_is_known_too(self) -> None:
         """A platform where nobody is reads as one that was never reached."""
-        said = publication(None, snapshot())
+        said = payload_of(None, snapshot())
         assert read_snapshot(said.snapshot, []) == snapshot()
         assert read_change(fields_of(said)).after_snapshot == snapshot()
 
     def test_the_events_in_words_are_those_of_the_command_line(self) -> None:
         """Programs of other languages, which read the events as they are written, are told something else."""
         joined, changed = snapshot(WAITING), snapshot(TALKING)
-        said = publication(joined, changed, UP)
+        said = payload_of(joined, changed, UP)
         assert json.loads(said.update)["events"] == [event.to_dict() for event in (UP, *diff(joined, changed))]
 
     def test_the_feed_comes_up_before_and_goes_down_after(self) -> None:
@@ -187,7 +187,7 @@ class TestErrors:
     def test_the_librarys_own_keep_all_they_say(self, error: SipQueueError, where: str | None) -> None:
         """A reader learns less of why the platform is away than the relay."""
         error.where = where
-        down = read_feed(json.loads(feed_words(FeedDown(error=error, since=START))))
+        down = read_feed(json.loads(feed_to_json(FeedDown(error=error, since=START))))
         assert isinstance(down, FeedDown)
         assert type(down.error) is type(error)
         assert isinstance(down.error, SipQueueError)
@@ -208,14 +208,14 @@ class TestErrors:
     def test_those_of_others_lose_their_words(self, error: BaseException) -> None:
         """A secret in the text of somebody else's exception is in Redis, for every reader to see."""
         down = FeedDown(error=error, since=None)
-        said = publication(None, snapshot(WAITING), down)
-        assert SECRET not in repr((said, feed_words(down)))
+        said = payload_of(None, snapshot(WAITING), down)
+        assert SECRET not in repr((said, feed_to_json(down)))
         name = type(error).__name__
         assert json.loads(said.update)["events"][-1]["error_type"] == name
 
     def test_those_of_others_are_told_by_their_class(self) -> None:
         """Nobody learns what kind of trouble the relay's source has."""
-        read = read_change(fields_of(publication(None, None, FeedDown(error=ZeroDivisionError("x"), since=None)))).feed
+        read = read_change(fields_of(payload_of(None, None, FeedDown(error=ZeroDivisionError("x"), since=None)))).feed
         assert isinstance(read, FeedDown)
         assert type(read.error) is SourceError
         assert str(read.error) == "the relay's source failed: ZeroDivisionError"
@@ -223,24 +223,27 @@ class TestErrors:
 
     def test_an_argument_that_is_no_json_is_told_in_words(self) -> None:
         """The relay ends because an error has something in it that JSON cannot hold."""
-        read = read_feed(json.loads(feed_words(FeedDown(error=TransportError(OSError("no route")), since=None))))
+        read = read_feed(json.loads(feed_to_json(FeedDown(error=TransportError(OSError("no route")), since=None))))
         assert isinstance(read, FeedDown)
         assert str(read.error) == "no route"
 
 
 class TestVersions:
-    @pytest.mark.parametrize("version", [0, 2, "1", None, [], 1.5, True])
+    @pytest.mark.parametrize("version", [0, 3, "1", None, [], 1.5, True])
     def test_another_version_is_refused(self, version: object) -> None:
         """What another release means by a word is guessed."""
-        with pytest.raises(RelayError, match="this release reads version 1: run the same release") as refused:
+        with pytest.raises(RelayError, match="this release reads versions up to 2: run the same release") as refused:
             read_change(damaged("update", lambda update: update.update(version=version)))
         assert repr(version) in str(refused.value)
         with pytest.raises(RelayError):
             check_version(version)
 
-    def test_this_version_is_not(self) -> None:
-        """Nothing can be read at all."""
-        check_version(1)
+    def test_what_earlier_releases_wrote_is_read(self) -> None:
+        """Format 1 has no number of confirmations."""
+        fields = damaged("update", lambda update: update.update(version=1))
+        del fields["confirmed"]
+        change = read_change(fields)
+        assert change == attrs.evolve(read_change(damaged("update", lambda update: None)), confirmed=None)
 
 
 def _without(name: str) -> Callable[[Any], None]:
@@ -312,7 +315,7 @@ class TestDamage:
     @pytest.mark.parametrize("change", OF_FEED_DOWN)
     def test_of_an_error_is_refused(self, change: Callable[[Any], object]) -> None:
         """Damage to what is said of an outage ends a reader with an error that nobody expects."""
-        said = publication(None, None, FeedDown(error=HttpStatusError(500), since=START))
+        said = payload_of(None, None, FeedDown(error=HttpStatusError(500), since=START))
 
         def change_feed(update: Any) -> None:
             change(update["feed"])
@@ -327,7 +330,7 @@ class TestDamage:
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: "):
             read_change(damaged(name, change))
         if name == "now":
-            said = publication(None, snapshot(TALKING))
+            said = payload_of(None, snapshot(TALKING))
             record = damaged("now", change, said)["now"]
             if "another-queue" not in record:
                 with pytest.raises(RelayError, match="the snapshot in Redis is damaged: "):
@@ -343,7 +346,7 @@ class TestDamage:
     @pytest.mark.parametrize("times", [0, 2])
     def test_of_their_number_is_refused(self, name: str, times: int) -> None:
         """A line too many or too few puts every record in the next seat's place."""
-        fields = fields_of(publication(snapshot(WAITING), snapshot(TALKING)))
+        fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING)))
         fields[name] = "\n".join([fields[name]] * times)
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: "):
             read_change(fields)
@@ -352,7 +355,7 @@ class TestDamage:
         """What a seat is now depends on the order of lines."""
         fields = {
             name: "\n".join([text] * (2 if name in {"seats", "was", "now"} else 1))
-            for name, text in fields_of(publication(snapshot(WAITING), snapshot(TALKING))).items()
+            for name, text in fields_of(payload_of(snapshot(WAITING), snapshot(TALKING))).items()
         }
         with pytest.raises(RelayError, match="is damaged"):
             read_change(fields)
@@ -360,7 +363,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["after", "update", "seats", "was", "now"])
     def test_a_field_that_is_missing_or_no_json_is_refused(self, name: str) -> None:
         """An entry that something else has written ends a reader with an error that nobody expects."""
-        fields = fields_of(publication(snapshot(WAITING), snapshot(TALKING)))
+        fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING)))
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: KeyError"):
             read_change({key: value for key, value in fields.items() if key != name})
         if name != "after":
@@ -394,7 +397,7 @@ class TestDamage:
 
 
 def _difference() -> dict[str, Any]:
-    said = publication(snapshot(WAITING), snapshot(TALKING, agent("7")))
+    said = payload_of(snapshot(WAITING), snapshot(TALKING, agent("7")))
     return {
         "after": "-",
         "sequence": "8",
@@ -408,7 +411,7 @@ def _difference() -> dict[str, Any]:
 class TestWork:
     def test_it_is_an_entry_as_a_rule(self) -> None:
         """A group's consumer is told something else than a reader."""
-        fields = fields_of(publication(snapshot(WAITING), snapshot(TALKING), UP, coalesced=True))
+        fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING), UP, coalesced=True))
         assert read_work(json.dumps(fields)) == read_change(fields)
 
     def test_it_is_a_difference_where_entries_are_gone(self) -> None:
@@ -424,6 +427,6 @@ class TestWork:
 def test_times_are_the_same_moment_in_any_zone() -> None:
     """A relay in another zone shifts every time."""
     moment = datetime(2026, 1, 5, 8, tzinfo=UTC)
-    read = read_change(fields_of(publication(None, Snapshot([WAITING], observed_at=moment)))).moment
+    read = read_change(fields_of(payload_of(None, Snapshot([WAITING], observed_at=moment)))).moment
     assert read is not None
     assert read.observed_at == moment

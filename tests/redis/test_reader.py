@@ -23,7 +23,7 @@ from sipqueue_async import (
 from sipqueue_async.redis import RedisFeed, RedisFeedHealth, RelayError
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
-from tests.kit.publications import Writer, publication, until
+from tests.kit.publications import Writer, payload_of, until
 from tests.kit.redis_server import Cable, RedisServer
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
@@ -139,15 +139,22 @@ class TestLikeAWatcher:
             updates = feed.updates()
             pipe = client.pipeline(transaction=True)
             entry = await client.hget("{sipqueue}:meta", "entry")
-            said = publication(WAITING, TALKING, sequence=9)
+            payload = payload_of(WAITING, TALKING, sequence=9)
             number = f"{int(str(entry).split('-')[0]) + 1}-7"
             pipe.xadd(
                 "{sipqueue}:events",
-                {"after": "1-1", "update": said.update, "seats": said.seats, "was": said.was, "now": said.now},
+                {
+                    "after": "1-1",
+                    "confirmed": "0",
+                    "update": payload.update,
+                    "seats": payload.seats,
+                    "was": payload.was,
+                    "now": payload.now,
+                },
                 id=number,
             )
-            pipe.hset("{sipqueue}:meta", mapping={"entry": number, "sequence": 9, "snapshot": said.snapshot})
-            pipe.hset("{sipqueue}:agents", said.seats.split("\n")[0], said.now.split("\n")[0])
+            pipe.hset("{sipqueue}:meta", mapping={"entry": number, "sequence": 9, "snapshot": payload.snapshot})
+            pipe.hset("{sipqueue}:agents", payload.seats.split("\n")[0], payload.now.split("\n")[0])
             await pipe.execute()
             (update,) = await collect(updates, until=1)
             assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, TALKING), 9, True)
@@ -251,7 +258,7 @@ class TestFeedEvents:
             (update,) = await collect(updates, until=1, timeout=20)
             (down,) = update.events
             assert isinstance(down, FeedDown)
-            assert "Redis has lost what is known here already" in str(down.error)
+            assert "Redis has lost data that is known here" in str(down.error)
             assert feed.snapshot == WAITING
             await asyncio.sleep(0.3)
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url, baseline=WAITING) as feed:

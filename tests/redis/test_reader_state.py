@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sipqueue_async import (
     AgentJoined,
@@ -30,9 +30,8 @@ from sipqueue_async import (
     apply,
     diff,
 )
-from sipqueue_async.redis.publication import Change
 from sipqueue_async.redis.reader_state import ReaderState
-from sipqueue_async.redis.store import Entry, Reading, State
+from sipqueue_async.redis.store import Entry, Head, Reading, State
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import change_of
@@ -42,25 +41,64 @@ AWAY = TransportError("Redis is away")
 PLATFORM_DOWN = FeedDown(error=TransportError("the platform is away"), since=START)
 PLATFORM_UP = FeedUp(observed_at=START + timedelta(seconds=60), outage=timedelta(seconds=60), failures=3)
 BEFORE, AFTER = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=60)
-NOW = 1_000_000
-"""Redis's clock, in ms."""
 LEASE = 10.0
-SILENT = NOW - 20_001
-"""When a relay was last heard of that is there no more."""
 
 
-class Clock:
-    """A clock that stands until it is set."""
+class Reader(ReaderState):
+    """A reader's state with a clock that a test sets. It asks Redis as a feed does."""
 
-    now = 0.0
+    def __init__(self, baseline: Snapshot | None = None, *, initial: bool = False) -> None:
+        self.now = 100.0
+        super().__init__(baseline, initial=initial, clock=lambda: self.now)
 
-    def __call__(self) -> float:
-        return self.now
+    def ask(
+        self,
+        number: int,
+        whole: State | None = None,
+        *,
+        feed: FeedEvent | None = None,
+        entries: Sequence[Entry] = (),
+        seen: datetime | None = None,
+        takes: float = 0.0,
+    ) -> list[Update]:
+        """Ask Redis once, a second after the last time: for everything, or for the little that shows a relay at work.
+
+        Args:
+            number: How often relays have confirmed what is published.
+            whole: What is published, if the reader's entry does not lead there.
+            feed: The last event about the feed.
+            entries: The entries after the reader's.
+            seen: When the platform was seen last; by default, when the snapshot was made.
+            takes: Seconds that the answer takes.
+        """
+        self.now += 1
+        asked_at, is_sure = self.now, self.is_sure
+        self.now += takes
+        if seen is None and whole is not None and whole.snapshot is not None:
+            seen = whole.snapshot.observed_at
+        head = Head(confirmed=number, lease=LEASE, seen=seen, feed=feed if whole is None else whole.feed)
+        if not is_sure:
+            return updates(self.peeked(head, asked_at))
+        self.observe(head, asked_at, is_whole=whole is not None)
+        if whole is None:
+            self.received(asked_at, found=bool(entries), is_complete=True)
+        told = [self.took(entry) for entry in entries]
+        return updates(*told, self.looked(Reading(head=head, entries=entries, state=whole)))
+
+    def begin(self, whole: State) -> list[Update]:
+        """Begin to read while a relay is at work; return what is told."""
+        return [update for number in (1, 2, 2) for update in self.ask(number, whole)]
+
+    def take(
+        self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None = None, at: int = 8
+    ) -> Update | None:
+        """Apply the next entry."""
+        return self.took(Entry(id=f"{at}-0", change=change_of(before, after, feed, sequence=at, confirmed=at)))
 
 
-def follower(baseline: Snapshot | None = None, *, initial: bool = False, clock: Clock | None = None) -> ReaderState:
-    """Return a reader's bookkeeping with the defaults of a feed."""
-    return ReaderState(baseline, initial=initial, clock=clock or Clock())
+def updates(*told: Update | None) -> list[Update]:
+    """Return the updates among what was told."""
+    return [update for update in told if update is not None]
 
 
 def state(known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str = "7-0", sequence: int = 7) -> State:
@@ -68,313 +106,338 @@ def state(known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str =
     return State(entry=entry, sequence=sequence, lock="1 me" if entry else "", snapshot=known, feed=feed)
 
 
-def reading(whole: State | None = None, *, alive: int = NOW, now: int = NOW, seen: datetime | None = None) -> Reading:
-    """Return what a reader finds; entries are taken before."""
-    if seen is None and whole is not None and whole.snapshot is not None:
-        seen = whole.snapshot.observed_at
-    return Reading(now=now, alive=alive, lease=LEASE, seen=seen, entries=(), state=whole)
+def reader_at(known: Snapshot) -> Reader:
+    """Return a reader that knows this, and that it is up to date."""
+    reader = Reader()
+    assert reader.begin(state(known)) == []
+    assert reader.is_up
+    return reader
 
 
-def reader_at(known: Snapshot) -> ReaderState:
-    """Return a reader that knows this, and that all is well."""
-    it = follower()
-    assert it.looked(reading(state(known))) is None
-    return it
-
-
-def only(update: Update | None) -> FeedEvent:
-    """Return an update's one event, which is about the feed."""
-    assert update is not None
-    (event,) = update.events
+def only(told: Sequence[Update] | Update | None) -> FeedEvent:
+    """Return the one event that was told, which is about the feed."""
+    found = updates(told) if isinstance(told, Update | None) else told
+    (event,) = [event for update in found for event in update.events]
     assert isinstance(event, FeedDown | FeedUp)
     return event
 
 
-def kinds(update: Update | None) -> list[type]:
+def kinds(*told: Update | None) -> list[type]:
     """Return the classes of what is told."""
-    return [] if update is None else [type(event) for event in update.events]
+    return [type(event) for update in updates(*told) for event in update.events]
 
 
 class TestBeginning:
-    def test_what_is_known_is_no_news(self) -> None:
-        """A reader's start is told as everybody joining."""
-        it = follower()
-        assert it.looked(reading(state(BEFORE))) is None
-        assert (it.snapshot, it.entry, it.sequence, it.is_up) == (BEFORE, "7-0", 7, True)
-        assert (it.seen, it.trouble, it.resyncs) == (START, None, 0)
+    def test_the_first_snapshot_yields_no_events(self) -> None:
+        reader = Reader()
+        assert reader.begin(state(BEFORE)) == []
+        assert (reader.snapshot, reader.entry, reader.sequence, reader.is_up) == (BEFORE, "7-0", 7, True)
+        assert (reader.seen, reader.trouble, reader.resyncs) == (START, None, 0)
 
     def test_with_initial_everybody_joins(self) -> None:
-        """A consumer that wants to start from events alone has no start."""
-        update = follower(initial=True).looked(reading(state(BEFORE)))
+        (update,) = Reader(initial=True).begin(state(BEFORE))
         assert kinds(update) == [AgentJoined, AgentJoined]
-        assert update is not None
         assert (update.previous, update.snapshot, update.sequence, update.coalesced) == (None, BEFORE, 7, False)
 
     @pytest.mark.parametrize("initial", [False, True])
     def test_with_a_baseline_it_is_the_difference(self, initial: bool) -> None:
-        """What happened while a reader was down is lost."""
-        it = follower(BEFORE, initial=initial)
-        assert (it.snapshot, it.is_up) == (BEFORE, False)
-        update = it.looked(reading(state(AFTER)))
-        assert kinds(update) == [StateChanged]
-        assert update is not None
-        assert (update.previous, update.snapshot) == (BEFORE, AFTER)
-        assert it.resyncs == 0
+        reader = Reader(BEFORE, initial=initial)
+        assert (reader.snapshot, reader.is_up) == (BEFORE, False)
+        (update,) = reader.begin(state(AFTER))
+        assert (kinds(update), update.previous, update.snapshot) == ([StateChanged], BEFORE, AFTER)
+        assert reader.resyncs == 0
 
-    @pytest.mark.parametrize("whole", [True, False])
-    def test_what_is_known_first_after_an_outage_is_no_change_of_anything(self, whole: bool) -> None:
-        """A tally, or a consumer that fell behind, takes those who were there from the start for nobody, or for new."""
-        it = follower()
-        it.failed(AWAY)
-        update = it.looked(reading(state(BEFORE))) if whole else it.took(change_of(None, BEFORE, follows=""), "7-0")
-        assert update is not None
+    def test_old_data_is_not_up_to_date(self) -> None:
+        """What Redis holds is believed once a relay has confirmed it while this reader watched, and not before."""
+        reader = Reader()
+        for _ in range(19):
+            assert reader.ask(5, state(BEFORE)) == []
+            assert (reader.is_up, reader.is_undecided, reader.snapshot) == (False, True, None)
+            assert "no relay has confirmed yet that what Redis holds is up to date" in str(reader.trouble)
+        reader.now += 2
+        down = only(reader.ask(5, state(BEFORE)))
+        assert isinstance(down, FeedDown)
+        assert (str(down.error), down.since) == ("no relay is there: none has confirmed anything for 2 leases", None)
+        assert reader.ask(6, state(BEFORE)) == []
+        up = only(reader.ask(6, state(BEFORE)))
+        assert isinstance(up, FeedUp)
+        assert (reader.is_up, reader.snapshot) == (True, BEFORE)
+
+    def test_what_is_known_first_after_an_outage_is_the_baseline(self) -> None:
+        reader = Reader()
+        reader.failed(AWAY)
+        (update,) = reader.begin(state(BEFORE))
         assert (kinds(update), update.previous, update.snapshot) == ([FeedUp], BEFORE, BEFORE)
         tally = Tally()
         tally.update(update)
         assert tally.total.signed_in == 2
 
-    def test_it_may_be_before_the_first_publication(self) -> None:
-        """A reader that was started before its relay is told of nothing, or of everybody."""
-        it = follower()
-        nothing = state(None, entry="", sequence=0)
-        down = only(it.looked(reading(nothing, alive=0)))
+    def test_it_may_begin_before_the_first_publication(self) -> None:
+        reader, nothing = Reader(), state(None, entry="", sequence=0)
+        down = only(reader.ask(0, nothing))
         assert isinstance(down, FeedDown)
         assert "is one running, and with this prefix?" in str(down.error)
-        assert not it.is_up
-        assert it.looked(reading(nothing, alive=0)) is None
-        update = it.looked(reading(state(BEFORE)))
+        assert not reader.is_up
+        assert reader.ask(0, nothing) == []
+        assert reader.ask(1, state(BEFORE)) == []
+        (update,) = reader.ask(1, state(BEFORE))
         assert kinds(update) == [FeedUp]
-        assert it.is_up
+        assert reader.is_up
 
     @pytest.mark.parametrize("initial", [False, True])
-    def test_the_first_publication_may_come_as_an_entry(self, initial: bool) -> None:
-        """A platform that was reached for the first time is told as nothing, or as everybody joining unasked."""
-        it = follower(initial=initial)
-        it.looked(reading(state(None, PLATFORM_DOWN)))
-        assert (it.is_up, it.trouble) == (False, PLATFORM_DOWN.error)
-        update = it.took(change_of(None, BEFORE, PLATFORM_UP), "8-0")
+    def test_the_platform_may_be_away_at_first(self, initial: bool) -> None:
+        """A relay that has not reached the platform confirms nothing, and its readers hear why."""
+        reader = Reader(initial=initial)
+        assert only(reader.ask(0, state(None, PLATFORM_DOWN))) is PLATFORM_DOWN
+        assert (reader.is_up, reader.trouble) == (False, PLATFORM_DOWN.error)
+        assert reader.ask(1, state(None, PLATFORM_DOWN)) == []
+        assert reader.ask(1, state(None, PLATFORM_DOWN)) == []
+        update = reader.take(None, BEFORE, PLATFORM_UP)
         assert kinds(update) == [FeedUp, *[AgentJoined] * (2 * initial)]
-        assert it.snapshot == BEFORE
+        assert (reader.snapshot, reader.is_up) == (BEFORE, True)
 
     def test_a_baseline_stays_until_the_platform_is_seen(self) -> None:
-        """A platform that is away reads as everybody having left."""
-        it = follower(BEFORE)
-        update = it.looked(reading(state(None, PLATFORM_DOWN)))
-        assert only(update) is PLATFORM_DOWN
-        assert it.snapshot == BEFORE
+        reader = Reader(BEFORE)
+        assert only(reader.begin(state(None, PLATFORM_DOWN))) is PLATFORM_DOWN
+        assert reader.snapshot == BEFORE
 
 
 class TestChanges:
     def test_a_publication_is_told_as_it_is(self) -> None:
-        """A change is lost on the way, or told as another one."""
-        it = reader_at(BEFORE)
-        update = it.took(change_of(BEFORE, AFTER), "8-0")
-        assert update == Update(
+        reader = reader_at(BEFORE)
+        assert reader.take(BEFORE, AFTER) == Update(
             sequence=8, snapshot=AFTER, previous=BEFORE, events=diff(BEFORE, AFTER), coalesced=False
         )
-        assert (it.entry, it.sequence, it.seen) == ("8-0", 8, AFTER.observed_at)
+        assert (reader.entry, reader.sequence, reader.seen) == ("8-0", 8, AFTER.observed_at)
 
     def test_one_that_stands_for_several_says_so(self) -> None:
-        """A consumer takes what happened during an outage for one moment's doing."""
-        update = reader_at(BEFORE).took(change_of(BEFORE, AFTER, coalesced=True), "8-0")
+        entry = Entry(id="8-0", change=change_of(BEFORE, AFTER, coalesced=True))
+        update = reader_at(BEFORE).took(entry)
         assert update is not None
         assert update.coalesced
 
-    def test_who_did_not_change_is_the_same_object(self) -> None:
-        """Each snapshot of a fleet is a fleet in memory, and comparing two of them takes as long."""
-        it = reader_at(BEFORE)
-        it.took(change_of(BEFORE, AFTER), "8-0")
-        assert it.snapshot is not None
-        assert it.snapshot["queue-1", "2"] is BEFORE["queue-1", "2"]
+    def test_an_unchanged_record_is_the_same_object(self) -> None:
+        reader = reader_at(BEFORE)
+        reader.take(BEFORE, AFTER)
+        assert reader.snapshot is not None
+        assert reader.snapshot["queue-1", "2"] is BEFORE["queue-1", "2"]
         copied = Snapshot([attrs.evolve(each) for each in AFTER.values()], observed_at=AFTER.observed_at)
-        it = reader_at(BEFORE)
-        it.looked(reading(state(copied, entry="9-0")))
-        assert it.snapshot is not None
-        assert it.snapshot == AFTER
-        assert it.snapshot["queue-1", "2"] is BEFORE["queue-1", "2"]
+        reader = reader_at(BEFORE)
+        reader.ask(3, state(copied, entry="9-0"))
+        assert reader.snapshot == AFTER
+        assert reader.snapshot["queue-1", "2"] is BEFORE["queue-1", "2"]
 
-    def test_a_publication_that_nobody_is_told_of_moves_the_place_all_the_same(self) -> None:
-        """The next publication does not follow, and everything is read anew."""
-        it = reader_at(BEFORE)
-        assert it.took(change_of(BEFORE, snapshot(*BEFORE.values(), at=5)), "8-0") is None
-        assert (it.entry, it.sequence, it.seen) == ("8-0", 8, START + timedelta(seconds=5))
+    def test_a_publication_without_events_moves_the_position(self) -> None:
+        reader = reader_at(BEFORE)
+        assert reader.take(BEFORE, snapshot(*BEFORE.values(), at=5)) is None
+        assert (reader.entry, reader.sequence, reader.seen) == ("8-0", 8, START + timedelta(seconds=5))
 
 
 class TestResync:
     def test_it_is_the_difference_to_what_was_seen_last(self) -> None:
-        """A reader that was away for too long loses what happened, or is told twice."""
-        it = reader_at(BEFORE)
+        reader = reader_at(BEFORE)
         newest = snapshot(agent("1", calls_answered=3), at=99)
-        update = it.looked(reading(state(newest, entry="900-0", sequence=900)))
-        assert update is not None
+        (update,) = reader.ask(3, state(newest, entry="900-0", sequence=900))
         assert update.events == diff(BEFORE, newest)
         assert (update.previous, update.snapshot, update.sequence, update.coalesced) == (BEFORE, newest, 900, True)
-        assert (it.resyncs, it.entry, it.seen) == (1, "900-0", newest.observed_at)
+        assert (reader.resyncs, reader.entry, reader.seen) == (1, "900-0", newest.observed_at)
 
     def test_without_a_difference_there_is_nothing_to_tell(self) -> None:
-        """A reader is woken for nothing."""
-        it = reader_at(BEFORE)
-        assert it.looked(reading(state(BEFORE, entry="900-0"))) is None
-        assert it.resyncs == 1
+        reader = reader_at(BEFORE)
+        assert reader.ask(3, state(BEFORE, entry="900-0")) == []
+        assert reader.resyncs == 1
 
-    def test_where_nothing_is_published_any_more_nobody_leaves(self) -> None:
-        """Redis was emptied, and everybody is told to have left."""
-        it = reader_at(BEFORE)
-        emptied = reading(state(None, entry="", sequence=0), alive=0)
-        assert it.is_old(emptied)
-        assert it.snapshot == BEFORE
+    @pytest.mark.parametrize("after", [BEFORE, AFTER])
+    def test_a_number_that_falls_is_coalesced(self, after: Snapshot) -> None:
+        """Where Redis went back, the next update says that its number does not follow the last one."""
+        reader = reader_at(BEFORE)
+        told = [update for number in (1, 2, 2) for update in reader.ask(number, state(after, entry="5-0", sequence=5))]
+        latest = snapshot(agent("1", "talking"), agent("2", calls_answered=1), at=90)
+        told += updates(reader.take(after, latest))
+        assert [(update.sequence, update.coalesced) for update in told] == [(7, False), (5, True), (8, False)]
 
 
 class TestFeed:
     def test_the_platform_goes_down_and_up(self) -> None:
-        """An outage of the platform goes unsaid, or is told in other words than the relay's."""
-        it = reader_at(BEFORE)
-        assert only(it.took(change_of(BEFORE, BEFORE, PLATFORM_DOWN), "8-0")).kind == "feed-down"
-        assert not it.is_up
-        assert str(it.trouble) == "the platform is away"
-        assert it.took(change_of(BEFORE, BEFORE), "9-0") is None
-        update = it.took(change_of(BEFORE, AFTER, PLATFORM_UP), "10-0")
+        reader = reader_at(BEFORE)
+        assert only(reader.take(BEFORE, BEFORE, PLATFORM_DOWN, 8)).kind == "feed-down"
+        assert not reader.is_up
+        assert str(reader.trouble) == "the platform is away"
+        assert reader.take(BEFORE, BEFORE, at=9) is None
+        update = reader.take(BEFORE, AFTER, PLATFORM_UP, 10)
         assert kinds(update) == [FeedUp, StateChanged]
         assert update is not None
         assert update.events[0] == PLATFORM_UP
-        assert (it.is_up, it.trouble) == (True, None)
+        assert (reader.is_up, reader.trouble) == (True, None)
 
     def test_what_is_seen_before_an_outage_is_told_before(self) -> None:
-        """A change is told while the feed is down."""
-        update = reader_at(BEFORE).took(change_of(BEFORE, AFTER, PLATFORM_DOWN), "8-0")
-        assert kinds(update) == [StateChanged, FeedDown]
+        assert kinds(reader_at(BEFORE).take(BEFORE, AFTER, PLATFORM_DOWN)) == [StateChanged, FeedDown]
 
-    def test_no_relay_is_there(self) -> None:
-        """A reader goes on to show what was so when the last relay died."""
-        it = reader_at(BEFORE)
-        assert it.looked(reading(alive=NOW - 20_000)) is None, "two leases of silence are allowed"
-        down = only(it.looked(reading(alive=SILENT)))
+    def test_a_silent_relay_is_gone_after_two_leases(self) -> None:
+        reader = reader_at(BEFORE)
+        reader.now = reader.now + 17  # it was confirmed two seconds before
+        assert reader.ask(2) == [], "two leases of silence are allowed"
+        assert reader.is_up
+        down = only(reader.ask(2))
         assert isinstance(down, FeedDown)
-        said = "no relay is there: the last one was heard of at 1970-01-01 00:16:19 UTC"
-        assert (str(down.error), down.since) == (said, START)
-        assert it.looked(reading(alive=SILENT, now=NOW + 1000)) is None
+        assert (str(down.error), down.since) == ("no relay is there: none has confirmed anything for 2 leases", START)
+        assert reader.ask(2) == []
+        assert reader.ask(3) == []
         later = START + timedelta(seconds=45)
-        up = only(it.looked(reading(alive=NOW + 2000, now=NOW + 2000, seen=later)))
-        assert up == FeedUp(observed_at=later, outage=timedelta(seconds=45), failures=2)
+        up = only(reader.ask(3, seen=later))
+        assert up == FeedUp(observed_at=later, outage=timedelta(seconds=24), failures=2)
 
-    def test_a_clock_that_was_set_back_is_no_silence(self) -> None:
-        """A Redis whose clock is behind the one before reads as a relay that has died."""
-        it = reader_at(BEFORE)
-        assert it.looked(reading(alive=NOW, now=NOW - 3_600_000)) is None
+    def test_entries_show_a_relay_at_work(self) -> None:
+        """An entry is younger than the last request that left none."""
+        reader = reader_at(BEFORE)
+        for number in range(8, 20):
+            asked_at, reader.now = reader.now, reader.now + 5
+            reader.received(asked_at, found=True, is_complete=True)
+            assert reader.take(BEFORE, BEFORE, at=number) is None
+            assert reader.is_up
+
+    def test_entries_that_waited_show_no_relay_at_work(self) -> None:
+        """After the line was slow or cut, what is left to read may be old."""
+        reader = reader_at(BEFORE)
+        reader.received(reader.now, found=False, is_complete=True)
+        reader.now += 3600
+        reader.received(reader.now, found=True, is_complete=False)
+        reader.received(reader.now + 1, found=True, is_complete=True)
+        assert not reader.is_sure
+
+    def test_an_answer_that_takes_long_is_no_silence(self) -> None:
+        """Over a slow line a large first answer neither makes the feed fail nor counts as up to date."""
+        reader = Reader()
+        assert reader.ask(1, state(BEFORE)) + reader.ask(2, state(BEFORE)) == []
+        assert reader.ask(2, state(BEFORE), takes=60) == []
+        assert (reader.is_up, reader.is_sure, reader.snapshot) == (False, False, BEFORE)
+        assert reader.ask(60) + reader.ask(61) + reader.ask(61) == []
+        assert reader.is_up
 
     def test_redis_is_away(self) -> None:
-        """A reader that cannot know anything pretends to."""
-        it = reader_at(BEFORE)
-        update = it.failed(AWAY)
+        reader = reader_at(BEFORE)
+        update = reader.failed(AWAY)
         assert only(update) == FeedDown(error=AWAY, since=START)
         assert update is not None
-        assert update.snapshot is update.previous is it.snapshot
-        assert it.failed(TransportError("still")) is None
-        assert (it.failures, it.is_up, str(it.trouble)) == (2, False, "still")
-        update = it.took(change_of(BEFORE, AFTER), "8-0")
+        assert update.snapshot is update.previous is reader.snapshot
+        assert reader.failed(TransportError("still")) is None
+        assert (reader.failures, reader.is_up, str(reader.trouble)) == (2, False, "still")
+        update = reader.take(BEFORE, AFTER)
         assert kinds(update) == [FeedUp, StateChanged]
         assert update is not None
-        assert update.events[0] == FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=60), failures=2)
-        assert it.failures == 0
+        assert update.events[0] == FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=2), failures=2)
+        assert reader.failures == 0
 
     def test_an_outage_from_the_start_is_counted_from_then(self) -> None:
-        """Nobody learns how long it took until anything was known."""
-        clock = Clock()
-        it = follower(clock=clock)
-        clock.now = 100.0
-        down = only(it.failed(AWAY))
+        reader = Reader()
+        down = only(reader.failed(AWAY))
         assert isinstance(down, FeedDown)
         assert down.since is None
-        clock.now = 107.5
-        up = only(it.looked(reading(state(BEFORE))))
+        reader.now += 4.5
+        up = only(reader.begin(state(BEFORE)))
         assert up == FeedUp(observed_at=START, outage=timedelta(seconds=7.5), failures=1)
 
-    def test_an_outage_is_never_less_than_nothing(self) -> None:
-        """Two relays whose clocks differ make an outage end before it began."""
-        it = reader_at(AFTER)
-        it.failed(AWAY)
-        up = only(it.looked(reading(seen=START)))
-        assert up == FeedUp(observed_at=START, outage=timedelta(0), failures=1)
-
     def test_the_platform_came_back_while_redis_was_away(self) -> None:
-        """An outage is told as shorter than it was, because the last of its reasons was."""
-        it = reader_at(BEFORE)
-        it.failed(AWAY)
+        """An outage with several reasons lasts until the last of them is gone."""
+        reader = reader_at(BEFORE)
+        reader.failed(AWAY)
+        reader.now += 5
         down = FeedDown(error=TransportError("the platform is away"), since=START + timedelta(seconds=40))
-        assert it.took(change_of(BEFORE, snapshot(*BEFORE.values(), at=40), down), "8-0") is None
+        assert reader.take(BEFORE, snapshot(*BEFORE.values(), at=40), down, 8) is None
         up = FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=20), failures=7)
-        update = it.took(change_of(BEFORE, AFTER, up), "9-0")
+        update = reader.take(BEFORE, AFTER, up, 9)
         assert update is not None
-        assert update.events[0] == FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=60), failures=1)
+        assert update.events[0] == FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=7), failures=1)
 
-    def test_an_outage_that_was_missed_is_told_by_what_is_known_now(self) -> None:
-        """A reader that was away when the platform came back waits for that for ever."""
-        it = reader_at(BEFORE)
-        it.took(change_of(BEFORE, BEFORE, PLATFORM_DOWN), "8-0")
-        update = it.looked(reading(state(AFTER, PLATFORM_UP, entry="99-0")))
-        assert update is not None
+    def test_an_outage_whose_end_was_missed_ends_with_a_resync(self) -> None:
+        reader = reader_at(BEFORE)
+        reader.take(BEFORE, BEFORE, PLATFORM_DOWN)
+        (update,) = reader.ask(9, state(AFTER, PLATFORM_UP, entry="99-0"))
         assert update.events == (PLATFORM_UP, *diff(BEFORE, AFTER))
 
-    def test_when_the_platform_was_seen_is_known_from_what_is_published(self) -> None:
-        """A relay that has never seen the platform itself makes readers forget when an earlier one did."""
-        it = follower()
-        it.looked(attrs.evolve(reading(state(BEFORE, PLATFORM_DOWN)), seen=None))
-        assert it.seen == START
+    def test_when_the_platform_was_seen_is_known_from_the_snapshot(self) -> None:
+        """A relay that has not seen the platform itself leaves what its predecessor said."""
+        reader = Reader()
+        for number in (1, 2, 2):
+            reader.ask(number, attrs.evolve(state(BEFORE), feed=PLATFORM_DOWN), seen=START)
+        assert reader.seen == START
 
     @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
     @pytest.mark.parametrize("back", list(itertools.permutations(range(3))))
     def test_three_reasons_are_one_condition(self, order: Sequence[int], back: Sequence[int]) -> None:
-        """With two things wrong at once the feed goes down twice, or comes up while one of them still is."""
+        """The feed goes down with the first reason and comes up when the last one is gone."""
         told: list[type] = []
-        it = reader_at(BEFORE)
-        alive, redis, platform = True, True, True
+        reader, number = reader_at(BEFORE), 2
+        is_there = [True, True, True]
 
         def step() -> None:
-            if not redis:
-                told.extend(kinds(it.failed(AWAY)))
-                return
-            published = PLATFORM_UP if platform else PLATFORM_DOWN
-            told.extend(kinds(it.looked(reading(state(BEFORE, published), alive=NOW if alive else SILENT))))
+            nonlocal number
+            alive, redis, platform = is_there
+            for _ in range(3):
+                if not redis:
+                    told.extend(kinds(reader.failed(AWAY)))
+                    continue
+                reader.now += 0 if alive else 21
+                number += alive
+                told.extend(kinds(*reader.ask(number, state(BEFORE, PLATFORM_UP if platform else PLATFORM_DOWN))))
 
-        for number, reason in enumerate(order):
-            alive, redis, platform = alive and reason != 0, redis and reason != 1, platform and reason != 2
+        for place, reason in enumerate(order):
+            is_there[reason] = False
             step()
-            assert told == [FeedDown], f"after {number + 1}"
-            assert not it.is_up
-        for number, reason in enumerate(back):
-            alive, redis, platform = alive or reason == 0, redis or reason == 1, platform or reason == 2
+            assert told == [FeedDown], f"after {place + 1}"
+            assert not reader.is_up
+        for place, reason in enumerate(back):
+            is_there[reason] = True
             step()
-            assert told == [FeedDown, *[FeedUp] * (number == 2)], f"after {number + 1} of {back}"
-        assert it.is_up
-        assert (it.failures, it.trouble) == (0, None)
+            assert told == [FeedDown, *[FeedUp] * (place == 2)], f"after {place + 1} of {back}"
+        assert reader.is_up
+        assert (reader.failures, reader.trouble) == (0, None)
 
 
 class TestLoss:
-    def test_what_is_older_than_what_is_known_is_no_news(self) -> None:
-        """A Redis that has lost its last writes makes readers undo what they were told, and then redo it."""
-        it = reader_at(BEFORE)
-        it.looked(reading(state(AFTER, entry="9-0"), alive=NOW))
-        old = reading(state(BEFORE, entry="7-0"), alive=NOW - 5000)
-        assert it.is_old(old)
-        assert it.is_old(old)
-        assert it.snapshot == AFTER
+    def test_older_data_waits_for_a_confirmation(self) -> None:
+        """A Redis that lost its last writes is believed again once a relay confirms what it holds."""
+        reader = reader_at(BEFORE)
+        reader.take(BEFORE, AFTER, at=9)
+        old = state(BEFORE, entry="7-0")
+        assert isinstance(only(reader.ask(7, old)), FeedDown)
+        for _ in range(5):
+            assert reader.ask(7, old) == []
+        assert "Redis has lost data that is known here" in str(reader.trouble)
+        assert reader.snapshot == AFTER
+        assert reader.ask(8, old) == []
+        (update,) = reader.ask(8, state(AFTER, entry="8-1", sequence=8))
+        assert kinds(update) == [FeedUp]
 
-    def test_it_is_news_once_a_relay_confirms_it(self) -> None:
-        """A reader refuses for ever to believe a relay, because Redis's clock went back."""
-        it = reader_at(AFTER)
-        assert it.is_old(reading(state(BEFORE), alive=NOW - 5000))
-        confirmed = reading(state(BEFORE, entry="6-9"), alive=NOW - 4000)
-        assert not it.is_old(confirmed)
-        update = it.looked(confirmed)
-        assert update is not None
-        assert (update.previous, update.snapshot, update.coalesced) == (AFTER, BEFORE, True)
-        assert it.is_old(reading(state(AFTER), alive=NOW - 6000)), "the next loss is one as well"
+    def test_a_relay_that_has_not_polled_confirms_nothing(self) -> None:
+        """After Redis went back, a new leader's `FeedDown` is heard, and the older data under it is not believed."""
+        reader = reader_at(BEFORE)
+        reader.take(BEFORE, AFTER, at=9)
+        old = state(BEFORE, PLATFORM_DOWN, entry="9-5", sequence=8)
+        (update,) = reader.ask(7, old)
+        assert (kinds(update), update.snapshot) == ([FeedDown], AFTER)
+        for _ in range(30):
+            assert reader.ask(7, old) == []
+        latest = snapshot(agent("1", "talking", calls_answered=2), agent("2"), at=99)
+        assert reader.ask(8, state(latest, PLATFORM_UP, entry="9-6", sequence=9)) == []
+        (update,) = reader.ask(8, state(latest, PLATFORM_UP, entry="9-6", sequence=9))
+        assert update.events[1:] == diff(AFTER, latest)
 
-    def test_what_goes_on_from_what_is_known_is_not_old(self) -> None:
-        """A Redis whose clock is behind stops all of its readers."""
-        it = reader_at(BEFORE)
-        assert not it.is_old(reading(alive=NOW - 5000))
-        assert not it.is_old(reading(state(BEFORE), alive=NOW))
+    def test_an_emptied_redis_makes_nobody_leave(self) -> None:
+        reader = reader_at(BEFORE)
+        emptied = state(None, entry="", sequence=0)
+        assert isinstance(only(reader.ask(0, emptied)), FeedDown)
+        assert reader.snapshot == BEFORE
+
+    @pytest.mark.parametrize("seconds", [5, 3600])
+    def test_a_reader_that_was_away_waits_for_a_relay_at_work(self, seconds: int) -> None:
+        """After a long absence a number that grew may be old; after a short one it is recent."""
+        reader = reader_at(BEFORE)
+        reader.failed(AWAY)
+        reader.now += seconds
+        told = reader.ask(50, state(AFTER))
+        assert reader.is_up == (seconds == 5)
+        assert kinds(*told) == ([FeedUp, StateChanged] if seconds == 5 else [])
 
 
 # ---- whatever happens ------------------------------------------------------------------------------------------------
@@ -386,6 +449,7 @@ class Consumer:
     def __init__(self, known: Snapshot) -> None:
         self.known = known
         self.down = False
+        self.sequence = 0
         self.calls: Counter[tuple[type, SeatKey]] = Counter()
 
     def take(self, update: Update | None) -> None:
@@ -393,6 +457,8 @@ class Consumer:
         if update is None:
             return
         assert update.events, "an update without events"
+        assert update.sequence >= self.sequence or update.coalesced, "a number that falls without a word"
+        self.sequence = update.sequence
         for event in update.events:
             if isinstance(event, FeedDown | FeedUp):
                 assert self.down == isinstance(event, FeedUp), "told twice of the same condition"
@@ -404,57 +470,71 @@ class Consumer:
         assert self.known == update.snapshot
 
 
+@attrs.frozen
+class Copy:
+    """What Redis holds."""
+
+    entries: tuple[Entry, ...]
+    known: Snapshot
+    feed: FeedEvent | None
+    number: int
+    sequence: int
+
+
 class Published(RuleBasedStateMachine):
-    """A stream that a relay writes, that is trimmed and may lose its end, and a reader who now reads it, now cannot."""
+    """A Redis whose stream is trimmed and which goes back to older data, and a reader who now reads it, now cannot."""
 
     @initialize(seed=st.integers(0, 2**32))
     def start(self, seed: int) -> None:
         """Begin with somebody there, and a reader."""
         self.random = random.Random(seed)
-        self.at = 0
+        self.at = self.writes = 0
         self.platform = {SeatKey("queue-1", str(number)): agent(str(number)) for number in range(3)}
-        self.entries: list[Entry] = []
-        self.feed: FeedEvent | None = None
-        self.now = self.alive = NOW
-        self.known = self.shown()
-        self.follower = follower()
-        self.consumer = Consumer(self.known)
+        self.redis = Copy((), self.shown(), None, 0, 0)
+        self.has_polled = True
+        self.reader = Reader()
+        self.consumer = Consumer(self.redis.known)
         self.publish()
-        assert self.follower.looked(self.found()) is None
-        self.first = self.known
+        self.copies = [self.redis]
+        for _ in range(3):
+            self.confirm()
+            self.ask()
+        assert self.reader.is_up
+        self.first = self.redis.known
 
     def shown(self) -> Snapshot:
         """Return the platform as it is."""
         return snapshot(*self.platform.values(), at=self.at)
 
-    def publish(self, feed: FeedEvent | None = None) -> None:
-        """Publish how things are."""
-        after = self.shown()
-        number = len(self.entries) + 1
-        follows = self.entries[-1].id if self.entries else ""
-        change = change_of(self.known, after, feed, sequence=number, follows=follows)
-        self.entries.append(Entry(id=f"{self.now}-{number}", change=change))
-        self.known, self.feed, self.alive = after, feed or self.feed, self.now
-
-    def found(self) -> Reading:
-        """Return what the reader finds: what comes after its entry, if that is there still, or everything."""
-        ids = [entry.id for entry in self.entries]
-        position = ids.index(self.follower.entry) + 1 if self.follower.entry in ids else None
-        whole = state(self.known, self.feed, entry=ids[-1], sequence=len(ids))
-        return Reading(
-            now=self.now,
-            alive=self.alive,
-            lease=LEASE,
-            seen=self.known.observed_at,
-            entries=[] if position is None else self.entries[position:],
-            state=whole if position is None else None,
+    def publish(self, feed: FeedEvent | None = None, *, confirms: bool = True) -> None:
+        """Publish how things are or, by a relay that has not polled, only what happened to the feed."""
+        redis = self.redis
+        after = self.shown() if confirms else redis.known
+        self.writes += 1
+        entry = Entry(
+            id=f"{self.writes}-0",
+            change=change_of(
+                redis.known,
+                after,
+                feed,
+                sequence=redis.sequence + 1,
+                follows=redis.entries[-1].id if redis.entries else "",
+                confirmed=redis.number + confirms,
+            ),
         )
+        feed = feed or redis.feed
+        self.redis = Copy((*redis.entries, entry), after, feed, redis.number + confirms, redis.sequence + 1)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the feed is down, as far as is published."""
+        return isinstance(self.redis.feed, FeedDown)
 
     @rule(calls=st.integers(0, 3), missed=st.integers(0, 2), joins=st.booleans())
     def change(self, calls: int, missed: int, joins: bool) -> None:
-        """Something happens, and is published."""
+        """Something happens; it is published unless the relay cannot see it."""
         self.at += 2
-        self.now += 2000
+        self.reader.now += 2
         key = self.random.choice(list(self.platform))
         before = self.platform[key]
         self.platform[key] = attrs.evolve(
@@ -466,109 +546,117 @@ class Published(RuleBasedStateMachine):
         if joins:
             new = SeatKey("queue-2", str(len(self.platform)))
             self.platform[new] = agent(new.extension, queue=new.queue)
-        self.publish()
+        if self.has_polled and not self.is_away:
+            self.publish()
 
     @rule()
     def platform_turns(self) -> None:
-        """The platform goes down, or comes back."""
+        """The platform goes down, or comes back, and then is polled."""
         self.at += 2
-        self.now += 2000
-        if isinstance(self.feed, FeedDown):
+        self.reader.now += 2
+        if self.is_away:
+            self.has_polled = True
             self.publish(FeedUp(observed_at=self.shown().observed_at, outage=timedelta(seconds=2), failures=1))
         else:
-            self.publish(FeedDown(error=TransportError("the platform is away"), since=self.known.observed_at))
+            down = FeedDown(error=TransportError("the platform is away"), since=self.redis.known.observed_at)
+            self.publish(down, confirms=self.has_polled)
 
     @rule()
     def confirm(self) -> None:
-        """The relay says that all is as it was."""
-        self.now += 1000
-        self.alive = self.now
+        """The relay says that nothing has changed, if it can tell."""
+        self.reader.now += 1
+        if self.has_polled:
+            self.redis = attrs.evolve(self.redis, number=self.redis.number + 1)
 
     @rule()
-    def nobody_is_there(self) -> None:
-        """The relay is dead for longer than anybody waits."""
-        self.now += 30_000
+    def no_relay_is_there(self) -> None:
+        """The relay is dead for longer than a reader waits."""
+        self.reader.now += 30
+
+    @rule()
+    def copy(self) -> None:
+        """Redis saves what it holds."""
+        self.copies.append(self.redis)
+
+    @rule(place=st.integers(0, 100), wins=st.booleans())
+    def go_back(self, place: int, wins: bool) -> None:
+        """Redis comes back with an older copy; the relay that leads then knows the present, or nothing yet."""
+        self.redis = self.copies[place % len(self.copies)]
+        self.has_polled = False
+        if wins:
+            self.poll()
+
+    @precondition(lambda self: not self.has_polled)
+    @rule()
+    def poll(self) -> None:
+        """The new leader polls for the first time."""
+        self.has_polled = True
+        up = FeedUp(observed_at=self.shown().observed_at, outage=timedelta(seconds=2), failures=1)
+        self.publish(up if self.is_away else None)
 
     @rule()
     def trim(self) -> None:
         """All entries but the last are gone."""
-        for place, entry in enumerate(self.entries[:-1]):
-            self.entries[place] = attrs.evolve(entry, id=f"gone-{place}")
+        self.redis = attrs.evolve(self.redis, entries=self.redis.entries[-1:])
 
     @rule()
     def redis_is_away(self) -> None:
         """Reading fails."""
-        self.consumer.take(self.follower.failed(AWAY))
+        self.consumer.take(self.reader.failed(AWAY))
+
+    def ask(self) -> None:
+        """Ask Redis once."""
+        ids = [entry.id for entry in self.redis.entries]
+        position = ids.index(self.reader.entry) + 1 if self.reader.entry in ids else None
+        whole = state(self.redis.known, self.redis.feed, entry=ids[-1], sequence=self.redis.sequence)
+        rest = () if position is None else self.redis.entries[position:]
+        told = self.reader.ask(
+            self.redis.number,
+            whole if position is None else None,
+            feed=self.redis.feed,
+            entries=rest,
+            seen=self.redis.known.observed_at,
+        )
+        for update in told:
+            self.consumer.take(update)
+
+    look = rule()(ask)
 
     @rule()
-    def look(self) -> None:
-        """The reader looks at how things are, as a feed does."""
-        found = self.found()
-        assert not self.follower.is_old(found)
-        for entry in found.entries:
-            self.consumer.take(self.follower.took(entry.change, entry.id))
-        self.consumer.take(self.follower.looked(found))
-        assert self.follower.snapshot == self.known
-        is_well = not isinstance(self.feed, FeedDown) and self.now - self.alive <= 20_000
-        assert self.follower.is_up == is_well
-        assert self.consumer.down != is_well
-
-    @rule(number=st.integers(1, 3))
-    def follow(self, number: int) -> None:
-        """The reader is handed what comes next."""
-        for entry in self.found().entries[:number]:
-            self.consumer.take(self.follower.took(entry.change, entry.id))
+    def look_at_a_relay_at_work(self) -> None:
+        """The reader looks often enough to see a relay confirm."""
+        for _ in range(4):
+            self.confirm()
+            self.ask()
+        if self.has_polled:
+            assert self.reader.snapshot == self.redis.known
+            assert self.reader.is_up != self.is_away
 
     @invariant()
-    def what_is_told_is_what_is_known(self) -> None:
-        """Folding what is told gives what is known, and the calls add up."""
-        assert self.follower.snapshot == self.consumer.known
-        assert self.consumer.down != self.follower.is_up
+    def what_is_told_is_true(self) -> None:
+        """Folding what is told gives what is known, and the calls add up to those there were."""
+        assert self.reader.snapshot == self.consumer.known
         total: Counter[tuple[type, SeatKey]] = Counter()
         for event in diff(self.first, self.consumer.known):
             if isinstance(event, CallAnswered | CallMissed):
                 total[type(event), event.key] += event.count
-        known = {key: count for key, count in self.consumer.calls.items() if key[1] in self.first}
-        assert known == total
+        assert {key: count for key, count in self.consumer.calls.items() if key[1] in self.first} == total
 
 
 TestPublished = Published.TestCase
 TestPublished.settings = settings(max_examples=60, stateful_step_count=30)
 
 
-def test_a_baseline_that_redis_has_lost_is_kept_until_a_relay_confirms_another() -> None:
-    """A reader that goes on after Redis was restored from an older copy undoes what happened, and makes calls up."""
-    later = snapshot(agent(calls_answered=5), at=60)
-    it, older = follower(later), snapshot(agent(calls_answered=4))
-    assert it.is_old(reading(state(older)))
-    assert it.is_old(reading(state(older)))
-    assert not it.is_old(reading(state(older), alive=NOW + 1)), "a relay says that this is how things are"
-    assert not it.is_old(reading(state(later)))
-    assert not it.is_old(reading(state(older), seen=later.observed_at)), "nothing has changed since"
-    assert not it.is_old(reading(state(None)))
-
-
-def test_what_is_published_before_anything_is_known_is_told() -> None:
-    """A reader that came before the platform was ever reached does not hear why."""
-    it = follower()
-    assert it.looked(reading(state(None))) is None
-    down = FeedDown(error=TransportError("no route"), since=None)
-    told = it.took(change_of(None, None, down), "8-0")
-    assert isinstance(only(told), FeedDown)
-    assert (it.snapshot, it.entry, it.is_up) == (None, "8-0", False)
-
-
 @given(chain=chains_without_reset(), cuts=st.sets(st.integers(0, 6)))
 def test_no_call_is_lost_between_publications_and_resyncs(chain: list[Snapshot], cuts: set[int]) -> None:
-    """A call is lost, or told twice, where the stream does not go on and everything is read anew."""
-    it, consumer = reader_at(chain[0]), Consumer(chain[0])
+    reader, consumer = reader_at(chain[0]), Consumer(chain[0])
     for place, (before, after) in enumerate(itertools.pairwise(chain)):
-        entry = f"{place + 8}-0"
         if place in cuts:
-            consumer.take(it.looked(reading(state(after, entry=entry, sequence=place + 8))))
+            entry = f"{place + 8}-0"
+            for update in reader.ask(place + 8, state(after, entry=entry, sequence=place + 8)):
+                consumer.take(update)
         else:
-            change: Change = change_of(before, after, sequence=place + 8)
-            consumer.take(it.took(change, entry))
+            consumer.take(reader.take(before, after, at=place + 8))
     assert consumer.known == chain[-1]
     sums: Counter[tuple[type, SeatKey]] = Counter()
     for event in diff(chain[0], chain[-1]):

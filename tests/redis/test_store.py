@@ -19,20 +19,18 @@ from redis.asyncio import Redis
 
 from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
-from sipqueue_async.redis.store import Answer, Store
+from sipqueue_async.redis.store import Answer, Lock, Store
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.needs import find
-from tests.kit.publications import publication, take
+from tests.kit.publications import payload_of, take
 from tests.kit.redis_server import Cable, RedisServer, free_port
 
 pytestmark = pytest.mark.one_python
 
 KEYS: Final = "~{sipqueue}:*"
-READER: Final = "+evalsha +script|load +time +hmget +hvals +xrange +xread"
-GROUP: Final = f"{READER} +hget +hset +hgetall +hdel +zadd +zrange +zrem"
-RELAY: Final = (
-    "+evalsha +script|load +time +hincrby +set +get +del +pexpire +hget +hset +hdel +xadd +xtrim +hmget +hvals"
-)
+READER: Final = "+evalsha +script|load +hmget +hvals +xrange +xread"
+GROUP: Final = f"{READER} +time +hget +hset +hgetall +hdel +zadd +zrange +zrem"
+RELAY: Final = "+evalsha +script|load +hincrby +set +get +del +hget +hset +hdel +xadd +xtrim +hmget +hvals"
 """What users of Redis must be allowed, and no more: for any reader, for a reader in a group, and for a relay. A
 database other than 0 takes ``+select`` as well."""
 
@@ -63,30 +61,37 @@ async def published(
     """Publish the difference between two snapshots."""
     return await store.publish(
         lock,
-        publication(before, after, feed, sequence=sequence + 1),
+        payload_of(before, after, feed, sequence=sequence + 1),
         sequence=sequence,
         lease=10,
         seen=START.isoformat(),
+        confirms=True,
         feed=feed,
         max_entries=1000,
         max_age=timedelta(days=1),
     )
 
 
+async def leads(store: Store, owner: str = "me") -> str:
+    """Take the lock, which is free, and return it."""
+    lock = await store.acquire(owner)
+    assert lock.is_of(owner)
+    return lock.lock
+
+
 async def lead(store: Store) -> None:
     """Do all that a relay does."""
-    lock = await store.acquire("me", 10)
-    assert lock is not None
-    assert await store.acquire("other", 10) is None
+    lock = await leads(store)
+    assert not (await store.acquire("other")).is_of("other")
     state = (await store.read()).state
     assert state is not None
     number = state.sequence
     assert await published(store, lock, None, BEFORE, sequence=number) is Answer.OK
     assert await published(store, lock, BEFORE, AFTER, sequence=number + 1) is Answer.OK
     assert await published(store, lock, BEFORE, AFTER, sequence=number + 1) is Answer.CONFLICT
-    assert await store.renew(lock, number + 2, 10, seen=START.isoformat(), is_current=True) is Answer.OK
+    assert await store.renew(lock, number + 2, 10, seen=START.isoformat(), confirms=True) is Answer.OK
     await store.release("me")
-    assert await store.renew(lock, number + 2, 10, seen="", is_current=True) is Answer.NOT_LEADER
+    assert await store.renew(lock, number + 2, 10, confirms=True) is Answer.NOT_LEADER
 
 
 async def read(store: Store) -> None:
@@ -95,8 +100,8 @@ async def read(store: Store) -> None:
     assert whole.state is not None
     assert (whole.state.snapshot, whole.state.feed) == (AFTER, None)
     assert (whole.state.sequence, whole.state.lock) == (2, "1 me")
-    assert (whole.lease, whole.seen) == (10, START)
-    assert abs(whole.now - whole.alive) < 60_000
+    assert (whole.head.lease, whole.head.seen, whole.head.confirmed) == (10, START, 3)
+    assert await store.peek() == whole.head
     first, second = await store.follow("", 0.01)
     assert (first.change.after, second.change.after) == ("", first.id)
     assert first.change.seat_events == diff(None, BEFORE)
@@ -127,8 +132,7 @@ async def everything(store: Store, other: Store) -> None:
     await lead(other)
     await read(store)
     assert await take(store, "group", "me", 10) is None
-    lock = await store.acquire("me", 10)
-    assert lock is not None
+    lock = await leads(store)
     assert await published(store, lock, AFTER, BEFORE, sequence=2) is Answer.OK
     await share(store)
     await store.release("me")
@@ -140,8 +144,7 @@ class TestPlace:
         async with opened(redis_server.url, "north") as store, redis_server.client() as client:
             await lead(store)
             await take(store, "sales", "me", 10)
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
             await published(store, lock, AFTER, BEFORE, sequence=2)
             await take(store, "sales", "me", 10)
             assert {*await client.keys()} == {
@@ -149,7 +152,6 @@ class TestPlace:
                 *("{north}:group:sales", "{north}:group-seen:sales", "{north}:group-work:sales"),
                 *("{north}:group-due:sales", "{north}:group-owners:sales"),
             }
-            assert await client.ttl("{north}:leader") in range(1, 11)
 
     @pytest.mark.parametrize("prefix", ["", "{", "a}b", "{a}"])
     def test_a_prefix_that_would_break_them_is_refused(self, prefix: str) -> None:
@@ -291,8 +293,7 @@ class TestClients:
     async def test_forgotten_scripts_are_sent_again(self, redis_server: RedisServer) -> None:
         """After a restart of Redis, or a failover, nothing works any more."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
             for number in range(3):
                 await client.script_flush()
                 assert await published(store, lock, None, BEFORE, sequence=number) is Answer.OK
@@ -336,8 +337,7 @@ class TestPermissions:
             await read(reader)
             await read(group)
             assert await take(group, "group", "me", 10) is None
-            lock = await other.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(other)
             await published(other, lock, AFTER, BEFORE, sequence=2)
             await share(group)
 
@@ -396,8 +396,7 @@ class TestPermissions:
                 await lead(other)
                 await take(other, "group", "me", 10)
                 if work is share:
-                    lock = await other.acquire("me", 10)
-                    assert lock is not None
+                    lock = await leads(other)
                     await published(other, lock, AFTER, BEFORE, sequence=2)
         url = await user(f"{KEYS} {' '.join(set(rules.split()) - {command})}")
         async with opened(url) as store:
@@ -457,8 +456,8 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            *[("version", value) for value in ("2", "x", "1.0")],
-            *[(field, "x") for field in ("sequence", "alive", "lease")],
+            *[("version", value) for value in ("3", "x", "1.0")],
+            *[(field, "x") for field in ("sequence", "confirmed", "lease")],
             *[("seen", value) for value in ("soon", "2026-01-05T08:00:00")],
             *[("feed", value) for value in ("{", "1", "{}")],
             *[("snapshot", value) for value in ("{", "1", "{}")],
@@ -493,8 +492,7 @@ class TestTrouble:
     async def test_full_memory_passes(self, redis_server: RedisServer) -> None:
         """A Redis that is full for a while ends every relay."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
             await client.config_set("maxmemory", "1")
             with pytest.raises(TransportError, match=r"Redis is away: .*maxmemory"):
                 await published(store, lock, None, BEFORE)
@@ -508,7 +506,7 @@ class TestTrouble:
                 "REPLICAOF", "127.0.0.1", "1"
             )
             with pytest.raises(TransportError, match=r"Redis is away: .*read only replica"):
-                await store.acquire("me", 10)
+                await store.acquire("me")
 
     async def test_too_many_clients_pass(self, redis_server: RedisServer) -> None:
         """A Redis that everybody reconnects to at once ends some of them."""
@@ -598,57 +596,75 @@ class TestTrouble:
 
 
 class TestFencing:
-    async def test_a_late_word_of_a_deposed_relay_is_refused(self, redis_server: RedisServer) -> None:
-        """A relay that stood still for a while overwrites what its successor has published."""
+    async def test_a_late_request_of_a_deposed_relay_is_refused(self, redis_server: RedisServer) -> None:
         async with opened(redis_server.url) as store:
-            old = await store.acquire("old", 0.05)
-            assert old == "1 old"
-            await asyncio.sleep(0.1)
-            new = await store.acquire("new", 10)
-            assert new == "2 new"
-            assert await published(store, new, None, BEFORE) is Answer.OK
+            old = await store.acquire("old")
+            assert old == Lock(lock="1 old", renewals="0")
+            new = await store.acquire("new", stale=old)
+            assert new.lock == "2 new"
+            assert await published(store, new.lock, None, BEFORE) is Answer.OK
             before = await store.read()
-            assert await published(store, old, None, AFTER) is Answer.NOT_LEADER
-            assert await published(store, old, BEFORE, AFTER, sequence=1) is Answer.NOT_LEADER
-            assert await store.renew(old, 1, 10, seen="", is_current=True) is Answer.NOT_LEADER
+            assert await published(store, old.lock, None, AFTER) is Answer.NOT_LEADER
+            assert await published(store, old.lock, BEFORE, AFTER, sequence=1) is Answer.NOT_LEADER
+            assert await store.renew(old.lock, 1, 10, confirms=True) is Answer.NOT_LEADER
             await store.release("old")
-            assert await store.acquire("third", 10) is None, "it took its successor's lead away"
-            after = await store.read()
-            assert (after.state, after.alive) == (before.state, before.alive)
+            assert (await store.acquire("third")).is_of("new"), "it released its successor's lock"
+            assert await store.read() == before
 
-    async def test_who_asks_again_leads_already(self, redis_server: RedisServer) -> None:
-        """A relay that did not hear that it leads, as its connection broke, stands by for itself."""
+    async def test_a_lock_that_was_renewed_is_not_taken(self, redis_server: RedisServer) -> None:
+        """A standby takes the lock only if it stands as the standby has seen it stand for a lease."""
+        async with opened(redis_server.url) as store:
+            lock = await leads(store)
+            seen = await store.acquire("other")
+            assert seen == Lock(lock=lock, renewals="0")
+            assert await store.renew(lock, 0, 10) is Answer.OK
+            renewed = await store.acquire("other", stale=seen)
+            assert renewed == Lock(lock=lock, renewals="1")
+            assert await published(store, lock, None, BEFORE) is Answer.OK
+            renewed = await store.acquire("other", stale=renewed)
+            assert renewed == Lock(lock=lock, renewals="2")
+            assert (await store.acquire("other", stale=renewed)).lock == "2 other"
+
+    async def test_a_lock_of_format_1_is_renewed_by_its_time(self, redis_server: RedisServer) -> None:
         async with opened(redis_server.url) as store, redis_server.client() as client:
-            assert await store.acquire("me", 0.5) == "1 me"
-            assert await store.acquire("me", 60) == "1 me"
-            assert await client.pttl("{sipqueue}:leader") <= 500, "it leads for longer, heard of by nobody"
-            assert await store.acquire("other", 10) is None
+            await client.set("{sipqueue}:leader", "4 old", px=60_000)
+            await client.hset("{sipqueue}:meta", mapping={"terms": 4, "alive": 1000})
+            seen = await store.acquire("new")
+            assert seen == Lock(lock="4 old", renewals="1000")
+            await client.hset("{sipqueue}:meta", "alive", 2000)
+            seen = await store.acquire("new", stale=seen)
+            assert seen.is_of("old")
+            assert (await store.acquire("new", stale=seen)).lock == "5 new"
+            assert await client.ttl("{sipqueue}:leader") == -1
+
+    async def test_an_owner_that_asks_again_gets_its_lock(self, redis_server: RedisServer) -> None:
+        """A relay whose connection broke before it heard that it leads still leads; its lock is not renewed by that."""
+        async with opened(redis_server.url) as store:
+            lock = await store.acquire("me")
+            assert await store.acquire("me") == lock
             await store.release("other")
-            assert await store.acquire("other", 10) is None
+            assert await store.acquire("other") == lock
             await store.release("me")
-            assert await store.acquire("other", 10) == "2 other"
+            assert (await store.acquire("other")).lock == "2 other"
 
     async def test_nothing_is_published_over_something_else(self, redis_server: RedisServer) -> None:
         """A publication that is sent twice, or after Redis lost its last writes, is a change that never was."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
             assert await published(store, lock, None, BEFORE) is Answer.OK
             for number in (0, 2):
                 assert await published(store, lock, BEFORE, AFTER, sequence=number) is Answer.CONFLICT
-                assert await store.renew(lock, number, 10, seen="", is_current=True) is Answer.CONFLICT
+                assert await store.renew(lock, number, 10, confirms=True) is Answer.CONFLICT
             assert await client.xlen("{sipqueue}:events") == 1
 
-    async def test_only_what_is_how_things_are_is_confirmed(self, redis_server: RedisServer) -> None:
-        """A relay that has not asked the platform yet says that all is as it was."""
+    async def test_a_relay_that_has_not_polled_confirms_nothing(self, redis_server: RedisServer) -> None:
         async with opened(redis_server.url) as store:
-            lock = await store.acquire("me", 10)
-            assert lock is not None
-            assert await store.renew(lock, 0, 10, seen="", is_current=False) is Answer.OK
-            assert (await store.read()).alive == 0
-            assert await store.renew(lock, 0, 7, seen=START.isoformat(), is_current=True) is Answer.OK
-            found = await store.read()
-            assert (found.alive > 0, found.seen, found.lease) == (True, START, 7)
+            lock = await leads(store)
+            assert await store.renew(lock, 0, 10) is Answer.OK
+            assert (await store.peek()).confirmed == 0
+            assert await store.renew(lock, 0, 7, seen=START.isoformat(), confirms=True) is Answer.OK
+            head = await store.peek()
+            assert (head.confirmed, head.seen, head.lease) == (2, START, 7)
 
 
 class TestStream:
@@ -667,13 +683,12 @@ class TestStream:
         """The stream grows until Redis is full."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await client.config_set("stream-node-max-entries", "1")
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
 
             async def publish(number: int, entries: int, age: timedelta) -> None:
-                said = publication(None, BEFORE, sequence=number + 1)
-                options = {"sequence": number, "lease": 10, "seen": "", "feed": None}
-                answer = await store.publish(lock, said, max_entries=entries, max_age=age, **options)  # type: ignore[arg-type]
+                payload = payload_of(None, BEFORE, sequence=number + 1)
+                options = {"sequence": number, "lease": 10, "seen": "", "confirms": True, "feed": None}
+                answer = await store.publish(lock, payload, max_entries=entries, max_age=age, **options)  # type: ignore[arg-type]
                 assert answer is Answer.OK
 
             for number in range(20):
@@ -686,8 +701,7 @@ class TestStream:
     async def test_the_feeds_condition_is_kept(self, redis_server: RedisServer) -> None:
         """Whoever begins to read during an outage does not learn of it."""
         async with opened(redis_server.url) as store:
-            lock = await store.acquire("me", 10)
-            assert lock is not None
+            lock = await leads(store)
             await published(store, lock, None, None, FeedDown(error=TransportError("away"), since=None))
             state = (await store.read()).state
             assert state is not None

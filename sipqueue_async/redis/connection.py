@@ -1,0 +1,151 @@
+"""Connections to Redis that are given up when nothing moves, however long a large answer takes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+_UNSENT: Final = 65_536
+"""Bytes that the kernel may hold unsent, so that it shows in time whether a large request gets through."""
+
+_waits: Final[ContextVar[float]] = ContextVar("waits", default=0.0)
+
+
+@contextmanager
+def waiting(seconds: float) -> Generator[None]:
+    """Allow Redis so many seconds more for an answer, because it was asked to wait for something."""
+    token = _waits.set(seconds)
+    try:
+        yield
+    finally:
+        _waits.reset(token)
+
+
+def connect(url: str, timeout: float) -> Redis:
+    """Return a client for a URL.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        timeout: Seconds without a byte sent or received after which Redis counts as away.
+
+    Raises:
+        ValueError: The URL makes no sense; the message holds no password.
+    """
+    try:
+        place = urlsplit(url)
+        if place.scheme != "unix" and place.path.strip("/"):
+            # redis-py would replace a wrong database by 0.
+            int(place.path.strip("/"))
+        # Without a timeout of redis-py's own: it would limit the whole answer, and up to Python 3.11 its
+        # `asyncio.wait_for` may swallow a cancellation, so that a feed being closed would wait for ever.
+        options: dict[str, Any] = {
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_connect_timeout": timeout,
+            "socket_timeout": None,
+        }
+        if place.scheme != "unix":
+            options["socket_keepalive"] = True
+            options["socket_keepalive_options"] = _keepalive_options()
+        client = Redis.from_url(url, **options)
+    except ValueError:
+        # Python's message may quote a part of the password.
+        raise ValueError(
+            "the Redis URL must be redis://, rediss:// or unix:// with host, port and database; special characters of "
+            "user and password are written as %XX"
+        ) from None
+    pool = client.connection_pool
+    kind = pool.connection_class
+    pool.connection_class = type(f"Patient{kind.__name__}", (_Patient, kind), {"patience": timeout})
+    return client
+
+
+def _keepalive_options() -> dict[int, int]:
+    lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    return {} if lowat is None else {lowat: _UNSENT}
+
+
+class _Patient:
+    """Fails once nothing was sent or received for `patience` seconds. A mixin for redis-py's connections."""
+
+    patience: float
+    _received: Callable[[], object] | None = None
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[misc]
+        reader: asyncio.StreamReader = self._reader  # type: ignore[attr-defined]
+        feed_data = reader.feed_data
+
+        def feed(data: bytes) -> None:
+            feed_data(data)
+            if self._received is not None:
+                self._received()
+
+        setattr(reader, "feed_data", feed)  # noqa: B010  # not an override for type checkers
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        patience = self.patience + _waits.get()
+        try:
+            async with asyncio.timeout(patience) as limit:
+                self._received = lambda: _extend(limit, self.patience)
+                return await super().read_response(*arguments, **options)  # type: ignore[misc]
+        except TimeoutError:
+            raise exceptions.TimeoutError(f"no answer within {patience:g} s") from None
+        finally:
+            self._received = None
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            async with asyncio.timeout(self.patience) as limit:
+                timer = _Repeating(self.patience / 2, self._extend_if_sent(limit))
+                try:
+                    await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+                finally:
+                    timer.cancel()
+        except TimeoutError:
+            raise exceptions.TimeoutError(f"nothing was sent for {self.patience:g} s") from None
+
+    def _extend_if_sent(self, limit: asyncio.Timeout) -> Callable[[], None]:
+        unsent: float = math.inf
+
+        def check() -> None:
+            nonlocal unsent
+            writer: asyncio.StreamWriter | None = self._writer  # type: ignore[attr-defined]
+            before, unsent = unsent, 0 if writer is None else writer.transport.get_write_buffer_size()
+            if unsent < before:
+                _extend(limit, self.patience)
+
+        return check
+
+
+class _Repeating:
+    """Calls a function every so many seconds."""
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._function = function
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._call)
+
+    def _call(self) -> None:
+        self._function()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._call)
+
+    def cancel(self) -> None:
+        """Call it no more."""
+        self._timer.cancel()
+
+
+def _extend(limit: asyncio.Timeout, seconds: float) -> None:
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time() + seconds)

@@ -1,0 +1,6 @@
+-- Acknowledge a work.
+-- keys: work due owners
+-- arguments: entry
+redis.call('HDEL', work, entry)
+redis.call('HDEL', owners, entry)
+return redis.call('ZREM', due, entry)

@@ -1,0 +1,11 @@
+-- A new group starts from what is published now.
+local function join(meta, agents, group, seen)
+    local latest = redis.call('HGET', meta, 'entry')
+    if latest and not redis.call('HGET', group, 'entry') then
+        local known = redis.call('HGETALL', agents)
+        for index = 1, #known, 2 do
+            redis.call('HSET', seen, known[index], known[index + 1])
+        end
+        redis.call('HSET', group, 'entry', latest)
+    end
+end

@@ -1,0 +1,7 @@
+local function lines(text)
+    local found = {}
+    for line in string.gmatch(text, '[^\n]+') do
+        found[#found + 1] = line
+    end
+    return found
+end
