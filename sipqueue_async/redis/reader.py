@@ -12,11 +12,10 @@ from typing import Final
 import attrs
 from redis.asyncio import Redis, RedisCluster
 
-from sipqueue_async import Feed, Snapshot, TransportError, Update
+from sipqueue_async import Feed, SeatFilter, Snapshot, TransportError, Update
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.group import GroupWork
-from sipqueue_async.redis.part import Part
 from sipqueue_async.redis.reader_state import ReaderState
 from sipqueue_async.redis.store import ENTRIES, TIMEOUT, Entry, Store
 
@@ -105,13 +104,13 @@ class RedisFeed(Feed):
             raise ValueError("a group needs a consumer and a consumer a group, each with a name of at least one letter")
         if group is not None and (initial or baseline is not None):
             raise ValueError("a group knows where it is: initial and baseline are for readers without a group")
-        part = Part(queues, extensions)
-        if group is not None and not part.is_all:
+        seats = SeatFilter(queues, extensions)
+        if group is not None and not seats.is_all:
             raise ValueError("queues and extensions are for readers without a group: subscribe to what is wanted of it")
         if not 0 < claim_after < float("inf"):
             raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
         self._store = Store(redis, prefix, timeout)
-        self._state = ReaderState(baseline, initial=initial, clock=_loop_time, part=part)
+        self._state = ReaderState(baseline, initial=initial, clock=_loop_time, seats=seats)
         self._failures = 0
         self._last_trouble: BaseException | None = None
         self._has_failed = False

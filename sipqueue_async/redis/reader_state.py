@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import compress
 from typing import Final
+
+import attrs
 
 from sipqueue_async import (
     AgentStatus,
@@ -18,13 +21,13 @@ from sipqueue_async import (
     FeedEvent,
     FeedUp,
     SeatEvent,
+    SeatFilter,
     SeatKey,
     Snapshot,
     TransportError,
     Update,
     diff,
 )
-from sipqueue_async.redis.part import Part
 from sipqueue_async.redis.publication import Change, with_feed
 from sipqueue_async.redis.store import Entry, Head, Reading, State
 
@@ -43,15 +46,15 @@ class ReaderState:
         baseline: What was known before.
         initial: Whether, without a baseline, the first snapshot is a join of every seat.
         clock: Seconds of a monotonic clock.
-        part: The seats that the reader is for.
+        seats: The seats to read.
     """
 
     def __init__(
-        self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float], part: Part | None = None
+        self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float], seats: SeatFilter | None = None
     ) -> None:
-        self._part = part or Part()
+        self._seats = seats or SeatFilter()
         # The rest of a baseline is not read, and so has not left.
-        self.snapshot = None if baseline is None else self._part.of_snapshot(baseline)
+        self.snapshot = None if baseline is None else self._seats.apply(baseline)
         self.entry = ""
         """The id of the last entry that was applied; empty before the first."""
         self.sequence = 0
@@ -169,7 +172,7 @@ class ReaderState:
 
     def took(self, entry: Entry) -> Update | None:
         """Apply the next entry."""
-        change = self._part.of_change(entry.change)
+        change = _admitted(entry.change, self._seats)
         previous = self.snapshot
         events: tuple[SeatEvent, ...] = ()
         if change.moment is not None:
@@ -212,7 +215,7 @@ class ReaderState:
         events: tuple[SeatEvent, ...] = ()
         self._is_level = False
         if state.snapshot is not None:
-            events = self._take_whole(self._part.of_snapshot(state.snapshot))
+            events = self._take_whole(self._seats.apply(state.snapshot))
             self.seen = state.snapshot.observed_at
         self.resyncs += bool(self.entry)
         self.entry = state.entry
@@ -282,6 +285,19 @@ class ReaderState:
             events=with_feed(feed, events),
             coalesced=coalesced or fell,
         )
+
+
+def _admitted(change: Change, seats: SeatFilter) -> Change:
+    """Return the part of a publication that concerns some seats; what it says of the feed stays."""
+    if seats.is_all:
+        return change
+    admitted = list(map(seats.admits, change.seats))
+    moment = change.moment
+    if moment is not None:
+        problems = tuple(it for it in moment.problems if seats.admits((it.queue, it.extension)))
+        moment = attrs.evolve(moment, problems=problems)
+    was, now = (tuple(compress(records, admitted)) for records in (change.was, change.now))
+    return attrs.evolve(change, moment=moment, seats=tuple(compress(change.seats, admitted)), was=was, now=now)
 
 
 def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:

@@ -361,7 +361,7 @@ class TestMisuse:
                 {"group": "sales", "consumer": "1", "extensions": "1"},
                 "are for readers without a group: subscribe to wh",
             ),
-            ({"queues": []}, "queues must be names, at least one; leave it out to read all"),
+            ({"queues": []}, "queues must be names, at least one; leave it out for all queues"),
             ({"extensions": ["1", ""]}, "extensions must be names"),
             ({"claim_after": 0}, "claim_after must be above 0 seconds, not 0"),
             ({"claim_after": float("inf")}, "claim_after must be above 0"),

@@ -22,6 +22,8 @@ from sipqueue_async import (
     FeedDown,
     FeedEvent,
     FeedUp,
+    FieldProblem,
+    SeatFilter,
     SeatKey,
     Snapshot,
     StateChanged,
@@ -47,9 +49,11 @@ LEASE = 10.0
 class Reader(ReaderState):
     """A reader's state with a clock that a test sets. It asks Redis as a feed does."""
 
-    def __init__(self, baseline: Snapshot | None = None, *, initial: bool = False) -> None:
+    def __init__(
+        self, baseline: Snapshot | None = None, *, initial: bool = False, seats: SeatFilter | None = None
+    ) -> None:
         self.now = 100.0
-        super().__init__(baseline, initial=initial, clock=lambda: self.now)
+        super().__init__(baseline, initial=initial, clock=lambda: self.now, seats=seats)
 
     def ask(
         self,
@@ -255,6 +259,49 @@ class TestResync:
         latest = snapshot(agent("1", "talking"), agent("2", calls_answered=1), at=90)
         told += updates(reader.take(after, latest))
         assert [(update.sequence, update.coalesced) for update in told] == [(7, False), (5, True), (8, False)]
+
+
+_SEATS = st.dictionaries(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("123")), st.sampled_from(["idle", "talking"])
+)
+
+
+class TestSeats:
+    @given(
+        before=_SEATS,
+        after=_SEATS,
+        queues=st.none() | st.sets(st.sampled_from("abc"), min_size=1),
+        extensions=st.none() | st.sets(st.sampled_from("123"), min_size=1),
+    )
+    def test_a_reader_of_some_seats_is_told_of_these(
+        self,
+        before: dict[tuple[str, str], str],
+        after: dict[tuple[str, str], str],
+        queues: set[str] | None,
+        extensions: set[str] | None,
+    ) -> None:
+        seats = SeatFilter(queues, extensions)
+        problems = [FieldProblem(*seat, "name", "is odd") for seat in (*itertools.product("abc", "123"), (None, None))]
+        old, new = (
+            snapshot(*(agent(seat[1], known[seat], queue=seat[0]) for seat in sorted(known)), problems=problems)
+            for known in (before, after)
+        )
+        reader = Reader(seats=seats)
+        reader.begin(state(old))
+        there, back = seats.apply(old), seats.apply(new)
+        told = updates(reader.take(old, new))
+        assert [event for update in told for event in update.events] == list(diff(there, back))
+        assert reader.snapshot == back
+        assert reader.snapshot.problems == back.problems
+        told = reader.ask(20, state(old, entry="20-0"))
+        assert [event for update in told for event in update.events] == list(diff(back, there))
+        assert reader.snapshot == there
+
+    def test_a_publication_before_the_first_snapshot_has_no_seats(self) -> None:
+        reader = Reader(seats=SeatFilter("a"))
+        reader.begin(state(None, PLATFORM_DOWN))
+        assert reader.took(Entry(id="8-0", change=change_of(None, None, PLATFORM_DOWN))) is None
+        assert reader.snapshot is None
 
 
 class TestFeed:
