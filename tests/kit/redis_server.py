@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import signal
 import socket
@@ -109,15 +110,20 @@ async def _settings(client: Redis) -> object:
     return await client.config_get(), users, (await client.info("replication"))["role"]
 
 
+_PIECE = 2**14
+
+
 class Cable:
     """A network between a client and a server: it can be cut, and it can be silent, as when a cable is pulled.
 
     Args:
         port: The server's port on loopback.
+        rate: The most bytes a second, in each direction of a connection.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, rate: float = math.inf) -> None:
         self._server_port = port
+        self._rate = rate
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._is_whole = asyncio.Event()
@@ -129,15 +135,28 @@ class Cable:
         """The server behind it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def _limit(self) -> int:
+        # A slow line holds little.
+        return 2**16 if self._rate == math.inf else _PIECE
+
+    def _listener(self) -> socket.socket:
+        listener = socket.socket()
+        if self._rate != math.inf:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
+        listener.bind(("127.0.0.1", 0))
+        return listener
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(65536):
+        while chunk := await reader.read(_PIECE):
             await self._is_whole.wait()
             writer.write(chunk)
             await writer.drain()
+            await asyncio.sleep(len(chunk) / self._rate)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+            there, back = await asyncio.open_connection("127.0.0.1", self._server_port, limit=self._limit)
         except OSError:
             writer.close()
             return
@@ -167,7 +186,7 @@ class Cable:
             writer.transport.abort()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, sock=self._listener())
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
