@@ -20,6 +20,7 @@ from sipqueue_async import (
     FeedDown,
     FeedEvent,
     FeedUp,
+    HighWater,
     SeatEvent,
     SeatFilter,
     SeatKey,
@@ -28,7 +29,7 @@ from sipqueue_async import (
     Update,
     diff,
 )
-from sipqueue_async.redis.publication import Change, with_feed
+from sipqueue_async.redis.publication import Change, Moment, with_feed
 from sipqueue_async.redis.store import Entry, Head, Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
@@ -85,8 +86,10 @@ class ReaderState:
         # Since when what Redis holds is known to be confirmed; None as long as it is not trusted.
         self._fresh_at: float | None = None
         self._has_lost = False
-        # Whether the snapshot is what was published at `entry`: not as long as nothing is known there.
-        self._is_level = False
+        # What was published at `entry`. Mostly that is the snapshot. Where it would go back against the snapshot, as
+        # after a relay that watches another back end, `_high_water` keeps that out.
+        self._published: Snapshot | None = None
+        self._high_water: HighWater | None = None
         # Whether the number of the publication fell with nothing to tell, so that the next update has to say so.
         self._fell = False
 
@@ -177,7 +180,7 @@ class ReaderState:
         events: tuple[SeatEvent, ...] = ()
         if change.moment is not None:
             self.seen = change.moment.observed_at
-            events = self._apply(change)
+            events = self._apply(change, change.moment)
         self.entry = entry.id
         self._count(change.sequence)
         if change.confirmed is not None:
@@ -186,12 +189,14 @@ class ReaderState:
         feed = self._turned(platform, self._doubt(platform), change.feed)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
 
-    def _apply(self, change: Change) -> tuple[SeatEvent, ...]:
-        assert change.moment is not None  # noqa: S101  # checked by the caller
-        if self.snapshot is None or not self._is_level:
-            # The first that was ever published is about everybody.
-            return self._take_whole(change.moment.snapshot(it for it in change.now if it is not None))
-        self.snapshot = change.moment.changed(self.snapshot, change.agents)
+    def _apply(self, change: Change, moment: Moment) -> tuple[SeatEvent, ...]:
+        if self._published is None:
+            # The first publication of all is about every seat.
+            return self._accept(moment.snapshot(it for it in change.now if it is not None))
+        published = moment.changed(self._published, change.agents)
+        if self._high_water is not None:
+            return self._accept(published)
+        self.snapshot = self._published = published
         return change.seat_events
 
     def looked(self, reading: Reading) -> Update | None:
@@ -206,6 +211,8 @@ class ReaderState:
             platform = told if isinstance(told, FeedDown) else None
         if self._fresh_at is not None:
             self.seen = reading.head.seen or self.seen
+            if self._high_water is not None and self._published is not None and reading.state is None:
+                events = self._accept(self._published)
         trouble = self._doubt(platform)
         self.failures += trouble is not None
         return self._update(previous, events, feed=self._turned(platform, trouble, told), coalesced=coalesced)
@@ -213,20 +220,35 @@ class ReaderState:
     def _jump(self, state: State) -> tuple[SeatEvent, ...]:
         """Apply everything that is published."""
         events: tuple[SeatEvent, ...] = ()
-        self._is_level = False
+        self._published = None
+        if self.snapshot is not None and self._high_water is None:
+            self._high_water = HighWater(baseline=self.snapshot)
         if state.snapshot is not None:
-            events = self._take_whole(self._seats.apply(state.snapshot))
+            events = self._accept(self._seats.apply(state.snapshot))
             self.seen = state.snapshot.observed_at
         self.resyncs += bool(self.entry)
         self.entry = state.entry
         self._count(state.sequence)
         return events
 
-    def _take_whole(self, snapshot: Snapshot) -> tuple[SeatEvent, ...]:
-        known, self._is_level = self.snapshot, True
-        events = diff(known, snapshot) if known is not None or self._initial else ()
-        self.snapshot = snapshot if known is None else _sharing(known, snapshot, events)
-        return events
+    def _accept(self, published: Snapshot) -> tuple[SeatEvent, ...]:
+        """Apply a whole snapshot, as far as it does not go back against what is known."""
+        known = self.snapshot
+        self._published = published
+        if known is None or self._high_water is None:
+            self.snapshot = published
+            return diff(known, published) if known is not None or self._initial else ()
+        # The time that passes here counts, not the relays' clocks.
+        timed = published.with_changes({}, **attrs.asdict(Moment.of(published), recurse=False), steady_at=self._clock())
+        events: list[SeatEvent] = []
+        for accepted in self._high_water.accept(timed):
+            told = diff(known, accepted)
+            known = _sharing(known, accepted, told)
+            events += told
+        self.snapshot = known
+        if known == published:
+            self._published, self._high_water = known, None
+        return tuple(events)
 
     def _count(self, sequence: int) -> None:
         self._fell = self._fell or sequence < self.sequence

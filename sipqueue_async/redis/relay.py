@@ -32,6 +32,7 @@ class WatchOptions(TypedDict, total=False):
     extensions: Iterable[str] | None
     leave_after: int
     max_backoff: float
+    max_lag: float
 
 
 class Relay:
@@ -55,7 +56,8 @@ class Relay:
         max_age: For how long they are kept.
         timeout: Seconds without progress, sending or receiving, after which Redis counts as away. With a client of
             yours, the limit for a whole answer.
-        watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`.
+        watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`,
+            `max_lag`.
 
     Raises:
         TypeError: `redis` is neither a URL nor such a client.

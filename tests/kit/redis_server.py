@@ -126,6 +126,7 @@ class Cable:
         self._rate = rate
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Task[None] | None] = set()
         self._is_whole = asyncio.Event()
         self._is_whole.set()
         self.port = 0
@@ -161,6 +162,7 @@ class Cable:
             writer.close()
             return
         self._writers |= {writer, back}
+        self._connections.add(asyncio.current_task())
         ways = [asyncio.create_task(self._carry(reader, back)), asyncio.create_task(self._carry(there, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -197,7 +199,7 @@ class Cable:
         self._server.close()
         self.cut()
         self.plug()
-        await asyncio.sleep(0)
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(0)), *filter(None, self._connections)])
 
 
 def free_port() -> int:

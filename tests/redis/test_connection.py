@@ -78,6 +78,7 @@ async def test_a_slow_line_takes_its_time(redis_server: RedisServer) -> None:
         enter = stack.enter_async_context
         up, down = [await enter(Cable(redis_server.port, rate=RATE)) for _ in range(2)]
         relay = await enter(Relay(source, up.url, interval=0.1, lease=1, timeout=1))
+        await until(lambda: relay.leading, "it has begun to publish")
         standby = await enter(Relay(source, redis_server.url, interval=0.1, lease=1))
         feed = await enter(RedisFeed(down.url, timeout=1))
         assert await feed.ready(PATIENCE) == many
