@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-_UNSENT: Final = 65_536
+_UNSENT: Final = 16_384
 """Bytes that the kernel may hold unsent, so that it shows in time whether a large request gets through."""
 
 _waits: Final[ContextVar[float]] = ContextVar("waits", default=0.0)

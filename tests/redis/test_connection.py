@@ -77,10 +77,10 @@ async def test_a_slow_line_takes_its_time(redis_server: RedisServer) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         up, down = [await enter(Cable(redis_server.port, rate=RATE)) for _ in range(2)]
-        relay = await enter(Relay(source, up.url, interval=0.1, lease=1, timeout=1))
+        relay = await enter(Relay(source, up.url, interval=0.1, lease=3, timeout=3))
         await until(lambda: relay.leading, "it has begun to publish")
-        standby = await enter(Relay(source, redis_server.url, interval=0.1, lease=1))
-        feed = await enter(RedisFeed(down.url, timeout=1))
+        standby = await enter(Relay(source, redis_server.url, interval=0.1, lease=3))
+        feed = await enter(RedisFeed(down.url, timeout=3))
         assert await feed.ready(PATIENCE) == many
         assert (relay.leading, standby.leading) == (True, False), "the lock was lost while it published"
         assert feed.health.failures == 0
