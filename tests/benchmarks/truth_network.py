@@ -135,8 +135,9 @@ class Network:
             self._stale_in_a_row += 1
             return old
         self._stale_in_a_row = 0
+        had_absent = self._was_absent
         given = Given(body=self._damaged(body), instant=now)
-        if chance > 1 - self.faults.blank and self._recent and not self._recent[-1].blank:
+        if chance > 1 - self.faults.blank and self._recent and not self._recent[-1].blank and not had_absent:
             given = Given(body=self._platform.answer({**fields, "queuename": _NOWHERE}), instant=now, blank=True)
         self._recent.append(given)
         return given
@@ -147,7 +148,8 @@ class Network:
         if faults.blank_counters and self._rng.random() < faults.blank_counters:
             blank = self._rng.choice([rb'"\1":null', rb'"\1":""', rb'"\1_":0'])
             body = _COUNTER.sub(blank, body, count=self._rng.randint(1, 20))
-        is_absent = faults.absent > 0 and not self._was_absent and self._rng.random() < faults.absent
+        was_there = not self._was_absent and not (self._recent and self._recent[-1].blank)
+        is_absent = faults.absent > 0 and was_there and self._rng.random() < faults.absent
         if is_absent:
             body = body.replace(self._rng.choice(_RECORD.findall(body)), b"", 1)
         self._was_absent = is_absent
