@@ -406,7 +406,7 @@ class TestMain:
         """`python -m sipqueue_async` is the same command."""
         monkeypatch.setattr(sys, "argv", ["__main__.py", "--help"])
         with pytest.raises(SystemExit, match="0"):
-            runpy.run_module("sipqueue_async", run_name="__main__")
+            runpy.run_path(str(Path(sipqueue_async.__file__).with_name("__main__.py")), run_name="__main__")
         assert capsys.readouterr().out.startswith("Usage: sipqueue [OPTIONS] COMMAND")
 
 
