@@ -105,12 +105,16 @@ class Preloaded:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONMALLOC": "default"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[served.fileno()],
+                start_new_session=True,
             )
         return self
 
     def __exit__(self, *error: object) -> None:
         self._requests.close()
         self._process.wait()
+        # Programs are left only if the test was interrupted.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     async def start(self, code: str, directory: Path, variables: Mapping[str, str], name: str = "<string>") -> Program:
         """Start a program in a directory, with more environment variables."""

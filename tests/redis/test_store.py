@@ -363,8 +363,8 @@ class TestPermissions:
 
     def test_how_long_a_client_waits_is_heeded(self) -> None:
         """A quiet spell is taken for a Redis that is away, with a client that waits for no more than some seconds."""
-        waits: dict[str | Redis, float] = {"redis://127.0.0.1": math.inf, Redis(socket_timeout=5): 2.5, Redis(socket_timeout=1): 0.5}
-        waits[Redis(socket_timeout=None)] = math.inf
+        waits: dict[str | Redis, float] = {"redis://127.0.0.1": math.inf, Redis(socket_timeout=None): math.inf}
+        waits |= {Redis(socket_timeout=5): 2.5, Redis(socket_timeout=1): 0.5}
         assert [Store(it, "x").longest_wait for it in waits] == list(waits.values())
 
     async def test_the_three_work_as_a_whole(self, user: Any) -> None:
