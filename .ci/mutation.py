@@ -39,10 +39,11 @@ class Target:
 TARGETS = {
     "_diff": Target(("_diff.py",), ("core/test_diff*.py", "core/test_tracker.py", "core/test_laws.py")),
     "_tracker": Target(("_tracker.py",), ("core/test_tracker.py", "core/test_watcher*.py")),
+    "_high_water": Target(("_high_water.py",), ("core/test_high_water.py", "core/test_tracker.py")),
     "_fanout": Target(("_fanout.py",), ("core/test_fanout*.py",)),
     "_wire": Target(("_wire/*.py",), ("wire", "core/test_client.py", "core/test_client_canned.py")),
     "tally": Target(("tally/*.py",), ("tally/test_fold*.py", "tally/test_saved*.py", "tally/test_laws.py")),
-    "redis": Target(("redis/reader*.py", "redis/follower.py"), ("redis/test_follower.py", "redis/test_readers.py")),
+    "redis": Target(("redis/reader*.py", "redis/follower.py"), ("redis/test_reader*.py", "redis/test_follower.py")),
 }
 
 # `is` and `==` say the same of None and of enum members.
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=40, help="mutants to try of each target (default: 40)")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout to try (default: this one)")
     asked = parser.parse_args()
-    rows = ["target    mutants  tried  killed"]
+    rows = ["target       mutants  tried  killed"]
     with tempfile.TemporaryDirectory() as folder:
         for name in COPIED:
             copy = shutil.copytree if (asked.tree / name).is_dir() else shutil.copy
@@ -133,7 +134,7 @@ def main() -> None:
         with chdir(folder):
             for name in asked.targets:
                 total, outcomes, alive = _try(name, TARGETS[name], asked.sample)
-                rows.append(f"{name:8}  {total:7}  {outcomes.total():5}  {outcomes['killed']:6}")
+                rows.append(f"{name:11}  {total:7}  {outcomes.total():5}  {outcomes['killed']:6}")
                 print(*alive, rows[-1], sep="\n", flush=True)
     print(*rows, sep="\n")
 
