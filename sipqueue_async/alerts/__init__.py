@@ -1,0 +1,42 @@
+"""Alerts: conditions that become true because something happened, or because time passed, told once."""
+
+from sipqueue_async.alerts.alerts import Alerts
+from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised
+from sipqueue_async.alerts.hours import Hours
+from sipqueue_async.alerts.rules import (
+    SIGNED_IN,
+    Available,
+    FeedSilent,
+    MissedCalls,
+    NoAnswers,
+    Occupancy,
+    Rule,
+    SignedOut,
+    StateLasts,
+    hours,
+    minutes,
+    seconds,
+)
+from sipqueue_async.alerts.state import AlertState, evaluate
+
+__all__ = [
+    "SIGNED_IN",
+    "Alert",
+    "AlertCleared",
+    "AlertRaised",
+    "AlertState",
+    "Alerts",
+    "Available",
+    "FeedSilent",
+    "Hours",
+    "MissedCalls",
+    "NoAnswers",
+    "Occupancy",
+    "Rule",
+    "SignedOut",
+    "StateLasts",
+    "evaluate",
+    "hours",
+    "minutes",
+    "seconds",
+]

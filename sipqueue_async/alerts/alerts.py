@@ -1,0 +1,123 @@
+"""`Alerts`: the alerts of a feed, as an async iterator that keeps one timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from sipqueue_async import Feed, FeedHealth, Snapshot, Update
+from sipqueue_async.alerts.events import Alert
+from sipqueue_async.alerts.rules import Rule
+from sipqueue_async.alerts.state import AlertState, evaluate
+
+
+class Alerts(AsyncIterator[Alert]):
+    """What a feed gives cause for, by rules: each alert once when it is raised, and once when it clears.
+
+    An alert is raised at its deadline, not at the next poll. While the feed is down, only rules about the feed raise
+    and clear. No task runs: what is due is worked out by whoever iterates, and a consumer that falls behind is handed
+    what the feed's coalesced updates come to. Leaving an ``async for`` loses nothing: iterate again to go on. It ends
+    when the feed does.
+
+    Example::
+
+        rules = [StateLasts("long-talk", AgentState.TALKING, longer_than=minutes(10))]
+        async with StatusWatcher(client) as watcher:
+            async for alert in Alerts(watcher, rules):
+                print(alert)
+
+    Args:
+        feed: A `StatusWatcher` or a reader of a relay; it may start later.
+        rules: The rules; or a state that was read back, whose `AlertState.snapshot` is the watcher's baseline.
+
+    Raises:
+        TypeError: One of the rules is no rule.
+        ValueError: The rules make no sense, or the feed shares its updates with others.
+    """
+
+    def __init__(self, feed: Feed, rules: Iterable[Rule] | AlertState) -> None:
+        if feed.is_shared:
+            raise ValueError("alerts need every update: this feed hands some of them to other consumers of its group")
+        self._feed = feed
+        self._state = rules if isinstance(rules, AlertState) else AlertState(rules)
+        self._alerts: deque[Alert] = deque()
+        self._deadline: datetime | None = None
+        self._updates = feed.updates()
+        self._seen: Snapshot | None = None
+        # A moment of the event loop's clock, and the time of the snapshots that it was.
+        self._moment: tuple[float, datetime] | None = None
+        self._remove = feed.add_listener(self._look)
+
+    @property
+    def state(self) -> AlertState:
+        """What is known so far; alerts that were not handed out yet are counted in it."""
+        return self._state
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Alert:
+        while not self._alerts:
+            update = self._updates.get_nowait()
+            if update is not None:
+                self._evaluate(update)
+            elif not self._caught_up():
+                await self._wait()
+        return self._alerts.popleft()
+
+    def close(self) -> None:
+        """Stop receiving."""
+        self._remove()
+        self._updates.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _wait(self) -> None:
+        """Wait for an update, up to the deadline."""
+        delay = None if self._deadline is None else (self._deadline - self._now()).total_seconds()
+        try:
+            async with asyncio.timeout(delay) as timeout:
+                update = await anext(self._updates)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+        else:
+            self._evaluate(update)
+
+    def _caught_up(self) -> bool:
+        """Work out what time alone has brought, all updates being known; return whether that were alerts."""
+        snapshot = self._feed.snapshot
+        if snapshot is not None and snapshot is not self._seen and self._feed.health.up:
+            self._seen = snapshot
+            self._evaluate(snapshot)
+        self._evaluate(self._now())
+        return bool(self._alerts)
+
+    def _evaluate(self, what: Update | Snapshot | datetime) -> None:
+        self._state, alerts, self._deadline = evaluate(self._state, what)
+        self._alerts.extend(alerts)
+
+    def _look(self, _: FeedHealth) -> None:
+        """Note, after each look of the feed, which moment its snapshot is from."""
+        snapshot = self._feed.snapshot
+        if snapshot is not None and (self._moment is None or self._moment[1] != snapshot.observed_at):
+            steady = snapshot.steady_at
+            now = asyncio.get_running_loop().time() if steady is None else steady
+            self._moment = (now, snapshot.observed_at)
+
+    def _now(self) -> datetime:
+        """Return the present moment in the time of the snapshots."""
+        loop_time = asyncio.get_running_loop().time()
+        if self._moment is None:
+            self._moment = (loop_time, datetime.now(UTC))
+        return self._moment[1] + timedelta(seconds=loop_time - self._moment[0])

@@ -1,0 +1,373 @@
+"""The pure core: what is known of every condition, and when what is due; it never looks at a clock of its own.
+
+Time runs on an axis of seconds that starts at the first snapshot. A snapshot moves it by `Snapshot.seconds_since`, so a
+wall clock that is set does not; what people see is the wall time of the latest snapshot, plus or minus seconds.
+
+A condition that begins to hold gets a `Watch`; a heap has what is due when. Cost follows events and what is due.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final, Protocol, TypeAlias
+
+import attrs
+
+from sipqueue_async import SeatKey
+from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised, alert_id
+from sipqueue_async.alerts.rules import FeedSilent, Rule
+
+Subject: TypeAlias = tuple[str | None, str | None]
+"""What an alert is about: a queue and an extension, either or both of which may be None for any."""
+
+_ROUNDING: Final = 1e-6
+# A microsecond is as fine as a datetime is.
+
+_MOST_SPANS: Final = 64
+"""How many spans of a rule's hours are looked at: a delay that fits into none of them never passes."""
+
+
+class Due(Protocol):
+    """What the heap holds: something that is due at a moment."""
+
+    token: int
+    """Changes with each new appointment, so that earlier ones are void."""
+
+    def fire(self, at: float) -> None:
+        """Do what is due."""
+        ...
+
+
+class Watch:
+    """One condition about one subject: since when it holds, and the alert about it, if there is one."""
+
+    __slots__ = (
+        "agent",
+        "approximate",
+        "clear_at",
+        "engine",
+        "id",
+        "raised_at",
+        "repeat_at",
+        "repeats",
+        "rule",
+        "since",
+        "started",
+        "subject",
+        "token",
+    )
+
+    def __init__(self, engine: Engine, rule: int, subject: Subject) -> None:
+        self.engine = engine
+        self.rule = rule
+        self.subject = subject
+        self.agent: str | None = None
+        self.token = 0
+        # On the axis; None while the condition does not hold.
+        self.since: float | None = None
+        self.approximate = False
+        # Of the alert: when its condition began and when it was raised, both as people see them.
+        self.started: datetime | None = None
+        self.raised_at: datetime | None = None
+        self.id = ""
+        self.repeats = 0
+        # On the axis.
+        self.repeat_at: float | None = None
+        self.clear_at: float | None = None
+
+    def fire(self, at: float) -> None:
+        """Raise, repeat or clear, whichever is due."""
+        self.engine.fire(self, at)
+
+
+class Values(Protocol):
+    """What the engine asks a rule's condition."""
+
+    def value(self, subject: Subject, at: float, since: float) -> float:
+        """Return the figure that an alert shows."""
+        ...
+
+
+@attrs.define(eq=False)
+class Engine:
+    """Keeps the watches of all rules, and what is due when.
+
+    Args:
+        rules: Each after those that its `unless` names.
+    """
+
+    rules: tuple[Rule, ...]
+    conditions: list[Values] = attrs.field(factory=list)
+    """One a rule; set by whoever made them."""
+    now: float = 0.0
+    """How far time has come, on the axis."""
+    frozen: bool = False
+    """Whether nothing is known at present: only rules about the feed are at work."""
+    resumed_at: float = 0.0
+    """When, after an outage, something was known again."""
+    _anchor: tuple[float, datetime] | None = None
+    _watches: list[dict[Subject, Watch]] = attrs.field(init=False)
+    _held: list[dict[Watch, None]] = attrs.field(init=False)
+    _waiting: dict[str, list[int]] = attrs.field(init=False)
+    _heaps: tuple[list[tuple[float, int, int, Due, int]], list[tuple[float, int, int, Due, int]]] = attrs.field(
+        init=False, factory=lambda: ([], [])
+    )
+    _numbers: count[int] = attrs.field(init=False, factory=count)
+    _alerts: list[Alert] = attrs.field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self._watches = [{} for _ in self.rules]
+        self._held = [{} for _ in self.rules]
+        self._waiting = {}
+        for number, rule in enumerate(self.rules):
+            for name in rule.unless:
+                self._waiting.setdefault(name, []).append(number)
+
+    # ---- time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> bool:
+        """Whether any time is known."""
+        return self._anchor is not None
+
+    def anchor(self, axis: float, wall: datetime) -> None:
+        """Say which moment of the axis a wall time is; time goes on from there and never back."""
+        self._anchor = (axis, wall)
+        self.now = max(self.now, axis)
+
+    def axis(self, wall: datetime) -> float:
+        """Return a wall time's place on the axis."""
+        assert self._anchor is not None  # noqa: S101  # asked for once something is known
+        return self._anchor[0] + (wall - self._anchor[1]).total_seconds()
+
+    def wall(self, axis: float) -> datetime:
+        """Return what people see of a moment on the axis."""
+        assert self._anchor is not None  # noqa: S101  # asked for once something is known
+        return self._anchor[1] + timedelta(seconds=axis - self._anchor[0])
+
+    def appoint(self, due: Due, at: float, rule: int) -> None:
+        """Have something fired at a moment, instead of at the one that it had."""
+        due.token += 1
+        heap = self._heaps[isinstance(self.rules[rule], FeedSilent)]
+        heapq.heappush(heap, (at, rule, next(self._numbers), due, due.token))
+
+    def dismiss(self, due: Due) -> None:
+        """Forget the appointment that something has."""
+        due.token += 1
+
+    def run(self, to: float, *, including: bool) -> None:
+        """Fire what is due up to a moment, in order, and let time come there."""
+        while (heap := self._next()) and (heap[0][0] < to or (including and heap[0][0] <= to + _ROUNDING)):
+            at, _, _, due, token = heapq.heappop(heap)
+            if due.token == token:
+                self.now = max(self.now, at)
+                due.fire(self.now)
+        self.now = max(self.now, to)
+
+    def deadline(self) -> float | None:
+        """Return when something is due next, or None."""
+        heap = self._next()
+        return heap[0][0] if heap else None
+
+    def _next(self) -> list[tuple[float, int, int, Due, int]] | None:
+        """Return the heap that has what is due next, with void appointments taken off."""
+        best = None
+        for heap in self._heaps[1:] if self.frozen else self._heaps:
+            while heap and heap[0][3].token != heap[0][4]:
+                heapq.heappop(heap)
+            if heap and (best is None or heap[0][:2] < best[0][:2]):
+                best = heap
+        return best
+
+    # ---- what conditions say -----------------------------------------------------------------------------------------
+
+    def begin(
+        self, rule: int, subject: Subject, since: float, *, approximate: bool, agent: str | None = None
+    ) -> None:
+        """A condition holds, since a moment. Where it held already, or has an alert that has not cleared, it goes on."""
+        watch = self._watches[rule].get(subject)
+        if watch is None:
+            watch = self._watches[rule][subject] = Watch(self, rule, subject)
+        watch.agent = agent or watch.agent
+        if watch.since is None:
+            watch.since, watch.approximate = since, approximate
+            watch.clear_at = None
+            self._schedule(watch)
+
+    def end(self, rule: int, subject: Subject, *, at_once: bool = False) -> None:
+        """A condition holds no longer. `at_once` says that it is over for good, and never mind `clear_after`."""
+        watch = self._watches[rule].get(subject)
+        if watch is None:
+            return
+        watch.since = None
+        if watch.raised_at is None:
+            self._drop(watch)
+            return
+        after = 0.0 if at_once else self.rules[rule].clear_after
+        if watch.clear_at is None or at_once:
+            watch.clear_at = self.now + after
+        if after:
+            self._schedule(watch)
+        else:
+            self._clear(watch, self.now)
+
+    def holds(self, rule: int, subject: Subject) -> bool:
+        """Return whether a condition holds, as far as was said."""
+        watch = self._watches[rule].get(subject)
+        return watch is not None and watch.since is not None
+
+    def subjects(self, rule: int) -> list[Subject]:
+        """Return what a rule has watches for."""
+        return list(self._watches[rule])
+
+    def watches(self, rule: int) -> Iterable[Watch]:
+        """Return a rule's watches."""
+        return self._watches[rule].values()
+
+    def restore(self, watch: Watch) -> None:
+        """Take back a watch that was saved."""
+        self._watches[watch.rule][watch.subject] = watch
+        self._schedule(watch)
+
+    def collect(self) -> tuple[Alert, ...]:
+        """Return the alerts since the last time."""
+        alerts, self._alerts = tuple(self._alerts), []
+        return alerts
+
+    # ---- alerts ------------------------------------------------------------------------------------------------------
+
+    def fire(self, watch: Watch, at: float) -> None:
+        """Do what is due for a watch."""
+        rule = self.rules[watch.rule]
+        if watch.raised_at is None:
+            if self._is_suppressed(watch):
+                self._held[watch.rule][watch] = None
+                return
+            self._raise(watch, at)
+        elif watch.clear_at is not None and at + _ROUNDING >= watch.clear_at:
+            self._clear(watch, at)
+            return
+        elif rule.hours is not None and self.wall(at) not in rule.hours:
+            self._clear(watch, at)
+            return
+        elif watch.repeat_at is not None and at + _ROUNDING >= watch.repeat_at:
+            watch.repeats += 1
+            self._tell_raised(watch, at)
+        self._schedule(watch)
+
+    def _schedule(self, watch: Watch) -> None:
+        due = self._due(watch)
+        if due is None:
+            self.dismiss(watch)
+        else:
+            self.appoint(watch, due, watch.rule)
+
+    def _due(self, watch: Watch) -> float | None:
+        """Return when something is to be done about a watch, if ever."""
+        rule = self.rules[watch.rule]
+        if watch.raised_at is None:
+            assert watch.since is not None  # noqa: S101  # a watch without either is dropped
+            return self._ready_at(rule, watch.since)
+        moments = [] if watch.clear_at is None else [watch.clear_at]
+        moments += [] if watch.repeat_at is None else [watch.repeat_at]
+        if rule.hours is not None:
+            moments.append(self.axis(rule.hours.next_change(self.wall(self.now))))
+        return min(moments, default=None)
+
+    def _ready_at(self, rule: Rule, since: float) -> float | None:
+        """Return when a condition that holds since a moment has held for long enough, within the rule's hours."""
+        if rule.hours is None:
+            return since + rule.delay
+        moment = self.wall(max(since, self.now))
+        for _ in range(_MOST_SPANS):
+            start = rule.hours.started_at(moment)
+            if start is None:
+                moment = start = rule.hours.next_change(moment)
+            ready, end = max(since, self.axis(start)) + rule.delay, rule.hours.next_change(moment)
+            if ready < self.axis(end):
+                return ready
+            moment = end
+        return None
+
+    def _is_suppressed(self, watch: Watch) -> bool:
+        queue, extension = watch.subject
+        places = {(queue, extension), (queue, None), (None, extension), (None, None)}
+        for number, other in enumerate(self.rules):
+            if other.name in self.rules[watch.rule].unless:
+                for place in places:
+                    found = self._watches[number].get(place)
+                    if found is not None and found.raised_at is not None:
+                        return True
+        return False
+
+    def _raise(self, watch: Watch, at: float) -> None:
+        assert watch.since is not None  # noqa: S101  # only a condition that holds is due to be raised
+        watch.started, watch.raised_at = self.wall(watch.since), self.wall(at)
+        watch.id = alert_id(self.rules[watch.rule].name, *watch.subject, watch.started)
+        watch.repeats = 0
+        self._tell_raised(watch, at)
+
+    def _tell_raised(self, watch: Watch, at: float) -> None:
+        rule = self.rules[watch.rule]
+        assert watch.started is not None  # noqa: S101  # it was raised
+        watch.repeat_at = None if rule.repeat_every is None else at + rule.repeat_every
+        since = at if watch.since is None else watch.since
+        self._alerts.append(
+            AlertRaised(
+                rule=rule,
+                id=watch.id,
+                queue=watch.subject[0],
+                extension=watch.subject[1],
+                agent=watch.agent,
+                since=watch.started,
+                at=self.wall(at),
+                value=self.conditions[watch.rule].value(watch.subject, at, since),
+                approximate=watch.approximate or since < self.resumed_at,
+                repeat=watch.repeats,
+            )
+        )
+
+    def _clear(self, watch: Watch, at: float) -> None:
+        assert watch.started is not None  # noqa: S101  # only what was raised is cleared
+        assert watch.raised_at is not None  # noqa: S101
+        self._alerts.append(
+            AlertCleared(
+                rule=self.rules[watch.rule],
+                id=watch.id,
+                queue=watch.subject[0],
+                extension=watch.subject[1],
+                agent=watch.agent,
+                since=watch.started,
+                at=self.wall(at),
+                value=(self.wall(at) - watch.started).total_seconds(),
+                approximate=watch.approximate,
+                raised_at=watch.raised_at,
+            )
+        )
+        watch.raised_at = watch.started = watch.repeat_at = watch.clear_at = None
+        if watch.since is None:
+            self._drop(watch)
+        else:
+            # Its hours are over, and the condition still holds.
+            self._schedule(watch)
+        self._release(self.rules[watch.rule].name)
+
+    def _release(self, name: str) -> None:
+        """Have those looked at again that were held back by a rule's alerts."""
+        for number in self._waiting.get(name, ()):
+            held, self._held[number] = self._held[number], {}
+            for watch in held:
+                self.appoint(watch, self.now, number)
+
+    def _drop(self, watch: Watch) -> None:
+        self.dismiss(watch)
+        self._held[watch.rule].pop(watch, None)
+        self._watches[watch.rule].pop(watch.subject, None)
+
+
+def seat_subject(key: SeatKey) -> Subject:
+    """Return a seat as the subject of an alert."""
+    return key.queue, key.extension

@@ -1,0 +1,124 @@
+"""`AlertRaised` and `AlertCleared`: what people are told."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeAlias
+
+import attrs
+
+from sipqueue_async import SeatKey
+from sipqueue_async.alerts.rules import Rule
+from sipqueue_async.alerts.sentences import cleared, raised
+
+
+@attrs.frozen(kw_only=True)
+class _Alert:
+    rule: Rule
+    """The rule."""
+    id: str
+    """The same for an alert's raising, its repeats and its clearing, also after a restart."""
+    queue: str | None
+    """The queue that it is about; None where it is about an agent in any queue, or about all queues."""
+    extension: str | None
+    """The extension that it is about; None where it is about a queue or all of them."""
+    agent: str | None
+    """The agent's name, where the platform gave one."""
+    since: datetime
+    """When the condition began (aware), in the time of the snapshots' `observed_at`."""
+    at: datetime
+    """When the alert was raised or cleared, in the same time."""
+    value: float
+    """What the rule is about: seconds, a number of agents or calls, or a share from 0 to 1."""
+    approximate: bool
+    """Whether the condition may have begun before `since`, or was not seen all the time."""
+
+    @property
+    def key(self) -> SeatKey | None:
+        """The seat, where it is about one."""
+        if self.queue is None or self.extension is None:
+            return None
+        return SeatKey(self.queue, self.extension)
+
+    def _common(self, kind: str) -> dict[str, Any]:
+        return {
+            "alert": kind,
+            "rule": self.rule.name,
+            "id": self.id,
+            "queue": self.queue,
+            "extension": self.extension,
+            "agent": self.agent,
+            "since": self.since.isoformat(),
+            "at": self.at.isoformat(),
+            "value": self.value,
+            "approximate": self.approximate,
+            "text": str(self),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class AlertRaised(_Alert):
+    """A rule's condition has held for long enough."""
+
+    kind: ClassVar[str] = "raised"
+    """What it is called in JSON."""
+
+    repeat: int = 0
+    """How often it was raised before, by the rule's `repeat_every`; 0 for the first time."""
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, language: str = "en") -> str:
+        """Return a sentence for people, in ``en`` or ``zh``.
+
+        Raises:
+            ValueError: There is no such language.
+        """
+        return raised(self.rule, self.queue, self.extension, self.agent, self.value, self.at - self.since, language)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the alert as JSON can hold it."""
+        return {**self._common(self.kind), "repeat": self.repeat}
+
+
+@attrs.frozen(kw_only=True)
+class AlertCleared(_Alert):
+    """What an alert was raised for is over."""
+
+    kind: ClassVar[str] = "cleared"
+    """What it is called in JSON."""
+
+    raised_at: datetime
+    """When the alert was raised."""
+
+    @property
+    def lasted(self) -> timedelta:
+        """For how long the condition held."""
+        return self.at - self.since
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, language: str = "en") -> str:
+        """Return a sentence for people, in ``en`` or ``zh``.
+
+        Raises:
+            ValueError: There is no such language.
+        """
+        return cleared(self.rule, self.queue, self.extension, self.agent, self.lasted, language)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the alert as JSON can hold it."""
+        return {**self._common(self.kind), "raised_at": self.raised_at.isoformat()}
+
+
+Alert: TypeAlias = AlertRaised | AlertCleared
+"""Either of them."""
+
+
+def alert_id(rule: str, queue: str | None, extension: str | None, since: datetime) -> str:
+    """Return the id of an alert: the same for the same rule, subject and beginning."""
+    text = "\0".join((rule, queue or "", extension or "", since.isoformat()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,126 @@
+"""A saved state: JSON in a versioned format, with times as seconds before the moment of saving."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from sipqueue_async import Snapshot
+from sipqueue_async.alerts.conditions import Condition
+from sipqueue_async.alerts.engine import Engine, Watch
+
+_FORMAT: Final = "sipqueue_async.alerts"
+_VERSION: Final = 1
+
+
+@attrs.frozen
+class Loaded:
+    """What a file had."""
+
+    snapshot: Snapshot | None
+    rules: dict[str, Any]
+
+    def put_into(self, engine: Engine, conditions: Sequence[Condition[Any]]) -> None:
+        """Take back what was saved of the rules that are still there, of the same kind."""
+        for condition in conditions:
+            rows = self.rules.get(condition.rule.name)
+            if rows is not None and rows["kind"] == condition.rule.kind:
+                condition.load(rows["rows"])
+                for row in rows["watches"]:
+                    _restore(engine, condition.number, row)
+
+
+def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapshot | None) -> bytes:
+    """Return the JSON of a state."""
+    document: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "snapshot": None, "rules": {}}
+    if snapshot is not None:
+        now = engine.wall(engine.now)
+        document["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
+        document["rules"] = {
+            condition.rule.name: {
+                "kind": condition.rule.kind,
+                "watches": [_row(watch, engine.now) for watch in engine.watches(condition.number)],
+                "rows": condition.save(),
+            }
+            for condition in conditions
+        }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def load(data: bytes | str) -> Loaded:
+    """Return what a JSON document has.
+
+    Raises:
+        ValueError: It is damaged, of another kind, or of a version that this release does not know.
+    """
+    try:
+        document = json.loads(data)
+        found = document["format"], document["version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError("the saved alerts are damaged: they are no JSON document with a format and a version") from error
+    if found != (_FORMAT, _VERSION):
+        raise ValueError(f"this release reads {_FORMAT} in version {_VERSION}, not {found[0]!r} in version {found[1]!r}")
+    try:
+        snapshot = document["snapshot"]
+        rules = {str(name): _checked(rule) for name, rule in document["rules"].items()}
+        return Loaded(None if snapshot is None else Snapshot.from_json(json.dumps(snapshot)), rules)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise ValueError(f"the saved alerts are damaged: {type(error).__name__} at {error}") from error
+
+
+def _row(watch: Watch, now: float) -> list[Any]:
+    return [
+        *watch.subject,
+        watch.agent,
+        _before(watch.since, now),
+        watch.approximate,
+        watch.started and watch.started.isoformat(),
+        watch.raised_at and watch.raised_at.isoformat(),
+        watch.id,
+        watch.repeats,
+        _before(watch.repeat_at, now),
+        _before(watch.clear_at, now),
+    ]
+
+
+def _before(at: float | None, now: float) -> float | None:
+    return None if at is None else now - at
+
+
+def _checked(rule: Any) -> dict[str, Any]:
+    """Return what was saved of a rule, once every value is of the type that it has to be."""
+    watches = [_checked_watch(*row) for row in rule["watches"]]
+    return {"kind": str(rule["kind"]), "watches": watches, "rows": list(rule["rows"])}
+
+
+def _checked_watch(
+    queue: Any, extension: Any, agent: Any, since: Any, approximate: Any, started: Any, raised_at: Any, identity: Any,
+    repeats: Any, repeat_at: Any, clear_at: Any,
+) -> tuple[Any, ...]:
+    for text in (queue, extension, agent):
+        if not (text is None or isinstance(text, str)):
+            raise ValueError(f"{text!r} is no name")
+    numbers = [None if number is None else float(number) for number in (since, repeat_at, clear_at)]
+    moments = [None if moment is None else datetime.fromisoformat(moment) for moment in (started, raised_at)]
+    if (moments[0] is None) != (moments[1] is None) or any(it and it.utcoffset() is None for it in moments):
+        raise ValueError(f"{started!r} and {raised_at!r} are no times of an alert")
+    return (queue, extension, agent, numbers[0], bool(approximate), *moments, str(identity), int(repeats), *numbers[1:])
+
+
+def _restore(engine: Engine, rule: int, row: tuple[Any, ...]) -> None:
+    queue, extension, agent, since, approximate, started, raised_at, identity, repeats, repeat_at, clear_at = row
+    holds = engine.holds(rule, (queue, extension))
+    if started is None and not holds:
+        return
+    watch = Watch(engine, rule, (queue, extension))
+    watch.agent, watch.approximate = agent, approximate
+    watch.started, watch.raised_at, watch.id, watch.repeats = started, raised_at, identity, repeats
+    watch.since = engine.now - (since or 0.0) if holds else None
+    watch.repeat_at = None if repeat_at is None or raised_at is None else engine.now - repeat_at
+    if not holds:
+        watch.clear_at = engine.now if clear_at is None else engine.now - clear_at
+    engine.restore(watch)

@@ -1,0 +1,183 @@
+"""Sentences for people, in English and Chinese: who, what, since when, for how long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import attrs
+
+from sipqueue_async import AgentState
+from sipqueue_async.alerts.rules import (
+    Available,
+    FeedSilent,
+    MissedCalls,
+    NoAnswers,
+    Occupancy,
+    Rule,
+    SignedOut,
+    StateLasts,
+)
+
+_STATES_ZH: Final = {
+    AgentState.IDLE: "空闲",
+    AgentState.WAITING: "等待来电",
+    AgentState.RECEIVING: "振铃",
+    AgentState.TALKING: "通话",
+    AgentState.PAUSED: "暂停",
+    AgentState.OFFLINE: "离线",
+    AgentState.UNKNOWN: "未知",
+}
+
+
+@attrs.frozen
+class _Language:
+    """The words of one language; the braces are filled in."""
+
+    agent: str
+    nameless: str
+    in_queue: str
+    all_queues: str
+    queue: str
+    over: str
+    state_lasts: str
+    fewer: str
+    more: str
+    missed: str
+    no_answers: str
+    above: str
+    below: str
+    signed_out: str
+    silent: str
+    back: str
+    units: tuple[str, str, str, str]
+    """Days, hours, minutes, seconds."""
+    joint: str
+    or_: str
+
+
+_LANGUAGES: Final = {
+    "en": _Language(
+        agent="{name} ({extension})",
+        nameless="Extension {extension}",
+        in_queue=" in {queue}",
+        all_queues="All queues",
+        queue="{queue}",
+        over="{who}: over after {time} ({rule})",
+        state_lasts="{who} has been {states} for {time}",
+        fewer="{who}: {value} {states}, fewer than {limit}, for {time}",
+        more="{who}: {value} {states}, more than {limit}, for {time}",
+        missed="{who}: {value} calls missed within {window}",
+        no_answers="{who}: no call answered for {time} while agents wait",
+        above="{who}: {share} of the time talking, above {limit}, over {window}",
+        below="{who}: {share} of the time talking, below {limit}, over {window}",
+        signed_out="{who} is not signed in, for {time}",
+        silent="The platform cannot be reached, for {time}",
+        back="The platform can be reached again, after {time}",
+        units=("{} d", "{} h", "{} min", "{} s"),
+        joint=" ",
+        or_=" or ",
+    ),
+    "zh": _Language(
+        agent="{name}（{extension}）",
+        nameless="分机 {extension}",
+        in_queue="在 {queue}",
+        all_queues="所有队列",
+        queue="{queue}",
+        over="{who}：{time}后恢复（{rule}）",
+        state_lasts="{who}已{states} {time}",
+        fewer="{who}：{states} {value} 人，少于 {limit} 人，已持续 {time}",
+        more="{who}：{states} {value} 人，多于 {limit} 人，已持续 {time}",
+        missed="{who}：{window}内未接 {value} 个电话",
+        no_answers="{who}：有坐席等待，但已 {time}没有接听电话",
+        above="{who}：{window}内通话占比 {share}，高于 {limit}",
+        below="{who}：{window}内通话占比 {share}，低于 {limit}",
+        signed_out="{who}未签入，已 {time}",
+        silent="无法连接平台，已 {time}",
+        back="平台已恢复连接，中断 {time}",
+        units=("{} 天", "{} 小时", "{} 分", "{} 秒"),
+        joint=" ",
+        or_="或",
+    ),
+}
+
+LANGUAGES: Final = tuple(_LANGUAGES)
+"""The languages that there are sentences in."""
+
+
+def raised(
+    rule: Rule,
+    queue: str | None,
+    extension: str | None,
+    agent: str | None,
+    value: float,
+    lasted: timedelta,
+    language: str,
+) -> str:
+    """Return what is the matter."""
+    words = _words(language)
+    time = _duration(lasted.total_seconds(), words)
+    who = _who(queue, extension, agent, words)
+    match rule:
+        case StateLasts():
+            return words.state_lasts.format(who=who, states=_states(rule.states, words), time=time)
+        case Available():
+            form, limit = (words.more, rule.more_than) if rule.fewer_than is None else (words.fewer, rule.fewer_than)
+            states = _states(rule.states, words)
+            return form.format(who=who, value=f"{value:g}", states=states, limit=limit, time=time)
+        case MissedCalls():
+            return words.missed.format(who=who, value=f"{value:g}", window=_duration(rule.within, words))
+        case NoAnswers():
+            return words.no_answers.format(who=who, time=time)
+        case Occupancy():
+            form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
+            window = _duration(rule.within, words)
+            return form.format(who=who, share=f"{value:.0%}", limit=f"{share:.0%}", window=window)
+        case SignedOut():
+            return words.signed_out.format(who=who, time=time)
+        case FeedSilent():
+            return words.silent.format(time=time)
+        case _:
+            raise TypeError(f"there is no sentence for {rule!r}")
+
+
+def cleared(
+    rule: Rule, queue: str | None, extension: str | None, agent: str | None, lasted: timedelta, language: str
+) -> str:
+    """Return what is over."""
+    words = _words(language)
+    time = _duration(lasted.total_seconds(), words)
+    if isinstance(rule, FeedSilent):
+        return words.back.format(time=time)
+    return words.over.format(who=_who(queue, extension, agent, words), time=time, rule=rule.name)
+
+
+def _words(language: str) -> _Language:
+    if language not in _LANGUAGES:
+        raise ValueError(f"there are no sentences in {language!r}; there are some in {', '.join(LANGUAGES)}")
+    return _LANGUAGES[language]
+
+
+def _who(queue: str | None, extension: str | None, agent: str | None, words: _Language) -> str:
+    if extension is None:
+        return words.all_queues if queue is None else words.queue.format(queue=queue)
+    form = words.agent if agent else words.nameless
+    who = form.format(name=agent, extension=extension)
+    return who if queue is None else who + words.in_queue.format(queue=queue)
+
+
+def _states(states: frozenset[AgentState], words: _Language) -> str:
+    order = [state for state in AgentState if state in states]
+    chinese = words is _LANGUAGES["zh"]
+    return words.or_.join(_STATES_ZH[state] if chinese else str(state) for state in order)
+
+
+def _duration(seconds: float, words: _Language) -> str:
+    """Return a duration in its two largest units: ``1 h 5 min``."""
+    rest = max(0, round(seconds))
+    parts: list[str] = []
+    for size, unit in zip((86400, 3600, 60, 1), words.units, strict=True):
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(unit.format(number))
+    return words.joint.join(parts[:2]) or words.units[-1].format(0)

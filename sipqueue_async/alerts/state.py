@@ -1,0 +1,246 @@
+"""`AlertState` and `evaluate`: what is known so far, and what a further update, snapshot or moment makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from sipqueue_async import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    CallAnswered,
+    CallMissed,
+    FeedDown,
+    FeedUp,
+    SeatEvent,
+    SeatKey,
+    Snapshot,
+    StateChanged,
+    Update,
+    diff,
+)
+from sipqueue_async.alerts import saved
+from sipqueue_async.alerts.conditions import Condition, FeedSilentCondition, OccupancyCondition, condition_of
+from sipqueue_async.alerts.engine import Engine
+from sipqueue_async.alerts.events import Alert
+from sipqueue_async.alerts.rules import Rule, check_rules
+
+
+class AlertState:
+    """What is known of every rule's condition. `evaluate` changes it: use what that returns.
+
+    Args:
+        rules: The rules.
+
+    Raises:
+        TypeError: One of them is no rule.
+        ValueError: Two rules have one name, or an `unless` makes no sense.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = check_rules(rules)
+        self._engine = Engine(self._rules)
+        self._conditions = [condition_of(self._engine, number, rule) for number, rule in enumerate(self._rules)]
+        self._engine.conditions = list(self._conditions)
+        self._feed_rules = [it.number for it in self._conditions if isinstance(it, FeedSilentCondition)]
+        self._callers = [it for it in self._conditions if it.calls]
+        self._interested: dict[tuple[AgentState | None, AgentState | None], list[Condition[Any]]] = {}
+        self._snapshot: Snapshot | None = None
+        # Whether it was read from a file, and nothing has been seen since.
+        self._is_resuming = False
+        self._blind_since = 0.0
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, each after those that its `unless` names."""
+        return self._rules
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last snapshot that it knows: the `baseline` for a watcher that goes on from a saved state."""
+        return self._snapshot
+
+    @property
+    def standing(self) -> int:
+        """How many alerts were raised and have not cleared."""
+        return sum(self.standing_by_rule.values())
+
+    @property
+    def standing_by_rule(self) -> dict[str, int]:
+        """How many alerts of each rule were raised and have not cleared; every rule has an entry."""
+        watches = self._engine.watches
+        return {
+            rule.name: sum(watch.raised_at is not None for watch in watches(number))
+            for number, rule in enumerate(self._rules)
+        }
+
+    def to_json(self) -> bytes:
+        """Return the state as JSON (UTF-8), to be read back by `from_json`: a versioned format."""
+        return saved.dump(self._engine, self._conditions, self._snapshot)
+
+    @classmethod
+    def from_json(cls, data: bytes | str, rules: Iterable[Rule]) -> AlertState:
+        """Return the state that `to_json` wrote, for the same rules or others.
+
+        Give the watcher its `snapshot` as baseline. Time in between counts as an outage: an alert that stands is
+        neither raised again nor forgotten. Of a rule that is no longer there, alerts are forgotten.
+
+        Raises:
+            ValueError: The data is damaged, of another kind, or of a version that this release does not know; or the
+                rules make no sense.
+        """
+        state = cls(rules)
+        loaded = saved.load(data)
+        if loaded.snapshot is not None:
+            state._begin(loaded.snapshot)
+            state._engine.frozen = state._is_resuming = True
+            loaded.put_into(state._engine, state._conditions)
+            # What a condition said at the beginning is not news.
+            state._engine.collect()
+        return state
+
+    # ---- what evaluate does ------------------------------------------------------------------------------------------
+
+    def _advance(self, now: datetime) -> None:
+        engine = self._engine
+        if not engine.started:
+            engine.anchor(0.0, now)
+        engine.run(engine.axis(now), including=True)
+
+    def _see(self, snapshot: Snapshot) -> None:
+        """Note that all events up to a snapshot are known."""
+        if self._snapshot is None:
+            self._begin(snapshot)
+            self._engine.run(self._engine.now, including=True)
+        else:
+            self._fold(diff(self._snapshot, snapshot) if self._is_resuming else (), snapshot, coalesced=False)
+
+    def _update(self, update: Update) -> None:
+        events = [event for event in update.events if not isinstance(event, FeedDown | FeedUp)]
+        if update.snapshot is not None and (events or any(isinstance(it, FeedUp) for it in update.events)):
+            if self._snapshot is None:
+                self._begin(update.previous or Snapshot(observed_at=update.snapshot.observed_at))
+            elif self._is_resuming and update.previous != self._snapshot:
+                events = list(diff(self._snapshot, update.snapshot))
+            self._fold(events, update.snapshot, coalesced=update.coalesced)
+        for event in update.events:
+            if isinstance(event, FeedDown):
+                self._went_down(event)
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._engine.anchor(self._engine.now, snapshot.observed_at)
+        for condition in self._conditions:
+            if isinstance(condition, OccupancyCondition):
+                condition.began = condition.seen()
+        for key, agent in snapshot.items():
+            for condition in self._who_wants(None, agent.state):
+                if condition.admits(key):
+                    condition.seat(key, None, agent, unsure=True)
+        self._settle(unsure=True)
+
+    def _fold(self, events: Iterable[SeatEvent], snapshot: Snapshot, *, coalesced: bool) -> None:
+        engine, known = self._engine, self._snapshot
+        assert known is not None  # noqa: S101  # there is one from the beginning
+        at = max(engine.now, self._at + snapshot.seconds_since(known))
+        unsure = coalesced or engine.frozen
+        if not unsure:
+            # What was due before held until then, as far as was known.
+            engine.run(at, including=False)
+        engine.anchor(at, snapshot.observed_at)
+        self._snapshot = snapshot
+        if engine.frozen:
+            self._resume(at)
+        for event in events:
+            self._note(event, unsure=unsure)
+        self._settle(unsure=unsure)
+        engine.run(at, including=True)
+
+    @property
+    def _at(self) -> float:
+        """The place of the last snapshot on the axis."""
+        assert self._snapshot is not None  # noqa: S101  # asked for once there is one
+        return self._engine.axis(self._snapshot.observed_at)
+
+    def _resume(self, at: float) -> None:
+        engine = self._engine
+        engine.frozen = self._is_resuming = False
+        engine.resumed_at = at
+        for condition in self._conditions:
+            if isinstance(condition, OccupancyCondition):
+                condition.pause(at - self._blind_since)
+        for number in self._feed_rules:
+            engine.end(number, (None, None))
+
+    def _went_down(self, event: FeedDown) -> None:
+        engine = self._engine
+        since = engine.now if event.since is None or not engine.started else engine.axis(event.since)
+        if not engine.frozen:
+            engine.frozen, self._blind_since = True, since
+        for number in self._feed_rules:
+            engine.begin(number, (None, None), since, approximate=False)
+        engine.run(engine.now, including=True)
+
+    def _who_wants(self, before: AgentState | None, after: AgentState | None) -> list[Condition[Any]]:
+        found = self._interested.get((before, after))
+        if found is None:
+            found = self._interested[before, after] = [it for it in self._conditions if it.wants(before, after)]
+        return found
+
+    def _note(self, event: SeatEvent, *, unsure: bool) -> None:
+        key, before, after = event.key, event.previous, event.agent
+        match event:
+            case StateChanged() | AgentJoined() | AgentLeft():
+                wanted = self._who_wants(before and before.state, after and after.state)
+                for condition in wanted:
+                    if condition.admits(key):
+                        condition.seat(key, before, after, unsure=unsure)
+            case CallAnswered() | CallMissed():
+                anew = _began_anew(event)
+                for condition in self._callers:
+                    if condition.admits(key):
+                        condition.call(event, anew=anew, unsure=unsure)
+            case _:
+                pass
+
+    def _settle(self, *, unsure: bool) -> None:
+        for condition in self._conditions:
+            condition.settle(unsure=unsure)
+
+
+def evaluate(
+    state: AlertState, what: Update | Snapshot | datetime
+) -> tuple[AlertState, tuple[Alert, ...], datetime | None]:
+    """Return what is known after an update, a snapshot or a moment: the state, the alerts, and the next deadline.
+
+    Give it every update of one consumer in turn. A snapshot says that nothing has changed up to it (or it is the first
+    thing known). A moment says that time has passed, in the time of the snapshots' `observed_at`: call it again no
+    later than at the deadline, which is in that time too, or None where nothing will be due by itself.
+
+    Raises:
+        ValueError: The moment is naive.
+    """
+    match what:
+        case Update():
+            state._update(what)
+        case Snapshot():
+            state._see(what)
+        case _:
+            if what.utcoffset() is None:
+                raise ValueError(f"the moment must be an aware datetime, not {what!r}")
+            state._advance(what)
+    deadline = state._engine.deadline()
+    return state, state._engine.collect(), None if deadline is None else state._engine.wall(deadline)
+
+
+def _began_anew(event: CallAnswered | CallMissed) -> bool:
+    """Tell whether the agent's state began anew with a call that came and went between two polls."""
+    before, after = event.previous, event.agent
+    if before.state is not after.state:
+        return False
+    if isinstance(event, CallAnswered):
+        return after.last_answered_at is None or after.last_answered_at != before.last_answered_at
+    return after.last_offered_at is None or after.last_offered_at != before.last_offered_at
