@@ -50,6 +50,7 @@ class Alerts(AsyncIterator[Alert]):
         self._seen: Snapshot | None = None
         # A moment of the event loop's clock, and the time of the snapshots that it was.
         self._moment: tuple[float, datetime] | None = None
+        self._looked = asyncio.Event()
         self._remove = feed.add_listener(self._look)
 
     @property
@@ -83,16 +84,18 @@ class Alerts(AsyncIterator[Alert]):
         self.close()
 
     async def _wait(self) -> None:
-        """Wait for an update, up to the deadline."""
-        delay = None if self._deadline is None else (self._deadline - self._now()).total_seconds()
+        """Wait for an update, for a look of the feed, or for the deadline, whichever comes first."""
+        delay = None if self._deadline is None else max(0.0, (self._deadline - self._now()).total_seconds())
+        self._looked.clear()
+        update = asyncio.ensure_future(anext(self._updates))
+        look = asyncio.ensure_future(self._looked.wait())
         try:
-            async with asyncio.timeout(delay) as timeout:
-                update = await anext(self._updates)
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-        else:
-            self._evaluate(update)
+            await asyncio.wait((update, look), timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            look.cancel()
+            if not update.cancel():
+                # Evaluated here, so that no cancellation loses it.
+                self._evaluate(update.result())
 
     def _caught_up(self) -> bool:
         """Work out what time alone has brought, all updates being known; return whether that were alerts."""
@@ -109,6 +112,7 @@ class Alerts(AsyncIterator[Alert]):
 
     def _look(self, _: FeedHealth) -> None:
         """Note, after each look of the feed, which moment its snapshot is from."""
+        self._looked.set()
         snapshot = self._feed.snapshot
         if snapshot is not None and (self._moment is None or self._moment[1] != snapshot.observed_at):
             steady = snapshot.steady_at

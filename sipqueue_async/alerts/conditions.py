@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 from sipqueue_async import AgentState, AgentStatus, CallAnswered, CallMissed, SeatKey
-from sipqueue_async.alerts.engine import Engine, Subject
+from sipqueue_async.alerts.engine import Engine, Subject, seat_subject
 from sipqueue_async.alerts.rules import (
+    SIGNED_IN,
     Available,
     FeedSilent,
     MissedCalls,
     NoAnswers,
-    Occupancy,
     Rule,
-    SIGNED_IN,
     SignedOut,
     StateLasts,
 )
@@ -80,17 +79,17 @@ class StateLastsCondition(Condition[StateLasts]):
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
         if after is not None and after.state in self.rule.states:
             engine = self.engine
-            engine.begin(self.number, tuple(key), engine.now, approximate=unsure, agent=after.name)
+            engine.begin(self.number, seat_subject(key), engine.now, approximate=unsure, agent=after.name)
         else:
-            self.engine.end(self.number, tuple(key))
+            self.engine.end(self.number, seat_subject(key))
 
     def call(self, event: CallAnswered | CallMissed, *, anew: bool, unsure: bool) -> None:
         if anew and event.agent.state in self.rule.states:
-            self.engine.end(self.number, tuple(event.key), at_once=True)
+            self.engine.end(self.number, seat_subject(event.key), at_once=True)
             self.seat(event.key, event.previous, event.agent, unsure=unsure)
 
 
-class _Groups(Condition[R]):
+class GroupCondition(Condition[R]):
     """A condition about queues, or about all of them together."""
 
     @property
@@ -115,7 +114,7 @@ class _Groups(Condition[R]):
         return [(queue, None) for queue in sorted(self.rule.seats.queues or ())]
 
 
-class _Counted(_Groups[R]):
+class _Counted(GroupCondition[R]):
     """How many agents are in some states, by queue or in all; an agent in several queues counts once in all."""
 
     def __init__(self, engine: Engine, number: int, rule: R, states: frozenset[AgentState]) -> None:
@@ -143,6 +142,16 @@ class _Counted(_Groups[R]):
         touched, self.touched = self.touched, {}
         for subject in touched:
             self.judge(subject, len(self.agents[subject]), unsure=unsure)
+
+    def save(self) -> list[list[Any]]:
+        return [list(subject) for subject in self.agents]
+
+    def load(self, rows: Iterable[list[Any]]) -> None:
+        # Queues that nobody is in any more are known, too.
+        for queue, extension in rows:
+            self.agents.setdefault((queue, extension), Counter())
+            self.touched[queue, extension] = None
+        self.settle(unsure=False)
 
     def judge(self, subject: Subject, number: int, *, unsure: bool) -> None:
         """Say whether a number of agents is what the rule asks for."""
@@ -211,7 +220,7 @@ class _Window:
         self.condition.expire(self, at)
 
 
-class MissedCallsCondition(_Groups[MissedCalls]):
+class MissedCallsCondition(GroupCondition[MissedCalls]):
     """So many missed calls within a time."""
 
     calls = True
@@ -230,9 +239,12 @@ class MissedCallsCondition(_Groups[MissedCalls]):
             if window is None:
                 window = self.windows[subject] = _Window(self, subject)
             window.add(self.engine.now, event.count)
-            if window.total >= self.rule.count:
-                agent = event.agent.name if self.per == "agent" else None
-                self.engine.begin(self.number, subject, self.engine.now, approximate=unsure, agent=agent)
+            self.judge(window, event.agent.name if self.per == "agent" else None, unsure=unsure)
+
+    def judge(self, window: _Window, agent: str | None, *, unsure: bool) -> None:
+        """Say so if a window has as many calls as the rule asks for."""
+        if window.total >= self.rule.count:
+            self.engine.begin(self.number, window.subject, self.engine.now, approximate=unsure, agent=agent)
 
     def expect(self, window: _Window) -> None:
         """Have a window looked at when its oldest calls are too old."""
@@ -262,6 +274,7 @@ class MissedCallsCondition(_Groups[MissedCalls]):
             window = self.windows[queue, extension] = _Window(self, (queue, extension))
             for ago, count in calls:
                 window.add(self.engine.now - ago, count)
+            self.judge(window, None, unsure=False)
 
 
 class SignedOutCondition(Condition[SignedOut]):
@@ -291,9 +304,7 @@ class SignedOutCondition(Condition[SignedOut]):
                 self.engine.end(self.number, (None, extension))
             else:
                 name = self.names.get(extension)
-                self.engine.begin(
-                    self.number, (None, extension), self.engine.now, approximate=unsure, agent=name
-                )
+                self.engine.begin(self.number, (None, extension), self.engine.now, approximate=unsure, agent=name)
 
 
 class FeedSilentCondition(Condition[FeedSilent]):
@@ -303,198 +314,5 @@ class FeedSilentCondition(Condition[FeedSilent]):
         return False
 
 
-class _Share:
-    """The share of one subject's time signed in that was talk, over a sliding window of time that was seen.
-
-    It is above a limit where F, the integral over the window of (talking - limit x signed in), is above 0. Between two
-    changes at either end of the window F is a line, so the moment at which it crosses 0 is known beforehand.
-    """
-
-    __slots__ = ("condition", "counts", "history", "signed_in", "subject", "talk", "token", "upto")
-
-    def __init__(self, condition: OccupancyCondition, subject: Subject, at: float) -> None:
-        self.condition = condition
-        self.subject = subject
-        self.token = 0
-        self.counts = [0, 0]
-        """Agents talking, agents signed in: now."""
-        self.history: deque[tuple[float, int, int]] = deque([(at, 0, 0)])
-        """From when on how many talked and were signed in: from before the window's start up to now."""
-        self.upto = at
-        self.talk = self.signed_in = 0.0
-        """Seconds within the window."""
-
-    def move(self, at: float) -> None:
-        """Let seen time pass."""
-        start, end = self.upto - self.condition.rule.within, at - self.condition.rule.within
-        self.talk += self.counts[0] * (at - self.upto)
-        self.signed_in += self.counts[1] * (at - self.upto)
-        while start < end:
-            if len(self.history) > 1 and self.history[1][0] <= start:
-                self.history.popleft()
-                continue
-            begin, talking, signed_in = self.history[0]
-            stop = min(end, self.history[1][0]) if len(self.history) > 1 else end
-            span = max(0.0, stop - max(start, begin))
-            self.talk -= talking * span
-            self.signed_in -= signed_in * span
-            start = stop
-        self.upto = at
-
-    def restart(self, at: float) -> None:
-        """Work the seconds within the window out again, from the history."""
-        start = at - self.condition.rule.within
-        ends = [*(begin for begin, _, _ in self.history)][1:] + [at]
-        self.talk = self.signed_in = 0.0
-        for (begin, talking, signed_in), end in zip(self.history, ends, strict=True):
-            span = max(0.0, end - max(begin, start))
-            self.talk += talking * span
-            self.signed_in += signed_in * span
-        self.upto = at
-
-    def change(self, talking: int, signed_in: int) -> None:
-        """Note that so many more (or fewer) agents talk and are signed in from now on."""
-        self.counts[0] += talking
-        self.counts[1] += signed_in
-        if self.history[-1][0] == self.upto:
-            self.history.pop()
-        self.history.append((self.upto, *self.counts))
-
-    def fire(self, at: float) -> None:
-        """Look again: the share may have crossed the limit."""
-        self.condition.look(self)
-
-
-class OccupancyCondition(_Groups[Occupancy]):
-    """The share of time spent talking, over a window."""
-
-    def __init__(self, engine: Engine, number: int, rule: Occupancy) -> None:
-        super().__init__(engine, number, rule)
-        self.shares: dict[Subject, _Share] = {}
-        self.touched: dict[Subject, None] = {}
-        self.unseen = 0.0
-        """Seconds of the axis for which nothing was known."""
-        self.began = 0.0
-        """When watching began, in seen time."""
-
-    def seen(self) -> float:
-        """Return how far seen time has come."""
-        return self.engine.now - self.unseen
-
-    def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
-        talk = (before is AgentState.TALKING) != (after is AgentState.TALKING)
-        return talk or (before in SIGNED_IN) != (after in SIGNED_IN)
-
-    def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
-        subject = self.subject_of(key)
-        share = self.shares.get(subject)
-        if share is None:
-            share = self.shares[subject] = _Share(self, subject, self.seen())
-        if subject not in self.touched:
-            share.move(self.seen())
-            self.touched[subject] = None
-        old, new = ((0, 0) if it is None else _counts(it.state) for it in (before, after))
-        share.change(new[0] - old[0], new[1] - old[1])
-
-    def settle(self, *, unsure: bool) -> None:
-        touched, self.touched = self.touched, {}
-        for subject in touched:
-            self.look(self.shares[subject])
-
-    def look(self, share: _Share) -> None:
-        """Say whether the share is what the rule asks for, and appoint when it may be another."""
-        now = self.seen()
-        share.move(now)
-        full = self.began + self.rule.within
-        if now + 1e-6 >= full:
-            self._judge(share)
-        self.engine.appoint(share, self._next(share, now, full) + self.unseen, self.number)
-
-    def _limit(self) -> tuple[float, float]:
-        """Return the limit, and 1 where more is too much, -1 where less is too little."""
-        return (self.rule.below or 0.0, -1.0) if self.rule.above is None else (self.rule.above, 1.0)
-
-    def _excess(self, share: _Share) -> float:
-        limit, sign = self._limit()
-        return sign * (share.talk - limit * share.signed_in)
-
-    def _judge(self, share: _Share) -> None:
-        if share.signed_in > 1e-6 and self._excess(share) > 1e-6:
-            self.engine.begin(self.number, share.subject, self.engine.now, approximate=False)
-        else:
-            self.engine.end(self.number, share.subject)
-
-    def _next(self, share: _Share, now: float, full: float) -> float:
-        """Return when, in seen time, to look again: where the line may cross 0, or bends, or the window is full."""
-        if now + 1e-6 < full:
-            return full
-        limit, sign = self._limit()
-        start = now - self.rule.within
-        changes = [at for at, _, _ in share.history if at > start + 1e-6]
-        _, talking, signed_in = next((it for it in reversed(share.history) if it[0] <= start + 1e-6), (0.0, 0, 0))
-        slope = sign * ((share.counts[0] - talking) - limit * (share.counts[1] - signed_in))
-        excess = self._excess(share)
-        moments = [changes[0] + self.rule.within] if changes else [now + self.rule.within]
-        holds = self.engine.holds(self.number, share.subject)
-        if slope and (slope < 0) == holds:
-            moments.append(now - excess / slope + 2e-6)
-        return max(now + 1e-6, min(moments))
-
-    def pause(self, seconds: float) -> None:
-        """Leave out seconds for which nothing was known."""
-        self.unseen += seconds
-
-    def value(self, subject: Subject, at: float, since: float) -> float:
-        share = self.shares[subject]
-        return share.talk / share.signed_in if share.signed_in else 0.0
-
-    def save(self) -> list[list[Any]]:
-        now = self.seen()
-        rows: list[list[Any]] = [[None, None, now - self.began, []]]
-        for it in self.shares.values():
-            rows.append([*it.subject, now - it.upto, [[now - at, *counts] for at, *counts in it.history]])
-        return rows
-
-    def load(self, rows: Iterable[list[Any]]) -> None:
-        for queue, extension, ago, *history in rows:
-            if not history[0]:
-                self.began = self.seen() - ago
-                continue
-            share = self.shares.get((queue, extension))
-            if share is not None:
-                changes = [(self.seen() - before, talking, signed_in) for before, talking, signed_in in history[0]]
-                share.history = deque(changes)
-                share.restart(self.seen())
-
-
 def _any_seat(_: SeatKey) -> bool:
     return True
-
-
-def _counts(state: AgentState) -> tuple[int, int]:
-    return int(state is AgentState.TALKING), int(state in SIGNED_IN)
-
-
-def condition_of(engine: Engine, number: int, rule: Rule) -> Condition[Any]:
-    """Return a new condition for a rule.
-
-    Raises:
-        TypeError: There is none for a rule of this class.
-    """
-    match rule:
-        case StateLasts():
-            return StateLastsCondition(engine, number, rule)
-        case Available():
-            return AvailableCondition(engine, number, rule)
-        case MissedCalls():
-            return MissedCallsCondition(engine, number, rule)
-        case NoAnswers():
-            return NoAnswersCondition(engine, number, rule)
-        case Occupancy():
-            return OccupancyCondition(engine, number, rule)
-        case SignedOut():
-            return SignedOutCondition(engine, number, rule)
-        case FeedSilent():
-            return FeedSilentCondition(engine, number, rule)
-        case _:
-            raise TypeError(f"there is no condition for {rule!r}")

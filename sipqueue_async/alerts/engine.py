@@ -160,7 +160,8 @@ class Engine:
 
     def run(self, to: float, *, including: bool) -> None:
         """Fire what is due up to a moment, in order, and let time come there."""
-        while (heap := self._next()) and (heap[0][0] < to or (including and heap[0][0] <= to + _ROUNDING)):
+        end = to + _ROUNDING if including else to - _ROUNDING
+        while (heap := self._next()) and heap[0][0] <= end:
             at, _, _, due, token = heapq.heappop(heap)
             if due.token == token:
                 self.now = max(self.now, at)
@@ -184,10 +185,8 @@ class Engine:
 
     # ---- what conditions say -----------------------------------------------------------------------------------------
 
-    def begin(
-        self, rule: int, subject: Subject, since: float, *, approximate: bool, agent: str | None = None
-    ) -> None:
-        """A condition holds, since a moment. Where it held already, or has an alert that has not cleared, it goes on."""
+    def begin(self, rule: int, subject: Subject, since: float, *, approximate: bool, agent: str | None = None) -> None:
+        """Note that a condition holds since a moment; one that already held, or has an alert that stands, goes on."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             watch = self._watches[rule][subject] = Watch(self, rule, subject)
@@ -198,7 +197,7 @@ class Engine:
             self._schedule(watch)
 
     def end(self, rule: int, subject: Subject, *, at_once: bool = False) -> None:
-        """A condition holds no longer. `at_once` says that it is over for good, and never mind `clear_after`."""
+        """Note that a condition no longer holds. With `at_once` an alert clears now, whatever `clear_after` says."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             return
@@ -228,7 +227,10 @@ class Engine:
         return self._watches[rule].values()
 
     def restore(self, watch: Watch) -> None:
-        """Take back a watch that was saved."""
+        """Take back a watch that was saved, in place of the one that there is."""
+        present = self._watches[watch.rule].get(watch.subject)
+        if present is not None:
+            self.dismiss(present)
         self._watches[watch.rule][watch.subject] = watch
         self._schedule(watch)
 
@@ -247,10 +249,9 @@ class Engine:
                 self._held[watch.rule][watch] = None
                 return
             self._raise(watch, at)
-        elif watch.clear_at is not None and at + _ROUNDING >= watch.clear_at:
-            self._clear(watch, at)
-            return
-        elif rule.hours is not None and self.wall(at) not in rule.hours:
+        elif (watch.clear_at is not None and at + _ROUNDING >= watch.clear_at) or (
+            rule.hours is not None and self.wall(at) not in rule.hours
+        ):
             self._clear(watch, at)
             return
         elif watch.repeat_at is not None and at + _ROUNDING >= watch.repeat_at:

@@ -76,7 +76,7 @@ class AlertRaised(_Alert):
         Raises:
             ValueError: There is no such language.
         """
-        return raised(self.rule, self.queue, self.extension, self.agent, self.value, self.at - self.since, language)
+        return raised(self, language)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it."""
@@ -107,7 +107,7 @@ class AlertCleared(_Alert):
         Raises:
             ValueError: There is no such language.
         """
-        return cleared(self.rule, self.queue, self.extension, self.agent, self.lasted, language)
+        return cleared(self, language)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it."""

@@ -84,7 +84,7 @@ def _span(part: str) -> _Span:
         raise ValueError(f"{found['start']!r} is not a time of the day; {_FORM}")
     if end <= start:
         end += timedelta(days=1)
-    return _Span(_days(found["days"]), (datetime.min + start).time(), end)
+    return _Span(_days(found["days"]), time(*divmod(start // timedelta(minutes=1), 60)), end)
 
 
 def _since_midnight(text: str) -> timedelta:

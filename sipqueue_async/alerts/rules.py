@@ -157,6 +157,7 @@ class StateLasts(Rule):
 
     @property
     def delay(self) -> float:
+        """For how many seconds the condition must have held before the alert is raised."""
         return self.longer_than
 
 
@@ -187,6 +188,7 @@ class Available(Rule):
 
     @property
     def delay(self) -> float:
+        """For how many seconds the condition must have held before the alert is raised."""
         return self.lasting
 
 
@@ -226,6 +228,7 @@ class NoAnswers(Rule):
 
     @property
     def delay(self) -> float:
+        """For how many seconds the condition must have held before the alert is raised."""
         return self.longer_than
 
 
@@ -268,6 +271,7 @@ class SignedOut(Rule):
 
     @property
     def delay(self) -> float:
+        """For how many seconds the condition must have held before the alert is raised."""
         return self.longer_than
 
 
@@ -285,7 +289,20 @@ class FeedSilent(Rule):
 
     @property
     def delay(self) -> float:
+        """For how many seconds the condition must have held before the alert is raised."""
         return self.lasting
+
+
+RULES: Final[tuple[type[Rule], ...]] = (
+    StateLasts,
+    Available,
+    MissedCalls,
+    NoAnswers,
+    Occupancy,
+    SignedOut,
+    FeedSilent,
+)
+"""Every kind of rule."""
 
 
 def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -297,8 +314,8 @@ def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """
     given: dict[str, Rule] = {}
     for rule in rules:
-        if not isinstance(rule, Rule):
-            raise TypeError(f"{rule!r} is not a rule")
+        if type(rule) not in RULES:
+            raise TypeError(f"{rule!r} is not one of the rules: {', '.join(it.__name__ for it in RULES)}")
         if rule.name in given:
             raise ValueError(f"two rules have the name {rule.name!r}")
         given[rule.name] = rule

@@ -61,9 +61,9 @@ def load(data: bytes | str) -> Loaded:
         document = json.loads(data)
         found = document["format"], document["version"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError("the saved alerts are damaged: they are no JSON document with a format and a version") from error
+        raise ValueError("the saved alerts are damaged: no JSON document with a format and a version") from error
     if found != (_FORMAT, _VERSION):
-        raise ValueError(f"this release reads {_FORMAT} in version {_VERSION}, not {found[0]!r} in version {found[1]!r}")
+        raise ValueError(f"this release reads {_FORMAT} version {_VERSION}, not {found[0]!r} version {found[1]!r}")
     try:
         snapshot = document["snapshot"]
         rules = {str(name): _checked(rule) for name, rule in document["rules"].items()}
@@ -93,14 +93,12 @@ def _before(at: float | None, now: float) -> float | None:
 
 def _checked(rule: Any) -> dict[str, Any]:
     """Return what was saved of a rule, once every value is of the type that it has to be."""
-    watches = [_checked_watch(*row) for row in rule["watches"]]
+    watches = [_checked_watch(row) for row in rule["watches"]]
     return {"kind": str(rule["kind"]), "watches": watches, "rows": list(rule["rows"])}
 
 
-def _checked_watch(
-    queue: Any, extension: Any, agent: Any, since: Any, approximate: Any, started: Any, raised_at: Any, identity: Any,
-    repeats: Any, repeat_at: Any, clear_at: Any,
-) -> tuple[Any, ...]:
+def _checked_watch(row: Any) -> tuple[Any, ...]:
+    queue, extension, agent, since, approximate, started, raised_at, identity, repeats, repeat_at, clear_at = row
     for text in (queue, extension, agent):
         if not (text is None or isinstance(text, str)):
             raise ValueError(f"{text!r} is no name")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 import attrs
 
@@ -38,7 +38,6 @@ class _Language:
     nameless: str
     in_queue: str
     all_queues: str
-    queue: str
     over: str
     state_lasts: str
     fewer: str
@@ -62,7 +61,6 @@ _LANGUAGES: Final = {
         nameless="Extension {extension}",
         in_queue=" in {queue}",
         all_queues="All queues",
-        queue="{queue}",
         over="{who}: over after {time} ({rule})",
         state_lasts="{who} has been {states} for {time}",
         fewer="{who}: {value} {states}, fewer than {limit}, for {time}",
@@ -83,7 +81,6 @@ _LANGUAGES: Final = {
         nameless="分机 {extension}",
         in_queue="在 {queue}",
         all_queues="所有队列",
-        queue="{queue}",
         over="{who}：{time}后恢复（{rule}）",
         state_lasts="{who}已{states} {time}",
         fewer="{who}：{states} {value} 人，少于 {limit} 人，已持续 {time}",
@@ -105,51 +102,76 @@ LANGUAGES: Final = tuple(_LANGUAGES)
 """The languages that there are sentences in."""
 
 
-def raised(
-    rule: Rule,
-    queue: str | None,
-    extension: str | None,
-    agent: str | None,
-    value: float,
-    lasted: timedelta,
-    language: str,
-) -> str:
+class About(Protocol):
+    """What a sentence needs of an alert."""
+
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+        ...
+
+    @property
+    def queue(self) -> str | None:
+        """The queue, if it is about one."""
+        ...
+
+    @property
+    def extension(self) -> str | None:
+        """The extension, if it is about one."""
+        ...
+
+    @property
+    def agent(self) -> str | None:
+        """The agent's name."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """What the rule is about."""
+        ...
+
+    @property
+    def since(self) -> datetime:
+        """When the condition began."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it was raised or cleared."""
+        ...
+
+
+def raised(alert: About, language: str) -> str:
     """Return what is the matter."""
     words = _words(language)
-    time = _duration(lasted.total_seconds(), words)
-    who = _who(queue, extension, agent, words)
-    match rule:
-        case StateLasts():
-            return words.state_lasts.format(who=who, states=_states(rule.states, words), time=time)
-        case Available():
-            form, limit = (words.more, rule.more_than) if rule.fewer_than is None else (words.fewer, rule.fewer_than)
-            states = _states(rule.states, words)
-            return form.format(who=who, value=f"{value:g}", states=states, limit=limit, time=time)
-        case MissedCalls():
-            return words.missed.format(who=who, value=f"{value:g}", window=_duration(rule.within, words))
-        case NoAnswers():
-            return words.no_answers.format(who=who, time=time)
-        case Occupancy():
-            form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
-            window = _duration(rule.within, words)
-            return form.format(who=who, share=f"{value:.0%}", limit=f"{share:.0%}", window=window)
-        case SignedOut():
-            return words.signed_out.format(who=who, time=time)
-        case FeedSilent():
-            return words.silent.format(time=time)
-        case _:
-            raise TypeError(f"there is no sentence for {rule!r}")
+    form, values = _form(alert.rule, alert.value, words)
+    time = _duration((alert.at - alert.since).total_seconds(), words)
+    return form.format(who=_who(alert, words), time=time, **values)
 
 
-def cleared(
-    rule: Rule, queue: str | None, extension: str | None, agent: str | None, lasted: timedelta, language: str
-) -> str:
+def cleared(alert: About, language: str) -> str:
     """Return what is over."""
     words = _words(language)
-    time = _duration(lasted.total_seconds(), words)
-    if isinstance(rule, FeedSilent):
-        return words.back.format(time=time)
-    return words.over.format(who=_who(queue, extension, agent, words), time=time, rule=rule.name)
+    time = _duration((alert.at - alert.since).total_seconds(), words)
+    form = words.back if isinstance(alert.rule, FeedSilent) else words.over
+    return form.format(who=_who(alert, words), time=time, rule=alert.rule.name)
+
+
+def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, str]]:
+    """Return a rule's sentence, and what is filled in besides who and for how long."""
+    match rule:
+        case StateLasts():
+            return words.state_lasts, {"states": _states(rule.states, words)}
+        case Available():
+            form, limit = (words.more, rule.more_than) if rule.fewer_than is None else (words.fewer, rule.fewer_than)
+            return form, {"states": _states(rule.states, words), "value": f"{value:g}", "limit": str(limit)}
+        case MissedCalls():
+            return words.missed, {"value": f"{value:g}", "window": _duration(rule.within, words)}
+        case Occupancy():
+            form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
+            return form, {"share": f"{value:.0%}", "limit": f"{share:.0%}", "window": _duration(rule.within, words)}
+        case _:
+            return {NoAnswers: words.no_answers, SignedOut: words.signed_out, FeedSilent: words.silent}[type(rule)], {}
 
 
 def _words(language: str) -> _Language:
@@ -158,9 +180,10 @@ def _words(language: str) -> _Language:
     return _LANGUAGES[language]
 
 
-def _who(queue: str | None, extension: str | None, agent: str | None, words: _Language) -> str:
+def _who(alert: About, words: _Language) -> str:
+    queue, extension, agent = alert.queue, alert.extension, alert.agent
     if extension is None:
-        return words.all_queues if queue is None else words.queue.format(queue=queue)
+        return words.all_queues if queue is None else queue
     form = words.agent if agent else words.nameless
     who = form.format(name=agent, extension=extension)
     return who if queue is None else who + words.in_queue.format(queue=queue)

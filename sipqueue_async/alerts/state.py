@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from sipqueue_async import (
     AgentJoined,
@@ -16,17 +15,45 @@ from sipqueue_async import (
     FeedDown,
     FeedUp,
     SeatEvent,
-    SeatKey,
     Snapshot,
     StateChanged,
     Update,
     diff,
 )
 from sipqueue_async.alerts import saved
-from sipqueue_async.alerts.conditions import Condition, FeedSilentCondition, OccupancyCondition, condition_of
+from sipqueue_async.alerts.conditions import (
+    AvailableCondition,
+    Condition,
+    FeedSilentCondition,
+    MissedCallsCondition,
+    NoAnswersCondition,
+    SignedOutCondition,
+    StateLastsCondition,
+)
 from sipqueue_async.alerts.engine import Engine
 from sipqueue_async.alerts.events import Alert
-from sipqueue_async.alerts.rules import Rule, check_rules
+from sipqueue_async.alerts.occupancy import OccupancyCondition
+from sipqueue_async.alerts.rules import (
+    Available,
+    FeedSilent,
+    MissedCalls,
+    NoAnswers,
+    Occupancy,
+    Rule,
+    SignedOut,
+    StateLasts,
+    check_rules,
+)
+
+_CONDITIONS: Final[dict[type[Rule], Callable[[Engine, int, Any], Condition[Any]]]] = {
+    StateLasts: StateLastsCondition,
+    Available: AvailableCondition,
+    MissedCalls: MissedCallsCondition,
+    NoAnswers: NoAnswersCondition,
+    Occupancy: OccupancyCondition,
+    SignedOut: SignedOutCondition,
+    FeedSilent: FeedSilentCondition,
+}
 
 
 class AlertState:
@@ -43,7 +70,9 @@ class AlertState:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = check_rules(rules)
         self._engine = Engine(self._rules)
-        self._conditions = [condition_of(self._engine, number, rule) for number, rule in enumerate(self._rules)]
+        self._conditions = [
+            _CONDITIONS[type(rule)](self._engine, number, rule) for number, rule in enumerate(self._rules)
+        ]
         self._engine.conditions = list(self._conditions)
         self._feed_rules = [it.number for it in self._conditions if isinstance(it, FeedSilentCondition)]
         self._callers = [it for it in self._conditions if it.calls]
@@ -97,7 +126,10 @@ class AlertState:
         if loaded.snapshot is not None:
             state._begin(loaded.snapshot)
             state._engine.frozen = state._is_resuming = True
-            loaded.put_into(state._engine, state._conditions)
+            try:
+                loaded.put_into(state._engine, state._conditions)
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(f"the saved alerts are damaged: {error}") from error
             # What a condition said at the beginning is not news.
             state._engine.collect()
         return state
@@ -145,12 +177,14 @@ class AlertState:
     def _fold(self, events: Iterable[SeatEvent], snapshot: Snapshot, *, coalesced: bool) -> None:
         engine, known = self._engine, self._snapshot
         assert known is not None  # noqa: S101  # there is one from the beginning
-        at = max(engine.now, self._at + snapshot.seconds_since(known))
+        seen_at = self._at + snapshot.seconds_since(known)
+        # Timers may have run ahead of a snapshot that was long on its way.
+        at = max(engine.now, seen_at)
         unsure = coalesced or engine.frozen
         if not unsure:
             # What was due before held until then, as far as was known.
             engine.run(at, including=False)
-        engine.anchor(at, snapshot.observed_at)
+        engine.anchor(seen_at, snapshot.observed_at)
         self._snapshot = snapshot
         if engine.frozen:
             self._resume(at)
@@ -194,8 +228,8 @@ class AlertState:
         key, before, after = event.key, event.previous, event.agent
         match event:
             case StateChanged() | AgentJoined() | AgentLeft():
-                wanted = self._who_wants(before and before.state, after and after.state)
-                for condition in wanted:
+                states = (None if it is None else it.state for it in (before, after))
+                for condition in self._who_wants(*states):
                     if condition.admits(key):
                         condition.seat(key, before, after, unsure=unsure)
             case CallAnswered() | CallMissed():

@@ -1,0 +1,187 @@
+"""The condition of an `Occupancy` rule: a share of time over a sliding window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sipqueue_async import AgentState, AgentStatus, SeatKey
+from sipqueue_async.alerts.conditions import GroupCondition
+from sipqueue_async.alerts.engine import Engine, Subject
+from sipqueue_async.alerts.rules import SIGNED_IN, Occupancy
+
+_TINY: Final = 1e-6
+"""Seconds below which sums are the same: they are sums of floats."""
+
+
+class _Share:
+    """The share of one subject's time signed in that was talk, over a sliding window of time that was seen.
+
+    It is above a limit where F, the integral over the window of (talking - limit x signed in), is above 0. Between two
+    changes at either end of the window F is a line, so the moment at which it crosses 0 is known beforehand.
+    """
+
+    __slots__ = ("condition", "counts", "history", "signed_in", "subject", "talk", "token", "upto")
+
+    def __init__(self, condition: OccupancyCondition, subject: Subject, at: float) -> None:
+        self.condition = condition
+        self.subject = subject
+        self.token = 0
+        self.counts = [0, 0]
+        """Agents talking, agents signed in: now."""
+        self.history: deque[tuple[float, int, int]] = deque([(at, 0, 0)])
+        """From when on how many talked and were signed in: from before the window's start up to now."""
+        self.upto = at
+        self.talk = self.signed_in = 0.0
+        """Seconds within the window."""
+
+    def move(self, at: float) -> None:
+        """Let seen time pass."""
+        start, end = self.upto - self.condition.rule.within, at - self.condition.rule.within
+        self.talk += self.counts[0] * (at - self.upto)
+        self.signed_in += self.counts[1] * (at - self.upto)
+        while start < end:
+            if len(self.history) > 1 and self.history[1][0] <= start:
+                self.history.popleft()
+                continue
+            begin, talking, signed_in = self.history[0]
+            stop = min(end, self.history[1][0]) if len(self.history) > 1 else end
+            span = max(0.0, stop - max(start, begin))
+            self.talk -= talking * span
+            self.signed_in -= signed_in * span
+            start = stop
+        self.upto = at
+
+    def restart(self, at: float) -> None:
+        """Work the seconds within the window out again, from the history."""
+        start = at - self.condition.rule.within
+        ends = [*[begin for begin, _, _ in self.history][1:], at]
+        self.talk = self.signed_in = 0.0
+        for (begin, talking, signed_in), end in zip(self.history, ends, strict=True):
+            span = max(0.0, end - max(begin, start))
+            self.talk += talking * span
+            self.signed_in += signed_in * span
+        self.upto = at
+
+    def change(self, talking: int, signed_in: int) -> None:
+        """Note that so many more (or fewer) agents talk and are signed in from now on."""
+        self.counts[0] += talking
+        self.counts[1] += signed_in
+        if self.history[-1][0] == self.upto:
+            self.history.pop()
+        self.history.append((self.upto, self.counts[0], self.counts[1]))
+
+    def fire(self, at: float) -> None:
+        """Look again: the share may have crossed the limit."""
+        self.condition.look(self)
+
+
+class OccupancyCondition(GroupCondition[Occupancy]):
+    """The share of time spent talking, over a window."""
+
+    def __init__(self, engine: Engine, number: int, rule: Occupancy) -> None:
+        super().__init__(engine, number, rule)
+        self.shares: dict[Subject, _Share] = {}
+        self.touched: dict[Subject, None] = {}
+        self.unseen = 0.0
+        """Seconds of the axis for which nothing was known."""
+        self.began = 0.0
+        """When watching began, in seen time."""
+
+    def share_of(self, subject: Subject) -> _Share:
+        """Return a subject's share, which is new if it was not known."""
+        share = self.shares.get(subject)
+        if share is None:
+            share = self.shares[subject] = _Share(self, subject, self.seen())
+        return share
+
+    def seen(self) -> float:
+        """Return how far seen time has come."""
+        return self.engine.now - self.unseen
+
+    def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
+        talk = (before is AgentState.TALKING) != (after is AgentState.TALKING)
+        return talk or (before in SIGNED_IN) != (after in SIGNED_IN)
+
+    def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
+        subject = self.subject_of(key)
+        share = self.share_of(subject)
+        if subject not in self.touched:
+            share.move(self.seen())
+            self.touched[subject] = None
+        old, new = ((0, 0) if it is None else _counts(it.state) for it in (before, after))
+        share.change(new[0] - old[0], new[1] - old[1])
+
+    def settle(self, *, unsure: bool) -> None:
+        touched, self.touched = self.touched, {}
+        for subject in touched:
+            self.look(self.shares[subject])
+
+    def look(self, share: _Share) -> None:
+        """Say whether the share is what the rule asks for, and appoint when it may be another."""
+        now = self.seen()
+        share.move(now)
+        full = self.began + self.rule.within
+        if now + _TINY >= full:
+            self._judge(share)
+        self.engine.appoint(share, self._next(share, now, full) + self.unseen, self.number)
+
+    def _limit(self) -> tuple[float, float]:
+        """Return the limit, and 1 where more is too much, -1 where less is too little."""
+        return (self.rule.below or 0.0, -1.0) if self.rule.above is None else (self.rule.above, 1.0)
+
+    def _excess(self, share: _Share) -> float:
+        limit, sign = self._limit()
+        return sign * (share.talk - limit * share.signed_in)
+
+    def _judge(self, share: _Share) -> None:
+        if share.signed_in > _TINY and self._excess(share) > _TINY:
+            self.engine.begin(self.number, share.subject, self.engine.now, approximate=False)
+        else:
+            self.engine.end(self.number, share.subject)
+
+    def _next(self, share: _Share, now: float, full: float) -> float:
+        """Return when, in seen time, to look again: where the line may cross 0, or bends, or the window is full."""
+        if now + _TINY < full:
+            return full
+        limit, sign = self._limit()
+        start = now - self.rule.within
+        changes = [at for at, _, _ in share.history if at > start + _TINY]
+        _, talking, signed_in = next((it for it in reversed(share.history) if it[0] <= start + _TINY), (0.0, 0, 0))
+        slope = sign * ((share.counts[0] - talking) - limit * (share.counts[1] - signed_in))
+        excess = self._excess(share)
+        moments = [changes[0] + self.rule.within] if changes else [now + self.rule.within]
+        holds = self.engine.holds(self.number, share.subject)
+        if slope and (slope < 0) == holds:
+            moments.append(now - excess / slope + 2 * _TINY)
+        return max(now + _TINY, min(moments))
+
+    def pause(self, seconds: float) -> None:
+        """Leave out seconds for which nothing was known."""
+        self.unseen += seconds
+
+    def value(self, subject: Subject, at: float, since: float) -> float:
+        share = self.shares[subject]
+        return share.talk / share.signed_in if share.signed_in else 0.0
+
+    def save(self) -> list[list[Any]]:
+        now = self.seen()
+        rows: list[list[Any]] = [[None, None, now - self.began, []]]
+        rows += [[*it.subject, 0.0, [[now - at, *counts] for at, *counts in it.history]] for it in self.shares.values()]
+        return rows
+
+    def load(self, rows: Iterable[list[Any]]) -> None:
+        for queue, extension, ago, history in rows:
+            if not history:
+                self.began = self.seen() - ago
+                continue
+            share = self.share_of((queue, extension))
+            changes = [(self.seen() - before, talking, signed_in) for before, talking, signed_in in history]
+            share.history = deque(changes)
+            share.restart(self.seen())
+            self.look(share)
+
+
+def _counts(state: AgentState) -> tuple[int, int]:
+    return int(state is AgentState.TALKING), int(state in SIGNED_IN)

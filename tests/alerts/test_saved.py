@@ -1,0 +1,95 @@
+"""Saved states: what is read back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from sipqueue_async import AgentState
+from sipqueue_async.alerts import AlertState, Available, FeedSilent, StateLasts, evaluate
+from tests.kit.alerts import moment
+from tests.kit.builders import agent, snapshot
+
+RULES = (StateLasts("lasts", AgentState.TALKING, longer_than=0), Available("few", fewer_than=1))
+
+
+def a_state() -> AlertState:
+    state, alerts, _ = evaluate(AlertState(RULES), snapshot(agent(state=AgentState.TALKING, name="A\ud83d <b>")))
+    assert len(alerts) == 2
+    return state
+
+
+def test_an_empty_state_is_saved_too() -> None:
+    state = AlertState.from_json(AlertState(RULES).to_json(), RULES)
+    assert state.snapshot is None
+    assert state.standing == 0
+
+
+def test_a_state_keeps_what_stands_and_the_snapshot() -> None:
+    state = a_state()
+    again = AlertState.from_json(state.to_json(), RULES)
+    assert again.standing_by_rule == {"lasts": 1, "few": 1}
+    assert again.snapshot == state.snapshot
+    assert evaluate(again, moment(10))[1] == ()
+
+
+def test_alerts_of_rules_that_are_gone_are_forgotten() -> None:
+    other = [FeedSilent("few"), StateLasts("new", AgentState.PAUSED, longer_than=0)]
+    state = AlertState.from_json(a_state().to_json(), other)
+    assert state.standing == 0
+
+
+def test_an_alert_of_a_condition_that_is_over_meanwhile_is_cleared() -> None:
+    state = AlertState.from_json(a_state().to_json(), RULES)
+    _, alerts, _ = evaluate(state, snapshot(agent(), at=60))
+    assert sorted((type(it).__name__, it.rule.name) for it in alerts) == [
+        ("AlertCleared", "few"),
+        ("AlertCleared", "lasts"),
+    ]
+
+
+def test_a_rule_that_asks_for_more_now_clears_what_stands() -> None:
+    rules = [StateLasts("lasts", AgentState.PAUSED, longer_than=0)]
+    state = AlertState.from_json(a_state().to_json(), rules)
+    assert state.snapshot is not None
+    _, alerts, _ = evaluate(state, state.snapshot)
+    assert [type(it).__name__ for it in alerts] == ["AlertCleared"]
+
+
+def damaged(**changes: Any) -> bytes:
+    return json.dumps({**json.loads(a_state().to_json()), **changes}).encode()
+
+
+def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
+    return damaged(rules={"few": {"kind": "available", "rows": rows, "watches": list(watches)}})
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "damaged: no JSON document"),
+        (b"[" * 100_000, "damaged: no JSON document"),
+        (b"[]", "damaged: no JSON document"),
+        (
+            damaged(version=2),
+            "this release reads sipqueue_async.alerts version 1, not 'sipqueue_async.alerts' version 2",
+        ),
+        (damaged(format="other"), "version 1, not 'other' version 1"),
+        (damaged(snapshot=5), "damaged"),
+        (damaged(rules=5), "damaged"),
+        (damaged(rules={"few": {}}), "damaged"),
+        (rows([], watches=[[1] * 11]), "damaged: .*1 is no name"),
+        (rows([], watches=[["q"]]), "damaged"),
+        (
+            rows([], watches=[["q", None, None, 1, False, "2026-01-01", None, "", 0, None, None]]),
+            "no times of an alert",
+        ),
+        (rows([5]), "damaged"),
+    ],
+)
+def test_what_is_damaged_or_of_another_kind_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        AlertState.from_json(data, RULES)

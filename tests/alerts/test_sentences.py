@@ -1,0 +1,141 @@
+"""What people read: the sentences of each rule, in each language, and the alerts as JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.alerts import (
+    SIGNED_IN,
+    AlertCleared,
+    AlertRaised,
+    Available,
+    FeedSilent,
+    MissedCalls,
+    NoAnswers,
+    Occupancy,
+    Rule,
+    SignedOut,
+    StateLasts,
+)
+from tests.kit.builders import START
+
+TALKS = StateLasts("long-talk", AgentState.TALKING, longer_than=600)
+
+
+def raised(
+    rule: Rule, lasted: float = 630, value: float = 3, queue: str | None = None, extension: str | None = None
+) -> AlertRaised:
+    at = START + timedelta(seconds=lasted)
+    return AlertRaised(
+        rule=rule,
+        id="1",
+        queue=queue,
+        extension=extension,
+        agent="<b>Ann</b>" if extension else None,
+        since=START,
+        at=at,
+        value=value,
+        approximate=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("alert", "english", "chinese"),
+    [
+        (
+            raised(TALKS, queue="sales", extension="100"),
+            "<b>Ann</b> (100) in sales has been talking for 10 min 30 s",
+            "<b>Ann</b>（100）在 sales已通话 10 分 30 秒",
+        ),
+        (
+            raised(Available("few", fewer_than=4, states=["waiting", "idle"]), queue="sales"),
+            "sales: 3 idle or waiting, fewer than 4, for 10 min 30 s",
+            "sales：空闲或等待来电 3 人，少于 4 人，已持续 10 分 30 秒",
+        ),
+        (
+            raised(Available("many", more_than=2, states=SIGNED_IN - {AgentState.UNKNOWN}), lasted=0),
+            "All queues: 3 idle or waiting or receiving or talking or paused, more than 2, for 0 s",
+            "所有队列：空闲或等待来电或振铃或通话或暂停 3 人，多于 2 人，已持续 0 秒",
+        ),
+        (
+            raised(MissedCalls("missed", count=3, within=300), extension="100"),
+            "<b>Ann</b> (100): 3 calls missed within 5 min",
+            "<b>Ann</b>（100）：5 分内未接 3 个电话",
+        ),
+        (
+            raised(NoAnswers("quiet", longer_than=600), queue="sales"),
+            "sales: no call answered for 10 min 30 s while agents wait",
+            "sales：有坐席等待，但已 10 分 30 秒没有接听电话",
+        ),
+        (
+            raised(Occupancy("busy", within=3600, above=0.85), value=0.9, queue="sales"),
+            "sales: 90% of the time talking, above 85%, over 1 h",
+            "sales：1 小时内通话占比 90%，高于 85%",
+        ),
+        (
+            raised(Occupancy("idle", within=90000, below=0.1), value=0.05),
+            "All queues: 5% of the time talking, below 10%, over 1 d 1 h",
+            "所有队列：1 天 1 小时内通话占比 5%，低于 10%",
+        ),
+        (
+            raised(SignedOut("absent", extensions="100"), extension="100"),
+            "<b>Ann</b> (100) is not signed in, for 10 min 30 s",
+            "<b>Ann</b>（100）未签入，已 10 分 30 秒",
+        ),
+        (
+            raised(FeedSilent("away")),
+            "The platform cannot be reached, for 10 min 30 s",
+            "无法连接平台，已 10 分 30 秒",
+        ),
+    ],
+)
+def test_a_sentence_says_who_what_and_for_how_long(alert: AlertRaised, english: str, chinese: str) -> None:
+    assert str(alert) == english
+    assert alert.text("zh") == chinese
+
+
+def cleared(rule: Rule, **fields: str) -> AlertCleared:
+    return AlertCleared(
+        rule=rule,
+        id="1",
+        queue=fields.get("queue"),
+        extension=None,
+        agent=None,
+        since=START,
+        at=START + timedelta(hours=2),
+        value=7200,
+        approximate=False,
+        raised_at=START,
+    )
+
+
+def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
+    few = cleared(Available("nobody-free", fewer_than=1), queue="sales")
+    assert str(few) == "sales: over after 2 h (nobody-free)"
+    assert few.text("zh") == "sales：2 小时后恢复（nobody-free）"
+    assert few.lasted == timedelta(hours=2)
+    away = cleared(FeedSilent("away"))
+    assert str(away) == "The platform can be reached again, after 2 h"
+    assert away.text("zh") == "平台已恢复连接，中断 2 小时"
+
+
+def test_other_languages_are_refused() -> None:
+    with pytest.raises(ValueError, match="no sentences in 'de'; there are some in en, zh"):
+        raised(TALKS).text("de")
+
+
+def test_alerts_as_json() -> None:
+    alert = raised(TALKS, queue="sales", extension="100")
+    assert alert.key == SeatKey("sales", "100")
+    assert raised(TALKS, queue="sales").key is None
+    assert json.loads(json.dumps(alert.to_dict())) == {
+        "alert": "raised", "rule": "long-talk", "id": "1", "queue": "sales", "extension": "100", "agent": "<b>Ann</b>",
+        "since": START.isoformat(), "at": (START + timedelta(seconds=630)).isoformat(), "value": 3,
+        "approximate": False, "text": str(alert), "repeat": 0,
+    }  # fmt: skip
+    over = cleared(TALKS).to_dict()
+    assert (over["alert"], over["raised_at"]) == ("cleared", START.isoformat())
