@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
@@ -89,23 +89,33 @@ class StateLastsCondition(Condition[StateLasts]):
             self.seat(event.key, event.previous, event.agent, unsure=unsure)
 
 
+def _queue_of(key: SeatKey) -> Subject:
+    return key[0], None
+
+
+def _extension_of(key: SeatKey) -> Subject:
+    return None, key[1]
+
+
+def _all_of(_: SeatKey) -> Subject:
+    return _ALL
+
+
+_SUBJECTS: Final[dict[str, Callable[[SeatKey], Subject]]] = {
+    "queue": _queue_of,
+    "agent": _extension_of,
+    "all": _all_of,
+}
+
+
 class GroupCondition(Condition[R]):
     """A condition about queues, or about all of them together."""
 
-    @property
-    def per(self) -> str:
-        """Whether it is one queue or all, as the rule says."""
-        return str(getattr(self.rule, "per", "all"))
-
-    def subject_of(self, key: SeatKey) -> Subject:
+    def __init__(self, engine: Engine, number: int, rule: R, per: str) -> None:
+        super().__init__(engine, number, rule)
+        self.per = per
+        self.subject_of = _SUBJECTS[per]
         """Return what a seat counts for."""
-        match self.per:
-            case "queue":
-                return key.queue, None
-            case "agent":
-                return None, key.extension
-            case _:
-                return _ALL
 
     def known_subjects(self) -> Iterable[Subject]:
         """Return what is watched, whether a seat of it was ever seen or not."""
@@ -117,10 +127,12 @@ class GroupCondition(Condition[R]):
 class _Counted(GroupCondition[R]):
     """How many agents are in some states, by queue or in all; an agent in several queues counts once in all."""
 
-    def __init__(self, engine: Engine, number: int, rule: R, states: frozenset[AgentState]) -> None:
-        super().__init__(engine, number, rule)
+    def __init__(self, engine: Engine, number: int, rule: R, per: str, states: frozenset[AgentState]) -> None:
+        super().__init__(engine, number, rule, per)
         self.states = states
-        self.agents: dict[Subject, Counter[str]] = {subject: Counter() for subject in self.known_subjects()}
+        self.agents: dict[Subject, int] = dict.fromkeys(self.known_subjects(), 0)
+        self.seats: dict[tuple[Subject, str], int] = {}
+        """In how many seats an agent is in the states."""
         self.touched: dict[Subject, None] = dict.fromkeys(self.agents)
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
@@ -128,20 +140,25 @@ class _Counted(GroupCondition[R]):
 
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
         subject = self.subject_of(key)
-        agents = self.agents.setdefault(subject, Counter())
-        was, is_ = (it is not None and it.state in self.states for it in (before, after))
-        if is_ > was:
-            agents[key.extension] += 1
-        elif was > is_:
-            agents[key.extension] -= 1
-            if not agents[key.extension]:
-                del agents[key.extension]
+        agents = self.agents.get(subject)
+        if agents is None:
+            agents = self.agents[subject] = 0
+        is_in = after is not None and after.state in self.states
+        if is_in != (before is not None and before.state in self.states):
+            agent = subject, key.extension
+            seats = self.seats.get(agent, 0)
+            if is_in:
+                self.seats[agent] = seats + 1
+                self.agents[subject] = agents + (seats == 0)
+            else:
+                self.seats[agent] = seats - 1
+                self.agents[subject] = agents - (seats == 1)
         self.touched[subject] = None
 
     def settle(self, *, unsure: bool) -> None:
         touched, self.touched = self.touched, {}
         for subject in touched:
-            self.judge(subject, len(self.agents[subject]), unsure=unsure)
+            self.judge(subject, self.agents[subject], unsure=unsure)
 
     def save(self) -> list[list[Any]]:
         return [list(subject) for subject in self.agents]
@@ -149,7 +166,7 @@ class _Counted(GroupCondition[R]):
     def load(self, rows: Iterable[list[Any]]) -> None:
         # Queues that nobody is in any more are known, too.
         for queue, extension in rows:
-            self.agents.setdefault((queue, extension), Counter())
+            self.agents.setdefault((queue, extension), 0)
             self.touched[queue, extension] = None
         self.settle(unsure=False)
 
@@ -162,7 +179,7 @@ class AvailableCondition(_Counted[Available]):
     """Too few or too many agents in the rule's states."""
 
     def __init__(self, engine: Engine, number: int, rule: Available) -> None:
-        super().__init__(engine, number, rule, rule.states)
+        super().__init__(engine, number, rule, rule.per, rule.states)
 
     def judge(self, subject: Subject, number: int, *, unsure: bool) -> None:
         fewer, more = self.rule.fewer_than, self.rule.more_than
@@ -172,7 +189,7 @@ class AvailableCondition(_Counted[Available]):
             self.engine.end(self.number, subject)
 
     def value(self, subject: Subject, at: float, since: float) -> float:
-        return float(len(self.agents.get(subject, ())))
+        return float(self.agents[subject])
 
 
 class NoAnswersCondition(_Counted[NoAnswers]):
@@ -181,7 +198,7 @@ class NoAnswersCondition(_Counted[NoAnswers]):
     calls = True
 
     def __init__(self, engine: Engine, number: int, rule: NoAnswers) -> None:
-        super().__init__(engine, number, rule, frozenset({AgentState.WAITING}))
+        super().__init__(engine, number, rule, rule.per, frozenset({AgentState.WAITING}))
 
     def judge(self, subject: Subject, number: int, *, unsure: bool) -> None:
         if number:
@@ -226,7 +243,7 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
     calls = True
 
     def __init__(self, engine: Engine, number: int, rule: MissedCalls) -> None:
-        super().__init__(engine, number, rule)
+        super().__init__(engine, number, rule, rule.per)
         self.windows: dict[Subject, _Window] = {}
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:

@@ -15,6 +15,11 @@ _TINY: Final = 1e-6
 """Seconds below which sums are the same: they are sums of floats."""
 
 
+_NOBODY: Final = (0, 0)
+_COUNTS: Final = {state: (int(state is AgentState.TALKING), int(state in SIGNED_IN)) for state in AgentState}
+"""Of an agent in a state: how many talk, and how many are signed in."""
+
+
 class _Share:
     """The share of one subject's time signed in that was talk, over a sliding window of time that was seen.
 
@@ -81,7 +86,7 @@ class OccupancyCondition(GroupCondition[Occupancy]):
     """The share of time spent talking, over a window."""
 
     def __init__(self, engine: Engine, number: int, rule: Occupancy) -> None:
-        super().__init__(engine, number, rule)
+        super().__init__(engine, number, rule, rule.per)
         self.shares: dict[Subject, _Share] = {}
         self.touched: dict[Subject, None] = {}
         self.unseen = 0.0
@@ -110,7 +115,8 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         if subject not in self.touched:
             share.move(self.seen())
             self.touched[subject] = None
-        old, new = ((0, 0) if it is None else _counts(it.state) for it in (before, after))
+        old = _NOBODY if before is None else _COUNTS[before.state]
+        new = _NOBODY if after is None else _COUNTS[after.state]
         share.change(new[0] - old[0], new[1] - old[1])
 
     def settle(self, *, unsure: bool) -> None:
@@ -146,12 +152,12 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         if now + _TINY < full:
             return full
         limit, sign = self._limit()
-        start = now - self.rule.within
-        changes = [at for at, _, _ in share.history if at > start + _TINY]
-        _, talking, signed_in = next((it for it in reversed(share.history) if it[0] <= start + _TINY), (0.0, 0, 0))
+        # What the window's start lies in comes first; see `_Share.move`.
+        _, talking, signed_in = share.history[0]
         slope = sign * ((share.counts[0] - talking) - limit * (share.counts[1] - signed_in))
         excess = self._excess(share)
-        moments = [changes[0] + self.rule.within] if changes else [now + self.rule.within]
+        bend = share.history[1][0] if len(share.history) > 1 else now
+        moments = [bend + self.rule.within]
         holds = self.engine.holds(self.number, share.subject)
         if slope and (slope < 0) == holds:
             moments.append(now - excess / slope + 2 * _TINY)
@@ -181,7 +187,3 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             share.history = deque(changes)
             share.restart(self.seen())
             self.look(share)
-
-
-def _counts(state: AgentState) -> tuple[int, int]:
-    return int(state is AgentState.TALKING), int(state in SIGNED_IN)
