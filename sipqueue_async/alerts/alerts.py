@@ -58,6 +58,9 @@ class Alerts(AsyncIterator[Alert]):
         """What is known so far; alerts that were not handed out yet are counted in it."""
         return self._state
 
+    def __repr__(self) -> str:
+        return f"<Alerts by {len(self._state.rules)} rules, {self._state.standing} alerts stand>"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -15,7 +15,7 @@ from sipqueue_async.alerts.hours import Hours
 Duration: TypeAlias = timedelta | float
 """A `timedelta`, or seconds."""
 
-SIGNED_IN: Final = frozenset(AgentState) - {AgentState.OFFLINE}
+SIGNED_IN: Final = tuple(state for state in AgentState if state is not AgentState.OFFLINE)
 """Every state of an agent who is signed in."""
 
 
@@ -34,14 +34,16 @@ def hours(number: float) -> timedelta:
     return timedelta(hours=number)
 
 
-def _to_seconds(duration: Duration | None) -> float | None:
-    if duration is None:
-        return None
+def _to_seconds(duration: Duration) -> float:
     if isinstance(duration, timedelta):
         return duration.total_seconds()
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise TypeError(f"a duration must be a timedelta or a number of seconds, not {duration!r}")
     return float(duration)
+
+
+def _optional_seconds(duration: Duration | None) -> float | None:
+    return None if duration is None else _to_seconds(duration)
 
 
 def _to_states(states: AgentState | str | Iterable[AgentState | str]) -> frozenset[AgentState]:
@@ -97,11 +99,6 @@ def _one_limit(rule: Rule, lower: str, upper: str) -> None:
         raise ValueError(f"the rule {rule.name!r} needs one limit: either {lower} or {upper}")
 
 
-def _duration(*, default: Any = attrs.NOTHING, positive: bool = False) -> Any:
-    check = _above_zero if positive or default is None else _at_least_zero
-    return attrs.field(default=default, converter=_to_seconds, validator=check)
-
-
 @attrs.frozen(kw_only=True)
 class Rule:
     """What all rules have in common.
@@ -130,8 +127,8 @@ class Rule:
         default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Hours))
     )
     unless: tuple[str, ...] = attrs.field(default=(), converter=_to_names)
-    clear_after: float = _duration(default=0.0)
-    repeat_every: float | None = _duration(default=None)
+    clear_after: float = attrs.field(default=0.0, converter=_to_seconds, validator=_at_least_zero)
+    repeat_every: float | None = attrs.field(default=None, converter=_optional_seconds, validator=_above_zero)
 
     @property
     def delay(self) -> float:
@@ -153,7 +150,7 @@ class StateLasts(Rule):
     kind: ClassVar[str] = "state-lasts"
 
     states: frozenset[AgentState] = attrs.field(kw_only=False, converter=_to_states, validator=_not_empty)
-    longer_than: float = _duration()
+    longer_than: float = attrs.field(converter=_to_seconds, validator=_at_least_zero)
 
     @property
     def delay(self) -> float:
@@ -180,7 +177,7 @@ class Available(Rule):
     states: frozenset[AgentState] = attrs.field(
         default=frozenset({AgentState.WAITING}), converter=_to_states, validator=_not_empty
     )
-    lasting: float = _duration(default=0.0)
+    lasting: float = attrs.field(default=0.0, converter=_to_seconds, validator=_at_least_zero)
     per: str = attrs.field(default="queue", validator=_one_of("queue", "all"))
 
     def __attrs_post_init__(self) -> None:
@@ -205,7 +202,7 @@ class MissedCalls(Rule):
     kind: ClassVar[str] = "missed-calls"
 
     count: int = attrs.field(validator=_whole(1))
-    within: float = _duration(positive=True)
+    within: float = attrs.field(converter=_to_seconds, validator=_above_zero)
     per: str = attrs.field(default="agent", validator=_one_of("agent", "queue", "all"))
 
 
@@ -223,7 +220,7 @@ class NoAnswers(Rule):
 
     kind: ClassVar[str] = "no-answers"
 
-    longer_than: float = _duration(positive=True)
+    longer_than: float = attrs.field(converter=_to_seconds, validator=_above_zero)
     per: str = attrs.field(default="queue", validator=_one_of("queue", "all"))
 
     @property
@@ -246,7 +243,7 @@ class Occupancy(Rule):
 
     kind: ClassVar[str] = "occupancy"
 
-    within: float = _duration(positive=True)
+    within: float = attrs.field(converter=_to_seconds, validator=_above_zero)
     above: float | None = attrs.field(default=None, validator=_share)
     below: float | None = attrs.field(default=None, validator=_share)
     per: str = attrs.field(default="queue", validator=_one_of("queue", "all"))
@@ -267,7 +264,7 @@ class SignedOut(Rule):
     kind: ClassVar[str] = "signed-out"
 
     extensions: tuple[str, ...] = attrs.field(converter=_to_names, validator=_not_empty)
-    longer_than: float = _duration(default=0.0)
+    longer_than: float = attrs.field(default=0.0, converter=_to_seconds, validator=_at_least_zero)
 
     @property
     def delay(self) -> float:
@@ -285,7 +282,7 @@ class FeedSilent(Rule):
 
     kind: ClassVar[str] = "feed-silent"
 
-    lasting: float = _duration(default=0.0)
+    lasting: float = attrs.field(default=0.0, converter=_to_seconds, validator=_at_least_zero)
 
     @property
     def delay(self) -> float:

@@ -134,7 +134,24 @@ class AlertState:
             state._engine.collect()
         return state
 
-    # ---- what evaluate does ------------------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        return f"<AlertState of {len(self._rules)} rules, {self.standing} alerts stand>"
+
+    def note(self, what: Update | Snapshot | datetime) -> tuple[tuple[Alert, ...], datetime | None]:
+        """Take in one thing; return the alerts and the next deadline, as `evaluate` does."""
+        match what:
+            case Update():
+                self._update(what)
+            case Snapshot():
+                self._see(what)
+            case _:
+                if what.utcoffset() is None:
+                    raise ValueError(f"the moment must be an aware datetime, not {what!r}")
+                self._advance(what)
+        deadline = self._engine.deadline()
+        return self._engine.collect(), None if deadline is None else self._engine.wall(deadline)
+
+    # ---- how it is done ------------------------------------------------------------------------------------------
 
     def _advance(self, now: datetime) -> None:
         engine = self._engine
@@ -257,17 +274,7 @@ def evaluate(
     Raises:
         ValueError: The moment is naive.
     """
-    match what:
-        case Update():
-            state._update(what)
-        case Snapshot():
-            state._see(what)
-        case _:
-            if what.utcoffset() is None:
-                raise ValueError(f"the moment must be an aware datetime, not {what!r}")
-            state._advance(what)
-    deadline = state._engine.deadline()
-    return state, state._engine.collect(), None if deadline is None else state._engine.wall(deadline)
+    return state, *state.note(what)
 
 
 def _began_anew(event: CallAnswered | CallMissed) -> bool:

@@ -95,11 +95,11 @@ def test_missed_calls_within_a_time(seed: int, count: int, within: float, on_tim
 
 
 @settings(max_examples=40)
-@given(seeds, st.sampled_from([10.0, 40.0]), st.sampled_from([0.2, 0.5]), st.booleans())
+@given(seeds, st.sampled_from([10.0, 40.0]), st.sampled_from([0.2137, 0.5371]), st.booleans())
 def test_occupancy_over_a_window(seed: int, within: float, limit: float, is_above: bool) -> None:
     polls, end = a_history(seed)
-    bound = {"above": limit} if is_above else {"below": limit}
-    evaluation = Evaluation(lambda: [Occupancy("rule", within=within, per="all", **bound)])
+    above, below = (limit, None) if is_above else (None, limit)
+    evaluation = Evaluation(lambda: [Occupancy("rule", within=within, per="all", above=above, below=below)])
     evaluation.run(polls, end)
     for step in range(int(end * 2)):
         at = step / 2 + 0.25

@@ -57,7 +57,7 @@ def raised(
             "sales：空闲或等待来电 3 人，少于 4 人，已持续 10 分 30 秒",
         ),
         (
-            raised(Available("many", more_than=2, states=SIGNED_IN - {AgentState.UNKNOWN}), lasted=0),
+            raised(Available("many", more_than=2, states=SIGNED_IN[:-1]), lasted=0),
             "All queues: 3 idle or waiting or receiving or talking or paused, more than 2, for 0 s",
             "所有队列：空闲或等待来电或振铃或通话或暂停 3 人，多于 2 人，已持续 0 秒",
         ),

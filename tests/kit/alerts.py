@@ -39,21 +39,31 @@ class Told(NamedTuple):
 
 def history(chance: random.Random, looks: int) -> list[Look]:
     """Return that many polls of agents to whom anything may happen in between."""
-    fields = {key: {"state": chance.choice(STATES), "calls_answered": 0, "no_answer_count": 0} for key in SEATS}
+    records = {key: agent(key.extension, chance.choice(STATES), queue=key.queue) for key in SEATS}
     away: set[SeatKey] = set()
     at, polls = 0.0, list[Look]()
     for _ in range(looks):
-        for key, record in fields.items():
+        for key, record in records.items():
+            state, answered, missed = record.state, record.calls_answered, record.no_answer_count
+            answered_at, offered_at = record.last_answered_at, record.last_offered_at
             if chance.random() < 0.2:
-                record["state"] = chance.choice(STATES)
+                state = chance.choice(STATES)
             if chance.random() < 0.05:
-                record |= {"no_answer_count": record["no_answer_count"] + chance.randint(1, 2)}
-                record["last_offered_at"] = moment(at)
+                missed, offered_at = missed + chance.randint(1, 2), moment(at)
             if chance.random() < 0.05:
-                record |= {"calls_answered": record["calls_answered"] + 1, "last_answered_at": moment(at)}
+                answered, answered_at = answered + 1, moment(at)
             if chance.random() < 0.03:
                 away ^= {key}
-        present = [agent(key.extension, queue=key.queue, **it) for key, it in fields.items() if key not in away]
+            records[key] = agent(
+                key.extension,
+                state,
+                queue=key.queue,
+                calls_answered=answered,
+                no_answer_count=missed,
+                last_answered_at=answered_at,
+                last_offered_at=offered_at,
+            )
+        present = [record for key, record in records.items() if key not in away]
         polls.append(Look(at, Snapshot(present, observed_at=moment(at))))
         at += chance.choice([1.0, 2.0, 5.0, 11.0, 7.5])
     return polls

@@ -1,0 +1,76 @@
+"""Types of rules, alerts and their evaluation: `nox -s typing` checks every `assert_type`, and pytest runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+import pytest
+
+from sipqueue_async import SeatKey, Snapshot, StatusWatcher
+from sipqueue_async.alerts import (
+    Alert,
+    AlertCleared,
+    AlertRaised,
+    Alerts,
+    AlertState,
+    FeedSilent,
+    Hours,
+    Rule,
+    StateLasts,
+    evaluate,
+    hours,
+    minutes,
+    seconds,
+)
+from sipqueue_async.testing import START, ScriptedSource
+from tests.kit.builders import agent, snapshot
+
+
+def test_rules() -> None:
+    rule = StateLasts("long", "talking", longer_than=minutes(10))
+    assert_type(rule.delay, float)
+    assert_type(minutes(1), timedelta)
+    assert_type(seconds(1), timedelta)
+    assert_type(hours(1), timedelta)
+    office = Hours("09:00-17:00")
+    assert_type(office.started_at(START), datetime | None)
+    assert_type(office.next_change(START), datetime)
+    assert START.tzinfo is UTC
+
+
+def test_evaluation() -> None:
+    rules: list[Rule] = [StateLasts("long", "talking", longer_than=0)]
+    there = snapshot(agent(state="talking"))
+    assert_type(evaluate(AlertState(rules), there), tuple[AlertState, tuple[Alert, ...], datetime | None])
+    state, alerts, _ = evaluate(AlertState(rules), there)
+    assert_type(state.rules, tuple[Rule, ...])
+    assert_type(state.snapshot, Snapshot | None)
+    assert_type(state.standing, int)
+    assert_type(state.standing_by_rule, dict[str, int])
+    assert_type(state.note(START), tuple[tuple[Alert, ...], datetime | None])
+    assert_type(state.to_json(), bytes)
+    assert_type(AlertState.from_json(state.to_json(), rules), AlertState)
+    (alert,) = alerts
+    match alert:
+        case AlertRaised():
+            assert_type(alert.repeat, int)
+        case AlertCleared():
+            assert_type(alert.lasted, timedelta)
+    assert_type(alert.key, SeatKey | None)
+    assert_type(alert.text("zh"), str)
+    assert_type(alert.to_dict(), dict[str, Any])
+    assert alert.id
+
+
+async def test_iteration() -> None:
+    async with StatusWatcher(ScriptedSource([snapshot(agent(state="talking"))])) as watcher:
+        with Alerts(watcher, [StateLasts("long", "talking", longer_than=0), FeedSilent("away")]) as alerts:
+            assert_type(await anext(alerts), Alert)
+            assert_type(alerts.state, AlertState)
+            assert_type(alerts.close(), None)
+        with pytest.raises(StopAsyncIteration):
+            await anext(alerts)
+        close: Callable[[], None] = alerts.close
+        close()
