@@ -152,11 +152,15 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         if now + _TINY < full:
             return full
         limit, sign = self._limit()
-        # What the window's start lies in comes first; see `_Share.move`.
-        _, talking, signed_in = share.history[0]
+        # What goes out of the window at its start, and until when.
+        history = share.history
+        if history[0][0] > now - self.rule.within + _TINY:
+            talking, signed_in, bend = 0, 0, history[0][0]
+        else:
+            _, talking, signed_in = history[0]
+            bend = history[1][0] if len(history) > 1 else now
         slope = sign * ((share.counts[0] - talking) - limit * (share.counts[1] - signed_in))
         excess = self._excess(share)
-        bend = share.history[1][0] if len(share.history) > 1 else now
         moments = [bend + self.rule.within]
         holds = self.engine.holds(self.number, share.subject)
         if slope and (slope < 0) == holds:
