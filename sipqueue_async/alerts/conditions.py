@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
@@ -24,7 +25,7 @@ R = TypeVar("R", bound=Rule)
 _ALL: Final[Subject] = (None, None)
 
 
-class Condition(Generic[R]):
+class Condition(ABC, Generic[R]):
     """What all conditions have in common.
 
     Args:
@@ -43,9 +44,9 @@ class Condition(Generic[R]):
         self.admits: Callable[[SeatKey], bool] = _any_seat if rule.seats.is_all else rule.seats.admits
         """Return whether a seat is one of those that the rule is for."""
 
+    @abstractmethod
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
         """Return whether a change between two states (None: not there) makes a difference to it."""
-        return True
 
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
         """Note a seat's new record; None stands for a seat that is not there."""
@@ -170,9 +171,9 @@ class _Counted(GroupCondition[R]):
             self.touched[queue, extension] = None
         self.settle(unsure=False)
 
+    @abstractmethod
     def judge(self, subject: Subject, number: int, *, unsure: bool) -> None:
         """Say whether a number of agents is what the rule asks for."""
-        raise NotImplementedError
 
 
 class AvailableCondition(_Counted[Available]):

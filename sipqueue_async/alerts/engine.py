@@ -162,10 +162,9 @@ class Engine:
         """Fire what is due up to a moment, in order, and let time come there."""
         end = to + _ROUNDING if including else to - _ROUNDING
         while (heap := self._next()) and heap[0][0] <= end:
-            at, _, _, due, token = heapq.heappop(heap)
-            if due.token == token:
-                self.now = max(self.now, at)
-                due.fire(self.now)
+            at, _, _, due, _ = heapq.heappop(heap)
+            self.now = max(self.now, at)
+            due.fire(self.now)
         self.now = max(self.now, to)
 
     def deadline(self) -> float | None:
@@ -217,10 +216,6 @@ class Engine:
         """Return whether a condition holds, as far as was said."""
         watch = self._watches[rule].get(subject)
         return watch is not None and watch.since is not None
-
-    def subjects(self, rule: int) -> list[Subject]:
-        """Return what a rule has watches for."""
-        return list(self._watches[rule])
 
     def watches(self, rule: int) -> Iterable[Watch]:
         """Return a rule's watches."""

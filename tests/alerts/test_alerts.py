@@ -37,6 +37,14 @@ def a_source(
     return source
 
 
+async def test_a_feed_that_shares_its_updates_is_refused() -> None:
+    class Shared(StatusWatcher):
+        is_shared = True
+
+    with pytest.raises(ValueError, match="alerts need every update"):
+        Alerts(Shared(a_source(lambda _: TALKING)), [])  # type: ignore[arg-type]
+
+
 async def first(alerts: Alerts, number: int) -> list[Alert]:
     return [await anext(alerts) for _ in range(number)]
 
@@ -108,7 +116,10 @@ async def test_alerts_are_taken_up_again_after_a_cancellation_and_a_restart() ->
     assert state.standing == 1
     there = a_source(record)
     async with StatusWatcher(there, interval=5, baseline=state.snapshot) as watcher:  # type: ignore[arg-type]
-        [cleared] = await first(Alerts(watcher, state), 1)
+        alerts = Alerts(watcher, state)
+        assert repr(alerts) == "<Alerts by 1 rules, 1 alerts stand>"
+        assert repr(state) == "<AlertState of 1 rules, 1 alerts stand>"
+        [cleared] = await first(alerts, 1)
         assert cleared.id == raised.id
         assert not isinstance(cleared, AlertRaised)
 
@@ -122,6 +133,16 @@ async def test_they_end_with_the_feed_and_raise_what_ended_it() -> None:
     async with watcher:
         await watcher.ready()
     assert [it async for it in alerts] == []
+
+
+async def test_updates_that_came_before_the_first_look_are_taken_in() -> None:
+    rules = [StateLasts("talks", AgentState.TALKING, longer_than=0)]
+    source = a_source(lambda now: TALKING if now > 2 else agent())
+    async with StatusWatcher(source, interval=1) as watcher:  # type: ignore[arg-type]
+        alerts = Alerts(watcher, rules)
+        await asyncio.sleep(5)
+        [raised] = await first(alerts, 1)
+        assert at(raised) == pytest.approx(2.02)
 
 
 async def test_a_consumer_that_falls_behind_gets_the_final_condition() -> None:

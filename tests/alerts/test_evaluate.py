@@ -221,6 +221,21 @@ class TestOutages:
             ("AlertRaised", "lasts"),
         ]
 
+    def test_an_outage_that_a_restart_falls_into_goes_on(self) -> None:
+        state = AlertState.from_json(self.down_at(50).to_json(), self.RULES)
+        there = state.snapshot
+        down = Update(sequence=1, snapshot=there, previous=there, events=(FeedDown(error=AWAY, since=moment(50)),))
+        state, alerts, _ = evaluate(state, down)
+        assert not alerts
+        assert [it.rule.name for it in evaluate(state, moment(81))[1]] == ["away"]
+
+    def test_a_restart_compares_with_its_own_snapshot_where_the_update_starts_elsewhere(self) -> None:
+        state, _, _ = evaluate(AlertState([Available("few", fewer_than=1)]), snapshot(agent()))
+        state = AlertState.from_json(state.to_json(), [Available("few", fewer_than=1)])
+        old, new = snapshot(agent("100002", AgentState.TALKING), at=5), snapshot(agent("100002", AgentState.IDLE), at=9)
+        update = Update(sequence=1, snapshot=new, previous=old, events=diff(old, new))
+        assert [it.rule.name for it in evaluate(state, update)[1]] == ["few"]
+
     def test_seen_time_alone_counts_for_occupancy(self) -> None:
         rules = [Occupancy("busy", within=60, above=0.5)]
         state, _, _ = evaluate(AlertState(rules), self.TALKING)
@@ -230,6 +245,18 @@ class TestOutages:
         state, alerts, deadline = evaluate(state, self.up(self.later(100), 0))
         assert (alerts, deadline) == ((), moment(140))
         assert [it.value for it in evaluate(state, moment(140))[1]] == [1.0]
+
+
+def test_occupancy_is_known_from_the_first_full_window_on() -> None:
+    """Agents who sign in later count from then on: before, the window is empty at its start."""
+    rule = Occupancy("idle", within=20, below=0.2137)
+    state, _, _ = evaluate(AlertState([rule]), Snapshot(observed_at=moment(0)))
+    there = snapshot(agent(), at=42.5)
+    update = Update(sequence=1, snapshot=there, previous=None, events=diff(None, there))
+    _, alerts, deadline = evaluate(state, update)
+    assert alerts == ()
+    assert deadline is not None
+    assert deadline < moment(42.6)
 
 
 class TestTime:
@@ -310,8 +337,16 @@ class TestConditions:
         ]
 
     def test_a_rule_is_for_its_seats_only(self) -> None:
-        rule = StateLasts("lasts", AgentState.TALKING, longer_than=0, seats=SeatFilter(queues="queue-2"))
-        assert self.alerts([rule], snapshot(agent(state=AgentState.TALKING))) == []
+        other = SeatFilter(queues="queue-2")
+        lasts = StateLasts("lasts", AgentState.TALKING, longer_than=0, seats=other)
+        missed = MissedCalls("missed", count=1, within=60, seats=other)
+        later = snapshot(agent(state=AgentState.TALKING, no_answer_count=1), at=5)
+        assert self.alerts([lasts, missed], snapshot(agent()), later) == []
+
+    def test_hours_that_are_open_and_that_follow_each_other_clear_nothing(self) -> None:
+        rule = StateLasts("lasts", AgentState.TALKING, longer_than=30, hours=Hours("00:00-24:00"))
+        talking = snapshot(agent(state=AgentState.TALKING))
+        assert self.alerts([rule], talking, until=3 * 86400) == [("lasts", "Raised", 30)]
 
     def test_a_queue_that_is_named_and_not_there_has_nobody_available(self) -> None:
         rule = Available("few", fewer_than=1, seats=SeatFilter(queues=["queue-2"]))

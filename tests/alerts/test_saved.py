@@ -59,6 +59,14 @@ def test_a_rule_that_asks_for_more_now_clears_what_stands() -> None:
     assert [type(it).__name__ for it in alerts] == ["AlertCleared"]
 
 
+def test_a_condition_that_was_not_told_of_and_no_longer_holds_is_forgotten() -> None:
+    waits = [StateLasts("lasts", AgentState.TALKING, longer_than=60)]
+    state, _, _ = evaluate(AlertState(waits), snapshot(agent(state=AgentState.TALKING)))
+    other = AlertState.from_json(state.to_json(), [StateLasts("lasts", AgentState.PAUSED, longer_than=60)])
+    assert other.snapshot is not None
+    assert evaluate(other, other.snapshot)[1:] == ((), None)
+
+
 def damaged(**changes: Any) -> bytes:
     return json.dumps({**json.loads(a_state().to_json()), **changes}).encode()
 
