@@ -231,7 +231,9 @@ class RedisFeed(Feed):
         while not self._state.is_sure:
             asked_at = _loop_time()
             head = await self._store.peek()
-            self._note(None, self._state.peeked(head, asked_at))
+            self._state.observe(head, asked_at, is_whole=True)
+            old = (await self._store.read()).state if self._state.lacks_the_old(head) else None
+            self._note(None, self._state.peeked(head, old))
             if not self._state.is_sure:
                 await asyncio.sleep(pause)
                 # Two looks within two leases are needed to see a relay at work.

@@ -78,6 +78,9 @@ class ReaderState:
         self._down_since = 0.0
         # The last number of confirmations that was seen, and when the request was sent that showed it.
         self._confirmed: int | None = None
+        # The same of renewals, and since when a relay is known to be there.
+        self._renewals: int | None = None
+        self._heard_at: float | None = None
         self._asked_at = 0.0
         # Until when no silence is noticed: since the first request, and after an answer that took long to arrive.
         self._excused_at: float | None = None
@@ -86,6 +89,8 @@ class ReaderState:
         # Since when what Redis holds is known to be confirmed; None as long as it is not trusted.
         self._fresh_at: float | None = None
         self._has_lost = False
+        # Whether the snapshot was up to date when the reader looked last.
+        self._is_current = False
         # What was published at `entry`. Mostly that is the snapshot. Where it would go back against the snapshot, as
         # after a relay that watches another back end, `_high_water` keeps that out.
         self._published: Snapshot | None = None
@@ -98,7 +103,7 @@ class ReaderState:
     @property
     def is_up(self) -> bool:
         """Whether what is known is up to date."""
-        return bool(self.entry) and self.snapshot is not None and self.is_sure and not self._is_down
+        return self._is_current and not self._is_down
 
     @property
     def is_undecided(self) -> bool:
@@ -140,7 +145,10 @@ class ReaderState:
             self._fresh_at, self._has_lost = self._asked_at, False
         elif is_whole and self._confirmed is not None and head.confirmed < self._confirmed:
             self._fresh_at, self._has_lost = None, True
-        self._confirmed, self._asked_at, self.lease = head.confirmed, asked_at, head.lease
+        if self._renewals is not None and head.renewals > self._renewals:
+            self._heard_at = self._asked_at
+        self._confirmed, self._renewals = head.confirmed, head.renewals
+        self._asked_at, self.lease = asked_at, head.lease
 
     # ---- what is found -----------------------------------------------------------------------------------------------
 
@@ -149,16 +157,26 @@ class ReaderState:
         self.failures += 1
         return self._update(self.snapshot, (), feed=self._turned(self._platform, error))
 
-    def peeked(self, head: Head, asked_at: float) -> Update | None:
-        """Take note of what Redis holds as a whole, while it is not known to be up to date."""
-        self.observe(head, asked_at, is_whole=True)
+    def lacks_the_old(self, head: Head) -> bool:
+        """Return whether the feed is down with nothing to show, though a relay has published something before."""
+        is_down = isinstance(head.feed, FeedDown) or self._doubt(None) is not None
+        return is_down and self.snapshot is None and head.confirmed > 0 and not self._has_lost
+
+    def peeked(self, head: Head, old: State | None = None) -> Update | None:
+        """Take note of what Redis holds, after `observe`, while it is not known to be up to date.
+
+        Args:
+            head: What the answer says about the publications as a whole.
+            old: Everything that is published, to show it while the feed is down.
+        """
+        previous, events = self.snapshot, () if old is None else self._jump(old)
         # A relay that has not reached the platform yet confirms nothing, but says so.
         platform = head.feed if isinstance(head.feed, FeedDown) else None
         doubt = self._doubt(platform)
         self.failures += doubt is not None
         # That all is well again is told with what happened meanwhile, by `looked`.
         trouble = doubt or (self._trouble if self._told_down else None)
-        return self._update(self.snapshot, (), feed=self._turned(platform or self._platform, trouble))
+        return self._update(previous, events, feed=self._turned(platform or self._platform, trouble))
 
     def received(self, asked_at: float, *, found: bool, is_complete: bool) -> None:
         """Take note of an answer to a request for entries, before they are applied.
@@ -186,7 +204,7 @@ class ReaderState:
         if change.confirmed is not None:
             self._confirmed = max(change.confirmed, self._confirmed or 0)
         platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
-        feed = self._turned(platform, self._doubt(platform), change.feed)
+        feed = self._turned(platform, self._doubt(platform), change.feed, is_look=True)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
 
     def _apply(self, change: Change, moment: Moment) -> tuple[SeatEvent, ...]:
@@ -215,7 +233,9 @@ class ReaderState:
                 events = self._accept(self._published)
         trouble = self._doubt(platform)
         self.failures += trouble is not None
-        return self._update(previous, events, feed=self._turned(platform, trouble, told), coalesced=coalesced)
+        return self._update(
+            previous, events, feed=self._turned(platform, trouble, told, is_look=True), coalesced=coalesced
+        )
 
     def _jump(self, state: State) -> tuple[SeatEvent, ...]:
         """Apply everything that is published."""
@@ -262,17 +282,26 @@ class ReaderState:
             return TransportError("no relay has published anything yet: is one running, and with this prefix?")
         if self._has_lost:
             return TransportError("Redis has lost data that is known here; waiting for a relay to confirm the rest")
-        is_excused = self._excused_at is not None and not self._is_silent(self._excused_at)
-        if platform is not None or self.is_sure or is_excused:
+        signs = [self._fresh_at, self._excused_at] if platform is None else [self._heard_at, self._excused_at]
+        if any(sign is not None and not self._is_silent(sign) for sign in signs):
             return None
-        return TransportError(f"no relay is there: none has confirmed anything for {_LEASES_OF_SILENCE} leases")
+        return TransportError(f"no relay is there: none was heard of for {_LEASES_OF_SILENCE} leases")
 
     def _turned(
-        self, platform: FeedDown | None, trouble: Exception | None, told: FeedEvent | None = None
+        self,
+        platform: FeedDown | None,
+        trouble: Exception | None,
+        told: FeedEvent | None = None,
+        *,
+        is_look: bool = False,
     ) -> FeedEvent | None:
         """Take note of what is wrong, and return the event to tell of it."""
         self._platform, self._trouble = platform, trouble
         self._is_platforms = self._is_platforms and trouble is None
+        if self._is_down:
+            self._is_current = False
+        elif is_look and self.entry and self.snapshot is not None:
+            self._is_current = self._is_current or self.is_sure
         if self._is_down and not self._told_down:
             self._told_down = True
             self._down_since = self._clock() if self._fresh_at is None else self._fresh_at

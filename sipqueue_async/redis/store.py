@@ -140,6 +140,8 @@ class Head:
 
     confirmed: int
     """A number that grows whenever a relay confirms that the last publication is up to date; 0 before the first."""
+    renewals: int
+    """How often relays have renewed their locks: it grows as long as one is there, whatever it can confirm."""
     lease: float
     """Seconds for which a relay may be silent."""
     seen: datetime | None
@@ -427,16 +429,17 @@ def _advice(said: str, keys: Sequence[str]) -> str:
     return f"; {OLD_REDIS}" if "unknown" in said or "syntax" in said else ""
 
 
-_HEAD: Final = ("version", "confirmed", "alive", "lease", "seen", "feed")
+_HEAD: Final = ("version", "confirmed", "renewals", "alive", "lease", "seen", "feed")
 
 
 def _head(fields: Iterable[object]) -> Head:
-    version, confirmed, alive, lease, seen, feed = map(_text, fields)
+    version, confirmed, renewals, alive, lease, seen, feed = map(_text, fields)
     if version:
         check_version(int(version) if version.isdecimal() else version)
     return Head(
         # Format 1 has the time of the confirmation instead, in ms.
         confirmed=int(confirmed or alive or 0),
+        renewals=int(renewals or alive or 0),
         lease=int(lease or 0) / 1000,
         seen=read_time(seen) if seen else None,
         feed=read_feed(json.loads(feed or "null")),

@@ -2,7 +2,7 @@
 -- keys: meta agents events
 -- arguments: last count
 -- uses: field
-local head = redis.call('HMGET', meta, 'version', 'confirmed', 'alive', 'lease', 'seen', 'feed')
+local head = redis.call('HMGET', meta, 'version', 'confirmed', 'renewals', 'alive', 'lease', 'seen', 'feed')
 local published = redis.call('HMGET', meta, 'sequence', 'lock', 'entry', 'snapshot')
 local latest = published[3]
 local entries = {}

@@ -138,7 +138,7 @@ async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisS
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
     report = Report(paper.output(), form=Form.CSV, seconds=0.5)
-    with pytest.raises(Failure, match=r"no status came within 0\.5 s: no relay is there") as caught:
+    with pytest.raises(Failure, match=r"no status came within 0\.5 s: no relay ") as caught:
         await report.watch(place)
     report.print()
     assert (caught.value.code, paper.text) == (UNREACHABLE, "")
