@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import sipqueue_async
+from sipqueue_async import _codes, _record, _snapshot, models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -31,6 +32,14 @@ autodoc_typehints_description_target = "documented"
 autodoc_class_signature = "mixed"
 # Backticks in docstrings name things of the code.
 default_role = "code"
+
+
+# The classes name `models` as their module. Sphinx reads the docstrings of attributes in the source of that module, so
+# name the real one here.
+models.AgentState.__module__ = _codes.__name__
+models.Snapshot.__module__ = _snapshot.__name__
+for _class in (models.AgentStatus, models.FieldProblem, models.SeatKey):
+    _class.__module__ = _record.__name__
 
 
 # Napoleon reads the text before the first colon of an attribute's docstring as its type. The attributes have

@@ -7,10 +7,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from sipqueue_async._diff import apply, diff
-    from sipqueue_async._fanout import Subscription, Updates
     from sipqueue_async._high_water import HighWater
     from sipqueue_async._running import run
     from sipqueue_async._seat_filter import SeatFilter
+    from sipqueue_async._streams import Subscription, Updates
     from sipqueue_async.auth import AppCredentials, Auth
     from sipqueue_async.client import SipQueueClient
     from sipqueue_async.errors import (
@@ -88,10 +88,10 @@ __all__ = [
 # the command and every project's pytest import the package at start-up.
 _HOMES = {
     "_diff": "apply diff",
-    "_fanout": "Subscription Updates",
     "_high_water": "HighWater",
     "_running": "run",
     "_seat_filter": "SeatFilter",
+    "_streams": "Subscription Updates",
     "auth": "AppCredentials Auth",
     "client": "SipQueueClient",
     "errors": "ApiError AuthError HttpStatusError MalformedResponse OperationFailed SipQueueError TransportError",

@@ -110,7 +110,7 @@ def _changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
     if before is after:
         return ()
     seats = list(new._places)
-    if old._changes and new._changes and new._changes.before is old._changes.after:
+    if old._changes and new._changes and new._changes.follow(old._changes):
         places = new._changes.places
         if len(places) == len(seats):
             return zip(seats, before, after, strict=True)

@@ -11,7 +11,9 @@ from datetime import datetime
 from types import TracebackType, UnionType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, get_args, overload
 
-from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox, Subscription, Topic, Types, Updates
+from sipqueue_async._fanout import Fanout
+from sipqueue_async._mailbox import ALL_SEATS, Mailbox, Topic, Types
+from sipqueue_async._streams import Subscription, Updates
 from sipqueue_async.events import Event, Update
 from sipqueue_async.models import Snapshot
 

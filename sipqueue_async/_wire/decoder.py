@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 import msgspec
 
+from sipqueue_async._changes import Changes
 from sipqueue_async._wire.encoding import as_utf8, excerpt, without_mark
 from sipqueue_async._wire.envelope import Data, open_envelope
 from sipqueue_async._wire.incremental import Frame, LastAnswer
 from sipqueue_async._wire.records import RecordReader
 from sipqueue_async._wire.values import Nonsense, optional_integer
 from sipqueue_async.errors import MalformedResponse
-from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, Changes, FieldProblem, SeatKey, Snapshot
+from sipqueue_async.models import STATE_CODES, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 
 _Read: TypeAlias = tuple[AgentStatus, tuple[FieldProblem, ...]]
 # By place.
@@ -36,7 +37,7 @@ class SnapshotDecoder:
         # The place of each seat and the agents by place, both shared with the last snapshot.
         self._places: dict[SeatKey, int] = {}
         self._agents: list[AgentStatus] = []
-        self._changes = Changes(None, object(), ())
+        self._changes = Changes.unknown()
         self._problems: _Problems = {}
         self._last = LastAnswer(Frame(), {})
 
@@ -87,7 +88,7 @@ class SnapshotDecoder:
                 everybody[place] = agent
             self._agents = everybody
             is_all = len(places) == len(everybody)
-            self._changes = Changes(self._changes.after, object(), range(len(places)) if is_all else sorted(places))
+            self._changes = self._changes.then(range(len(places)) if is_all else sorted(places))
 
     def _decode_full(self, body: bytes) -> Data:
         """Decode any body; records whose text was in the last one are not parsed again."""
@@ -142,7 +143,7 @@ class SnapshotDecoder:
         places = {seat: place for place, seat in enumerate(sorted(order))}
         self._places = self._places if places == self._places else places
         self._agents = [agents[seat] for seat in places]
-        self._changes = Changes(None, object(), ())
+        self._changes = Changes.unknown()
         self._problems = {places[seat]: its for seat, its in problems.items()}
         return {record: places[seat] for record, seat in seats.items()}
 

@@ -28,7 +28,8 @@ from sipqueue_async import (
     Updates,
     diff,
 )
-from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox, Topic
+from sipqueue_async._fanout import Fanout
+from sipqueue_async._mailbox import ALL_SEATS, Mailbox, Topic
 from tests.kit.builders import START, agent, snapshot
 
 ERROR = TransportError("away")

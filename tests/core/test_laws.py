@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import CallAnswered, CallMissed, SeatKey, Snapshot, apply, diff
-from sipqueue_async._fanout import ALL_SEATS, Fanout, Updates
+from sipqueue_async._fanout import Fanout
+from sipqueue_async._mailbox import ALL_SEATS
+from sipqueue_async._streams import Updates
 from sipqueue_async.events import Update
 from tests.kit.strategies import chains_without_reset, snapshots
 

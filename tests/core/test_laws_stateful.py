@@ -25,7 +25,8 @@ from sipqueue_async import (
     apply,
     diff,
 )
-from sipqueue_async._fanout import ALL_SEATS, Fanout, Mailbox
+from sipqueue_async._fanout import Fanout
+from sipqueue_async._mailbox import ALL_SEATS, Mailbox
 from sipqueue_async._tracker import Tracker
 from sipqueue_async._wire import SnapshotDecoder
 from tests.kit.builders import START, envelope, record

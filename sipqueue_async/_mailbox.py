@@ -1,0 +1,193 @@
+"""`Mailbox`: the updates that wait for one consumer, which coalesce when it falls behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, TypeAlias, get_args
+
+import attrs
+
+from sipqueue_async._diff import diff
+from sipqueue_async.events import Event, FeedDown, FeedEvent, SeatEvent, Update
+from sipqueue_async.models import Snapshot
+
+Topic: TypeAlias = tuple[str | None, str | None]
+"""The queue and the extension that a consumer asked for; None for any."""
+
+ALL_SEATS: Final[Topic] = (None, None)
+
+Types: TypeAlias = tuple[type[Event], ...]
+"""The event classes that a consumer asked for; none for all."""
+
+
+@attrs.define(eq=False)
+class End:
+    """Whether the watcher has ended, and why: shared by all of its mailboxes."""
+
+    ended: bool = False
+    error: BaseException | None = None
+
+    def reason(self) -> BaseException:
+        """Return what an iterator raises at the end."""
+        if self.error is None:
+            return StopAsyncIteration()
+        # The same error is raised from every iterator; without this its traceback would grow with each.
+        return self.error.with_traceback(None)
+
+
+@attrs.define
+class _Backlog:
+    """What a consumer has fallen behind by: two snapshots stand for everything between them."""
+
+    base: Snapshot | None
+    newest: Snapshot | None
+    sequence: int
+
+
+class Mailbox:
+    """The updates that one consumer has not taken yet: at most `max_pending`, then one that stands for them all."""
+
+    def __init__(
+        self,
+        topic: Topic,
+        types: Types,
+        max_pending: int,
+        *,
+        feed: FeedEvent | None,
+        end: End,
+        asked: Callable[[], None] | None = None,
+    ) -> None:
+        if max_pending < 1:
+            raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
+        self.topic = topic
+        self.types = types
+        self._max_pending = max_pending
+        self._end = end
+        self._asked = asked
+        # Each with the last event about the feed before the next one, whether the consumer asked for those or not.
+        self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
+        self._backlog: _Backlog | None = None
+        self._feed = self._feed_seen = feed
+        self._closed = False
+        self._news = asyncio.Event()
+
+    def __len__(self) -> int:
+        return 1 if self._backlog else len(self._pending)
+
+    def __repr__(self) -> str:
+        names = [it.__name__ for given in self.types for it in get_args(given) or [given]]
+        queue, extension = self.topic
+        asked = [", ".join(names) or "everything"]
+        asked += [] if queue is None else [f"queue {queue}"]
+        asked += [] if extension is None else [f"extension {extension}"]
+        condition = ", closed" if self._closed else ", ended" if self._end.ended else ""
+        return f"to {', '.join(asked)}, {len(self)} pending{condition}"
+
+    def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
+        """Put in what this mailbox asked for of an update, if anything, and what the update tells about the feed."""
+        if feed is not None:
+            self._feed = feed
+            if not self._is_wanted(feed):
+                self._overlook(feed)
+        if update is None:
+            return
+        if self._backlog:
+            self._backlog.newest, self._backlog.sequence = update.snapshot, update.sequence
+        elif len(self._pending) < self._max_pending:
+            self._pending.append((update, self._feed))
+        else:
+            self._fall_behind(update)
+        self._news.set()
+
+    def _overlook(self, feed: FeedEvent) -> None:
+        """Count what was not asked for as seen along with what it came after, whenever that is taken."""
+        if self._pending:
+            self._pending[-1] = (self._pending[-1][0], feed)
+        elif not self._backlog:
+            self._feed_seen = feed
+
+    def _is_wanted(self, event: Event) -> bool:
+        return not self.types or isinstance(event, self.types)
+
+    def _fall_behind(self, update: Update) -> None:
+        updates = [*(pending for pending, _ in self._pending), update]
+        self._pending.clear()
+        # Nothing was known before the first poll, and then no update has a snapshot to start from either.
+        base = next((it.previous for it in updates if it.snapshot is not None), None)
+        self._backlog = _Backlog(base, update.snapshot, update.sequence)
+
+    def _caught_up(self, backlog: _Backlog) -> Update | None:
+        """Return the one update that a backlog comes to, if anything is left of it."""
+        events: list[Event] = [event for event in _between(backlog) if self._concerns(event) and self._is_wanted(event)]
+        # The feed's ups and downs alternate, so what counts is whether its condition is another one than last seen.
+        feed, was_down = self._feed, isinstance(self._feed_seen, FeedDown)
+        if feed is not None and isinstance(feed, FeedDown) != was_down and self._is_wanted(feed):
+            # It came up before what was seen since, and went down after it.
+            events.insert(len(events) if isinstance(feed, FeedDown) else 0, feed)
+        if not events:
+            return None
+        return Update(
+            sequence=backlog.sequence,
+            snapshot=backlog.newest,
+            previous=backlog.base,
+            events=tuple(events),
+            coalesced=True,
+        )
+
+    def _concerns(self, event: SeatEvent) -> bool:
+        queue, extension = self.topic
+        return queue in {None, event.queue} and extension in {None, event.extension}
+
+    def pop(self) -> Update | None:
+        """Return the next update, or None if there is none, yet or any more."""
+        if self._pending:
+            update, self._feed_seen = self._pending.popleft()
+            return update
+        if self._backlog:
+            caught_up = self._caught_up(self._backlog)
+            self._backlog, self._feed_seen = None, self._feed
+            return caught_up
+        return None
+
+    def get_nowait(self) -> Update | None:
+        """Return the next update, or None if there is none yet.
+
+        Raises:
+            StopAsyncIteration: The mailbox was closed, or the watcher has ended and all was taken.
+            BaseException: The watcher has failed with it, and all was taken.
+        """
+        update = self.pop()
+        if update is None:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._end.ended:
+                raise self._end.reason()
+        return update
+
+    async def news(self) -> None:
+        """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
+        self._news.clear()
+        self.ask()
+        await self._news.wait()
+
+    def ask(self) -> None:
+        """Say that the consumer has dealt with all that it was given, and wants more."""
+        if self._asked is not None:
+            self._asked()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Take nothing more, and drop what is pending."""
+        self._closed = True
+        self._pending.clear()
+        self._backlog = None
+        self.wake()
+
+
+def _between(backlog: _Backlog) -> tuple[SeatEvent, ...]:
+    return () if backlog.newest is None else diff(backlog.base, backlog.newest)

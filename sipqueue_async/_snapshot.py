@@ -1,0 +1,330 @@
+"""`Snapshot`: every agent of every queue at one moment."""
+
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+import json
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, overload
+
+from sipqueue_async._changes import Changes
+from sipqueue_async._codes import AgentState
+from sipqueue_async._record import AgentStatus, FieldProblem, SeatKey, agent_from_dict, time_from_json
+
+_T = TypeVar("_T")
+
+_FORMAT: Final = "sipqueue-snapshot"
+_VERSION: Final = 1
+
+
+class Snapshot(Mapping[SeatKey, AgentStatus]):
+    """Every agent of every queue at one moment: an immutable mapping from seat to record.
+
+    Snapshots are equal when they hold the same records; as with any mapping, neither order nor the time of observation
+    counts.
+
+    Args:
+        agents: The records. Two equal records of one seat are taken as one.
+        observed_at: When the answer had arrived (aware).
+        server_time: The server's clock when it answered (aware), if it said.
+        problems: Fields that made no sense, and counters that were left out.
+        steady_at: When the answer had arrived, in seconds of a monotonic clock (the event loop's), if the source notes
+            it. Durations are then exact whatever happens to the wall clock. It is neither compared nor saved.
+
+    Raises:
+        ValueError: Two different records are about one seat, or a time is naive.
+    """
+
+    __slots__ = (
+        "_changes",
+        "_observed_at",
+        "_places",
+        "_problems",
+        "_queues",
+        "_records",
+        "_server_time",
+        "_steady_at",
+    )
+
+    # The records by place, and the seats' places. Snapshots of the same seats share the latter, so that keeping one
+    # more takes little, and comparing two of them is comparing two lists.
+    _places: dict[SeatKey, int]
+    _records: list[AgentStatus]
+    _changes: Changes | None
+    _observed_at: datetime
+    _server_time: datetime | None
+    _problems: tuple[FieldProblem, ...]
+    _steady_at: float | None
+    _queues: Mapping[str, tuple[AgentStatus, ...]] | None
+
+    def __init__(
+        self,
+        agents: Iterable[AgentStatus] = (),
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: Iterable[FieldProblem] = (),
+        steady_at: float | None = None,
+    ) -> None:
+        by_seat: dict[SeatKey, AgentStatus] = {}
+        for agent in agents:
+            if by_seat.setdefault(agent.key, agent) != agent:
+                raise ValueError(f"two different records of queue {agent.queue!r}, extension {agent.extension!r}")
+        for name, moment in (("observed_at", observed_at), ("server_time", server_time)):
+            if moment is not None and moment.utcoffset() is None:
+                raise ValueError(f"{name} must be an aware datetime, not {moment!r}")
+        self._fill(
+            _places(by_seat),
+            list(by_seat.values()),
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=tuple(problems),
+            steady_at=steady_at,
+        )
+
+    def _fill(
+        self,
+        places: dict[SeatKey, int],
+        records: list[AgentStatus],
+        *,
+        observed_at: datetime,
+        server_time: datetime | None,
+        problems: tuple[FieldProblem, ...],
+        steady_at: float | None,
+        changes: Changes | None = None,
+    ) -> None:
+        self._places = places
+        self._records = records
+        self._changes = changes
+        self._observed_at = observed_at
+        self._server_time = server_time
+        self._problems = problems
+        self._steady_at = steady_at
+        self._queues = None
+
+    @classmethod
+    def _at(
+        cls,
+        places: dict[SeatKey, int],
+        records: list[AgentStatus],
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: tuple[FieldProblem, ...] = (),
+        steady_at: float | None = None,
+        changes: Changes | None = None,
+    ) -> Snapshot:
+        """Make a snapshot of what is already right and what nobody will change."""
+        snapshot = cls.__new__(cls)
+        snapshot._fill(
+            places,
+            records,
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=problems,
+            steady_at=steady_at,
+            changes=changes,
+        )
+        return snapshot
+
+    def with_changes(
+        self,
+        agents: Mapping[SeatKey, AgentStatus | None],
+        *,
+        observed_at: datetime,
+        server_time: datetime | None = None,
+        problems: tuple[FieldProblem, ...] = (),
+        steady_at: float | None = None,
+    ) -> Snapshot:
+        """Return a later snapshot: with these records of these seats, without the seats whose record is None.
+
+        All other records are shared with this one.
+        """
+        places, records = self._places, self._records.copy()
+        changes = {key: agent for key, agent in agents.items() if agent is not None}
+        if len(changes) == len(agents) and changes.keys() <= places.keys():
+            for key, agent in changes.items():
+                records[places[key]] = agent
+        else:
+            left = {key: agent for key, agent in self.items() if key not in agents} | changes
+            places, records = _places(left), list(left.values())
+        return self._at(
+            places,
+            records,
+            observed_at=observed_at,
+            server_time=server_time,
+            problems=problems,
+            steady_at=steady_at,
+        )
+
+    @property
+    def observed_at(self) -> datetime:
+        """When the answer had arrived (aware; UTC from a client)."""
+        return self._observed_at
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The server's clock when it answered (aware UTC) [rsptime], or None if it did not say."""
+        return self._server_time
+
+    @property
+    def problems(self) -> tuple[FieldProblem, ...]:
+        """Fields that made no sense, and counters that were left out."""
+        return self._problems
+
+    @property
+    def steady_at(self) -> float | None:
+        """When the answer had arrived, in seconds of a monotonic clock, or None if the source did not note it."""
+        return self._steady_at
+
+    def seconds_since(self, earlier: Snapshot) -> float:
+        """Return how many seconds after `earlier` this snapshot was observed: 0 or more.
+
+        Measured by `steady_at` where both snapshots have one, so that a step of the wall clock counts as no time;
+        otherwise by `observed_at`.
+        """
+        if self._steady_at is not None and earlier._steady_at is not None:
+            return max(0.0, self._steady_at - earlier._steady_at)
+        return max(0.0, (self._observed_at - earlier._observed_at).total_seconds())
+
+    @property
+    def queues(self) -> Mapping[str, tuple[AgentStatus, ...]]:
+        """The records by queue name."""
+        if self._queues is None:
+            groups: dict[str, list[AgentStatus]] = {}
+            for agent in self._records:
+                groups.setdefault(agent.queue, []).append(agent)
+            self._queues = MappingProxyType({name: tuple(agents) for name, agents in groups.items()})
+        return self._queues
+
+    def counts(self, queue: str | None = None) -> dict[AgentState, int]:
+        """Return how many agents are in each state, in one queue or in all (an agent then counts in each of its own).
+
+        Every state has an entry, 0 included; a queue that nobody is in has zeros.
+        """
+        counts = dict.fromkeys(AgentState, 0)
+        for agent in self._records if queue is None else self.queues.get(queue, ()):
+            counts[agent.state] += 1
+        return counts
+
+    def to_json(self) -> bytes:
+        """Return the snapshot as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
+        document = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "observed_at": self._observed_at.isoformat(),
+            "server_time": None if self._server_time is None else self._server_time.isoformat(),
+            "agents": [agent.to_dict() for agent in self._records],
+            "problems": [problem.to_dict() for problem in self._problems],
+        }
+        # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Snapshot:
+        """Return the snapshot that `to_json` wrote.
+
+        Raises:
+            ValueError: The data is damaged, of another kind, or of a version that this release does not know.
+        """
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"a saved snapshot must be JSON: {error}") from None
+        if not isinstance(document, dict) or document.get("format") != _FORMAT:
+            raise ValueError(f'this is no saved snapshot: it does not say "format": "{_FORMAT}"')
+        version = document.get("version")
+        if type(version) is not int or version != _VERSION:
+            raise ValueError(f"the saved snapshot has version {version!r}; this release reads version {_VERSION}")
+        try:
+            return cls(
+                [agent_from_dict(fields) for fields in _list_from_json(document["agents"])],
+                observed_at=datetime.fromisoformat(document["observed_at"]),
+                server_time=time_from_json(document["server_time"]),
+                problems=[FieldProblem.from_dict(fields) for fields in _list_from_json(document["problems"])],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
+
+    def __getitem__(self, key: tuple[str, str]) -> AgentStatus:
+        return self._records[self._places[key]]  # type: ignore[index]  # an equal plain tuple finds it too
+
+    def __iter__(self) -> Iterator[SeatKey]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    @overload
+    def get(self, key: tuple[str, str], /) -> AgentStatus | None: ...
+    @overload
+    def get(self, key: tuple[str, str], default: AgentStatus, /) -> AgentStatus: ...
+    @overload
+    def get(self, key: tuple[str, str], default: _T, /) -> AgentStatus | _T: ...
+    def get(self, key: tuple[str, str], default: _T | None = None, /) -> AgentStatus | _T | None:
+        """Return the record of a seat, or `default` where there is none."""
+        place = self._places.get(key)  # type: ignore[call-overload]  # a plain tuple finds it too
+        return default if place is None else self._records[place]
+
+    def keys(self) -> KeysView[SeatKey]:
+        """The seats."""
+        return self._places.keys()
+
+    def values(self) -> ValuesView[AgentStatus]:
+        """The records."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[SeatKey, AgentStatus]:
+        """Pairs of seat and record."""
+        return _Items(self)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
+        # Tokens and monotonic times mean something to this process alone.
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return None, {**fields, "_queues": None, "_changes": None, "_steady_at": None}
+
+    def __repr__(self) -> str:
+        return (
+            f"<Snapshot of {len(self._records)} agents in {len(self.queues)} queues, "
+            f"{self._observed_at.isoformat(timespec='seconds')}>"
+        )
+
+
+class _Values(ValuesView[AgentStatus]):
+    _mapping: Snapshot
+
+    def __iter__(self) -> Iterator[AgentStatus]:
+        return iter(self._mapping._records)
+
+    def __reversed__(self) -> Iterator[AgentStatus]:
+        return reversed(self._mapping._records)
+
+
+class _Items(ItemsView[SeatKey, AgentStatus]):
+    _mapping: Snapshot
+
+    def __iter__(self) -> Iterator[tuple[SeatKey, AgentStatus]]:
+        return zip(self._mapping._places, self._mapping._records, strict=True)
+
+    def __reversed__(self) -> Iterator[tuple[SeatKey, AgentStatus]]:
+        return zip(reversed(self._mapping._places), reversed(self._mapping._records), strict=True)
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
+
+
+def _places(seats: Iterable[SeatKey]) -> dict[SeatKey, int]:
+    return {seat: place for place, seat in enumerate(seats)}
+
+
+def _list_from_json(value: object) -> list[Any]:
+    # Anything else that is empty would read as "everybody has left".
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value

@@ -1,0 +1,102 @@
+"""The async iterators of consumers: `Subscription` of events, `Updates` of whole updates."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Generic, Self, TypeVar, cast
+
+from sipqueue_async._mailbox import Mailbox
+from sipqueue_async.events import Event, Update
+
+E = TypeVar("E", bound=Event)
+
+
+class _Stream:
+    """What subscriptions and streams of updates have in common: a mailbox, and being closed."""
+
+    def __init__(self, mailbox: Mailbox, forget: Callable[[Mailbox], None]) -> None:
+        self._mailbox = mailbox
+        self._forget = forget
+
+    @property
+    def pending(self) -> int:
+        """How many updates wait to be taken."""
+        return len(self._mailbox)
+
+    def close(self) -> None:
+        """Stop receiving. Whoever iterates is done; what was pending is dropped. Dropping the object does the same."""
+        self._mailbox.close()
+        self._forget(self._mailbox)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._mailbox!r}>"
+
+
+class Subscription(_Stream, AsyncIterator[E], Generic[E]):
+    """The events that one consumer asked for, as an async iterator.
+
+    Leaving an ``async for`` by ``break``, exception or cancellation loses nothing and leaves nothing running: iterate
+    again to go on. It ends when it is closed or when the watcher is; if the watcher fails, its error is raised once all
+    that happened before has been taken.
+    """
+
+    def __init__(self, mailbox: Mailbox, forget: Callable[[Mailbox], None]) -> None:
+        super().__init__(mailbox, forget)
+        self._events: deque[Event] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E:
+        while not self._events:
+            update = self._mailbox.get_nowait()
+            if update is None:
+                await self._mailbox.news()
+            else:
+                self._events.extend(update.events)
+                # Another task that waits at the same stream may have the rest.
+                self._mailbox.wake()
+        return cast("E", self._events.popleft())
+
+    def close(self) -> None:
+        """Stop receiving. Whoever iterates is done; what was pending is dropped. Dropping the object does the same."""
+        self._events.clear()
+        super().close()
+
+
+class Updates(_Stream, AsyncIterator[Update]):
+    """Every change of what a watcher knows, as an async iterator of `Update`; otherwise like a `Subscription`."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Update:
+        while (update := self._mailbox.get_nowait()) is None:
+            await self._mailbox.news()
+        return update
+
+    def get_nowait(self) -> Update | None:
+        """Return the next update, or None if there is none yet.
+
+        A stream of a group then requests more work, as waiting does.
+        """
+        update = self._mailbox.pop()
+        if update is None:
+            self._mailbox.ask()
+        return update
+
+    def take(self) -> Update | None:
+        """Do as `get_nowait`: deprecated."""
+        warnings.warn("Updates.take is deprecated; use Updates.get_nowait", DeprecationWarning, stacklevel=2)
+        return self.get_nowait()
