@@ -83,7 +83,7 @@ def on_track(work: Callable[[Track], Awaitable[_T]]) -> _T:
 @pytest.mark.needs_redis
 @pytest.mark.parametrize("interval", [relay_stream.AT_ONCE, 0.02])
 def test_each_way_carries_the_same(interval: float, threads: None) -> None:
-    """The ways are compared, though one of them carries less than the others or leaves things behind in Redis."""
+    """Every way delivers all events of the course, each with a plausible delay."""
     course = attrs.evolve(COURSE, interval=interval)
 
     async def race(both: Track) -> tuple[list[Passage], ...]:
@@ -100,7 +100,7 @@ def test_each_way_carries_the_same(interval: float, threads: None) -> None:
 
 @pytest.mark.needs_redis
 def test_a_relay_is_as_fast_as_it_can_without_leaving_anything_out(threads: None) -> None:
-    """The source is ahead of the relay, which puts updates together, so that less is sent than is counted."""
+    """All events are delivered when the source outpaces the relay."""
     course = attrs.evolve(COURSE, updates=60)
 
     async def send(both: Track) -> Passage:
@@ -115,7 +115,7 @@ GOOD = Passage(given=[0, 1, 2], had=[0.5, 1.5, 3], events=COURSE.events, digest=
 
 
 def test_a_passage_that_is_not_whole_is_noticed() -> None:
-    """Who loses updates wins."""
+    """A passage that lost or added anything is an error."""
     course = attrs.evolve(COURSE, updates=2)
     snapshots, events = relay_stream.told(course.story)
     good = attrs.evolve(GOOD, events=sum(events[1:]), digest=relay_stream.digest(snapshots[-1]))
@@ -134,7 +134,7 @@ def test_a_passage_that_is_not_whole_is_noticed() -> None:
 
 @pytest.mark.needs_redis
 def test_bare_commands_that_carry_something_else_are_noticed(threads: None) -> None:
-    """The unit is the time that something else took."""
+    """The reference time counts only if the same entries were carried."""
 
     async def send(both: Track) -> None:
         await relay_stream.by_relay(both, "x", COURSE)
@@ -160,19 +160,18 @@ class Silent:
 
 
 async def test_a_feed_that_ends_is_noticed() -> None:
-    """A reader that stops in the middle is taken for a fast one."""
+    """A feed that ends before the course does is an error."""
     with pytest.raises(WrongAnswer, match="ended"):
         await relay_stream._take(cast("Feed", Silent()), COURSE, asyncio.Event().wait)
 
 
 def test_large_updates_are_fewer() -> None:
-    """A full run takes hours."""
+    """The full run sends fewer updates where each is large, to end in reasonable time."""
     sent = relay_rate.courses([1, 10, 100, 1000], 50)
     assert [(course.changed, course.updates) for course in sent] == [(1, 50), (10, 50), (100, 5), (1000, 1)]
 
 
 def test_rates_are_told_as_they_were_measured() -> None:
-    """The table has another figure under a title than that one."""
     spread = [Spread(each, each / 2, each * 2) for each in (1000.0, 800.0, 2.5, 20.0)]
     course = Course(changed=10, updates=3)
     events, updates, bare, within = spread
@@ -185,7 +184,6 @@ def test_rates_are_told_as_they_were_measured() -> None:
 
 
 def test_delays_are_told_as_they_were_measured() -> None:
-    """The table has the figures of one way under the name of another."""
     delays = [relay_delay.Delay(median=it / 1000, p99=it / 100, ratio=Spread(it / 2, 1, 3)) for it in (4, 2, 1)]
     section = relay_delay.section(relay_delay.Found(course=relay_delay.course(0.03, 7), rounds=1, delays=delays))
     assert section.part == "delay"
@@ -201,7 +199,7 @@ def test_delays_are_told_as_they_were_measured() -> None:
 
 
 async def test_what_is_said_before_anything_is_known_does_not_count() -> None:
-    """A reader that is there before the relay has other events than there were."""
+    """An update without a snapshot is not counted."""
     consumer = relay_cost._Consumer(cast("Feed", Silent()))
     await consumer.consume()
     with pytest.raises(AssertionError):
@@ -210,7 +208,7 @@ async def test_what_is_said_before_anything_is_known_does_not_count() -> None:
 
 @pytest.mark.needs_redis
 def test_readers_of_a_relay_ask_the_platform_once(threads: None) -> None:
-    """What a relay saves is not what is counted, or something is counted for somebody else."""
+    """Requests, logins, bytes and processor time are counted for the process that caused them."""
     plan = Plan(readers=3, interval=0.1, polls=5)
 
     def run() -> list[relay_cost.Found]:
@@ -230,7 +228,7 @@ def test_readers_of_a_relay_ask_the_platform_once(threads: None) -> None:
 
 
 def test_a_reader_that_heard_something_else_is_noticed() -> None:
-    """The costs are those of readers that lose events."""
+    """A reader that lost or added an event, or missed polls, is an error."""
     plan = Plan(readers=1, interval=10, polls=3)
     snapshots, events = relay_stream.told(plan.story)
     good = Tally(first=2, last=5, events=200 + sum(events[2:5]), digest=relay_stream.digest(snapshots[4]))
@@ -243,7 +241,6 @@ def test_a_reader_that_heard_something_else_is_noticed() -> None:
 
 
 def test_costs_are_told_as_they_were_measured() -> None:
-    """The tables have the figures of one way, or of one process, under the name of another."""
     alone = {"platform": {"cpu": 1.0, "requests": 40.0, "bytes": 8000.0, "logins": 10}, "readers": {"cpu": 3.0}}
     relayed = {
         "platform": {"cpu": 0.1, "requests": 4.0, "bytes": 800.0, "logins": 1},
@@ -272,7 +269,7 @@ def test_costs_are_told_as_they_were_measured() -> None:
 def test_the_program_writes_its_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The documentation's figures cannot be made again, or what people wrote around them is lost."""
+    """Only the tables between the page's marks are replaced."""
     program = str(ROOT / "tests" / "benchmarks" / "relay.py")
     (tmp_path / "relay.md").write_text(PAGE, "utf-8")
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -295,7 +292,7 @@ def test_the_program_writes_its_tables(
 
 @pytest.mark.needs_redis
 def test_parts_can_be_had_by_themselves(threads: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever wants one table waits for all."""
+    """`--parts` runs the named parts only."""
     assert aside(relay.main, [*SMALL.split(), "--parts", "delay"]) == 0
     assert "seats change every 10 ms" in capsys.readouterr().out
 
@@ -303,7 +300,7 @@ def test_parts_can_be_had_by_themselves(threads: None, capsys: pytest.CaptureFix
 def test_a_machine_without_redis_is_told_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The program ends in a traceback about None."""
+    """The error names redis-server, and the exit code is 2."""
     monkeypatch.setenv(HIDE, "redis")
     with pytest.raises(SystemExit) as ended:
         relay.main([])
@@ -312,7 +309,7 @@ def test_a_machine_without_redis_is_told_what_is_missing(
 
 
 def test_a_page_without_a_place_for_a_table_is_an_error(tmp_path: Path) -> None:
-    """The tables go into the marks of another program."""
+    """Marks of another program are not used."""
     (tmp_path / "relay.md").write_text(f"{begin('rate')}\n{end('rate')}\n")
     with pytest.raises(ValueError, match=r"relay.md has no place for rate"):
         write_page([Section("rate", [])], tmp_path, "relay")

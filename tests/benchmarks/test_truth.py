@@ -44,7 +44,7 @@ def tampered(run: WatcherRun, **told: Any) -> WatcherRun:
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("interval", [3.0, 10.0, 60.0, 300.0])
 async def test_every_call_of_agents_who_stay_is_told(interval: float) -> None:
-    """A call is lost or made up, a state told that was never held, or an agent told to have left who did not."""
+    """Every call is reported once, and no event is false."""
     result = await watch(STEADY, interval, 1)
     assert result.exact
     assert result.answered.told == result.answered.true > 100
@@ -54,7 +54,7 @@ async def test_every_call_of_agents_who_stay_is_told(interval: float) -> None:
 
 @pytest.mark.virtual_time
 async def test_changes_are_told_as_soon_and_as_precisely_as_polling_can() -> None:
-    """Events wait somewhere on their way, or the time that they give is not the true one to the second."""
+    """The median delay is within half an interval, and `occurred_at` is right to the second."""
     result = await watch(STEADY, 5, 1)
     assert result.delay_median < result.delay_limit
     assert result.delay_p99 < 5.1
@@ -66,7 +66,7 @@ async def test_changes_are_told_as_soon_and_as_precisely_as_polling_can() -> Non
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("interval", [5.0, 60.0])
 async def test_only_the_calls_around_a_leaving_are_lost(interval: float) -> None:
-    """Calls of agents who come and go are lost that two records show, or somebody joins or leaves who does not."""
+    """Each call that two records show is reported, and so is each joining and leaving."""
     result = await watch(SHIFTS, interval, 1)
     assert result.exact
     assert result.answered.lost_reset == result.missed.lost_reset == 0
@@ -77,7 +77,7 @@ async def test_only_the_calls_around_a_leaving_are_lost(interval: float) -> None
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("interval", [3.0, 30.0])
 async def test_faults_take_nothing_but_what_a_reset_takes(interval: float) -> None:
-    """Failed polls, an outage, dead tokens, old or empty answers or a restart cost a call, or make up an event."""
+    """Only a counter reset costs calls: no other fault does, and none makes up an event."""
     result = await watch(FAULTS, interval, 1)
     assert result.exact
     assert result.answered.lost_away == result.missed.lost_away == 0
@@ -89,7 +89,7 @@ async def test_faults_take_nothing_but_what_a_reset_takes(interval: float) -> No
 
 @pytest.mark.virtual_time
 async def test_everything_at_once() -> None:
-    """Faults are survived one by one, or while nobody leaves, but not together."""
+    """The watcher stays exact when all faults and shift changes are combined."""
     truth, run = await play(EVERYTHING, 10, 1)
     result = Check(truth, run).result()
     assert result.exact
@@ -101,13 +101,13 @@ async def test_everything_at_once() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_run_is_settled_by_its_seed() -> None:
-    """Tables change with every run of the benchmark, so nobody can reproduce them."""
+    """The same seed gives the same result, another seed another one."""
     first, again, other = [await watch(FAULTS, 60, seed) for seed in (1, 1, 2)]
     assert first == again != other
 
 
 def test_the_check_finds_calls_that_were_not_told(shifts: tuple[Truth, WatcherRun]) -> None:
-    """The benchmark calls a watcher exact that loses calls, and proves nothing."""
+    """A run with an unreported call is not exact."""
     truth, run = shifts
     assert Check(truth, run).result().exact
     for kind in ("answered", "missed"):
@@ -117,7 +117,7 @@ def test_the_check_finds_calls_that_were_not_told(shifts: tuple[Truth, WatcherRu
 
 
 def test_the_check_finds_calls_that_did_not_happen(shifts: tuple[Truth, WatcherRun]) -> None:
-    """The benchmark overlooks calls that were made up, also if as many were lost elsewhere."""
+    """A made-up call is found, even if another seat lost one and the sum is right."""
     truth, run = shifts
     first, *others = run.told.answered
     doubled = ToldCalls(first.key, first.poll, first.count + 1)
@@ -129,7 +129,7 @@ def test_the_check_finds_calls_that_did_not_happen(shifts: tuple[Truth, WatcherR
 
 
 def test_the_check_finds_states_that_were_not_held(shifts: tuple[Truth, WatcherRun]) -> None:
-    """The benchmark overlooks changes of state that did not happen."""
+    """A reported change from or to a state that the seat was not in is a false event."""
     truth, run = shifts
     first, *others = run.told.changes
     for wrong in (attrs.evolve(first, before=AgentState.OFFLINE), attrs.evolve(first, after=AgentState.OFFLINE)):
@@ -137,11 +137,11 @@ def test_the_check_finds_states_that_were_not_held(shifts: tuple[Truth, WatcherR
 
 
 def test_the_check_finds_people_who_did_not_join_or_leave(shifts: tuple[Truth, WatcherRun]) -> None:
-    """The benchmark overlooks people who are told to have come or gone and did not, or who are not told."""
+    """A joining or leaving that is false, or missing, is found."""
     truth, run = shifts
     for kind in ("joined", "left"):
         told = getattr(run.told, kind)
-        # Who has just joined neither joins again nor leaves.
+        # An agent who has just joined can neither join again nor leave at once.
         later = attrs.evolve(run.told.joined[0], poll=run.told.joined[0].poll + 1)
         assert Check(truth, tampered(run, **{kind: [*told, later]})).result().false_events == 1
         assert Check(truth, tampered(run, **{kind: told[1:]})).result().presence_wrong == 1
@@ -191,14 +191,13 @@ def test_the_program_writes_tables_and_picture_and_fails_if_the_watcher_does(
 
 
 def test_the_full_run_uses_several_cores() -> None:
-    """The full benchmark takes longer than it must."""
     with truth._pool(2) as pool:
         assert isinstance(pool, ProcessPoolExecutor)
 
 
 @pytest.mark.virtual_time
 async def test_a_run_in_which_nothing_happens_has_tables_and_a_picture() -> None:
-    """A run that is shorter than its interval ends in an error of arithmetic."""
+    """A run shorter than its polling interval has figures of zero."""
     nothing = await watch(attrs.evolve(STEADY, duration=5.0), 60, 1)
     assert nothing.exact
     assert "| 60 s | 0 | 0 | 0 |" in tables({"steady": [nothing]})

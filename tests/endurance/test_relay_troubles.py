@@ -39,11 +39,11 @@ pytestmark = [
 
 
 class Troubles:
-    """What can go wrong, and for how long it does.
+    """Causes a random failure, and repairs it after a random time.
 
     Args:
-        scene: For whom.
-        seed: Settles what goes wrong, and when.
+        scene: The scene to disturb.
+        seed: Determines the failures and their times.
     """
 
     def __init__(self, scene: Scene, seed: int) -> None:
@@ -129,7 +129,7 @@ class Troubles:
 
 @pytest.mark.parametrize("max_entries", [100_000, FEW])
 async def test_everything_goes_wrong(tmp_path: Path, max_entries: int) -> None:
-    """Where Redis, the network or the platform fail for a while, calls are lost, told twice or made up."""
+    """After failures of Redis, the network and the platform, every call is reported exactly once."""
     began = time.monotonic()
     server = RedisServer(tmp_path, stream_node_max_entries="1")
     async with server, Scene(server, seed=TROUBLES, max_entries=max_entries) as scene:
@@ -154,7 +154,7 @@ async def test_everything_goes_wrong(tmp_path: Path, max_entries: int) -> None:
 
 
 async def test_redis_loses_what_it_knew(redis_server: RedisServer) -> None:
-    """Where Redis comes back with older data or with none, readers lose calls, or are told them twice or made up."""
+    """Readers report every call once, even after Redis lost its latest data or all of it."""
     chance = random.Random(TROUBLES)
     async with Redis.from_url(redis_server.url) as redis, Scene(redis_server, lease=0.5, claim_after=2) as scene:
         for number in range(LOSSES):
@@ -168,6 +168,6 @@ async def test_redis_loses_what_it_knew(redis_server: RedisServer) -> None:
                 await scene.settle()
                 scene.office.live.start()
         await scene.settle()
-        # What it was handed is not all that happened, for it may have been lost; but it goes on.
+        # The group may have lost work with Redis's data, but it must continue.
         await group_is_done(scene.redis)
     _log.info("%d losses: %s", LOSSES, scene.readers)

@@ -16,7 +16,7 @@ IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 
 
 def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another() -> None:
-    """Time goes to the wrong state, or is counted by another clock than the snapshots'."""
+    """Time between two snapshots belongs to the state of the earlier one, measured by their own clock."""
     tally = Tally(one(0))
     tally.update(update(one(8), one(10, TALKING)))
     tally.update(update(one(28, TALKING), one(30, IDLE)))
@@ -29,7 +29,7 @@ def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another
 
 
 def test_a_time_before_the_last_look_is_the_last_look() -> None:
-    """Who asks for a moment that has passed is given less time than was seen, or negative time."""
+    """Asking for an earlier moment gives the figures of the last look."""
     tally = Tally(one(10))
     assert elapsed(tally, 5) == {}
     tally.update(update(one(18), one(20, TALKING)))
@@ -37,7 +37,7 @@ def test_a_time_before_the_last_look_is_the_last_look() -> None:
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
-    """A naive time is compared with the snapshots', hours off."""
+    """A naive datetime is a ValueError."""
     tally = Tally(one(0))
     naive = datetime(2026, 1, 5, 9)  # noqa: DTZ001  # what is to be refused
     for ask in (seat(tally).seconds, seat(tally).unseen, tally.total.seconds, tally.total.occupancy, tally.advance):
@@ -46,7 +46,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 def test_offline_is_not_signed_in() -> None:
-    """The occupancy of somebody who was signed out half the day is half of what it was."""
+    """Time offline counts neither as signed in nor in the occupancy."""
     tally = Tally(one(0, AgentState.OFFLINE))
     assert seat(tally).occupancy(moment(10)) is None
     tally.update(update(one(8, AgentState.OFFLINE), one(10, TALKING)))
@@ -56,7 +56,7 @@ def test_offline_is_not_signed_in() -> None:
 
 
 def test_what_was_there_at_the_first_sight_began_before() -> None:
-    """A talk that has lasted for an hour when the program starts is said to have just begun."""
+    """A state seen in the first snapshot has an approximate beginning; a later one is precise."""
     tally = Tally(one(0, TALKING))
     assert began(tally) == (0, True)
     tally.update(update(one(8, TALKING), one(10)))
@@ -64,7 +64,7 @@ def test_what_was_there_at_the_first_sight_began_before() -> None:
 
 
 def test_who_joins_begins_then() -> None:
-    """An agent who signs in gets time from before, or one who was there already counts as just come."""
+    """Time counts from joining; a seat of the first snapshot has an approximate beginning."""
     tally = Tally(snapshot(at=0))
     tally.update(update(snapshot(at=8), one(10)))
     assert (began(tally), elapsed(tally, 15)) == ((10, False), {"waiting": 5})
@@ -74,7 +74,7 @@ def test_who_joins_begins_then() -> None:
 
 
 def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> None:
-    """The state that the first change ended is lost."""
+    """The first update's previous snapshot is the start."""
     tally = Tally()
     assert (tally.started_at, tally.observed_at, tally.snapshot, dict(tally.seats)) == (None, None, None, {})
     tally.update(update(one(8), one(10, TALKING)))
@@ -82,7 +82,7 @@ def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> No
 
 
 def test_an_outage_is_of_no_state() -> None:
-    """An agent has talked for as long as the platform was away."""
+    """The time of an outage is unseen and counts for no state."""
     tally = Tally(one(0, TALKING))
     tally.update(down(one(10, TALKING)))
     assert (tally.feed_down is not None, elapsed(tally, 30)) == (True, {"talking": 10, "unseen": 20})
@@ -94,7 +94,7 @@ def test_an_outage_is_of_no_state() -> None:
 
 
 def test_what_is_the_same_after_an_outage_has_lasted() -> None:
-    """Each short outage begins every agent's state anew."""
+    """A state that is the same before and after an outage keeps its beginning."""
     tally = Tally(one(0, TALKING))
     tally.update(update(one(8, TALKING), one(10)))
     tally.update(down(one(20)))
@@ -105,7 +105,7 @@ def test_what_is_the_same_after_an_outage_has_lasted() -> None:
 
 @pytest.mark.parametrize("after", [one(30, IDLE), one(30, calls_answered=1), one(30, no_answer_count=2)])
 def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
-    """A state that nobody saw begin has a precise beginning, or an old one goes on through a call."""
+    """A state or counter that differs after an outage begins then, approximately."""
     tally = Tally(one(0))
     tally.update(down(one(20)))
     tally.update(update(one(20), after, up(after)))
@@ -114,7 +114,7 @@ def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
 
 
 def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
-    """Time before anything was known counts for somebody."""
+    """Time counts from the first snapshot."""
     tally = Tally()
     tally.update(down(None))
     assert (tally.started_at, tally.feed_down is not None) == (None, True)
@@ -125,14 +125,14 @@ def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
 
 
 def test_several_changes_in_one_began_sometime() -> None:
-    """A slow consumer's state has a precise beginning that it did not have."""
+    """A state from a coalesced update has an approximate beginning."""
     tally = Tally(one(0))
     tally.update(update(one(0), one(60, TALKING), coalesced=True))
     assert (began(tally), elapsed(tally)) == ((60, True), {"waiting": 60})
 
 
 def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_time() -> None:
-    """A slow consumer, for whom an outage is one, counts the time of two as a state's."""
+    """Two outages coalesced into one are unseen, and so is the time between them."""
     tally = Tally(one(0))
     tally.update(down(one(10)))
     tally.update(update(one(10), one(30, TALKING), coalesced=True))
@@ -141,7 +141,7 @@ def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_ti
 
 
 def test_a_call_between_two_polls_begins_the_state_anew() -> None:
-    """An agent has been waiting for ten minutes who had a call in between, or talks for as long as two calls took."""
+    """A new call begins a state anew, although the polls before and after show the same state."""
     tally = Tally(one(0))
     tally.update(update(one(8), one(10, calls_answered=1)))
     assert (began(tally), calls(tally)) == ((10, False), (1, 0))
@@ -151,7 +151,7 @@ def test_a_call_between_two_polls_begins_the_state_anew() -> None:
 
 
 def test_a_counter_that_lags_begins_nothing() -> None:
-    """A platform that counts a call a moment after it shows it makes every talk begin twice."""
+    """A counter that follows the state by a poll does not begin the state again."""
     before, after = datetime(2026, 1, 5, 8), datetime(2026, 1, 5, 9)  # noqa: DTZ001  # as the platform sends them
     tally = Tally(one(0, last_answered_at=before, last_offered_at=before))
     shown = one(10, TALKING, last_answered_at=after, last_offered_at=after)
@@ -164,14 +164,14 @@ def test_a_counter_that_lags_begins_nothing() -> None:
 
 
 def test_another_unknown_code_is_another_state() -> None:
-    """Two states without a name are taken for one that lasts."""
+    """A change between two unlisted codes is a change of state."""
     tally = Tally(one(0, AgentState.UNKNOWN, state_code=1299))
     tally.update(update(one(8, AgentState.UNKNOWN, state_code=1299), one(10, AgentState.UNKNOWN, state_code=1298)))
     assert (began(tally), elapsed(tally)) == ((10, False), {"unknown": 10})
 
 
 def test_who_leaves_stays_in_the_figures() -> None:
-    """Whoever goes home early is not in the day's report, or goes on to be counted in it."""
+    """An agent who left keeps their figures, and no more time counts."""
     tally = Tally(one(0, TALKING, calls_answered=3))
     tally.update(update(one(8, TALKING, calls_answered=3), one(10, TALKING, calls_answered=4)))
     tally.update(update(one(18), snapshot(at=20)))
@@ -184,7 +184,7 @@ def test_who_leaves_stays_in_the_figures() -> None:
 
 
 def test_who_comes_back_goes_on() -> None:
-    """The time of an absence counts for somebody, or what was before it is forgotten."""
+    """An absence adds no time, and the time before it is kept."""
     tally = Tally(one(0))
     tally.update(update(one(8), snapshot(at=10)))
     tally.update(down(snapshot(at=20)))
@@ -195,7 +195,7 @@ def test_who_comes_back_goes_on() -> None:
 
 
 def test_queues_and_their_total() -> None:
-    """The sums differ from what the seats come to, or an agent in two queues counts once."""
+    """Queue and total figures are the sums of their seats, where each queue of an agent has its own seat."""
     first = snapshot(agent("1", TALKING), agent("1", IDLE, queue="b"), agent("2", AgentState.OFFLINE, queue="b"), at=0)
     second = snapshot(
         agent("1", IDLE, calls_answered=1), agent("1", IDLE, queue="b"), agent("2", queue="b", no_answer_count=2), at=10
@@ -221,7 +221,7 @@ def test_queues_and_their_total() -> None:
 
 
 def test_the_longest_talk() -> None:
-    """A wallboard shows a short talk as the longest, or one that is over."""
+    """The longest talk is the one under way that began first."""
 
     def talking(*extensions: str, at: float) -> Snapshot:
         return snapshot(*(agent(it, TALKING if it in extensions else WAITING) for it in ("1", "2", "3")), at=at)
@@ -241,7 +241,7 @@ def test_the_longest_talk() -> None:
 
 
 def test_time_goes_on_without_a_change() -> None:
-    """A long calm is not in what is saved, or is counted twice."""
+    """Polls without a change advance the time once, and none while the feed is down."""
     tally = Tally(one(0))
     tally.advance(moment(10))
     tally.advance(moment(9.5))
@@ -257,7 +257,7 @@ def test_time_goes_on_without_a_change() -> None:
 @pytest.mark.parametrize("step", [-54213, -3, 3, 54213])
 @pytest.mark.parametrize("back", [False, True])
 def test_a_step_of_the_wall_clock_is_no_time(step: float, *, back: bool) -> None:
-    """Durations follow the steady time, and the start is told by the wall clock as it is now."""
+    """Durations follow the steady clock; the start is converted with the current wall clock."""
 
     def at(steady: float, wall: float, state: AgentState = WAITING) -> Snapshot:
         return Snapshot(one(wall, state).values(), observed_at=moment(wall), steady_at=steady)
@@ -301,7 +301,7 @@ def test_calm_counts_on_after_the_clock_is_set_back() -> None:
 
 
 def test_updates_about_what_is_known_already_change_nothing() -> None:
-    """A stream with everybody's joining in it, after a tally that knows them, counts them twice."""
+    """Joining and leaving events for seats whose status is known already change no figures."""
     tally = Tally(one(0, calls_answered=5))
     tally.update(update(None, one(0, calls_answered=5)))
     assert (began(tally), calls(tally), tally.total.signed_in) == ((0, True), (0, 0), 1)
@@ -312,7 +312,7 @@ def test_updates_about_what_is_known_already_change_nothing() -> None:
 
 
 def test_what_was_never_known_is_taken_as_it_comes() -> None:
-    """An update about an unknown seat is an error, or its calls are lost."""
+    """An update registers an unknown seat, and its calls count; a leaving of one is ignored."""
     tally = Tally(snapshot(at=0))
     tally.update(Update(sequence=1, snapshot=one(10), previous=one(8), events=update(one(8), snapshot(at=10)).events))
     assert (dict(tally.seats), dict(tally.queues)) == ({}, {})
@@ -321,7 +321,6 @@ def test_what_was_never_known_is_taken_as_it_comes() -> None:
 
 
 def test_it_shows_itself_in_short() -> None:
-    """A tally in a debugger or a log is an address."""
     tally = Tally(one(0))
     assert "1 seats in 1 queues" in repr(tally)
     assert repr(seat(tally)) == "<SeatTally queue-1 100001, waiting since 2026-01-05T08:00:00+00:00>"
@@ -329,7 +328,7 @@ def test_it_shows_itself_in_short() -> None:
 
 
 def test_nobody_else_can_change_it() -> None:
-    """A consumer that sorts or clears what it is shown spoils the figures of all others."""
+    """Mappings that a tally gives out are read-only."""
     tally = Tally(one(0))
     shown: list[Any] = [tally.seats, tally.queues, tally.total.agents, tally.total.seats]
     for mapping in shown:

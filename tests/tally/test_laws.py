@@ -90,12 +90,12 @@ def state_of(agent: AgentStatus) -> str:
 
 
 def microseconds(seconds: float) -> int:
-    """Return what the tally counted by, which floats of this size have exactly enough room for."""
+    """Return microseconds, which the tally counts by; a float of this size holds them exactly."""
     return round(seconds * 1_000_000)
 
 
 def figures(group: GroupTally) -> tuple[object, ...]:
-    """Return all that is told of a group."""
+    """Return a group's figures."""
     longest = group.longest_talk()
     return (
         {state: microseconds(seconds) for state, seconds in group.seconds().items()},
@@ -108,7 +108,7 @@ def figures(group: GroupTally) -> tuple[object, ...]:
 
 
 def summed(group: GroupTally) -> tuple[object, ...]:
-    """Return the same, worked out from the seats."""
+    """Return the same figures, computed from the seats."""
     seats = group.seats.values()
     there = [seat for seat in seats if seat.present]
     talking = [(-seat.lasted(), seat.key) for seat in there if seat.state is AgentState.TALKING]
@@ -124,7 +124,7 @@ def summed(group: GroupTally) -> tuple[object, ...]:
 
 @given(days())
 def test_all_the_time_present_is_accounted_for(day: Day) -> None:
-    """Seconds are lost or counted twice between states, outages and absences."""
+    """Seconds in states plus unseen seconds equal the time that a seat was present."""
     tally = day.tally()
     expected: dict[SeatKey, int] = {}
     unseen: dict[SeatKey, int] = {}
@@ -141,7 +141,6 @@ def test_all_the_time_present_is_accounted_for(day: Day) -> None:
 
 @given(days())
 def test_queues_and_total_are_the_sums_of_their_seats(day: Day) -> None:
-    """A queue's figures, which are kept on the way, drift from those of its seats."""
     tally = day.tally()
     for group in (tally.total, *tally.queues.values()):
         assert figures(group) == summed(group)
@@ -155,7 +154,7 @@ def test_queues_and_total_are_the_sums_of_their_seats(day: Day) -> None:
 
 @given(days())
 def test_a_state_began_when_it_was_first_seen(day: Day) -> None:
-    """A state's beginning is before it was seen, or after a poll that had shown it already."""
+    """`since` is the time of the first poll that showed the state."""
     quiet = Day([without_calls(poll) for poll in day.polls], day.outages)
     first, *others = quiet.polls
     began = dict.fromkeys(first, first.observed_at)
@@ -171,7 +170,7 @@ def test_a_state_began_when_it_was_first_seen(day: Day) -> None:
 
 @given(days(), st.data())
 def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.DataObject) -> None:
-    """A restart changes calls, states, or how much time there was."""
+    """A restart keeps calls, states and the sum of all time; some time may become unseen."""
     updates = day.updates()
     cut = data.draw(st.integers(0, len(updates)))
     until = day.polls[-1].observed_at
@@ -188,7 +187,7 @@ def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.Data
         other = again.seats[key]
         assert (other.calls_answered, other.calls_missed) == (seat.calls_answered, seat.calls_missed)
         assert (other.since, other.present) == (seat.since, seat.present)
-        # What may have become unseen, between the two programs, is of no state any more; the sum is the same.
+        # Time between the two programs may have moved from a state to unseen; the sum is the same.
         assert all(other.seconds()[state] <= seconds for state, seconds in seat.seconds().items())
         time, left = sum(seat.seconds().values()) + seat.unseen(), sum(other.seconds().values()) + other.unseen()
         assert microseconds(time) == microseconds(left)
@@ -196,7 +195,7 @@ def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.Data
 
 @given(days(), st.data())
 def test_taking_note_of_calm_changes_nothing(day: Day, data: st.DataObject) -> None:
-    """The figures depend on how often somebody looks at, or saves, the tally."""
+    """Advancing and saving in between do not change the figures."""
     noted = Tally(day.polls[0])
     for news in day.updates():
         if news.previous is not None and data.draw(st.booleans()):
@@ -209,7 +208,7 @@ def test_taking_note_of_calm_changes_nothing(day: Day, data: st.DataObject) -> N
 
 @given(st.lists(st.tuples(st.integers(-(10**10), 10**10), steps), min_size=1, max_size=5), snapshots())
 def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, int]], known: Snapshot) -> None:
-    """Calm time is lost, or becomes negative, where the machine's clock was set back in it."""
+    """Calm time is neither lost nor negative when the machine's clock is set back."""
     tally, now, passed = Tally(at(known, MIDNIGHT)), MIDNIGHT, 0
     for set_by, spell in spells:
         # Setting it by less than a second back is no setting, and setting it ahead is time.
@@ -226,7 +225,7 @@ def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, i
 
 @given(chains_without_reset(), st.data())
 def test_a_slow_consumer_counts_the_same_calls(chain: list[Snapshot], data: st.DataObject) -> None:
-    """A consumer that is handed coalesced updates reports other calls than a fast one, or more or less time."""
+    """Coalesced updates give the same calls and the same sum of time."""
     fast, slow = Tally(chain[0]), Tally(chain[0])
     seen = 0
     for number in range(1, len(chain)):
@@ -245,7 +244,7 @@ def test_a_slow_consumer_counts_the_same_calls(chain: list[Snapshot], data: st.D
 
 @given(days(), st.randoms(use_true_random=False))
 def test_seats_do_not_depend_on_each_other(day: Day, chance: random.Random) -> None:
-    """What an agent's day comes to depends on whose events stand before its own."""
+    """The order of the seats' events in an update does not matter."""
     shuffled = Tally(day.polls[0])
     for news in day.updates():
         order = {event.key: chance.random() for event in news.events}

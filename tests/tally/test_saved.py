@@ -16,7 +16,7 @@ TALKING = AgentState.TALKING
 
 
 def a_tally() -> Tally:
-    """Return a tally with somebody who has left, and a call."""
+    """Return a tally with a call, and with an agent who has left."""
     tally = Tally(snapshot(agent(), agent("7", queue="售后", name="小王"), at=0, server=1))
     rest = snapshot(agent(state=TALKING, calls_answered=1), at=10, server=11)
     tally.update(update(snapshot(agent(), agent("7", queue="售后", name="小王"), at=8), rest))
@@ -29,7 +29,7 @@ def restored(tally: Tally) -> Tally:
 
 
 def test_everything_comes_back() -> None:
-    """A restart in the middle of the day begins a new one, or loses a part of it."""
+    """A restored tally has all the figures of the saved one."""
     tally = a_tally()
     again = restored(tally)
     assert again.to_json() == tally.to_json()
@@ -55,7 +55,7 @@ def test_everything_comes_back() -> None:
 
 
 def test_nothing_known_is_saved_as_such() -> None:
-    """A program that is stopped before the first answer cannot be started again."""
+    """An empty tally can be saved and restored."""
     again = restored(Tally())
     assert (again.started_at, again.snapshot, dict(again.seats)) == (None, None, {})
     again.update(update(one(8), one(10, TALKING)))
@@ -63,7 +63,7 @@ def test_nothing_known_is_saved_as_such() -> None:
 
 
 def test_how_long_a_state_has_lasted_comes_back() -> None:
-    """It does not depend on steps of the wall clock; of a tally without it, the wall clock tells it."""
+    """The saved duration is used; a file without one falls back to the wall clock."""
     tally = Tally(Snapshot(one(0, TALKING).values(), observed_at=moment(0), steady_at=3))
     tally.advance(Snapshot(one(0, TALKING).values(), observed_at=moment(9000), steady_at=13))
     again = restored(tally)
@@ -74,7 +74,7 @@ def test_how_long_a_state_has_lasted_comes_back() -> None:
 
 
 def test_saving_an_outage_keeps_what_was_seen() -> None:
-    """The time of an outage before a restart counts for a state."""
+    """An outage that a restart interrupts counts as unseen."""
     tally = Tally(one(0))
     tally.update(down(one(10)))
     again = restored(tally)
@@ -85,7 +85,7 @@ def test_saving_an_outage_keeps_what_was_seen() -> None:
 
 
 def test_the_time_away_is_unseen() -> None:
-    """An agent has talked for as long as the program was down."""
+    """The time during which the program was down is unseen."""
     again = restored(Tally(one(0, TALKING)))
     assert elapsed(again, 30) == {"unseen": 30}
     again.update(update(one(0, TALKING), one(60)))
@@ -93,7 +93,7 @@ def test_the_time_away_is_unseen() -> None:
 
 
 def test_the_first_look_ends_the_time_away() -> None:
-    """After a restart in a calm hour, the whole hour is unseen."""
+    """The first poll after a restart ends the unseen time, even without a change."""
     again = restored(Tally(one(0)))
     again.advance(moment(60))
     again.update(update(one(78), one(80, TALKING)))
@@ -101,14 +101,14 @@ def test_the_first_look_ends_the_time_away() -> None:
 
 
 def test_polls_without_a_change_before_the_first_update_are_known_of() -> None:
-    """Who does not say that the watcher is ready is told of a precise beginning as of a rough one."""
+    """Without a call of `advance`, the first update's previous snapshot ends the unseen time."""
     again = restored(Tally(one(0)))
     again.update(update(one(78), one(80, TALKING)))
     assert (began(again), elapsed(again)) == ((80, False), {"unseen": 78, "waiting": 2})
 
 
 def test_a_platform_that_is_away_after_a_restart_is_an_outage_like_any() -> None:
-    """The two times unseen, of the program and of the platform, are counted twice or as a state."""
+    """A restart followed by an outage is one unseen time, counted once."""
     again = restored(Tally(one(0)))
     again.update(down(one(0)))
     again.update(update(one(0), one(50, TALKING), up(one(50))))
@@ -116,7 +116,7 @@ def test_a_platform_that_is_away_after_a_restart_is_an_outage_like_any() -> None
 
 
 def test_a_lone_surrogate_in_a_name_is_kept() -> None:
-    """One agent's odd name makes the day impossible to save."""
+    """A name with half a surrogate pair can be saved and restored."""
     tally = Tally(snapshot(agent(name="\ud800"), agent(queue="\udfff"), at=0))
     again = restored(tally)
     assert again.seats.keys() == tally.seats.keys()
@@ -136,7 +136,7 @@ def test_a_lone_surrogate_in_a_name_is_kept() -> None:
     ],
 )
 def test_what_is_no_tally_is_refused(data: bytes, reason: str) -> None:
-    """A file of another kind, or of a later release, is read as an empty day."""
+    """A file of another kind or of a later release is a ValueError that says so."""
     with pytest.raises(ValueError, match=reason):
         Tally.from_json(data)
 
@@ -171,7 +171,7 @@ def test_what_is_no_tally_is_refused(data: bytes, reason: str) -> None:
     ],
 )
 def test_damage_is_refused(place: tuple[Any, ...], value: object) -> None:
-    """A damaged day is read as if it were whole, and the figures are wrong without a word."""
+    """A damaged file is a ValueError."""
     document = json.loads(a_tally().to_json())
     inner = document
     for step in place[:-1]:
@@ -182,7 +182,7 @@ def test_damage_is_refused(place: tuple[Any, ...], value: object) -> None:
 
 
 def test_a_seat_given_twice_is_refused() -> None:
-    """One of two different figures of a seat is taken at random."""
+    """A file that lists a seat twice is a ValueError."""
     document = json.loads(a_tally().to_json())
     document["seats"].append(document["seats"][0])
     with pytest.raises(ValueError, match="not the same ones"):
@@ -190,7 +190,7 @@ def test_a_seat_given_twice_is_refused() -> None:
 
 
 def test_saving_changes_nothing() -> None:
-    """A day that was saved every few seconds comes to something else than one that was not."""
+    """Saving does not change the figures."""
     saved, plain = Tally(one(0)), Tally(one(0))
     chain = [one(10, TALKING), one(20), one(30, TALKING)]
     for old, new in zip([one(0), *chain], chain, strict=False):
