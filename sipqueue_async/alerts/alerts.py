@@ -16,11 +16,11 @@ from sipqueue_async.alerts.state import AlertState, evaluate
 
 
 class Alerts(AsyncIterator[Alert]):
-    """What a feed gives cause for, by rules: each alert once when it is raised, and once when it clears.
+    """Yields the alerts that rules raise for a feed: each once when it is raised, and once when it clears.
 
     An alert is raised at its deadline, not at the next poll. While the feed is down, only rules about the feed raise
-    and clear. No task runs: what is due is worked out by whoever iterates, and a consumer that falls behind is handed
-    what the feed's coalesced updates come to. Leaving an ``async for`` loses nothing: iterate again to go on. It ends
+    and clear. No task runs: the iteration itself evaluates the rules. A consumer that falls behind gets coalesced
+    updates, and their alerts. Leaving an ``async for`` loses nothing: iterate again to continue. The iteration ends
     when the feed does.
 
     Example::
@@ -32,11 +32,11 @@ class Alerts(AsyncIterator[Alert]):
 
     Args:
         feed: A `StatusWatcher` or a reader of a relay; it may start later.
-        rules: The rules; or a state that was read back, whose `AlertState.snapshot` is the watcher's baseline.
+        rules: The rules; or a restored state, whose `AlertState.snapshot` is the watcher's baseline.
 
     Raises:
-        TypeError: One of the rules is no rule.
-        ValueError: The rules make no sense, or the feed shares its updates with others.
+        TypeError: One of the rules is not a rule.
+        ValueError: Two rules have the same name, an `unless` is invalid, or the feed shares its updates with a group.
     """
 
     def __init__(self, feed: Feed, rules: Iterable[Rule] | AlertState) -> None:
@@ -48,14 +48,14 @@ class Alerts(AsyncIterator[Alert]):
         self._deadline: datetime | None = None
         self._updates = feed.updates()
         self._seen: Snapshot | None = None
-        # A moment of the event loop's clock, and the time of the snapshots that it was.
+        # A reading of the event loop's clock, and the snapshots' time at that moment.
         self._moment: tuple[float, datetime] | None = None
         self._looked = asyncio.Event()
         self._remove = feed.add_listener(self._look)
 
     @property
     def state(self) -> AlertState:
-        """What is known so far; alerts that were not handed out yet are counted in it."""
+        """The present state; it includes alerts that were not yielded yet."""
         return self._state
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ class Alerts(AsyncIterator[Alert]):
         self.close()
 
     async def _wait(self) -> None:
-        """Wait for an update, for a look of the feed, or for the deadline, whichever comes first."""
+        """Wait for an update, a completed poll or read, or the deadline, whichever comes first."""
         delay = None if self._deadline is None else max(0.0, (self._deadline - self._now()).total_seconds())
         self._looked.clear()
         update = asyncio.ensure_future(anext(self._updates))
@@ -101,7 +101,7 @@ class Alerts(AsyncIterator[Alert]):
                 self._evaluate(update.result())
 
     def _caught_up(self) -> bool:
-        """Work out what time alone has brought, all updates being known; return whether that were alerts."""
+        """With no update pending, evaluate the time that has passed; return whether there are alerts."""
         snapshot = self._feed.snapshot
         if snapshot is not None and snapshot is not self._seen and self._feed.health.up:
             self._seen = snapshot
@@ -114,7 +114,7 @@ class Alerts(AsyncIterator[Alert]):
         self._alerts.extend(alerts)
 
     def _look(self, _: FeedHealth) -> None:
-        """Note, after each look of the feed, which moment its snapshot is from."""
+        """After each poll or read, note the time of the feed's snapshot."""
         self._looked.set()
         snapshot = self._feed.snapshot
         if snapshot is not None and (self._moment is None or self._moment[1] != snapshot.observed_at):
@@ -123,7 +123,7 @@ class Alerts(AsyncIterator[Alert]):
             self._moment = (now, snapshot.observed_at)
 
     def _now(self) -> datetime:
-        """Return the present moment in the time of the snapshots."""
+        """Return the present, in the snapshots' time."""
         loop_time = asyncio.get_running_loop().time()
         if self._moment is None:
             self._moment = (loop_time, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""One condition a rule: follows events, and tells the engine when what the rule asks for begins and ends."""
+"""The condition of each kind of rule: follows events, and tells the engine when it begins and stops to hold."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ _ALL: Final[Subject] = (None, None)
 
 
 class Condition(ABC, Generic[R]):
-    """What all conditions have in common.
+    """The base of all conditions.
 
     Args:
-        engine: Whom to tell.
-        number: Which of the engine's rules it is about.
+        engine: The engine to notify.
+        number: The rule's index in the engine.
         rule: The rule.
     """
 
     calls: bool = False
-    """Whether it wants to see answered and missed calls of agents whose state is what it was."""
+    """Whether `call` is to be called with answered and missed calls."""
 
     def __init__(self, engine: Engine, number: int, rule: R) -> None:
         self.engine = engine
         self.number = number
         self.rule = rule
         self.admits: Callable[[SeatKey], bool] = _any_seat if rule.seats.is_all else rule.seats.admits
-        """Return whether a seat is one of those that the rule is for."""
+        """Return whether the rule covers a seat."""
 
     @abstractmethod
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
-        """Return whether a change between two states (None: not there) makes a difference to it."""
+        """Return whether a change between two states (None: not there) can affect the condition."""
 
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
-        """Note a seat's new record; None stands for a seat that is not there."""
+        """Note a seat's new record; None means that the seat is not there."""
 
     def call(self, event: CallAnswered | CallMissed, *, anew: bool, unsure: bool) -> None:
-        """Note calls; `anew` says that the agent's state began anew with them, though it has the same name."""
+        """Note calls; `anew` says that they restarted the agent's state, which has the same name."""
 
     def settle(self, *, unsure: bool) -> None:
-        """Say what holds, once all seats of an update were noted."""
+        """Report changed conditions to the engine, after all seats of an update were noted."""
 
     def value(self, subject: Subject, at: float, since: float) -> float:
         """Return the figure that an alert shows: the seconds for which the condition has held."""
         return at - since
 
     def save(self) -> list[list[Any]]:
-        """Return what is not known from the snapshot alone, as JSON can hold it; times are seconds before now."""
+        """Return the data that the snapshot lacks, as JSON values; times are seconds before now."""
         return []
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        """Take back what `save` gave."""
+        """Restore the data that `save` returned."""
 
 
 class StateLastsCondition(Condition[StateLasts]):
-    """Each seat's time in the states."""
+    """A seat is in one of the rule's states."""
 
     calls = True
 
@@ -110,30 +110,30 @@ _SUBJECTS: Final[dict[str, Callable[[SeatKey], Subject]]] = {
 
 
 class GroupCondition(Condition[R]):
-    """A condition about queues, or about all of them together."""
+    """A condition about queues, extensions, or all seats together."""
 
     def __init__(self, engine: Engine, number: int, rule: R, per: str) -> None:
         super().__init__(engine, number, rule)
         self.per = per
         self.subject_of = _SUBJECTS[per]
-        """Return what a seat counts for."""
+        """Return the subject that a seat counts for."""
 
     def known_subjects(self) -> Iterable[Subject]:
-        """Return what is watched, whether a seat of it was ever seen or not."""
+        """Return the subjects that exist before any of their seats was seen."""
         if self.per == "all":
             return [_ALL]
         return [(queue, None) for queue in sorted(self.rule.seats.queues or ())]
 
 
 class _Counted(GroupCondition[R]):
-    """How many agents are in some states, by queue or in all; an agent in several queues counts once in all."""
+    """Counts the agents in some states, by queue or in total; the total counts an agent in several queues once."""
 
     def __init__(self, engine: Engine, number: int, rule: R, per: str, states: frozenset[AgentState]) -> None:
         super().__init__(engine, number, rule, per)
         self.states = states
         self.agents: dict[Subject, int] = dict.fromkeys(self.known_subjects(), 0)
         self.seats: dict[tuple[Subject, str], int] = {}
-        """In how many seats an agent is in the states."""
+        """The number of an agent's seats that are in the states."""
         self.touched: dict[Subject, None] = dict.fromkeys(self.agents)
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
@@ -165,7 +165,7 @@ class _Counted(GroupCondition[R]):
         return [list(subject) for subject in self.agents]
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        # Queues that nobody is in any more are known, too.
+        # Queues whose agents have all left are known, too.
         for queue, extension in rows:
             self.agents.setdefault((queue, extension), 0)
             self.touched[queue, extension] = None
@@ -173,7 +173,7 @@ class _Counted(GroupCondition[R]):
 
     @abstractmethod
     def judge(self, subject: Subject, number: int, *, unsure: bool) -> None:
-        """Say whether a number of agents is what the rule asks for."""
+        """Begin or end the condition for a number of agents."""
 
 
 class AvailableCondition(_Counted[Available]):
@@ -194,7 +194,7 @@ class AvailableCondition(_Counted[Available]):
 
 
 class NoAnswersCondition(_Counted[NoAnswers]):
-    """Agents wait, and no call was answered."""
+    """Agents wait, and no call is answered."""
 
     calls = True
 
@@ -215,7 +215,7 @@ class NoAnswersCondition(_Counted[NoAnswers]):
 
 
 class _Window:
-    """The missed calls of one subject that lie within the rule's time."""
+    """One subject's missed calls within the rule's time."""
 
     __slots__ = ("calls", "condition", "subject", "token", "total")
 
@@ -234,12 +234,12 @@ class _Window:
             self.condition.expect(self)
 
     def fire(self, at: float) -> None:
-        """Let go of what is too old."""
+        """Drop expired calls."""
         self.condition.expire(self, at)
 
 
 class MissedCallsCondition(GroupCondition[MissedCalls]):
-    """So many missed calls within a time."""
+    """At least a number of calls was missed within a time."""
 
     calls = True
 
@@ -260,16 +260,16 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
             self.judge(window, event.agent.name if self.per == "agent" else None, unsure=unsure)
 
     def judge(self, window: _Window, agent: str | None, *, unsure: bool) -> None:
-        """Say so if a window has as many calls as the rule asks for."""
+        """Begin the condition if a window has enough calls."""
         if window.total >= self.rule.count:
             self.engine.begin(self.number, window.subject, self.engine.now, approximate=unsure, agent=agent)
 
     def expect(self, window: _Window) -> None:
-        """Have a window looked at when its oldest calls are too old."""
+        """Set a window's deadline to the time at which its oldest calls expire."""
         self.engine.appoint(window, window.calls[0][0] + self.rule.within, self.number)
 
     def expire(self, window: _Window, at: float) -> None:
-        """Let go of the calls that are too old."""
+        """Drop expired calls, and end the condition if too few are left."""
         while window.calls and window.calls[0][0] + self.rule.within <= at + 1e-6:
             window.total -= window.calls.popleft()[1]
         if window.total < self.rule.count:
@@ -296,7 +296,7 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
 
 
 class SignedOutCondition(Condition[SignedOut]):
-    """Agents of a list who are signed in nowhere."""
+    """A listed agent is not signed in to any queue."""
 
     def __init__(self, engine: Engine, number: int, rule: SignedOut) -> None:
         super().__init__(engine, number, rule)

@@ -1,9 +1,10 @@
-"""The pure core: what is known of every condition, and when what is due; it never looks at a clock of its own.
+"""The pure core: tracks each rule's conditions and schedules its alerts; callers pass in the time.
 
-Time runs on an axis of seconds that starts at the first snapshot. A snapshot moves it by `Snapshot.seconds_since`, so a
-wall clock that is set does not; what people see is the wall time of the latest snapshot, plus or minus seconds.
+Time runs on an axis of seconds that starts at the first snapshot. A snapshot moves it by `Snapshot.seconds_since`, so
+setting the wall clock does not move it. Alerts show wall times, calculated from the latest snapshot's.
 
-A condition that begins to hold gets a `Watch`; a heap has what is due when. Cost follows events and what is due.
+A condition that begins to hold gets a `Watch`; a heap holds the deadlines. The cost follows the number of events and
+of expired deadlines.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised, alert
 from sipqueue_async.alerts.rules import FeedSilent, Rule
 
 Subject: TypeAlias = tuple[str | None, str | None]
-"""What an alert is about: a queue and an extension, either or both of which may be None for any."""
+"""The queue and the extension of an alert; None stands for any."""
 
 _ROUNDING: Final = 1e-6
 # A microsecond is as fine as a datetime is.
 
 _MOST_SPANS: Final = 64
-"""How many spans of a rule's hours are looked at: a delay that fits into none of them never passes."""
+"""Limit on the spans of a rule's hours to search; a delay longer than each of them never elapses."""
 
 
 class Due(Protocol):
-    """What the heap holds: something that is due at a moment."""
+    """An entry of the heap: fires at its deadline."""
 
     token: int
-    """Changes with each new appointment, so that earlier ones are void."""
+    """Changes with each new deadline, which invalidates the earlier ones."""
 
     def fire(self, at: float) -> None:
-        """Do what is due."""
+        """Act on the deadline."""
         ...
 
 
@@ -69,7 +70,7 @@ class Watch:
         # On the axis; None while the condition does not hold.
         self.since: float | None = None
         self.approximate = False
-        # Of the alert: when its condition began and when it was raised, both as people see them.
+        # Wall times of the raised alert: when its condition began, and when it was raised.
         self.started: datetime | None = None
         self.raised_at: datetime | None = None
         self.id = ""
@@ -79,12 +80,12 @@ class Watch:
         self.clear_at: float | None = None
 
     def fire(self, at: float) -> None:
-        """Raise, repeat or clear, whichever is due."""
+        """Raise, repeat or clear the alert, whichever is due."""
         self.engine.fire(self, at)
 
 
 class Values(Protocol):
-    """What the engine asks a rule's condition."""
+    """The part of a condition that the engine uses."""
 
     def value(self, subject: Subject, at: float, since: float) -> float:
         """Return the figure that an alert shows."""
@@ -93,21 +94,21 @@ class Values(Protocol):
 
 @attrs.define(eq=False)
 class Engine:
-    """Keeps the watches of all rules, and what is due when.
+    """Keeps the watches of all rules, and their deadlines.
 
     Args:
-        rules: Each after those that its `unless` names.
+        rules: The rules; each follows those that its `unless` names.
     """
 
     rules: tuple[Rule, ...]
     conditions: list[Values] = attrs.field(factory=list)
-    """One a rule; set by whoever made them."""
+    """One per rule; set after construction, because conditions need the engine."""
     now: float = 0.0
-    """How far time has come, on the axis."""
+    """The present, on the axis."""
     frozen: bool = False
-    """Whether nothing is known at present: only rules about the feed are at work."""
+    """Whether the feed is down: only rules about the feed raise and clear alerts."""
     resumed_at: float = 0.0
-    """When, after an outage, something was known again."""
+    """When the last outage ended, on the axis."""
     _anchor: tuple[float, datetime] | None = None
     _watches: list[dict[Subject, Watch]] = attrs.field(init=False)
     _held: list[dict[Watch, None]] = attrs.field(init=False)
@@ -130,36 +131,36 @@ class Engine:
 
     @property
     def started(self) -> bool:
-        """Whether any time is known."""
+        """Whether a first time was given."""
         return self._anchor is not None
 
     def anchor(self, axis: float, wall: datetime) -> None:
-        """Say which moment of the axis a wall time is; time goes on from there and never back."""
+        """Map a point of the axis to a wall time. The present moves forward to it, never back."""
         self._anchor = (axis, wall)
         self.now = max(self.now, axis)
 
     def axis(self, wall: datetime) -> float:
-        """Return a wall time's place on the axis."""
+        """Convert a wall time to the axis."""
         assert self._anchor is not None  # noqa: S101  # asked for once something is known
         return self._anchor[0] + (wall - self._anchor[1]).total_seconds()
 
     def wall(self, axis: float) -> datetime:
-        """Return what people see of a moment on the axis."""
+        """Convert a point of the axis to a wall time."""
         assert self._anchor is not None  # noqa: S101  # asked for once something is known
         return self._anchor[1] + timedelta(seconds=axis - self._anchor[0])
 
     def appoint(self, due: Due, at: float, rule: int) -> None:
-        """Have something fired at a moment, instead of at the one that it had."""
+        """Set a deadline, which replaces the earlier one."""
         due.token += 1
         heap = self._heaps[isinstance(self.rules[rule], FeedSilent)]
         heapq.heappush(heap, (at, rule, next(self._numbers), due, due.token))
 
     def dismiss(self, due: Due) -> None:
-        """Forget the appointment that something has."""
+        """Cancel a deadline."""
         due.token += 1
 
     def run(self, to: float, *, including: bool) -> None:
-        """Fire what is due up to a moment, in order, and let time come there."""
+        """Fire all deadlines up to a moment, in order, and move the present there."""
         end = to + _ROUNDING if including else to - _ROUNDING
         while (heap := self._next()) and heap[0][0] <= end:
             at, _, _, due, _ = heapq.heappop(heap)
@@ -168,12 +169,12 @@ class Engine:
         self.now = max(self.now, to)
 
     def deadline(self) -> float | None:
-        """Return when something is due next, or None."""
+        """Return the next deadline, or None."""
         heap = self._next()
         return heap[0][0] if heap else None
 
     def _next(self) -> list[tuple[float, int, int, Due, int]] | None:
-        """Return the heap that has what is due next, with void appointments taken off."""
+        """Drop invalid deadlines, and return the heap with the earliest one, or None."""
         best = None
         for heap in self._heaps[1:] if self.frozen else self._heaps:
             while heap and heap[0][3].token != heap[0][4]:
@@ -182,10 +183,10 @@ class Engine:
                 best = heap
         return best
 
-    # ---- what conditions say -----------------------------------------------------------------------------------------
+    # ---- called by conditions ----------------------------------------------------------------------------------------
 
     def begin(self, rule: int, subject: Subject, since: float, *, approximate: bool, agent: str | None = None) -> None:
-        """Note that a condition holds since a moment; one that already held, or has an alert that stands, goes on."""
+        """Note that a condition holds since a moment. One that already holds, or whose alert stands, goes on."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             watch = self._watches[rule][subject] = Watch(self, rule, subject)
@@ -196,7 +197,7 @@ class Engine:
             self._schedule(watch)
 
     def end(self, rule: int, subject: Subject, *, at_once: bool = False) -> None:
-        """Note that a condition no longer holds. With `at_once` an alert clears now, whatever `clear_after` says."""
+        """Note that a condition no longer holds. With `at_once` an alert clears now, ignoring `clear_after`."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             return
@@ -213,7 +214,7 @@ class Engine:
             self._clear(watch, self.now)
 
     def holds(self, rule: int, subject: Subject) -> bool:
-        """Return whether a condition holds, as far as was said."""
+        """Return whether a condition holds now."""
         watch = self._watches[rule].get(subject)
         return watch is not None and watch.since is not None
 
@@ -222,7 +223,7 @@ class Engine:
         return self._watches[rule].values()
 
     def restore(self, watch: Watch) -> None:
-        """Take back a watch that was saved, in place of the one that there is."""
+        """Replace a watch by the saved one."""
         present = self._watches[watch.rule].get(watch.subject)
         if present is not None:
             self.dismiss(present)
@@ -230,14 +231,14 @@ class Engine:
         self._schedule(watch)
 
     def collect(self) -> tuple[Alert, ...]:
-        """Return the alerts since the last time."""
+        """Return the alerts since the last call."""
         alerts, self._alerts = tuple(self._alerts), []
         return alerts
 
     # ---- alerts ------------------------------------------------------------------------------------------------------
 
     def fire(self, watch: Watch, at: float) -> None:
-        """Do what is due for a watch."""
+        """Act on a watch's deadline."""
         rule = self.rules[watch.rule]
         if watch.raised_at is None:
             if self._is_suppressed(watch):
@@ -262,7 +263,7 @@ class Engine:
             self.appoint(watch, due, watch.rule)
 
     def _due(self, watch: Watch) -> float | None:
-        """Return when something is to be done about a watch, if ever."""
+        """Return a watch's next deadline, or None."""
         rule = self.rules[watch.rule]
         if watch.raised_at is None:
             assert watch.since is not None  # noqa: S101  # a watch without either is dropped
@@ -274,7 +275,7 @@ class Engine:
         return min(moments, default=None)
 
     def _ready_at(self, rule: Rule, since: float) -> float | None:
-        """Return when a condition that holds since a moment has held for long enough, within the rule's hours."""
+        """Return when a condition that began at `since` will have held for the rule's delay within its hours."""
         if rule.hours is None:
             return since + rule.delay
         moment = self.wall(max(since, self.now))
@@ -347,12 +348,12 @@ class Engine:
         if watch.since is None:
             self._drop(watch)
         else:
-            # Its hours are over, and the condition still holds.
+            # The rule's hours ended while the condition still holds.
             self._schedule(watch)
         self._release(self.rules[watch.rule].name)
 
     def _release(self, name: str) -> None:
-        """Have those looked at again that were held back by a rule's alerts."""
+        """Check again the watches that a cleared alert of this rule was suppressing."""
         for number in self._waiting.get(name, ()):
             held, self._held[number] = self._held[number], {}
             for watch in held:

@@ -1,4 +1,4 @@
-"""`AlertRaised` and `AlertCleared`: what people are told."""
+"""`AlertRaised` and `AlertCleared`: the events of an alert."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Alert:
     at: datetime
     """When the alert was raised or cleared, in the same time."""
     value: float
-    """What the rule is about: seconds, a number of agents or calls, or a share from 0 to 1."""
+    """The rule's figure: seconds, a number of agents or calls, or a share from 0 to 1."""
     approximate: bool
     """Whether the condition may have begun before `since`, or was not seen all the time."""
 
@@ -62,7 +62,7 @@ class AlertRaised(_Alert):
     """A rule's condition has held for long enough."""
 
     kind: ClassVar[str] = "raised"
-    """What it is called in JSON."""
+    """Its name in JSON."""
 
     repeat: int = 0
     """How often it was raised before, by the rule's `repeat_every`; 0 for the first time."""
@@ -85,10 +85,10 @@ class AlertRaised(_Alert):
 
 @attrs.frozen(kw_only=True)
 class AlertCleared(_Alert):
-    """What an alert was raised for is over."""
+    """The condition of a raised alert is over."""
 
     kind: ClassVar[str] = "cleared"
-    """What it is called in JSON."""
+    """Its name in JSON."""
 
     raised_at: datetime
     """When the alert was raised."""
@@ -115,7 +115,7 @@ class AlertCleared(_Alert):
 
 
 Alert: TypeAlias = AlertRaised | AlertCleared
-"""Either of them."""
+"""An event of an alert."""
 
 
 def alert_id(rule: str, queue: str | None, extension: str | None, since: datetime) -> str:

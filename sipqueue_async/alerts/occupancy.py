@@ -12,16 +12,16 @@ from sipqueue_async.alerts.engine import Engine, Subject
 from sipqueue_async.alerts.rules import SIGNED_IN, Occupancy
 
 _TINY: Final = 1e-6
-"""Seconds below which sums are the same: they are sums of floats."""
+"""Tolerance in seconds: sums of floats that differ by less are equal."""
 
 
 _NOBODY: Final = (0, 0)
 _COUNTS: Final = {state: (int(state is AgentState.TALKING), int(state in SIGNED_IN)) for state in AgentState}
-"""Of an agent in a state: how many talk, and how many are signed in."""
+"""What an agent in each state adds to the numbers of agents talking and signed in."""
 
 
 class _Share:
-    """The share of one subject's time signed in that was talk, over a sliding window of time that was seen.
+    """One subject's occupancy: talk time as a share of signed-in time, over a sliding window of seen time.
 
     It is above a limit where F, the integral over the window of (talking - limit x signed in), is above 0. Between two
     changes at either end of the window F is a line, so the moment at which it crosses 0 is known beforehand.
@@ -34,15 +34,15 @@ class _Share:
         self.subject = subject
         self.token = 0
         self.counts = [0, 0]
-        """Agents talking, agents signed in: now."""
+        """The numbers of agents talking and signed in now."""
         self.history: deque[tuple[float, int, int]] = deque([(at, 0, 0)])
-        """From when on how many talked and were signed in: from before the window's start up to now."""
+        """Start, agents talking and agents signed in, for each span from before the window's start up to now."""
         self.upto = at
         self.talk = self.signed_in = 0.0
-        """Seconds within the window."""
+        """Agent-seconds within the window."""
 
     def move(self, at: float) -> None:
-        """Let seen time pass."""
+        """Move the window's end to a later moment of seen time."""
         start, end = self.upto - self.condition.rule.within, at - self.condition.rule.within
         self.talk += self.counts[0] * (at - self.upto)
         self.signed_in += self.counts[1] * (at - self.upto)
@@ -59,7 +59,7 @@ class _Share:
         self.upto = at
 
     def restart(self, at: float) -> None:
-        """Work the seconds within the window out again, from the history."""
+        """Recalculate the seconds within the window from the history."""
         start = at - self.condition.rule.within
         ends = [*[begin for begin, _, _ in self.history][1:], at]
         self.talk = self.signed_in = 0.0
@@ -70,7 +70,7 @@ class _Share:
         self.upto = at
 
     def change(self, talking: int, signed_in: int) -> None:
-        """Note that so many more (or fewer) agents talk and are signed in from now on."""
+        """Change the numbers of agents talking and signed in from now on."""
         self.counts[0] += talking
         self.counts[1] += signed_in
         if self.history[-1][0] == self.upto:
@@ -78,7 +78,7 @@ class _Share:
         self.history.append((self.upto, self.counts[0], self.counts[1]))
 
     def fire(self, at: float) -> None:
-        """Look again: the share may have crossed the limit."""
+        """Check the share again: it may have crossed the limit."""
         self.condition.look(self)
 
 
@@ -90,19 +90,19 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         self.shares: dict[Subject, _Share] = {}
         self.touched: dict[Subject, None] = {}
         self.unseen = 0.0
-        """Seconds of the axis for which nothing was known."""
+        """Seconds of the axis during which the feed was down."""
         self.began = 0.0
         """When watching began, in seen time."""
 
     def share_of(self, subject: Subject) -> _Share:
-        """Return a subject's share, which is new if it was not known."""
+        """Return a subject's share, creating it on first use."""
         share = self.shares.get(subject)
         if share is None:
             share = self.shares[subject] = _Share(self, subject, self.seen())
         return share
 
     def seen(self) -> float:
-        """Return how far seen time has come."""
+        """Return the present, in seen time: the axis without outages."""
         return self.engine.now - self.unseen
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
@@ -125,7 +125,7 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             self.look(self.shares[subject])
 
     def look(self, share: _Share) -> None:
-        """Say whether the share is what the rule asks for, and appoint when it may be another."""
+        """Begin or end the condition by the share, and set the deadline of the next check."""
         now = self.seen()
         share.move(now)
         full = self.began + self.rule.within

@@ -1,4 +1,4 @@
-"""The rules: what alerts are raised for. A rule is plain data; `conditions` finds out whether it holds."""
+"""The rules, which say what raises an alert. A rule is plain data; `conditions` evaluates it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _one_limit(rule: Rule, lower: str, upper: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """What all rules have in common.
+    """The base of all rules.
 
     Args:
         name: The rule's name: it stands in alerts, in `unless` and in saved states.
@@ -119,7 +119,7 @@ class Rule:
     """
 
     kind: ClassVar[str] = ""
-    """What the rule is called in files."""
+    """The kind of rule in saved states."""
 
     name: str = attrs.field(kw_only=False, validator=_not_empty)
     seats: SeatFilter = attrs.field(factory=SeatFilter, validator=attrs.validators.instance_of(SeatFilter))
@@ -214,7 +214,7 @@ class NoAnswers(Rule):
     that is down. Use `hours` for when calls are expected.
 
     Args:
-        longer_than: Seconds, or a timedelta, since the last answered call or since somebody waits.
+        longer_than: Seconds, or a timedelta, since the last answered call or since the first agent began to wait.
         per: ``"queue"``, one alert a queue; or ``"all"``.
     """
 

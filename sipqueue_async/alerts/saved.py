@@ -19,13 +19,13 @@ _VERSION: Final = 1
 
 @attrs.frozen
 class Loaded:
-    """What a file had."""
+    """The content of a saved state."""
 
     snapshot: Snapshot | None
     rules: dict[str, Any]
 
     def put_into(self, engine: Engine, conditions: Sequence[Condition[Any]]) -> None:
-        """Take back what was saved of the rules that are still there, of the same kind."""
+        """Restore the data of each rule that still exists with the same kind."""
         for condition in conditions:
             rows = self.rules.get(condition.rule.name)
             if rows is not None and rows["kind"] == condition.rule.kind:
@@ -35,7 +35,7 @@ class Loaded:
 
 
 def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapshot | None) -> bytes:
-    """Return the JSON of a state."""
+    """Return a state as JSON."""
     document: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "snapshot": None, "rules": {}}
     if snapshot is not None:
         now = engine.wall(engine.now)
@@ -52,10 +52,10 @@ def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapsho
 
 
 def load(data: bytes | str) -> Loaded:
-    """Return what a JSON document has.
+    """Return the content of a saved state.
 
     Raises:
-        ValueError: It is damaged, of another kind, or of a version that this release does not know.
+        ValueError: The document is damaged, of another kind, or of a version that this release does not know.
     """
     try:
         document = json.loads(data)
@@ -92,7 +92,7 @@ def _before(at: float | None, now: float) -> float | None:
 
 
 def _checked(rule: Any) -> dict[str, Any]:
-    """Return what was saved of a rule, once every value is of the type that it has to be."""
+    """Check the types of a rule's saved data, and return it."""
     watches = [_checked_watch(row) for row in rule["watches"]]
     return {"kind": str(rule["kind"]), "watches": watches, "rows": list(rule["rows"])}
 
@@ -101,11 +101,11 @@ def _checked_watch(row: Any) -> tuple[Any, ...]:
     queue, extension, agent, since, approximate, started, raised_at, identity, repeats, repeat_at, clear_at = row
     for text in (queue, extension, agent):
         if not (text is None or isinstance(text, str)):
-            raise ValueError(f"{text!r} is no name")
+            raise ValueError(f" {text!r} is not a name")
     numbers = [None if number is None else float(number) for number in (since, repeat_at, clear_at)]
     moments = [None if moment is None else datetime.fromisoformat(moment) for moment in (started, raised_at)]
     if (moments[0] is None) != (moments[1] is None) or any(it and it.utcoffset() is None for it in moments):
-        raise ValueError(f"{started!r} and {raised_at!r} are no times of an alert")
+        raise ValueError(f"{started!r} and {raised_at!r} are not the times of an alert")
     return (queue, extension, agent, numbers[0], bool(approximate), *moments, str(identity), int(repeats), *numbers[1:])
 
 

@@ -1,4 +1,4 @@
-"""Sentences for people, in English and Chinese: who, what, since when, for how long."""
+"""Describes alerts in English and Chinese sentences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATES_ZH: Final = {
 
 @attrs.frozen
 class _Language:
-    """The words of one language; the braces are filled in."""
+    """The sentence templates of one language."""
 
     agent: str
     nameless: str
@@ -99,11 +99,11 @@ _LANGUAGES: Final = {
 }
 
 LANGUAGES: Final = tuple(_LANGUAGES)
-"""The languages that there are sentences in."""
+"""The supported languages."""
 
 
 class About(Protocol):
-    """What a sentence needs of an alert."""
+    """The attributes of an alert that a sentence uses."""
 
     @property
     def rule(self) -> Rule:
@@ -127,7 +127,7 @@ class About(Protocol):
 
     @property
     def value(self) -> float:
-        """What the rule is about."""
+        """The rule's figure."""
         ...
 
     @property
@@ -142,7 +142,7 @@ class About(Protocol):
 
 
 def raised(alert: About, language: str) -> str:
-    """Return what is the matter."""
+    """Return the sentence for a raised alert."""
     words = _words(language)
     form, values = _form(alert.rule, alert.value, words)
     time = _duration((alert.at - alert.since).total_seconds(), words)
@@ -150,7 +150,7 @@ def raised(alert: About, language: str) -> str:
 
 
 def cleared(alert: About, language: str) -> str:
-    """Return what is over."""
+    """Return the sentence for a cleared alert."""
     words = _words(language)
     time = _duration((alert.at - alert.since).total_seconds(), words)
     form = words.back if isinstance(alert.rule, FeedSilent) else words.over
@@ -158,7 +158,7 @@ def cleared(alert: About, language: str) -> str:
 
 
 def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, str]]:
-    """Return a rule's sentence, and what is filled in besides who and for how long."""
+    """Return a rule's template, and its values besides who and how long."""
     match rule:
         case StateLasts():
             return words.state_lasts, {"states": _states(rule.states, words)}
@@ -176,7 +176,7 @@ def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, st
 
 def _words(language: str) -> _Language:
     if language not in _LANGUAGES:
-        raise ValueError(f"there are no sentences in {language!r}; there are some in {', '.join(LANGUAGES)}")
+        raise ValueError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
     return _LANGUAGES[language]
 
 

@@ -1,4 +1,4 @@
-"""`AlertState` and `evaluate`: what is known so far, and what a further update, snapshot or moment makes of it."""
+"""`AlertState`, the state of all rules, and `evaluate`, which applies an update, a snapshot or a moment to it."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _CONDITIONS: Final[dict[type[Rule], Callable[[Engine, int, Any], Condition[Any]]
 
 
 class AlertState:
-    """What is known of every rule's condition. `evaluate` changes it: use what that returns.
+    """The state of every rule's condition. `evaluate` changes it: use the state that it returns.
 
     Args:
         rules: The rules.
 
     Raises:
-        TypeError: One of them is no rule.
-        ValueError: Two rules have one name, or an `unless` makes no sense.
+        TypeError: One of them is not a rule.
+        ValueError: Two rules have the same name, or an `unless` names no rule or forms a cycle.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -78,28 +78,28 @@ class AlertState:
         self._callers = [it for it in self._conditions if it.calls]
         self._interested: dict[tuple[AgentState | None, AgentState | None], list[Condition[Any]]] = {}
         self._snapshot: Snapshot | None = None
-        # Whether it was read from a file, and nothing has been seen since.
+        # Whether it was restored, and no snapshot or update has followed.
         self._is_resuming = False
         self._blind_since = 0.0
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules, each after those that its `unless` names."""
+        """The rules; each follows those that its `unless` names."""
         return self._rules
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The last snapshot that it knows: the `baseline` for a watcher that goes on from a saved state."""
+        """The last known snapshot: the `baseline` for a watcher that resumes from a saved state."""
         return self._snapshot
 
     @property
     def standing(self) -> int:
-        """How many alerts were raised and have not cleared."""
+        """The number of raised alerts that have not cleared."""
         return sum(self.standing_by_rule.values())
 
     @property
     def standing_by_rule(self) -> dict[str, int]:
-        """How many alerts of each rule were raised and have not cleared; every rule has an entry."""
+        """The number of raised alerts that have not cleared, by rule; every rule has an entry."""
         watches = self._engine.watches
         return {
             rule.name: sum(watch.raised_at is not None for watch in watches(number))
@@ -115,7 +115,7 @@ class AlertState:
         """Return the state that `to_json` wrote, for the same rules or others.
 
         Give the watcher its `snapshot` as baseline. Time in between counts as an outage: an alert that stands is
-        neither raised again nor forgotten. Of a rule that is no longer there, alerts are forgotten.
+        neither raised again nor forgotten. Alerts of rules that no longer exist are dropped.
 
         Raises:
             ValueError: The data is damaged, of another kind, or of a version that this release does not know; or the
@@ -130,7 +130,7 @@ class AlertState:
                 loaded.put_into(state._engine, state._conditions)
             except (ValueError, TypeError, KeyError) as error:
                 raise ValueError(f"the saved alerts are damaged: {error}") from error
-            # What a condition said at the beginning is not news.
+            # Discard alerts of the conditions' initial evaluation.
             state._engine.collect()
         return state
 
@@ -138,7 +138,7 @@ class AlertState:
         return f"<AlertState of {len(self._rules)} rules, {self.standing} alerts stand>"
 
     def note(self, what: Update | Snapshot | datetime) -> tuple[tuple[Alert, ...], datetime | None]:
-        """Take in one thing; return the alerts and the next deadline, as `evaluate` does."""
+        """Apply an update, a snapshot or a moment; return the alerts and the next deadline."""
         match what:
             case Update():
                 self._update(what)
@@ -151,7 +151,7 @@ class AlertState:
         deadline = self._engine.deadline()
         return self._engine.collect(), None if deadline is None else self._engine.wall(deadline)
 
-    # ---- how it is done ------------------------------------------------------------------------------------------
+    # ---- evaluation ----------------------------------------------------------------------------------------------
 
     def _advance(self, now: datetime) -> None:
         engine = self._engine
@@ -160,7 +160,7 @@ class AlertState:
         engine.run(engine.axis(now), including=True)
 
     def _see(self, snapshot: Snapshot) -> None:
-        """Note that all events up to a snapshot are known."""
+        """Note that no event happened up to a snapshot beyond those already applied."""
         if self._snapshot is None:
             self._begin(snapshot)
             self._engine.run(self._engine.now, including=True)
@@ -195,11 +195,11 @@ class AlertState:
         engine, known = self._engine, self._snapshot
         assert known is not None  # noqa: S101  # there is one from the beginning
         seen_at = self._at + snapshot.seconds_since(known)
-        # Timers may have run ahead of a snapshot that was long on its way.
+        # A snapshot that was delayed may be older than the present, up to which timers have fired.
         at = max(engine.now, seen_at)
         unsure = coalesced or engine.frozen
         if not unsure:
-            # What was due before held until then, as far as was known.
+            # Earlier deadlines fire first: their conditions held until this snapshot.
             engine.run(at, including=False)
         engine.anchor(seen_at, snapshot.observed_at)
         self._snapshot = snapshot
@@ -212,7 +212,7 @@ class AlertState:
 
     @property
     def _at(self) -> float:
-        """The place of the last snapshot on the axis."""
+        """The time of the last snapshot, on the axis."""
         assert self._snapshot is not None  # noqa: S101  # asked for once there is one
         return self._engine.axis(self._snapshot.observed_at)
 
@@ -265,11 +265,11 @@ class AlertState:
 def evaluate(
     state: AlertState, what: Update | Snapshot | datetime
 ) -> tuple[AlertState, tuple[Alert, ...], datetime | None]:
-    """Return what is known after an update, a snapshot or a moment: the state, the alerts, and the next deadline.
+    """Apply an update, a snapshot or a moment; return the state, the alerts, and the next deadline.
 
-    Give it every update of one consumer in turn. A snapshot says that nothing has changed up to it (or it is the first
-    thing known). A moment says that time has passed, in the time of the snapshots' `observed_at`: call it again no
-    later than at the deadline, which is in that time too, or None where nothing will be due by itself.
+    Pass every update of one consumer in turn. A snapshot says that nothing has changed up to it, or is the first known
+    status. A moment says that time has passed. Moments and the deadline are in the time of the snapshots'
+    `observed_at`. Call again at the deadline at the latest; None means that only updates can raise or clear alerts.
 
     Raises:
         ValueError: The moment is naive.
@@ -278,7 +278,7 @@ def evaluate(
 
 
 def _began_anew(event: CallAnswered | CallMissed) -> bool:
-    """Tell whether the agent's state began anew with a call that came and went between two polls."""
+    """Return whether a call between two polls restarted the agent's state, which has the same name before and after."""
     before, after = event.previous, event.agent
     if before.state is not after.state:
         return False

@@ -89,11 +89,11 @@ def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
         (damaged(snapshot=5), "damaged"),
         (damaged(rules=5), "damaged"),
         (damaged(rules={"few": {}}), "damaged"),
-        (rows([], watches=[[1] * 11]), "damaged: .*1 is no name"),
+        (rows([], watches=[[1] * 11]), "damaged: .*1 is not a name"),
         (rows([], watches=[["q"]]), "damaged"),
         (
             rows([], watches=[["q", None, None, 1, False, "2026-01-01", None, "", 0, None, None]]),
-            "no times of an alert",
+            "not the times of an alert",
         ),
         (rows([5]), "damaged"),
     ],
