@@ -1,4 +1,4 @@
-"""The platform's tables of codes: agent states, and the words for the codes of a record."""
+"""The platform's tables of codes: agent states, and labels for the codes of a record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class AgentState(StrEnum):
-    """What an agent is doing in a queue, in mod_callcenter's sense of the words."""
+    """What an agent is doing in a queue, in the terms of mod_callcenter."""
 
     IDLE = "idle"
     """Signed in, but not being given calls (after a call, for instance)."""
@@ -24,7 +24,7 @@ class AgentState(StrEnum):
     OFFLINE = "offline"
     """Not signed in."""
     UNKNOWN = "unknown"
-    """A code that no table lists; `AgentStatus.state_code` has its number."""
+    """An unlisted code; `AgentStatus.state_code` has its number."""
 
 
 STATE_CODES: Final[Mapping[int, AgentState]] = MappingProxyType(
@@ -43,7 +43,7 @@ STATE_CODES: Final[Mapping[int, AgentState]] = MappingProxyType(
         1217: AgentState.PAUSED,
     }
 )
-"""The record's `state` code to the agent's state. A code that is not here is `AgentState.UNKNOWN`."""
+"""Maps the record's `state` code to the agent's state; unlisted codes mean `AgentState.UNKNOWN`."""
 
 CODE_LABELS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -87,9 +87,9 @@ CODE_LABELS: Final[Mapping[int, str]] = MappingProxyType(
         1217: "paused",
     }
 )
-"""The platform's own words for the codes of `state` and `status`."""
+"""The platform's labels for the codes of `state` and `status`."""
 
 
 def code_label(code: int) -> str:
-    """Return the platform's word for a code, or ``code 1299`` for one that the table does not list."""
+    """Return the platform's label for a code, or ``code 1299`` for an unlisted one."""
     return CODE_LABELS.get(code, f"code {code}")

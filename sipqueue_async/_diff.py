@@ -27,7 +27,7 @@ from sipqueue_async.events import (
 from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, SeatKey, Snapshot
 
 Change: TypeAlias = tuple[SeatKey, AgentStatus, AgentStatus]
-"""A seat, its record before, and the one now."""
+"""A seat, its record before, and its record now."""
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AgentStatus))
 # Local names: every change reads them.
@@ -35,8 +35,8 @@ _TALKING, _RECEIVING, _UNKNOWN = AgentState.TALKING, AgentState.RECEIVING, Agent
 _StateChangedTwin: Final = mutable_twin(StateChanged)
 _CallAnsweredTwin: Final = mutable_twin(CallAnswered)
 
-# The fields that an event covers. A change of state moves the extension's status and the agent's times with it; a call
-# moves its counter and its times.
+# The fields that an event covers. A change of state covers the extension's status and the agent's times; a call covers
+# its counter and its times.
 _COVERED_BY_STATE: Final = frozenset(
     {"state", "state_code", "status_code", "last_answered_at", "last_offered_at", "last_changed_at"}
 )
@@ -98,7 +98,7 @@ def unknown_counters(snapshot: Snapshot) -> Set[tuple[SeatKey, str]]:
 
 
 def is_later(before: datetime, after: datetime) -> bool:
-    """Return whether a time is later than another one, also if only one of them has a zone: both are local times."""
+    """Return whether `after` is later than `before`; if only one has a zone, both are compared as local times."""
     if (before.tzinfo is None) != (after.tzinfo is None):
         before, after = before.replace(tzinfo=None), after.replace(tzinfo=None)
     return after > before
@@ -122,8 +122,8 @@ def _changes(old: Snapshot, new: Snapshot) -> Iterable[Change]:
 def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
     """Return the snapshot that results when events happen to `snapshot`: `apply(old, diff(old, new)) == new`.
 
-    It was observed when the last of the events was. Events of the feed change nothing. What events do not carry,
-    `server_time` and `problems`, is not in the result. Without any event, it is `snapshot` itself.
+    Its `observed_at` is that of the last event. Feed events change nothing. The result has no `server_time` and no
+    `problems`, since events do not carry them. Without any event, it is `snapshot` itself.
 
     Raises:
         ValueError: There is neither a snapshot nor an event about a seat.
@@ -183,7 +183,7 @@ def _tell(
         ):
             covered |= _MISS
             events.append(CallMissed(key=key, observed_at=observed_at, agent=agent, previous=previous, count=count))
-        # The fields that a change of state does not cover. Mostly none differs; comparing them one by one is fastest.
+        # The fields that a change of state does not cover. Usually none differs; comparing them one by one is fastest.
         if covered & _STATE and (
             agent.name == previous.name
             and agent.external_calls_count == previous.external_calls_count
@@ -212,7 +212,7 @@ class _Uncovered:
         return frozenset(name for name, old, new in pairs if old != new)
 
 
-# By the bits of the events that there are.
+# Indexed by the sum of the bits of a record's events.
 _STATE, _ANSWER, _MISS = 1, 2, 4
 _UNCOVERED: Final = tuple(
     _Uncovered(
@@ -226,10 +226,9 @@ _UNCOVERED: Final = tuple(
 
 
 def _occurred_at(previous: AgentStatus, agent: AgentStatus) -> datetime | None:
-    # A time that the record before had too belongs to an earlier call: an agent may also come back to talking from a
-    # break, or talk outside the queue.
+    # An unchanged time belongs to an earlier call: the agent may be back from a break, or in a call outside the queue.
     if agent.state is _TALKING and agent.last_answered_at != previous.last_answered_at:
-        # After a call outside the queue began too, either of the two may be the one under way.
+        # If a call outside the queue was counted too, either of the two may be the one under way.
         return agent.last_answered_at if agent.external_calls_count == previous.external_calls_count else None
     if agent.state is _RECEIVING and agent.last_offered_at != previous.last_offered_at:
         return agent.last_offered_at
@@ -239,7 +238,7 @@ def _occurred_at(previous: AgentStatus, agent: AgentStatus) -> datetime | None:
 def _new_calls(
     previous: AgentStatus, agent: AgentStatus, unknown: Set[tuple[SeatKey, str]], counter: str, time: str
 ) -> int:
-    """Return how many calls a counter that differs tells."""
+    """Return how many new calls a changed counter shows."""
     count: int = getattr(agent, counter) - getattr(previous, counter)
     if agent.name is not previous.name and _is_another_person(previous, agent):
         return 0
@@ -247,17 +246,17 @@ def _new_calls(
         return 0
     if count > 0:
         return count
-    # The counter fell, and counts since then if there was a call since then: a later call time, or a new one. With the
-    # known time or none, its calls were told before. A platform that never sends the time shows none before either.
+    # The counter decreased. With a later call time it was reset, and counts the calls since then. With the same time or
+    # none, its calls were reported before. Without an earlier time (some platforms never send it), assume a reset.
     before, after = getattr(previous, time), getattr(agent, time)
     is_reset = before is None or (after is not None and is_later(before, after))
     return getattr(agent, counter) if is_reset else 0
 
 
 def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
-    """Return whether a seat's name changed along with its statistics: they are somebody else's, not new calls.
+    """Return whether the name changed together with the statistics: they are another person's, not new calls.
 
-    After a mere change of the name, counters go on: each by one call at most, and no call time goes back.
+    If only the name changed, the counters continue: each grows by at most one call, and no call time goes back.
     """
     if previous.name is None or agent.name is None or previous.name == agent.name:
         return False
@@ -272,10 +271,10 @@ def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
 
 
 def _hidden(previous: AgentStatus, agent: AgentStatus, count: int) -> int:
-    """Return how many of the counted calls neither of the two records shows under way."""
+    """Return how many of the counted calls are under way in neither of the two records."""
     answered_at = agent.last_answered_at
     if answered_at is None:
-        # There is no time to tell calls apart by.
+        # Without a time, calls cannot be told apart.
         return count - 1 if agent.state is _TALKING else count
     if answered_at == previous.last_answered_at:
         # A platform that counts calls when they end: the call was answered before the earlier record.

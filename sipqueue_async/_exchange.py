@@ -84,7 +84,7 @@ class Exchange:
         return self._closed
 
     def secrets(self) -> list[Secret]:
-        """Return what an answer may quote of earlier answers and nothing may show: the values of cookies."""
+        """Return the values of cookies, which an answer may quote and no error may show."""
         return self._sessions.secrets()
 
     def change_back_end(self) -> None:
@@ -101,11 +101,11 @@ class Exchange:
 
         Args:
             fields: The form's fields.
-            secret: One more field, whose value must not be shown.
+            secret: One more field, whose value must not appear in errors.
             repeatable: Whether it may be sent again when the connection breaks before an answer.
 
         Raises:
-            TransportError: No whole answer came.
+            TransportError: No complete answer arrived.
             HttpStatusError: The status is not 2xx.
             MalformedResponse: The body is too long.
         """
@@ -276,7 +276,7 @@ def _transport_reason(error: aiohttp.ClientError | OSError) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return f"the answer broke off or cannot be unpacked ({type(error.__cause__ or error).__name__})"
     if isinstance(error, aiohttp.ClientResponseError):
-        return "the answer is not HTTP as it should be; check the URL"
+        return "the answer is not valid HTTP; check the URL"
     if _closed_by_server(error):
         return "the server closed the connection without a whole answer"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

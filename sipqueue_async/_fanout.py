@@ -15,8 +15,8 @@ from sipqueue_async.models import SeatKey
 class Fanout:
     """Hands each update to the mailboxes that it concerns.
 
-    Mailboxes are held weakly: a consumer that drops its iterator is gone, without having to say so. They are found by
-    what they ask for, so that an event costs nothing to those who asked for other ones.
+    Mailboxes are held by weak references: a consumer unsubscribes by dropping its iterator. They are indexed by topic
+    and event types, so that an event costs nothing for the consumers of other events.
     """
 
     def __init__(self) -> None:
@@ -25,24 +25,24 @@ class Fanout:
         self._boxes: dict[Topic, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
 
     def mailbox(self, topic: Topic, types: Types, max_pending: int, asked: Callable[[], None] | None = None) -> Mailbox:
-        """Return a new mailbox, which receives from now on.
+        """Return a new mailbox, which receives updates from now on.
 
         Args:
             topic: Which seats' events it is for.
             types: Which classes of events it is for.
-            max_pending: How many updates it holds before they become one.
-            asked: Called when its consumer has dealt with all that it was given, and waits for more.
+            max_pending: How many updates it holds before they coalesce.
+            asked: Called when its consumer has processed all that it received, and waits for more.
         """
         box = Mailbox(topic, types, max_pending, feed=self._feed, end=self._end, asked=asked)
         number = id(box)
         reference = weakref.ref(box, lambda _: self._drop(topic, types, number))
-        # The collector may run at any step, and take away what another box was the last in.
+        # Garbage collection may run at any step, and remove a dict that has lost its last other mailbox: try again.
         while number not in self._boxes.get(topic, {}).get(types, {}):
             self._boxes.setdefault(topic, {}).setdefault(types, {})[number] = reference
         return box
 
     def forget(self, box: Mailbox) -> None:
-        """Hand nothing more to a mailbox."""
+        """Stop delivering to a mailbox."""
         self._drop(box.topic, box.types, id(box))
 
     def _drop(self, topic: Topic, types: Types, number: int) -> None:
@@ -55,7 +55,7 @@ class Fanout:
             self._boxes.pop(topic, None)
 
     def _at(self, topic: Topic, types: Types) -> list[Mailbox]:
-        # The collector may run at any step and drop boxes, or what was asked for with the last of them.
+        # Garbage collection may run at any step, and remove mailboxes and the dicts that they leave empty.
         boxes = [reference() for reference in list(self._boxes.get(topic, {}).get(types, {}).values())]
         return [box for box in boxes if box is not None]
 
@@ -66,13 +66,13 @@ class Fanout:
 
     @property
     def pending(self) -> int:
-        """How many updates wait in all mailboxes together."""
+        """The number of pending updates in all mailboxes."""
         return sum(
             len(box) for topic, by_types in self._boxes.items() for it in by_types for box in self._at(topic, it)
         )
 
     def publish(self, update: Update) -> None:
-        """Hand an update to everyone it concerns."""
+        """Deliver an update to each mailbox that it concerns."""
         feed = next((it for it in update.events if isinstance(it, FeedDown | FeedUp)), None)
         self._feed = feed or self._feed
         for topic, events in self._by_topic(update).items():
@@ -84,10 +84,10 @@ class Fanout:
                         box.offer(part, feed)
 
     def _by_topic(self, update: Update) -> dict[Topic, Sequence[Event]]:
-        """Return the events by the places that were asked for and are concerned."""
+        """Return the events of each topic that has mailboxes, and all events under `ALL_SEATS`."""
         narrower: dict[Topic, list[Event]] = {}
         for event in update.events if len(self._boxes) > (ALL_SEATS in self._boxes) else ():
-            # Events of the feed concern everybody.
+            # Feed events concern every topic.
             for topic in list(self._boxes) if event.key is None else _topics(event.key):
                 if topic in self._boxes:
                     narrower.setdefault(topic, []).append(event)
@@ -95,11 +95,11 @@ class Fanout:
 
     @property
     def ended(self) -> bool:
-        """Whether no more will come."""
+        """Whether the feed has ended."""
         return self._end.ended
 
     def end(self, error: BaseException | None) -> None:
-        """Let every iterator end once it has taken what is pending: with the error, or quietly."""
+        """End every iterator once its pending updates are taken: with the error, if there is one."""
         self._end.ended = True
         self._end.error = error
         for topic, by_types in list(self._boxes.items()):
@@ -108,7 +108,7 @@ class Fanout:
                     box.wake()
 
     def check(self) -> None:
-        """Raise what ended the watcher, if it failed."""
+        """Raise the error that ended the feed, if it failed."""
         if self._end.error is not None:
             raise self._end.reason()
 
@@ -118,7 +118,7 @@ def _topics(key: SeatKey) -> Iterable[Topic]:
 
 
 def _part(update: Update, wanted: tuple[Event, ...]) -> Update | None:
-    """Return what is wanted of an update, if anything."""
+    """Return an update with only the wanted events, or None without any."""
     if len(wanted) == len(update.events):
         return update
     return attrs.evolve(update, events=wanted) if wanted else None

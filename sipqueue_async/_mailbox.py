@@ -19,12 +19,12 @@ Topic: TypeAlias = tuple[str | None, str | None]
 ALL_SEATS: Final[Topic] = (None, None)
 
 Types: TypeAlias = tuple[type[Event], ...]
-"""The event classes that a consumer asked for; none for all."""
+"""The event classes that a consumer asked for; empty for all."""
 
 
 @attrs.define(eq=False)
 class End:
-    """Whether the watcher has ended, and why: shared by all of its mailboxes."""
+    """Whether the feed has ended, and why; shared by all of its mailboxes."""
 
     ended: bool = False
     error: BaseException | None = None
@@ -39,7 +39,7 @@ class End:
 
 @attrs.define
 class _Backlog:
-    """What a consumer has fallen behind by: two snapshots stand for everything between them."""
+    """The updates that a slow consumer has missed, as the snapshots before and after them."""
 
     base: Snapshot | None
     newest: Snapshot | None
@@ -47,7 +47,7 @@ class _Backlog:
 
 
 class Mailbox:
-    """The updates that one consumer has not taken yet: at most `max_pending`, then one that stands for them all."""
+    """The updates that wait for one consumer: at most `max_pending`; beyond that they coalesce into one."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Mailbox:
         self._max_pending = max_pending
         self._end = end
         self._asked = asked
-        # Each with the last event about the feed before the next one, whether the consumer asked for those or not.
+        # Each with the last feed event before the next update, even if the consumer did not ask for feed events.
         self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
         self._backlog: _Backlog | None = None
         self._feed = self._feed_seen = feed
@@ -86,7 +86,7 @@ class Mailbox:
         return f"to {', '.join(asked)}, {len(self)} pending{condition}"
 
     def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
-        """Put in what this mailbox asked for of an update, if anything, and what the update tells about the feed."""
+        """Add the part of an update that this mailbox asked for, if any, and record the update's feed event, if any."""
         if feed is not None:
             self._feed = feed
             if not self._is_wanted(feed):
@@ -102,7 +102,7 @@ class Mailbox:
         self._news.set()
 
     def _overlook(self, feed: FeedEvent) -> None:
-        """Count what was not asked for as seen along with what it came after, whenever that is taken."""
+        """Count an unwanted feed event as seen when the update before it is taken."""
         if self._pending:
             self._pending[-1] = (self._pending[-1][0], feed)
         elif not self._backlog:
@@ -114,17 +114,17 @@ class Mailbox:
     def _fall_behind(self, update: Update) -> None:
         updates = [*(pending for pending, _ in self._pending), update]
         self._pending.clear()
-        # Nothing was known before the first poll, and then no update has a snapshot to start from either.
+        # Updates from before the first good poll have no snapshot to start from.
         base = next((it.previous for it in updates if it.snapshot is not None), None)
         self._backlog = _Backlog(base, update.snapshot, update.sequence)
 
     def _caught_up(self, backlog: _Backlog) -> Update | None:
-        """Return the one update that a backlog comes to, if anything is left of it."""
+        """Return the one update that a backlog coalesces to, or None if no wanted event remains."""
         events: list[Event] = [event for event in _between(backlog) if self._concerns(event) and self._is_wanted(event)]
-        # The feed's ups and downs alternate, so what counts is whether its condition is another one than last seen.
+        # FeedUp and FeedDown alternate, so report the last one only if the condition differs from the one last seen.
         feed, was_down = self._feed, isinstance(self._feed_seen, FeedDown)
         if feed is not None and isinstance(feed, FeedDown) != was_down and self._is_wanted(feed):
-            # It came up before what was seen since, and went down after it.
+            # FeedUp comes before the other events, FeedDown after them.
             events.insert(len(events) if isinstance(feed, FeedDown) else 0, feed)
         if not events:
             return None
@@ -141,7 +141,7 @@ class Mailbox:
         return queue in {None, event.queue} and extension in {None, event.extension}
 
     def pop(self) -> Update | None:
-        """Return the next update, or None if there is none, yet or any more."""
+        """Return the next update, or None if none is pending."""
         if self._pending:
             update, self._feed_seen = self._pending.popleft()
             return update
@@ -152,11 +152,11 @@ class Mailbox:
         return None
 
     def get_nowait(self) -> Update | None:
-        """Return the next update, or None if there is none yet.
+        """Return the next update, or None if none is pending.
 
         Raises:
-            StopAsyncIteration: The mailbox was closed, or the watcher has ended and all was taken.
-            BaseException: The watcher has failed with it, and all was taken.
+            StopAsyncIteration: The mailbox is closed, or the feed has ended and no update is pending.
+            BaseException: The error that ended the feed, once no update is pending.
         """
         update = self.pop()
         if update is None:
@@ -167,22 +167,22 @@ class Mailbox:
         return update
 
     async def news(self) -> None:
-        """Wait until there may be something to take. Nothing is taken here, so being cancelled loses nothing."""
+        """Wait until there may be an update. This takes none, so cancelling it loses none."""
         self._news.clear()
         self.ask()
         await self._news.wait()
 
     def ask(self) -> None:
-        """Say that the consumer has dealt with all that it was given, and wants more."""
+        """Report that the consumer has processed all that it received, and wants more."""
         if self._asked is not None:
             self._asked()
 
     def wake(self) -> None:
-        """Let whoever waits look again."""
+        """Wake the waiting tasks to check again."""
         self._news.set()
 
     def close(self) -> None:
-        """Take nothing more, and drop what is pending."""
+        """Accept no more updates, and drop the pending ones."""
         self._closed = True
         self._pending.clear()
         self._backlog = None

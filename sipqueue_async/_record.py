@@ -24,10 +24,10 @@ class SeatKey(NamedTuple):
 # Without a slot for weak references, as `_fast_instances` needs it.
 @attrs.frozen(kw_only=True, weakref_slot=False)
 class AgentStatus:
-    """One record of a snapshot: an agent (extension) in a queue, as the platform described it.
+    """One record of a snapshot: an agent (extension) in a queue, as the platform reports it.
 
-    Times are the server's local time, to the second: aware when the client was told the server's `timezone`, naive
-    otherwise, and None for "never" or "not given". A field's name on the wire is given in brackets.
+    Times are the server's local time, to the second: aware if the client knows the server's `timezone`, naive
+    otherwise, and None for "never" or "not sent". Brackets hold a field's name on the wire.
     """
 
     queue: str
@@ -37,7 +37,7 @@ class AgentStatus:
     name: str | None = None
     """The agent's name [seatsname]."""
     state: AgentState
-    """What the agent is doing: `state_code` read by the code table."""
+    """What the agent is doing: `state_code` looked up in the code table."""
     state_code: int
     """The agent state's code, as sent [state]."""
     status_code: int | None = None
@@ -47,7 +47,7 @@ class AgentStatus:
     last_offered_at: datetime | None = None
     """When the agent was last offered a call [lastassigntime]."""
     last_changed_at: datetime | None = None
-    """When the agent last signed in or went on or off a break [seatschangetime]; calls do not move it."""
+    """When the agent last signed in or went on or off a break [seatschangetime]; calls do not change it."""
     no_answer_count: int = 0
     """Offered calls that the agent did not answer [noanswercount]."""
     calls_answered: int = 0
@@ -57,7 +57,7 @@ class AgentStatus:
     wrap_up_time: int | None = None
     """Pause between a call and the next offer, in seconds [wrapuptime]."""
     max_no_answer: int | None = None
-    """Without meaning at present, says the platform's reference [maxnoanswer]."""
+    """Has no meaning at present, according to the platform's reference [maxnoanswer]."""
 
     @property
     def key(self) -> SeatKey:
@@ -66,16 +66,16 @@ class AgentStatus:
 
     @property
     def state_label(self) -> str:
-        """The platform's word for `state_code`."""
+        """The platform's label for `state_code`."""
         return code_label(self.state_code)
 
     @property
     def status_label(self) -> str | None:
-        """The platform's word for `status_code`, or None where none was given."""
+        """The platform's label for `status_code`, or None without one."""
         return None if self.status_code is None else code_label(self.status_code)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them, times in ISO 8601; `from_dict` reads them."""
+        """Return the fields as values for JSON, times in ISO 8601; `from_dict` reads them."""
         fields: dict[str, Any] = {name: getattr(self, name) for name in _AGENT_FIELDS}
         for name in _AGENT_TIMES:
             if fields[name] is not None:
@@ -84,10 +84,10 @@ class AgentStatus:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> AgentStatus:
-        """Return the record that `to_dict` gave the fields of.
+        """Return the record from the fields that `to_dict` returned.
 
         Raises:
-            ValueError: Fields are missing, unknown, or of another kind.
+            ValueError: Fields are missing, unknown, or of the wrong type.
         """
         try:
             return agent_from_dict(fields)
@@ -98,34 +98,34 @@ class AgentStatus:
 COUNTER_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {"callsanswered": "calls_answered", "noanswercount": "no_answer_count"}
 )
-"""The counters of calls: name on the wire to field of `AgentStatus`."""
+"""Maps each counter of calls from its name on the wire to the field of `AgentStatus`."""
 
 
 @attrs.frozen
 class FieldProblem:
-    """A field that made no sense or, if a counter, was left out."""
+    """A field with an invalid value, or a missing counter."""
 
     queue: str | None
-    """The record's queue, or None when the field stands outside the records."""
+    """The record's queue, or None if the field is outside the records."""
     extension: str | None
-    """The record's extension, or None when the field stands outside the records."""
+    """The record's extension, or None if the field is outside the records."""
     field: str
     """The field's name on the wire, such as ``lastanswertime``."""
     reason: str
     """What was wrong with it."""
     carried: bool = False
-    """Whether the record carries the value known before; otherwise it shows None, or 0 for a counter."""
+    """Whether the record keeps the last known value; otherwise it has None, or 0 for a counter."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as JSON can hold them; `from_dict` reads them."""
+        """Return the attributes as values for JSON; `from_dict` reads them."""
         return attrs.asdict(self, filter=lambda attribute, value: attribute.name != "carried" or value)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> FieldProblem:
-        """Return the problem that `to_dict` wrote.
+        """Return the problem from the attributes that `to_dict` returned.
 
         Raises:
-            ValueError: Attributes are missing, unknown, or of another type.
+            ValueError: Attributes are missing, unknown, or of the wrong type.
         """
         try:
             problem = cls(**fields)

@@ -9,8 +9,8 @@ from typing import Final
 
 _SLACK: Final = 1e-3  # of an interval
 
-# Seconds. By the golden ratio it divides no usual interval, so that delays that wrap around an interval fall between
-# each other.
+# Seconds. A multiple of the golden ratio divides no usual interval, so that delays that wrap around an interval fall
+# between the earlier ones.
 _STAGGER: Final = 0.01 * (math.sqrt(5) - 1) / 2
 
 
@@ -34,7 +34,7 @@ class StaggerSlots:
 
 
 def stagger_delay(slot: int, interval: float) -> float:
-    """Return after how many seconds the watcher with this number begins to poll: less than one interval."""
+    """Return how many seconds the watcher with this number waits before its first poll: less than one interval."""
     return slot * _STAGGER % interval
 
 
@@ -53,11 +53,11 @@ class Schedule:
         self._longest = max(max_backoff, interval)
 
     def after_success(self, began: float, now: float) -> float:
-        """Return the slot of the fixed rate that comes after a poll's.
+        """Return the time of the next poll at the fixed rate.
 
-        Slots missed during a stall are skipped; a poll between two slots moves none.
+        Polls missed during a stall are skipped; a poll out of turn does not shift the others.
         """
-        # A timer may fire a little early, and sums are rounded: neither may repeat a slot or skip one.
+        # A timer may fire a little early, and sums are rounded: neither may repeat a poll or skip one.
         last = math.floor((began - self._start) / self._interval + _SLACK)
         soonest = math.ceil((now - self._start) / self._interval - _SLACK)
         return self._start + max(last + 1, soonest) * self._interval
@@ -65,9 +65,9 @@ class Schedule:
     def after_failure(self, now: float, failures: int, at_least: float = 0.0) -> float:
         """Return when to retry after so many consecutive failures.
 
-        The pause is drawn between 0 and a limit (full jitter, so that the many clients of one server spread out) that
-        begins at `interval` and doubles with each failure; it is no shorter than what the server asked for.
+        The pause is random between 0 and a limit (full jitter, so that the many clients of one server spread out). The
+        limit begins at `interval` and doubles with each failure. The pause is no shorter than `at_least`.
         """
-        # The bound keeps a year of failures from overflowing the float.
+        # The bound keeps many failures from overflowing the float.
         limit = min(self._longest, self._interval * 2.0 ** min(failures - 1, 64))
         return now + max(at_least, random.uniform(0.0, limit))

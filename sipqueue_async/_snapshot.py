@@ -26,12 +26,12 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
     counts.
 
     Args:
-        agents: The records. Two equal records of one seat are taken as one.
-        observed_at: When the answer had arrived (aware).
-        server_time: The server's clock when it answered (aware), if it said.
-        problems: Fields that made no sense, and counters that were left out.
-        steady_at: When the answer had arrived, in seconds of a monotonic clock (the event loop's), if the source notes
-            it. Durations are then exact whatever happens to the wall clock. It is neither compared nor saved.
+        agents: The records. Equal records of one seat count as one.
+        observed_at: When the answer arrived (aware).
+        server_time: The server's clock when it answered (aware), if it sent it.
+        problems: Fields with invalid values, and missing counters.
+        steady_at: When the answer arrived, in seconds of a monotonic clock (the event loop's), if the source
+            records it. Durations are then exact even if the wall clock steps. It is neither compared nor saved.
 
     Raises:
         ValueError: Two different records are about one seat, or a time is naive.
@@ -48,8 +48,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         "_steady_at",
     )
 
-    # The records by place, and the seats' places. Snapshots of the same seats share the latter, so that keeping one
-    # more takes little, and comparing two of them is comparing two lists.
+    # The records, and each seat's index (place) among them. Snapshots of the same seats share the dict of places: each
+    # more takes little memory, and comparing two of them means comparing two lists.
     _places: dict[SeatKey, int]
     _records: list[AgentStatus]
     _changes: Changes | None
@@ -116,7 +116,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         steady_at: float | None = None,
         changes: Changes | None = None,
     ) -> Snapshot:
-        """Make a snapshot of what is already right and what nobody will change."""
+        """Make a snapshot without checks and copies: the arguments must be valid, and never change afterwards."""
         snapshot = cls.__new__(cls)
         snapshot._fill(
             places,
@@ -138,9 +138,9 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         problems: tuple[FieldProblem, ...] = (),
         steady_at: float | None = None,
     ) -> Snapshot:
-        """Return a later snapshot: with these records of these seats, without the seats whose record is None.
+        """Return a later snapshot with these records of these seats, and without the seats whose record is None.
 
-        All other records are shared with this one.
+        All other records are shared with this snapshot.
         """
         places, records = self._places, self._records.copy()
         changes = {key: agent for key, agent in agents.items() if agent is not None}
@@ -161,29 +161,29 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     @property
     def observed_at(self) -> datetime:
-        """When the answer had arrived (aware; UTC from a client)."""
+        """When the answer arrived (aware; UTC from a client)."""
         return self._observed_at
 
     @property
     def server_time(self) -> datetime | None:
-        """The server's clock when it answered (aware UTC) [rsptime], or None if it did not say."""
+        """The server's clock when it answered (aware UTC) [rsptime], or None if it sent none."""
         return self._server_time
 
     @property
     def problems(self) -> tuple[FieldProblem, ...]:
-        """Fields that made no sense, and counters that were left out."""
+        """Fields with invalid values, and missing counters."""
         return self._problems
 
     @property
     def steady_at(self) -> float | None:
-        """When the answer had arrived, in seconds of a monotonic clock, or None if the source did not note it."""
+        """When the answer arrived, in seconds of a monotonic clock, or None if the source did not record it."""
         return self._steady_at
 
     def seconds_since(self, earlier: Snapshot) -> float:
         """Return how many seconds after `earlier` this snapshot was observed: 0 or more.
 
-        Measured by `steady_at` where both snapshots have one, so that a step of the wall clock counts as no time;
-        otherwise by `observed_at`.
+        Measured by `steady_at` if both snapshots have one, so that a step of the wall clock does not count; otherwise
+        by `observed_at`.
         """
         if self._steady_at is not None and earlier._steady_at is not None:
             return max(0.0, self._steady_at - earlier._steady_at)
@@ -200,9 +200,9 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         return self._queues
 
     def counts(self, queue: str | None = None) -> dict[AgentState, int]:
-        """Return how many agents are in each state, in one queue or in all (an agent then counts in each of its own).
+        """Return how many agents are in each state, in one queue or in all (where an agent counts once per queue).
 
-        Every state has an entry, 0 included; a queue that nobody is in has zeros.
+        Every state has an entry, even if it is 0; an empty or unknown queue has only zeros.
         """
         counts = dict.fromkeys(AgentState, 0)
         for agent in self._records if queue is None else self.queues.get(queue, ()):
@@ -210,7 +210,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         return counts
 
     def to_json(self) -> bytes:
-        """Return the snapshot as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
+        """Return the snapshot as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
         document = {
             "format": _FORMAT,
             "version": _VERSION,
@@ -219,7 +219,7 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
             "agents": [agent.to_dict() for agent in self._records],
             "problems": [problem.to_dict() for problem in self._problems],
         }
-        # A lone surrogate, which JSON can spell and UTF-8 cannot, is no reason to lose the other records.
+        # JSON can contain a lone surrogate and UTF-8 cannot; one such name must not lose the other records.
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
     @classmethod
@@ -227,14 +227,14 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         """Return the snapshot that `to_json` wrote.
 
         Raises:
-            ValueError: The data is damaged, of another kind, or of a version that this release does not know.
+            ValueError: The data is damaged, is not a saved snapshot, or has a version that this release does not know.
         """
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"a saved snapshot must be JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
-            raise ValueError(f'this is no saved snapshot: it does not say "format": "{_FORMAT}"')
+            raise ValueError(f'this is not a saved snapshot: it has no "format": "{_FORMAT}"')
         version = document.get("version")
         if type(version) is not int or version != _VERSION:
             raise ValueError(f"the saved snapshot has version {version!r}; this release reads version {_VERSION}")
@@ -284,8 +284,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         return _Items(self)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # The groups are made again when asked for: a read-only view of a dict can be neither pickled nor copied deeply.
-        # Tokens and monotonic times mean something to this process alone.
+        # The groups are made again on demand: a mappingproxy can be neither pickled nor copied deeply. Tokens and
+        # monotonic times are valid in this process only.
         fields = {name: getattr(self, name) for name in self.__slots__}
         return None, {**fields, "_queues": None, "_changes": None, "_steady_at": None}
 
@@ -324,7 +324,7 @@ def _places(seats: Iterable[SeatKey]) -> dict[SeatKey, int]:
 
 
 def _list_from_json(value: object) -> list[Any]:
-    # Anything else that is empty would read as "everybody has left".
+    # An empty value of another type would read as "all agents left".
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is no list")
     return value

@@ -15,7 +15,7 @@ E = TypeVar("E", bound=Event)
 
 
 class _Stream:
-    """What subscriptions and streams of updates have in common: a mailbox, and being closed."""
+    """The common base of `Subscription` and `Updates`: a mailbox that can be closed."""
 
     def __init__(self, mailbox: Mailbox, forget: Callable[[Mailbox], None]) -> None:
         self._mailbox = mailbox
@@ -23,11 +23,11 @@ class _Stream:
 
     @property
     def pending(self) -> int:
-        """How many updates wait to be taken."""
+        """The number of pending updates."""
         return len(self._mailbox)
 
     def close(self) -> None:
-        """Stop receiving. Whoever iterates is done; what was pending is dropped. Dropping the object does the same."""
+        """Stop receiving: iteration ends and pending updates are dropped. Dropping the object does the same."""
         self._mailbox.close()
         self._forget(self._mailbox)
 
@@ -47,8 +47,8 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
     """The events that one consumer asked for, as an async iterator.
 
     Leaving an ``async for`` by ``break``, exception or cancellation loses nothing and leaves nothing running: iterate
-    again to go on. It ends when it is closed or when the watcher is; if the watcher fails, its error is raised once all
-    that happened before has been taken.
+    again to go on. It ends when it or its feed is closed; if the feed fails, its error is raised after all earlier
+    events.
     """
 
     def __init__(self, mailbox: Mailbox, forget: Callable[[Mailbox], None]) -> None:
@@ -65,18 +65,18 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
                 await self._mailbox.news()
             else:
                 self._events.extend(update.events)
-                # Another task that waits at the same stream may have the rest.
+                # Another task that waits on the same stream may take the rest.
                 self._mailbox.wake()
         return cast("E", self._events.popleft())
 
     def close(self) -> None:
-        """Stop receiving. Whoever iterates is done; what was pending is dropped. Dropping the object does the same."""
+        """Stop receiving: iteration ends and pending updates are dropped. Dropping the object does the same."""
         self._events.clear()
         super().close()
 
 
 class Updates(_Stream, AsyncIterator[Update]):
-    """Every change of what a watcher knows, as an async iterator of `Update`; otherwise like a `Subscription`."""
+    """Every `Update` of a feed, as an async iterator; otherwise like a `Subscription`."""
 
     def __aiter__(self) -> Self:
         return self
@@ -87,9 +87,9 @@ class Updates(_Stream, AsyncIterator[Update]):
         return update
 
     def get_nowait(self) -> Update | None:
-        """Return the next update, or None if there is none yet.
+        """Return the next update, or None if none is pending.
 
-        A stream of a group then requests more work, as waiting does.
+        If none is, a stream of a group requests more work, as waiting does.
         """
         update = self._mailbox.pop()
         if update is None:
@@ -97,6 +97,6 @@ class Updates(_Stream, AsyncIterator[Update]):
         return update
 
     def take(self) -> Update | None:
-        """Do as `get_nowait`: deprecated."""
+        """Deprecated alias of `get_nowait`."""
         warnings.warn("Updates.take is deprecated; use Updates.get_nowait", DeprecationWarning, stacklevel=2)
         return self.get_nowait()

@@ -1,4 +1,4 @@
-"""What is known of the platform, poll by poll: pure bookkeeping, in which every answer is a `diff` of two snapshots."""
+"""`Tracker`: turns the results of polls into updates, without I/O."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _STALE_POLLS_BELIEVED: Final = 3
 
 
 class Tracker:
-    """Turns what polls bring into updates.
+    """Turns the results of polls into updates, each a `diff` of two snapshots.
 
     Args:
-        baseline: What was known before the first poll.
-        initial: Whether, without a baseline, every agent of the first poll has joined.
-        leave_after: In how many accepted polls in a row a seat must be absent to have left.
-        max_lag: How many seconds an answer may be behind.
+        baseline: The snapshot from before the first poll.
+        initial: Whether, without a baseline, the first poll gives an `AgentJoined` for every agent.
+        leave_after: In how many consecutive accepted polls a seat must be absent to have left.
+        max_lag: How many seconds an answer may lag.
     """
 
     def __init__(self, baseline: Snapshot | None, *, initial: bool, leave_after: int, max_lag: float = 60.0) -> None:
@@ -36,22 +36,22 @@ class Tracker:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What is known; at first the baseline."""
+        """The last accepted snapshot; before the first, the baseline."""
         return self._snapshot
 
     @property
     def known(self) -> Snapshot:
-        """What is known, once a poll has worked."""
+        """The last accepted snapshot, once there is one."""
         assert self._snapshot is not None  # noqa: S101  # asked for only then
         return self._snapshot
 
     @property
     def failures(self) -> int:
-        """Polls that have failed since the last good one."""
+        """Consecutive failures since the last success."""
         return self._failures
 
     def failed(self, error: Exception, now: float) -> Update | None:
-        """Take note of a failed poll, at a monotonic time: only the first of a row is a change, and nobody left."""
+        """Record a failed poll at a monotonic time; only the first of several in a row gives an update."""
         self._failures += 1
         if self._failures > 1:
             return None
@@ -61,23 +61,23 @@ class Tracker:
 
     @property
     def records_held_back(self) -> int:
-        """Records that went back and were held back, each counted once a poll."""
+        """Records held back because they are older than the known ones, each counted once a poll."""
         return self._high_water.records_held_back
 
     @property
     def answers_held_back(self) -> int:
-        """Answers that were old as a whole and were held back."""
+        """Answers held back because they are old as a whole."""
         return self._high_water.answers_held_back
 
     @property
     def is_held_back(self) -> bool:
-        """Whether the last answer was old as a whole, so that nothing of it was accepted."""
+        """Whether the last answer was held back as a whole."""
         return self._is_held_back
 
     def is_stale(self, polled: Snapshot) -> bool:
         """Return whether an answer's `server_time` is before the last one's: it comes from a cache or a lagging server.
 
-        With the third such answer in a row, the server's clock is taken to have stepped back.
+        The third such answer in a row is accepted: the server's clock must have stepped back.
         """
         if polled.server_time is None or self._server_time is None or polled.server_time >= self._server_time:
             self._stale_in_a_row = 0
@@ -89,7 +89,7 @@ class Tracker:
         return False
 
     def polled(self, polled: Snapshot, now: float) -> Update | None:
-        """Take a good answer, at a monotonic time, and return what changed, if anything did."""
+        """Process a good answer at a monotonic time, and return the update if anything changed."""
         accepted = self._high_water.accept(polled)
         self._is_held_back = not accepted
         if not accepted:

@@ -1,4 +1,4 @@
-"""Where tokens come from: given, or obtained and renewed by a login or by the caller's function."""
+"""Sources of tokens: a fixed token, or one that a login or the caller's function obtains and renews."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AppCredentials:
         accesskey: Its key. No `repr` shows it.
 
     Raises:
-        TypeError: One of them is no string.
+        TypeError: One of them is not a string.
         ValueError: One of them is empty, or the key has characters that no platform gives.
     """
 
@@ -64,30 +64,30 @@ class AppCredentials:
 
 
 TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
-"""Gives a token; called again when the platform has refused the last one."""
+"""Returns a token; called again when the platform has refused the last one."""
 
 Auth: TypeAlias = str | AppCredentials | TokenProvider
-"""A ready token, credentials to log in with, or an async function that gives a token."""
+"""A fixed token, credentials to log in with, or an async function that returns a token."""
 
 
 class TokenSource(Protocol):
-    """Gives the token for the next request."""
+    """Provides the token for the next request."""
 
     async def token(self) -> Secret:
         """Return the token to use now."""
         ...
 
     async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:
-        """Return another token than the one that was refused.
+        """Return a token that replaces the refused one.
 
         Raises:
-            AuthError: There is no other.
+            AuthError: The token cannot be renewed.
         """
         ...
 
 
 class FixedToken:
-    """A ready token, which cannot be renewed."""
+    """A token that cannot be renewed."""
 
     def __init__(self, token: Secret) -> None:
         token.check("the token")

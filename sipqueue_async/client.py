@@ -47,29 +47,29 @@ _DECODERS_KEPT: Final = 64
 
 
 class SipQueueClient:
-    """Asks one platform, over HTTP.
+    """A client of one platform's HTTP API.
 
     Use it as ``async with SipQueueClient(...) as client`` or call `aclose` when done. One client serves any number of
     concurrent calls and watchers.
 
     Args:
         base_url: The API's one URL, ``http://`` or ``https://``.
-        auth: A ready token; or `AppCredentials`, to log in with when needed; or an async function that gives a token. A
-            token that the platform refuses (ret 600) is renewed once and the call repeated once; a ready token cannot
-            be.
-        session: An aiohttp session to use, for a proxy, a private CA or shared connections. It stays the caller's and
-            is never closed. Without one the client makes its own, which keeps the cookies of the API's host in memory:
-            load balancers use them to answer a client from the same server each time.
+        auth: A fixed token; or `AppCredentials`, to log in with when needed; or an async function that returns a token.
+            If the platform refuses the token (ret 600), it is renewed once and the call repeated once; a fixed token
+            cannot be renewed.
+        session: An aiohttp session to use, for a proxy, a private CA or shared connections. The client never closes
+            it. Without one the client makes its own, which keeps the cookies of the API's host in memory: load
+            balancers use them to answer a client from the same server each time.
         timeout: Seconds for one whole exchange, reading the body included.
         timezone: The server's time zone, as a tzinfo or an IANA name. With it the records' times are aware, each with
             the zone's offset at that time; without it they stay naive, as sent.
-        state_codes: Further codes of the record's `state`, or other meanings: {code: AgentState}.
-        max_body: How many bytes of body are accepted, after decompression.
+        state_codes: Additional codes of the record's `state`, or other meanings of known ones: {code: AgentState}.
+        max_body: The longest accepted body in bytes, after decompression.
         encoding: The body's encoding, for a platform that sends GBK and does not say so in its Content-Type.
 
     Raises:
-        TypeError: An argument is of another kind.
-        ValueError: An argument makes no sense.
+        TypeError: An argument has the wrong type.
+        ValueError: An argument is invalid.
     """
 
     def __init__(
@@ -101,25 +101,25 @@ class SipQueueClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client, and the session if it is the client's own. Calls made afterwards are a RuntimeError."""
+        """Close the client, and the session if it is the client's own. Later calls raise RuntimeError."""
         await self._exchange.aclose()
 
     async def fetch_snapshot(
         self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
     ) -> Snapshot:
-        """Return the status of every agent in every queue, or of those that the platform finds for the filters.
+        """Return the status of every agent in every queue, or of those that match the filters.
 
-        A snapshot shares the records that did not change with the one before it of the same filters.
+        Unchanged records are shared with the last snapshot of the same filters.
 
         Args:
             queue: Only this queue.
             extension: Only this extension.
-            state: Only agents who are idle, waiting, receiving or talking: the platform can be asked for no others.
+            state: Only agents who are idle, waiting, receiving or talking; the platform cannot filter by other states.
 
         Raises:
-            ValueError: A filter is empty, or the state is another one.
+            ValueError: A filter is empty, or the platform cannot filter by the state.
             AuthError: The credentials were refused.
-            SipQueueError: No good answer; its `retryable` tells whether the same call may work later.
+            SipQueueError: No good answer; its `retryable` tells whether the same call may succeed later.
         """
         return await self._fetch(QUEUE_STATUS, status_fields(queue, extension, state))
 
@@ -131,9 +131,9 @@ class SipQueueClient:
             fields: The request's other fields, without the token; None leaves a field out.
 
         Raises:
-            ValueError: There is no service, or a field is one that the client sets.
+            ValueError: `service` is empty, or a field is one that the client sets.
             AuthError: The credentials were refused.
-            SipQueueError: No good answer; its `retryable` tells whether the same call may work later.
+            SipQueueError: No good answer; its `retryable` tells whether the same call may succeed later.
         """
         if not service:
             raise ValueError("service is empty; it is a name like App.Sip_Queue.GetQueueSipStatus")
@@ -179,7 +179,7 @@ class SipQueueClient:
             return RenewableToken(partial(self._log_in, auth))
         if callable(auth):
             return RenewableToken(partial(_provided, auth))
-        raise TypeError("auth must be a token, AppCredentials or an async function that gives a token")
+        raise TypeError("auth must be a token, AppCredentials or an async function that returns a token")
 
     async def _log_in(self, credentials: AppCredentials) -> Secret:
         def decode(answer: Answer) -> Secret:
@@ -211,7 +211,7 @@ class SipQueueClient:
         except AuthError as refusal:
             if refusal.ret != TOKEN_REFUSED:
                 raise
-            advice = "the platform refuses a token that is fresh; the trouble is at its end, so try again later"
+            advice = "the platform refuses a fresh token; the fault is the platform's, so try again later"
             again = AuthError(refusal.ret, refusal.msg, advice, retryable=True)
             again.where = refusal.where
             raise again from refusal

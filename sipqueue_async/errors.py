@@ -9,14 +9,14 @@ _EXCERPT_LENGTH: Final = 256
 
 RET_MEANINGS: Final = {
     400: "the platform calls the request illegal, generally because of an invalid parameter",
-    500: "the platform had an error of its own; it usually passes",
+    500: "the platform had an internal error; it usually passes",
     600: "the platform does not accept the token",
     601: "this appid is not authorized: ask the platform's operator to authorize it",
     602: "this appid's authorization has expired: ask the platform's operator to renew it",
     603: "the module is not licensed: ask the platform's operator for a licence",
     604: "this machine's IP address is not authorized: ask the platform's operator to allow it",
 }
-"""The envelope's `ret` codes in words."""
+"""The meanings of the envelope's `ret` codes."""
 
 OPERATION_MEANINGS: Final = {
     1001: "the platform could not reach a server of its own; it usually passes",
@@ -42,7 +42,7 @@ OPERATION_MEANINGS: Final = {
     1033: "no resource is free",
     1209: "a rating needs a call under way",
 }
-"""The codes of a failed operation in words."""
+"""The meanings of a failed operation's codes."""
 
 _FATAL_RETS: Final = frozenset({601, 602, 603, 604})
 _LASTING_OPERATION_FAILURES: Final = frozenset({1002, 1011, 1012})
@@ -52,15 +52,15 @@ _PASSING_HTTP_REFUSALS: Final = frozenset(
 
 
 class SipQueueError(Exception):
-    """Base of every error that this library raises for what the network or the platform did.
+    """Base class of all errors that the network or the platform causes.
 
-    The text says what happened, where, and what to do about it; it never holds a token or an access key.
+    The text says what happened, where, and what to do about it; it never contains a token or an access key.
     """
 
     retryable: bool = False
-    """Whether the same call may work later with nothing changed by the caller."""
+    """Whether the same call may succeed later without a change by the caller."""
     where: str | None = None
-    """The service and the server that were asked, once a client is involved."""
+    """The service and the server of the request, if a client made it."""
 
     def describe(self) -> str:
         """Return what happened and what to do, without `where`."""
@@ -71,7 +71,7 @@ class SipQueueError(Exception):
 
 
 class TransportError(SipQueueError):
-    """No whole answer came: name look-up, connecting, TLS, a broken connection, or time running out. Retryable."""
+    """No complete answer arrived: connecting failed, the connection broke, or the timeout passed. Retryable."""
 
     retryable = True
 
@@ -106,14 +106,14 @@ class HttpStatusError(SipQueueError):
             return f"{name}: try again in {self.retry_after:g} s"
         if self.retryable:
             return f"{name}: try again later"
-        return f"{name}: check the URL, and what stands between here and the platform"
+        return f"{name}: check the URL, and any proxy in front of the platform"
 
 
 class MalformedResponse(SipQueueError):  # noqa: N818  # a public name of the contract
-    """The answer is not what the protocol allows, and was refused as a whole. Retryable.
+    """The answer violates the protocol, and was refused as a whole. Retryable.
 
     Args:
-        reason: What is wrong, naming queue, extension and field where it is a record.
+        reason: What is wrong; for a record, with its queue, extension and field.
         excerpt: The beginning of the answer, or the record; at most 256 characters are kept.
     """
 
@@ -136,7 +136,7 @@ class ApiError(SipQueueError):
 
     Args:
         ret: The code.
-        msg: The server's words.
+        msg: The server's message.
     """
 
     def __init__(self, ret: int, msg: str = "") -> None:
@@ -146,22 +146,22 @@ class ApiError(SipQueueError):
         self.retryable = ret >= HTTPStatus.INTERNAL_SERVER_ERROR and ret not in _FATAL_RETS
 
     def describe(self) -> str:
-        """Return the code in words and what the server said."""
-        return _told(
+        """Return the code's meaning and the server's message."""
+        return _with_message(
             f"ret {self.ret}: {RET_MEANINGS.get(self.ret, 'a code that the reference does not list')}", self.msg
         )
 
 
 class AuthError(ApiError):
-    """The platform refuses the credentials: 601 to 604, a refused login, or a token that is refused and stays refused.
+    """The platform refuses the credentials: 601 to 604, a refused login, or a token that stays refused.
 
-    Not retryable, except for a 600 straight after a fresh login, which is the server's trouble.
+    Not retryable, except for a 600 right after a fresh login, which is the server's fault.
 
     Args:
         ret: The code; 200 for a login that was refused as an operation.
-        msg: The server's words.
-        advice: What to do, where `ret` alone does not tell.
-        retryable: Whether it is the server's trouble.
+        msg: The server's message.
+        advice: What to do, if `ret` alone does not tell.
+        retryable: Whether it is the server's fault.
     """
 
     def __init__(self, ret: int, msg: str = "", advice: str | None = None, retryable: bool = False) -> None:
@@ -171,21 +171,21 @@ class AuthError(ApiError):
         self.retryable = retryable
 
     def describe(self) -> str:
-        """Return what was refused, what the server said, and what to do."""
+        """Return what was refused, what to do, and the server's message."""
         if self.advice is None:
             return super().describe()
         # A login that was refused as an operation has the ret of a success: leave it out.
-        return _told(self.advice if self.ret == HTTPStatus.OK else f"ret {self.ret}: {self.advice}", self.msg)
+        return _with_message(self.advice if self.ret == HTTPStatus.OK else f"ret {self.ret}: {self.advice}", self.msg)
 
 
 class OperationFailed(SipQueueError):  # noqa: N818  # a public name of the contract
-    """The envelope was fine and the operation failed (`data.status` 1).
+    """The envelope was valid and the operation failed (`data.status` is not 0).
 
-    Not retryable for 1002, 1011 and 1012, which need another request; retryable for all else.
+    Not retryable for 1002, 1011 and 1012, which need another request; retryable for all others.
 
     Args:
-        code: The code, or None where the server gave none.
-        message: The server's words.
+        code: The code, or None if the server sent none.
+        message: The server's message.
     """
 
     def __init__(self, code: int | None, message: str = "") -> None:
@@ -195,11 +195,13 @@ class OperationFailed(SipQueueError):  # noqa: N818  # a public name of the cont
         self.retryable = code not in _LASTING_OPERATION_FAILURES
 
     def describe(self) -> str:
-        """Return the code in words and what the server said."""
+        """Return the code's meaning and the server's message."""
         if self.code is None:
-            return _told("the operation failed, and no code says why", self.message)
-        return _told(f"error {self.code}: {OPERATION_MEANINGS.get(self.code, 'the operation failed')}", self.message)
+            return _with_message("the operation failed, without an error code", self.message)
+        return _with_message(
+            f"error {self.code}: {OPERATION_MEANINGS.get(self.code, 'the operation failed')}", self.message
+        )
 
 
-def _told(what: str, words: str) -> str:
-    return f"{what} (the server says: {words})" if words else what
+def _with_message(what: str, message: str) -> str:
+    return f"{what} (the server says: {message})" if message else what

@@ -1,4 +1,4 @@
-"""What changed: the event classes, and the `Update` that carries them to a consumer."""
+"""The event classes, and the `Update` that carries events to a consumer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sipqueue_async.models import AgentState, AgentStatus, SeatKey, Snapshot
 
 
 def _state(agent: AgentStatus) -> str:
-    """Return the state's name; for an unknown one its code, which is all there is to tell it by."""
+    """Return the state's name, or the code's label if the state is unknown."""
     return agent.state_label if agent.state is AgentState.UNKNOWN else agent.state
 
 
@@ -25,12 +25,12 @@ def _calls(count: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class _SeatEvent:
-    """Something about one seat, seen between two snapshots."""
+    """A change of one seat between two snapshots."""
 
     key: SeatKey
     """The seat."""
     observed_at: datetime
-    """When the snapshot that shows it had arrived (aware)."""
+    """When the snapshot that shows it arrived (aware)."""
 
     @property
     def queue(self) -> str:
@@ -55,7 +55,7 @@ class AgentJoined(_SeatEvent):
     """A seat is new: an agent signed in, or joined a queue."""
 
     kind: ClassVar[str] = "agent-joined"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     agent: AgentStatus
     """The record now."""
@@ -66,7 +66,7 @@ class AgentJoined(_SeatEvent):
         return self._say(f"joined, {self.agent.state}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         return self._seat_to_dict(self.kind, self.agent) | {"agent": self.agent.to_dict()}
 
 
@@ -75,7 +75,7 @@ class AgentLeft(_SeatEvent):
     """A seat is gone."""
 
     kind: ClassVar[str] = "agent-left"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     agent: None = None
     """There is no record now."""
@@ -86,7 +86,7 @@ class AgentLeft(_SeatEvent):
         return self._say("left")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         return self._seat_to_dict(self.kind, self.previous) | {"previous": self.previous.to_dict()}
 
 
@@ -100,14 +100,14 @@ class _ChangeEvent(_SeatEvent):
 
 @attrs.frozen(kw_only=True)
 class StateChanged(_ChangeEvent):
-    """An agent's state is another one (or both are unknown, and the codes differ)."""
+    """An agent's state changed (or both states are unknown, and their codes differ)."""
 
     kind: ClassVar[str] = "state-changed"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     occurred_at: datetime | None = None
-    """When it happened, by the server's clock, where the record tells: the last answer for talking, the last offer for
-    receiving, if that time is new; None otherwise."""
+    """When it happened, by the server's clock, if the record shows it: the time of the last answer for talking, or of
+    the last offer for receiving, if that time is new."""
 
     @property
     def before(self) -> AgentState:
@@ -123,7 +123,7 @@ class StateChanged(_ChangeEvent):
         return self._say(f"{_state(self.previous)} → {_state(self.agent)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         return self._seat_to_dict(self.kind, self.agent) | {
             "before": self.before,
             "after": self.after,
@@ -135,22 +135,22 @@ class StateChanged(_ChangeEvent):
 
 @attrs.frozen(kw_only=True)
 class CallAnswered(_ChangeEvent):
-    """An agent answered calls: the counter `calls_answered` grew, or was reset and counts anew."""
+    """An agent answered calls: the counter `calls_answered` grew, or was reset and counted calls since."""
 
     kind: ClassVar[str] = "call-answered"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     count: int
     """How many calls: at least 1."""
     hidden: bool
-    """Whether neither of the two snapshots shows the agent talking for one of them or more: `hidden_count` is not 0."""
+    """Whether at least one of them is under way in neither of the two snapshots: `hidden_count` is not 0."""
     hidden_count: int = attrs.field(
         default=attrs.Factory(lambda self: self.count if self.hidden else 0, takes_self=True)
     )
-    """How many of the `count` calls neither of the two snapshots shows under way.
+    """How many of the `count` calls are under way in neither of the two snapshots.
 
-    A snapshot shows a call of the queue if the agent talks in it and `last_answered_at` is the call's. It is not taken
-    to show one if a call outside the queue was counted as well, since the agent may be talking in that one.
+    A call of the queue is under way in a snapshot if the agent is talking and `last_answered_at` is the call's. If a
+    call outside the queue was counted as well, none is, because the agent may be talking in that one.
     """
 
     @property
@@ -169,7 +169,7 @@ class CallAnswered(_ChangeEvent):
         return self._say(f"answered {_calls(self.count)}{unseen}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         own = {"count": self.count, "answered_at": _isoformat(self.answered_at)}
         hidden = {"hidden": self.hidden, "hidden_count": self.hidden_count}
         return self._seat_to_dict(self.kind, self.agent) | own | hidden
@@ -177,10 +177,10 @@ class CallAnswered(_ChangeEvent):
 
 @attrs.frozen(kw_only=True)
 class CallMissed(_ChangeEvent):
-    """An agent did not answer offered calls: the counter `no_answer_count` grew, or was reset and counts anew."""
+    """An agent did not answer calls: the counter `no_answer_count` grew, or was reset and counted calls since."""
 
     kind: ClassVar[str] = "call-missed"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     count: int
     """How many offers: at least 1."""
@@ -194,17 +194,17 @@ class CallMissed(_ChangeEvent):
         return self._say(f"missed {_calls(self.count)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         own = {"count": self.count, "offered_at": _isoformat(self.offered_at)}
         return self._seat_to_dict(self.kind, self.agent) | own
 
 
 @attrs.frozen(kw_only=True)
 class AgentChanged(_ChangeEvent):
-    """Something of a record differs that no other event of the same update tells."""
+    """Fields of a record changed that no other event of the same update covers."""
 
     kind: ClassVar[str] = "agent-changed"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     fields: frozenset[str]
     """The names of those fields of `AgentStatus`."""
@@ -214,7 +214,7 @@ class AgentChanged(_ChangeEvent):
         return self._say(", ".join(pairs))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         before, after = self.previous.to_dict(), self.agent.to_dict()
         changes = {name: {"before": before[name], "after": after[name]} for name in sorted(self.fields)}
         return self._seat_to_dict(self.kind, self.agent) | {"changes": changes}
@@ -222,7 +222,7 @@ class AgentChanged(_ChangeEvent):
 
 @attrs.frozen(kw_only=True)
 class _FeedEvent:
-    """Something about the feed itself; it concerns every seat, so `key`, `queue` and `extension` are None."""
+    """A change of the feed itself; it concerns every seat, so `key`, `queue` and `extension` are None."""
 
     key: None = attrs.field(default=None, init=False, repr=False)
     queue: None = attrs.field(default=None, init=False, repr=False)
@@ -233,26 +233,26 @@ class _FeedEvent:
 
 @attrs.frozen(kw_only=True)
 class FeedDown(_FeedEvent):
-    """A poll failed, after one that had worked or as the very first one. Until `FeedUp`, nothing is known."""
+    """A poll failed, after a good one or as the first one. Until `FeedUp`, the present status is unknown."""
 
     kind: ClassVar[str] = "feed-down"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     error: BaseException
-    """Why."""
+    """Why the poll failed."""
     since: datetime | None
-    """When the platform was last seen: the last good snapshot's `observed_at`, or None if there was none."""
+    """The last good snapshot's `observed_at`, or None if there was none."""
 
     @property
     def observed_at(self) -> datetime | None:
-        """The same as `since`: events take their time from snapshots alone."""
+        """The same as `since`: the time of an event always comes from a snapshot."""
         return self.since
 
     def __str__(self) -> str:
         return f"feed down: {self.error}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         since = _isoformat(self.since)
         why = {"error": str(self.error), "error_type": type(self.error).__name__}
         return {"event": self.kind, "observed_at": since, "since": since, **why}
@@ -260,52 +260,52 @@ class FeedDown(_FeedEvent):
 
 @attrs.frozen(kw_only=True)
 class FeedUp(_FeedEvent):
-    """A poll worked after failures; what changed meanwhile follows in the same update."""
+    """A poll succeeded after failures; the changes since the outage began follow in the same update."""
 
     kind: ClassVar[str] = "feed-up"
-    """What the event is called in JSON."""
+    """The event's name in JSON."""
 
     observed_at: datetime
-    """When the good snapshot had arrived (aware)."""
+    """When the good snapshot arrived (aware)."""
     outage: timedelta
-    """How long nothing was known: since the last good snapshot, or since the first failure if there was none."""
+    """How long the outage lasted: since the last good snapshot, or since the first failure if there was none."""
     failures: int
-    """How many polls failed in a row."""
+    """How many consecutive polls failed."""
 
     def __str__(self) -> str:
         return f"feed up after {self.outage.total_seconds():.0f} s"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON can hold it; the documentation of ``sipqueue watch --json`` has the fields."""
+        """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""
         own = {"outage": self.outage.total_seconds(), "failures": self.failures}
         return {"event": self.kind, "observed_at": self.observed_at.isoformat(), **own}
 
 
 SeatEvent: TypeAlias = AgentJoined | AgentLeft | StateChanged | CallAnswered | CallMissed | AgentChanged
-"""Any event about a seat: what `diff` gives."""
+"""Any event about a seat: what `diff` returns."""
 
 FeedEvent: TypeAlias = FeedDown | FeedUp
 """Any event about the feed."""
 
 Event: TypeAlias = SeatEvent | FeedEvent
-"""Any event. The union is closed, so that a type checker can tell whether a `match` covers it."""
+"""Any event. The union is closed, so that type checkers can tell whether a `match` is exhaustive."""
 
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """One change of what a watcher knows, as one consumer sees it."""
+    """One change that a feed reports, as one consumer sees it."""
 
     sequence: int
-    """The watcher's count of changes, from 1. A coalesced update has the number of the last change in it."""
+    """The feed's count of changes, from 1. A coalesced update has the number of its last change."""
     snapshot: Snapshot | None
-    """What is known after it; None only while no poll has worked yet."""
+    """The snapshot after the change; None only before the first good poll."""
     previous: Snapshot | None
-    """What was known before it. `apply(previous, events)` has the records of `snapshot`, once anything is known and if
-    the consumer asked for all events."""
+    """The snapshot before the change. If the consumer asked for all events, `apply(previous, events)` has the records
+    of `snapshot`, unless that is None."""
     events: tuple[Event, ...]
-    """What the consumer asked for, in order; never empty."""
+    """The events that the consumer asked for, in order; never empty."""
     coalesced: bool = False
-    """Whether several changes were folded into this one, because the consumer was slow."""
+    """Whether several changes were merged into this one, because the consumer was slow."""
 
     def __str__(self) -> str:
         return f"update {self.sequence}{' (coalesced)' if self.coalesced else ''}: {'; '.join(map(str, self.events))}"

@@ -1,4 +1,4 @@
-"""`Feed`: what is known, and streams of what changes in it, whoever finds that out."""
+"""`Feed`: the present snapshot and streams of its changes, from polling or from a relay."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ E4 = TypeVar("E4", bound=Event)
 
 
 class FeedHealth(Protocol):
-    """How a feed goes, whoever looks: `WatcherHealth` and `sipqueue_async.redis.RedisFeedHealth` have more."""
+    """The condition of any feed; `WatcherHealth` and `sipqueue_async.redis.RedisFeedHealth` have more fields."""
 
     @property
     def up(self) -> bool | None:
-        """Whether what is known is how things are; None before that is known."""
+        """Whether the snapshot is up to date; None before that is known."""
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether there will be nothing further."""
+        """Whether the feed has ended."""
         ...
 
     @property
     def last_error(self) -> BaseException | None:
-        """What was wrong last, also if all has been well since."""
+        """The last error, even if there were successes since."""
         ...
 
     @property
     def last_good_at(self) -> datetime | None:
-        """When the platform was last seen: the `observed_at` of its last good answer, as far as is known here."""
+        """The `observed_at` of the platform's last good answer, as far as this feed knows."""
         ...
 
 
 class Feed(ABC):
-    """What a `StatusWatcher` and a `sipqueue_async.redis.RedisFeed` have in common: write programs for this.
+    """The common base of `StatusWatcher` and `sipqueue_async.redis.RedisFeed`; a program for it works with both.
 
     ``async with feed`` starts its one task; leaving stops it. ``async for event in feed`` is the stream of all events;
-    what happens while nobody iterates waits there, coalescing.
+    while no task iterates, updates wait there and coalesce.
     """
 
     _noun: ClassVar[str] = "feed"
@@ -64,28 +64,28 @@ class Feed(ABC):
         self._stream: Subscription[Event] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        # Set once there is something to say to `ready`: the present status, or the end.
+        # Set when `ready` may return or raise: the status is known, or the feed has ended.
         self._settled = asyncio.Event()
         self._is_settled_well = False
         self._listeners: dict[object, Callable[[Any], object]] = {}
 
-    # ---- what it offers ----------------------------------------------------------------------------------------------
+    # ---- public names -----------------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def snapshot(self) -> Snapshot | None:
-        """What is known; None before anything is."""
+        """The present snapshot; None before the first."""
 
     @property
     @abstractmethod
     def health(self) -> FeedHealth:
-        """How the feed goes."""
+        """The feed's condition."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether its streams have a part of the changes only, since others are given the rest of them.
+        """Whether its streams carry only a part of the changes, because other consumers receive the rest.
 
-        So it is with a `RedisFeed` that has a group: figures of all queues cannot be made of what it hands out.
+        True for a `RedisFeed` with a group: its updates are not enough for figures of whole queues.
         """
         return False
 
@@ -93,12 +93,12 @@ class Feed(ABC):
         """Wait until the present status is known, and return the snapshot.
 
         Args:
-            timeout: How many seconds to wait; None for ever.
+            timeout: How many seconds to wait; None waits for ever.
 
         Raises:
-            TimeoutError: It has not become known in that time.
-            RuntimeError: The feed does not run, or was closed before.
-            BaseException: Whatever ended the feed, if it failed.
+            TimeoutError: The status was not known in that time.
+            RuntimeError: The feed is not running, or was closed first.
+            BaseException: The error that ended the feed, if it failed.
         """
         self._check_started()
         try:
@@ -115,17 +115,17 @@ class Feed(ABC):
         return self.snapshot
 
     def __aiter__(self) -> Subscription[Event]:
-        """Return the one stream of all events. It begins when the feed is made, so that none is lost before."""
+        """Return the one stream of all events. It begins when the feed is made, so that no event is lost before."""
         self._check_started()
         if self._stream is None:
             self._stream = self.subscribe()
         return self._stream
 
     def updates(self, *, max_pending: int = 64) -> Updates:
-        """Return a new stream of updates, from now on: one for each change of what is known.
+        """Return a new stream of the updates from now on.
 
         Args:
-            max_pending: How many may wait to be taken, before they collapse into one.
+            max_pending: How many updates may be pending before they coalesce into one.
 
         Raises:
             ValueError: `max_pending` is below 1.
@@ -197,15 +197,15 @@ class Feed(ABC):
         extension: str | None = None,
         max_pending: int = 64,
     ) -> Subscription[Any]:
-        """Return a new stream of events, from now on; it may be made before the feed is started.
+        """Return a new stream of the events from now on; the feed need not be started yet.
 
         Args:
-            event_types: Only events of these classes, or unions of them; none means all. Type checkers know what comes
-                of up to four classes; of more, and of unions, they take it to be any `Event`.
-            queue: Only this queue's events, and the feed's, which concern every queue.
-            extension: Only this extension's events, and the feed's.
-            max_pending: How many updates may wait to be taken. When the consumer falls further behind, they collapse
-                into the difference between what it last saw and what is known now.
+            event_types: Only events of these classes, or unions of them; none means all. Type checkers infer
+                the type of the events for up to four classes; for more, and for unions, it is `Event`.
+            queue: Only this queue's events, and feed events, which concern every queue.
+            extension: Only this extension's events, and feed events.
+            max_pending: How many updates may be pending. When the consumer falls further behind, they coalesce into
+                the difference between the snapshot that it saw last and the present one.
 
         Raises:
             TypeError: One of the types is no event class.
@@ -222,8 +222,8 @@ class Feed(ABC):
         A watcher calls it after each poll, successful or failed; a reader of a relay when it has read something new,
         has found the relay unchanged (every few seconds), or cannot read.
 
-        The function runs in the feed's task, when all streams have received what was found (`Updates.get_nowait`
-        returns it), so it should be quick. Its exceptions are logged and change nothing else.
+        The function runs in the feed's task after all streams have received the update (`Updates.get_nowait` returns
+        it), so it should be quick. Its exceptions are logged and otherwise ignored.
         """
         key = object()
         self._listeners[key] = callback
@@ -234,7 +234,7 @@ class Feed(ABC):
         return remove
 
     def on_look(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
-        """Do as `add_listener`: deprecated."""
+        """Deprecated alias of `add_listener`."""
         warnings.warn("on_look is deprecated; use add_listener", DeprecationWarning, stacklevel=2)
         return self.add_listener(callback)
 
@@ -249,7 +249,7 @@ class Feed(ABC):
         return self._fanout.mailbox(topic, types, max_pending, self._when_asked())
 
     def _when_asked(self) -> Callable[[], None] | None:
-        """Return what a new stream's consumer calls when it has dealt with all that it was given, if anything."""
+        """Return a function to call when a new stream's consumer has processed all it received, if one is needed."""
         return None
 
     # ---- running -----------------------------------------------------------------------------------------------------
@@ -273,12 +273,12 @@ class Feed(ABC):
 
     def _check_started(self) -> asyncio.Task[None]:
         if self._task is None:
-            raise RuntimeError(f"the {self._noun} does not run: use it in 'async with'")
+            raise RuntimeError(f"the {self._noun} is not running: use it in 'async with'")
         return self._task
 
     @abstractmethod
     async def _work(self) -> None:
-        """Find out what changes and `_publish` it, for ever; an exception is what ends the feed."""
+        """`_publish` what changes, for ever; an exception ends the feed."""
 
     async def _run(self) -> None:
         try:
@@ -301,7 +301,7 @@ class Feed(ABC):
             self._fanout.publish(update)
 
     def _end(self, error: BaseException | None) -> bool:
-        """Tell everyone who waits that no more will come; the first reason stands. Return whether it was this one."""
+        """End the feed and wake all waiting tasks; only the first call has an effect. Return whether this was it."""
         if self._fanout.ended:
             return False
         if error is not None:

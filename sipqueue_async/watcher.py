@@ -28,7 +28,7 @@ _slots: Final = StaggerSlots()
 
 @runtime_checkable
 class FilteringSource(Protocol):
-    """A source that can be asked for a part, as `SipQueueClient` can."""
+    """A source that can filter by queue and extension, as `SipQueueClient` does."""
 
     async def fetch_snapshot(
         self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
@@ -46,9 +46,9 @@ class WatcherHealth:
     """Polling statistics: totals since start, and timings of the last poll."""
 
     up: bool | None = None
-    """Whether the last poll worked; None before the first has ended."""
+    """Whether the last poll succeeded; None before the first has ended."""
     ended: bool = False
-    """Whether there will be no further poll: the watcher was closed, or `last_error` is not one to be retried."""
+    """Whether there will be no further poll: the watcher was closed, or `last_error` is not retryable."""
     polls: int = 0
     """Completed polls, successful or failed."""
     failures: int = 0
@@ -58,11 +58,11 @@ class WatcherHealth:
     stale_polls: int = 0
     """Good answers that were dropped because their `server_time` was before the last one's."""
     held_back_answers: int = 0
-    """Good answers that were held back because they are older than what is known: a back end lags."""
+    """Good answers that were held back because they are older than the snapshot: a back end lags."""
     held_back_records: int = 0
     """Records that were held back because they are older than those known of their seats, counted at every poll."""
     last_error: BaseException | None = None
-    """Why the last failed poll failed, also if polls have worked since."""
+    """The error of the last failed poll, even if polls have succeeded since."""
     last_good_at: datetime | None = None
     """The last good snapshot's `observed_at`."""
     last_duration: float | None = None
@@ -72,11 +72,11 @@ class WatcherHealth:
 
 
 class StatusWatcher(Feed):
-    """Polls a source at intervals and tells what changed, to any number of consumers.
+    """Polls a source at intervals and publishes what changed to any number of consumers.
 
     ``async with watcher`` starts its one polling task; leaving stops it. ``async for event in watcher`` is the stream
-    of all events; what happens while nobody iterates waits there, coalescing. A failed poll changes nothing that is
-    known: errors that are `retryable` are retried for ever, at growing intervals; any other ends the watcher and is
+    of all events; while no task iterates, updates wait there and coalesce. A failed poll does not change the snapshot:
+    errors that are `retryable` are retried for ever, at growing intervals; any other error ends the watcher and is
     raised from every iterator and from `ready`.
 
     A watcher runs once. To go on after it has ended, make a new one with ``baseline=old.snapshot``.
@@ -84,21 +84,21 @@ class StatusWatcher(Feed):
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
         interval: Seconds from one poll's start to the next one's, on the event loop's clock; polls never overlap, and
-            the ones missed during a stall are not made up for. Where several watchers run in a process, each begins
-            about 6 ms after the one before, so that they do not all poll at the same moment.
-        queues: Watch only these queues. With exactly one, a client asks the platform for that one alone.
+            polls missed during a stall are skipped. If several watchers run in a process, each begins about 6 ms after
+            the one before, so that they do not all poll at the same moment.
+        queues: Watch only these queues. With exactly one, a client requests only that one.
         extensions: Watch only these extensions; likewise.
         baseline: The snapshot to compare the first poll with, to go on where an earlier watcher ended.
-        initial: Whether the first poll gives an `AgentJoined` for every agent, where there is no baseline.
-        leave_after: In how many good polls in a row a seat must be absent before `AgentLeft`. Until then the watcher's
-            snapshot keeps its last record.
-        max_backoff: The longest pause between polls that fail, in seconds (or `interval`, if that is longer).
-        max_lag: How many seconds a back end of the platform may lag behind another one without a call being made up or
-            lost. A reset of counters that no call follows is told that much later.
+        initial: Whether the first poll gives an `AgentJoined` for every agent if there is no baseline.
+        leave_after: In how many consecutive good polls a seat must be absent before `AgentLeft`. Until then the
+            watcher's snapshot keeps its last record.
+        max_backoff: The longest pause after a failed poll, in seconds (or `interval`, if that is longer).
+        max_lag: How many seconds one back end of the platform may lag behind another without an invented or lost call.
+            A reset of counters that no call follows is reported with this delay.
 
     Raises:
-        TypeError: The source is neither, or the baseline is no `Snapshot`.
-        ValueError: An argument makes no sense.
+        TypeError: The source is neither a client nor callable, or the baseline is not a `Snapshot`.
+        ValueError: An argument is invalid.
     """
 
     _noun = "watcher"
@@ -130,16 +130,16 @@ class StatusWatcher(Feed):
         self._fetch = _fetcher(source, self._filter)
         if not isinstance(baseline, Snapshot | None):
             raise TypeError(f"baseline must be a Snapshot, not {baseline!r}")
-        # Of a baseline too only what is watched counts: the rest of it has not left.
+        # Filter the baseline too, or its other seats would seem to have left.
         known = None if baseline is None else self._filter.apply(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after, max_lag=max_lag)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
-        # Set when a poll is due, or somebody wants one before; who they are, in a list.
+        # Set when a poll is due or `refresh` asks for one; the futures of waiting `refresh` calls.
         self._due = asyncio.Event()
         self._refreshes: list[asyncio.Future[Snapshot]] = []
 
-    # ---- what it offers ----------------------------------------------------------------------------------------------
+    # ---- public names -----------------------------------------------------------------------------------------------
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -148,15 +148,15 @@ class StatusWatcher(Feed):
 
     @property
     def health(self) -> WatcherHealth:
-        """How the polling goes."""
+        """Polling statistics."""
         return self._health
 
     async def refresh(self) -> Snapshot:
-        """Poll now and return the snapshot. If a poll is under way, it is that one's.
+        """Poll now and return the snapshot; if a poll is under way, return the snapshot of that one.
 
         Raises:
-            RuntimeError: The watcher does not run, or was closed meanwhile.
-            BaseException: Why the poll failed.
+            RuntimeError: The watcher is not running, or was closed meanwhile.
+            BaseException: The error of the poll.
         """
         task = self._check_started()
         self._fanout.check()
@@ -170,13 +170,13 @@ class StatusWatcher(Feed):
     def add_listener(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
         """Call a function with the new `health` after every poll; return a function that removes it.
 
-        It runs in the watcher's task, when all streams have received what the poll brought (`Updates.get_nowait`
-        returns it), so it should be quick. Its exceptions are logged and change nothing else.
+        It runs in the watcher's task after all streams have received the poll's update (`Updates.get_nowait` returns
+        it), so it should be quick. Its exceptions are logged and otherwise ignored.
         """
         return super().add_listener(cast("Callable[[FeedHealth], object]", callback))
 
     def on_poll(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
-        """Do as `add_listener`: deprecated."""
+        """Deprecated alias of `add_listener`."""
         warnings.warn("on_poll is deprecated; use add_listener", DeprecationWarning, stacklevel=2)
         return self.add_listener(callback)
 
@@ -232,12 +232,12 @@ class StatusWatcher(Feed):
             timer.cancel()
 
     async def _poll(self, lateness: float) -> Exception | None:
-        """Poll once and tell everyone; return the error of a poll that failed and may be tried again."""
+        """Poll once and publish the result; return the error if it is retryable."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             outcome: Snapshot | Exception = self._filtered(await self._fetched())
-        except Exception as error:  # noqa: BLE001  # a fatal one is raised below, once it has been told
+        except Exception as error:  # noqa: BLE001  # a fatal one is raised below, after it is published
             outcome = error
         now = loop.time()
         figures = {"polls": self._health.polls + 1, "last_duration": now - began, "last_lateness": lateness}
@@ -255,18 +255,18 @@ class StatusWatcher(Feed):
         try:
             return await self._fetch()
         except StopAsyncIteration as error:
-            # Raised from an iterator of events it would pass for a quiet end.
+            # Raised from an iterator of events, it would look like a normal end.
             raise RuntimeError("the source has no more snapshots") from error
 
     def _filtered(self, polled: object) -> Snapshot:
-        """Return what is watched of an answer."""
+        """Return the watched part of an answer."""
         if not isinstance(polled, Snapshot):
-            raise TypeError(f"the source gave {polled!r}, which is no Snapshot")
+            raise TypeError(f"the source returned {polled!r}, not a Snapshot")
         return self._filter.apply(polled)
 
     def _took(self, polled: Snapshot, now: float, figures: dict[str, Any]) -> None:
         if self._tracker.is_stale(polled):
-            # Whoever asked for a poll goes on waiting, so that the next one comes at once; the third is believed.
+            # Callers of `refresh` go on waiting, so the next poll comes at once; the third stale answer is accepted.
             self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1, **figures)
             return
         failures = self._tracker.failures
@@ -275,7 +275,7 @@ class StatusWatcher(Feed):
         figures["held_back_records"] = self._tracker.records_held_back
         if self._tracker.is_held_back:
             self._health = attrs.evolve(self._health, **figures)
-            # Nothing better is known, and polling at once again would not change that.
+            # Give the known snapshot: polling again at once would give no newer one.
             self._answer_refreshes()
             return
         self._health = attrs.evolve(
@@ -307,7 +307,7 @@ class StatusWatcher(Feed):
             future.set_exception(error)
 
     def _waiting(self) -> list[asyncio.Future[Snapshot]]:
-        """Return whoever waits for a poll's outcome, and let nobody wait any more."""
+        """Return the futures of waiting `refresh` calls, and clear the list."""
         waiting, self._refreshes = self._refreshes, []
         return [future for future in waiting if not future.done()]
 

@@ -1,4 +1,4 @@
-"""The answers to the status request: the bytes of a body in, a `Snapshot` out."""
+"""`SnapshotDecoder`: turns the bytes of an answer to the status request into a `Snapshot`."""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SnapshotDecoder:
     def decode(
         self, body: bytes, *, observed_at: datetime, steady_at: float | None = None, encoding: str = "utf-8"
     ) -> Snapshot:
-        """Return the snapshot that a body holds, which had arrived at these times.
+        """Return the snapshot of a body that arrived at these times.
 
         Raises:
             MalformedResponse: The body is not what the protocol allows; a record is named by queue, extension, field.
@@ -83,11 +83,11 @@ class SnapshotDecoder:
             known = self._problems | dict.fromkeys(places, ()) | problems
             self._problems = {place: known[place] for place in order if known.get(place)}
         if places:
-            everybody = self._agents.copy()
+            updated = self._agents.copy()
             for place, agent in zip(places, agents, strict=True):
-                everybody[place] = agent
-            self._agents = everybody
-            is_all = len(places) == len(everybody)
+                updated[place] = agent
+            self._agents = updated
+            is_all = len(places) == len(updated)
             self._changes = self._changes.then(range(len(places)) if is_all else sorted(places))
 
     def _decode_full(self, body: bytes) -> Data:
@@ -137,8 +137,8 @@ class SnapshotDecoder:
             seats[record] = seat
             if its_problems:
                 problems[seat] = its_problems
-        # In the order of the seats, so that `diff` need not sort its events. The same dict for the same seats, so that
-        # `diff` sees at once that nobody came or went.
+        # Sorted by seat, so that `diff` need not sort its events. The same dict for the same seats, so that `diff` sees
+        # at once that no seat is new or gone.
         order = [*(seat for seat in before if seat in agents), *(seat for seat in agents if seat not in self._places)]
         places = {seat: place for place, seat in enumerate(sorted(order))}
         self._places = self._places if places == self._places else places
@@ -149,7 +149,7 @@ class SnapshotDecoder:
 
 
 def _same(old: AgentStatus, agent: AgentStatus) -> AgentStatus:
-    """Return the known object if the new one says the same."""
+    """Return the known object if the new one is equal."""
     return old if old == agent else agent
 
 

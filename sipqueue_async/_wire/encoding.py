@@ -25,7 +25,7 @@ def _replace_lost(error: UnicodeError) -> tuple[str, int]:
 
 codecs.register_error(_REPLACE_LOST, _replace_lost)
 
-# Default labels of servers, not to be believed: JSON is UTF-8.
+# Servers send these by default, whatever the encoding is. Ignore them: JSON is UTF-8.
 _MEANINGLESS_CHARSETS: Final = frozenset({"ascii", "iso8859-1", "cp1252"})
 # Texts labelled gb2312 or gbk often contain characters of gb18030, a superset of both.
 _WIDER_CHARSETS: Final = {"gb2312": "gb18030", "gbk": "gb18030"}
@@ -92,7 +92,7 @@ def without_lone_surrogates(body: bytes) -> Body:
 
 
 def is_utf8(body: bytes) -> bool:
-    """Tell whether bytes are UTF-8."""
+    """Return whether bytes are UTF-8."""
     if body.isascii():
         return True
     try:

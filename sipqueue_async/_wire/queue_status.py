@@ -21,7 +21,7 @@ _STATE_FILTERS: Final = {
     AgentState.RECEIVING: "3",
     AgentState.TALKING: "4",
 }
-"""The codes of the request's field `state`; records have other codes."""
+"""Maps states to the codes of the request's field `state`; records use other codes."""
 
 
 def status_fields(

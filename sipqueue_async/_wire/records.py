@@ -77,7 +77,7 @@ class RecordReader:
             known: Returns the seat's last known record, whose counters stand in for blank ones.
 
         Raises:
-            MalformedResponse: It is no object, or a load-bearing field makes no sense.
+            MalformedResponse: It is not an object, or a required field is missing or invalid.
         """
         agents = self.regular.read(record, (None,))
         return (agents[0], ()) if agents else self.interpret(record, known)

@@ -1,4 +1,4 @@
-"""What a polled service of the API is: a name, and a decoder for its answers."""
+"""`Service`: a polled service of the API, with a name and a decoder for its answers."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Decoder(Protocol[_T_co]):
 
         Args:
             body: The body of an answer.
-            observed_at: When it had arrived (aware).
+            observed_at: When it arrived (aware).
             steady_at: The same in seconds of a monotonic clock.
             encoding: Its encoding.
 
         Raises:
-            SipQueueError: It is refused.
+            SipQueueError: The body is refused.
         """
         ...
 
 
 @attrs.frozen
 class Settings:
-    """What a client knows of its platform."""
+    """The client's settings that decoders use."""
 
     zone: tzinfo | None
     """The server's time zone."""

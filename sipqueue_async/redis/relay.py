@@ -115,11 +115,11 @@ class Relay:
         """Wait until the relay ends, which it does by itself only where trying again does not help.
 
         Raises:
-            RuntimeError: The relay does not run.
+            RuntimeError: The relay is not running.
             BaseException: What ended it.
         """
         if self._task is None:
-            raise RuntimeError("the relay does not run: use it in 'async with'")
+            raise RuntimeError("the relay is not running: use it in 'async with'")
         await asyncio.wait([self._task])
         if not self._task.cancelled():
             self._task.result()

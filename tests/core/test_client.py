@@ -225,7 +225,7 @@ async def test_a_fresh_token_that_is_refused_is_the_servers_trouble(platform: Pl
     """600 straight after a login is an AuthError that may pass, and no third attempt is made."""
     platform.answers = [login_body("t1"), error_body(600, "dead"), login_body("t2"), error_body(600, "dead")]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
-        with pytest.raises(AuthError, match="refuses a token that is fresh") as refusal:
+        with pytest.raises(AuthError, match="refuses a fresh token") as refusal:
             await client.fetch_snapshot()
     assert (refusal.value.ret, refusal.value.msg, refusal.value.retryable) == (600, "dead", True)
     assert str(refusal.value).startswith(f"App.Sip_Queue.GetQueueSipStatus at {platform.url}: ")

@@ -193,7 +193,7 @@ FAULTS = {
     "no gzip": _sending(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"),
 }
 CLOSED = "the server closed the connection without a whole answer"
-SAYS = {"closed": CLOSED, "reset": CLOSED, "half the headers": CLOSED, "no HTTP": "is not HTTP as it should be"}
+SAYS = {"closed": CLOSED, "reset": CLOSED, "half the headers": CLOSED, "no HTTP": "is not valid HTTP"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -68,7 +68,7 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
         (TransportError("no whole answer within 10 s"), "no whole answer within 10 s"),
         (HttpStatusError(503), "HTTP 503 Service Unavailable: try again later"),
         (HttpStatusError(503, 2.5), "HTTP 503 Service Unavailable: try again in 2.5 s"),
-        (HttpStatusError(404), "HTTP 404 Not Found: check the URL, and what stands between here and the platform"),
+        (HttpStatusError(404), "HTTP 404 Not Found: check the URL, and any proxy in front of the platform"),
         (HttpStatusError(599), "HTTP 599: try again later"),
         (
             HttpStatusError(302, None, "https://x.example/"),
@@ -78,7 +78,7 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
         (MalformedResponse("not JSON", "<p>"), "malformed response: not JSON; it reads '<p>'"),
         (
             ApiError(500, "busy"),
-            "ret 500: the platform had an error of its own; it usually passes (the server says: busy)",
+            "ret 500: the platform had an internal error; it usually passes (the server says: busy)",
         ),
         (ApiError(999), "ret 999: a code that the reference does not list"),
         (AuthError(600), "ret 600: the platform does not accept the token"),
@@ -86,8 +86,8 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
         (AuthError(602), "ret 602: this appid's authorization has expired: ask the platform's operator to renew it"),
         (OperationFailed(1012, "no"), "error 1012: the extension does not exist (the server says: no)"),
         (OperationFailed(1999), "error 1999: the operation failed"),
-        (OperationFailed(None, "no"), "the operation failed, and no code says why (the server says: no)"),
-        (OperationFailed(None), "the operation failed, and no code says why"),
+        (OperationFailed(None, "no"), "the operation failed, without an error code (the server says: no)"),
+        (OperationFailed(None), "the operation failed, without an error code"),
     ],
 )
 def test_texts_say_what_happened_and_what_to_do(error: SipQueueError, text: str) -> None:

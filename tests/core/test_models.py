@@ -328,7 +328,7 @@ def test_what_is_no_json_is_refused(data: bytes | str) -> None:
 @pytest.mark.parametrize("document", [None, [], {}, 1, "x", {"format": "other", "version": 1}, {"version": 1}])
 def test_other_documents_are_refused(document: Any) -> None:
     """JSON of another kind is not taken for a snapshot."""
-    assert "this is no saved snapshot" in _refused(document)
+    assert "this is not a saved snapshot" in _refused(document)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0])

@@ -198,7 +198,7 @@ class TestFatal:
             return cast("Snapshot", None)
 
         async with StatusWatcher(source) as watcher:
-            with pytest.raises(TypeError, match="the source gave None, which is no Snapshot"):
+            with pytest.raises(TypeError, match="the source returned None, not a Snapshot"):
                 await watcher.ready()
 
     async def test_a_task_that_is_cancelled_from_outside_says_so(self) -> None:

@@ -223,7 +223,7 @@ ENVELOPE = [
         server="refuses every token, also one that is fresh from a login",
         start=answering(ret(600)),
         error=AuthError,
-        says="the platform refuses a token that is fresh; the trouble is at its end",
+        says="the platform refuses a fresh token; the fault is the platform's",
         logs_in=True,
     ),
     Fault(
@@ -282,7 +282,7 @@ ENVELOPE = [
             ("1013", "error 1013: the extension is disabled"),
             ("1014", "error 1014: the extension is not registered"),
             ("1099", "error 1099: the operation failed"),
-            (None, "the operation failed, and no code says why"),
+            (None, "the operation failed, without an error code"),
         )
     ),
     *(

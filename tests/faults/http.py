@@ -38,7 +38,7 @@ HTTP = [
         server="announces half of the body's length, and sends the whole",
         start=answering(then(keep, lambda it: it.head(len(it.good) // 2) + it.good)),
         error=TransportError,
-        says="the answer is not HTTP as it should be",
+        says="the answer is not valid HTTP",
     ),
     Fault(
         name="Content-Length too short, the rest late",
@@ -110,21 +110,21 @@ HTTP = [
         server="answers with a line that quotes the request",
         start=answering(then(Exchange.close, lambda it: f"you said {it.quote}\r\n\r\n".encode())),
         error=TransportError,
-        says="the answer is not HTTP as it should be; check the URL",
+        says="the answer is not valid HTTP; check the URL",
     ),
     Fault(
         name="a broken header",
         server="sends a header without a colon that quotes the request",
         start=answering(then(Exchange.close, lambda it: f"HTTP/1.1 200 OK\r\n{it.quote}\r\n\r\n{{}}".encode())),
         error=TransportError,
-        says="the answer is not HTTP as it should be; check the URL",
+        says="the answer is not valid HTTP; check the URL",
     ),
     Fault(
         name="headers without end",
         server="sends one header after the other",
         start=answering(headers_for_ever),
         error=TransportError,
-        says="the answer is not HTTP as it should be; check the URL",
+        says="the answer is not valid HTTP; check the URL",
     ),
     Fault(
         name="interim answers without end",

@@ -377,9 +377,9 @@ class TestMisuse:
     async def test_it_runs_once_and_inside_its_context(self, redis_server: RedisServer) -> None:
         """A misuse hangs, or ends in an error that nobody understands."""
         feed = RedisFeed(redis_server.url)
-        with pytest.raises(RuntimeError, match="the feed does not run: use it in 'async with'"):
+        with pytest.raises(RuntimeError, match="the feed is not running: use it in 'async with'"):
             await feed.ready()
-        with pytest.raises(RuntimeError, match="the feed does not run"):
+        with pytest.raises(RuntimeError, match="the feed is not running"):
             aiter(feed)
         async with feed:
             with pytest.raises(RuntimeError, match=r"a feed runs once: make a new one, with baseline=old\.snapshot"):

@@ -542,7 +542,7 @@ class TestRunning:
         it = relay(Platform(), redis_server)
         assert repr(it) == f"<Relay to Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*, not started>"
         assert it.where == f"Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*"
-        with pytest.raises(RuntimeError, match="does not run: use it in 'async with'"):
+        with pytest.raises(RuntimeError, match="is not running: use it in 'async with'"):
             await it.wait()
         async with it:
             waiting = asyncio.create_task(it.wait())

@@ -179,7 +179,7 @@ def test_an_outage_is_drawn_until_no_strip_shows_it() -> None:
     [
         (ValueError("token=abc"), "ValueError"),
         (TransportError("no route"), "no route"),
-        (ApiError(500, "abc"), "ret 500: the platform had an error of its own; it usually passes"),
+        (ApiError(500, "abc"), "ret 500: the platform had an internal error; it usually passes"),
         (AuthError(601, "appid abc", "ask them"), "ret 601: ask them"),
         (OperationFailed(1003, "abc"), "error 1003: the operation failed"),
         (HttpStatusError(302, location="http://abc"), "HTTP 302 Found: check the URL"),
