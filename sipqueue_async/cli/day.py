@@ -77,8 +77,8 @@ class Figures:
         """Return the sums over these seats."""
         seconds, unseen, answered, missed = dict.fromkeys(AgentState, 0.0), 0.0, 0, 0
         for seat in seats:
-            for state, spent in seat.seconds().items():
-                seconds[state] += spent
+            for state, elapsed in seat.seconds().items():
+                seconds[state] += elapsed
             unseen += seat.unseen()
             answered += seat.calls_answered
             missed += seat.calls_missed
@@ -159,7 +159,7 @@ class Day:
         ends = [_iso(self.started_at), _iso(self.observed_at)]
         for seat, figures in self.seats:
             names = (seat.key.queue, seat.key.extension, seat.agent.name or "")
-            spent = (*figures.seconds.values(), figures.unseen, figures.signed_in)
+            durations = (*figures.seconds.values(), figures.unseen, figures.signed_in)
             writer.writerow(
                 [
                     *map(no_formula, names),
@@ -167,7 +167,7 @@ class Day:
                     seat.state.value,
                     figures.answered,
                     figures.missed,
-                    *(f"{seconds:.3f}" for seconds in spent),
+                    *(f"{seconds:.3f}" for seconds in durations),
                     "" if figures.occupancy is None else f"{figures.occupancy:.4f}",
                     *ends,
                 ]

@@ -105,7 +105,7 @@ async def test_many_calls_share_one_login() -> None:
 
 
 async def test_a_failure_is_shared_by_those_who_waited_and_no_longer() -> None:
-    """A failed login is told to all who waited for it; the next call tries anew."""
+    """A failed login is raised to all who waited for it; the next call tries again."""
     logins = Logins()
     calls = [asyncio.create_task(logins.source.token()) for _ in range(5)]
     await _settle()

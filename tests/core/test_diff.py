@@ -44,7 +44,7 @@ def timed(field: str, moment: datetime, state: AgentState = AgentState.WAITING) 
 
 
 def told(events: tuple[Event, ...]) -> list[str]:
-    """Return the kinds of events, with what a kind alone does not tell."""
+    """Return the events' kinds with their details."""
     return [type(event).__name__ for event in events]
 
 
@@ -63,7 +63,7 @@ TOLD_WITH_A_STATE = {
 
 class TestSeats:
     def test_from_nothing_everybody_joins(self) -> None:
-        """A first snapshot is not told as everybody joining, in the order of the seats."""
+        """Without an old snapshot every seat has joined, in the order of the seats."""
         first, second = agent("2"), agent("1", queue="queue-2")
         new = snapshot(second, first)
         assert diff(None, new) == (
@@ -72,7 +72,6 @@ class TestSeats:
         )
 
     def test_a_new_seat_joined(self) -> None:
-        """An agent who signs in is not told, or not with its record."""
         (event,) = diff(snapshot(agent("1")), snapshot(agent("1"), agent("2"), at=2))
         assert isinstance(event, AgentJoined)
         assert (event.agent, event.previous) == (agent("2"), None)
@@ -80,19 +79,16 @@ class TestSeats:
         assert event.observed_at == START + timedelta(seconds=2)
 
     def test_a_missing_seat_left(self) -> None:
-        """An agent who signs out is not told, or the last record is lost."""
         (event,) = diff(snapshot(agent("1"), agent("2")), snapshot(agent("1"), at=2))
         assert isinstance(event, AgentLeft)
         assert (event.agent, event.previous, event.key) == (None, agent("2"), ("queue-1", "2"))
 
     def test_the_same_extension_in_two_queues_is_two_seats(self) -> None:
-        """What happens to an extension in one queue is told of its other queue too."""
         old = snapshot(agent("1"), agent("1", queue="queue-2"))
         new = snapshot(agent("1"), agent("1", AgentState.TALKING, queue="queue-2"))
         assert [event.key for event in diff(old, new)] == [("queue-2", "1")]
 
     def test_events_come_by_queue_then_extension_then_kind(self) -> None:
-        """The order of events is left to chance."""
         busy = agent("1", AgentState.TALKING, queue="b", calls_answered=1, no_answer_count=1, name="new")
         old = snapshot(agent("1", queue="b"), agent("9", queue="a"))
         new = snapshot(busy, agent("2", queue="b"), agent("3", queue="a"))
@@ -110,7 +106,6 @@ class TestSeats:
 
 class TestStateChanged:
     def test_says_before_after_and_both_records(self) -> None:
-        """A change of state is not told as what it was and what it is."""
         before, after = agent(), agent(state=AgentState.PAUSED)
         (event,) = changes(before, after)
         assert isinstance(event, StateChanged)
@@ -119,14 +114,14 @@ class TestStateChanged:
         assert event.occurred_at is None
 
     def test_two_unknown_codes_differ(self) -> None:
-        """A change between two codes that no table lists is lost."""
+        """A change between two unlisted codes is a change of state."""
         before = agent(state=AgentState.UNKNOWN)
         (event,) = changes(before, attrs.evolve(before, state_code=1299))
         assert isinstance(event, StateChanged)
         assert (event.before, event.after) == (AgentState.UNKNOWN, AgentState.UNKNOWN)
 
     def test_another_code_of_the_same_state_is_no_change_of_state(self) -> None:
-        """A platform's two codes for one state (1202, 1214) make up a change of state."""
+        """The platform has two codes for some states, such as 1202 and 1214."""
         before = agent(state=AgentState.RECEIVING)
         assert [
             e.fields for e in changes(before, attrs.evolve(before, state_code=1202)) if isinstance(e, AgentChanged)
@@ -137,7 +132,6 @@ class TestStateChanged:
         [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
     )
     def test_occurred_at_is_the_records_new_time(self, state: AgentState, field: str) -> None:
-        """The server's time of an answer or of an offer is not handed on."""
         (event,) = changes(timed(field, EARLIER), timed(field, LATER, state))
         assert isinstance(event, StateChanged)
         assert event.occurred_at == LATER
@@ -147,7 +141,7 @@ class TestStateChanged:
         [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
     )
     def test_a_time_that_is_not_new_tells_nothing(self, state: AgentState, field: str) -> None:
-        """An earlier call's time is given as the time of this change."""
+        """The time of an earlier call is not the time of this change."""
         (event,) = changes(timed(field, EARLIER), timed(field, EARLIER, state))
         assert isinstance(event, StateChanged)
         assert event.occurred_at is None
@@ -155,7 +149,7 @@ class TestStateChanged:
 
 class TestCallAnswered:
     def test_counts_what_the_counter_grew_by(self) -> None:
-        """Calls that began and ended between two polls are lost."""
+        """Calls that began and ended between two polls are counted."""
         (event,) = changes(agent(calls_answered=3), agent(calls_answered=5, last_answered_at=LATER))
         assert isinstance(event, CallAnswered)
         assert (event.count, event.answered_at, event.hidden) == (2, LATER, True)
@@ -197,7 +191,7 @@ class TestCallAnswered:
         assert ("calls_answered" in named) is (count == 0)
 
     def test_a_reset_to_zero_is_no_call(self) -> None:
-        """A counter set to 0 is told as an answered call, or not at all."""
+        """A counter set to 0 is an `AgentChanged` and no call."""
         (event,) = changes(agent(calls_answered=7, no_answer_count=3), agent())
         assert isinstance(event, AgentChanged)
         assert event.fields == {"calls_answered", "no_answer_count"}
@@ -230,7 +224,6 @@ class TestCallAnswered:
     def test_hidden_says_whether_a_snapshot_showed_the_call(
         self, before: AgentStatus, after: AgentStatus, hidden: bool
     ) -> None:
-        """A call that no snapshot showed passes for one that was seen, or the reverse."""
         assert [event.hidden for event in changes(before, after) if isinstance(event, CallAnswered)] == [hidden]
 
     @pytest.mark.parametrize(
@@ -267,7 +260,7 @@ class TestCallAnswered:
         assert (event.hidden_count, event.hidden) == (hidden_count, hidden_count > 0)
 
     def test_hidden_alone_means_all_of_them(self) -> None:
-        """Programs that make events themselves need not know `hidden_count`."""
+        """Programs that make events themselves need not pass `hidden_count`."""
         (event,) = (it for it in changes(agent(), agent(calls_answered=3)) if isinstance(it, CallAnswered))
         arguments: dict[str, Any] = {
             "key": event.key,
@@ -286,7 +279,7 @@ class TestCallAnswered:
 
 
 class TestAnotherPerson:
-    """A changed name whose counters do not simply go on: the statistics of somebody else."""
+    """A changed name whose counters do not continue: the statistics of another person."""
 
     ANN = agent(name="Ann", calls_answered=3, no_answer_count=1, last_answered_at=EARLIER, last_offered_at=EARLIER)
 
@@ -337,7 +330,7 @@ def test_a_counter_that_the_platform_never_sent_tells_no_calls(field: str) -> No
 
 class TestCallMissed:
     def test_counts_what_the_counter_grew_by(self) -> None:
-        """Offers that were missed between two polls are lost."""
+        """Offers missed between two polls are counted."""
         (event,) = changes(agent(no_answer_count=1), agent(no_answer_count=4, last_offered_at=LATER))
         assert isinstance(event, CallMissed)
         assert (event.count, event.offered_at) == (3, LATER)
@@ -358,13 +351,12 @@ class TestAgentChanged:
         ],
     )
     def test_any_other_field_is_named(self, field: str, value: Any) -> None:
-        """A change of a field goes untold."""
         (event,) = changes(agent(), attrs.evolve(agent(), **{field: value}))
         assert isinstance(event, AgentChanged)
         assert event.fields == {field}
 
     def test_names_only_what_no_other_event_told(self) -> None:
-        """Every call comes with a second event about its time stamps, or a rename hides behind a call."""
+        """A call has no second event about its times, and a rename at the same time has one."""
         before = agent(name="old")
         after = agent(
             state=AgentState.TALKING,
@@ -380,7 +372,7 @@ class TestAgentChanged:
 
     @pytest.mark.parametrize("field", sorted({it.name for it in attrs.fields(AgentStatus)} - TOLD_WITH_A_STATE))
     def test_no_other_field_hides_behind_a_state(self, field: str) -> None:
-        """A field that differs goes untold where the state differs too, as it does with nearly every change."""
+        """Every other changed field is reported beside a change of state."""
         old: dict[str, Any] = {field: "old" if field == "name" else 5}
         # A counter that fell to 0 was reset, which is no call.
         new: dict[str, Any] = {field: None if field == "name" else 0}
@@ -391,7 +383,6 @@ class TestAgentChanged:
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{field}]
 
     def test_a_missed_call_speaks_for_its_offer_not_for_an_answer(self) -> None:
-        """A new answer time goes untold because a call was missed too."""
         events = changes(agent(), agent(no_answer_count=1, last_offered_at=LATER, last_answered_at=LATER))
         assert told(events) == ["CallMissed", "AgentChanged"]
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"last_answered_at"}]
@@ -399,36 +390,31 @@ class TestAgentChanged:
 
 class TestApply:
     def test_nothing_happened(self) -> None:
-        """Applying no event makes another snapshot of it."""
+        """Without events, `apply` returns the snapshot itself."""
         before = snapshot(agent())
         assert apply(before, ()) is before
 
     def test_events_of_the_feed_change_no_record(self) -> None:
-        """An outage alters what is known."""
         before = snapshot(agent())
         down = FeedDown(error=TransportError("away"), since=START)
         up = FeedUp(observed_at=START, outage=timedelta(0), failures=1)
         assert apply(before, (down, up)) is before
 
     def test_is_observed_when_the_last_event_was(self) -> None:
-        """A folded snapshot claims an age that it does not have."""
         old, new = snapshot(agent("1"), agent("2")), snapshot(agent("1", AgentState.TALKING), agent("3"), at=9)
         result = apply(old, diff(old, new))
         assert result == new
         assert result.observed_at == new.observed_at
 
     def test_leaves_the_snapshot_it_started_from_alone(self) -> None:
-        """Old and new are the same object, so that nobody can compare them."""
         old = snapshot(agent("1"))
         apply(old, diff(old, snapshot(agent("2"))))
         assert dict(old) == {("queue-1", "1"): agent("1")}
 
     def test_an_absent_seat_may_leave_again(self) -> None:
-        """A consumer that is told of a leave twice breaks down."""
         left = diff(snapshot(agent("1")), snapshot())
         assert apply(snapshot(agent("2")), left) == snapshot(agent("2"))
 
     def test_needs_something_to_start_from(self) -> None:
-        """A snapshot is made up of nothing."""
         with pytest.raises(ValueError, match="nothing to apply"):
             apply(None, ())

@@ -63,12 +63,10 @@ def only(old: Snapshot | None, new: Snapshot) -> Event:
     ],
 )
 def test_an_event_can_be_read(event: Event, words: str) -> None:
-    """A log full of events is a log full of constructors."""
     assert str(event) == words
 
 
 def test_an_update_can_be_read() -> None:
-    """A test that waits for updates in vain shows pages of constructors for what came instead."""
     old, new = snapshot(BEFORE), snapshot(agent(state=AgentState.TALKING, calls_answered=1))
     update = Update(sequence=7, snapshot=new, previous=old, events=diff(old, new))
     words = "queue-1 100001 waiting → talking; queue-1 100001 answered 1 call"
@@ -86,7 +84,6 @@ def test_an_update_can_be_read() -> None:
     ],
 )
 def test_every_event_has_the_common_attributes(event: Event) -> None:
-    """A consumer that treats all events alike meets an AttributeError."""
     assert event.observed_at == START
     seat = None if isinstance(event, FeedDown | FeedUp) else BEFORE.key
     assert (event.key, event.queue, event.extension) == (seat, seat and seat.queue, seat and seat.extension)
@@ -94,17 +91,15 @@ def test_every_event_has_the_common_attributes(event: Event) -> None:
 
 
 def test_events_are_frozen() -> None:
-    """A consumer changes what another one sees."""
     event = FeedUp(observed_at=START, outage=timedelta(0), failures=1)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         event.failures = 2  # type: ignore[misc]  # the point of the test
 
 
 class TestJson:
-    """What programs of other languages, and the command line's readers, are given."""
+    """Events as JSON, for programs in other languages and readers of the command line."""
 
     def test_every_class_has_a_name_of_its_own(self) -> None:
-        """Two kinds of events cannot be told apart in JSON."""
         kinds = [kind.kind for kind in get_args(Event)]
         assert kinds == [
             *("agent-joined", "agent-left", "state-changed", "call-answered", "call-missed", "agent-changed"),
@@ -113,7 +108,7 @@ class TestJson:
 
     @given(before=st.none() | snapshots(), after=snapshots())
     def test_json_can_hold_whatever_happens_to_a_seat(self, before: Snapshot | None, after: Snapshot) -> None:
-        """An event cannot be written down, or not whose it is and when it was seen."""
+        """Every event of a seat can be written as JSON, with its seat and time."""
         for event in diff(before, after):
             written = json.loads(json.dumps(event.to_dict()))
             assert written == event.to_dict()
@@ -121,7 +116,7 @@ class TestJson:
             assert written["observed_at"] == event.observed_at.isoformat()
 
     def test_each_has_what_it_is_about(self) -> None:
-        """A reader of the JSON learns less than a program in Python."""
+        """The JSON has everything that the Python object has."""
         seat = {"queue": "queue-1", "extension": "100001", "name": None, "observed_at": START.isoformat()}
         at = datetime(2026, 1, 5, 9, tzinfo=UTC)
         joined = only(None, snapshot(BEFORE)).to_dict()
@@ -141,7 +136,6 @@ class TestJson:
         assert renamed == {"event": "agent-changed", **seat, "name": "Ann", "changes": changes}
 
     def test_the_feeds_have_why_and_how_long(self) -> None:
-        """A reader of the JSON does not learn why nothing is known."""
         down = FeedDown(error=TransportError("away"), since=START)
         since = START.isoformat()
         why = {"error": "away", "error_type": "TransportError"}

@@ -39,7 +39,7 @@ IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 
 
 class Feed:
-    """Publishes what a watcher would, and remembers what was known."""
+    """Publishes as a watcher does, and remembers the last snapshot."""
 
     def __init__(self, start: Snapshot | None) -> None:
         self.fanout = Fanout()
@@ -47,12 +47,12 @@ class Feed:
         self.sequence = 0
 
     def show(self, *agents: AgentStatus, feed: Sequence[Event] = ()) -> None:
-        """Publish what it takes to get from what was known to these records."""
+        """Publish the difference from the last snapshot to these records."""
         now = snapshot(*agents)
         self._publish((*feed, *diff(self.known, now)), now)
 
     def tell(self, *events: Event) -> None:
-        """Publish events that change nothing that is known."""
+        """Publish events that leave the snapshot as it is."""
         self._publish(events, self.known)
 
     def _publish(self, events: tuple[Event, ...], now: Snapshot | None) -> None:
@@ -69,20 +69,20 @@ class Feed:
         return Updates(self.fanout.mailbox(ALL_SEATS, (), max_pending), self.fanout.forget)
 
     async def rest(self, stream: Subscription[Event]) -> list[Event]:
-        """End the feed and return all that a stream still has."""
+        """End the feed and return all pending events of a stream."""
         self.fanout.end(None)
         return [event async for event in stream]
 
 
 @pytest.fixture
 def feed() -> Feed:
-    """Return a feed that knows two waiting agents."""
+    """Return a feed whose snapshot has two waiting agents."""
     return Feed(snapshot(agent("1"), agent("2", queue="queue-2")))
 
 
 class TestFilters:
     async def test_types(self, feed: Feed) -> None:
-        """A consumer gets events that it did not ask for, or not all that it asked for."""
+        """A consumer receives exactly the event types that it asked for."""
         subscription = feed.subscribe(StateChanged, FeedDown)
         feed.show(agent("1", TALKING, calls_answered=1))
         feed.tell(DOWN)
@@ -98,20 +98,19 @@ class TestFilters:
         ],
     )
     async def test_topics(self, feed: Feed, topic: Topic, expected: list[tuple[str, str]]) -> None:
-        """A consumer is told of a queue or an extension that it did not ask for, or not of the one it did."""
+        """A consumer receives exactly the events of the queue and the extension that it asked for."""
         subscription = feed.subscribe(topic=topic)
         feed.show(agent("1", TALKING), agent("2", TALKING), agent("2", TALKING, queue="queue-2"))
         assert [event.key for event in await feed.rest(subscription)] == expected
 
     async def test_the_feeds_condition_concerns_every_place(self, feed: Feed) -> None:
-        """A consumer of one queue takes silence for calm while the feed is down."""
+        """A consumer of one queue receives feed events too."""
         subscription = feed.subscribe(topic=("queue-3", "9"))
         feed.tell(DOWN)
         feed.tell(UP)
         assert await feed.rest(subscription) == [DOWN, UP]
 
     async def test_an_update_without_anything_wanted_takes_no_room(self, feed: Feed) -> None:
-        """What a consumer did not ask for fills its mailbox."""
         subscription = feed.subscribe(CallAnswered, max_pending=1)
         for state in (TALKING, WAITING, TALKING):
             feed.show(agent("1", state))
@@ -123,7 +122,7 @@ class TestCost:
     async def test_who_asked_for_other_things_costs_nothing(
         self, feed: Feed, topic: Topic, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Ten thousand subscriptions are each asked whether they want an event that none of them asked for."""
+        """An event is not offered to subscriptions of other events, however many there are."""
         offers: list[Mailbox] = []
         offer = Mailbox.offer
 
@@ -140,7 +139,6 @@ class TestCost:
         assert len(offers) == 1 + 1 + len(others), "the feed concerns everybody"
 
     async def test_those_who_ask_for_the_same_share_an_update(self, feed: Feed) -> None:
-        """What ten thousand subscriptions wait for is kept ten thousand times."""
         boxes = [feed.fanout.mailbox(ALL_SEATS, (StateChanged,), 64) for _ in range(3)]
         feed.show(agent("1", TALKING))
         first, *rest = [box.get_nowait() for box in boxes]
@@ -151,7 +149,7 @@ class TestCost:
 
 class TestCoalescing:
     async def test_a_slow_consumer_gets_one_difference(self, feed: Feed) -> None:
-        """A consumer that fell behind costs unbounded memory, or is told of states that are over."""
+        """A consumer that fell behind gets one update with the difference between two snapshots."""
         updates = feed.updates(max_pending=2)
         start = feed.known
         for state in (TALKING, IDLE, AgentState.PAUSED):
@@ -165,7 +163,7 @@ class TestCoalescing:
         ]
 
     async def test_can_be_taken_without_waiting(self, feed: Feed) -> None:
-        """Whoever cannot wait is not given what is there, or is given something that was undone."""
+        """`get_nowait` returns what is pending, without changes that were undone meanwhile."""
         updates = feed.updates(max_pending=1)
         assert updates.get_nowait() is None
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
@@ -178,14 +176,13 @@ class TestCoalescing:
         assert updates.pending == 0
 
     async def test_at_the_bound_nothing_coalesces(self, feed: Feed) -> None:
-        """A consumer that keeps within its bound loses detail."""
         updates = feed.updates(max_pending=2)
         feed.show(agent("1", TALKING))
         feed.show(agent("1", IDLE))
         assert [(await anext(updates)).coalesced for _ in range(2)] == [False, False]
 
     async def test_what_was_undone_is_not_told(self, feed: Feed) -> None:
-        """A slow consumer is told of a change that nothing is left of."""
+        """A coalesced update has no events about changes that were undone."""
         subscription = feed.subscribe(max_pending=1)
         both = agent("1"), agent("2", queue="queue-2")
         feed.show(agent("1", TALKING), both[1])
@@ -197,7 +194,7 @@ class TestCoalescing:
         assert event.previous == agent("1")
 
     async def test_keeps_to_what_was_asked_for(self, feed: Feed) -> None:
-        """A consumer that fell behind is told of queues and kinds that it did not ask for."""
+        """A coalesced update too has only the queues and types that its consumer asked for."""
         subscription = feed.subscribe(StateChanged, topic=("queue-1", None), max_pending=1)
         for state in (TALKING, IDLE, TALKING):
             feed.show(agent("1", state, calls_answered=5), agent("2", state, queue="queue-2"), agent("3"))
@@ -216,7 +213,7 @@ class TestCoalescing:
         ids=["came back", "down after all", "down again", "up after all"],
     )
     async def test_the_feeds_present_condition_stays(self, feed: Feed, told: list[Event], left: list[Event]) -> None:
-        """A slow consumer believes the feed up while it is down, or the reverse."""
+        """A coalesced update reports whether the feed is up or down now."""
         feed.tell(UP if told[0] is DOWN else DOWN)
         subscription = feed.subscribe(max_pending=1)
         one_sided = feed.subscribe(*map(type, left), max_pending=1)
@@ -226,7 +223,7 @@ class TestCoalescing:
         assert await feed.rest(one_sided) == left
 
     async def test_the_condition_counts_as_last_taken(self, feed: Feed) -> None:
-        """A slow consumer that knows the feed down is told so again, or is not told that it came up."""
+        """Only a condition that differs from the one last taken is reported."""
         subscription = feed.subscribe(max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -235,7 +232,7 @@ class TestCoalescing:
         assert await feed.rest(subscription) == [UP]
 
     async def test_a_condition_that_was_not_asked_for_counts_too(self, feed: Feed) -> None:
-        """Whoever asked for outages only is not told of the second one, because nobody told of the end of the first."""
+        """A consumer of `FeedDown` alone gets the second outage too, without asking for the end of the first."""
         subscription = feed.subscribe(FeedDown, max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -250,7 +247,7 @@ class TestCoalescing:
     async def test_it_counts_also_if_it_came_before_the_last_was_taken(
         self, feed: Feed, max_pending: int, later: Sequence[FeedEvent]
     ) -> None:
-        """Whoever asked for outages only, and takes the first when it is over, is not told of those after it."""
+        """A consumer of `FeedDown` alone that takes the first outage after its end gets the later ones too."""
         subscription = feed.subscribe(FeedDown, max_pending=max_pending)
         for event in (DOWN, UP):
             feed.tell(event)
@@ -260,7 +257,7 @@ class TestCoalescing:
         assert await feed.rest(subscription) == [DOWN]
 
     async def test_it_counts_also_if_it_came_with_what_was_asked_for(self, feed: Feed) -> None:
-        """Whoever asked for outages and states is not told of the next one, for a state changed at the first's end."""
+        """A state that changed as the first outage ended does not hide the next outage."""
         subscription = feed.subscribe(FeedDown, StateChanged, max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -269,7 +266,6 @@ class TestCoalescing:
         assert [type(event) for event in await feed.rest(subscription)] == [StateChanged, FeedDown]
 
     async def test_the_feed_comes_up_before_and_goes_down_after_what_changed(self, feed: Feed) -> None:
-        """What was seen before an outage is told as if it were news from during it."""
         down, up = feed.subscribe(max_pending=1), feed.subscribe(max_pending=1)
         feed.show(agent("1", TALKING))
         feed.tell(DOWN)
@@ -281,7 +277,7 @@ class TestCoalescing:
         assert [type(event) for event in await feed.rest(up)] == [FeedUp, StateChanged]
 
     async def test_before_anything_was_known(self) -> None:
-        """A feed that starts down makes everybody join for a consumer that did not ask for it."""
+        """A feed that starts down gives no `AgentJoined` when it comes up."""
         feed = Feed(None)
         subscription = feed.subscribe(max_pending=1)
         feed.tell(DOWN)
@@ -291,7 +287,7 @@ class TestCoalescing:
         assert [type(event) for event in await feed.rest(subscription)] == [StateChanged]
 
     async def test_from_nothing(self) -> None:
-        """A slow consumer of a watcher with `initial` is not told who joined."""
+        """A slow consumer of a watcher with `initial` gets an `AgentJoined` for every agent."""
         feed = Feed(None)
         subscription = feed.subscribe(max_pending=1)
         feed.show(agent("1"))
@@ -303,14 +299,13 @@ class TestCoalescing:
 
     @pytest.mark.parametrize("bound", [0, -1])
     def test_a_bound_below_one_is_refused(self, feed: Feed, bound: int) -> None:
-        """A mailbox that can hold nothing silently drops everything."""
         with pytest.raises(ValueError, match="max_pending must be at least 1"):
             feed.subscribe(max_pending=bound)
 
 
 class TestIterating:
     async def test_break_loses_nothing(self, feed: Feed) -> None:
-        """Leaving `async for` by break loses what came with the event it broke at."""
+        """After a break, iteration continues with the next event of the same update."""
         subscription = feed.subscribe()
         feed.show(agent("1", TALKING), agent("2", TALKING, queue="queue-2"))
         async for event in subscription:  # pragma: no branch  # it is left by break, which is the point
@@ -319,7 +314,6 @@ class TestIterating:
         assert [event.extension for event in await feed.rest(subscription)] == ["2"]
 
     async def test_cancelling_loses_nothing(self, feed: Feed) -> None:
-        """An event is lost when the task that waits for it is cancelled just as it comes."""
         subscription = feed.subscribe()
         waiting = asyncio.ensure_future(anext(subscription))
         await asyncio.sleep(0)
@@ -330,7 +324,7 @@ class TestIterating:
         assert [event.extension for event in await feed.rest(subscription)] == ["1"]
 
     async def test_two_tasks_share_one_subscription(self, feed: Feed) -> None:
-        """Two workers of one stream both get an event, or one of them hangs."""
+        """Each event goes to exactly one of two tasks, and neither hangs."""
         subscription = feed.subscribe()
         workers = [asyncio.ensure_future(anext(subscription)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -339,7 +333,6 @@ class TestIterating:
             assert {(await worker).extension for worker in workers} == {"1", "2"}
 
     async def test_the_end_comes_after_all_that_was_pending(self, feed: Feed) -> None:
-        """What happened just before the watcher was closed is lost."""
         subscription = feed.subscribe()
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
         feed.fanout.end(None)
@@ -347,7 +340,6 @@ class TestIterating:
         assert [event async for event in subscription] == []
 
     async def test_a_failure_comes_after_all_that_was_pending_and_every_time(self, feed: Feed) -> None:
-        """A consumer does not learn that the watcher has failed, or learns it once and then hangs."""
         subscription = feed.subscribe()
         feed.tell(DOWN)
         feed.fanout.end(ERROR)
@@ -360,7 +352,6 @@ class TestIterating:
         assert len(depths) == 1, "the shared error's traceback grows"
 
     async def test_the_end_wakes_whoever_waits(self, feed: Feed) -> None:
-        """A consumer waits for ever for a watcher that was closed."""
         subscription = feed.subscribe()
         waiting = asyncio.ensure_future(anext(subscription, None))
         await asyncio.sleep(0)
@@ -372,11 +363,11 @@ class TestIterating:
 class TestGarbage:
     @pytest.mark.parametrize("events", [[DOWN], []], ids=["of the feed", "of seats"])
     async def test_collecting_while_an_update_is_handed_out(self, feed: Feed, events: list[Event]) -> None:
-        """The collector drops a subscription while an update is being handed out, and the watcher dies of it."""
+        """Garbage collection may drop subscriptions while an update is delivered."""
 
         class Collecting(Mailbox):
             def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
-                """Do as the collector does at any moment."""
+                """Act as garbage collection may at any moment."""
                 doomed.clear()
                 super().offer(update, feed)
 
@@ -391,7 +382,7 @@ class TestGarbage:
         assert list(feed.fanout._boxes) == [ALL_SEATS]
 
     def test_collecting_while_a_stream_is_made(self) -> None:
-        """The collector drops the last subscription just as another one is made for the same, which is never served."""
+        """A subscription is served although garbage collection drops the last other one of its topic as it is made."""
         thresholds = gc.get_threshold()
         gc.freeze()  # what is there already is not collected, which takes most of the time
         try:
@@ -415,7 +406,6 @@ class TestGarbage:
 
 class TestClosing:
     async def test_close_ends_it_at_once(self, feed: Feed) -> None:
-        """A closed subscription still gives events."""
         with feed.subscribe() as subscription:
             feed.show(agent("1", TALKING), agent("2", TALKING, queue="queue-2"))
             await anext(subscription)
@@ -423,7 +413,6 @@ class TestClosing:
         assert [event async for event in subscription] == []
 
     async def test_close_wakes_whoever_waits(self, feed: Feed) -> None:
-        """A consumer waits for ever on a subscription that another task closed."""
         updates = feed.updates()
         waiting = asyncio.ensure_future(anext(updates, None))
         await asyncio.sleep(0)
@@ -433,7 +422,7 @@ class TestClosing:
             assert await waiting is None
 
     async def test_a_dropped_one_is_forgotten(self, feed: Feed) -> None:
-        """Subscriptions that nobody holds any more cost memory and time for ever."""
+        """A subscription without references costs neither memory nor time."""
         kept = feed.subscribe()
         dropped = [feed.subscribe(topic=(f"queue-{number}", None)) for number in range(100)]
         dropped += [feed.subscribe() for _ in range(100)]

@@ -1,4 +1,4 @@
-"""The four laws of the design, for all snapshots that can be thought of."""
+"""The four laws of the design, for random snapshots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.kit.strategies import chains_without_reset, snapshots
 
 @given(old=st.none() | snapshots(), new=snapshots())
 def test_replay(old: Snapshot | None, new: Snapshot) -> None:
-    """Law 1: what `diff` tells is not all that changed, so a consumer's picture drifts from the truth."""
+    """Law 1, replay: applying the events of `diff` to the old snapshot gives the new records."""
     events = diff(old, new)
     if old is None and not events:
         assert not new
@@ -29,7 +29,7 @@ def test_replay(old: Snapshot | None, new: Snapshot) -> None:
 
 @given(snapshot=snapshots(), seed=st.integers(0, 100))
 def test_silence(snapshot: Snapshot, seed: int) -> None:
-    """Law 2: something is told where nothing happened, or the order of the records tells something."""
+    """Law 2, silence: equal records give no events, in whatever order they come."""
     records = list(snapshot.values())
     random.Random(seed).shuffle(records)
     assert diff(snapshot, Snapshot(records, observed_at=snapshot.observed_at)) == ()
@@ -37,7 +37,7 @@ def test_silence(snapshot: Snapshot, seed: int) -> None:
 
 @given(chain=chains_without_reset(), data=st.data())
 def test_no_call_lost(chain: list[Snapshot], data: st.DataObject) -> None:
-    """Law 3: how many calls are told depends on how often one polls."""
+    """Law 3, no call lost: the number of reported calls does not depend on how often one polls."""
     kept = data.draw(st.lists(st.booleans(), min_size=len(chain) - 2, max_size=len(chain) - 2))
     polled = [chain[0], *(each for each, keep in zip(chain[1:-1], kept, strict=True) if keep), chain[-1]]
     step_by_step: Counter[tuple[type, SeatKey]] = Counter()
@@ -57,7 +57,7 @@ def calls(old: Snapshot, new: Snapshot) -> Counter[tuple[type, SeatKey]]:
 
 @given(start=snapshots(), later=st.lists(snapshots(), min_size=1, max_size=8), max_pending=st.integers(1, 3))
 async def test_coalescing(start: Snapshot, later: list[Snapshot], max_pending: int) -> None:
-    """Law 4: a consumer that was slow ends with another picture than one that kept up."""
+    """Law 4, coalescing: a slow consumer ends with the same snapshot as a fast one."""
     fanout = Fanout()
     fast = Updates(fanout.mailbox(ALL_SEATS, (), 64), fanout.forget)
     slow = Updates(fanout.mailbox(ALL_SEATS, (), max_pending), fanout.forget)

@@ -37,7 +37,7 @@ ERROR = TransportError("away")
 
 
 class Consumer:
-    """Takes updates from a mailbox, when it does, and folds them."""
+    """Takes updates from a mailbox and applies them."""
 
     def __init__(self, mailbox: Mailbox, known: Snapshot) -> None:
         self.mailbox = mailbox
@@ -63,7 +63,7 @@ class Consumer:
 
 
 class Platform(RuleBasedStateMachine):
-    """The platform's records, the road from its bytes to consumers, and what is really the case."""
+    """The platform's records, the way of its bytes to consumers, and the actual calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Platform(RuleBasedStateMachine):
 
     @initialize(bound=st.integers(1, 3), seats=st.sets(st.tuples(queues, extensions)))
     def start(self, bound: int, seats: set[tuple[str, str]]) -> None:
-        """Watch from the beginning on, with a consumer that keeps up and one that need not."""
+        """Watch from the beginning, with a fast consumer and a slow one."""
         for queue, extension in sorted(seats):
             self.join(queue, extension, 1213)
         first = self._polled(random.Random(0))
@@ -90,7 +90,7 @@ class Platform(RuleBasedStateMachine):
 
     @rule(queue=queues, extension=extensions, code=CODES)
     def join(self, queue: str, extension: str, code: int | str) -> None:
-        """Somebody signs in, with no call yet: counters below those of an earlier shift, and no older times."""
+        """An agent signs in without a call yet: its counters are below those of an earlier shift."""
         fields = record(queuename=queue, extnumber=extension, state=code, callsanswered=0, noanswercount=0)
         fields["lastanswertime"] = fields["lastassigntime"] = "0000-00-00 00:00:00"
         self.records.setdefault(SeatKey(queue, extension), fields)
@@ -98,13 +98,12 @@ class Platform(RuleBasedStateMachine):
     @precondition(lambda self: self.records)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        """Somebody signs out."""
         del self.records[self._somebody(data)]
 
     @precondition(lambda self: self.records)
     @rule(data=st.data(), code=CODES)
     def change_state(self, data: st.DataObject, code: int | str) -> None:
-        """An agent's state is another one, perhaps one that no table lists."""
+        """An agent's state changes, perhaps to an unlisted one."""
         self.records[self._somebody(data)]["state"] = code
 
     @precondition(lambda self: self.records)
@@ -164,14 +163,14 @@ class Platform(RuleBasedStateMachine):
 
     @rule()
     def wake(self) -> None:
-        """The slow consumer takes all there is for it."""
+        """The slow consumer takes all pending updates."""
         self.slow.take_all()
         assert self.slow.known == self.tracker.snapshot
         assert self.slow.up == self.up
 
     @invariant()
     def the_fast_consumer_knows_what_is_known(self) -> None:
-        """Whoever keeps up has the same picture as the watcher, and was told of every call."""
+        """A fast consumer has the watcher's records, and got every call."""
         assert self.fast.known == self.tracker.snapshot
         assert self.fast.up == self.up
         for kind, counts in ((CallAnswered, self.answered), (CallMissed, self.missed)):
@@ -189,7 +188,7 @@ class Platform(RuleBasedStateMachine):
             self.fanout.publish(update)
 
     def _polled(self, chance: random.Random) -> Snapshot:
-        """Return what a client makes of the platform's answer."""
+        """Return the snapshot that a client decodes from the platform's answer."""
         records = [{**fields, "unheard_of": chance.random()} for fields in self.records.values()]
         records += chance.sample(records, len(records) // 2)
         chance.shuffle(records)

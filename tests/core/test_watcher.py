@@ -61,21 +61,19 @@ async def aenumerate(watcher: StatusWatcher, number: int):  # type: ignore[no-un
 
 class TestSchedule:
     async def test_polls_at_a_fixed_rate_from_the_start(self) -> None:
-        """The interval is not what was asked for: polls' own time adds to it, or the first one waits."""
+        """The first poll is at once, and the duration of polls does not add to the interval."""
         source = ScriptedSource([snapshot()], takes=0.25)
         async with StatusWatcher(source, interval=1):
             await asyncio.sleep(10.5)
         assert source.polled_at == pytest.approx(list(range(11)))
 
     async def test_a_slow_poll_is_never_overlapped_nor_made_up_for(self) -> None:
-        """Two polls run at once, or a slow server is punished with a burst."""
         source = ScriptedSource([snapshot()], takes=2.5)
         async with StatusWatcher(source, interval=1):
             await asyncio.sleep(10)
         assert source.polled_at == pytest.approx([0, 3, 6, 9])
 
     async def test_failures_back_off_and_recovery_returns_to_the_rate(self) -> None:
-        """A broken server is hammered, or a mended one is polled off the rate."""
         source = ScriptedSource([snapshot(), *[ERROR] * 12, snapshot()])
         async with StatusWatcher(source, interval=1, max_backoff=8) as watcher:
             while watcher.health.failures < 12:
@@ -89,14 +87,13 @@ class TestSchedule:
         assert [b - a for a, b in itertools.pairwise(good)] == pytest.approx([1] * (len(good) - 1))
 
     async def test_retry_after_is_honoured(self) -> None:
-        """A server that asks for a pause is polled before it is over."""
         source = ScriptedSource([HttpStatusError(429, 30.0), snapshot()])
         async with StatusWatcher(source, interval=1) as watcher:
             await watcher.ready()
         assert source.polled_at[1] == pytest.approx(30)
 
     async def test_retry_after_has_a_limit(self) -> None:
-        """A garbled Retry-After of a thousand years silences the watcher for ever."""
+        """A Retry-After of years does not stop the polling."""
         source = ScriptedSource([HttpStatusError(503, 1e12), snapshot()])
         async with StatusWatcher(source, interval=1) as watcher:
             await watcher.ready()
@@ -105,14 +102,13 @@ class TestSchedule:
 
 class TestStream:
     async def test_yields_changes(self) -> None:
-        """The main job is not done: a change between two polls is no event."""
         async with StatusWatcher(ScriptedSource([snapshot(agent()), snapshot(TALKING, at=2)])) as watcher:
             (event,) = await collected(watcher, 1)
         assert isinstance(event, StateChanged)
         assert (event.before, event.after) == (AgentState.WAITING, AgentState.TALKING)
 
     async def test_initial_events_wait_for_their_consumer(self) -> None:
-        """What happened between starting the watcher and iterating is lost."""
+        """Events from before the first iteration are kept."""
         async with StatusWatcher(ScriptedSource([snapshot(agent())]), initial=True) as watcher:
             await watcher.ready()
             await asyncio.sleep(100)
@@ -120,7 +116,7 @@ class TestStream:
         assert isinstance(event, AgentJoined)
 
     async def test_goes_on_from_a_baseline(self) -> None:
-        """What happened while the program was down is lost."""
+        """The first poll is compared with the baseline."""
         source = ScriptedSource([snapshot(agent(calls_answered=5), at=100)])
         async with StatusWatcher(source, baseline=snapshot(agent(calls_answered=2))) as watcher:
             assert watcher.snapshot == snapshot(agent(calls_answered=2))
@@ -129,7 +125,6 @@ class TestStream:
         assert event.count == 3
 
     async def test_an_outage_is_down_up_and_the_difference(self) -> None:
-        """An outage loses what happened in it, or goes unsaid."""
         source = ScriptedSource([snapshot(agent()), ERROR, ERROR, snapshot(TALKING, at=60)])
         async with StatusWatcher(source) as watcher:
             down, up, change = await collected(watcher, 3)
@@ -139,7 +134,6 @@ class TestStream:
         assert isinstance(change, StateChanged)
 
     async def test_updates_number_the_changes(self) -> None:
-        """A consumer of updates is given something other than one update for each change."""
         async with StatusWatcher(ScriptedSource(alternating(20))) as watcher:
             updates = watcher.updates()
             await watcher.ready()
@@ -148,7 +142,6 @@ class TestStream:
         assert [update.previous for update in got[1:]] == [update.snapshot for update in got[:-1]]
 
     async def test_polling_never_waits_for_a_consumer(self) -> None:
-        """A consumer that is stuck stops the polling for all."""
         source = ScriptedSource(alternating(2000))
         async with StatusWatcher(source, interval=1) as watcher:
             stuck = watcher.subscribe(max_pending=3)
@@ -157,14 +150,14 @@ class TestStream:
         assert len(source.polled_at) == 1001
 
     async def test_a_union_of_events_can_be_asked_for(self) -> None:
-        """`subscribe(Event)` is refused, although it is what all events are."""
+        """`subscribe(Event)` is accepted."""
         async with StatusWatcher(ScriptedSource([snapshot(agent()), snapshot(TALKING)])) as watcher:
             everything, seats = watcher.subscribe(cast("Any", Event)), watcher.subscribe(cast("Any", SeatEvent))
             assert isinstance(await anext(everything), StateChanged)
             assert isinstance(await anext(seats), StateChanged)
 
     async def test_many_subscriptions_made_before_the_start(self) -> None:
-        """Subscriptions are not independent, or miss what came first."""
+        """Each subscription gets all events from the first poll on."""
         watcher = StatusWatcher(ScriptedSource([snapshot(agent("1"), agent("2"))]), initial=True)
         everything, one = watcher.subscribe(), watcher.subscribe(AgentJoined, extension="2")
         async with watcher:
@@ -175,7 +168,7 @@ class TestStream:
 class TestFatal:
     @pytest.mark.parametrize("error", [AuthError(601, "no"), ZeroDivisionError("a bug")], ids=["auth", "bug"])
     async def test_ends_the_watcher_and_is_raised_everywhere(self, error: Exception) -> None:
-        """A watcher that can never work again goes on in silence, or some of its consumers hang."""
+        """A fatal error ends the watcher and reaches every consumer."""
         async with StatusWatcher(ScriptedSource([snapshot(agent()), error])) as watcher:
             subscription, updates = watcher.subscribe(), watcher.updates()
             assert [type(event) for event in await collected(watcher, 1)] == [FeedDown]
@@ -192,7 +185,7 @@ class TestFatal:
             assert not others()
 
     async def test_a_source_that_gives_something_else(self) -> None:
-        """A source that returns no snapshot fails somewhere deep inside, or never."""
+        """A source that does not return a snapshot is a TypeError."""
 
         async def source() -> Snapshot:
             return cast("Snapshot", None)
@@ -202,7 +195,6 @@ class TestFatal:
                 await watcher.ready()
 
     async def test_a_task_that_is_cancelled_from_outside_says_so(self) -> None:
-        """Consumers wait for ever on a polling task that somebody else cancelled."""
         async with StatusWatcher(ScriptedSource([snapshot()], takes=1)) as watcher:
             await asyncio.sleep(0.5)
             for task in others():
@@ -211,7 +203,7 @@ class TestFatal:
                 await watcher.ready()
 
     async def test_a_source_that_has_come_to_its_end_says_so(self) -> None:
-        """An exhausted source passes for a watcher that was closed: the loop over its events ends without a word."""
+        """An exhausted source is an error, and no normal end of the watcher."""
         async with StatusWatcher(ScriptedSource([snapshot(), StopAsyncIteration()])) as watcher:
             with pytest.raises(RuntimeError, match="no more snapshots"):
                 async for _ in watcher:
@@ -219,13 +211,12 @@ class TestFatal:
 
     @pytest.mark.parametrize(("errors", "fatal"), [([ERROR, ERROR], False), ([ERROR, LookupError()], True)])
     async def test_a_group_is_as_bad_as_its_worst(self, errors: list[Exception], fatal: bool) -> None:
-        """A source that asks two platforms at once ends the watcher with any passing trouble, or hides a bug."""
+        """A group of errors is retryable if all of them are."""
         async with StatusWatcher(ScriptedSource([ExceptionGroup("both", errors), snapshot()])) as watcher:
             with pytest.raises(ExceptionGroup) if fatal else contextlib.nullcontext():
                 await watcher.ready()
 
     async def test_is_logged_and_seen_in_its_health(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A watcher that nobody iterates over ends, and nobody learns of it."""
         async with StatusWatcher(ScriptedSource([ERROR, AuthError(602, "expired")])) as watcher:
             with pytest.raises(AuthError):
                 await watcher.ready()
@@ -234,7 +225,6 @@ class TestFatal:
         assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
 
     async def test_the_interpreters_own_exceptions_pass(self) -> None:
-        """A source's SystemExit is swallowed."""
 
         class Exit(BaseException):
             pass
@@ -249,25 +239,21 @@ class TestFatal:
 
 class TestReady:
     async def test_gives_the_first_good_snapshot(self) -> None:
-        """Nobody can tell when a watcher knows something."""
         async with StatusWatcher(ScriptedSource([ERROR, ERROR, snapshot(agent())])) as watcher:
             assert watcher.snapshot is None
             assert await watcher.ready() == snapshot(agent()) == watcher.snapshot
 
     async def test_a_timeout_tells_why(self) -> None:
-        """Whoever waits in vain does not learn what is wrong."""
         async with StatusWatcher(ScriptedSource([ERROR])) as watcher:
             with pytest.raises(TimeoutError, match=r"no poll has worked within 5 s; the last error: away"):
                 await watcher.ready(timeout=5)
 
     async def test_a_timeout_while_the_source_is_silent(self) -> None:
-        """Whoever waits for a source that never answers learns nothing."""
         async with StatusWatcher(ScriptedSource([snapshot()], takes=99)) as watcher:
             with pytest.raises(TimeoutError, match="the source is silent"):
                 await watcher.ready(timeout=5)
 
     async def test_closing_wakes_it(self) -> None:
-        """Whoever waits for a watcher that is closed waits for ever."""
         async with StatusWatcher(ScriptedSource([snapshot()], takes=99)) as watcher:
             waiting = asyncio.ensure_future(watcher.ready())
             await asyncio.sleep(1)
@@ -275,7 +261,6 @@ class TestReady:
             await waiting
 
     async def test_a_closed_watcher_still_has_its_last_snapshot(self) -> None:
-        """What is needed for a baseline is gone with the watcher."""
         async with StatusWatcher(ScriptedSource([snapshot(agent())])) as watcher:
             await watcher.ready()
         assert watcher.snapshot == await watcher.ready() == snapshot(agent())
@@ -283,7 +268,6 @@ class TestReady:
 
 class TestRefresh:
     async def test_polls_now(self) -> None:
-        """Whoever needs the present status gets the last interval's."""
         source = ScriptedSource([snapshot(agent()), snapshot(TALKING, at=7)])
         async with StatusWatcher(source, interval=100) as watcher:
             await watcher.ready()
@@ -293,7 +277,6 @@ class TestRefresh:
         assert source.polled_at == pytest.approx([0, 7, 100])
 
     async def test_joins_a_poll_under_way(self) -> None:
-        """A hundred requests for a refresh are a hundred polls."""
         source = ScriptedSource([snapshot()], takes=1)
         async with StatusWatcher(source, interval=100) as watcher:
             await asyncio.sleep(0.5)
@@ -302,7 +285,6 @@ class TestRefresh:
         assert len(source.polled_at) == 1
 
     async def test_does_not_wait_for_a_backoff(self) -> None:
-        """Whoever asks during an outage waits for a minute."""
         source = ScriptedSource([HttpStatusError(503, 60.0), snapshot(agent())])
         async with StatusWatcher(source) as watcher:
             await asyncio.sleep(1)
@@ -310,7 +292,7 @@ class TestRefresh:
         assert source.polled_at == pytest.approx([0, 1])
 
     async def test_ends_the_pause_before_it(self) -> None:
-        """A server that asks for time is asked again when a pause would have ended that a refresh cut short."""
+        """A pause that a refresh cut short does not cause a poll during the next pause."""
         source = ScriptedSource([HttpStatusError(503, 10.0), HttpStatusError(503, 60.0), snapshot()])
         async with StatusWatcher(source) as watcher:
             await asyncio.sleep(1)
@@ -320,14 +302,12 @@ class TestRefresh:
         assert source.polled_at[:3] == pytest.approx([0, 1, 61])
 
     async def test_raises_what_the_poll_raised(self) -> None:
-        """A refresh that failed gives old news as new."""
         async with StatusWatcher(ScriptedSource([snapshot(), ERROR]), interval=100) as watcher:
             await watcher.ready()
             with pytest.raises(TransportError):
                 await watcher.refresh()
 
     async def test_a_cancelled_one_harms_nobody(self) -> None:
-        """A caller that gives up breaks the poll for the others."""
         async with StatusWatcher(ScriptedSource([snapshot(agent())], takes=1)) as watcher:
             gives_up, stays = asyncio.ensure_future(watcher.refresh()), asyncio.ensure_future(watcher.refresh())
             await asyncio.sleep(0.5)
@@ -336,7 +316,7 @@ class TestRefresh:
             assert gives_up.cancelled()
 
     async def test_a_stale_answer_is_not_taken_for_the_present_one(self) -> None:
-        """A cached answer passes for the present one, or what was known before it does."""
+        """A refresh waits until an answer is accepted."""
         stale, fresh = snapshot(server=50), snapshot(TALKING, server=101)
         source = ScriptedSource([snapshot(agent(), server=100), stale, stale, fresh])
         async with StatusWatcher(source, interval=100) as watcher:
@@ -346,7 +326,6 @@ class TestRefresh:
         assert source.polled_at == pytest.approx([0, 0, 0, 0])
 
     async def test_closing_wakes_it(self) -> None:
-        """Whoever waits for a refresh of a watcher that is closed waits for ever."""
         async with StatusWatcher(ScriptedSource([snapshot()], takes=99)) as watcher:
             waiting = asyncio.ensure_future(watcher.refresh())
             await asyncio.sleep(1)
@@ -358,7 +337,7 @@ class TestRefresh:
 
 class TestWhatIsWatched:
     class Platform:
-        """A source that can be asked for a part, and notes what it was asked."""
+        """A source that can filter, and records what it was asked for."""
 
         def __init__(self) -> None:
             self.asked: list[tuple[str | None, str | None]] = []
@@ -387,14 +366,13 @@ class TestWhatIsWatched:
         asked: tuple[str | None, str | None],
         seen: set[tuple[str, str]],
     ) -> None:
-        """Watching several queues costs several requests, or something else is watched."""
         platform = self.Platform()
         async with StatusWatcher(platform, queues=queues, extensions=extensions) as watcher:
             assert set(await watcher.ready()) == seen
         assert platform.asked == [asked]
 
     async def test_of_a_baseline_too(self) -> None:
-        """Whoever resumes with fewer queues is told that everybody in the others has left."""
+        """A baseline's agents in unwatched queues have not left."""
         baseline = snapshot(agent("1"), agent("2", queue="queue-2"))
         source = ScriptedSource([snapshot(agent("1"), at=at) for at in range(9)])
         async with StatusWatcher(source, interval=1, queues=["queue-1"], baseline=baseline) as watcher:
@@ -404,7 +382,6 @@ class TestWhatIsWatched:
         assert [update async for update in updates] == []
 
     async def test_problems_of_others_are_not_shown(self) -> None:
-        """A watcher of one queue reports the odd fields of another."""
         here, there = FieldProblem("queue-1", "1", "f", "r"), FieldProblem("queue-2", "1", "f", "r")
         clock = FieldProblem(None, None, "rsptime", "r")
         given = Snapshot([agent("1")], observed_at=START, problems=[here, there, clock])
@@ -427,22 +404,19 @@ class TestArguments:
         ],
     )
     def test_nonsense_is_refused_at_once(self, arguments: dict[str, Any], message: str) -> None:
-        """A mistake in an argument shows much later, or never."""
         with pytest.raises(ValueError, match=message):
             StatusWatcher(ScriptedSource([snapshot()]), **arguments)
 
     def test_a_source_that_is_none(self) -> None:
-        """A mistaken source shows only at the first poll."""
         with pytest.raises(TypeError, match="source must be"):
             StatusWatcher(cast("Any", None))
 
     def test_a_baseline_that_is_none(self) -> None:
-        """A saved snapshot that was not read back is taken for a mistake of the source."""
+        """A baseline that is not a Snapshot is a TypeError that names the baseline."""
         with pytest.raises(TypeError, match="baseline must be a Snapshot"):
             StatusWatcher(ScriptedSource([snapshot()]), baseline=cast("Any", snapshot().to_json()))
 
     def test_a_type_that_is_no_event(self) -> None:
-        """A subscription to a class that is no event waits for ever."""
         with pytest.raises(TypeError, match="no event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", Snapshot))
         with pytest.raises(TypeError, match="no event class"):
@@ -453,7 +427,6 @@ class TestArguments:
 
 class TestLife:
     async def test_must_be_started(self) -> None:
-        """`async for` over a watcher that nobody started waits for ever."""
         watcher = StatusWatcher(ScriptedSource([snapshot()]))
         with pytest.raises(RuntimeError, match="use it in 'async with'"):
             aiter(watcher)
@@ -463,7 +436,6 @@ class TestLife:
             await watcher.refresh()
 
     async def test_runs_once(self) -> None:
-        """A watcher started twice polls twice."""
         watcher = StatusWatcher(ScriptedSource([snapshot()]))
         async with watcher:
             with pytest.raises(RuntimeError, match="runs once"):
@@ -472,7 +444,6 @@ class TestLife:
             await watcher.__aenter__()
 
     async def test_can_be_left_before_its_task_has_begun(self) -> None:
-        """Consumers of a watcher that was left at once wait for ever."""
         watcher = StatusWatcher(ScriptedSource([snapshot()]))
         subscription = watcher.subscribe()
         async with watcher:
@@ -481,7 +452,6 @@ class TestLife:
         assert not others()
 
     async def test_a_source_that_swallows_its_cancellation_is_left_all_the_same(self) -> None:
-        """Leaving a watcher hangs on a careless source."""
 
         async def careless() -> Snapshot:
             with contextlib.suppress(asyncio.CancelledError):
@@ -495,7 +465,6 @@ class TestLife:
 
     @pytest.mark.parametrize("how", ["break", "exception", "cancellation"])
     async def test_leaving_the_loop_leaves_nothing_running(self, how: str) -> None:
-        """A task is left behind by `async for` that ended early."""
 
         async def consume() -> None:
             async with StatusWatcher(ScriptedSource(alternating(99))) as watcher:
@@ -514,7 +483,6 @@ class TestLife:
         assert not others()
 
     async def test_repr_tells_its_condition(self) -> None:
-        """Nobody can see in a debugger how a watcher is doing."""
         source = ScriptedSource([snapshot(), ERROR])
         watcher = StatusWatcher(source, interval=1.5)
         assert watcher.health == WatcherHealth()
@@ -529,7 +497,6 @@ class TestLife:
 
 class TestHealth:
     async def test_counts_and_figures(self) -> None:
-        """Nobody can see how polling goes."""
         source = ScriptedSource([snapshot(), ERROR, ERROR, snapshot(at=9)], takes=0.5)
         async with StatusWatcher(source, interval=1, max_backoff=1) as watcher:
             await watcher.ready()
@@ -546,7 +513,6 @@ class TestHealth:
         assert watcher.health.last_lateness == pytest.approx(0, abs=1e-3)
 
     async def test_logs_the_first_failure_the_rest_and_the_recovery(self, caplog: pytest.LogCaptureFixture) -> None:
-        """An outage fills the log, or leaves no trace in it."""
         caplog.set_level(logging.DEBUG, "sipqueue_async")
         async with StatusWatcher(ScriptedSource([ERROR, ERROR, ERROR, snapshot()])) as watcher:
             await watcher.ready()
@@ -560,7 +526,6 @@ class TestHealth:
 
 class TestStaggering:
     async def test_watchers_of_one_process_poll_one_after_the_other(self) -> None:
-        """All watchers of a process poll at the same moment, and each waits for all the others."""
         loop = asyncio.get_running_loop()
         polled: list[tuple[int, float]] = []
 
@@ -579,7 +544,7 @@ class TestStaggering:
         assert times[3:] == pytest.approx([at + 1 for at in times[:3]])
 
     async def test_a_place_in_the_row_is_given_back(self) -> None:
-        """The thousandth watcher of a process begins later than the first, though the others have ended long ago."""
+        """A watcher that ended frees its place for the next one."""
         loop = asyncio.get_running_loop()
         for _ in range(3):
             began = loop.time()
@@ -588,7 +553,7 @@ class TestStaggering:
             assert loop.time() == pytest.approx(began)
 
     async def test_whoever_asks_need_not_wait_for_the_turn(self) -> None:
-        """A refresh waits for the place in the row."""
+        """A refresh polls at once, whatever the watcher's place."""
         loop = asyncio.get_running_loop()
         first, second = (StatusWatcher(ScriptedSource([snapshot()]), interval=60) for _ in range(2))
         async with first, second:
