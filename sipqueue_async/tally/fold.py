@@ -33,7 +33,7 @@ from sipqueue_async.tally import saved
 from sipqueue_async.tally.clock import Clock
 from sipqueue_async.tally.counts import GroupCount, SeatCount
 from sipqueue_async.tally.figures import GroupTally, QueueTally, SeatTally
-from sipqueue_async.tally.follow import Follower
+from sipqueue_async.tally.follow import TallyUpdater
 
 
 class Tally:
@@ -141,7 +141,7 @@ class Tally:
         Raises:
             ValueError: The feed shares its changes with a group, so the tally would lack calls.
         """
-        return Follower(self, feed, on_change, lock).stop
+        return TallyUpdater(self, feed, on_change, lock).stop
 
     def update(self, update: Update) -> None:
         """Fold in one update; it must be the next one after what the tally knows. Coalesced ones do as well."""

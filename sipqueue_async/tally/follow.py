@@ -1,4 +1,4 @@
-"""Keeps a tally up to date with a running feed: where it begins, and what each look adds."""
+"""`TallyUpdater`: keeps a tally up to date with a running feed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sipqueue_async.tally.fold import Tally
 
 
-class Follower:
-    """Folds a feed's updates into a tally after each look.
+class TallyUpdater:
+    """Folds a feed's updates into a tally after each poll or read.
 
     Args:
         tally: The tally to keep up to date.
@@ -30,7 +30,7 @@ class Follower:
         lock: AbstractContextManager[object] | None,
     ) -> None:
         if feed.is_shared:
-            raise ValueError("a feed with a group has a part of the changes only: follow one without")
+            raise ValueError("a feed with a group has only a part of the changes: follow one without a group")
         self._tally = tally
         self._feed = feed
         self._on_change = on_change
@@ -39,13 +39,13 @@ class Follower:
         self._has_begun = tally.started_at is not None
         with self._lock:
             self._begin()
-        self._stop_looking = feed.add_listener(self._looked)
+        self._remove_listener = feed.add_listener(self._fold_pending)
 
     def stop(self) -> None:
-        """Fold what is pending, then follow no longer."""
+        """Fold the pending updates, then stop following."""
         with self._lock:
             self._fold()
-        self._stop_looking()
+        self._remove_listener()
         self._updates.close()
 
     def _begin(self) -> None:
@@ -66,7 +66,7 @@ class Follower:
             self._tally.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
             self._tell(None)
 
-    def _looked(self, health: FeedHealth) -> None:
+    def _fold_pending(self, health: FeedHealth) -> None:
         with self._lock:
             self._look(health)
 
