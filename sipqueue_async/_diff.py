@@ -258,7 +258,8 @@ def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
 
     If only the name changed, the counters continue: each grows by at most one call, and no call time goes back.
     """
-    if previous.name is None or agent.name is None or previous.name == agent.name:
+    # A name that is gone was left out. Where one appears, it need not be that of the person before.
+    if agent.name is None or previous.name == agent.name:
         return False
     growths = (agent.calls_answered - previous.calls_answered, agent.no_answer_count - previous.no_answer_count)
     return not {*growths} <= {0, 1} or any(

@@ -74,7 +74,7 @@ class RecordReader:
 
         Args:
             record: Its JSON.
-            known: Returns the seat's last known record, whose counters stand in for blank ones.
+            known: Returns the seat's last known record, whose counters stand in for blank ones of the same person.
 
         Raises:
             MalformedResponse: It is not an object, or a required field is missing or invalid.
@@ -99,7 +99,9 @@ class RecordReader:
             raise MalformedResponse(f"{_whose(fields)}: {nonsense}", excerpt(record)) from None
         if blank := {field: spelt for field in _COUNTERS if (spelt := _blank(fields, field))}:
             self._nonsense += ((field, f"is {spelt}, so the count is unknown") for field, spelt in blank.items())
-            if (before := known(agent.key)) is not None:
+            before = known(agent.key)
+            # Another name means another person, with counters of their own.
+            if before is not None and agent.name in {None, before.name}:
                 agent = attrs.evolve(agent, **{_COUNTERS[field]: getattr(before, _COUNTERS[field]) for field in blank})
         problems = (FieldProblem(agent.queue, agent.extension, field, reason) for field, reason in self._nonsense)
         return agent, tuple(problems)

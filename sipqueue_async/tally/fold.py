@@ -23,12 +23,14 @@ from sipqueue_async import (
     Feed,
     FeedDown,
     FeedUp,
+    FieldProblem,
     SeatEvent,
     SeatKey,
     Snapshot,
     StateChanged,
     Update,
 )
+from sipqueue_async.models import COUNTER_FIELDS
 from sipqueue_async.tally import saved
 from sipqueue_async.tally.clock import Clock
 from sipqueue_async.tally.counts import GroupCount, SeatCount
@@ -63,6 +65,7 @@ class Tally:
     def _clear(self) -> None:
         self._clock = Clock()
         self._server_time: datetime | None = None
+        self._blank_counters: tuple[FieldProblem, ...] = ()
         self._feed_down: FeedDown | None = None
         self._counts: dict[SeatKey, SeatCount] = {}
         self._seats: dict[SeatKey, SeatTally] = {}
@@ -110,7 +113,8 @@ class Tally:
     def snapshot(self) -> Snapshot | None:
         """What it knows of those who are there: the `baseline` for the watcher that is to go on from here.
 
-        None before anything is known. Making it takes time in proportion to the fleet.
+        Its `problems` are the counters that the platform left out. None before anything is known. Making it takes time
+        in proportion to the fleet.
         """
         return self._records(seat for seat in self._counts.values() if seat.present)
 
@@ -165,7 +169,7 @@ class Tally:
                     assert_never(event)
         self._clock.blind = self._feed_down is not None
         if update.snapshot is not None:
-            self._server_time = update.snapshot.server_time
+            self._note(update.snapshot)
 
     def advance(self, to: datetime | Snapshot) -> None:
         """Note that nothing has changed up to a moment: a poll without a change is no update.
@@ -185,6 +189,8 @@ class Tally:
         at, steady = (to.observed_at, to.steady_at) if isinstance(to, Snapshot) else (to, None)
         if self._clock.is_news(at, steady) and self._feed_down is None:
             self._pass(at, steady)
+            if isinstance(to, Snapshot):
+                self._note(to)
 
     def restart(self, snapshot: Snapshot, *, at: datetime | None = None, watched: bool = True) -> None:
         """Forget everything and begin anew with a snapshot; earlier views of seats and queues change no more.
@@ -220,7 +226,7 @@ class Tally:
         records, seats = saved.load(data, self._clock)
         if records is not None:
             self._clock.blind = True
-            self._server_time = records.server_time
+            self._note(records)
         for seat in seats:
             self._add(seat)
 
@@ -234,12 +240,19 @@ class Tally:
         if self._clock.at is None:
             return None
         agents = [seat.agent for seat in seats]
-        return Snapshot(agents, observed_at=self._clock.at, server_time=self._server_time)
+        return Snapshot(
+            agents, observed_at=self._clock.at, server_time=self._server_time, problems=self._blank_counters
+        )
+
+    def _note(self, snapshot: Snapshot) -> None:
+        """Note what events do not carry: the server's clock, and which counters the platform left out."""
+        self._server_time = snapshot.server_time
+        self._blank_counters = tuple(it for it in snapshot.problems if it.field in COUNTER_FIELDS)
 
     def _begin(self, snapshot: Snapshot, at: datetime | None = None) -> None:
         at = at or snapshot.observed_at
         self._clock.start(at, _steady(at, snapshot))
-        self._server_time = snapshot.server_time
+        self._note(snapshot)
         for agent in snapshot.values():
             self._add(SeatCount(self._clock, agent, at, approximate=True))
 

@@ -315,6 +315,12 @@ class TestAnotherPerson:
         assert [event.count for event in events if isinstance(event, CallAnswered | CallMissed)] == counts
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"name"}]
 
+    def test_may_come_after_a_record_without_a_name(self) -> None:
+        new = {"name": "Bob", "calls_answered": 9, "last_answered_at": LATER}
+        (event,) = changes(attrs.evolve(self.ANN, name=None), attrs.evolve(self.ANN, **new))
+        assert isinstance(event, AgentChanged)
+        assert event.fields == {*new}
+
 
 @pytest.mark.parametrize("field", ["callsanswered", "noanswercount"])
 def test_a_counter_that_the_platform_never_sent_tells_no_calls(field: str) -> None:

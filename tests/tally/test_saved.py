@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AgentState, Snapshot, Update
+from sipqueue_async import AgentChanged, AgentState, FieldProblem, Snapshot, Update, diff
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
 from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
@@ -52,6 +52,24 @@ def test_everything_comes_back() -> None:
     longest = again.total.longest_talk()
     assert longest is not None
     assert longest.key == SEAT
+
+
+def test_a_counter_that_the_platform_left_out_stays_unknown() -> None:
+    """The tally's snapshot is as good a baseline as the feed's own: it names the same counters."""
+    other = agent("7")
+    blank, nonsense = (FieldProblem(*other.key, it, "is null") for it in ("callsanswered", "wrapuptime"))
+    before = snapshot(agent(), other, at=0, problems=[blank, nonsense])
+    after = snapshot(agent(state=TALKING), other, at=2, problems=[blank])
+    tally = Tally(before)
+    tally.update(update(before, after))
+    for its in (Tally(before), tally, restored(tally)):
+        assert its.snapshot is not None
+        assert its.snapshot.problems == (blank,)
+        (event,) = diff(its.snapshot, snapshot(its.snapshot[agent().key], agent("7", calls_answered=50), at=4))
+        assert isinstance(event, AgentChanged)
+    tally.advance(snapshot(*after.values(), at=4))
+    assert tally.snapshot is not None
+    assert tally.snapshot.problems == ()
 
 
 def test_nothing_known_is_saved_as_such() -> None:

@@ -204,6 +204,14 @@ def test_a_blank_counter_is_unknown(field: str, attribute: str, blank: Any, spel
     assert decoder.decode(counted, observed_at=START).problems == ()
 
 
+@pytest.mark.parametrize(("name", "count"), [("Bob", 0), (None, 41), ("Ann", 41)])
+def test_another_person_does_not_inherit_a_counter(name: str | None, count: int) -> None:
+    decoder, _ = _warm(body(record(seatsname="Ann", callsanswered=41)))
+    shown = decoder.decode(body(record(seatsname=name, callsanswered=None)), observed_at=START)
+    assert shown["queue-1", "100001"].calls_answered == count
+    assert [it.field for it in shown.problems] == ["callsanswered"]
+
+
 def test_a_seat_that_was_away_has_no_known_counter() -> None:
     """The decoder knows what the answer before said; what a seat had earlier is the watcher's to know."""
     decoder, _ = _warm(body(record(callsanswered=41), record(extnumber="2")))
