@@ -316,7 +316,7 @@ class TestAnotherPerson:
         assert [event.fields for event in events if isinstance(event, AgentChanged)] == [{"name"}]
 
     def test_may_come_after_a_record_without_a_name(self) -> None:
-        new = {"name": "Bob", "calls_answered": 9, "last_answered_at": LATER}
+        new: dict[str, Any] = {"name": "Bob", "calls_answered": 9, "last_answered_at": LATER}
         (event,) = changes(attrs.evolve(self.ANN, name=None), attrs.evolve(self.ANN, **new))
         assert isinstance(event, AgentChanged)
         assert event.fields == {*new}
