@@ -22,7 +22,7 @@ UNREACHABLE: Final = 4
 """The platform was not reached, or it refused or failed the request."""
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
-"""What shells report for a program that SIGPIPE ended, as it ends most programs."""
+"""The code that shells report for a program ended by SIGPIPE."""
 
 
 class Failure(Exception):  # noqa: N818  # it ends a command; no caller handles it

@@ -1,4 +1,4 @@
-"""Where a command's status comes from: the platform, which it polls, or a relay's publications on Redis."""
+"""A command's source of status: the platform, which it polls, or a relay's publications on Redis."""
 
 from __future__ import annotations
 

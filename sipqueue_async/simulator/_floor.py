@@ -19,9 +19,9 @@ from sipqueue_async.simulator.truth import Outcome, TruthRecorder
 _Process = Generator[simpy.Event, Any, None]
 
 SHORTEST_RING: Final = 0.3
-"""Nobody answers or refuses sooner, in seconds."""
+"""Minimum seconds before an agent answers or refuses a call."""
 DISPATCH_ROUND: Final = 0.1
-"""The dispatcher's pace: after an offer that was not answered the phone is silent for that many seconds at least."""
+"""Minimum seconds between an unanswered offer and the agent's next one."""
 RINGING: Final = 1202
 IN_A_CALL: Final = 1204
 STATE_CODES: Final = {
@@ -32,12 +32,12 @@ STATE_CODES: Final = {
     AgentState.TALKING: 1215,
     AgentState.PAUSED: 1217,
 }
-"""What the records' `state` says. The extension's `status` says the same unless its phone rings or is in use."""
+"""The codes of `state` in the records. The extension's `status` is the same unless its phone rings or is in use."""
 
 
 @attrs.define(eq=False)
 class SeatCell:
-    """One extension in one queue: what its record is made from. Times are model seconds."""
+    """One extension in one queue: the data of its record. Times are model seconds."""
 
     key: SeatKey
     name: str
@@ -56,10 +56,10 @@ class SeatCell:
 
 @attrs.frozen
 class Line:
-    """What an agent's phone is in use for. Times are model seconds."""
+    """The call of an agent's phone. Times are model seconds."""
 
     number: str
-    """The other party's."""
+    """The other party's number."""
     outgoing: bool
     answered_at: float | None = None
     """None while the phone rings."""
@@ -70,11 +70,11 @@ class _Queue:
     name: str
     rng: random.Random
     numbers: random.Random
-    """Of its callers: drawn apart, since who calls does not change what happens."""
+    """Draws callers' numbers from a stream of their own, so that they do not change what happens."""
     callers: deque[_Caller] = attrs.Factory(deque["_Caller"])
-    """Who waits and is being offered to nobody; the oldest first."""
+    """Waiting callers who are not being offered to an agent; the oldest first."""
     ready: dict[_Agent, None] = attrs.Factory(dict["_Agent", None])
-    """Who waits for a call; the longest waiting first."""
+    """Agents who wait for a call; the longest waiting first."""
 
 
 @attrs.define(eq=False)
@@ -96,7 +96,7 @@ class _Agent:
     """Is processed when the shift is over."""
     shift_end: float = 0.0
     wake: simpy.Event | None = None
-    """While the agent waits: what ends the waiting, with a caller for its value, or None for something else to do."""
+    """Ends the agent's waiting: its value is the caller to serve, or None for another task. None while not waiting."""
     line: Line | None = None
     break_due: bool = False
     errand_due: bool = False
@@ -105,9 +105,8 @@ class _Agent:
 class Floor:
     """Plays a plan in a simpy environment, and records what happens.
 
-    Nothing outside may schedule anything in `env`, so what happens depends on the plan and the seed alone.
-    Each queue and each agent draws from a random stream of its own: the callers of a queue are the same
-    whatever the agents do.
+    Only the floor schedules events in `env`, so that the outcome depends on the plan and the seed alone. Each queue and
+    each agent has its own random stream, so the agents' actions do not change a queue's callers.
     """
 
     def __init__(self, plan: Plan, seed: int, truth: TruthRecorder) -> None:
@@ -129,7 +128,7 @@ class Floor:
             if plan.shift_hours is None:
                 self.env.process(self._shift(agent, math.inf))
             else:
-                # Where in the round of shift and time off the agent is when the model starts.
+                # The agent's position in the cycle of shift and time off when the model starts.
                 position = number / plan.agents if plan.staggered else 0.0
                 self.env.process(self._career(agent, plan.shift_hours * 3600, plan.off_hours * 3600, position))
             if plan.breaks_per_hour:
@@ -205,7 +204,7 @@ class Floor:
             self._dispatch(queue)
 
     def _oldest(self, queue: _Queue) -> _Caller | None:
-        """Return who has waited longest. Those who hung up meanwhile are only now taken off the list."""
+        """Return the caller who has waited longest, after removing those who have hung up."""
         while queue.callers and queue.callers[0].hangs_up_at <= self.env.now:
             queue.callers.popleft()
         return queue.callers[0] if queue.callers else None
@@ -265,7 +264,7 @@ class Floor:
         return caller
 
     def _interrupt(self, agent: _Agent, caller: _Caller | None) -> None:
-        """End an agent's waiting, for a caller or for something else; an agent with things to do is left alone."""
+        """End an agent's waiting, for a caller or another task. Does nothing if the agent is not waiting."""
         if agent.wake is None:
             return
         for queue in agent.seats:
@@ -302,7 +301,7 @@ class Floor:
         yield self._lapse(agent, DISPATCH_ROUND)
 
     def _reaction(self, agent: _Agent, caller: _Caller) -> tuple[Outcome, float]:
-        """Return what will become of an offer made now, and after how many seconds."""
+        """Draw the outcome of an offer made now, and the seconds until then."""
         plan, rng = self._plan, agent.rng
         # A gamma distribution of shape 2: few are very quick, a few are slow.
         delay = min(max(rng.gammavariate(2, plan.answer_delay / 2), SHORTEST_RING), plan.ring_timeout * 0.99)
@@ -322,7 +321,7 @@ class Floor:
             yield self._lapse(agent, seconds)
 
     def _lapse(self, agent: _Agent, seconds: float) -> simpy.Event:
-        """Return what ends a stretch of time that the end of the shift cuts short."""
+        """Return an event after so many seconds, or at the end of the shift if that is sooner."""
         return self.env.timeout(seconds) if self.env.now + seconds < agent.shift_end else agent.sign_out
 
     def _take_break(self, agent: _Agent) -> _Process:
@@ -343,7 +342,7 @@ class Floor:
         yield self.env.timeout(self._talk(agent.rng))
         self._truth.end_external_call(call, self.env.now)
 
-    # The clock's doings. A break falls due at any time and is taken when the agent can; an errand is for idle hours.
+    # Timed tasks. A break that is due waits until the agent can take it; an errand only happens while the agent waits.
 
     def _breaks(self, agent: _Agent, rng: random.Random) -> _Process:
         while True:
@@ -365,7 +364,7 @@ class Floor:
             self.reset_counters(self.env.now)
             yield self.env.timeout(86400.0)
 
-    # What the records show
+    # Records
 
     def _show(
         self,
@@ -375,7 +374,7 @@ class Floor:
         seat: SeatCell | None = None,
         there: AgentState | None = None,
     ) -> None:
-        """Put all the agent's seats into a state, and one of them perhaps into another."""
+        """Put all the agent's seats into a state; optionally one of them into another."""
         if status_code is None:
             agent.line = None
         for cell in agent.seats.values():
@@ -394,5 +393,5 @@ class Floor:
 
 
 def _number(rng: random.Random) -> str:
-    """Return a telephone number of those that are kept for fiction and ring nowhere."""
+    """Return a telephone number from the ranges reserved for fiction."""
     return f"02079460{rng.randrange(1000):03}"

@@ -1,4 +1,4 @@
-"""Who is on the phone with whom: the records of ``App.Sip_Status.GetSipCallStatus``."""
+"""The records of ``App.Sip_Status.GetSipCallStatus``: each extension's call and its other party."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PhoneCall:
     number: str
     """The other party's number."""
     outgoing: bool
-    """Whether the agent called, and was not called."""
+    """Whether the agent made the call; otherwise the agent received it."""
     answered_at: datetime | None = None
     """When the two began to talk, in the server's local time (naive); None while the phone rings."""
 
 
 @runtime_checkable
 class PhoneCentre(Protocol):
-    """A centre that also knows who calls. `Platform` asks one that has this; of any other it shows the codes alone."""
+    """A centre that also knows the calls. For another centre, `Platform` shows the codes alone."""
 
     def calls(self) -> Mapping[str, PhoneCall]:
         """Return the calls now, by extension."""

@@ -1,4 +1,4 @@
-"""What a platform does wrong on demand: faults planted for the requests to come."""
+"""Faults on demand: wrong answers that are planted for future requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MESSAGES: Final[Mapping[int, str]] = {
     603: "module not licensed",
     604: "this IP is not authorized",
 }
-"""What `msg` says for a `ret` other than 200, unless told otherwise."""
+"""The default `msg` of each `ret` other than 200."""
 
 FAILURES: Final[Mapping[str, str]] = {
     "1001": "server connection failed",
@@ -32,7 +32,7 @@ FAILURES: Final[Mapping[str, str]] = {
     "1013": "extension disabled",
     "1014": "extension not registered",
 }
-"""What `codemsg` says for the code of a failed operation."""
+"""The `codemsg` of each code of a failed operation."""
 
 
 def refused(ret: int, msg: str | None = None) -> bytes:
@@ -51,24 +51,24 @@ def failed(code: str) -> bytes:
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """What a request is answered with, and in what way."""
+    """The answer to a request, and how it is sent."""
 
     body: bytes
     """The body, or as much of it as arrives."""
     length: int
-    """How long the answer says that its body is, in bytes; if less arrives, the connection ends after it."""
+    """The announced length of the body in bytes; if `body` is shorter, the connection ends after it."""
     status: int = 200
     """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """HTTP headers, beside those that every answer has."""
+    """Additional HTTP headers."""
     delay: float = 0.0
-    """After how long it is sent, in seconds."""
+    """Delay before it is sent, in seconds."""
     reset: bool = False
     """Whether the connection is reset instead."""
 
     @classmethod
     def good(cls, body: bytes) -> Reply:
-        """Return the answer of a platform that is well."""
+        """Return the answer of a platform without faults."""
         return cls(body=body, length=len(body))
 
 
@@ -78,7 +78,7 @@ class _Fault:
     times: float
     service: str | None
     body: bytes | None
-    """None for the body that would be right."""
+    """None for the correct body."""
     status: int
     headers: Mapping[str, str]
     delay: float
@@ -86,7 +86,7 @@ class _Fault:
     reset: bool
 
     def __str__(self) -> str:
-        left = "" if self.times == 1 else " for ever" if self.times == math.inf else f" {self.times} times"
+        left = "" if self.times == 1 else " forever" if self.times == math.inf else f" {self.times} times"
         return f"{self.name}{'' if self.service is None else f' for {self.service}'}{left}"
 
     def reply(self, good: Callable[[], bytes]) -> Reply:
@@ -102,9 +102,9 @@ class _Fault:
 
 
 class Faults:
-    """The faults of a platform, each planted for so many of the requests to come.
+    """The faults of a platform, each planted for a number of future requests.
 
-    A request meets the one that was planted first among those that concern it.
+    A request meets the oldest planted fault that applies to its service.
 
     Example::
 
@@ -131,26 +131,26 @@ class Faults:
         times: int | None = 1,
         service: str | None = None,
     ) -> None:
-        """Answer the next request wrongly, or so many of them: in one way, and late if a delay is given.
+        """Answer the next request, or the next `times` requests, with one fault, a delay, or both.
 
         Statuses, delays and what happens to a connection are a server's; `Platform.answer` has a body only.
 
         Args:
             ret: Refuse the request with this `ret`, such as 500 or 600.
-            msg: With `ret`: the refusal's `msg`; by default what the code means.
+            msg: With `ret`: the refusal's `msg`; by default the meaning of the code.
             code: Say that the operation failed, with this code of ``data.errors``, such as ``"1003"``.
             status: Answer with this HTTP status, 400 or more, and a page of HTML, as a proxy does.
             headers: HTTP headers of the answer, such as ``{"Retry-After": "30"}`` to go with a status.
-            body: Answer with these bytes, whatever they are.
-            truncated: Send half of the right answer, and end the connection.
-            reset: Reset the connection before anything is answered.
-            delay: Seconds to wait before answering; given alone, the answer is right, and late.
+            body: Answer with exactly these bytes.
+            truncated: Send half of the correct answer, and end the connection.
+            reset: Reset the connection without an answer.
+            delay: Seconds to wait before answering; without another fault the answer is correct.
             times: How many requests; None for all until `clear`.
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
         Raises:
-            TypeError: An argument is of another type than it should be, such as a body that is text.
-            ValueError: Nothing is to go wrong, or it is to go wrong in two ways at once, or an argument makes no sense.
+            TypeError: An argument has the wrong type, such as a body that is text.
+            ValueError: No fault is given, or two at once, or an argument is out of its range.
         """
         _check_types(ret=ret, status=status, msg=msg, code=code, service=service, body=body, times=times)
         for header in (headers or {}).items():
@@ -158,17 +158,17 @@ class Faults:
                 raise TypeError(f"a header's name and value must be str, not {header!r}")
         ways = [ret is not None, code is not None, status is not None, body is not None, truncated, reset]
         if sum(ways) > 1 or (not any(ways) and not delay):
-            raise ValueError("a fault is one of ret, code, status, body, truncated and reset, or a delay")
+            raise ValueError("give exactly one of ret, code, status, body, truncated and reset, or only a delay")
         if ret == 200:
-            raise ValueError("ret 200 is no refusal")
+            raise ValueError("ret must not be 200, which is a success")
         if msg is not None and ret is None:
-            raise ValueError(f"msg goes with a ret, and there is none to say {msg!r} with")
+            raise ValueError(f"msg {msg!r} needs a ret")
         if status is not None and not 400 <= status <= 599:
-            raise ValueError(f"status must be one of an error, 400 to 599, not {status!r}")
+            raise ValueError(f"status must be an HTTP error, 400 to 599, not {status!r}")
         if not 0 <= delay < math.inf:
             raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay!r}")
         if times is not None and times < 1:
-            raise ValueError(f"times must be 1 or more, or None for ever, not {times!r}")
+            raise ValueError(f"times must be 1 or more, or None for every request, not {times!r}")
         page = {"Content-Type": "text/html"} if status is not None else {}
         wrong = {"ret": ret, "code": code, "status": status, "truncated": truncated, "reset": reset, "delay": delay}
         self._planted.append(
@@ -195,10 +195,10 @@ class Faults:
         Args:
             back_ends: The back ends.
             polls: The least and the most requests in a row that go to one back end.
-            seed: Settles which requests go to which back end.
+            seed: Determines which requests go to which back end.
 
         Raises:
-            ValueError: There is no back end, or `polls` makes no sense.
+            ValueError: There is no back end, or `polls` is out of range.
         """
         self._balancer = Balancer(back_ends, polls=polls, seed=seed)
 
@@ -212,12 +212,12 @@ class Faults:
         return None if self._balancer is None else self._balancer.next()
 
     def clear(self) -> None:
-        """Forget what was planted: requests are answered rightly from now on, by one back end."""
+        """Remove all planted faults: from now on one back end answers correctly."""
         self._planted.clear()
         self._balancer = None
 
     def reply(self, service: str, good: Callable[[], bytes]) -> Reply:
-        """Return how a request to a service is answered: wrongly, which then counts, or with what `good` returns."""
+        """Return the answer to a request: the next planted fault, which is then used up, or the body from `good`."""
         fault = next((fault for fault in self._planted if fault.service in {None, service}), None)
         if fault is None:
             return Reply.good(good())
@@ -244,13 +244,13 @@ _TYPES: Final[Mapping[str, type]] = {
 
 def _check_types(**given: object) -> None:
     for name, value in given.items():
-        # They would go wrong at the request, as faults of another kind than was asked for.
+        # Reject them here; otherwise they fail at request time with a different fault.
         if value is not None and not isinstance(value, _TYPES[name]):
             raise TypeError(f"{name} must be {_TYPES[name].__name__}, not {value!r}")
 
 
 def _name(wrong: Mapping[str, object], body: bytes | None) -> str:
-    """Return what a fault is called in a repr."""
+    """Return a fault's name for the repr."""
     told = [name if value is True else f"{name} {value}" for name, value in wrong.items() if value]
     return " and ".join(told if body is None else [f"body of {len(body)} bytes", *told])
 
@@ -258,7 +258,7 @@ def _name(wrong: Mapping[str, object], body: bytes | None) -> str:
 def _body(
     ret: int | None, msg: str | None, code: str | None, status: int | None, body: bytes | None, *, reset: bool
 ) -> bytes | None:
-    """Return the body of a wrong answer; None if it is the right one that something happens to."""
+    """Return the body of a wrong answer; None if the fault affects only how the correct one is sent."""
     if ret is not None:
         return refused(ret, msg)
     if code is not None:

@@ -18,24 +18,24 @@ from sipqueue_async.simulator.seats import Seat
 from sipqueue_async.simulator.truth import GroundTruth, TruthRecorder
 
 _Intervention: TypeAlias = Callable[[Floor, float], None]
-"""What somebody does to the people of a call centre at a moment of model time."""
+"""An external change to the call centre at a moment of model time, such as a counter reset."""
 
 
 class CallCentre:
     """A seeded discrete-event model of a call centre.
 
-    Nothing happens but by `run_until` and `advance`, and what happens is settled by plan and seed: the same two give
-    the same `truth`, by whatever steps and with whatever is read in between.
+    Only `run_until` and `advance` make anything happen. Plan and seed determine it: the same two give the same `truth`,
+    independent of the size of steps and of reads in between.
 
     An agent with seats in several queues shows a call in the seat of that call's queue only; meanwhile the agent's
     other seats are idle.
 
     Args:
-        plan: What the centre is like; `Plan()` if not given.
+        plan: The description of the centre; `Plan()` if not given.
         seed: Any integer.
 
     Raises:
-        TypeError: The plan is no `Plan`.
+        TypeError: The plan is not a `Plan`.
     """
 
     def __init__(self, plan: Plan | None = None, *, seed: int = 0) -> None:
@@ -45,7 +45,7 @@ class CallCentre:
         self._seed = seed
         self._truth = TruthRecorder(self._plan.start, counted_at_end=self._plan.counted_at_end)
         self._floor = Floor(self._plan, seed, self._truth)
-        # The past is played again, some seconds later, from the same plan and seed and with the same interventions.
+        # Past records come from replays that run some seconds behind, with the same plan, seed and interventions.
         self._interventions: list[tuple[float, _Intervention]] = []
         self._replays: dict[float, _Replay] = {}
         self._now = 0.0
@@ -55,12 +55,12 @@ class CallCentre:
 
     @property
     def plan(self) -> Plan:
-        """What the centre is like."""
+        """The description of the centre."""
         return self._plan
 
     @property
     def truth(self) -> GroundTruth:
-        """What really happened, up to `now`."""
+        """The ground truth, up to `now`."""
         return self._truth
 
     @property
@@ -80,14 +80,14 @@ class CallCentre:
 
     @property
     def local_time(self) -> datetime:
-        """The server's local time (naive): the plan's start and the model seconds since."""
+        """The server's local time (naive): the plan's start plus `now`."""
         return self._truth.local_time(self._now)
 
     def run_until(self, seconds: float) -> None:
-        """Let everything happen that is due up to and including a moment, in model seconds since the start.
+        """Run the model up to and including a moment, in model seconds since the start.
 
         Raises:
-            ValueError: The moment has passed already, or is no finite number.
+            ValueError: The moment is in the past, or is not a finite number.
         """
         if not self._now <= seconds < math.inf:
             raise ValueError(f"the model is at {self._now} s and cannot run until {seconds} s")
@@ -98,7 +98,7 @@ class CallCentre:
         self._now = seconds
 
     def advance(self, seconds: float) -> None:
-        """Let so many model seconds pass.
+        """Run the model for so many seconds.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -116,9 +116,9 @@ class CallCentre:
         """Let another agent sit at an extension from now on: the seats show that agent's name and counters.
 
         Args:
-            extension: Whose seats.
+            extension: The extension.
             name: The new agent's name.
-            calls_answered: What the new agent's seats count already.
+            calls_answered: The new agent's counter in each seat.
             no_answer_count: Likewise.
 
         Raises:
@@ -150,7 +150,7 @@ class CallCentre:
         return self._shown
 
     def seats_before(self, seconds: float) -> tuple[Seat, ...]:
-        """Return the records as they were so many seconds ago; of before the start, as they were then.
+        """Return the records as they were so many seconds ago; before the start, those of the start.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -201,7 +201,7 @@ class _Replay:
 
     centre: CallCentre
     done: int = 0
-    """How many interventions it has had."""
+    """The number of interventions applied."""
 
     def seats_at(self, moment: float, interventions: Sequence[tuple[float, _Intervention]]) -> tuple[Seat, ...]:
         while self.done < len(interventions) and interventions[self.done][0] <= moment:

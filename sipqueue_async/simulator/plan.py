@@ -1,4 +1,4 @@
-"""What a simulated call centre is like: its size, its callers, its agents' habits and hours."""
+"""`Plan`: the description of a simulated call centre."""
 
 from __future__ import annotations
 

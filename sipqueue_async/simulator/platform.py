@@ -33,7 +33,7 @@ STATE_FILTER: Final[Mapping[str, AgentState | None]] = {
     "3": AgentState.RECEIVING,
     "4": AgentState.TALKING,
 }
-"""The request's `state`, which is not of the records' table of codes. None is everybody."""
+"""The codes of `state` in a request, which differ from those in records. None is every agent."""
 
 
 class PlatformOptions(TypedDict, total=False):
@@ -58,7 +58,7 @@ class Platform:
     """Answers the requests of the platform's clients about a call centre.
 
     Args:
-        centre: Whose seats to show.
+        centre: The call centre to show.
         appid: The one appid that may log in.
         accesskey: Its access key; a random one if not given.
         tokens: Tokens that are good without a login and never expire, such as the ``ABCDEFG`` of the reference page.
@@ -83,7 +83,7 @@ class Platform:
         self._centre = centre
         self._appid = appid
         self._accesskey = secrets.token_urlsafe(24) if accesskey is None else accesskey
-        # Tokens are kept as digests: a dict of the tokens themselves would compare them in a time that tells of them.
+        # Stored as digests: a lookup by the token itself would take a time that leaks how much of it matches.
         self._expiries = {_digest(token): math.inf for token in tokens}
         self._token_lifetime = token_lifetime
         self._clock = clock
@@ -106,34 +106,34 @@ class Platform:
 
     @property
     def faults(self) -> Faults:
-        """What will go wrong, to be planted in it."""
+        """The platform's faults: plant further ones here."""
         return self._faults
 
     @property
     def logins(self) -> int:
-        """How many logins have succeeded."""
+        """The number of successful logins."""
         return self._logins
 
     @property
     def requests(self) -> int:
-        """How many requests have been answered, in whatever way."""
+        """The number of answered requests, refused ones included."""
         return self._services.total()
 
     @property
     def requests_by_service(self) -> Counter[str]:
-        """How many requests each service was sent; those that named none are under ``""``."""
+        """The number of requests by service; those that named none are under ``""``."""
         return self._services.copy()
 
     def revoke_tokens(self) -> None:
-        """Make every token dead, the fixed ones too: the next request with one is answered with ret 600."""
+        """Invalidate every token, the fixed ones too: the next request with one is answered with ret 600."""
         self._expiries.clear()
 
     def refuse(self, ret: int, *, msg: str | None = None, times: int | None = 1, service: str | None = None) -> None:
-        """Answer coming requests with a `ret` other than 200, whatever they ask.
+        """Answer the next requests with a `ret` other than 200.
 
         Args:
             ret: Such as 400, 500 or 600 to 604.
-            msg: The answer's `msg`; by default what the code means.
+            msg: The answer's `msg`; by default the meaning of the code.
             times: How many requests; None for all until `relent`.
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
@@ -144,7 +144,7 @@ class Platform:
         self._faults.next(ret=ret, msg=msg, times=times, service=service)
 
     def fail(self, code: str, *, times: int | None = 1, service: str | None = None) -> None:
-        """Answer coming requests with ret 200 and `data.status` 1: the operation failed.
+        """Answer the next requests with ret 200 and `data.status` 1: the operation failed.
 
         Args:
             code: The code of ``data.errors``, such as ``"1003"``.
@@ -158,7 +158,7 @@ class Platform:
         self._faults.next(code=code, times=times, service=service)
 
     def relent(self) -> None:
-        """Forget all that `refuse`, `fail` and `faults` asked for."""
+        """Cancel everything planted by `refuse`, `fail` and `faults`."""
         self._faults.clear()
 
     def answer(self, fields: Mapping[str, str]) -> bytes:
@@ -166,7 +166,7 @@ class Platform:
         return self.reply(fields).body
 
     def reply(self, fields: Mapping[str, str]) -> Reply:
-        """Return the answer to a request with these form fields, and in what way it is given."""
+        """Return the answer to a request with these form fields, and how it is sent."""
         service = fields.get("service", "")
         self._services[service] += 1
         return self._faults.reply(service, lambda: self._right_answer(service, fields))
@@ -241,7 +241,7 @@ class Platform:
         if not behind:
             return self._centre.seats()
         if not isinstance(self._centre, PastCentre):
-            raise TypeError(f"a back end that lags needs a centre with seats_before(), which {self._centre!r} has not")
+            raise TypeError(f"a back end that lags needs a centre with seats_before(), which {self._centre!r} lacks")
         return self._centre.seats_before(behind)
 
     def _calls(self, fields: Mapping[str, str]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a platform needs to know of a call centre: its seats' records, and the few questions it asks."""
+"""The interface between a platform and its call centre: `Seat`, the records, and `Centre`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Seat:
     name: str
     """The agent's name [seatsname]."""
     state: AgentState
-    """What the agent is doing in this queue."""
+    """The agent's state in this queue."""
     state_code: int
     """The code of `state` [state]."""
     status_code: int
-    """The code of what the extension is doing, in whatever queue [status]."""
+    """The code of the extension's status, the same in all queues [status]."""
     last_answered_at: datetime | None = None
     """When the agent last answered a call of this queue [lastanswertime]."""
     last_offered_at: datetime | None = None
@@ -46,7 +46,7 @@ class Seat:
     wrap_up_time: int = 0
     """Seconds between the end of a call and the next offer [wrapuptime]."""
     max_no_answer: int = 0
-    """Without meaning, says the platform's reference [maxnoanswer]."""
+    """Without meaning according to the platform's reference [maxnoanswer]."""
 
     @property
     def key(self) -> SeatKey:
@@ -68,7 +68,7 @@ class Centre(Protocol):
         ...
 
     def seats(self) -> Sequence[Seat]:
-        """The records now. An unchanged seat may be, and had better be, the same object as before."""
+        """The records now. Return the same object for an unchanged seat: it is faster."""
         ...
 
 

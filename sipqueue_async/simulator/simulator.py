@@ -20,9 +20,9 @@ from sipqueue_async.simulator.truth import GroundTruth
 
 
 class LiveCentre:
-    """A call centre whose time follows a clock. It has no task: whoever asks for its seats brings it up to date.
+    """A call centre whose time follows a clock. It has no task: each read of its seats brings it up to date first.
 
-    It can stand in for the centre of a `Platform`, also where there is no socket at all.
+    It can serve as the centre of a `Platform`, with or without a server.
 
     Args:
         centre: The model.
@@ -79,13 +79,13 @@ class LiveCentre:
         self._epoch = None
 
     def catch_up(self) -> None:
-        """Let everything happen that is due by the clock."""
+        """Run the model up to the clock's present."""
         if self._epoch is not None:
             due = (self._clock() - self._epoch) * self._speed
             self._centre.run_until(max(due, self._centre.now))
 
     def advance(self, seconds: float) -> None:
-        """Skip so many model seconds: they pass at once, and the clock is followed from there.
+        """Run the model for so many seconds at once; from there it follows the clock again.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -117,7 +117,7 @@ class Simulator:
 
     Args:
         plan: What the call centre is like; `Plan()` if not given.
-        seed: Plan and seed settle what happens.
+        seed: Plan and seed determine what happens.
         speed: Model seconds for each second of the loop's clock; 0 leaves everything to `advance`.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
@@ -125,7 +125,7 @@ class Simulator:
             they live as long in real time at any speed.
 
     Raises:
-        TypeError: The plan is no `Plan`, or there is no such option.
+        TypeError: The plan is not a `Plan`, or an option is unknown.
         ValueError: The speed is negative or not finite.
     """
 
@@ -146,12 +146,12 @@ class Simulator:
 
     @property
     def centre(self) -> CallCentre:
-        """The model, as it was when it was last brought up to date."""
+        """The model, as of its last update."""
         return self._centre
 
     @property
     def truth(self) -> GroundTruth:
-        """What really happened, up to when the model was last brought up to date."""
+        """The ground truth, up to the model's last update."""
         return self._centre.truth
 
     @property
@@ -161,12 +161,12 @@ class Simulator:
 
     @property
     def platform(self) -> Platform:
-        """The server's part that knows of no socket (the same object): `answer` takes a request's fields."""
+        """The server's part without sockets (the same object): `answer` takes a request's fields."""
         return self._server
 
     @property
     def faults(self) -> Faults:
-        """What will go wrong at the server, to be planted in it."""
+        """The server's faults: plant further ones here."""
         return self._server.faults
 
     @property

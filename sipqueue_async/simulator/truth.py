@@ -1,4 +1,4 @@
-"""What really happened in a simulated call centre, to be compared with what a watcher reported."""
+"""The ground truth of a simulated call centre, to compare with a watcher's reports."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Outcome(StrEnum):
 
 @attrs.frozen
 class StateInterval:
-    """A seat's being in one state, from `start` up to but not including `end`."""
+    """A seat's time in one state, from `start` up to but not including `end`."""
 
     key: SeatKey
     """The seat."""
     state: AgentState
-    """What the agent was doing."""
+    """The agent's state."""
     start: float
     """Model seconds since the start of the model."""
     end: float | None
@@ -49,15 +49,15 @@ class Offer:
     offered_at: float
     """When the phone began to ring."""
     outcome: Outcome | None = None
-    """How it ended; ANSWERED from the moment of the answer, None while the phone rings."""
+    """The outcome; ANSWERED from the moment of the answer, None while the phone rings."""
     answered_at: float | None = None
-    """When the agent took the call, if so."""
+    """When the agent answered; None if the agent did not."""
     ended_at: float | None = None
-    """When the phone stopped ringing or, of an answered offer, the call was over; None while neither has happened."""
+    """When the phone stopped ringing or, for an answered offer, the call ended; None before."""
 
 
 class Signing(NamedTuple):
-    """An agent's signing in or out, in all of the agent's queues."""
+    """An agent's sign-in or sign-out, in all of the agent's queues."""
 
     at: float
     """Model seconds since the start of the model."""
@@ -74,7 +74,7 @@ class ExternalCall:
     started_at: float
     """When it began, and `external_calls_count` of all the agent's seats grew."""
     ended_at: float | None
-    """When it was over, or None while it lasts."""
+    """When it ended, or None while it lasts."""
 
 
 @attrs.define
@@ -133,7 +133,7 @@ class GroundTruth:
     def state_at(self, key: tuple[str, str], seconds: float) -> AgentState | None:
         """Return a seat's state at a moment of model time, or None where the records did not show the seat.
 
-        Of moments that the model has not reached it knows no better than that the present state lasts.
+        For moments in the future, this is the present state.
         """
         history = self._histories.get(SeatKey(*key), _History())
         index = bisect_right(history.starts, seconds) - 1
@@ -188,7 +188,7 @@ class GroundTruth:
     ) -> int:
         """Return how many offers were refused or rang out after `since` and not after `until` (model seconds).
 
-        That is by how much `no_answer_count` grew between records read at these times, resets apart.
+        Without resets, `no_answer_count` grew by this number between records read at these times.
         """
 
         def moment(offer: Offer) -> float | None:
@@ -226,7 +226,7 @@ class TruthRecorder(GroundTruth):
     def show(self, key: SeatKey, state: AgentState | None, at: float) -> None:
         """Record that a seat is in a state from now on, or, with None, no longer shown.
 
-        A state that took no time leaves no interval, so that only what could have been observed is on record.
+        A state that took no time is not recorded, because it cannot be observed.
         """
         history = self._histories.setdefault(key, _History())
         if history.ends and history.ends[-1] is None:
@@ -255,7 +255,7 @@ class TruthRecorder(GroundTruth):
         self._offers[number] = attrs.evolve(self._offers[number], outcome=Outcome.ANSWERED, answered_at=at)
 
     def end(self, number: int, outcome: Outcome, at: float) -> None:
-        """Record that an offer is over; an answered one, that its call is."""
+        """Record the end of an offer; for an answered one, the end of its call."""
         self._offers[number] = attrs.evolve(self._offers[number], outcome=outcome, ended_at=at)
 
     def sign_in(self, extension: str, at: float) -> None:

@@ -1,4 +1,4 @@
-"""What a tally counts of a seat and of several seats: the writable side of `figures`."""
+"""The counters of a seat and of several seats: the writable side of `figures`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _no_time() -> dict[AgentState, int]:
 
 @attrs.define(eq=False)
 class SeatCount:
-    """What happened at one seat since the tally's start. Times are microseconds."""
+    """One seat's counters since the tally's start. Times are microseconds."""
 
     clock: Clock
     agent: AgentStatus
@@ -92,7 +92,7 @@ class SeatCount:
 
 @attrs.define(eq=False)
 class GroupCount:
-    """What happened at several seats together since the tally's start. Times are microseconds."""
+    """The summed counters of several seats since the tally's start. Times are microseconds."""
 
     clock: Clock
     agents: dict[AgentState, int] = attrs.field(factory=_no_time)
@@ -110,7 +110,7 @@ class GroupCount:
         self.settled = self.clock.reading()
 
     def longest_talk(self) -> SeatCount | None:
-        """Return the seat that has been talking for the longest time now, or None."""
+        """Return the seat with the longest talk under way, or None."""
         if not self._longest_is_known:
             self._longest = min(self._talking.values(), key=lambda seat: (seat.began, seat.key), default=None)
             self._longest_is_known = True

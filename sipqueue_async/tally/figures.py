@@ -12,7 +12,7 @@ from sipqueue_async.tally.counts import GroupCount, SeatCount
 
 
 class SeatTally:
-    """What happened at one seat since the tally's start: a view that changes with the tally."""
+    """One seat's figures since the tally's start: a view that changes with the tally."""
 
     __slots__ = ("_count",)
 
@@ -50,7 +50,7 @@ class SeatTally:
 
     @property
     def approximate(self) -> bool:
-        """Whether the state may have begun long before `since`: before the first sight, or while unseen."""
+        """Whether the state may have begun long before `since`: before the first snapshot, or during an outage."""
         return self._count.approximate
 
     @property
@@ -89,7 +89,7 @@ class SeatTally:
         return _in_seconds(self._count.elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
-        """Return the seconds of which nothing is known while the seat was there: they count for no state.
+        """Return the seconds for which the seat's state is unknown; they count for no state.
 
         Raises:
             ValueError: The time is naive.
@@ -118,7 +118,7 @@ class SeatTally:
 
 
 class GroupTally:
-    """What happened at several seats together: a view that changes with the tally.
+    """The summed figures of several seats: a view that changes with the tally.
 
     An agent counts in each of its queues.
     """
@@ -129,7 +129,7 @@ class GroupTally:
 
     @property
     def seats(self) -> Mapping[SeatKey, SeatTally]:
-        """Its seats, also those who have left."""
+        """Its seats, including those that have left."""
         return MappingProxyType(self._seats)
 
     @property
@@ -154,7 +154,7 @@ class GroupTally:
         return self._count.calls_missed
 
     def longest_talk(self) -> SeatTally | None:
-        """Return the seat that has been talking for the longest time now, or None if nobody talks."""
+        """Return the seat with the longest talk under way, or None if no agent is talking."""
         longest = self._count.longest_talk()
         return None if longest is None else self._seats[longest.key]
 
@@ -170,7 +170,7 @@ class GroupTally:
         return _in_seconds(self._count.elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
-        """Return the seconds of its agents of which nothing is known, added up: they count for no state.
+        """Return the sum of the seconds for which its seats' states are unknown; they count for no state.
 
         Raises:
             ValueError: The time is naive.
@@ -190,7 +190,7 @@ class GroupTally:
 
 
 class QueueTally(GroupTally):
-    """What happened in one queue: a view that changes with the tally."""
+    """One queue's figures: a view that changes with the tally."""
 
     def __init__(self, count: GroupCount, seats: dict[SeatKey, SeatTally], name: str) -> None:
         super().__init__(count, seats)

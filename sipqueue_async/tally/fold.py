@@ -1,6 +1,6 @@
-"""`Tally`: folds updates, one after the other, into what the day comes to.
+"""`Tally`: folds updates, one after the other, into the day's figures.
 
-The cost of an update follows its events, not the fleet: time passes for everybody at once, on a clock.
+The cost of an update follows its events, not the number of seats: one clock counts the time of all seats.
 """
 
 from __future__ import annotations
@@ -73,20 +73,20 @@ class Tally:
         self._all = GroupCount(self._clock)
         self._total = GroupTally(self._all, self._seats)
 
-    # ---- what it offers ----------------------------------------------------------------------------------------------
+    # ---- figures -----------------------------------------------------------------------------------------------------
 
     @property
     def started_at(self) -> datetime | None:
-        """The `observed_at` of the first snapshot it knew; None before.
+        """The `observed_at` of the first known snapshot; None before.
 
-        If the wall clock has been set since then, it is that moment by the clock as it is now: `observed_at` less the
-        time that has passed.
+        If the wall clock was set since then, this is `observed_at` minus the elapsed time: the start by the present
+        clock.
         """
         return self._clock.started_at
 
     @property
     def observed_at(self) -> datetime | None:
-        """Up to when it counts: the `observed_at` of what was told last, or the moment that `advance` was told of."""
+        """The time up to which it counts: that of the last update or `advance`; None before."""
         return self._clock.at
 
     @property
@@ -96,12 +96,12 @@ class Tally:
 
     @property
     def seats(self) -> Mapping[SeatKey, SeatTally]:
-        """Every seat there was, also those who have left."""
+        """Every seat since the start, including those that have left."""
         return MappingProxyType(self._seats)
 
     @property
     def queues(self) -> Mapping[str, QueueTally]:
-        """Every queue there was, by name."""
+        """Every queue since the start, by name."""
         return MappingProxyType({name: queue.tally for name, queue in self._queues.items()})
 
     @property
@@ -111,10 +111,10 @@ class Tally:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What it knows of those who are there: the `baseline` for the watcher that is to go on from here.
+        """The last known records of all present seats: the `baseline` for a watcher that resumes from here.
 
-        Its `problems` are the counters that the platform left out. None before anything is known. Making it takes time
-        in proportion to the fleet.
+        Its `problems` are the counters that the platform left out. None before the first snapshot. Its cost follows the
+        number of seats.
         """
         return self._records(seat for seat in self._counts.values() if seat.present)
 
@@ -127,7 +127,7 @@ class Tally:
         on_change: Callable[[Update | None], object] | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> Callable[[], None]:
-        """Keep this tally up to date with a feed after each of its looks; return a function that ends that.
+        """Update this tally after each poll or read of a feed; return a function that stops it.
 
         An empty tally begins with the feed's baseline if the feed has one and is not started yet, else with the first
         good look, which need not bring a change. If the feed is down before that, the tally shows the last known status
@@ -234,7 +234,7 @@ class Tally:
         places = f"{len(self._seats)} seats in {len(self._queues)} queues"
         return f"<Tally of {places}, {self.started_at} to {self.observed_at}>"
 
-    # ---- how it folds ------------------------------------------------------------------------------------------------
+    # ---- implementation ----------------------------------------------------------------------------------------------
 
     def _records(self, seats: Iterable[SeatCount]) -> Snapshot | None:
         if self._clock.at is None:
@@ -257,7 +257,7 @@ class Tally:
             self._add(SeatCount(self._clock, agent, at, approximate=True))
 
     def _begin_before(self, update: Update) -> bool:
-        """Begin with what was known before the first update; return whether anything was."""
+        """Begin with the first update's previous snapshot; return whether there was one."""
         if update.previous is not None:
             self._begin(update.previous)
         elif update.snapshot is not None:

@@ -80,7 +80,7 @@ def make_snapshot(
     """Return a snapshot with these agents.
 
     Args:
-        agents: The records; none for a call centre that nobody has signed in to.
+        agents: The records; none for a call centre without signed-in agents.
         at: Its `observed_at`: a time (aware), or seconds after `START`.
         server: Its `server_time`, likewise; None if the platform did not say.
         problems: Its `problems`.

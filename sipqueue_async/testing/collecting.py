@@ -1,4 +1,4 @@
-"""`collect`: waits for what a watcher tells, as long as it takes and no longer."""
+"""`collect`: gathers a stream's items up to the one that a test waits for."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import TypeAlias, TypeVar, Union, get_args, get_origin
 T = TypeVar("T")
 
 Until: TypeAlias = int | type[object] | UnionType | timedelta | Callable[[T], object]
-"""What can be waited for."""
+"""The condition to wait for."""
 
 
 async def collect(
     stream: AsyncIterable[T],
     *,
     until: Until[T],
-    timeout: float = 5.0,  # noqa: ASYNC109  # it is this function's business, with a message of its own
+    timeout: float = 5.0,  # noqa: ASYNC109  # its error message shows what did arrive
 ) -> list[T]:
-    """Return what a stream gives from now on, up to and including what it is waited for.
+    """Return a stream's items from now on, up to and including the first that meets a condition.
 
     Args:
-        stream: A watcher, a subscription or a stream of updates. Collecting again goes on from there.
-        until: How many to wait for; a class, or a union of some, for the first of it; a function, for the first that it
-            is true of; or a `timedelta`, for whatever comes within that time of the event loop's clock, be it nothing.
-        timeout: How many seconds to wait at most, unless a time was asked for.
+        stream: A watcher, a subscription or a stream of updates. A further call continues where this one ends.
+        until: A number of items; a class or a union of classes, for the first instance; a function, for the first item
+            for which it returns true; or a `timedelta`, for all items within that time, possibly none.
+        timeout: Seconds to wait; ignored if `until` is a `timedelta`.
 
     Raises:
-        TimeoutError: It did not come in time; the message shows what did, and how the stream is.
-        RuntimeError: The stream ended before.
-        TypeError: `until` is none of these, or a function that would have to be awaited.
-        ValueError: To wait for less than one, or for a time that is negative, makes no sense.
-        BaseException: Whatever ended the watcher, if it failed.
+        TimeoutError: The condition was not met in time; the message shows the items and the stream.
+        RuntimeError: The stream ended first.
+        TypeError: `until` has another type, or is an async function.
+        ValueError: The number is less than 1, or the time is negative.
+        BaseException: The error that ended the watcher, if it failed.
     """
     gathered: list[T] = []
     is_last = _condition(until, gathered)

@@ -1,4 +1,4 @@
-"""What the wallboard shows: a feed's tally as JSON, all of it or what changed since a revision."""
+"""The wallboard's data: a feed's tally as JSON, in full or as the changes since a revision."""
 
 from __future__ import annotations
 

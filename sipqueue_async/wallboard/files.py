@@ -33,7 +33,7 @@ class File:
 
 
 def read_files() -> Mapping[str, File]:
-    """Return all static files by name. Only these can be requested, whatever the path."""
+    """Return all static files by name. Only these can be requested: no request path reaches the file system."""
     paths = resources.files("sipqueue_async.wallboard").joinpath("static").iterdir()
     kinds = {path: _TYPES.get(path.name.rpartition(".")[2]) for path in paths}
     return MappingProxyType({path.name: File(path.read_bytes(), kind) for path, kind in kinds.items() if kind})

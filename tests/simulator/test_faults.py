@@ -132,13 +132,13 @@ def test_a_platform_without_a_socket_has_the_bodies() -> None:
         ({}, "one of ret"),
         ({"times": 3}, "one of ret"),
         ({"ret": 500, "reset": True}, "one of ret"),
-        ({"ret": 200}, "no refusal"),
+        ({"ret": 200}, "must not be 200"),
         ({"status": 200}, "400 to 599"),
         ({"status": 600}, "400 to 599"),
         ({"delay": -1.0}, "seconds"),
         ({"delay": float("inf")}, "seconds"),
         ({"ret": 500, "times": 0}, "1 or more"),
-        ({"code": "1003", "msg": "closed"}, "msg goes with a ret"),
+        ({"code": "1003", "msg": "closed"}, "msg .closed. needs a ret"),
     ],
 )
 def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
@@ -167,4 +167,4 @@ def test_what_is_planted_shows() -> None:
     faults = Faults()
     faults.next(reset=True)
     faults.next(body=b"<br>", delay=0.5, times=None)
-    assert repr(faults) == "<Faults: reset, body of 4 bytes and delay 0.5 for ever planted>"
+    assert repr(faults) == "<Faults: reset, body of 4 bytes and delay 0.5 forever planted>"

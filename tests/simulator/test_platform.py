@@ -256,7 +256,7 @@ def test_a_refusal_can_be_for_one_service() -> None:
 
 def test_senseless_refusals_are_refused() -> None:
     platform = Platform(_Script())
-    with pytest.raises(ValueError, match="ret 200 is no refusal"):
+    with pytest.raises(ValueError, match="ret must not be 200"):
         platform.refuse(200)
     with pytest.raises(ValueError, match="times must be 1 or more"):
         platform.refuse(500, times=0)

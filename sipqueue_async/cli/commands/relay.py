@@ -28,7 +28,7 @@ _log: Final = logging.getLogger("sipqueue_async")
 
 @attrs.frozen(kw_only=True)
 class RelayTarget:
-    """Where the relay publishes."""
+    """The relay's target: a Redis, a prefix and a lease."""
 
     redis: str = attrs.field(repr=False)
     """The URL of a Redis; it may hold a password."""

@@ -93,7 +93,7 @@ def command(
 
 @attrs.frozen(kw_only=True)
 class Site:
-    """Where the page is served, and to whom."""
+    """The page's address and access."""
 
     host: str = "127.0.0.1"
     port: int = 0

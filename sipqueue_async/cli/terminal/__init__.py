@@ -1,1 +1,1 @@
-"""What the commands show to people: lines, tables, and the full screen of ``sipqueue top``."""
+"""Output for people: lines, tables, and the full screen of ``sipqueue top``."""

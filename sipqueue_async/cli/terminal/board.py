@@ -60,7 +60,7 @@ class Scene:
     now: datetime
     """This machine's time (aware)."""
     title: str
-    """What is watched."""
+    """The name of the platform, relay or demonstration."""
     ellipsis: str = "…"
     """The sign for text that was cut off."""
 

@@ -1,4 +1,4 @@
-"""A terminal in full-screen mode: its alternate screen, its keys, and its restoration whatever happens."""
+"""A terminal in full-screen mode: its alternate screen, its keys, and its restoration in all cases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Screen:
 
     def give_back(self) -> None:
         """Restore the terminal as it was. It may be called at any moment, from any thread, and repeatedly."""
-        # Wait until another thread that is restoring it has finished, before this one ends the process; not for ever,
+        # Wait until another thread that is restoring it has finished, before this one ends the process; with a timeout,
         # because it may hang. The lock is reentrant: a signal handler may interrupt this thread here.
         alone = self._giving_back.acquire(timeout=_PATIENCE)
         try:
@@ -85,7 +85,7 @@ class Screen:
         with contextlib.suppress(termios.error):
             if self._mode is not None and self._keyboard is not None:
                 termios.tcsetattr(self._keyboard, termios.TCSANOW, self._mode)
-            # After Ctrl-S a write would block for ever. Linux resumes output here only if it was stopped from here.
+            # After Ctrl-S a write would block without end. Linux resumes output here only if it was stopped from here.
             # The blocked output is for the alternate screen, so it is discarded.
             termios.tcflow(self._output, termios.TCOOFF)
             termios.tcflow(self._output, termios.TCOON)

@@ -1,5 +1,5 @@
 // @ts-check
-/** A screen that nobody operates: full screen, always on, and without burning in. */
+/** Kiosk mode for unattended screens: full screen, always on, protected against burn-in. */
 
 const SHIFT_EVERY = 60_000;
 const SHIFTS = [[0, 0], [2, 0], [2, 2], [0, 2]];
