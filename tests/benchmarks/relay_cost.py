@@ -1,4 +1,4 @@
-"""What many readers of a relay cost, against as many who poll by themselves: requests, bytes, and processor time."""
+"""Compares many readers of a relay with as many separate pollers: requests, bytes, and processor time."""
 
 from __future__ import annotations
 
@@ -29,42 +29,42 @@ ROUNDS: Final = 5
 _SHARE: Final = 0.01
 _PATIENCE: Final = 60.0
 _SLOW_START: Final = 30.0
-"""Seconds for which the story goes on beside those that are counted."""
+"""Seconds that the story lasts beyond the measured time."""
 
 Used: TypeAlias = Mapping[str, float]
-"""What somebody has used: ``cpu`` in seconds, ``bytes``, ``requests``, ``logins``."""
+"""The resources used by one participant: ``cpu`` in seconds, ``bytes``, ``requests``, ``logins``."""
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How many readers there are, and for how long."""
+    """The number of readers, and the duration."""
 
     readers: int
     interval: float = INTERVAL
     """Seconds between polls: of each reader by itself, or of the relay."""
     polls: int = POLLS
-    """For so many of them it is counted what is used."""
+    """The number of polls during which resources are measured."""
     seats: int = SEATS
 
     @property
     def story(self) -> Story:
-        """What the platform tells, to each who asks from the beginning."""
+        """The platform's answers; each client gets them from the first one on."""
         return Story(records=self.seats, share=_SHARE, polls=self.polls + round(_SLOW_START / self.interval))
 
 
 @attrs.frozen(kw_only=True)
 class Tally:
-    """What one reader had."""
+    """The updates that one reader received."""
 
     first: int
     """The number of the first update."""
     last: int
     events: int
     digest: str
-    """Of the last snapshot's records."""
+    """The digest of the last snapshot's records."""
 
     def check(self, plan: Plan) -> None:
-        """Raise `WrongAnswer` unless that is everything there was."""
+        """Raise `WrongAnswer` unless the reader received everything."""
         snapshots, events = told(plan.story)
         expected = plan.seats + sum(events[self.first : self.last])
         if self.events != expected or self.digest != digest(snapshots[self.last - 1]):
@@ -75,28 +75,28 @@ class Tally:
 
 @attrs.frozen(kw_only=True)
 class Round:
-    """What everybody used: of the time that was counted, but for logins, which come before."""
+    """The resources used by all participants in the measured time. Logins come before it, and are counted too."""
 
     seconds: float
     alone: Mapping[str, Used]
-    """Each reader polls by itself: ``platform`` and ``readers``."""
+    """Without a relay, where each reader polls: ``platform`` and ``readers``."""
     relayed: Mapping[str, Used]
-    """There is a relay: ``platform``, ``relay``, ``redis`` and ``readers``."""
+    """With a relay: ``platform``, ``relay``, ``redis`` and ``readers``."""
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """What a number of readers cost."""
+    """The results for one number of readers."""
 
     plan: Plan
     rounds: Sequence[Round]
 
 
-# ---- who takes part, each in a process -------------------------------------------------------------------------------
+# ---- the participants, each in a process -----------------------------------------------------------------------------
 
 
 class _Platform(Player):
-    """Lets anybody log in, and counts."""
+    """Accepts every login, and counts them."""
 
     def __init__(self, bodies: Sequence[bytes]) -> None:
         super().__init__(bodies)
@@ -122,13 +122,13 @@ def _login(number_: int) -> bytes:
 
 
 def platform(plan: Plan, parent: Connection) -> None:
-    """Tell each token the story."""
+    """Serve the story to each token, from its beginning."""
     player = _Platform([step.body for step in plan.story.steps()])
     asyncio.run(play(player, parent, {"used": player.used}))
 
 
 def relay(plan: Plan, platform_url: str, url: str, prefix: str, parent: Connection) -> None:
-    """Poll for everybody."""
+    """Run the relay, which polls for all readers."""
 
     async def run() -> None:
         async with _client(platform_url) as client, Relay(client, url, prefix=prefix, interval=plan.interval):
@@ -231,7 +231,7 @@ def _round(url: str, prefix: str, plan: Plan) -> Round:
                 {name: ask(member, "used") for name, member in relayed.items()} | {"redis": _used_by_redis(redis)},
             )
 
-        # What the start has left to be done is not counted.
+        # Exclude the work left over from the start.
         time.sleep(plan.interval / 2)
         begun, before = time.monotonic(), used()
         time.sleep(plan.polls * plan.interval)
@@ -257,7 +257,7 @@ _CPU: Final = ("used_cpu_sys", "used_cpu_user", "used_cpu_sys_children", "used_c
 
 
 def _between(before: Used, after: Used) -> Used:
-    """Return what was used meanwhile; logins are those since the start."""
+    """Return the resources used in between; logins count from the start."""
     return {name: value - (0 if name == "logins" else before.get(name, 0)) for name, value in after.items()}
 
 

@@ -38,7 +38,7 @@ Moments: TypeAlias = Sequence[float]
 
 @attrs.frozen(kw_only=True)
 class Course:
-    """What goes through the stream."""
+    """The updates to send."""
 
     changed: int
     """How many seats change with each update."""
@@ -49,25 +49,25 @@ class Course:
 
     @property
     def story(self) -> Story:
-        """The same as a platform tells it: first how things are, then the updates."""
+        """The platform's answers: the first status, then one answer per update."""
         return Story(records=self.seats, share=self.changed / self.seats, polls=self.updates + 1)
 
     @property
     def events(self) -> int:
-        """How many events the updates have."""
+        """The number of events in all updates."""
         return sum(told(self.story)[1][1:])
 
 
 @attrs.frozen(kw_only=True)
 class Passage:
-    """When each snapshot came from the source, and what the consumer had of it, the first included."""
+    """The times at which snapshots left the source and reached the consumer, the first one included."""
 
     given: Moments
     had: Moments
     events: int
-    """Those of the updates."""
+    """The number of events received."""
     digest: str
-    """Of the last snapshot's records."""
+    """The digest of the last snapshot's records."""
 
     @property
     def seconds(self) -> float:
@@ -101,7 +101,7 @@ def told(story: Story) -> tuple[Sequence[Snapshot], Sequence[int]]:
 
 
 def digest(snapshot: Snapshot) -> str:
-    """Return what tells one snapshot's records from another's."""
+    """Return a digest of a snapshot's records."""
     records = [snapshot[seat].to_dict() for seat in sorted(snapshot)]
     return hashlib.sha256(json.dumps(records).encode()).hexdigest()
 
@@ -125,7 +125,7 @@ class _Client(Redis):
 
 
 async def publish(url: str, prefix: str, course: Course) -> Moments:
-    """Let a relay poll: the next snapshot is there as soon as there is nothing but the last one to be published."""
+    """Run a relay. Its next snapshot is ready as soon as at most one update waits to be published."""
     snapshots, _ = told(course.story)
     given: list[float] = []
 
@@ -149,7 +149,7 @@ async def publish(url: str, prefix: str, course: Course) -> Moments:
 
 
 async def follow(url: str, prefix: str, course: Course) -> tuple[Moments, int, str]:
-    """Take what a relay publishes; return when each update was there, how many events, and the last digest."""
+    """Read a relay's updates; return their arrival times, the number of events, and the last digest."""
 
     async def tell() -> None:
         async with Redis.from_url(url) as client:
@@ -181,7 +181,7 @@ async def _entries(client: Redis, prefix: str) -> Sequence[dict[Any, Any]]:
 
 
 async def read(url: str, prefix: str, course: Course) -> tuple[Moments, Sequence[dict[bytes, bytes]]]:
-    """Read entries, and no more than that; return when each was there, and all of them."""
+    """Read entries without decoding them; return their arrival times and contents."""
     found: list[dict[bytes, bytes]] = []
     had: list[float] = []
     last: Any = "0-0"
@@ -219,7 +219,7 @@ async def _take(feed: Feed, course: Course, tell: Callable[[], Awaitable[object]
     events = 0
     async for update in feed.updates(max_pending=_MOST):
         if update.snapshot is None:
-            continue  # nobody has published yet
+            continue  # nothing is published yet
         had.append(clock())
         if len(had) == 1:
             await tell()
@@ -251,7 +251,7 @@ Submit: TypeAlias = Callable[..., Awaitable[Any]]
 
 @attrs.frozen(kw_only=True)
 class Track:
-    """Where streams are compared."""
+    """The environment of the comparison: a Redis and two processes."""
 
     url: str
     """A Redis."""
@@ -268,7 +268,7 @@ async def by_relay(track: Track, prefix: str, course: Course) -> Passage:
 
 
 async def by_hand(track: Track, prefix: str, course: Course, entries: str) -> Passage:
-    """Send what a relay has published through a stream again, without anybody who understands it."""
+    """Send a relay's entries through a stream again with bare commands, without decoding them."""
     given, (had, found) = await asyncio.gather(
         track.publisher(add, track.url, prefix, course, entries), track.reader(read, track.url, prefix, course)
     )
@@ -289,7 +289,7 @@ async def within(track: Track, course: Course) -> Passage:
 async def race(track: Track, name: str, course: Course, rounds: int) -> tuple[list[Passage], ...]:
     """Send a course on each way, in turn; return the passages of each: relay, bare commands, one process."""
     entries = f"{name}-entries"
-    # What warms everybody up also leaves the entries for the bare commands.
+    # The warm-up run also leaves the entries that the bare commands send.
     (await by_relay(track, entries, course)).check(course)
 
     def way(number: int, prefix: str) -> Awaitable[Passage]:
@@ -313,7 +313,7 @@ async def race(track: Track, name: str, course: Course, rounds: int) -> tuple[li
 
 
 async def _forget(url: str, name: str) -> None:
-    """Let Redis not fill up with what is over."""
+    """Delete the keys of finished runs."""
     async with Redis.from_url(url) as client:
         async for key in client.scan_iter(f"{{{name}-*"):
             await client.delete(key)

@@ -1,4 +1,4 @@
-"""Where streams are compared: a Redis, and a process on either side of it."""
+"""The environment of stream comparisons: a Redis, and a process on either side of it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """The speed benchmark: what a poll costs, always in units of something that is measured beside it.
 
 Times by themselves say as much about the machine as about the program, so there are none here, but for how late a
-fleet's polls are. Everybody takes turns in one process, round by round, and what counts is the ratio within each
+fleet's polls are. The contestants take turns in one process, round by round, and what counts is the ratio within each
 round: its median, and where the middle four fifths of the rounds lie. The first rounds, in which a process warms up, do
 not count. The garbage collector is left as Python has it, except where a table says otherwise.
 
-In each round it is checked that everybody finds the very changes that there are.
+Each round checks that every contestant finds exactly the right changes.
 
 Run it with ``python tests/benchmarks/speed.py``; with ``--check`` it fails if a limit is missed.
 """
@@ -65,7 +65,7 @@ class _Benchmark:
 
 
 _PARTS: Final[Mapping[str, Callable[[_Benchmark], Section]]] = {
-    # What runs in this process comes in the order of how much it leaves behind in memory.
+    # Parts that run in this process are ordered by the memory that they leave occupied, the smallest first.
     "import": _Benchmark.import_,
     "memory": _Benchmark.memory,
     "poll": _Benchmark.poll,

@@ -1,4 +1,4 @@
-"""What a platform sends, poll after poll, and which of it changed: made beforehand, from a seed."""
+"""Generates a platform's answers and their changes in advance, from a seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SEATS_A_QUEUE: Final = 25
 _STATE_LASTS: Final = 90.0
 """How many seconds an agent stays in one state, on average: about ten calls an hour."""
 
-# What an agent goes through, again and again: the codes of `state` and `status`.
+# The cycle of an agent's codes of `state` and `status`.
 _WAITING, _RECEIVING, _TALKING, _IDLE = range(4)
 _CODES: Final = {_WAITING: (1213, 1213), _RECEIVING: (1214, 1202), _TALKING: (1215, 1204), _IDLE: (1201, 1201)}
 
@@ -45,11 +45,11 @@ class Step:
 
 @attrs.frozen(kw_only=True)
 class Story:
-    """What happens, poll after poll; the same story is always told in the same words."""
+    """The answers of consecutive polls; the same story always gives the same bytes."""
 
     records: int
     share: float
-    """Of the records, how many change from one poll to the next, from 0 to 1."""
+    """The share of records that change from one poll to the next, from 0 to 1."""
     polls: int
     shuffled: bool = False
     """Whether the records come in another order each time."""

@@ -1,4 +1,4 @@
-"""From a body to events, against others who find the changes too, and against parsing alone."""
+"""Decoding a body into events, compared with other libraries and with parsing alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARES: Final = (0.0, 0.01, 0.1, 1.0)
 _WARM_UP: Final = 3
 _ROUNDS: Final = {100: 300, 1_000: 100, 10_000: 25}
 _FEWEST_ROUNDS: Final = 5
-# The others are many, slow, and far away enough.
+# The others are many and slow, and their ratios are so large that fewer rounds are precise enough.
 _OTHERS_WARM_UP: Final = 2
 _OTHERS_SHARE: Final = 0.25
 _OTHERS_FEWEST_ROUNDS: Final = 3
@@ -47,18 +47,18 @@ _STRETCH_SIZES: Final = (1_000, 10_000)
 
 @attrs.frozen
 class Case:
-    """What is sent, and to whom."""
+    """One case: a story, and the contestants that decode it."""
 
     records: int
     share: float
     shuffled: bool = False
     escaped: bool = True
     tuned: bool = False
-    """Whether the garbage collector is told that the process is a large one that lives long."""
+    """Whether the garbage collector is tuned for a large, long-lived process."""
 
     @property
     def special(self) -> str:
-        """What is special about it, after a comma; mostly nothing is."""
+        """The case's peculiarity after a comma, or nothing."""
         order = ", in another order each time" if self.shuffled else ""
         return order + ("" if self.escaped else ", raw UTF-8") + (", gc tuned" if self.tuned else "")
 
@@ -67,31 +67,30 @@ class Case:
 
 
 _UNTUNED: Final = (Case(100_000, 1.0),)
-"""Where most of the time goes into full collections of what lives long, so that what is wanted is wanted of a process
-that is tuned."""
+"""Limits apply to these cases only if tuned: otherwise most time goes into full collections of long-lived objects."""
 
 
 @attrs.frozen
 class Found:
-    """What a case came to."""
+    """The results of a case."""
 
     case: Case
     rounds: int
     events: float
     """How many events a poll brought, on average."""
     units: Mapping[str, Spread]
-    """What the library, splitting and everybody else took, in units."""
+    """The times of the library, of splitting, and of the other contestants, in units."""
     in_splits: Spread
-    """What the library took, in units of splitting."""
+    """The library's time, in units of splitting."""
 
     @property
     def own(self) -> Spread:
-        """What the library took, in units."""
+        """The library's time, in units."""
         return self.units[LIBRARY]
 
     @property
     def limit(self) -> Limit | None:
-        """What the library may take, where that was settled."""
+        """The limit for the library's time, if the case has one."""
         limits = _LIMITS.get(self.case.records)
         if limits is None or self.case in _UNTUNED:
             return None
@@ -101,7 +100,7 @@ class Found:
 
     @property
     def hope(self) -> Limit | None:
-        """What the library may take to be better than it must."""
+        """The hoped-for limit, which is stricter; missing it is no failure."""
         if self.case in _UNTUNED:
             return Limit(str(self.case), self.own.median, _LIMITS[self.case.records][-1], stretch=True)
         if self.case.records not in _STRETCH_SIZES or self.case.share not in _STRETCH or self.case.special:
@@ -146,7 +145,7 @@ def run_others(found: Found) -> Found:
     steps = _steps(found.case, rounds)[: _OTHERS_WARM_UP + rounds]
     unit, _ = parsers()
     units = dict(found.units)
-    # One by one: what somebody else keeps is more for the garbage collector to look through.
+    # One by one: objects kept by one contestant would slow down the garbage collection of another.
     for contestant in others(found.case.records):
         took = race([contestant, unit], steps, _OTHERS_WARM_UP, tuned=found.case.tuned)
         units[contestant.name] = Spread.of_ratios(took[contestant.name], took[UNIT])
@@ -170,7 +169,7 @@ def race(everyone: Sequence[Contestant], steps: Sequence[Step], warm_up: int, *,
     If the garbage collector is to be tuned, it is once everyone has taken the first of these, as a program would do it.
 
     Raises:
-        WrongAnswer: Somebody found other changes than there were.
+        WrongAnswer: A contestant found the wrong changes.
     """
     took: dict[str, list[float]] = {contestant.name: [] for contestant in everyone}
     with ExitStack() as tuning:
@@ -188,7 +187,7 @@ def race(everyone: Sequence[Contestant], steps: Sequence[Step], warm_up: int, *,
 
 
 def _take(contestant: Contestant, step: Step) -> float:
-    # A copy, because a body that was just read lies in the processor's cache, for whoever comes first too.
+    # Copy the body, so that it is in the processor's cache for the first contestant as for the others.
     body = bytes(memoryview(step.body))
     begun = clock()
     found = contestant.take(body)

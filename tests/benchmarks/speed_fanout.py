@@ -1,4 +1,4 @@
-"""What publishing an update costs, by how many have subscribed and how many of them want it."""
+"""The cost of publishing an update, by the number of subscriptions and by how many of them want it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REPEAT: Final = 20
 _Subscribe: TypeAlias = Callable[[StatusWatcher], Subscription[Any]]
 
 _unheard_of: Final = map("nobody's {}".format, count())
-"""Names that no event has, another one each time."""
+"""New names that occur in no event."""
 
 _FILTERS: Final[dict[str, tuple[_Subscribe, _Subscribe]]] = {
     "queue": (
@@ -54,12 +54,12 @@ _FILTERS: Final[dict[str, tuple[_Subscribe, _Subscribe]]] = {
 
 @attrs.frozen
 class Found:
-    """What publishing to many took, in units of publishing to one who wants the update."""
+    """The times of publishing to many subscriptions, in units of publishing to one that wants the update."""
 
     filtered_by: str
     subscriptions: int
     none: Spread
-    """Nobody wants it."""
+    """None of them wants the update."""
     one: Spread
     """One of them does."""
     all: Spread
@@ -87,7 +87,7 @@ class _Audience:
         return took
 
     async def _check(self, update: Update) -> None:
-        """Let everybody take what is there, which must be what was asked for."""
+        """Empty all subscriptions, and check that each received what it asked for."""
         got = [it.pending for it in self._wanting]
         if set(got) - {self._repeat} or any(it.pending for it in self._others):
             raise WrongAnswer("an update went to others than those who want it")

@@ -19,7 +19,7 @@ from tests.benchmarks.speed_server import pin, playing
 
 _SHARE: Final = 0.01
 _SETTLING: Final = 2.5
-"""Intervals between everybody's first poll and when it begins to count."""
+"""Polling intervals between the start and the measured time."""
 _POLLS_LIMIT: Final = 99.9
 _LATENESS_LIMIT: Final = 10.0
 _CPU_LIMIT: Final = 65.0
@@ -27,14 +27,14 @@ _CPU_LIMIT: Final = 65.0
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How many watch how much, for how long. Times are seconds."""
+    """The number of watchers, the size of their platforms, and the duration. Times are seconds."""
 
     watchers: int = 1_000
     seats: int = 200
     interval: float = 1.0
     seconds: float = 60.0
     tuned: bool = True
-    """Whether the garbage collector is told that the process is a large one that lives long."""
+    """Whether the garbage collector is tuned for a large, long-lived process."""
 
     def __str__(self) -> str:
         when = f"every {self.interval:g} s for {self.seconds:g} s"
@@ -43,14 +43,14 @@ class Plan:
 
     @property
     def story(self) -> Story:
-        """What each watcher is told."""
+        """The answers for each watcher."""
         # Long enough for slow starts.
         return Story(records=self.seats, share=_SHARE, polls=round((self.seconds + 60) / self.interval))
 
 
 @attrs.frozen
 class Found:
-    """How it went."""
+    """The results."""
 
     plan: Plan
     polls: float

@@ -12,13 +12,13 @@ from typing import Final, Self, TypeAlias
 import attrs
 
 Seconds: TypeAlias = Mapping[str, Sequence[float]]
-"""What each contestant took, round by round."""
+"""The times of each contestant, round by round."""
 
 clock: Final[Callable[[], float]] = time.perf_counter
 
 
 _THRESHOLDS: Final = (50_000, 20, 100)
-"""Of the garbage collector; Python's own are (700, 10, 10)."""
+"""Thresholds of the garbage collector; Python's default is (700, 10, 10)."""
 
 
 @contextmanager
@@ -36,12 +36,12 @@ def tuned_gc() -> Generator[None]:
 
 
 class WrongAnswer(Exception):  # noqa: N818  # the contestant's error, not the benchmark's
-    """A contestant was fast, but found something else than what there was to be found."""
+    """A contestant found the wrong result."""
 
 
 @attrs.frozen
 class Spread:
-    """What many rounds gave."""
+    """The distribution of many rounds' values."""
 
     median: float
     low: float
@@ -70,7 +70,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @attrs.frozen
 class Limit:
-    """What a figure has to be."""
+    """The limit of a figure."""
 
     what: str
     measured: float
@@ -78,11 +78,11 @@ class Limit:
     at_least: bool = False
     """Whether the figure may not be below the limit; otherwise, not above."""
     stretch: bool = False
-    """Whether this is hoped for, and missing it is no failure."""
+    """Whether the limit is only hoped for: missing it is no failure."""
 
     @property
     def met(self) -> bool:
-        """Whether it is so."""
+        """Whether the limit is met."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Limit:
 
 @attrs.frozen
 class Section:
-    """What a part of the benchmark found, for people to read, and what was wanted of it."""
+    """The results of one part of the benchmark as Markdown, and its limits."""
 
     part: str
     """Which part: the name of its marks in the page."""

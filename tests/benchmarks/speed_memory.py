@@ -1,4 +1,4 @@
-"""What decoder and snapshots keep, a seat and a generation."""
+"""The memory that the decoder and snapshots keep, per seat and per generation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GENERATIONS_LIMIT: Final = 1.25
 
 @attrs.frozen
 class Kept:
-    """What is kept, in bytes, garbage aside."""
+    """The memory kept, in bytes, without garbage."""
 
     seats: int
     generations: tuple[int, ...]
@@ -33,12 +33,12 @@ class Kept:
 
     @property
     def a_seat(self) -> float:
-        """What the decoder and the first snapshot keep, in bytes a seat."""
+        """The memory of the decoder and the first snapshot, in bytes per seat."""
         return self.generations[0] / self.seats
 
     @property
     def growth(self) -> float:
-        """What the decoder and all snapshots keep, in units of the decoder and the first."""
+        """The memory of the decoder and all snapshots, relative to the decoder and the first snapshot."""
         return self.generations[-1] / self.generations[0]
 
 
@@ -58,7 +58,7 @@ def measure(seats: int) -> Kept:
     tracemalloc.start()
     try:
         for step in steps:
-            # A copy, which is gone afterwards unless somebody holds on to it.
+            # Decode a copy, which is freed afterwards unless the library keeps a reference.
             snapshots.append(decoder.decode(bytes(memoryview(step.body)), observed_at=datetime.now(UTC)))
             gc.collect()
             kept.append(tracemalloc.get_traced_memory()[0])

@@ -22,14 +22,14 @@ _SERVICE: Final = "App.Sip_Queue.GetQueueSipStatus"
 _LONG: Final = 3600.0
 
 _Poll: TypeAlias = Callable[[], Awaitable[None]]
-"""What is timed."""
+"""The function to time."""
 _Seats: TypeAlias = Callable[[], set[SeatKey]]
 """Says afterwards which seats the poll found to have changed."""
 
 
 @attrs.frozen
 class Found:
-    """What polls took, in units of a bare request."""
+    """The times of polls, in units of a bare request."""
 
     records: int
     rounds: int

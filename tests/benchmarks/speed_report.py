@@ -1,4 +1,4 @@
-"""What the benchmark found, for people: a page in Markdown, in which each part writes between its own marks."""
+"""Writes the results into a Markdown page: each part between its own marks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_page(sections: Iterable[Section], directory: Path, program: str) -> No
         head, mark, rest = text.partition(begin(section.part, program))
         _, behind, tail = rest.partition(end(section.part, program))
         if not behind:
-            raise ValueError(f"{page.name} has no place for {section.part}")
+            raise ValueError(f"{page.name} has no marks for {section.part}")
         text = "\n".join([head + mark, "", *section.lines, "", behind + tail])
     page.write_text(text, "utf-8")
 

@@ -1,4 +1,4 @@
-"""What was told, held against what happened.
+"""Compares a watcher's reports with the ground truth.
 
 The comparison knows the ground truth, the moments that a watcher's answers show and the documented rules, but neither
 counters nor snapshots: what ought to be told is worked out anew, from the times of the true calls.
@@ -36,7 +36,7 @@ LEAVE_AFTER: Final = 2
 
 @attrs.define
 class SeatTruth:
-    """What happened at one seat, in lists that can be searched."""
+    """One seat's ground truth, in sorted lists."""
 
     starts: list[float] = attrs.Factory(list[float])
     """When each state began."""
@@ -96,7 +96,7 @@ class Calls:
     true: int
     """How many there were between the first poll and the last."""
     told: int
-    """How many the watcher told."""
+    """How many the watcher reported."""
     lost_away: int
     """How many no two records can show, because the seat was in no poll before, or in none after, of the same stay."""
     lost_reset: int
@@ -105,21 +105,21 @@ class Calls:
     """How many of the first kind a consumer can make up for who compares the counters of an agent who comes back with
     those that the same agent left with, on a platform that keeps them."""
     wrong_seats: int
-    """At how many seats the number told is not what it ought to be."""
+    """The number of seats with a wrong number of reported calls."""
     plain: int
-    """How many the plain differ told that happened."""
+    """The plain differ's reported calls that happened."""
     plain_false: int
-    """How many the plain differ told that did not happen."""
+    """The plain differ's reported calls that did not happen."""
 
     @property
     def exact(self) -> bool:
-        """Whether exactly those calls were told that records can show, at each seat."""
+        """Whether each seat's reported calls are exactly those that records can show."""
         return not self.wrong_seats and self.told == self.true - self.lost_away - self.lost_reset
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """How one watcher and the plain differ beside it fared."""
+    """The results of one watcher and of the plain differ beside it."""
 
     interval: float
     polls: int
@@ -141,29 +141,29 @@ class Result:
     presence_wrong: int
     """At how many seats the number of joined or left is not what the polls can show."""
     false_events: int
-    """What the watcher told that did not happen."""
+    """The watcher's reports of things that did not happen."""
     plain_false_events: int
-    """What the plain differ told that did not happen, calls included."""
+    """The plain differ's reports of things that did not happen, calls included."""
     changes_true: int
     """How many changes of state there were."""
     changes_told: int
-    """How many of them were told: the others were undone before a poll could show them."""
+    """How many of them were reported; the others ended before a poll could show them."""
     occurred_share: float
-    """Of how many of the told changes the time is given, from 0 to 1."""
+    """The share of the reported changes that have `occurred_at`, from 0 to 1."""
     occurred_error: float
-    """By how much the time that is given is off at most, in seconds."""
+    """The largest error of `occurred_at`, in seconds."""
     delay_median: float
-    """From a change to its being told, in seconds."""
+    """The delay from a change to its report, in seconds."""
     delay_p99: float
 
     @property
     def delay_limit(self) -> float:
-        """What the median delay may be: half an interval and a round trip."""
+        """The limit of the median delay: half an interval and a round trip."""
         return self.interval / 2 + ROUND_TRIP
 
     @property
     def exact(self) -> bool:
-        """Whether all was told that can be told, and nothing that did not happen."""
+        """Whether everything that polls can show was reported, and nothing else."""
         return self.answered.exact and self.missed.exact and not self.presence_wrong and not self.false_events
 
 
@@ -173,7 +173,7 @@ class _Watched:
     def __init__(self, seat: SeatTruth, polls: Polls, showing: Sequence[int], instants: Sequence[float]) -> None:
         self._seat = seat
         self._polls = polls
-        # Numbers of polls, and what they show: only those that show anybody at all.
+        # Numbers of polls, and the records that they show; polls that show no agent are left out.
         self._showing = showing
         self._instants = instants
         ranges = ((bisect_left(instants, since), bisect_left(instants, until)) for since, until in seat.presences)
@@ -222,7 +222,7 @@ def _step(before: int, now: int) -> int:
 
 
 class Check:
-    """Holds one watcher's run against the truth."""
+    """Compares one watcher's run with the ground truth."""
 
     def __init__(self, truth: Truth, run: WatcherRun) -> None:
         self._truth = truth
@@ -234,7 +234,7 @@ class Check:
         self._span = (run.polls.instants[0], run.polls.instants[-1])
 
     def result(self) -> Result:
-        """Return what came of it."""
+        """Return the results."""
         run, told = self._run, self._run.told
         changes = [self._change(change) for change in told.changes]
         delays = sorted(change.delivered - began for change, (began, _) in zip(told.changes, changes, strict=True))
@@ -340,7 +340,7 @@ class Check:
             false += max(0, call.count - happened)
         return false
 
-    # Who joined and who left
+    # Joining and leaving
 
     def _false_presences(self, told: Told) -> int:
         """Return how many seats did not join or leave between the poll that told it and the last to show otherwise."""
@@ -370,7 +370,7 @@ class Check:
 
 
 class _PlainCheck:
-    """Holds what the plain differ told against the truth."""
+    """Compares the plain differ's reports with the ground truth."""
 
     def __init__(self, truth: Truth, plain: PlainDiffer) -> None:
         self._truth = truth

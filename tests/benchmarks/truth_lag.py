@@ -76,7 +76,7 @@ class Case:
     """The least and the most polls in a row that reach the same back end."""
     fresh_time: bool = True
     reset: Literal["", "all", "all, fresh away"] = ""
-    """Whose counters are set to 0 midway; with "fresh away", only the lagging back end answers from then on."""
+    """The back ends whose counters are reset midway; after "fresh away", only the lagging back end answers."""
     hand_over: int = 0
     """At how many extensions another agent, with other counters, sits from midway on."""
     restart: bool = False
@@ -118,7 +118,7 @@ def cases(hours: float = 1.0) -> tuple[Case, ...]:
 
 @attrs.frozen(kw_only=True)
 class LagResult:
-    """What a watcher reported of one case."""
+    """A watcher's results in one case."""
 
     case: Case
     true: int

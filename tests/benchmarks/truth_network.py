@@ -33,7 +33,7 @@ _NOWHERE: Final = "there is no such queue"
 
 @attrs.frozen(kw_only=True)
 class Faults:
-    """What goes wrong. Times are model seconds."""
+    """The faults. Times are model seconds."""
 
     failing: float = 0.0
     """The share of polls that fail: refused connections, silence until the client's timeout, HTTP 502, bodies cut
@@ -41,7 +41,7 @@ class Faults:
     outages: tuple[tuple[float, float], ...] = ()
     """From when until when every connection is refused."""
     blank: float = 0.0
-    """The share of polls that are answered well, but with nobody in it; never two in a row."""
+    """The share of polls with a valid answer without agents; never two in a row."""
     stale: float = 0.0
     """The share of polls that are answered with an old answer, as by a slower server of several; never three in a row,
     because the watcher believes the third."""
@@ -60,7 +60,7 @@ class Given:
     instant: float
     """The model second that it shows."""
     blank: bool = False
-    """Whether nobody is in it, wrongly."""
+    """Whether it wrongly has no agents."""
 
 
 class Network:
@@ -168,7 +168,7 @@ class Network:
 
 
 class _Exchange:
-    """What ``async with session.post(...)`` is about."""
+    """The context manager that ``session.post(...)`` returns."""
 
     def __init__(self, network: Network, fields: dict[str, str]) -> None:
         self._network = network
@@ -184,7 +184,7 @@ class _Exchange:
 
 
 class _Answer:
-    """As much of an `aiohttp.ClientResponse` as a client looks at."""
+    """The part of an `aiohttp.ClientResponse` that a client uses."""
 
     def __init__(self, body: bytes, status: int = 200) -> None:
         self.status = status

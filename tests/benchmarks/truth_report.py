@@ -1,4 +1,4 @@
-"""What the runs found, for people: tables in Markdown, and a picture in SVG."""
+"""Renders the results as tables in Markdown and a picture in SVG."""
 
 from __future__ import annotations
 

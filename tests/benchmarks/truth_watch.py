@@ -42,7 +42,7 @@ class Polls:
     instants: list[float] = attrs.Factory(list[float])
     """The model second that each shows."""
     blank: list[bool] = attrs.Factory(list[bool])
-    """Whether nobody was in it, wrongly."""
+    """Whether it wrongly had no agents."""
     lives: list[int] = attrs.Factory(list[int])
     """How many polls there had been when each life of the watcher began."""
 
@@ -94,7 +94,7 @@ class Told:
 
 @attrs.define
 class PlainDiffer:
-    """What one would write by hand: compare `state` with the last poll's.
+    """The comparison that one would write by hand: `state` against the last poll's.
 
     A failed poll is skipped (the exception is caught and logged), an agent who begins to talk has answered a call, one
     who stops being rung without talking has missed one, and whatever a good answer says is believed. It makes use of
