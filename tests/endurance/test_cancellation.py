@@ -33,7 +33,7 @@ class AtSuspension(Generic[T]):
             self._suspended()
             try:
                 sent = yield waits_for
-            except BaseException as error:  # noqa: BLE001  # it is handed on to whoever is suspended
+            except BaseException as error:  # noqa: BLE001  # it is passed on to the suspended coroutine
                 step = partial(steps.throw, error)
             else:
                 step = partial(steps.send, sent)

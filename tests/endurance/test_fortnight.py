@@ -122,23 +122,23 @@ async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
                     asyncio.create_task(slow.follow(late, long_pauses(chance.randrange(1000)))),
                 ]
                 await asyncio.sleep(chance.uniform(600, 2 * 3600 if DAYS < 1 else 20 * 3600))
-                # What mailboxes hold is bounded, and what is in them is shared: some generations, whatever the time.
+                # Mailboxes are bounded and share their records, so only a few generations exist at any time.
                 assert alive(AgentStatus) < records_before + 40 * seats, "records pile up"
                 assert alive(Update) < updates_before + 100, "updates pile up"
             await asyncio.gather(*followers)
             assert watcher.snapshot is not None
             assert fast.known == slow.known == watcher.snapshot
-            # As after a restart of the program, which is away for a while.
+            # Simulate a restart of the program after a pause.
             baseline = Snapshot.from_json(watcher.snapshot.to_json())
             fast.feed_up = slow.feed_up = True
             await asyncio.sleep(chance.uniform(0, 900))
         await client.aclose()
-    # As long as the platform holds the longest request of those that it never answers.
+    # The platform holds the longest unanswered request for this time.
     await asyncio.sleep(61)
     assert len(asyncio.all_tasks()) == tasks_before, asyncio.all_tasks()
     assert fast.calls == {CallAnswered: chaos.account.answered, CallMissed: chaos.account.missed}
     assert fast.calls[CallAnswered] > 100 * DAYS
     for consumer in (fast, slow):
-        assert not consumer.kinds[AgentJoined] + consumer.kinds[AgentLeft], "somebody is told to have come or gone"
+        assert not consumer.kinds[AgentJoined] + consumer.kinds[AgentLeft], "false joining or leaving"
     assert chaos.login_attempts <= chaos.refusals + 1 + DAYS * 2
     assert len(chaos.faults) >= 12, f"not everything went wrong: {chaos.faults}"

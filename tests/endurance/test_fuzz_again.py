@@ -69,17 +69,17 @@ class Platform:
         ]
 
     def record(self, number: int) -> dict[str, Any]:
-        """Return somebody's record."""
+        """Return a random agent's record."""
         return {**RECORD, "queuename": f"queue-{number % 3}", "extnumber": str(100000 + number)}
 
     def step(self) -> None:
-        """Let something happen: mostly what happens in a call centre, to few."""
+        """Apply a random change: mostly a usual one, to a few agents."""
         weights, events = zip(*self._events, strict=True)
         self.chance.choices(events, weights)[0]()
         self.clock += self.chance.choice([0, 1, 1, 10**9])
 
     def change(self) -> None:
-        """Some records differ, a few of them in a way that no platform should send."""
+        """Change some records, a few of them to values that no platform should send."""
         for _ in range(self.chance.choice([0, 1, 1, 2, 2, 5, 40]) if self.records else 0):
             record = self.chance.choice(self.records)
             odd = self.chance.random()
@@ -92,7 +92,7 @@ class Platform:
                 record[self.chance.choice(list(RECORD))] = self.chance.choice(VALUES)
 
     def change_all(self) -> None:
-        """All records differ, some in their length too, and are as they should be again, the names perhaps not."""
+        """Change all records to valid values, with other lengths; names may stay invalid."""
         for number, record in enumerate(self.records):
             name = record["seatsname"] if self.chance.random() < 0.5 else "王芳"
             record.update({**self.record(number), "seatsname": name})
@@ -101,11 +101,11 @@ class Platform:
             record["externalcallscount"] = self.clock
 
     def join(self) -> None:
-        """Somebody signs in, anywhere in the list; perhaps somebody who is there."""
+        """Let an agent sign in, anywhere in the list; it may be one that is listed already."""
         self.records.insert(self.chance.randint(0, len(self.records)), self.record(self.chance.randrange(60)))
 
     def leave(self) -> None:
-        """Somebody signs out."""
+        """Let an agent sign out."""
         if self.records:
             self.records.pop(self.chance.randrange(len(self.records)))
 
@@ -127,7 +127,7 @@ class Platform:
         self.records = [self.record(number) for number in range(self.chance.choice(SIZES))]
 
     def be_written_otherwise(self) -> None:
-        """The platform was updated, and writes the same in another way."""
+        """Write the same data with another layout, as after an update of the platform."""
         self.separators = self.chance.choice([(",", ":"), (", ", ": "), (" , ", ":")])
         self.is_ascii = self.chance.random() < 0.5
         self.notice = self.chance.choice([b"", b"", b"\xef\xbb\xbf", b"<br />\n<b>Notice</b>: {\n"])
@@ -156,7 +156,7 @@ class Platform:
 
 @pytest.mark.timeout(3600)
 def test_incremental_and_full_decoding_agree() -> None:
-    """What a decoder remembers of earlier answers never changes what it reads, blank counters aside."""
+    """A warm decoder reads the same as a cold one, except for blank counters."""
     chance = random.Random(20261122)
     platform = Platform(chance)
     warm, full = SnapshotDecoder(), FullDecoder()

@@ -18,7 +18,7 @@ SEATS = 50
 
 
 class Fleet:
-    """A source in which, at each poll, one more agent has changed its state; unchanged records are shared."""
+    """A source that changes one agent's state at each poll and shares the unchanged records."""
 
     def __init__(self) -> None:
         self._records = {number: agent(str(number)) for number in range(SEATS)}
@@ -79,7 +79,7 @@ async def test_memory_is_flat() -> None:
         tracemalloc.start()
         try:
             for _ in range(6):
-                # A multiple of what the stuck one holds, so that it is always as full when memory is measured.
+                # A multiple of the stuck mailbox's size, so that it is equally full at each measurement.
                 await asyncio.sleep(480)
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
@@ -87,7 +87,7 @@ async def test_memory_is_flat() -> None:
             tracemalloc.stop()
         consumer.cancel()
         assert stuck.pending <= 16
-    # The first measurement also holds what filled up to its bound.
+    # The first measurement includes buffers that were still filling up to their bounds.
     assert max(sizes[2:]) - min(sizes[2:]) < 100_000, sizes
     assert max(sizes) < 1_000_000, sizes
 

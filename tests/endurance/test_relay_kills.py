@@ -92,7 +92,7 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
     for witness in (*readers, group):
         witness.check(office, records)
     for witness in readers:
-        # That no relay is there for a while is an update of the reader's own, with the number of the one before.
+        # A reader reports the absence of a relay with its own update, which repeats the previous number.
         numbers = list(dict.fromkeys(it.sequence for it in witness.updates))
         assert numbers[first - last :] == list(range(first + 1, last + 1))
         assert witness.events == readers[0].events
@@ -128,7 +128,7 @@ class Crew:
                     await self._take(worker)
                     worker.ask()
                 last = await self._take(worker)
-                # Where it is told to go on in its last moment, nobody knows whether that work was done.
+                # If the worker dies while it acknowledges, it is unknown whether that work was done.
                 self._chance.choice([worker.ask, worker.freeze])()
                 self.in_hand[last.sequence] += 1
                 await asyncio.sleep(self._chance.uniform(0, 0.01))

@@ -1,4 +1,4 @@
-"""The page of the documentation that shows the fault matrix: written from the catalogue and from what a run gave."""
+"""Writes the documentation page of the fault matrix from the catalogue and the results of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The tables below are written by tests/faults/write_docs.py. -->"
 
 _HEAD = "| fault | the server ... | a call gives | a watcher tells |\n|---|---|---|---|\n"
-# What differs from one run, and from one machine, to the next.
+# Parts of error messages that differ between runs and machines.
 _VARYING = (
     (re.compile(r"(?<=127\.0\.0\.1)(:|', )\d+"), r"\1PORT"),
     (re.compile(r"(?<=localhost):\d+"), ":PORT"),

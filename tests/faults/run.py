@@ -1,4 +1,4 @@
-"""Runs of the fault matrix: what a client and a watcher make of a fault, and everything that they said meanwhile."""
+"""Runs the fault matrix: records how a client and a watcher react to each fault, and everything that they logged."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _AT_ONCE = 24
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What came of one call."""
+    """The outcome of one call."""
 
     outcome: Snapshot | SipQueueError
     sound: Snapshot
-    """What the same platform says when nothing is wrong."""
+    """The snapshot of the same platform without the fault."""
     url: str
     paths: list[str]
-    """What the server was asked for."""
+    """The requests that the server received."""
 
 
 @attrs.define(kw_only=True)
@@ -53,7 +53,7 @@ class Poll:
 
 @attrs.frozen(kw_only=True)
 class Watched:
-    """What a watcher told of a feed that was good, faulty and good again."""
+    """A watcher's reports of a platform that was good, faulty and good again."""
 
     told: list[Event]
     """Every event."""
@@ -61,18 +61,18 @@ class Watched:
     """The ones that the fault is the reason for."""
     before: Snapshot
     during: Snapshot
-    """What it knew when the fault had lasted for as long as it does."""
+    """The watcher's snapshot at the end of the fault."""
     after: Snapshot
-    """What it knew at its end."""
+    """The watcher's last snapshot."""
     polls: list[Poll]
     mended_at: float
     """When the fault was gone, in the loop's time."""
     stale: int
     """Polls dropped for their age."""
     end: BaseException | None
-    """What the watcher ended with, if it did."""
+    """The error that ended the watcher, or None."""
     reprs: list[str]
-    """How everything that a user gets hold of shows itself."""
+    """The reprs of all objects that a user can get."""
 
 
 class Recorder:
@@ -88,7 +88,7 @@ class Recorder:
         """Poll."""
         loop = asyncio.get_running_loop()
         if not self._fault.hangs:
-            # What the server has still to send for the last poll arrives before the next one, on a busy machine too.
+            # On a busy machine, too, the server's remaining bytes must arrive before the next poll.
             await self._server.idle()
             await asyncio.sleep(0.001)
         poll = Poll(began=loop.time())
@@ -124,7 +124,7 @@ async def _client(
     finally:
         if session is not None:
             await session.close()
-        # A connection that was told to close does so in the loop's next rounds.
+        # A closing connection needs a few more iterations of the loop.
         await asyncio.sleep(0.01)
 
 
@@ -200,7 +200,7 @@ async def watch(fault: Fault) -> Watched:
 
 
 def _speed_up() -> asyncio.AbstractEventLoop:
-    """Return the loop, out of debug mode: to keep every callback's stack costs more than all the rest."""
+    """Return a loop without debug mode, which would record a stack for every callback and dominate the run time."""
     loop = asyncio.get_running_loop()
     loop.set_debug(False)
     return loop
@@ -216,7 +216,7 @@ def _known(watcher: StatusWatcher) -> Snapshot:
 
 @attrs.frozen
 class MatrixRun:
-    """What a run of the whole matrix gave."""
+    """The results of a run of the whole matrix."""
 
     asked: dict[str, Asked]
     """By the fault's name."""
@@ -279,7 +279,7 @@ def listening(said: list[str]) -> Generator[None, None, None]:
 
 
 def shown(error: BaseException) -> list[str]:
-    """Return an error, and all that led to it, in every way in which it may be shown to somebody."""
+    """Return every representation of an error and of its causes that a user may see."""
     texts: list[str] = []
     links, seen = [error], set[int]()
     while links:

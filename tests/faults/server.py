@@ -1,4 +1,4 @@
-"""A platform that goes wrong on purpose: TCP by asyncio streams, each request answered as the fault at hand says."""
+"""A faulty platform on asyncio streams: answers each request as the active fault requires."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sipqueue_async.simulator.server import reset_connection
 LOGIN = "App.Sip_Auth.Login"
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 
-# With what has to be spelled otherwise in a form, in JSON and in HTML: a server may quote any of these spellings.
+# With characters that forms, JSON and HTML escape differently: a server may quote any of these spellings.
 TOKEN = 'tok/EN+7"Qz<41>&kWv09mXe'
 ACCESSKEY = 'acc/KEY+3"Rj<88>&bYh52nUs'
 
@@ -62,7 +62,7 @@ def records() -> list[dict[str, Any]]:
 
 
 def records_later() -> list[dict[str, Any]]:
-    """Return the records once a call was answered, another one missed, and an agent has joined; nobody has left."""
+    """Return the records once a call was answered, another one missed, and an agent has joined; no agent has left."""
     first, second, third = records()
     answered = {"state": 1215, "status": 1215, "callsanswered": 18, "lastanswertime": "2026-01-05 08:10:02"}
     return [
@@ -91,7 +91,7 @@ class Exchange:
         self.number = 0
         """The how many-th request it is since the fault began, from 1."""
         self.over = False
-        """Whether the connection is of no more use."""
+        """Whether the connection is unusable."""
 
     async def read(self) -> None:
         """Read the request.
@@ -134,7 +134,7 @@ class Exchange:
         return "\r\n".join([f"HTTP/1.1 {status}", *content_type, *lengths, *headers, "", ""]).encode()
 
     async def silence(self) -> None:
-        """Say nothing more until the client has gone."""
+        """Send nothing more until the client disconnects."""
         await self.reader.read()
         self.over = True
 
@@ -149,7 +149,7 @@ class Exchange:
 
 
 Behaviour: TypeAlias = Callable[[Exchange], Awaitable[None]]
-"""What the server does with a request that it has read."""
+"""The server's reaction to a request."""
 
 
 async def sound(exchange: Exchange) -> None:
@@ -176,7 +176,7 @@ class Names(AbstractResolver):
 
 
 class FaultServer:
-    """The platform, sound until told otherwise, on one port of 127.0.0.1 that stays its own while nobody listens."""
+    """The platform, without faults at first, on a port of 127.0.0.1 that stays reserved while it does not listen."""
 
     def __init__(self, link: Link = "plain", encoding: str = "utf-8") -> None:
         self.link = link
@@ -186,7 +186,7 @@ class FaultServer:
         """The platform's clock, Unix seconds: a second later at each answer."""
         self.names = Names()
         self.paths: list[str] = []
-        """What was asked for, one a request."""
+        """The path of each request."""
         self.logins = 0
         self.refuses_token = False
         """Whether the token has died; a login makes it good again."""
@@ -254,7 +254,7 @@ class FaultServer:
         self._greeting = greeting
 
     async def refuse(self) -> None:
-        """Listen no more: who connects is refused."""
+        """Stop listening, so that connections are refused."""
         for blocked in self._blocked:
             blocked.close()
         self._blocked.clear()
@@ -273,7 +273,7 @@ class FaultServer:
         listener = _bound(self._port)
         listener.listen(0)
         self._blocked.append(listener)
-        # What comes when the queue of new connections is full is dropped by the kernel.
+        # The kernel drops connections that arrive while the queue of new ones is full.
         for _ in range(4):
             filler = socket.socket()
             filler.setblocking(False)
@@ -282,7 +282,7 @@ class FaultServer:
             self._blocked.append(filler)
 
     async def show(self, certificate: str | None) -> None:
-        """Show this certificate to whoever connects from now on, or speak no TLS at all."""
+        """Use this certificate for new connections, or no TLS at all."""
         await self.refuse()
         self._certificate = certificate
         await self._listen()
@@ -313,7 +313,7 @@ class FaultServer:
     # ---- answering ---------------------------------------------------------------------------------------------------
 
     def good_body(self, service: str) -> bytes:
-        """Return what a sound platform answers."""
+        """Return the answer of a platform without faults."""
         if service == LOGIN:
             result: object = {"token": TOKEN, "companyname": "公司"}
         elif self.refuses_token:

@@ -1,4 +1,4 @@
-"""What a fault may cost: memory, logins, requests, and the order of answers."""
+"""Limits of a fault's cost: memory, logins, requests, and the order of answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault, met by a watcher of a platform that was sound before: nothing is made up, nobody leaves, it goes on."""
+"""Runs a watcher through every fault: it makes up no event, reports no leaving, and continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fault is, and the ways to make a sound server have one: the words that the catalogue is written in."""
+"""`Fault`, and the functions that give a server one: the vocabulary of the catalogue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COUNTERS = ("callsanswered", "noanswercount")
 HANG_TIMEOUT = 0.25
 """The client's timeout for a fault that only it ends, in seconds."""
 OVERDUE = "no whole answer within 0.25 s: the server is slow, silent or out of reach"
-"""What a call says of it then."""
+"""The text of a call's error after that timeout."""
 TIMEOUT = 60.0
 """The client's timeout for all others, which must not need it, on a busy machine either."""
 
@@ -39,25 +39,25 @@ Start = Callable[[FaultServer], Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One fault, and what is promised of it."""
+    """One fault, and the promised reactions to it."""
 
     name: str
     server: str
-    """What the server does, in words."""
+    """Human-readable description of the scripted server behaviour."""
     start: Start
-    """Makes a sound server do it."""
+    """Gives a server without faults this one."""
     error: type[SipQueueError] | None = None
-    """What a call raises; None for a good snapshot."""
+    """The error of a call; None for a good snapshot."""
     says: str = ""
     """A piece of the error's text."""
     retryable: bool = True
     """Whether the error is, and so whether the watcher goes on."""
     shows: Literal["everyone", "nobody"] = "everyone"
-    """Who is in a good snapshot."""
+    """The agents in a good snapshot."""
     loses: str | None = None
     """The field of the first record that a good snapshot does not know and lists in its problems."""
     blank_counters: Literal["first", "all"] | None = None
-    """Whose counters a good snapshot lists in its problems: the first record's, or those of all."""
+    """The records whose counters a good snapshot lists in its problems: the first one, or all."""
     hangs: bool = False
     """Whether nothing but the timeout ends it."""
     leaves_bytes: bool = False
@@ -65,14 +65,14 @@ class Fault:
     polls: int = 3
     """How many of a watcher's polls it lasts for."""
     pause: float = 0.0
-    """For how long the server asks to be left alone, in seconds."""
+    """The pause that the server asks for, in seconds."""
     stale: int = 0
     """How many of those polls a watcher drops for their age."""
     link: Link = "plain"
     logs_in: bool = False
     """Whether the client has credentials, instead of a ready token."""
     encoding: str | None = None
-    """In what the server writes all its life, and the client has been told so."""
+    """The encoding of all the server's answers, which the client knows."""
 
     @property
     def goes_on(self) -> bool:
@@ -117,7 +117,7 @@ def showing(certificate: str | None) -> Start:
 
 
 def changing_all(change: Callable[[list[dict[str, Any]]], object]) -> Start:
-    """Answer with other records, whatever they are of."""
+    """Answer with the result of a change to the records, of any type."""
     return answering(lambda exchange: exchange.answer(exchange.server.good_envelope(change(records()))))
 
 
@@ -284,7 +284,7 @@ def no_token(exchange: Exchange) -> bytes:
 
 
 async def byte_by_byte(exchange: Exchange) -> None:
-    """Send a good answer, but so slowly that it takes for ever, though never silent for as long as the timeout."""
+    """Send a good answer, but so slowly that it never ends, though no pause is as long as the timeout."""
     answer = iter(whole_answer(exchange))
     while True:
         await exchange.send(bytes([next(answer)]))
