@@ -1,4 +1,4 @@
-"""What pytest is told about these tests: which event loop each of them runs on, and the servers that clients ask."""
+"""Fixtures and hooks of all tests: the event loop of each test, and the servers for clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ settings.load_profile("unhurried")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
-# Where the tests were started in the background, Ctrl-C is ignored; programs that they start would go on ignoring it.
+# Tests started in the background ignore Ctrl-C, and programs that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -111,7 +111,7 @@ async def redis_server(shared_redis: RedisServer) -> RedisServer:
 
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
-    """A platform that shows nobody until it is told otherwise."""
+    """A platform without agents until a test adds some."""
     platform = Platform()
     await platform.start()
     yield platform
@@ -120,7 +120,7 @@ async def platform() -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def raw_server() -> AsyncIterator[RawServer]:
-    """A server that speaks whatever bytes a test wants."""
+    """A server that sends a test's own bytes."""
     server = RawServer()
     await server.start()
     yield server

@@ -1,4 +1,4 @@
-"""`Alerts` on a real watcher, in virtual time: raised at the deadline, whatever the interval."""
+"""`Alerts` on a real watcher, in virtual time: raised at the deadline, at any polling interval."""
 
 from __future__ import annotations
 

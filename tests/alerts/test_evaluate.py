@@ -287,7 +287,7 @@ class TestTime:
 
 
 class TestConditions:
-    """What the histories above leave out."""
+    """Cases that the histories above lack."""
 
     def alerts(self, rules: Sequence[Rule], *snapshots: Snapshot, until: float = 0) -> list[tuple[str, str, float]]:
         evaluation = Evaluation(lambda: rules)

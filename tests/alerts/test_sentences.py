@@ -1,4 +1,4 @@
-"""What people read: the sentences of each rule, in each language, and the alerts as JSON."""
+"""The sentences of each rule in each language, and the alerts as JSON."""
 
 from __future__ import annotations
 

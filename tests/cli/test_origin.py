@@ -1,4 +1,4 @@
-"""Where a command's status comes from: what options, environment and settings file make of it."""
+"""The source of a command's status, by options, environment and settings file."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ async def test_a_terminal_gets_colour_and_a_summary() -> None:
 
 def _all_of(controller: int) -> str:
     chunks: list[bytes] = []
-    # Linux ends a terminal that nobody holds open any more with an error, other systems with nothing.
+    # Reading a terminal that no process holds open fails on Linux and returns nothing elsewhere.
     with contextlib.suppress(OSError):
         chunks.extend(iter(lambda: os.read(controller, 65536), b""))
     os.close(controller)

@@ -1,4 +1,4 @@
-"""Where the server and the secrets come from."""
+"""The server's URL and the secrets, from options, environment and settings file."""
 
 from __future__ import annotations
 

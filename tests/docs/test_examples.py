@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
-# What a program waits in that runs until somebody ends it.
+# The calls in which programs wait that run until they are ended.
 FOR_EVER = re.compile(r"^(?!.*asyncio\.timeout\().*(async for|while True|\.wait\(\))", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 EXAMPLES = {
@@ -61,7 +61,7 @@ run(main())
 
 
 class Outcome(NamedTuple):
-    """What a program printed, what it complained of, and its exit code."""
+    """A program's output, its error output, and its exit code."""
 
     printed: str
     errors: str
@@ -111,7 +111,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
             runs = (run_one(number, code) for number, code in enumerate(programs.values()))
             results = dict(zip(programs, await asyncio.gather(*runs), strict=True))
             platform.send_signal(signal.SIGINT)
-            # What its server says of clients that Ctrl-C took away is of no interest.
+            # Ignore the server's messages about clients that Ctrl-C disconnected.
             await asyncio.gather(platform.stdout.read(), platform.stderr.read(), platform.wait())
             return results
 

@@ -1,4 +1,4 @@
-"""What stands between the documentation's examples: links, commands for a shell, and the tutorial as it is typed."""
+"""Tests the documentation outside its examples: links, shell commands, and the tutorial step by step."""
 
 from __future__ import annotations
 

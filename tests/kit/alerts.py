@@ -1,4 +1,4 @@
-"""Histories of a small call centre, and what rules should make of them, worked out in the plainest way."""
+"""Histories of a small call centre, and a simple reference implementation of the rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Look(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An alert as far as the reference knows it."""
+    """The part of an alert that the reference predicts."""
 
     at: float
     kind: str
@@ -38,7 +38,7 @@ class Told(NamedTuple):
 
 
 def history(chance: random.Random, looks: int) -> list[Look]:
-    """Return that many polls of agents to whom anything may happen in between."""
+    """Return that many polls of agents with arbitrary changes in between."""
     records = {key: agent(key.extension, chance.choice(STATES), queue=key.queue) for key in SEATS}
     away: set[SeatKey] = set()
     at, polls = 0.0, list[Look]()
@@ -119,7 +119,7 @@ class Evaluation:
 
     @property
     def told(self) -> list[Told]:
-        """What was told, in the reference's terms."""
+        """The raised and cleared alerts, in the reference's form."""
         rows = [
             Told(
                 round((it.at - START).total_seconds(), 3),
@@ -153,7 +153,7 @@ def lasting(
 
 
 def expect_state(polls: Sequence[Look], end: float, states: Iterable[AgentState], delay: float) -> list[Told]:
-    """Return what a `StateLasts` should tell."""
+    """Return the expected alerts of a `StateLasts`."""
     told: list[Told] = []
     for key in SEATS:
         records = [look.snapshot.get(key) for look in polls]
@@ -171,7 +171,7 @@ def _had_a_call(old: AgentStatus | None, new: AgentStatus | None) -> bool:
 
 
 def expect_available(polls: Sequence[Look], end: float, fewer_than: int, delay: float, per: str) -> list[Told]:
-    """Return what an `Available` of waiting agents should tell."""
+    """Return the expected alerts of an `Available` of waiting agents."""
     told: list[Told] = []
     for queue in [None] if per == "all" else ["q0", "q1"]:
         seen = [any(queue in {None, key.queue} for key in look.snapshot) for look in polls]
@@ -193,7 +193,7 @@ def _of(snapshot: Snapshot, queue: str | None) -> list[AgentStatus]:
 
 
 def expect_missed(polls: Sequence[Look], end: float, count: int, within: float) -> list[Told]:
-    """Return what a `MissedCalls` per agent should tell."""
+    """Return the expected alerts of a `MissedCalls` per agent."""
     calls: dict[str, list[tuple[float, int]]] = {}
     for old, new in pairwise(polls):
         for event in diff(old.snapshot, new.snapshot):

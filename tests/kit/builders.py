@@ -1,4 +1,4 @@
-"""What several tests use: builders of records, snapshots and bodies, a scripted source, a thread."""
+"""Shared by several tests: builders of records, snapshots and bodies, a scripted source, a thread."""
 
 from __future__ import annotations
 

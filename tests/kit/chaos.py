@@ -1,4 +1,4 @@
-"""A platform on which everything goes wrong now and then, and which keeps account of what a watcher must have told."""
+"""A platform with random faults of every kind, which also computes the events that a watcher must report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SERVER_TIME: Final = re.compile(rb'"rsptime": ?(\d+)')
 
 
 class Account:
-    """What a watcher must have told, by the rules for counters, from the model's own counters at each good answer."""
+    """The calls that a watcher must report, computed from the model's counters at each good answer."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -48,7 +48,7 @@ class ChaosPlatform:
     """Serves a centre, failing in every way at random, and in outages altogether.
 
     Args:
-        centre: The model; all its agents stay signed in, so that whoever is told to have left has not.
+        centre: The model; all its agents stay signed in, so every reported leaving is false.
         seed: Settles what goes wrong.
         clock: The loop's clock.
         calm: The share of requests at which nothing goes wrong.
@@ -129,7 +129,7 @@ class ChaosPlatform:
             self._stale_in_a_row += 1
             return
         if server_time < self._newest:
-            # To replay what was said before the clock stepped back would be to say something new.
+            # An answer from before the clock stepped back would count as a new one.
             self._bodies.clear()
         self._stale_in_a_row = 0
         self._newest = server_time
@@ -168,7 +168,7 @@ class ChaosPlatform:
         self.platform.revoke_tokens()
 
     def _misleading(self) -> list[Callable[[web.Request, dict[str, str]], web.StreamResponse]]:
-        """Return the good answers that must not be believed; two of them in a row would have to be."""
+        """Return valid answers that a watcher must hold back; two in a row would have to be accepted."""
         possible = self._good_since and not self._stale_in_a_row and len(self._bodies) > 5
         return [self._nobody, self._replay] if possible else []
 
@@ -177,7 +177,7 @@ class ChaosPlatform:
         return web.Response(body=b'{"ret":200,"data":{"status":0,"desc":"","result":[]},"msg":""}')
 
     def _replay(self, request: web.Request, fields: dict[str, str]) -> web.StreamResponse:
-        # What a cache would send.
+        # An answer as from a cache.
         self._good_since = False
         self._stale_in_a_row += 1
         return web.Response(body=self._bodies[0])
@@ -203,7 +203,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return an address without asking anybody."""
+        """Return an address without a name server."""
         return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the command line's tests use: a stand-in for standard output, and the program as a process."""
+"""Helpers for the command line's tests: a stand-in for standard output, and the program as a process."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def environment(simulator: Simulator | None = None, **more: str) -> dict[str, str]:
-    """Return an environment for a process, in which only what is given speaks of a server."""
+    """Return an environment for a process, with these settings of the server only."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPQUEUE_")}
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         kept.pop(name, None)

@@ -1,4 +1,4 @@
-"""What decoding must give: an outcome to compare, and a reference that reads every answer in full."""
+"""Outcomes of decoding to compare, and a reference decoder that reads every answer in full."""
 
 from __future__ import annotations
 

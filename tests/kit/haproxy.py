@@ -32,7 +32,7 @@ backend servers
 @asynccontextmanager
 async def balanced(ports: Sequence[int], folder: Path) -> AsyncGenerator[str, None]:
     """Give the URL of a balancer that takes servers on these ports in turn, and tells clients apart by a cookie."""
-    # Who connects before HAProxy is ready waits in the socket's queue.
+    # Connections made before HAProxy is ready wait in the socket's queue.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         path = folder / "haproxy.cfg"
         servers = [f"    server s{port} 127.0.0.1:{port} cookie s{port}\n" for port in ports]

@@ -1,4 +1,4 @@
-"""A platform whose back ends lag: what truly happens to its seats, and what its answers show of it.
+"""A platform with lagging back ends: the true history of its seats, and the answers that show it late.
 
 `Floor.play` makes up a history of calls; `History.at` gives what an answer shows that is of a certain second. Choose
 for each poll how far behind its answer is, and compare what is told with `History.calls`.
@@ -38,7 +38,7 @@ Calls = Counter[tuple[SeatKey, Kind]]
 
 @attrs.define
 class History:
-    """What happened: the records of each seat by the second since which they hold."""
+    """The true history: each seat's records, by the second from which they hold."""
 
     records: dict[SeatKey, list[tuple[float, AgentStatus | None]]] = attrs.Factory(
         dict[SeatKey, list[tuple[float, AgentStatus | None]]]
@@ -75,7 +75,7 @@ class History:
         return total
 
     def untellable(self, shown: Iterable[tuple[float, Container[SeatKey]]]) -> Calls:
-        """Return the calls around a reset that nobody could tell, at most.
+        """Return the maximum number of calls around a reset that no answers can show.
 
         Those were counted after the last answer that shows the time before the reset, and before the first one that
         shows the time after it.
@@ -106,7 +106,7 @@ class Floor:
         pause: Seconds between an agent's calls, about.
         talk: Seconds that an agent talks, about.
         ring: Seconds that a phone rings, about.
-        missed: The part of the offers that nobody answers.
+        missed: The share of the offers that are missed.
         counts_at_end: Whether the platform counts a call when it ends, not when it is answered.
         sends_times: Whether records have times.
         blanks_times: Whether a reset of the counters blanks the times of calls too.

@@ -1,4 +1,4 @@
-"""The programs beside Python that tests use: where they are looked for, and what stays untested without them.
+"""External programs that tests use: where they are searched, and what stays untested without them.
 
 A test asks for one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`.
 It is skipped where the program is missing. The noxfile reads this module too, so it imports nothing but the standard
@@ -27,7 +27,7 @@ class Component:
     name: str
     program: str
     packages: tuple[str, ...]
-    """What Debian installs it with."""
+    """The Debian packages that install it."""
     tested: str
     """The part of the product whose tests need it."""
 

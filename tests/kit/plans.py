@@ -76,7 +76,7 @@ eventful = Plan(
     external_calls_per_hour=20.0,
     counter_reset=True,
 )
-"""A centre in which everything happens within half an hour, whatever else hypothesis comes up with."""
+"""A centre in which everything happens within half an hour, with any other parameters."""
 
 played = st.builds(play, plans, seeds, durations)
 """Call centres that have been run for up to half an hour."""

@@ -25,7 +25,7 @@ PATIENCE = 30.0
 """Limit in seconds for anything that a recipe does; it usually takes one or two."""
 
 TROUBLE = ("Traceback", "never awaited", "was destroyed", "Unclosed", "unclosed", "never retrieved")
-"""What a program that ends properly does not write to standard error."""
+"""Text that a cleanly ended program does not write to standard error."""
 
 _CODES = {AgentState.WAITING: 1213, AgentState.TALKING: 1215, AgentState.PAUSED: 1217}
 

@@ -115,7 +115,7 @@ class RawServer:
 
 
 class CannedResponse(aiohttp.ClientResponse):
-    """What aioresponses 0.7.9 needs on aiohttp 3.14: it does not know of `stream_writer` yet (its issue 289)."""
+    """Passes the `stream_writer` that aiohttp 3.14 requires and aioresponses 0.7.9 does not pass (its issue 289)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, stream_writer=Mock(output_size=0), **kwargs)

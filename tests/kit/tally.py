@@ -1,4 +1,4 @@
-"""What the tests of the tally use: updates, made of snapshots as a watcher makes them, and one seat's figures."""
+"""Helpers for the tally's tests: updates, built from snapshots as a watcher does, and one seat's figures."""
 
 from __future__ import annotations
 

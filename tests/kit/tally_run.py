@@ -73,7 +73,7 @@ class TallyRun:
 
     @property
     def truth(self) -> GroundTruth:
-        """What happened."""
+        """The ground truth."""
         return self._centre.truth
 
     async def run(self) -> None:
@@ -132,7 +132,7 @@ class TallyRun:
             self.coalesced += update.coalesced
             await asyncio.sleep(pause * self._chance.random())
 
-    # ---- what ought to be --------------------------------------------------------------------------------------------
+    # ---- expected figures --------------------------------------------------------------------------------------------
 
     def shown(self, key: SeatKey) -> dict[AgentState, float]:
         """Return a seat's seconds in each state, as the looks show them: each state lasts until the next look."""
@@ -145,7 +145,7 @@ class TallyRun:
         return seconds
 
     def true(self, key: SeatKey) -> dict[AgentState, tuple[float, int]]:
-        """Return a seat's true seconds in each state while somebody looked, and in how many pieces they came."""
+        """Return a seat's true seconds in each state while it was watched, and the number of separate spans."""
         found: dict[AgentState, tuple[float, int]] = dict.fromkeys(AgentState, (0.0, 0))
         intervals = self.truth.intervals_of(key)
         for start, end in self._seen():
@@ -157,11 +157,11 @@ class TallyRun:
         return found
 
     def unseen(self) -> float:
-        """Return for how many seconds nobody looked."""
+        """Return the number of unwatched seconds."""
         return sum(after.at - look.at for look, after in pairwise(self.looks) if after.blind_before)
 
     def _seen(self) -> list[tuple[float, float]]:
-        """Return from when until when there was one look after the other."""
+        """Return the watched spans: start and end."""
         starts = [look.at for number, look in enumerate(self.looks) if not number or look.blind_before]
         ends = [look.at for look, after in pairwise(self.looks) if after.blind_before]
         return list(zip(starts, [*ends, self.looks[-1].at], strict=True))

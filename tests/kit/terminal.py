@@ -17,7 +17,7 @@ import pyte
 from tests.kit.cli import PATIENCE
 
 GIVEN_BACK = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-"""What leaves the other screen as the terminal was found."""
+"""The sequences that leave the alternate screen and restore the terminal."""
 
 
 class Terminal:
@@ -35,7 +35,7 @@ class Terminal:
         """How it was set at first."""
 
     def resize(self, columns: int, lines: int) -> None:
-        """Be of another size from now on; whoever should know needs a SIGWINCH."""
+        """Change the terminal's size. Programs notice it only after a SIGWINCH."""
         fcntl.ioctl(self._controller, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._emulated.resize(lines, columns)
 
@@ -60,12 +60,12 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What is to be seen, line by line, without the spaces at their ends."""
+        """The visible lines, without trailing spaces."""
         return [line.rstrip() for line in self._emulated.display]
 
     @property
     def text(self) -> str:
-        """What is to be seen."""
+        """The visible text."""
         return "\n".join(self.lines)
 
     def cells(self, line: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the wallboard's page shows, and what it should show."""
+"""The wallboard page's actual and expected content."""
 
 from __future__ import annotations
 

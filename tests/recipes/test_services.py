@@ -286,7 +286,7 @@ def test_every_recipe_begins_with_its_command() -> None:
 
 
 async def test_sigterm_ends_a_recipe_that_was_started_with_sigint_ignored() -> None:
-    """As a shell script's `program &` starts it, by the command on its page."""
+    """A recipe started as a shell script's `program &` ends cleanly on SIGTERM."""
     async with stage() as it:
         python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         process = await asyncio.create_subprocess_exec(

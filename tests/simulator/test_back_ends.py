@@ -17,7 +17,7 @@ BUSY = Plan(agents=6, calls_per_hour=400, talk_median=20)
 
 
 class Presence:
-    """A centre without a past, and without anybody in it."""
+    """A centre without agents, which does not remember its past."""
 
     extensions = ()
     local_time = Plan().start
@@ -151,7 +151,7 @@ def test_what_cannot_be_balanced_is_refused() -> None:
 
 
 def test_another_agent_sits_at_an_extension() -> None:
-    """Name and counters of all the extension's seats change together, and those of nobody else."""
+    """Name and counters of all the extension's seats change together, and no other seat changes."""
     centre = CallCentre(attrs.evolve(BUSY, several_queues=1.0), seed=4)
     centre.run_until(600)
     before = {seat.key: seat for seat in centre.seats()}

@@ -1,4 +1,4 @@
-"""Who is on the phone with whom: what the platform answers, and that it is what the model did."""
+"""The call records of the platform agree with the model's calls."""
 
 from __future__ import annotations
 

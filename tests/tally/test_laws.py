@@ -1,4 +1,4 @@
-"""Laws of the fold: what holds for any day, whatever happens in it."""
+"""Laws of the fold, which hold for any sequence of updates."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def test_until_something_is_true() -> None:
 async def test_for_a_time() -> None:
     async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())])) as watcher:
         begun = asyncio.get_running_loop().time()
-        # A task of its own, since Python 3.11 traces nothing of whoever is resumed by a timeout.
+        # A separate task: Python 3.11 does not trace a task that a timeout resumes.
         assert await asyncio.create_task(collect(watcher, until=timedelta(seconds=60))) == []
         assert asyncio.get_running_loop().time() - begun == pytest.approx(60)
     async with StatusWatcher(day()) as watcher:

@@ -1,4 +1,4 @@
-"""The tests of somebody's bot: run here, and by `nox -s package` in a project that has installed the wheel.
+"""The tests of a user's bot: run here, and by `nox -s package` in a project that has installed the wheel.
 
 They do without this project's settings: where pytest-asyncio is in its strict mode, tests are marked.
 """

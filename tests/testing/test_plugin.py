@@ -19,7 +19,7 @@ def test_nothing_was_loaded(pytestconfig):
 """
 
 
-# What pytest-asyncio itself warns of where it is not set.
+# pytest-asyncio's own warning if this is not set.
 LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 
 

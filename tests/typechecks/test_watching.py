@@ -76,7 +76,7 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
     event = await anext(watcher.subscribe(StateChanged))
     assert_type(event, StateChanged)
     assert_type(event.after, AgentState)
-    # What a checker makes of a union's name differs; events of it they are.
+    # Checkers show the union's name differently, but the events have its type.
     feed: Subscription[FeedDown | FeedUp] | Subscription[Event] = watcher.subscribe(FeedEvent)
     assert feed.pending == 0
 

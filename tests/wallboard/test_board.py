@@ -1,4 +1,4 @@
-"""What browsers receive from the board: everything once, then what changed."""
+"""Messages from the board to browsers: everything once, then the changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing important is cut off, whatever the names, numbers, times and screens."""
+"""The page in a real browser: nothing important is cut off, with any names, numbers, times and screens."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_totals_stay_in_their_cards(visit: Visit) -> None:
     async with Wall(*_people(7)) as wall:
         page = await visit(wall.url)
         await expect(page.locator(".tile")).to_have_count(7)
-        # Of more agents than the page needs to have tiles for.
+        # Totals of a large call centre, without rendering its tiles.
         await page.evaluate("document.querySelectorAll('#totals dd').forEach((it) => { it.textContent = '1400'; })")
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 1080})

@@ -156,7 +156,7 @@ async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> 
         for _ in range(60):
             await flood.watcher.refresh()
             await asyncio.sleep(0.01)
-        # Of 60 updates of 400 kB each, only what the sockets take was sent.
+        # 60 updates of 400 kB each happened, but only as much as the sockets buffer was sent.
         assert len(sent) < 40
         assert len(live.board._messages) <= 1
         newest = f"{flood.number} x".encode()

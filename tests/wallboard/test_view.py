@@ -245,7 +245,7 @@ async def test_todays_calls_and_the_answer_rate_are_shown(visit: Visit) -> None:
 
 
 async def test_an_empty_call_centre_or_queue_is_a_warning(visit: Visit) -> None:
-    # Somebody who returns has had a call meanwhile: an unchanged record would be one of a lagging back end.
+    # The returning agent has had a call: an unchanged record would count as one of a lagging back end.
     later = agent("1", calls_answered=1, last_answered_at=START.replace(tzinfo=None))
     steps = [([agent("1")], "No agents in night"), ([], "Nobody is signed in"), ([later], "No agents in night")]
     wall = Wall(agent("1"), agent("2", queue="night"))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_python
 # The terminal must be the program's own one, or no key would be a signal.
 OWN_TERMINAL = (
     "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    # In a session of a single process nobody could continue what was stopped, and so nothing is.
+    # A terminal session with a single process cannot be stopped, because no other process could continue it.
     "if (child := os.fork()):\n"
     "    os.setpgid(child, child); os.tcsetpgrp(0, child)\n"
     "    while True:\n"

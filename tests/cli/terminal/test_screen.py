@@ -89,7 +89,7 @@ class TestTaking:
     async def test_two_threads_that_give_it_back_wait_for_each_other(
         self, seen: Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """But not for ever."""
+        """The wait has a timeout."""
         screen = screen_on(seen)
         screen.take()
         half_way, go_on = threading.Event(), threading.Event()
