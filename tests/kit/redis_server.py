@@ -50,11 +50,12 @@ class RedisServer:
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self._folder), "save": "", **self._options}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([program("redis"), *arguments], stdout=subprocess.DEVNULL)
-        async with asyncio.timeout(20), self.client() as client:
+        async with asyncio.timeout(60), self.client() as client:
             while True:
                 try:
                     await client.ping()
                 except (OSError, RedisError):
+                    assert self._process.poll() is None, f"redis-server ended with {self._process.poll()}"
                     await asyncio.sleep(0.02)
                 else:
                     return
@@ -73,6 +74,8 @@ class RedisServer:
         self.kill()
         shutil.rmtree(self._folder)
         self._folder.mkdir()
+        # Another process may have taken the port meanwhile.
+        self.port = free_port()
         await self.start()
         async with self.client() as client:
             self._settings = await _settings(client)
