@@ -44,7 +44,7 @@ class HighWater:
     - A counter that the platform left out keeps its known value; `problems` says so with `carried`.
 
     Give every answer to `accept` in turn, and compare what it returns by `diff`: calls are then neither made up nor
-    lost, and told at most `max_lag` late.
+    lost, and reported at most `max_lag` late.
 
     Args:
         max_lag: How many seconds an answer may be behind, by `Snapshot.seconds_since`.
@@ -204,7 +204,7 @@ class HighWater:
             if answers < self._leave_after or key in self._joined_at
         }
         left = [key for key in gone if key not in stay]
-        # An empty answer is a fault of the platform more often than everybody's leaving at once: they may come back.
+        # An empty answer is more often a fault than a sign that all agents left at once: they may come back.
         if not is_empty or len(left) == 1:
             self._left.update({key: (known[key], self._clock) for key in left})
         return stay

@@ -14,7 +14,7 @@ from sipqueue_async.errors import SipQueueError
 _RUN: Final = 8
 """So many letters and digits of a secret in a row are a piece of it."""
 _SHORTEST: Final = 6
-"""A secret with fewer letters and digits cannot be told from an ordinary word, and is not looked for."""
+"""A secret with fewer letters and digits cannot be distinguished from an ordinary word, and is not redacted."""
 _HIDDEN: Final = "(not shown: it quotes a secret)"
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^0-9a-z]+")
 _BACKSLASHED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|(.))", re.DOTALL)

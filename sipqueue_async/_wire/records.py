@@ -137,7 +137,7 @@ class RecordReader:
         try:
             offset = self._zone.utcoffset(moment)
         except Exception as error:  # the caller's zone may raise for an ambiguous time
-            raise Nonsense(f"is {moment}, which the time zone makes no sense of: {error!r}") from error
+            raise Nonsense(f"is {moment}, which the time zone refuses: {error!r}") from error
         return moment if offset is None else moment.replace(tzinfo=timezone(offset))
 
 

@@ -11,7 +11,7 @@ from sipqueue_async._wire.encoding import LOST
 
 
 class Nonsense(Exception):  # noqa: N818  # not an error by itself: some fields may be nonsense
-    """The reason why a value makes no sense, to follow the field's name: ``is 'x', not an integer``."""
+    """The reason why a value is invalid, to follow the field's name: ``is 'x', not an integer``."""
 
 
 _INTEGER: Final = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
