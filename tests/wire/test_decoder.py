@@ -120,7 +120,7 @@ def test_nobody_in_every_spelling(result: str | None) -> None:
 
 @pytest.mark.parametrize("result", ["x", " ", 0, 1, False, True, 1.5, {"a": 1}, {"a": [], "b": {}}])
 def test_a_result_that_is_no_list_is_refused(result: Any) -> None:
-    """A result of another kind is never taken for "nobody"."""
+    """A result of another type is refused, and never read as "no agents"."""
     assert "data.result is no list of records" in refusal(json.dumps(envelope(result)).encode())
 
 
@@ -234,7 +234,7 @@ _LESSER = {
 
 @pytest.mark.parametrize("field", _LESSER)
 def test_a_lesser_field_degrades_and_is_told(field: str) -> None:
-    """A lesser field that makes no sense is None and listed as a problem; the rest of the record is untouched."""
+    """An optional field with an invalid value is None and listed as a problem; the rest of the record is untouched."""
     attribute, odd = _LESSER[field]
     good = only(body(RECORD))
     for wrong in odd:
@@ -250,7 +250,7 @@ def test_a_lesser_field_degrades_and_is_told(field: str) -> None:
 
 @pytest.mark.parametrize("field", _LESSER)
 def test_a_lesser_field_that_is_not_given_is_none(field: str) -> None:
-    """A lesser field that is missing, null or empty is None, and that is no problem."""
+    """An optional field that is missing, null or empty is None, without a problem."""
     fields = record()
     del fields[field]
     for raw in (body(fields), body(record(**{field: None})), body(record(**{field: ""}))):
@@ -376,7 +376,7 @@ def test_whole_surrogate_pairs_are_text() -> None:
 
 
 def test_a_byte_order_mark_and_notices_do_not_matter() -> None:
-    """What stands before the JSON changes nothing about the snapshot."""
+    """Bytes before the JSON do not change the snapshot."""
     good = decode(body(RECORD))
     for prefix in (b"\xef\xbb\xbf", b"<b>Notice</b>: Undefined {index}\n", b"\xef\xbb\xbf\n\xd5\xc5"):
         assert decode(prefix + body(RECORD)) == good
@@ -513,7 +513,7 @@ def test_records_that_mean_the_same_are_the_same_objects() -> None:
 
 
 def test_a_snapshot_is_not_touched_by_the_next_one() -> None:
-    """What a decoder reads next does not show in the snapshot before."""
+    """Decoding the next body does not change an earlier snapshot."""
     decoder, first = _warm(body(record(), record(extnumber="2")))
     saved = first.to_json()
     decoder.decode(body(record(state=1215)), observed_at=START)
@@ -567,7 +567,7 @@ _bodies = st.lists(_records, max_size=4).map(lambda records: body(*records))
 @given(st.lists(_bodies, max_size=6))
 @settings(max_examples=80)
 def test_incremental_and_full_decoding_agree(bodies: list[bytes]) -> None:
-    """What a decoder remembers never changes what it reads: records, order, problems or refusal."""
+    """A warm decoder reads the same records, order, problems or error as a cold one."""
     incremental, full = SnapshotDecoder(), FullDecoder()
     for raw in [*bodies, *bodies[::-1]]:
         assert essence(outcome(incremental, raw)) == essence(full.outcome(raw))
@@ -582,7 +582,7 @@ def _many(**fields: Any) -> list[dict[str, Any]]:
 
 
 def test_where_everybody_changed_each_is_read() -> None:
-    """Where most records change with each poll, every one is read."""
+    """All changes are read when most records change at each poll."""
     odd = _many(state=1214, callsanswered=12)
     odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
     braces = _many(state=1215, seatsname="},{")
@@ -598,7 +598,7 @@ def test_where_everybody_changed_each_is_read() -> None:
 
 
 def test_where_some_changed_these_are_told() -> None:
-    """Events are told of the seat that changed, whatever the order of the records."""
+    """Events concern the seats that changed, in any order of the records."""
     records = _many()
     decoder, known = _warm(_compact(*reversed(records)))
     for place in (3, 25, 39):
@@ -647,7 +647,7 @@ def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
 
 
 def test_a_failed_operation_is_told() -> None:
-    """The decoder passes on what the envelope says."""
+    """The decoder raises the envelope's error."""
     with pytest.raises(OperationFailed):
         decode(b'{"ret": 200, "data": {"status": 1}}')
 
@@ -661,7 +661,7 @@ def test_a_body_cut_at_any_byte_is_malformed() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_bodies_raise_only_the_librarys_errors(seed: int) -> None:
-    """Whatever happens to a body's bytes, it is read, or refused with an error of this library."""
+    """A body with arbitrary damage is read, or refused with an error of this library."""
     chance = random.Random(seed)
     good = _in("utf-8", record(seatsname="张三"), record(extnumber="2", state="1215"), record(queuename="q2"))
     pieces = [
@@ -709,7 +709,7 @@ _documents = st.recursive(
 @given(st.binary(max_size=64) | _documents.map(lambda document: json.dumps(document).encode()))
 @settings(max_examples=80, deadline=None)
 def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
-    """Nothing that can arrive raises anything but an error of this library."""
+    """Arbitrary bytes raise only errors of this library."""
     with pytest.raises(SipQueueError):
         decode(raw)
 

@@ -17,7 +17,7 @@ def _body(document: Any) -> bytes:
 
 
 def test_data_is_given_as_it_is() -> None:
-    """What the platform's other services answer reaches the caller whole, as plain values."""
+    """The answers of other services reach the caller complete, as plain values."""
     result = [{"a": 1, "b": [1.5, None, True], "c": {"d": "张三"}}]
     assert decode_data(_body(envelope(result))) == envelope(result)["data"]
 
@@ -76,7 +76,7 @@ def test_what_stands_before_the_json_is_skipped(prefix: bytes) -> None:
     ],
 )
 def test_what_is_no_envelope_is_refused(body: bytes, words: str) -> None:
-    """What is not the protocol's envelope is a MalformedResponse that says what is wrong, and begins to quote it."""
+    """A body without the protocol's envelope is a MalformedResponse with the reason and an excerpt."""
     with pytest.raises(MalformedResponse) as refusal:
         decode_data(body)
     assert words in refusal.value.reason
@@ -85,7 +85,7 @@ def test_what_is_no_envelope_is_refused(body: bytes, words: str) -> None:
 
 
 def test_nesting_that_the_envelope_skips_is_refused_all_the_same() -> None:
-    """A million nested arrays in a field that nobody asked for are an error, not a crash."""
+    """A million nested arrays in an unused field are an error, not a crash."""
     nested = b"[" * 1_000_000 + b"]" * 1_000_000
     for body in (
         b'{"ret": 200, "data": {"status": 0, "x": %s}}' % nested,
@@ -97,7 +97,7 @@ def test_nesting_that_the_envelope_skips_is_refused_all_the_same() -> None:
 
 
 def test_data_that_only_looks_right_from_outside_is_refused() -> None:
-    """What the check of the envelope does not look into is still looked at before it is given to a caller."""
+    """Data that the envelope's check skips is still validated before a caller gets it."""
     with pytest.raises(MalformedResponse, match="data cannot be read"):
         decode_data(b'{"ret": 200, "data": {"status": 0, "result": [1e999]}}')
 
@@ -113,7 +113,7 @@ def test_another_ret_is_an_api_error(ret: Any) -> None:
 
 @pytest.mark.parametrize("ret", [600, 601, 602, 603, 604])
 def test_refused_authorization_is_an_auth_error(ret: int) -> None:
-    """600 to 604 are told apart from all else, because only they end a watcher."""
+    """Ret 600 to 604 are an AuthError, because only they end a watcher."""
     with pytest.raises(AuthError) as refusal:
         decode_data(error_body(ret))
     assert refusal.value.ret == ret
@@ -124,21 +124,21 @@ def test_refused_authorization_is_an_auth_error(ret: int) -> None:
     "data", ["[]", "{}", "null", '""', "false", "1.5", '"x"', '{"status": "x", "result": {"a": 1}}']
 )
 def test_an_error_is_read_whatever_its_data(data: str) -> None:
-    """Whatever PHP makes of an empty `data`, the `ret` beside it is what is told."""
+    """The `ret` is reported for any form of an empty `data` that PHP sends."""
     with pytest.raises(ApiError, match="ret 500"):
         decode_data(f'{{"ret": 500, "data": {data}, "msg": null}}'.encode())
 
 
 @pytest.mark.parametrize(("msg", "words"), [("null", ""), ('"no"', "no"), ("5", "5"), ("[1]", "[1]"), ("{}", "{}")])
 def test_a_msg_of_any_type_is_words(msg: str, words: str) -> None:
-    """A `msg` that is no string does not hide the error that it belongs to."""
+    """A `msg` that is not a string does not hide its error."""
     with pytest.raises(ApiError) as refusal:
         decode_data(f'{{"ret": 500, "msg": {msg}}}'.encode())
     assert refusal.value.msg == words
 
 
 def test_words_that_are_no_text_are_readable() -> None:
-    """Words in an encoding that nobody announced are shown with the usual sign for a lost character."""
+    """Text in an unannounced encoding is shown with the usual replacement character."""
     with pytest.raises(ApiError) as refusal:
         decode_data(b'{"ret": 500, "msg": "a\xff"}')
     assert refusal.value.msg == "a\N{REPLACEMENT CHARACTER}"
@@ -157,7 +157,7 @@ def test_a_failed_operation_has_the_codes_number() -> None:
 
 @pytest.mark.parametrize("errors", [None, [], {}, "", {"code": None}, {"code": "x"}, {"code": ""}, {"code": [1]}])
 def test_a_failed_operation_without_a_code(errors: Any) -> None:
-    """Where the platform gives no code, there is none, and its description is the message."""
+    """Without a code, the error's code is None, and the platform's description is the message."""
     with pytest.raises(OperationFailed) as refusal:
         decode_data(_body({"ret": 200, "data": {"status": 1, "desc": "failed", "errors": errors}}))
     assert (refusal.value.code, refusal.value.message) == (None, "failed")
@@ -180,5 +180,5 @@ def test_a_login_without_a_token(result: Any) -> None:
 
 
 def test_lost_bytes_are_shown_as_everybody_shows_them() -> None:
-    """A service's answer has characters that only this library knows the meaning of."""
+    """Undecodable bytes are shown as the standard replacement character."""
     assert decode_data(b'{"ret": 200, "data": {"status": 0, "name": "a\xff"}, "msg": ""}')["name"] == "a\ufffd"

@@ -143,7 +143,7 @@ def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
 @SEPARATORS
 @pytest.mark.parametrize("longer", [*range(16, 40)])
 def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
-    """A run ends where its records end, whatever their lengths."""
+    """A run ends where its records end, with any lengths."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     now[longer], now[39] = b'{"value": 1000}', b"{}"
     noting = Noting(of_a_run=16)

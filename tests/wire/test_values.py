@@ -45,7 +45,7 @@ def test_integers_may_be_strings(value: Any, number: int) -> None:
     "value", [None, "", " ", True, 1.0, "1.0", "1e3", "0x1", "１２", "1_000", "--1", "1 2", [], {}, "x", "²"]
 )
 def test_what_is_no_integer(value: Any) -> None:
-    """Nothing is guessed into an integer: no float, no bool, no notation that PHP does not write."""
+    """Only integers and decimal strings as PHP writes them are integers: no float, no bool, no other notation."""
     with pytest.raises(Nonsense, match="not an integer"):
         integer(value)
 
@@ -60,7 +60,7 @@ def test_integers_too_large(value: Any) -> None:
 
 @given(st.integers(-(2**63), BIGGEST))
 def test_every_integer_of_64_bits_is_read(number: int) -> None:
-    """Whatever 64 bits can hold is read back from both of its spellings."""
+    """Every 64-bit integer is read back from both of its spellings."""
     assert integer(number) == integer(str(number)) == number
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_time(value: Any) -> None:
 
 @given(st.datetimes().map(lambda moment: moment.replace(microsecond=0)))
 def test_every_time_to_the_second_is_read(moment: datetime) -> None:
-    """Whatever the calendar has is read."""
+    """Every time of the calendar is read."""
     assert naive_time(moment.isoformat(" ")) == moment
 
 
@@ -217,7 +217,7 @@ _ENCODINGS = ["utf-8", "gb18030", "utf-16", "utf-7", "utf-8-sig", "shift_jis", "
 
 @given(st.binary(), st.sampled_from(_ENCODINGS))
 def test_any_bytes_become_utf8(body: bytes, encoding: str) -> None:
-    """Whatever arrives under whatever charset is valid UTF-8 afterwards, and no error of a codec gets out."""
+    """Any bytes under any charset become valid UTF-8, without an error of the codec."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the codecs for escapes have their own views of escapes
         as_utf8(body, encoding).decode()
@@ -229,7 +229,7 @@ def test_a_body_shows_its_size_only() -> None:
 
 
 def test_an_excerpt_is_for_people() -> None:
-    """An excerpt is the beginning, as text, whatever the bytes."""
+    """An excerpt is the beginning of any bytes, as text."""
     assert excerpt(b"  <html>\xff") == "<html>\ufffd"
     assert excerpt(f"a{LOST}".encode()) == "a\ufffd"
     assert len(excerpt(b"x" * 10_000)) == 1024
