@@ -150,7 +150,8 @@ class CallAnswered(_ChangeEvent):
     """How many of the `count` calls are under way in neither of the two snapshots.
 
     A call of the queue is under way in a snapshot if the agent is talking and `last_answered_at` is the call's. If a
-    call outside the queue was counted as well, none is, because the agent may be talking in that one.
+    call outside the queue was counted as well, none is, because the agent may be talking in that one. On a platform
+    that counts calls when they end, or sends no times, this may be off by one.
     """
 
     @property
@@ -260,7 +261,10 @@ class FeedDown(_FeedEvent):
 
 @attrs.frozen(kw_only=True)
 class FeedUp(_FeedEvent):
-    """A poll succeeded after failures; the changes since the outage began follow in the same update."""
+    """An answer was accepted after failures; the changes since the outage began follow in the same update.
+
+    An answer that is held back as a whole because it seems old does not end an outage.
+    """
 
     kind: ClassVar[str] = "feed-up"
     """The event's name in JSON."""
@@ -270,7 +274,7 @@ class FeedUp(_FeedEvent):
     outage: timedelta
     """How long the outage lasted: since the last good snapshot, or since the first failure if there was none."""
     failures: int
-    """How many consecutive polls failed."""
+    """How many polls failed since the last accepted answer."""
 
     def __str__(self) -> str:
         return f"feed up after {self.outage.total_seconds():.0f} s"
