@@ -30,7 +30,7 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
         as process supervisors and container runtimes expect after SIGTERM.
 
     Raises:
-        BaseException: Whatever `main` raises.
+        BaseException: The error that `main` raises.
     """
     with StopSignals() as signals, asyncio.Runner() as runner:
         return runner.run(signals.supervise(main))

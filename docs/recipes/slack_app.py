@@ -25,7 +25,7 @@ RETRY = float(os.environ.get("SLACK_RETRY", "5"))
 
 
 def escaped(name: str) -> str:
-    """Escape a name: Slack would read `<!channel>` in it as a mention of everybody."""
+    """Escape a name: Slack would read `<!channel>` in it as a mention of the whole channel."""
     return html.escape(" ".join(name.split()), quote=False)
 
 

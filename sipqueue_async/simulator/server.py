@@ -17,7 +17,7 @@ from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Centre
 
 _GRACE: Final = 0.05
-"""Seconds that a request under way gets to finish when the server stops (0 would mean for ever)."""
+"""Seconds that a request under way gets to finish when the server stops (0 would mean no limit)."""
 
 
 class PlatformServer(Platform):

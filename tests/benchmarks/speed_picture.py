@@ -54,8 +54,7 @@ _SHAPES: Final = (
     "m-5,-4l1,-1l4,4l4,-4l1,1l-4,4l4,4l-1,1l-4,-4l-4,4l-1,-1l4,-4z",
 )
 _LABEL: Final = (
-    "What it costs to find the changes of an answer: everybody else pays for all records, the library for those that "
-    "changed"
+    "What it costs to find the changes of an answer: the others pay for all records, the library for those that changed"
 )
 _WIDTH, _HEIGHT = 860, 490
 _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_TOP = 330, 270, 60

@@ -104,7 +104,7 @@ class Witness:
 
     Args:
         name: Whose words these are.
-        known: The records that the first words go on from; nothing, if they are about everybody.
+        known: The records that the first update starts from; empty if it has all seats.
     """
 
     def __init__(self, name: str, known: Iterable[tuple[SeatKey, AgentStatus]] = ()) -> None:

@@ -35,7 +35,7 @@ class Pace(TypedDict, total=False):
 _READERS: Final[dict[str, Pace]] = {"reader 1": {}, "reader 2": {}, "slow reader": {"takes": 0.3, "max_pending": 3}}
 _WORKERS: Final = ("worker 1", "worker 2", "worker 3")
 _SETTLING: Final = 60.0
-"""Seconds in which all has to be well again after any trouble; everybody's pauses grow to 5 s meanwhile."""
+"""Limit in seconds for the recovery from any failure; retry pauses grow to 5 s meanwhile."""
 
 
 class Scene:
@@ -70,7 +70,7 @@ class Scene:
         """A client with no trouble but the server's own."""
         self.workers: Workers
         self.records: dict[SeatKey, AgentStatus] = {}
-        """What was in the call centre when all was well last."""
+        """The call centre's records after the last successful check."""
         self.first = 0
         """The number of the publication that the group begins after."""
         self._limits = (lease, max_entries, max_age)
@@ -113,7 +113,7 @@ class Scene:
         await self._stack.__aexit__(kind, error, traceback)
 
     async def settle(self) -> None:
-        """Let the call centre stand still, and see that everybody comes to know all that has happened in it."""
+        """Stop the call centre's time, and check that every reader receives everything that happened in it."""
         self.office.live.stop()
         self.records = await self.office.records()
         await until(

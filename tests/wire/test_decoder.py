@@ -453,7 +453,7 @@ def test_a_zone_that_raises_is_a_problem_of_the_field() -> None:
 @pytest.mark.parametrize("zone", [SHANGHAI, NEW_YORK, UTC])
 @pytest.mark.parametrize("text", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1899-12-31 23:59:59"])
 def test_the_ends_of_the_calendar(zone: tzinfo, text: str) -> None:
-    """A time at the end of the calendar is read, whatever the zone, and a snapshot that has it can be saved."""
+    """A time at the end of the calendar is read in any zone, and a snapshot with it can be saved."""
     shown = decode(body(record(lastanswertime=text)), zone=zone)
     assert shown.problems == ()
     assert Snapshot.from_json(shown.to_json()) == shown
