@@ -171,7 +171,12 @@ def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, st
             form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
             return form, {"share": f"{value:.0%}", "limit": f"{share:.0%}", "window": _duration(rule.within, words)}
         case _:
-            return {NoAnswers: words.no_answers, SignedOut: words.signed_out, FeedSilent: words.silent}[type(rule)], {}
+            forms: dict[type[Rule], str] = {
+                NoAnswers: words.no_answers,
+                SignedOut: words.signed_out,
+                FeedSilent: words.silent,
+            }
+            return forms[type(rule)], {}
 
 
 def _words(language: str) -> _Language:
