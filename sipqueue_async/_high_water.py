@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +15,7 @@ from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, Field
 _FORWARD, _BACK, _NEITHER = 1, -1, 0
 _IN_A_CALL: Final = frozenset({AgentState.RECEIVING, AgentState.TALKING})
 _AT_LEAST: Final = 2  # answers, even if `max_lag` has passed
+_COUNTERS: Final = (("calls_answered", "last_answered_at"), ("no_answer_count", "last_offered_at"))
 
 
 @attrs.define(eq=False)
@@ -38,6 +39,8 @@ class HighWater:
 
     - A record that goes back is held back: the known record stays. It is accepted once no answer has shown the known
       record or a newer one for `max_lag`, in two answers at least. A record that goes forward is accepted at once.
+    - For `max_lag` after a record that went back was accepted, or one whose counters fell, a record that may be from
+      before goes back too.
     - An answer in which a record goes back and none forward is old as a whole, and held back for at most `max_lag`.
     - A seat that left less than `max_lag` ago and is shown with the same record has not joined again; a seat that
       joined less than `max_lag` ago and is missing has not left.
@@ -69,7 +72,8 @@ class HighWater:
         self._accepted_at = 0.0
         self._old_in_a_row = 0
         self._suspects: dict[SeatKey, _Suspect] = {}
-        self._before_reset: dict[SeatKey, tuple[AgentStatus, float]] = {}
+        # The records that were known before a reset, or before times went back, and when they were replaced.
+        self._replaced: dict[SeatKey, tuple[AgentStatus, float]] = {}
         self._missing: dict[SeatKey, int] = {}
         self._joined_at: dict[SeatKey, float] = {}
         self._left: dict[SeatKey, tuple[AgentStatus, float]] = {}
@@ -135,9 +139,15 @@ class HighWater:
         resets: dict[SeatKey, AgentStatus] = {}
         is_newer = False
         suspects = self._suspects
-        carried = {(it.queue, it.extension) for it in polled.problems if it.carried} if polled.problems else ()
+        left_out = _left_out(polled.problems) if polled.problems else {}
         for key, before, after in changed:
-            evidence = self._judged(key, before, after) if self._before_reset else _evidence(before, after)
+            evidence = _evidence(before, after)
+            if (
+                self._replaced
+                and key in self._replaced
+                and self._may_be_from_before(key, before, after, left_out.get(key, ()))
+            ):
+                evidence = _BACK
             suspect = suspects.get(key)
             if evidence == _BACK:
                 suspect = suspect or _Suspect(seen_at, after)
@@ -146,8 +156,10 @@ class HighWater:
                     continue
             if evidence != _NEITHER:
                 is_newer = True
-                fall = self._newer(key, suspect, before, after)
-                if fall is not None and key not in carried:
+                if evidence == _BACK or _fell(before, after):
+                    self._replaced[key] = before, self._clock
+                fall = None if suspect is None else suspect.after_fall
+                if fall is not None and key not in left_out and _is_after_reset(fall, before, after):
                     resets[key] = fall
             if evidence != _NEITHER or _fell(after, before):
                 # Its counters go on from here.
@@ -163,25 +175,19 @@ class HighWater:
                 if is_newer:
                     suspect.after_fall = None
 
-    def _judged(self, key: SeatKey, known: AgentStatus, record: AgentStatus) -> int:
-        """Judge a record after resets: with the known times and the counters from before a reset, it goes back."""
-        evidence = _evidence(known, record)
-        if evidence == _NEITHER and key in self._before_reset:
-            before, at = self._before_reset[key]
-            if self._clock - at >= self._max_lag:
-                del self._before_reset[key]
-            elif _fell(record, known) and not _fell(before, record):
-                return _BACK
-        return evidence
-
-    def _newer(
-        self, key: SeatKey, suspect: _Suspect | None, known: AgentStatus, record: AgentStatus
-    ) -> AgentStatus | None:
-        """Note whether a newer record shows a reset; return the record just after it, if that is known."""
-        if _fell(known, record):
-            self._before_reset[key] = known, self._clock
-        fall = None if suspect is None else suspect.after_fall
-        return fall if fall is not None and _is_after_reset(fall, known, record) else None
+    def _may_be_from_before(
+        self, key: SeatKey, known: AgentStatus, record: AgentStatus, left_out: Collection[str]
+    ) -> bool:
+        """Return whether a record that says more than the known one may be older than the reset before that one."""
+        replaced, at = self._replaced[key]
+        if self._clock - at >= self._max_lag:
+            del self._replaced[key]
+            return False
+        direction = _evidence(known, record)
+        if direction == _FORWARD:
+            # Times that the reset left alone do not get later in an older record.
+            return _BACK in _directions(replaced, known) and _may_be_older(replaced, record, left_out)
+        return direction == _NEITHER and _fell(record, known) and _may_be_older(replaced, record, left_out)
 
     def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
         suspect.answers += 1
@@ -224,19 +230,24 @@ class HighWater:
         since = self._clock - self._max_lag
         self._joined_at = {key: at for key, at in self._joined_at.items() if at > since}
         self._left = {key: (record, at) for key, (record, at) in self._left.items() if at > since}
+        self._replaced = {key: (record, at) for key, (record, at) in self._replaced.items() if at > since}
 
 
 def _evidence(before: AgentStatus, after: AgentStatus) -> int:
     """Return whether a record goes forward, back, or neither."""
-    directions = {
-        _direction(before.last_answered_at, after.last_answered_at),
-        _direction(before.last_offered_at, after.last_offered_at),
-    }
+    directions = _directions(before, after)
     if _BACK in directions:
         return _BACK
     if _FORWARD in directions:
         return _FORWARD
     return _BACK if _fell(before, after) else _NEITHER
+
+
+def _directions(before: AgentStatus, after: AgentStatus) -> set[int]:
+    return {
+        _direction(before.last_answered_at, after.last_answered_at),
+        _direction(before.last_offered_at, after.last_offered_at),
+    }
 
 
 def _direction(before: datetime | None, after: datetime | None) -> int:
@@ -253,6 +264,30 @@ def _fell(before: AgentStatus, after: AgentStatus) -> bool:
     return after.calls_answered < before.calls_answered or after.no_answer_count < before.no_answer_count
 
 
+def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collection[str]) -> bool:
+    """Return whether a record may be of the same count as `replaced`, so that it says nothing of calls after a reset.
+
+    Within one count, no counter falls while a call time gets later. With the same time, a counter differs by one call
+    at most: that call, once it is over.
+    """
+    directions = _directions(replaced, record)
+    if directions >= {_FORWARD, _BACK}:
+        return False
+    for counter, time in _COUNTERS:
+        if counter in left_out:
+            continue
+        growth = getattr(record, counter) - getattr(replaced, counter)
+        if _FORWARD in directions:
+            fits = growth >= 0
+        elif _BACK in directions:
+            fits = growth <= 0
+        else:
+            fits = growth >= -1 or getattr(record, time) is None
+        if not fits:
+            return False
+    return True
+
+
 def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
     """Return whether `first`, which went back, shows the counters just after a reset, before those of `record`.
 
@@ -262,12 +297,26 @@ def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus)
     if first == record or _fell(first, record):
         return False
     if _fell(known, record):
-        return _times(first) in {_times(known), (None, None)}
+        return _times(first) in {_times(known), (None, None)} and _is_reset_throughout(first, known, record)
     return _is_at_zero(first, known)
 
 
+def _is_reset_throughout(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
+    """Return whether every counter that is lower in `first` than in `known` was reset.
+
+    It was if it is 0 in `first`, or still below the known one in `record`; otherwise `first` may be older.
+    """
+    counters = [[getattr(it, counter) for it in (first, known, record)] for counter, _ in _COUNTERS]
+    return all(at_first in {0, max(at_first, before)} or now < before for at_first, before, now in counters)
+
+
 def _is_at_zero(record: AgentStatus, known: AgentStatus) -> bool:
-    """Return whether a record counts no calls while its times are the known ones, which no older record can show."""
+    """Return whether a record counts no calls while its times are the known ones, which no older record can show.
+
+    It can if the platform does not send the time of the calls that are counted.
+    """
+    if any(getattr(known, counter) and getattr(known, time) is None for counter, time in _COUNTERS):
+        return False
     is_zero = record.calls_answered == record.no_answer_count == 0
     return is_zero and _times(record) == _times(known) and record.state not in _IN_A_CALL
 
@@ -281,6 +330,16 @@ def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
     if _evidence(left, shown) == _FORWARD:
         return True
     return _direction(left.last_changed_at, shown.last_changed_at) == _FORWARD
+
+
+def _left_out(problems: Iterable[FieldProblem]) -> Mapping[SeatKey, Collection[str]]:
+    """Return the counters that have their known values, since the answer leaves them out, by seat."""
+    left_out: dict[SeatKey, list[str]] = {}
+    for problem in problems:
+        if problem.carried and problem.field in COUNTER_FIELDS:
+            key = SeatKey(problem.queue or "", problem.extension or "")
+            left_out.setdefault(key, []).append(COUNTER_FIELDS[problem.field])
+    return left_out
 
 
 def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:

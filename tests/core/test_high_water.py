@@ -21,6 +21,16 @@ def high_water(*known: AgentStatus, at: float = 0, **arguments: Any) -> HighWate
     return HighWater(baseline=snapshot(*known, at=at), **arguments)
 
 
+def calls_told(it: HighWater, *answers: Snapshot) -> int:
+    """Return how many calls of the first seat are told by these answers."""
+    old, told = it.snapshot, 0
+    for answer in answers:
+        for new in it.accept(answer):
+            told += sum(event.to_dict().get("count", 0) for event in diff(old, new) if event.key == KNOWN.key)
+            old = new
+    return told
+
+
 def changed(**fields: Any) -> AgentStatus:
     return attrs.evolve(KNOWN, **fields)
 
@@ -263,12 +273,8 @@ class TestResets:
     ) -> None:
         it = high_water(known)
         assert it.accept(snapshot(first, at=2)) == ()
-        old, told = snapshot(known), 0
-        for new in it.accept(snapshot(record, at=4)):
-            told += sum(event.to_dict().get("count", 0) for event in diff(old, new))
-            old = new
-        assert old == snapshot(record)
-        assert told == count
+        assert calls_told(it, snapshot(record, at=4)) == count
+        assert it.snapshot == snapshot(record)
 
     def test_a_record_from_before_a_reset_is_held_back_for_max_lag(self) -> None:
         """It has the known times: the call was answered just before the reset, and a lagging back end counts it."""
@@ -280,6 +286,77 @@ class TestResets:
         missed = attrs.evolve(reset, no_answer_count=3)
         assert it.accept(snapshot(missed, at=6)) == (snapshot(missed),)
         assert it.accept(snapshot(before, at=14)) == (snapshot(before),)
+
+    UNTIMED = changed(last_answered_at=None, last_offered_at=None)
+    BLANKED = attrs.evolve(UNTIMED, calls_answered=0, no_answer_count=0)
+    LATE = changed(last_answered_at=T3, last_offered_at=T3)
+    NEXT_HOUR = changed(calls_answered=8, last_answered_at=T1, last_offered_at=T1)
+
+    @pytest.mark.parametrize(
+        ("known", "accepted", "older"),
+        [
+            (KNOWN, BLANKED, KNOWN),
+            (KNOWN, BLANKED, attrs.evolve(LATE, calls_answered=8)),
+            (UNTIMED, BLANKED, UNTIMED),
+            (UNTIMED, BLANKED, attrs.evolve(UNTIMED, calls_answered=6)),
+            (LATE, NEXT_HOUR, LATE),
+        ],
+        ids=["times blanked", "one call more", "no times", "no times, a call less", "end of summer time"],
+    )
+    def test_after_one_that_time_confirmed_an_older_record_tells_no_calls(
+        self, known: AgentStatus, accepted: AgentStatus, older: AgentStatus
+    ) -> None:
+        it = high_water(known, max_lag=10)
+        shown = [accepted, accepted, older, accepted, older, older, accepted]
+        told = calls_told(it, *(snapshot(record, at=10 + number) for number, record in enumerate(shown)))
+        assert told == max(0, accepted.calls_answered - known.calls_answered)
+        assert it.answers_held_back == 4
+        assert it.accept(snapshot(older, at=21)) == (snapshot(older),)
+
+    @pytest.mark.parametrize(
+        ("known", "accepted", "newer"),
+        [
+            (KNOWN, BLANKED, attrs.evolve(LATE, calls_answered=1, no_answer_count=0)),
+            (KNOWN, BLANKED, attrs.evolve(BLANKED, no_answer_count=1, last_offered_at=T3)),
+            (KNOWN, RESET, attrs.evolve(RESET, calls_answered=1)),
+            (KNOWN, RESET, attrs.evolve(RESET, calls_answered=8, last_answered_at=T3)),
+            (LATE, NEXT_HOUR, attrs.evolve(NEXT_HOUR, calls_answered=9, last_answered_at=T2)),
+        ],
+        ids=["times blanked", "a missed call", "a call that ends", "a call, times kept", "end of summer time"],
+    )
+    def test_after_one_that_time_confirmed_a_new_call_is_told_at_once(
+        self, known: AgentStatus, accepted: AgentStatus, newer: AgentStatus
+    ) -> None:
+        it = high_water(known, max_lag=10)
+        it.accept(snapshot(accepted, at=10))
+        it.accept(snapshot(accepted, at=11))
+        assert it.accept(snapshot(newer, at=12)) == (snapshot(newer),)
+
+    def test_without_times_calls_after_a_reset_are_told_within_max_lag(self) -> None:
+        it = high_water(self.UNTIMED, max_lag=10)
+        calls = [attrs.evolve(self.BLANKED, calls_answered=count) for count in (0, 0, 1, 2)]
+        assert calls_told(it, *(snapshot(record, at=10 + number) for number, record in enumerate(calls))) == 0
+        assert calls_told(it, snapshot(calls[-1], at=21)) == 2
+
+    def test_a_counter_left_out_does_not_make_an_older_record_new(self) -> None:
+        it = high_water(KNOWN)
+        reset = attrs.evolve(self.RESET, last_offered_at=T3)
+        problem = FieldProblem(*KNOWN.key, "callsanswered", "is missing")
+        older = snapshot(attrs.evolve(reset, no_answer_count=2), at=4, problems=[problem])
+        assert calls_told(it, snapshot(reset, at=2), older) == 0
+
+    def test_an_older_record_is_no_reset_where_the_time_of_a_missed_call_is_not_sent(self) -> None:
+        missed = attrs.evolve(self.BLANKED, no_answer_count=1)
+        answered = attrs.evolve(missed, calls_answered=1, last_answered_at=T1)
+        shown = [missed, self.BLANKED, missed, answered]
+        it = high_water(self.BLANKED)
+        assert calls_told(it, *(snapshot(record, at=number) for number, record in enumerate(shown))) == 2
+
+    def test_a_counter_that_was_left_out_across_a_reset_tells_the_others_calls_once(self) -> None:
+        it = high_water(self.UNTIMED, max_lag=10)
+        shown = [attrs.evolve(self.UNTIMED, calls_answered=count, no_answer_count=0) for count in (6, 7, 7)]
+        assert calls_told(it, *(snapshot(record, at=10 + number) for number, record in enumerate(shown))) == 0
+        assert it.snapshot == snapshot(shown[-1])
 
     def test_one_that_time_confirms(self) -> None:
         it = high_water(KNOWN, max_lag=10)
@@ -300,17 +377,10 @@ def test_invalid_arguments_raise_value_error_naming_the_argument(arguments: dict
 def test_a_back_end_that_alone_counts_from_0_makes_no_call_up() -> None:
     """Counters of 0 are no reset if a newer answer shows the known record again: they are another back end's."""
     it = high_water(KNOWN, OTHER)
-    before = it.snapshot
     zeros = changed(calls_answered=0, no_answer_count=0)
     newer = attrs.evolve(FORWARD, calls_answered=3, last_answered_at=T3)
     shown = [(zeros, OTHER), (KNOWN, FORWARD), (changed(calls_answered=8, last_answered_at=T3), newer)]
-    told = 0
-    for at, records in enumerate(shown, 1):
-        for accepted in it.accept(snapshot(*records, at=at)):
-            events = diff(before, accepted)
-            told += sum(event.count for event in events if isinstance(event, CallAnswered) and event.key == KNOWN.key)
-            before = accepted
-    assert told == 1
+    assert calls_told(it, *(snapshot(*records, at=at) for at, records in enumerate(shown, 1))) == 1
 
 
 def test_a_reset_counts_from_0_also_where_a_back_end_lagged_before() -> None:
