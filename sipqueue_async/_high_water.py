@@ -44,10 +44,12 @@ class HighWater:
     - An answer in which a record goes back and none forward is old as a whole, and held back for at most `max_lag`.
     - A seat that left less than `max_lag` ago and is shown with the same record has not joined again; a seat that
       joined less than `max_lag` ago and is missing has not left.
-    - A counter that the platform left out keeps its known value; `problems` says so with `carried`.
+    - A counter that the platform left out keeps its known value, unless the name is another person's; `problems` says
+      so with `carried`.
 
     Give every answer to `accept` in turn, and compare what it returns by `diff`: calls are then neither made up nor
-    lost, and reported at most `max_lag` late.
+    lost, as far as the records tell, if no answer is more than `max_lag` behind. A call whose record goes back is
+    reported late: by the lag and `max_lag` at most, and in the second answer at the earliest.
 
     Args:
         max_lag: How many seconds an answer may be behind, by `Snapshot.seconds_since`.
@@ -140,7 +142,10 @@ class HighWater:
         is_newer = False
         suspects = self._suspects
         left_out = _left_out(polled.problems) if polled.problems else {}
-        for key, before, after in changed:
+        for key, before, shown in changed:
+            # A counter that is left out is no evidence.
+            counters = {it: getattr(before, it) for it in left_out[key]} if key in left_out else {}
+            after = attrs.evolve(shown, **counters) if counters else shown
             evidence = _evidence(before, after)
             if (
                 self._replaced
@@ -333,17 +338,17 @@ def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
 
 
 def _left_out(problems: Iterable[FieldProblem]) -> Mapping[SeatKey, Collection[str]]:
-    """Return the counters that have their known values, since the answer leaves them out, by seat."""
+    """Return the counters that an answer leaves out, by seat."""
     left_out: dict[SeatKey, list[str]] = {}
     for problem in problems:
-        if problem.carried and problem.field in COUNTER_FIELDS:
+        if problem.field in COUNTER_FIELDS:
             key = SeatKey(problem.queue or "", problem.extension or "")
             left_out.setdefault(key, []).append(COUNTER_FIELDS[problem.field])
     return left_out
 
 
 def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
-    """Return the answer with the known values of counters that it leaves out."""
+    """Return the answer with the known values of counters that it leaves out of the same person's record."""
     unknown = unknown_counters(known)
     records: dict[SeatKey, AgentStatus | None] = {}
     problems: list[FieldProblem] = []
@@ -351,7 +356,13 @@ def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
         counter = COUNTER_FIELDS.get(problem.field)
         key = SeatKey(problem.queue or "", problem.extension or "")
         before, after = known.get(key), polled.get(key)
-        if counter is None or before is None or after is None or (key, counter) in unknown:
+        if (
+            counter is None
+            or before is None
+            or after is None
+            or after.name not in {None, before.name}  # another person
+            or (key, counter) in unknown
+        ):
             problems.append(problem)
             continue
         record = attrs.evolve(records.get(key) or after, **{counter: getattr(before, counter)})

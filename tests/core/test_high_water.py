@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from sipqueue_async import AgentState, AgentStatus, CallAnswered, FieldProblem, HighWater, Snapshot, diff
+from sipqueue_async import AgentChanged, AgentState, AgentStatus, CallAnswered, FieldProblem, HighWater, Snapshot, diff
 from tests.kit.builders import START, agent, snapshot
 
 T1, T2, T3 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3))  # noqa: DTZ001
@@ -209,6 +209,20 @@ class TestCountersLeftOut:
         (first,) = it.accept(self.answer(KNOWN, "callsanswered", carried=True))
         (second,) = it.accept(snapshot(changed(calls_answered=8), at=4))
         assert [event.to_dict()["count"] for event in diff(first, second)] == [1]
+
+    @pytest.mark.parametrize("time", [T2, T3], ids=["no call", "a later call"])
+    def test_are_unknown_of_another_person(self, time: datetime) -> None:
+        it = high_water(changed(name="Ann"))
+        bob = changed(name="Bob", last_answered_at=time, last_offered_at=time)
+        blank = attrs.evolve(bob, calls_answered=0, no_answer_count=0)
+        (first,) = it.accept(self.answer(blank, "callsanswered", "noanswercount"))
+        assert first[KNOWN.key] == blank
+        assert not any(it.carried for it in first.problems)
+        counts = attrs.evolve(bob, calls_answered=25, no_answer_count=9)
+        (second,) = it.accept(snapshot(counts, at=4))
+        assert [type(event) for event in diff(first, second)] == [AgentChanged]
+        (third,) = it.accept(snapshot(attrs.evolve(counts, calls_answered=26), at=6))
+        assert [event.to_dict()["count"] for event in diff(second, third)] == [1]
 
     def test_they_confirm_no_reset(self) -> None:
         it = high_water(KNOWN)
