@@ -30,6 +30,9 @@ from sipqueue_async.simulator import GroundTruth, Outcome
 from tests.benchmarks.truth_network import ROUND_TRIP
 from tests.benchmarks.truth_watch import ZONE, PlainDiffer, Polls, Told, ToldCalls, ToldChange, ToldPresence, WatcherRun
 
+MAX_LAG: Final = 60.0
+"""The watcher's default."""
+
 LEAVE_AFTER: Final = 2
 """The watcher's default, which these runs leave as it is."""
 
@@ -279,7 +282,20 @@ class Check:
         before = self._seats[change.key].before(now)
         held = bisect_right(seat.starts, now) - 1
         right = before is not None and seat.state_at(now) is change.after and seat.state_at(before) is change.before
-        return seat.starts[held], right
+        return seat.starts[held], right or self._late_after_reset(change, now)
+
+    def _late_after_reset(self, change: ToldChange, now: float) -> bool:
+        """Return whether a change was reported late, because a reset kept the records of idle seats back."""
+        seat = self._truth.seats[change.key]
+        polls = self._polls.instants
+        for reset in self._truth.resets:
+            # The reset shows at the next poll, and is accepted by the first poll that is max_lag later.
+            shown = bisect_left(polls, reset)
+            if 0 < shown <= change.poll <= bisect_left(polls, polls[shown] + MAX_LAG) + 1:
+                since = polls[shown - 1]
+                moments = [since, *(start for start in seat.starts if since < start <= now)]
+                return {change.before, change.after} <= {seat.state_at(moment) for moment in moments}
+        return False
 
     def _true_changes(self, seat: SeatTruth) -> int:
         return _between(seat.starts, *self._span) - _between(seat.joins, *self._span)

@@ -69,7 +69,7 @@ class Platform(RuleBasedStateMachine):
         super().__init__()
         self.records: dict[SeatKey, dict[str, Any]] = {}
         self.decoder = SnapshotDecoder()
-        self.tracker = Tracker(None, initial=False, leave_after=1)
+        self.tracker = Tracker(None, initial=False, leave_after=1, max_lag=0.0)
         self.fanout = Fanout()
         self.at = 0
         self.up = True
