@@ -155,7 +155,7 @@ def test_the_program_writes_tables_and_picture_and_fails_if_the_watcher_does(
     shutil.copy(page, tmp_path)
     command = [
         "--hours",
-        "0.1",
+        "0.3",
         "--agents",
         "8",
         "--queues",
