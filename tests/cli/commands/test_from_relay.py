@@ -120,7 +120,7 @@ async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer,
     paper = Paper()
     state = StateFile(tmp_path / "state", Tally.from_json)
     state.save(Tally(KNOWN))
-    report = Report(paper.output(), form=Form.CSV, seconds=3.0, state_file=state)
+    report = Report(paper.output(), form=Form.CSV, seconds=0.5, state_file=state)
     with pytest.raises(Failure, match=r"no status came within 0\.5 s: no relay has published") as caught:
         await report.watch(RelayOrigin(redis=redis_server.url))
     report.print()
@@ -137,7 +137,7 @@ async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisS
         await feed.ready(timeout=20)
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
-    report = Report(paper.output(), form=Form.CSV, seconds=3.0)
+    report = Report(paper.output(), form=Form.CSV, seconds=0.5)
     with pytest.raises(Failure, match=r"no status came within 0\.5 s: no relay ") as caught:
         await report.watch(place)
     report.print()
