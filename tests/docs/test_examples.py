@@ -72,8 +72,11 @@ async def run(program: Program, code: str) -> Outcome:
     """Let an example run; end it by Ctrl-C a moment after its first line, unless it ends by itself."""
     errors = asyncio.create_task(program.stderr.read())
     ended = asyncio.create_task(program.wait())
-    printed = await program.stdout.readline()
-    if FOR_EVER.search(code) and printed:
+    printed = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            printed = await program.stdout.readline()
+    if FOR_EVER.search(code):
         with suppress(TimeoutError):
             async with asyncio.timeout(3):
                 printed += await program.stdout.readline()
