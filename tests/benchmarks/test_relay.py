@@ -207,6 +207,7 @@ async def test_what_is_said_before_anything_is_known_does_not_count() -> None:
 
 
 @pytest.mark.needs_redis
+@pytest.mark.skipif("RELAY_TROUBLES" not in os.environ, reason="processes race in it: run by nox -s endurance")
 def test_readers_of_a_relay_ask_the_platform_once(threads: None) -> None:
     """Requests, logins, bytes and processor time are counted for the process that caused them."""
     plan = Plan(readers=3, interval=0.1, polls=5)

@@ -27,7 +27,7 @@ def essence(read: Snapshot | SipQueueError) -> tuple[Any, ...]:
 
 
 class FullDecoder:
-    """Reads each body in full: of the answers before, only the seats' counters count, for those that are blank now."""
+    """Reads each body in full: of the answers before, only names and counters count, for counters that are blank now."""
 
     def __init__(self) -> None:
         self._decoder = SnapshotDecoder()
@@ -39,6 +39,7 @@ class FullDecoder:
         counters = {
             f"seat {number}": {
                 "queuename": agent.queue,
+                "seatsname": agent.name,
                 "extnumber": agent.extension,
                 "state": -1,
                 "noanswercount": agent.no_answer_count,
