@@ -307,7 +307,7 @@ ENVELOPE = [
             ("ret 600", "refuses the login with ret 600", ret(600), AuthError, "check the appid and the accesskey"),
             ("ret 602", "refuses the login with ret 602", ret(602), AuthError, "authorization has expired"),
             ("error 1001", "fails to log in with error 1001", failed("1001"), OperationFailed, "error 1001: the"),
-            ("ret 500", "fails to log in with ret 500", ret(500), ApiError, "ret 500: the platform had an internal error"),
+            ("ret 500", "fails to log in with ret 500", ret(500), ApiError, "ret 500: the platform had an internal"),
             ("no token", "answers logins without a token", body(no_token), MalformedResponse, "has no token"),
             ("HTML", "answers logins with a page", body(page), MalformedResponse, "not the JSON of the protocol"),
             ("cut", "sends half of a login's answer", body(half_body), MalformedResponse, "not the JSON of the"),
