@@ -27,7 +27,7 @@ def essence(read: Snapshot | SipQueueError) -> tuple[Any, ...]:
 
 
 class FullDecoder:
-    """Reads each body in full; for counters that are blank now, it knows the names and counters of the answer before."""
+    """Reads each body in full; for counters that are blank now, it knows names and counters of the answer before."""
 
     def __init__(self) -> None:
         self._decoder = SnapshotDecoder()
