@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("sipqueue_async", "tests", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@pytest.mark.one_python
 def test_the_drawing_shows_the_import_rules_and_the_page_describes_each_module() -> None:
     spec = importlib.util.spec_from_file_location("structure", ROOT / "docs" / "structure.py")
     assert spec is not None

@@ -55,6 +55,7 @@ async def _stop_reading(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     await asyncio.Event().wait()
 
 
+@pytest.mark.one_python
 async def test_a_request_that_stops_is_given_up() -> None:
     async with AsyncExitStack() as stack:
         store = Store(await served(stack, _stop_reading), "x", timeout=0.2)
