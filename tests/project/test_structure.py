@@ -6,6 +6,8 @@ import ast
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("sipqueue_async", "tests", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
