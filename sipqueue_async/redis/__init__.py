@@ -1,6 +1,6 @@
-"""One poller and many consumers, on Redis: a `Relay` watches and publishes, any number of `RedisFeed` read.
+"""One poller and many consumers, through Redis: a `Relay` polls and publishes, any number of `RedisFeed` read.
 
-Needs the extra ``redis``, and a Redis from version 7 on. `docs/relay.md` has the whole story.
+Needs the extra ``redis`` and a Redis server of version 7 or later. `docs/relay.md` explains both sides.
 """
 
 try:

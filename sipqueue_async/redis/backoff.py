@@ -1,4 +1,4 @@
-"""How long to wait before Redis is asked again."""
+"""Growing, randomised pauses between failed requests to Redis."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _LONGEST: Final = 5.0
 
 
 class Backoff:
-    """Pauses that grow with each failure, drawn at random below their limit so that many clients spread out."""
+    """Exponential backoff with jitter: each pause is half to all of a limit, in seconds, that doubles up to 5."""
 
     def __init__(self) -> None:
         self._limit = _FIRST
 
     def reset(self) -> None:
-        """Begin with short pauses again: it works."""
+        """Start with the shortest pause again, after a success."""
         self._limit = _FIRST
 
     async def pause(self) -> None:
-        """Wait."""
+        """Sleep for the next pause."""
         await asyncio.sleep(random.uniform(self._limit / 2, self._limit))
         self._limit = min(self._limit * 2, _LONGEST)

@@ -1,4 +1,4 @@
-"""How feeds and relays let go of what they hold."""
+"""Closing what feeds and relays hold, in spite of a cancellation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 
 async def run_uncancelled(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something to the end, also where this task is cancelled meanwhile; that has its turn afterwards.
+    """Run `close` to its end, even if this task is cancelled meanwhile; re-raise the cancellation afterwards.
 
-    What ends by itself is often closed by its owner just then, which cancels it a second time.
+    A feed that has failed closes itself. Its owner often closes it at the same moment, which cancels the task.
 
     Args:
-        close: Comes to an end by itself.
+        close: Must return by itself: nothing can interrupt it.
     """
     closing = asyncio.ensure_future(close())
     cancelled: asyncio.CancelledError | None = None

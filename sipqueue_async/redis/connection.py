@@ -1,4 +1,4 @@
-"""Connections to Redis that are given up when nothing moves, however long a large answer takes."""
+"""Connections to Redis that time out when no byte moves, and not while a large answer is still arriving."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 _UNSENT: Final = 16_384
-"""Bytes that the kernel may hold unsent, so that it shows in time whether a large request gets through."""
+"""The most unsent bytes that the kernel buffers. A small number, so that the write buffer here shows the progress."""
 
 _waits: Final[ContextVar[float]] = ContextVar("waits", default=0.0)
 
 
 @contextmanager
 def waiting(seconds: float) -> Generator[None]:
-    """Allow Redis so many seconds more for an answer, because it was asked to wait for something."""
+    """Add `seconds` to the timeout of the requests inside the block, for commands that make Redis wait."""
     token = _waits.set(seconds)
     try:
         yield
@@ -37,18 +37,18 @@ def connect(url: str, timeout: float) -> Redis:
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
-        timeout: Seconds without a byte sent or received after which Redis counts as away.
+        timeout: Seconds without a byte sent or received after which a request fails.
 
     Raises:
-        ValueError: The URL makes no sense; the message holds no password.
+        ValueError: The URL is invalid. The message does not contain the password.
     """
     try:
         place = urlsplit(url)
         if place.scheme != "unix" and place.path.strip("/"):
-            # redis-py would replace a wrong database by 0.
+            # redis-py would use database 0 if the number is invalid.
             int(place.path.strip("/"))
-        # Without a timeout of redis-py's own: it would limit the whole answer, and up to Python 3.11 its
-        # `asyncio.wait_for` may swallow a cancellation, so that a feed being closed would wait for ever.
+        # No timeout of redis-py: it would limit the whole answer, and up to Python 3.11 its `asyncio.wait_for` may
+        # suppress a cancellation, so that closing a feed would wait for ever.
         options: dict[str, Any] = {
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
@@ -77,7 +77,7 @@ def _keepalive_options() -> dict[int, int]:
 
 
 class _Patient:
-    """Fails once nothing was sent or received for `patience` seconds. A mixin for redis-py's connections."""
+    """Mixin for redis-py's connections: a request fails when no byte was sent or received for `patience` seconds."""
 
     patience: float
     _received: Callable[[], object] | None = None
@@ -130,7 +130,7 @@ class _Patient:
 
 
 class _Repeating:
-    """Calls a function every so many seconds."""
+    """Calls a function every `seconds` seconds."""
 
     def __init__(self, seconds: float, function: Callable[[], None]) -> None:
         self._seconds = seconds
@@ -142,7 +142,7 @@ class _Repeating:
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._call)
 
     def cancel(self) -> None:
-        """Call it no more."""
+        """Stop calling the function."""
         self._timer.cancel()
 
 

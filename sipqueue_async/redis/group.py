@@ -1,4 +1,4 @@
-"""A group's shared work: each change goes to one of its consumers, and is kept until that one has dealt with it."""
+"""Consumer groups: each change goes to one consumer of the group, and is kept until that consumer acknowledges it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ from sipqueue_async.redis.store import Store, Superseded
 
 _log: Final = logging.getLogger("sipqueue_async")
 
-_LOOK_AGAIN: Final = 1.0
-"""Seconds after which a consumer looks for work that others have let go of."""
+_RECHECK_EVERY: Final = 1.0
+"""Seconds between two checks for entries whose claim by another consumer has expired."""
 
 
 @attrs.frozen
-class _InHand:
+class _Claimed:
+    """The entry that this consumer works on."""
+
     entry: str
-    taker: int
-    """Which of the feed's streams, one after the other, it was given to."""
+    stream: int
+    """The number of the stream that received it."""
 
 
 class GroupWork:
-    """One consumer's part in the work of a group: takes the next when it is asked for, and so knows what is done.
+    """One consumer's share of a group's entries.
+
+    It claims the next entry only when its stream asks for one, and acknowledges the one before.
 
     Args:
-        store: Where the work is.
-        group: The group.
-        consumer: This consumer's name in it.
-        claim: Seconds without a sign of life after which others may have what a consumer has taken.
-        deliver: Gives an update to the consumer, and tells whether anything of it was wanted.
-        is_listened_to: Tells whether the stream that is given the work is still there.
+        store: The Redis keys of the relay and of the group.
+        group: The group's name.
+        consumer: This consumer's name, unique in the group.
+        claim: Seconds without a sign of life after which another consumer may claim this one's entry.
+        deliver: Puts an update into the stream; returns whether the stream's filter passed any of it.
+        is_listened_to: Returns whether the stream is still open.
     """
 
     def __init__(
@@ -57,94 +61,97 @@ class GroupWork:
         self._deliver = deliver
         self._is_listened_to = is_listened_to
         self._asked = asyncio.Event()
-        self._news = asyncio.Event()
-        self._taker = 0
-        self._in_hand: _InHand | None = None
-        # After a failure nobody knows whether something was taken; at the start an earlier process may have left some.
-        self._is_unsure = True
-        self._has_begun = False
-        """Whether the group has."""
-        # What is on its way to Redis for long may do harm after all has begun anew, so that it says what it belongs to.
+        self._published = asyncio.Event()
+        self._stream = 0
+        self._claimed: _Claimed | None = None
+        # Redis may hold claims that this object does not know: of an earlier process, or after a lost answer.
+        self._must_restart = True
+        self._group_exists = False
+        # Each request names its process and attempt, so that Redis can ignore one that arrives after a later attempt.
         self._process = uuid.uuid4().hex
         self._attempts = 0
 
-    def next_taker(self) -> Callable[[], None]:
-        """Return what a new stream's consumer calls when it has dealt with all that it was given."""
-        self._taker += 1
-        taker = self._taker
+    def new_stream(self) -> Callable[[], None]:
+        """Register a new stream. It calls the returned function when its consumer asks for the next entry."""
+        self._stream += 1
+        stream = self._stream
 
         def asked() -> None:
-            if taker == self._taker:
+            if stream == self._stream:
                 self._asked.set()
 
         return asked
 
-    def tell_news(self) -> None:
-        """Take note that something was published."""
-        self._news.set()
+    def notify_published(self) -> None:
+        """Wake the consumer, because the relay has published something."""
+        self._published.set()
 
     async def run(self) -> None:
-        """Hand out work for ever."""
+        """Hand out entries until cancelled."""
         backoff = Backoff()
         while True:
             try:
-                if self._is_unsure and self._in_hand is None:
-                    await self._begin()
-                if not self._has_begun and self._in_hand is None:
-                    # Whoever asks later is to be told of what happens after the first publication.
-                    await self._begin_with_news()
+                if self._must_restart and self._claimed is None:
+                    await self._restart()
+                if not self._group_exists and self._claimed is None:
+                    # A group starts at the first publication, before its consumers ask for anything.
+                    await self._restart_once_published()
                 elif await self._wait_to_be_asked():
-                    await self._settle_hand()
+                    await self._finish_claimed()
                     await self._hand_out()
                 backoff.reset()
             except TransportError as error:
                 _log.debug("a group's work cannot be reached: %s", error)
-                self._is_unsure = True
+                self._must_restart = True
                 await backoff.pause()
             except Superseded:
-                _log.warning("consumer %r of group %r has begun elsewhere too, or anew", self._consumer, self._group)
-                self._is_unsure = True
+                _log.warning(
+                    "consumer %r of group %r has started again, here or in another process: give each process its own "
+                    "consumer name",
+                    self._consumer,
+                    self._group,
+                )
+                self._must_restart = True
                 await backoff.pause()
 
     async def _wait_to_be_asked(self) -> bool:
-        """Return whether the consumer asks for work; until then, keep what it has from others."""
+        """Wait up to a third of `claim` for the stream to ask. Return whether it did; if not, extend the claim."""
         try:
             async with asyncio.timeout(self._claim / 3):
                 await self._asked.wait()
         except TimeoutError:
-            if self._in_hand is not None and self._is_listened_to():
-                await self._store.touch(self._group, self._in_hand.entry, self._claim)
+            if self._claimed is not None and self._is_listened_to():
+                await self._store.touch(self._group, self._claimed.entry, self._claim)
             return False
         if not self._is_listened_to():
-            # Whoever asked is gone.
+            # The stream that asked has been closed.
             self._asked.clear()
             return False
         return True
 
-    async def _settle_hand(self) -> None:
-        """Put away what was taken before: as done, if whoever asks now had been given it."""
-        if self._in_hand is not None and self._in_hand.taker == self._taker:
+    async def _finish_claimed(self) -> None:
+        """Acknowledge the claimed entry if the present stream received it; release it if an earlier stream did."""
+        if self._claimed is not None and self._claimed.stream == self._stream:
             await self.acknowledge()
-        if self._in_hand is not None or self._is_unsure:
-            await self._begin()
+        if self._claimed is not None or self._must_restart:
+            await self._restart()
 
-    async def _begin(self) -> None:
-        """Begin anew: what was taken and is not done is anybody's."""
+    async def _restart(self) -> None:
+        """Start a new attempt: unacknowledged entries of earlier attempts become available to every consumer."""
         self._attempts += 1
-        self._has_begun = await self._store.begin(self._group, self._consumer, self._attempt)
-        self._in_hand, self._is_unsure = None, False
+        self._group_exists = await self._store.begin(self._group, self._consumer, self._attempt)
+        self._claimed, self._must_restart = None, False
 
-    async def _begin_with_news(self) -> None:
-        """Begin as soon as something was published."""
-        await self._wait_for_news()
-        self._news.clear()
-        await self._begin()
+    async def _restart_once_published(self) -> None:
+        await self._wait_for_publication()
+        self._published.clear()
+        await self._restart()
 
-    async def _wait_for_news(self) -> None:
-        """Wait until something was published, or others may have let go of work."""
+    async def _wait_for_publication(self) -> None:
+        """Wait for a publication, or until it is time to check for expired claims."""
         try:
-            async with asyncio.timeout(_LOOK_AGAIN):
-                await self._news.wait()
+            async with asyncio.timeout(_RECHECK_EVERY):
+                await self._published.wait()
         except TimeoutError:
             pass
 
@@ -153,35 +160,41 @@ class GroupWork:
         return f"{self._process} {self._attempts}"
 
     async def _hand_out(self) -> None:
-        self._news.clear()
+        self._published.clear()
         entry = await self._store.take(self._group, self._consumer, self._attempt, self._claim)
         if entry is None:
-            await self._wait_for_news()
+            await self._wait_for_publication()
             return
         self._asked.clear()
         was_wanted = self._deliver(_update(entry.change))
         if not self._is_listened_to():
-            await self._begin()
+            await self._restart()
             return
-        self._in_hand = _InHand(entry.id, self._taker)
+        self._claimed = _Claimed(entry.id, self._stream)
         if not was_wanted:
             self._asked.set()
 
     async def close(self) -> None:
-        """Let others have what was not done, at once, if that can be said."""
+        """Release the claimed entry, so that another consumer gets it at once. A failure is only logged."""
         try:
             await self._store.leave(self._group, self._consumer, self._process)
-            self._in_hand = None
+            self._claimed = None
         except SipQueueError as error:
             _log.debug("a group's work could not be given back: %s", error)
 
     async def acknowledge(self) -> None:
-        """Say that what was handed out last is done, without asking for more."""
-        done = self._in_hand
+        """Acknowledge the claimed entry, without asking for the next.
+
+        Raises:
+            TransportError: Redis cannot be reached.
+            RelayError: Redis refuses.
+        """
+        done = self._claimed
         if done is not None:
             await self._store.done(self._group, done.entry)
-            # Only now: what could not be said is said again. Meanwhile the next may have been asked for.
-            self._in_hand = None if self._in_hand is done else self._in_hand
+            # Clear it only after success, so that a failed acknowledgement is repeated. Another entry may have been
+            # claimed during the request.
+            self._claimed = None if self._claimed is done else self._claimed
 
 
 def _update(change: Change) -> Update:

@@ -1,4 +1,4 @@
-"""`RedisFeed`: what a relay publishes, read as if it were watched here."""
+"""`RedisFeed`: a feed of what a relay publishes, with the interface of a local `StatusWatcher`."""
 
 from __future__ import annotations
 
@@ -22,65 +22,65 @@ from sipqueue_async.redis.store import ENTRIES, TIMEOUT, Entry, Store
 _log: Final = logging.getLogger("sipqueue_async")
 
 _SOON: Final = 0.1
-"""Seconds between two looks while a reader waits for a relay to confirm what Redis holds."""
+"""Seconds before the second request, while a reader waits for a relay to confirm the data in Redis."""
 _SHORTEST: Final = 0.25
 _LONGEST: Final = 5.0
-"""After half a lease without entries a reader looks whether a relay is there, but after no fewer and no more seconds
-than these."""
+"""After half a lease without entries a reader checks whether a relay is alive. These limit that time, in seconds."""
 
 
 @attrs.frozen(kw_only=True)
 class RedisFeedHealth:
-    """How a reader's reading goes."""
+    """A reader's condition."""
 
     up: bool | None = None
-    """Whether what is known is how things are; None before anything was read."""
+    """Whether `snapshot` is up to date; None before the first answer from Redis."""
     ended: bool = False
-    """Whether there will be nothing further."""
+    """Whether the feed has ended, so that no further event comes."""
     sequence: int = 0
-    """The number of the last publication that was taken."""
+    """The number of the last publication that this reader applied."""
     resyncs: int = 0
-    """How often the stream did not go on from where this reader was, so that it took the difference instead."""
+    """How often entries were missing from the stream, so that the reader compared whole snapshots instead."""
     failures: int = 0
-    """Attempts to read that failed."""
+    """Failed requests to Redis since the start."""
     last_error: BaseException | None = None
-    """Why the last failed attempt failed, or what else was wrong last; also if all has been well since."""
+    """The last error of Redis, the relay or the platform; kept after the feed has recovered."""
     last_good_at: datetime | None = None
-    """The relay's last good poll, as far as is known here."""
+    """The time of the relay's last good poll that this reader knows of."""
 
 
 class RedisFeed(Feed):
-    """The events and updates of a relay, as of a local `StatusWatcher`, for any number of processes.
+    """The events and updates that a relay publishes. Any number of processes can read one relay.
 
-    It begins with what is known now and goes on with what changes, without a gap and without an overlap. `FeedDown`
-    says that nothing is known: because the platform, the relays or Redis are away. When the stream does not go on from
-    where this reader was, since it was away for too long, it is handed the difference to what it saw last.
+    A reader starts from the present snapshot and continues with each change, without a gap or an overlap. `FeedDown`
+    means that the status is unknown: the platform, every relay or Redis is away. A reader that was away for so long
+    that Redis has dropped entries gets one update, the difference from the snapshot it saw last.
 
-    With a `group`, its one stream has a part of the changes: each goes to one of the group's consumers, and if that one
-    does not say that it is done, by asking for the next or by `acknowledge`, to another one. The snapshots of these
-    updates have the seats that changed, and no others. `snapshot` and `ready` are as without a group. The stream is one
-    task's alone, and tells of the feed only what the relay does; `health` says whether Redis and a relay are there.
+    With a `group`, the feed has one stream, which receives a share of the changes: each change goes to one consumer of
+    the group. The consumer acknowledges it by asking for the next one or with `acknowledge`; otherwise another
+    consumer gets it. The snapshots of these updates contain only the seats that changed; `snapshot` and `ready` work as
+    without a group. Only one task may read the stream. Its feed events report what the relay published; whether Redis
+    and a relay are reachable is in `health`.
 
-    The snapshot's `observed_at` is that of the last change; `health.last_good_at` says as of when nothing else has.
+    The snapshot's `observed_at` is the time of the last change. `health.last_good_at` is the time of the last poll.
 
     Args:
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
-            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
-        prefix: What the relay's keys begin with.
-        baseline: The snapshot to compare with at first, to go on where an earlier reader ended.
-        initial: Whether, without a baseline, there is an `AgentJoined` for everybody at first.
-        queues: Read only these queues of what the relay watches.
-        extensions: Read only these extensions; likewise.
-        group: The group to share the work with.
-        consumer: This consumer's name, which no other one of the group has; what an earlier one of this name had not
-            done is handed out again at once.
-        claim_after: Seconds without a sign of life after which the work of one consumer is given to another.
-        timeout: Seconds without progress, sending or receiving, after which Redis counts as away. With a client of
-            yours, the limit for a whole answer.
+        redis: A Redis URL (``rediss://`` for TLS), or a `Redis` (Sentinel's too) or `RedisCluster` of `redis.asyncio`,
+            which the caller closes.
+        prefix: The relay's prefix.
+        baseline: The snapshot that the first one is compared with, to resume where an earlier reader ended.
+        initial: Without a baseline, whether the first snapshot yields an `AgentJoined` for each seat.
+        queues: Only these of the queues that the relay watches.
+        extensions: Only these of the extensions that the relay watches.
+        group: The group that shares the work.
+        consumer: This consumer's name, unique in the group. Changes that an earlier consumer of this name did not
+            acknowledge are handed out again at once.
+        claim_after: Seconds without a sign of life after which another consumer gets this one's change.
+        timeout: Seconds without a byte sent or received after which Redis counts as away. With a client of the caller,
+            the limit for a whole answer.
 
     Raises:
         TypeError: `redis` is neither a URL nor such a client.
-        ValueError: An argument makes no sense.
+        ValueError: An argument is invalid.
     """
 
     _what_is_missing = "the status has not been read from Redis"
@@ -101,12 +101,12 @@ class RedisFeed(Feed):
     ) -> None:
         super().__init__()
         if (group is None) != (consumer is None) or "" in {group, consumer}:
-            raise ValueError("a group needs a consumer and a consumer a group, each with a name of at least one letter")
+            raise ValueError("give both group and consumer, or neither; their names must not be empty")
         if group is not None and (initial or baseline is not None):
-            raise ValueError("a group knows where it is: initial and baseline are for readers without a group")
+            raise ValueError("a group resumes by itself: initial and baseline are for readers without a group")
         seats = SeatFilter(queues, extensions)
         if group is not None and not seats.is_all:
-            raise ValueError("queues and extensions are for readers without a group: subscribe to what is wanted of it")
+            raise ValueError("queues and extensions are for readers without a group: filter with subscribe() instead")
         if not 0 < claim_after < float("inf"):
             raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
         self._store = Store(redis, prefix, timeout)
@@ -129,12 +129,12 @@ class RedisFeed(Feed):
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What is known; before anything is, the baseline."""
+        """The last known snapshot; before the first, the baseline."""
         return self._state.snapshot
 
     @property
     def health(self) -> RedisFeedHealth:
-        """How the reading goes."""
+        """The reader's present condition."""
         state = self._state
         return RedisFeedHealth(
             up=None if state.is_undecided and not self._has_failed else state.is_up and not self._has_failed,
@@ -148,21 +148,21 @@ class RedisFeed(Feed):
 
     @property
     def is_shared(self) -> bool:
-        """Whether it has a group, whose other consumers are given the rest of the changes."""
+        """Whether the feed belongs to a group, so that other consumers receive a part of the changes."""
         return self._work_of_group is not None
 
     async def acknowledge(self) -> None:
-        """Say that the update that the group's stream handed out last is done, all of it, without asking for more.
+        """Acknowledge the last update that the group's stream handed out, without asking for the next.
 
-        An update that still waits to be taken is not.
+        An update that the stream has not handed out yet is not acknowledged.
 
         Raises:
             RuntimeError: The feed has no group.
-            TransportError: Redis is away, and does not know it.
+            TransportError: Redis is away; the update is not acknowledged.
             RelayError: Redis refuses.
         """
         if self._work_of_group is None:
-            raise RuntimeError("only the work of a group is acknowledged")
+            raise RuntimeError("this feed has no group: only updates of a group are acknowledged")
         if not self._fanout.pending:
             await self._work_of_group.acknowledge()
 
@@ -177,10 +177,8 @@ class RedisFeed(Feed):
         if work is None:
             return None
         if self._fanout.has_listeners:
-            raise RuntimeError(
-                "the work of a group goes to one stream; close the other one first, or make another feed"
-            )
-        return work.next_taker()
+            raise RuntimeError("a feed with a group has one stream: close the other one first, or make another feed")
+        return work.new_stream()
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -190,7 +188,7 @@ class RedisFeed(Feed):
         if self._work_of_group is not None:
             stack.push_async_callback(self._work_of_group.close)
             group = asyncio.create_task(self._run_group(self._work_of_group), name="sipqueue_async group")
-            stack.push_async_callback(_cancelled, group)
+            stack.push_async_callback(_cancel, group)
         try:
             await self._read_for_ever()
         finally:
@@ -205,10 +203,10 @@ class RedisFeed(Feed):
     async def _run_group(self, work: GroupWork) -> None:
         try:
             await work.run()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the streams are to end with it
+        except Exception as error:  # noqa: BLE001  # any error ends the streams, which raise it
             self._end(error)
-            # There is nothing left to read for.
-            assert self._task is not None  # noqa: S101  # this runs within it
+            # No stream is left, so stop reading.
+            assert self._task is not None  # noqa: S101  # the task that runs this
             self._task.cancel()
 
     async def _read_for_ever(self) -> None:
@@ -236,7 +234,7 @@ class RedisFeed(Feed):
             self._note(None, self._state.peeked(head, old))
             if not self._state.is_sure:
                 await asyncio.sleep(pause)
-                # Two looks within two leases are needed to see a relay at work.
+                # A confirmation shows as a difference between two answers within two leases.
                 pause = min(pause * 1.5, max(head.lease / 2, _SHORTEST), _LONGEST)
 
     async def _look(self) -> None:
@@ -245,12 +243,12 @@ class RedisFeed(Feed):
         self._state.observe(reading.head, asked_at, is_whole=reading.state is not None)
         if reading.state is None:
             self._state.received(asked_at, found=bool(reading.entries), is_complete=len(reading.entries) < ENTRIES)
-        # If they do not continue from here, following the stream finds that too.
+        # If an entry does not continue from the one before, `_follow` finds that too.
         await self._take_what_follows(reading.entries)
         self._note(None, self._state.looked(reading))
 
     async def _follow(self) -> None:
-        """Apply entries until there are none for a while, or the stream does not continue from here."""
+        """Apply entries until none comes for half a lease, or an entry is missing."""
         while self._state.entry and self._state.is_sure:
             quiet = min(max(self._state.lease / 2, _SHORTEST), _LONGEST, self._store.longest_wait)
             asked_at = _loop_time()
@@ -260,12 +258,12 @@ class RedisFeed(Feed):
                 return
 
     async def _take_what_follows(self, entries: Sequence[Entry]) -> bool:
-        """Apply entries as long as each continues from the one before, and return whether all do."""
+        """Apply entries until one does not continue from the one before. Return whether all did."""
         for entry in entries:
             if entry.change.after != self._state.entry:
                 return False
             self._note(None, self._state.took(entry))
-            # There may be many at once: let a consumer that keeps up take each change by itself.
+            # Let consumers run between entries, so that fast ones get each change as an update of its own.
             await asyncio.sleep(0)
         return True
 
@@ -278,17 +276,17 @@ class RedisFeed(Feed):
         if self._work_of_group is None:
             self._publish(update)
         elif update is not None:
-            self._work_of_group.tell_news()
+            self._work_of_group.notify_published()
         self._call_listeners()
 
     def _deliver(self, update: Update) -> bool:
-        """Give a part of the group's work to its stream, and tell whether anything of it was wanted."""
+        """Put an entry of the group into its stream. Return whether the stream's filter passed any of it."""
         before = self._fanout.pending
         self._publish(update)
         return self._fanout.pending > before
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
 

@@ -1,4 +1,4 @@
-"""`Relay`: watches a platform for everybody, and publishes what changes; one of several leads, the others stand by."""
+"""`Relay`: polls a platform and publishes each change. Of several relays one leads, and the others stand by."""
 
 from __future__ import annotations
 
@@ -36,32 +36,31 @@ class WatchOptions(TypedDict, total=False):
 
 
 class Relay:
-    """Watches a platform and publishes each change in Redis, for any number of `RedisFeed`.
+    """Polls a platform and publishes each change in Redis, for any number of `RedisFeed`.
 
-    Several relays with the same prefix share one platform: one leads, and the others stand by without asking the
-    platform anything. When the leader is gone for `lease` seconds, another one goes on from what was published last, so
-    that nothing is lost and nothing is told twice. While Redis is away the leader keeps watching, and publishes the
-    difference afterwards.
+    Relays with the same prefix work for one platform: one leads, and the others stand by without polling. When the
+    leader has been silent for `lease` seconds, another relay continues from the last publication, so that no change is
+    lost or published twice. While Redis is away the leader keeps polling, and publishes the difference afterwards.
 
-    An async context manager: inside it the relay runs. An error that trying again does not help against ends it; `wait`
-    raises it.
+    An async context manager: the relay runs inside the block. An error that a retry cannot mend ends the relay, and
+    `wait` raises it.
 
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
-        redis: The URL of a Redis, or a client of `redis.asyncio` that is the caller's to close: a `Redis`, also of
-            Sentinel, or a `RedisCluster`. TLS is ``rediss://``.
-        prefix: What the keys begin with: one for each platform.
-        lease: For how many seconds a leader may be silent before another relay takes over, by the other's own clock.
-        max_entries: About how many of the last changes are kept for readers who are behind.
-        max_age: For how long they are kept.
-        timeout: Seconds without progress, sending or receiving, after which Redis counts as away. With a client of
-            yours, the limit for a whole answer.
+        redis: A Redis URL (``rediss://`` for TLS), or a `Redis` (Sentinel's too) or `RedisCluster` of `redis.asyncio`,
+            which the caller closes.
+        prefix: The prefix of the keys: one per platform, given to its readers too.
+        lease: Seconds of silence after which another relay takes over, measured by the other relay's monotonic clock.
+        max_entries: About how many changes Redis keeps for readers that are behind.
+        max_age: How long Redis keeps them.
+        timeout: Seconds without a byte sent or received after which Redis counts as away. With a client of the caller,
+            the limit for a whole answer.
         watch: Arguments of `StatusWatcher`: `interval`, `queues`, `extensions`, `leave_after`, `max_backoff`,
             `max_lag`.
 
     Raises:
         TypeError: `redis` is neither a URL nor such a client.
-        ValueError: An argument makes no sense.
+        ValueError: An argument is invalid.
     """
 
     def __init__(
@@ -82,41 +81,41 @@ class Relay:
             raise ValueError("max_entries and max_age must be above 0")
         self._source = source
         self._watch = watch
-        # They are needed each time that this relay leads.
-        self._watch |= {"queues": _kept(watch.get("queues")), "extensions": _kept(watch.get("extensions"))}
-        # What is wrong with these is better said now than when the relay leads for the first time.
+        # Keep the names as tuples: each term needs them, and an iterator can be read only once.
+        self._watch |= {"queues": _reusable(watch.get("queues")), "extensions": _reusable(watch.get("extensions"))}
+        # Check the arguments now, and not only when the relay leads for the first time.
         StatusWatcher(source, **self._watch)
         self._store = Store(redis, prefix, timeout)
         self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
         self._owner = uuid.uuid4().hex
         self._term: Term | None = None
         self._stands_by = False
-        # Another relay's lock as it was seen last, and since when it is so.
+        # Another relay's lock as last seen, and the loop's time since when it has not changed.
         self._other: Lock | None = None
         self._other_since = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
     def where(self) -> str:
-        """Where it publishes, for people to read; no secret is in it."""
+        """The server and the keys, for messages; without the password."""
         return self._store.where
 
     @property
     def leading(self) -> bool:
-        """Whether this relay is the one that watches and publishes, as far as it knows."""
+        """Whether this relay polls and publishes. A relay that was cut off may not know yet that another one leads."""
         return self._term is not None
 
     @property
     def sequence(self) -> int:
-        """The number of the last publication that this relay knows of, while it leads; otherwise 0."""
+        """The number of the last publication that this relay knows of; 0 while it does not lead."""
         return 0 if self._term is None else self._term.published.sequence
 
     async def wait(self) -> None:
-        """Wait until the relay ends, which it does by itself only where trying again does not help.
+        """Wait until the relay ends. By itself it ends only with an error that a retry cannot mend.
 
         Raises:
-            RuntimeError: The relay is not running.
-            BaseException: What ended it.
+            RuntimeError: The relay was not started.
+            BaseException: The error that ended the relay.
         """
         if self._task is None:
             raise RuntimeError("the relay is not running: use it in 'async with'")
@@ -128,7 +127,7 @@ class Relay:
         if self._task is not None:
             raise RuntimeError("a relay runs once: make a new one")
         self._task = asyncio.create_task(self._run(), name="sipqueue_async relay")
-        # Whoever does not `wait` is not to be told of it by asyncio.
+        # Retrieve the exception, or asyncio would log it for programs that do not call `wait`.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self
 
@@ -150,19 +149,19 @@ class Relay:
     async def _run(self) -> None:
         stack = AsyncExitStack()
         stack.push_async_callback(self._store.aclose)
-        # Not only where it knows that it leads: the answer may be on its way.
+        # Release the lock even if this relay does not know that it leads: the answer to `acquire` may have been lost.
         stack.push_async_callback(self._leave)
         try:
             while True:
                 await self._lead(await self._stand_by())
         except Exception as error:
-            _log.error("the relay ends: %s: %s", type(error).__name__, error)  # it is raised
+            _log.error("the relay ends: %s: %s", type(error).__name__, error)  # re-raised, so no traceback here
             raise
         finally:
             await run_uncancelled(stack.aclose)
 
     async def _stand_by(self) -> Term:
-        """Wait until this relay is the leader."""
+        """Wait until this relay leads."""
         backoff = Backoff()
         is_away = False
         while True:
@@ -171,7 +170,7 @@ class Relay:
             except TransportError as error:
                 _log.log(logging.DEBUG if is_away else logging.WARNING, "the relay waits: %s", error)
                 is_away = True
-                # While Redis is away nobody can renew: give the leader a lease from when it is back.
+                # The leader cannot renew while Redis is away: allow it a whole lease once Redis is back.
                 self._other = None
                 await backoff.pause()
                 continue
@@ -185,7 +184,7 @@ class Relay:
             await asyncio.sleep(self._limits.lease / 10)
 
     async def _term_if_free(self) -> Term | None:
-        """Take the lock if it is free, or if its holder has not renewed it for a lease, by this relay's own clock."""
+        """Take the lock if it is free or was not renewed for a lease, by this relay's clock; None if it is held."""
         now = asyncio.get_running_loop().time()
         is_stale = self._other is not None and now - self._other_since >= self._limits.lease
         lock = await self._store.acquire(self._owner, self._other if is_stale else None)
@@ -199,7 +198,7 @@ class Relay:
         return term
 
     async def _lead(self, term: Term) -> None:
-        """Watch and publish until another one leads; an error is what ended the watcher, whatever it is."""
+        """Poll and publish until another relay leads. An error that ends the watcher is raised."""
         state = term.published
         _log.info("the relay leads (term %s), after publication %d", term.number, state.sequence)
         watcher = StatusWatcher(self._source, baseline=state.snapshot, initial=state.snapshot is None, **self._watch)
@@ -214,12 +213,12 @@ class Relay:
             self._term = None
 
     async def _leave(self) -> None:
-        """Let another one lead at once, if that can be said."""
+        """Release the lock, so that another relay leads at once. A failure is only logged."""
         try:
             await self._store.release(self._owner)
         except SipQueueError as error:
-            _log.debug("the lead could not be handed on: %s", error)
+            _log.debug("the relay could not release its lock: %s", error)
 
 
-def _kept(names: Iterable[str] | None) -> Iterable[str] | None:
+def _reusable(names: Iterable[str] | None) -> Iterable[str] | None:
     return names if names is None or isinstance(names, str) else tuple(names)

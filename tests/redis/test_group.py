@@ -237,7 +237,7 @@ class TestStreams:
         async with member(redis_server) as feed:
             with feed.updates() as updates:
                 for make in (feed.updates, feed.subscribe, feed.__aiter__):
-                    with pytest.raises(RuntimeError, match="the work of a group goes to one stream; close the other"):
+                    with pytest.raises(RuntimeError, match="a feed with a group has one stream: close the other"):
                         make()
                 assert updates.pending == 0
             assert feed.subscribe().pending == 0
@@ -247,7 +247,7 @@ class TestStreams:
         feed = member(redis_server)
         work = feed._work_of_group
         assert work is not None
-        old, new = work.next_taker(), work.next_taker()
+        old, new = work.new_stream(), work.new_stream()
         old()
         assert not work._asked.is_set()
         new()
@@ -570,6 +570,6 @@ class TestLateWords:
             await begun(writer, one)
             async with asyncio.TaskGroup() as tasks:
                 waiting = [tasks.create_task(handed_out(feed)) for feed in (one, same)]
-                await until(lambda: "consumer 'one' of group 'sales' has begun elsewhere too" in caplog.text)
+                await until(lambda: "consumer 'one' of group 'sales' has started again" in caplog.text)
                 for task in waiting:
                     task.cancel()

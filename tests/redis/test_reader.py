@@ -347,10 +347,10 @@ class TestMisuse:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"group": "sales"}, "a group needs a consumer and a consumer a group"),
-            ({"consumer": "1"}, "a group needs a consumer and a consumer a group"),
-            ({"group": "", "consumer": "1"}, "each with a name of at least one letter"),
-            ({"group": "sales", "consumer": ""}, "each with a name of at least one letter"),
+            ({"group": "sales"}, "give both group and consumer, or neither"),
+            ({"consumer": "1"}, "give both group and consumer, or neither"),
+            ({"group": "", "consumer": "1"}, "their names must not be empty"),
+            ({"group": "sales", "consumer": ""}, "their names must not be empty"),
             ({"group": "sales", "consumer": "1", "initial": True}, "initial and baseline are for readers without"),
             ({"group": "sales", "consumer": "1", "baseline": WAITING}, "initial and baseline are for readers without"),
             (
@@ -359,7 +359,7 @@ class TestMisuse:
             ),
             (
                 {"group": "sales", "consumer": "1", "extensions": "1"},
-                "are for readers without a group: subscribe to wh",
+                "are for readers without a group: filter with subscribe",
             ),
             ({"queues": []}, "queues must be names, at least one; leave it out for all queues"),
             ({"extensions": ["1", ""]}, "extensions must be names"),
@@ -384,7 +384,7 @@ class TestMisuse:
         async with feed:
             with pytest.raises(RuntimeError, match=r"a feed runs once: make a new one, with baseline=old\.snapshot"):
                 await feed.__aenter__()
-            with pytest.raises(RuntimeError, match="only the work of a group is acknowledged"):
+            with pytest.raises(RuntimeError, match="only updates of a group are acknowledged"):
                 await feed.acknowledge()
             waiting = asyncio.ensure_future(feed.ready())
             await asyncio.sleep(0)
