@@ -1,4 +1,4 @@
-"""The format between relays and readers: versioned JSON, which `docs/relay.md` describes for other languages."""
+"""The versioned JSON that relays write and readers read. `docs/relay.md` describes it for other languages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sipqueue_async import (
 )
 
 VERSION: Final = 2
-"""What relays write. Format 1, which is read too, has no field `confirmed`."""
+"""The format that relays write. Readers accept format 1 too, which lacks the field `confirmed`."""
 _READABLE: Final = (1, 2)
 _NO_RECORD: Final = "null"
 
@@ -44,16 +44,16 @@ _ERRORS: Final[Mapping[str, type[SipQueueError]]] = {
 
 
 class RelayError(SipQueueError):
-    """Redis refuses, or holds data that relays and readers cannot use; retrying does not help."""
+    """Redis refuses a request, or holds data that relays and readers cannot use. Retrying does not help."""
 
 
 class SourceError(SipQueueError):
-    """A relay's source failed with an error that is not this library's: readers get its class, but not its message."""
+    """The relay's source raised an error of another library. Readers get only its class: its text may hold secrets."""
 
 
 @attrs.frozen(kw_only=True)
 class Moment:
-    """What a snapshot has beside its records."""
+    """The fields of a snapshot besides its records."""
 
     observed_at: datetime
     server_time: datetime | None
@@ -61,70 +61,75 @@ class Moment:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Moment:
-        """Return a snapshot's."""
+        """Return these fields of a snapshot."""
         return cls(observed_at=snapshot.observed_at, server_time=snapshot.server_time, problems=snapshot.problems)
 
     def snapshot(self, records: Iterable[AgentStatus]) -> Snapshot:
-        """Return a snapshot of records."""
+        """Return a snapshot with these fields and records."""
         return Snapshot(records, **attrs.asdict(self, recurse=False))
 
     def changed(self, before: Snapshot, agents: Mapping[SeatKey, AgentStatus | None]) -> Snapshot:
-        """Return a snapshot like the one before, but for some seats."""
+        """Return a snapshot with these fields, and the records of `before` with the given changes (None: left)."""
         return before.with_changes(agents, **attrs.asdict(self, recurse=False))
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class Change:
-    """One publication: the records before and after it, of the seats that changed."""
+    """One publication, as readers use it."""
 
     after: str
-    """The id of the entry before it; empty in the first of all."""
+    """The id of the entry before this one; empty in the first entry."""
     sequence: int
+    """The publication's number."""
     confirmed: int | None
-    """The number of the last confirmation when it was published; None in format 1."""
+    """The relay's counter of confirmations at the time; None in format 1."""
     moment: Moment | None
-    """None as long as no poll has ever worked."""
+    """None until a poll has succeeded for the first time."""
     feed: FeedEvent | None
+    """The change of the feed's condition, if there was one."""
     coalesced: bool
-    """Whether it stands for several changes."""
+    """Whether this publication merges several changes."""
     seats: tuple[SeatKey, ...]
+    """The seats that changed."""
     was: tuple[AgentStatus | None, ...]
+    """Their records before, in the order of `seats`; None for a seat that joined."""
     now: tuple[AgentStatus | None, ...]
+    """Their records after, in the same order; None for a seat that left."""
 
     @cached_property
     def agents(self) -> dict[SeatKey, AgentStatus | None]:
-        """The records now, by seat; None for those who left."""
+        """The new records by seat; None for a seat that left."""
         return dict(zip(self.seats, self.now, strict=True))
 
     @cached_property
     def seat_events(self) -> tuple[SeatEvent, ...]:
-        """The seats' events: as between whole snapshots, since `diff` looks at each seat by itself."""
+        """The events of these seats. They equal those of the whole snapshots, since `diff` compares seat by seat."""
         return () if self.after_snapshot is None else diff(self.before_snapshot, self.after_snapshot)
 
     @property
     def before_snapshot(self) -> Snapshot | None:
-        """The records before, of these seats alone."""
+        """A snapshot of the old records of the seats that changed, and of no others."""
         return None if self.moment is None else self.moment.snapshot(it for it in self.was if it is not None)
 
     @cached_property
     def after_snapshot(self) -> Snapshot | None:
-        """The records now, of these seats alone."""
+        """A snapshot of the new records of the seats that changed, and of no others."""
         return None if self.moment is None else self.moment.snapshot(it for it in self.now if it is not None)
 
 
 def with_feed(feed: FeedEvent | None, events: Sequence[SeatEvent]) -> tuple[Event, ...]:
-    """Return events in their order: the feed came up before, or went down after what was seen."""
+    """Return all events in order: `FeedUp` comes before the seats' events, `FeedDown` after them."""
     if feed is None:
         return tuple(events)
     return (feed, *events) if isinstance(feed, FeedUp) else (*events, feed)
 
 
-# ---- out -------------------------------------------------------------------------------------------------------------
+# ---- writing ---------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Publication:
-    """A publication as a relay sends it to Redis."""
+    """A publication as a relay sends it to Redis. `docs/relay.md` describes the fields of an entry."""
 
     snapshot: str
     update: str
@@ -136,7 +141,15 @@ class Publication:
 def publication(
     *, sequence: int, snapshot: Snapshot | None, feed: FeedEvent | None, changes: Sequence[SeatEvent], coalesced: bool
 ) -> Publication:
-    """Return the publication of what changed, and of the snapshot after it."""
+    """Return the publication of some changes.
+
+    Args:
+        sequence: The publication's number.
+        snapshot: The snapshot after the changes; None until a poll has succeeded for the first time.
+        feed: The change of the feed's condition, if there was one.
+        changes: The seats' events.
+        coalesced: Whether several changes were merged.
+    """
     was: dict[SeatKey, AgentStatus | None] = {}
     now: dict[SeatKey, AgentStatus | None] = {}
     for event in changes:
@@ -160,7 +173,7 @@ def publication(
 
 
 def feed_to_json(feed: FeedEvent | None) -> str:
-    """Return the last event about the feed as JSON."""
+    """Return a feed event as JSON; ``null`` if there is none."""
     return _dump(None if feed is None else _feed_to_json(feed))
 
 
@@ -168,8 +181,8 @@ def _records(agents: Iterable[AgentStatus | None]) -> str:
     return "\n".join(_NO_RECORD if agent is None else _dump(agent.to_dict()) for agent in agents)
 
 
-# One line of ASCII, so that neither a lone surrogate in a name nor a client's encoding does harm. `json.dumps` would
-# make an encoder for each record.
+# One line of ASCII, so that lone surrogates in names survive, whatever encoding a client uses. `json.dumps` with
+# options would create an encoder for each record.
 _dump: Final[Callable[[object], str]] = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -200,16 +213,19 @@ def _feed_to_json(feed: FeedEvent) -> dict[str, Any]:
 
 
 def _is_ours(error: BaseException) -> TypeGuard[SipQueueError]:
-    """Return whether an error is this library's own, whose text never holds a secret."""
+    """Return whether the error is of this library: the text of these never contains a secret."""
     return type(error) in _ERRORS.values()
 
 
-# ---- in --------------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def reading(what: str) -> Generator[None]:
-    """Translate any error about damaged data.
+    """Translate the errors of decoding inside the block.
+
+    Args:
+        what: The data that is decoded, for the message.
 
     Raises:
         RelayError: The data is damaged.
@@ -224,7 +240,7 @@ def read_change(fields: Mapping[str, str]) -> Change:
     """Read the fields of a stream entry.
 
     Raises:
-        RelayError: It is damaged, or of a format that this release does not know.
+        RelayError: The entry is damaged, or has a version that this release does not read.
     """
     with reading("an entry of the stream"):
         update = json.loads(fields["update"])
@@ -241,10 +257,10 @@ def read_change(fields: Mapping[str, str]) -> Change:
 
 
 def read_work(text: str) -> Change:
-    """Read a group's work: an entry's fields, or a difference that stands for trimmed entries.
+    """Read a group's entry: the fields of a stream entry, or a difference that replaces trimmed entries.
 
     Raises:
-        RelayError: As `read_change`.
+        RelayError: The entry is damaged, or has a version that this release does not read.
     """
     with reading("a group's work"):
         fields = json.loads(text)
@@ -262,10 +278,10 @@ def read_work(text: str) -> Change:
 
 
 def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
-    """Read the whole snapshot; None as long as no poll has ever worked.
+    """Read the whole snapshot; None until a poll has succeeded for the first time.
 
     Raises:
-        RelayError: It is damaged.
+        RelayError: The snapshot is damaged.
     """
     with reading("the snapshot"):
         found = read_moment(json.loads(moment))
@@ -276,21 +292,21 @@ def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
 
 
 def check_version(version: object) -> int:
-    """Return a format's version.
+    """Return the version of the format if this release reads it.
 
     Raises:
         RelayError: This release does not read the version.
     """
     if type(version) is not int or version not in _READABLE:
         raise RelayError(
-            f"what is in Redis has version {version!r}; this release reads versions up to {VERSION}: run the same "
+            f"the data in Redis has version {version!r}; this release reads versions up to {VERSION}: run the same "
             "release of sipqueue_async everywhere"
         )
     return version
 
 
 def read_moment(document: Any) -> Moment | None:
-    """Read what a snapshot has beside its records."""
+    """Read a snapshot's fields besides its records; None for ``null``."""
     if document is None:
         return None
     return Moment(
@@ -301,7 +317,11 @@ def read_moment(document: Any) -> Moment | None:
 
 
 def read_time(text: str) -> datetime:
-    """Read a time, which must have a zone."""
+    """Read an ISO time with a time zone.
+
+    Raises:
+        ValueError: The text is no time, or has no time zone.
+    """
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:
         raise ValueError(f"{text} has no time zone")
@@ -309,7 +329,7 @@ def read_time(text: str) -> datetime:
 
 
 def read_feed(document: Any) -> FeedEvent | None:
-    """Read the event about the feed, if there is one."""
+    """Read a feed event; None for ``null``."""
     if document is None:
         return None
     if document["event"] == FeedUp.kind:
@@ -340,7 +360,7 @@ def _read_records(fields: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError("a seat is listed twice")
     for seat, *agents in zip(seats, was, now, strict=True):
         if any(agent is not None and agent.key != seat for agent in agents):
-            raise ValueError(f"the record of another seat stands for {seat}")
+            raise ValueError(f"the record for {seat} names another seat")
     return {"seats": seats, "was": was, "now": now}
 
 

@@ -214,14 +214,14 @@ class RedisFeed(Feed):
         while True:
             try:
                 if self._state.is_sure:
-                    await self._look()
+                    await self._read_once()
                     await self._follow()
                 else:
                     await self._wait_for_a_confirmation()
                 backoff.reset()
             except TransportError as error:
                 self._failures += 1
-                self._note(error, self._state.failed(error))
+                self._note(error, self._state.on_failure(error))
                 await backoff.pause()
 
     async def _wait_for_a_confirmation(self) -> None:
@@ -230,22 +230,22 @@ class RedisFeed(Feed):
             asked_at = _loop_time()
             head = await self._store.peek()
             self._state.observe(head, asked_at, is_whole=True)
-            old = (await self._store.read()).state if self._state.lacks_the_old(head) else None
-            self._note(None, self._state.peeked(head, old))
+            stale = (await self._store.read()).state if self._state.needs_stale_state(head) else None
+            self._note(None, self._state.on_peek(head, stale))
             if not self._state.is_sure:
                 await asyncio.sleep(pause)
                 # A confirmation shows as a difference between two answers within two leases.
                 pause = min(pause * 1.5, max(head.lease / 2, _SHORTEST), _LONGEST)
 
-    async def _look(self) -> None:
+    async def _read_once(self) -> None:
         asked_at = _loop_time()
         reading = await self._store.read(self._state.entry)
         self._state.observe(reading.head, asked_at, is_whole=reading.state is not None)
         if reading.state is None:
-            self._state.received(asked_at, found=bool(reading.entries), is_complete=len(reading.entries) < ENTRIES)
+            self._state.on_entries(asked_at, found=bool(reading.entries), is_complete=len(reading.entries) < ENTRIES)
         # If an entry does not continue from the one before, `_follow` finds that too.
         await self._take_what_follows(reading.entries)
-        self._note(None, self._state.looked(reading))
+        self._note(None, self._state.on_reading(reading))
 
     async def _follow(self) -> None:
         """Apply entries until none comes for half a lease, or an entry is missing."""
@@ -253,7 +253,7 @@ class RedisFeed(Feed):
             quiet = min(max(self._state.lease / 2, _SHORTEST), _LONGEST, self._store.longest_wait)
             asked_at = _loop_time()
             entries = await self._store.follow(self._state.entry, quiet)
-            self._state.received(asked_at, found=bool(entries), is_complete=len(entries) < ENTRIES)
+            self._state.on_entries(asked_at, found=bool(entries), is_complete=len(entries) < ENTRIES)
             if not entries or not await self._take_what_follows(entries):
                 return
 
@@ -262,7 +262,7 @@ class RedisFeed(Feed):
         for entry in entries:
             if entry.change.after != self._state.entry:
                 return False
-            self._note(None, self._state.took(entry))
+            self._note(None, self._state.on_entry(entry))
             # Let consumers run between entries, so that fast ones get each change as an update of its own.
             await asyncio.sleep(0)
         return True

@@ -1,9 +1,11 @@
-"""What a reader knows, publication by publication: pure bookkeeping, in which every answer is a `diff`.
+"""What a reader knows after each answer from Redis. It does no I/O, and makes every update with `diff`.
 
-What Redis holds may be old: after a crash it comes back with an earlier copy, and its clock may step. So nothing here
-depends on a clock but the reader's own monotonic one. Relays count their confirmations that the last publication is up
-to date. A number that grew between two requests of the reader shows that a relay confirmed what Redis holds after the
-first of them was sent; one that fell shows that Redis lost data, which is then not believed until it grows again.
+The data in Redis may be old: after a crash Redis may return with an earlier copy, and its clock may step. So this
+module uses only the reader's own monotonic clock, and a counter. A relay confirms regularly that the last publication
+is up to date, and increments the counter `confirmed` each time:
+
+- `confirmed` grew between two answers: a relay confirmed the data after the first of the two requests was sent.
+- `confirmed` fell: Redis lost data. The reader does not trust the data until the counter grows again.
 """
 
 from __future__ import annotations
@@ -33,20 +35,20 @@ from sipqueue_async.redis.publication import Change, Moment, with_feed
 from sipqueue_async.redis.store import Entry, Head, Reading, State
 
 _LEASES_OF_SILENCE: Final = 2
-"""A relay counts as gone after so many leases without a confirmation: another one had time to take over."""
+"""Leases without a confirmation after which no relay counts as alive: a standby had time to take over."""
 
 
 class ReaderState:
-    """Turns what a reader finds into updates.
+    """Turns answers from Redis into updates.
 
-    Three things can make the status unknown: the platform is away, which the relay says; no relay confirms anything; or
-    Redis is away or has lost data. Together they are one condition: `FeedDown` when the first of them comes, `FeedUp`
-    when the last one goes.
+    The status is unknown if the relay reports that the platform is away, if no relay confirms the data, or if Redis is
+    away or has lost data. These count as one condition: `FeedDown` when the first of them begins, `FeedUp` when the
+    last one ends.
 
     Args:
-        baseline: What was known before.
-        initial: Whether, without a baseline, the first snapshot is a join of every seat.
-        clock: Seconds of a monotonic clock.
+        baseline: The snapshot that the first one is compared with.
+        initial: Without a baseline, whether the first snapshot yields an `AgentJoined` for each seat.
+        clock: Returns the seconds of a monotonic clock.
         seats: The seats to read.
     """
 
@@ -54,75 +56,76 @@ class ReaderState:
         self, baseline: Snapshot | None, *, initial: bool, clock: Callable[[], float], seats: SeatFilter | None = None
     ) -> None:
         self._seats = seats or SeatFilter()
-        # The rest of a baseline is not read, and so has not left.
+        # Drop the seats that are not read: otherwise they would appear to have left.
         self.snapshot = None if baseline is None else self._seats.apply(baseline)
         self.entry = ""
         """The id of the last entry that was applied; empty before the first."""
         self.sequence = 0
         """The number of the last publication that was applied."""
         self.seen = None if baseline is None else baseline.observed_at
-        """When a relay last saw the platform, as far as is known here."""
+        """The time of the relay's last good poll that this reader knows of."""
         self.lease = 0.0
-        """Seconds for which a relay may be silent, as far as is known."""
+        """Seconds for which a relay may be silent: its own setting, which Redis holds; 0 before the first answer."""
         self.failures = 0
         """Failed attempts since the feed was last up."""
         self.resyncs = 0
-        """How often the stream did not continue from this reader's entry."""
+        """How often entries were missing after this reader's entry."""
         self._initial = initial
         self._clock = clock
         self._platform: FeedDown | None = None
         self._trouble: Exception | None = None
-        self._told_down = False
-        # Of the present outage: whether only the platform is to blame, and when it began.
-        self._is_platforms = True
+        # Whether consumers have received a `FeedDown` without a `FeedUp` after it.
+        self._reported_down = False
+        # Of the present outage: whether the platform alone caused it, and when it began (reader's clock).
+        self._only_platform = True
         self._down_since = 0.0
-        # The last number of confirmations that was seen, and when the request was sent that showed it.
+        # The counters of the last answer, and when its request was sent.
         self._confirmed: int | None = None
-        # The same of renewals, and since when a relay is known to be there.
         self._renewals: int | None = None
-        self._heard_at: float | None = None
         self._asked_at = 0.0
-        # Until when no silence is noticed: since the first request, and after an answer that took long to arrive.
+        # When a relay was last known to be alive, because `renewals` grew.
+        self._heard_at: float | None = None
+        # Silence is measured from here at the earliest: the first answer, or an answer that took longer than a lease.
         self._excused_at: float | None = None
-        # When the last request was sent after whose answer nothing further was left to read.
+        # When the last request was sent whose answer left no entries to read.
         self._complete_at: float | None = None
-        # Since when what Redis holds is known to be confirmed; None as long as it is not trusted.
+        # When the data was last known to be confirmed; None while it is not trusted.
         self._fresh_at: float | None = None
         self._has_lost = False
-        # Whether the snapshot was up to date when the reader looked last.
+        # Whether the snapshot was up to date after the last answer.
         self._is_current = False
-        # What was published at `entry`. Mostly that is the snapshot. Where it would go back against the snapshot, as
-        # after a relay that watches another back end, `_high_water` keeps that out.
+        # The snapshot as published at `entry`. It differs from `snapshot` while `_high_water` keeps out records that
+        # are older than the known ones, for example after a relay on another back end took over.
         self._published: Snapshot | None = None
         self._high_water: HighWater | None = None
-        # Whether the number of the publication fell with nothing to tell, so that the next update has to say so.
+        # Whether the publication number fell without an update, so that the next update must be marked as coalesced.
         self._fell = False
 
-    # ---- whether it can be believed ----------------------------------------------------------------------------------
+    # ---- can the data be trusted? ------------------------------------------------------------------------------------
 
     @property
     def is_up(self) -> bool:
-        """Whether what is known is up to date."""
+        """Whether the snapshot is up to date."""
         return self._is_current and not self._is_down
 
     @property
     def is_undecided(self) -> bool:
-        """Whether nothing can be said yet, since no relay had time to confirm what Redis holds."""
+        """Whether it is still open if the feed is up or down: no relay has had time to confirm the data."""
         return not self.entry and not self._is_down
 
     @property
     def is_sure(self) -> bool:
-        """Whether a relay has confirmed lately what Redis holds; otherwise `peeked` has to see it do so."""
+        """Whether a relay confirmed the data within two leases. If not, the reader peeks until a relay confirms it."""
         return self._fresh_at is not None and not self._is_silent(self._fresh_at)
 
     @property
     def trouble(self) -> BaseException | None:
-        """Why the status is unknown at present, if so."""
+        """Why the status is unknown at present; None if it is known."""
         if self._is_down:
             return self._trouble or (None if self._platform is None else self._platform.error)
         if self.is_sure:
             return None
-        return TransportError("no relay has confirmed yet that what Redis holds is up to date")
+        return TransportError("no relay has confirmed yet that the data in Redis is up to date")
 
     @property
     def _is_down(self) -> bool:
@@ -132,12 +135,12 @@ class ReaderState:
         return self._clock() - since > _LEASES_OF_SILENCE * self.lease
 
     def observe(self, head: Head, asked_at: float, *, is_whole: bool) -> None:
-        """Take note of the number of confirmations in an answer, before anything else in it.
+        """Compare the counters of an answer with those of the answer before. Call this before the other methods.
 
         Args:
-            head: What the answer says about the publications as a whole.
-            asked_at: When the request was sent.
-            is_whole: Whether the answer does not continue from this reader's entry.
+            head: The counters and the feed's condition in the answer.
+            asked_at: When the request was sent, by `clock`.
+            is_whole: Whether the answer holds the whole state, and not the entries after this reader's entry.
         """
         if self._confirmed is None or self._clock() - asked_at > head.lease:
             self._excused_at = self._clock()
@@ -150,48 +153,48 @@ class ReaderState:
         self._confirmed, self._renewals = head.confirmed, head.renewals
         self._asked_at, self.lease = asked_at, head.lease
 
-    # ---- what is found -----------------------------------------------------------------------------------------------
+    # ---- answers from Redis ------------------------------------------------------------------------------------------
 
-    def failed(self, error: Exception) -> Update | None:
-        """Take note of a failure to read."""
+    def on_failure(self, error: Exception) -> Update | None:
+        """Register a failed request."""
         self.failures += 1
-        return self._update(self.snapshot, (), feed=self._turned(self._platform, error))
+        return self._update(self.snapshot, (), feed=self._feed_event(self._platform, error))
 
-    def lacks_the_old(self, head: Head) -> bool:
-        """Return whether the feed is down with nothing to show, though a relay has published something before."""
+    def needs_stale_state(self, head: Head) -> bool:
+        """Return whether the feed is down without any snapshot, although Redis holds an earlier publication."""
         is_down = isinstance(head.feed, FeedDown) or self._doubt(None) is not None
         return is_down and self.snapshot is None and head.confirmed > 0 and not self._has_lost
 
-    def peeked(self, head: Head, old: State | None = None) -> Update | None:
-        """Take note of what Redis holds, after `observe`, while it is not known to be up to date.
+    def on_peek(self, head: Head, stale: State | None = None) -> Update | None:
+        """Register an answer, after `observe`, while the data is not confirmed.
 
         Args:
-            head: What the answer says about the publications as a whole.
-            old: Everything that is published, to show it while the feed is down.
+            head: The counters and the feed's condition in the answer.
+            stale: The whole published state, to have a snapshot while the feed is down; see `needs_stale_state`.
         """
-        previous, events = self.snapshot, () if old is None else self._jump(old)
-        # A relay that has not reached the platform yet confirms nothing, but says so.
+        previous, events = self.snapshot, () if stale is None else self._replace(stale)
+        # A relay that has not reached the platform yet confirms nothing, but publishes `FeedDown`.
         platform = head.feed if isinstance(head.feed, FeedDown) else None
         doubt = self._doubt(platform)
         self.failures += doubt is not None
-        # That all is well again is told with what happened meanwhile, by `looked`.
-        trouble = doubt or (self._trouble if self._told_down else None)
-        return self._update(previous, events, feed=self._turned(platform or self._platform, trouble))
+        # `on_reading` reports the recovery, together with what happened during the outage.
+        trouble = doubt or (self._trouble if self._reported_down else None)
+        return self._update(previous, events, feed=self._feed_event(platform or self._platform, trouble))
 
-    def received(self, asked_at: float, *, found: bool, is_complete: bool) -> None:
-        """Take note of an answer to a request for entries, before they are applied.
+    def on_entries(self, asked_at: float, *, found: bool, is_complete: bool) -> None:
+        """Register an answer to a request for entries, before they are applied.
 
         Args:
             asked_at: When the request was sent.
-            found: Whether there were any: if so, they are younger than the last request that left none.
-            is_complete: Whether none were left.
+            found: Whether it holds entries. They are younger than the last request that left none.
+            is_complete: Whether it leaves no further entries in Redis.
         """
         if found and self._fresh_at is not None and self._complete_at is not None:
             self._fresh_at = max(self._fresh_at, self._complete_at)
         if is_complete:
             self._complete_at = asked_at
 
-    def took(self, entry: Entry) -> Update | None:
+    def on_entry(self, entry: Entry) -> Update | None:
         """Apply the next entry."""
         change = _admitted(entry.change, self._seats)
         previous = self.snapshot
@@ -204,12 +207,12 @@ class ReaderState:
         if change.confirmed is not None:
             self._confirmed = max(change.confirmed, self._confirmed or 0)
         platform = self._platform if change.feed is None else change.feed if isinstance(change.feed, FeedDown) else None
-        feed = self._turned(platform, self._doubt(platform), change.feed, is_look=True)
+        feed = self._feed_event(platform, self._doubt(platform), change.feed, was_read=True)
         return self._update(previous, events, feed=feed, coalesced=change.coalesced)
 
     def _apply(self, change: Change, moment: Moment) -> tuple[SeatEvent, ...]:
         if self._published is None:
-            # The first publication of all is about every seat.
+            # The first publication contains every seat.
             return self._accept(moment.snapshot(it for it in change.now if it is not None))
         published = moment.changed(self._published, change.agents)
         if self._high_water is not None:
@@ -217,16 +220,16 @@ class ReaderState:
         self.snapshot = self._published = published
         return change.seat_events
 
-    def looked(self, reading: Reading) -> Update | None:
-        """Apply the rest of what was found, after its entries: the whole state, if the stream does not continue."""
+    def on_reading(self, reading: Reading) -> Update | None:
+        """Apply the rest of an answer, after its entries: the whole state, if entries were missing."""
         previous, coalesced = self.snapshot, False
         events: tuple[SeatEvent, ...] = ()
-        platform, told = self._platform, None
+        platform, published = self._platform, None
         if reading.state is not None and self._fresh_at is not None:
-            told = reading.state.feed
+            published = reading.state.feed
             coalesced = bool(self.entry)
-            events = self._jump(reading.state)
-            platform = told if isinstance(told, FeedDown) else None
+            events = self._replace(reading.state)
+            platform = published if isinstance(published, FeedDown) else None
         if self._fresh_at is not None:
             self.seen = reading.head.seen or self.seen
             if self._high_water is not None and self._published is not None and reading.state is None:
@@ -234,11 +237,11 @@ class ReaderState:
         trouble = self._doubt(platform)
         self.failures += trouble is not None
         return self._update(
-            previous, events, feed=self._turned(platform, trouble, told, is_look=True), coalesced=coalesced
+            previous, events, feed=self._feed_event(platform, trouble, published, was_read=True), coalesced=coalesced
         )
 
-    def _jump(self, state: State) -> tuple[SeatEvent, ...]:
-        """Apply everything that is published."""
+    def _replace(self, state: State) -> tuple[SeatEvent, ...]:
+        """Continue from the whole published state, and return the difference from the known snapshot."""
         events: tuple[SeatEvent, ...] = ()
         self._published = None
         if self.snapshot is not None and self._high_water is None:
@@ -252,19 +255,19 @@ class ReaderState:
         return events
 
     def _accept(self, published: Snapshot) -> tuple[SeatEvent, ...]:
-        """Apply a whole snapshot, as far as it does not go back against what is known."""
+        """Apply a whole snapshot, except for records that are older than the known ones."""
         known = self.snapshot
         self._published = published
         if known is None or self._high_water is None:
             self.snapshot = published
             return diff(known, published) if known is not None or self._initial else ()
-        # The time that passes here counts, not the relays' clocks.
+        # `HighWater` measures time by this reader's clock, not by the relays' clocks.
         timed = published.with_changes({}, **attrs.asdict(Moment.of(published), recurse=False), steady_at=self._clock())
         events: list[SeatEvent] = []
         for accepted in self._high_water.accept(timed):
-            told = diff(known, accepted)
-            known = _sharing(known, accepted, told)
-            events += told
+            changes = diff(known, accepted)
+            known = _sharing(known, accepted, changes)
+            events += changes
         self.snapshot = known
         if known == published:
             self._published, self._high_water = known, None
@@ -277,40 +280,54 @@ class ReaderState:
     # ---- the feed's condition ----------------------------------------------------------------------------------------
 
     def _doubt(self, platform: FeedDown | None) -> TransportError | None:
-        """Return why what Redis holds is not up to date, if so."""
+        """Return why the data in Redis is not up to date; None if it may be.
+
+        Args:
+            platform: The relay's `FeedDown`, while the platform is away. The relay then renews its lock, but confirms
+                nothing.
+        """
         if not self._confirmed and platform is None and not self._has_lost:
             return TransportError("no relay has published anything yet: is one running, and with this prefix?")
         if self._has_lost:
-            return TransportError("Redis has lost data that is known here; waiting for a relay to confirm the rest")
+            return TransportError(
+                "Redis has lost data that this reader had read; waiting for a relay to confirm the rest"
+            )
         signs = [self._fresh_at, self._excused_at] if platform is None else [self._heard_at, self._excused_at]
         if any(sign is not None and not self._is_silent(sign) for sign in signs):
             return None
-        return TransportError(f"no relay is there: none was heard of for {_LEASES_OF_SILENCE} leases")
+        return TransportError(f"no relay is there: no sign of one for {_LEASES_OF_SILENCE} leases")
 
-    def _turned(
+    def _feed_event(
         self,
         platform: FeedDown | None,
         trouble: Exception | None,
-        told: FeedEvent | None = None,
+        published: FeedEvent | None = None,
         *,
-        is_look: bool = False,
+        was_read: bool = False,
     ) -> FeedEvent | None:
-        """Take note of what is wrong, and return the event to tell of it."""
+        """Set the feed's condition, and return the event that reports a change of it.
+
+        Args:
+            platform: The relay's `FeedDown`, while the platform is away.
+            trouble: The error of Redis or the relay.
+            published: The feed event in the answer. Its `FeedUp` is passed on if the platform alone was away.
+            was_read: Whether everything in the answer was applied, so that the snapshot may be up to date.
+        """
         self._platform, self._trouble = platform, trouble
-        self._is_platforms = self._is_platforms and trouble is None
+        self._only_platform = self._only_platform and trouble is None
         if self._is_down:
             self._is_current = False
-        elif is_look and self.entry and self.snapshot is not None:
+        elif was_read and self.entry and self.snapshot is not None:
             self._is_current = self._is_current or self.is_sure
-        if self._is_down and not self._told_down:
-            self._told_down = True
+        if self._is_down and not self._reported_down:
+            self._reported_down = True
             self._down_since = self._clock() if self._fresh_at is None else self._fresh_at
             return FeedDown(error=trouble, since=self.seen) if trouble is not None else platform
-        if self._told_down and self.is_up and self.seen is not None:
-            is_platforms, failures = self._is_platforms, max(self.failures, 1)
-            self._told_down, self._is_platforms, self.failures = False, True, 0
-            if is_platforms and isinstance(told, FeedUp):
-                return told
+        if self._reported_down and self.is_up and self.seen is not None:
+            only_platform, failures = self._only_platform, max(self.failures, 1)
+            self._reported_down, self._only_platform, self.failures = False, True, 0
+            if only_platform and isinstance(published, FeedUp):
+                return published
             outage = timedelta(seconds=self._clock() - self._down_since)
             return FeedUp(observed_at=self.seen, outage=outage, failures=failures)
         return None
@@ -339,7 +356,7 @@ class ReaderState:
 
 
 def _admitted(change: Change, seats: SeatFilter) -> Change:
-    """Return the part of a publication that concerns some seats; what it says of the feed stays."""
+    """Return a publication without the seats that the filter leaves out; its feed event stays."""
     if seats.is_all:
         return change
     admitted = list(map(seats.admits, change.seats))
@@ -352,6 +369,6 @@ def _admitted(change: Change, seats: SeatFilter) -> Change:
 
 
 def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:
-    """Return the new snapshot, with the objects of the old one for what did not change."""
+    """Return the new snapshot, with the old one's record objects for seats that did not change."""
     agents: Mapping[SeatKey, AgentStatus | None] = {event.key: event.agent for event in events}
     return old.with_changes(agents, observed_at=new.observed_at, server_time=new.server_time, problems=new.problems)

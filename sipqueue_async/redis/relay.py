@@ -179,7 +179,7 @@ class Relay:
             is_away = False
             backoff.reset()
             if not self._stands_by:
-                _log.info("the relay stands by: another one leads")
+                _log.info("the relay stands by: another relay leads")
             self._stands_by = True
             await asyncio.sleep(self._limits.lease / 10)
 

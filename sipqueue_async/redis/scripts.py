@@ -1,7 +1,7 @@
-"""The Lua scripts that Redis runs, each in one atomic step. `docs/relay.md` has the keys and their meaning.
+"""The Lua scripts that Redis runs, each as one atomic step. `docs/relay.md` explains the keys.
 
-Each is a file in `lua/` whose header names its keys and arguments, which become local variables, and the files of
-functions it uses. All keys of a call have one hash tag, so that the scripts run on a cluster too.
+Each script is a file in `lua/`. Its header names the keys and arguments, which become local variables, and the other
+files that it uses. All keys of a call share a hash tag, so that the scripts run on a cluster too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ end
 
 @attrs.frozen(kw_only=True)
 class Script:
-    """A script: its text, and the names of what it is called with, in order."""
+    """A script: its text, and the names of its keys and arguments, in order."""
 
     text: str
     keys: tuple[str, ...]
@@ -35,7 +35,7 @@ class Script:
 
     @classmethod
     def load(cls, name: str) -> Script:
-        """Read a script and the functions it uses."""
+        """Read a script and the files that it uses."""
         source = _source(name)
         header = {kind: tuple(names.split()) for kind, names in _HEADER.findall(source)}
         keys, arguments = header["keys"], header["arguments"]
@@ -44,7 +44,11 @@ class Script:
         return cls(text="".join([_VERSION_CHECK, *local, *functions, source]), keys=keys, arguments=arguments)
 
     def ordered(self, arguments: Mapping[str, str | int]) -> list[str | int]:
-        """Return arguments in the script's order."""
+        """Return the values of the arguments in the script's order.
+
+        Raises:
+            TypeError: An argument is missing, or is not one of the script's.
+        """
         if arguments.keys() != set(self.arguments):
             raise TypeError(f"the script takes {', '.join(self.arguments)}, not {', '.join(arguments)}")
         return [arguments[name] for name in self.arguments]

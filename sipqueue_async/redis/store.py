@@ -1,4 +1,4 @@
-"""One platform's keys in Redis: what can be done with them, and what Redis's errors mean."""
+"""The keys of one relay prefix in Redis: the operations on them, and the translation of Redis's errors."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from sipqueue_async.redis.publication import (
 from sipqueue_async.redis.scripts import OLD_REDIS, Script
 
 TIMEOUT: Final = 5.0
-"""Seconds without progress after which Redis counts as away, unless the caller says otherwise."""
+"""The default for the seconds without progress after which Redis counts as away."""
 ENTRIES: Final = 64
-"""The most entries that are read at once: as many as a feed's stream holds by default, so that a consumer gets each of
-them even if its reader was far behind."""
+"""The most entries read at once: no more than a subscription holds by default, so that the entries of a reader that was
+behind are not coalesced."""
 
 _ENTRY: Final = re.compile(r"\d+-\d+")
 
-# Errors about the state of the server, which pass. Others last until somebody repairs the cause.
+# Errors about a temporary state of the server. Other errors last until an operator mends the cause.
 _PASSING: Final = (
     "BUSY",
     "CLUSTERDOWN",
@@ -55,7 +55,7 @@ _PASSING: Final = (
     "OOM",
     "READONLY",
     "TRYAGAIN",
-    # A blocked request ends with it when its master becomes a replica.
+    # The end of a blocked request when its master becomes a replica.
     "UNBLOCKED",
 )
 _PASSING_ERRORS: Final = (
@@ -64,7 +64,7 @@ _PASSING_ERRORS: Final = (
     exceptions.ClusterError,
     exceptions.TryAgainError,
     exceptions.AskError,
-    # Redis was restarted between receiving a script and being asked to run it.
+    # Redis restarted after it had received the script and before it ran it.
     exceptions.NoScriptError,
 )
 _REFUSED: Final = (
@@ -73,7 +73,7 @@ _REFUSED: Final = (
     exceptions.AuthenticationWrongNumberOfArgsError,
     exceptions.NoPermissionError,
 )
-# How Redis 7.0 and later versions refuse a command inside a script.
+# The wording of Redis 7.0, and of later versions, for a forbidden command inside a script.
 _IN_SCRIPTS: Final = ("The user executing the script can't", "ACL failure in script")
 _REFUSALS: Final = (
     "NOAUTH",
@@ -87,7 +87,7 @@ _REFUSALS: Final = (
 
 
 class Superseded(Exception):  # noqa: N818  # an outcome, which the consumer handles
-    """Another attempt of the same consumer has begun: another process uses its name, or Redis lost this attempt."""
+    """Redis knows another attempt of this consumer: another process uses its name, or Redis lost this attempt."""
 
 
 class Answer(StrEnum):
@@ -95,20 +95,20 @@ class Answer(StrEnum):
 
     OK = "ok"
     NOT_LEADER = "not_leader"
-    """The relay does not hold the lock any more."""
+    """The relay does not hold the lock."""
     CONFLICT = "conflict"
-    """Redis does not hold the publication that the relay's request builds on."""
+    """The last publication in Redis is not the one that the request builds on."""
 
 
 @attrs.frozen(kw_only=True)
 class Lock:
-    """The lock, and how often it was renewed: a lock whose number stands still for a lease is free to take."""
+    """The lock and the number of renewals. A lock whose number has not changed for a lease is free to take."""
 
     lock: str
     renewals: str
 
     def is_of(self, owner: str) -> bool:
-        """Return whether a relay holds it."""
+        """Return whether the relay `owner` holds it."""
         return self.lock.partition(" ")[2] == owner
 
 
@@ -122,57 +122,57 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """Everything that is published, at one moment."""
+    """The whole published state at one moment."""
 
     entry: str
-    """The id of the last entry in it; empty before the first."""
+    """The id of the last entry that the state includes; empty before the first."""
     sequence: int
     lock: str
-    """The lock under which it was published: which relay, in which of its terms; empty before the first."""
+    """The lock of the relay that published it, which names the term and the relay; empty before the first."""
     snapshot: Snapshot | None
     feed: FeedEvent | None
-    """The last event about the feed."""
+    """The last feed event."""
 
 
 @attrs.frozen(kw_only=True)
 class Head:
-    """What Redis holds about the publications as a whole."""
+    """The counters and the feed's condition, without any records."""
 
     confirmed: int
-    """A number that grows whenever a relay confirms that the last publication is up to date; 0 before the first."""
+    """Grows whenever a relay confirms that the last publication is up to date; 0 before the first confirmation."""
     renewals: int
-    """How often relays have renewed their locks: it grows as long as one is there, whatever it can confirm."""
+    """How often relays have renewed the lock. Grows while a relay is alive, even if it cannot confirm anything."""
     lease: float
     """Seconds for which a relay may be silent."""
     seen: datetime | None
-    """The time of the relay's last good poll; None before there was one."""
+    """The time of the relay's last good poll; None before the first."""
     feed: FeedEvent | None
-    """The last event about the feed."""
+    """The last feed event."""
 
 
 @attrs.frozen(kw_only=True)
 class Reading:
-    """What a reader finds."""
+    """An answer to a reader: the entries after the one it knows, or the whole state."""
 
     head: Head
     entries: Sequence[Entry]
     """The entries after the requested one."""
     state: State | None
-    """The whole state, where the stream does not continue from the requested entry."""
+    """The whole state, if entries after the requested one are missing from the stream; otherwise None."""
 
 
 class Store:
-    """A platform's keys in one Redis.
+    """The keys of one prefix in one Redis.
 
     Args:
-        redis: A URL (``redis://``, ``rediss://`` or ``unix://``), or a client of the caller's, which is not closed.
-        prefix: The prefix of the keys, without its braces: the same for a platform's relays and all of their readers.
-        timeout: Seconds without progress after which Redis counts as away. With a client of the caller's, which
-            shows no progress, they are the limit for a whole answer.
+        redis: A URL (``redis://``, ``rediss://`` or ``unix://``), or a client of the caller, which stays open.
+        prefix: The prefix of the keys, without its braces: the same for a platform's relays and their readers.
+        timeout: Seconds without a byte sent or received after which Redis counts as away. With a client of the caller,
+            the limit for a whole answer.
 
     Raises:
         TypeError: `redis` is neither a URL nor a client of ``redis.asyncio``.
-        ValueError: The URL, the prefix or the timeout makes no sense; the message holds no password.
+        ValueError: The URL, the prefix or the timeout is invalid. The message does not contain the password.
     """
 
     def __init__(self, redis: str | Redis | RedisCluster, prefix: str, timeout: float = TIMEOUT) -> None:
@@ -195,29 +195,29 @@ class Store:
         return ":".join((self._prefix, *names))
 
     def _group_keys(self, group: str) -> dict[str, str]:
-        # The group's name comes last, so that no name makes a key of another group.
+        # The group's name comes last, so that the keys of two groups never coincide.
         kinds = {"seen": "group-seen", "work": "group-work", "due": "group-due", "owners": "group-owners"}
         return {"group": self._key("group", group)} | {name: self._key(kind, group) for name, kind in kinds.items()}
 
     @property
     def longest_wait(self) -> float:
-        """The most seconds for which Redis can be asked to wait: a caller's client may have a timeout of its own."""
+        """The most seconds that a request may block in Redis: half of the timeout that the caller's client has."""
         timeout = _options(self._client).get("socket_timeout", TIMEOUT)
         return math.inf if timeout is None else timeout / 2
 
     @property
     def where(self) -> str:
-        """Where this is, for people to read; without secrets."""
+        """The server and the keys, for messages; without the password."""
         return f"Redis at {self._server}, keys {self._prefix}:*"
 
     # ---- for relays --------------------------------------------------------------------------------------------------
 
     async def acquire(self, owner: str, stale: Lock | None = None) -> Lock:
-        """Take the lock if it is free; return the lock, whoever holds it then.
+        """Take the lock if it is free. Return the lock afterwards, which another relay may hold.
 
         Args:
-            owner: The relay that asks.
-            stale: What the relay has seen of the lock for a whole lease: if it is still so, the lock is free.
+            owner: The id of the relay that asks.
+            stale: The lock that the relay has seen unchanged for a whole lease. If it is still unchanged, it is free.
         """
         lock, renewals = await self._run(
             scripts.ACQUIRE,
@@ -229,11 +229,11 @@ class Store:
         return Lock(lock=_text(lock), renewals=_text(renewals))
 
     async def release(self, owner: str) -> None:
-        """Release the relay's lock, also one that it took without hearing of it."""
+        """Release the relay's lock, if it holds it. The relay need not know the lock: the answer may have been lost."""
         await self._run(scripts.RELEASE, {}, owner=owner)
 
     async def renew(self, lock: str, sequence: int, lease: float, *, seen: str = "", confirms: bool = False) -> Answer:
-        """Renew the lock and, if the relay can tell, confirm that publication `sequence` is up to date."""
+        """Renew the lock; with `confirms`, also confirm that publication `sequence` is up to date."""
         answer = await self._run(
             scripts.RENEW, {}, lock=lock, sequence=sequence, lease=_ms(lease), seen=seen, confirms=int(confirms)
         )
@@ -252,7 +252,7 @@ class Store:
         max_entries: int,
         max_age: timedelta,
     ) -> Answer:
-        """Publish what comes after publication `sequence`, in one step."""
+        """Publish the successor of publication `sequence`, in one atomic step."""
         answer = await self._run(
             scripts.PUBLISH,
             {},
@@ -273,23 +273,23 @@ class Store:
     # ---- for readers -------------------------------------------------------------------------------------------------
 
     async def peek(self) -> Head:
-        """Return what Redis holds about the publications as a whole, which is little."""
+        """Return the counters and the feed's condition, a small answer."""
         asked = cast("Awaitable[Any]", self._client.hmget(self._meta, list(_HEAD)))
         with reading("what is published"):
             return _head(await self._ask(asked, [self._meta]))
 
     async def read(self, entry: str = "") -> Reading:
-        """Return the entries after an entry, or the whole state where the stream does not continue from it."""
+        """Return the entries after `entry`; the whole state if some are missing, or if `entry` is empty."""
         found = await self._run(scripts.READ, {}, last=entry, count=ENTRIES)
         with reading("what is published"):
             return _reading(*found)
 
     async def follow(self, entry: str, seconds: float) -> list[Entry]:
-        """Return the entries after an entry as soon as there are any; none after so many seconds."""
+        """Wait up to `seconds` for entries after `entry`, and return them."""
         streams: Any = {self._events: entry or "0-0"}
         asked = cast("Awaitable[Any]", self._client.xread(streams, count=ENTRIES, block=_ms(seconds)))
         found: Any = await self._ask(asked, [self._events], seconds)
-        # By the version of the protocol, a dict or a list of pairs.
+        # RESP3 answers with a dict, RESP2 with a list of pairs.
         pages = found.values() if isinstance(found, dict) else [entries for _, entries in found or ()]
         with reading("an entry of the stream"):
             return [_entry(*it) for page in pages for it in _flat(page)]
@@ -297,26 +297,26 @@ class Store:
     # ---- for groups --------------------------------------------------------------------------------------------------
 
     async def begin(self, group: str, consumer: str, attempt: str) -> bool:
-        """Start an attempt of a consumer: what it took before and has not done becomes available to all.
+        """Start an attempt of a consumer. Its unacknowledged entries become available to every consumer.
 
-        Returns whether the group has started, which it cannot before the first publication.
+        Returns whether the group exists: it starts at the first publication.
 
         Args:
             group: The group.
             consumer: The consumer's name.
-            attempt: The process, and the attempt's number, which grows.
+            attempt: The process and the attempt's number, which grows.
         """
         return bool(await self._run(scripts.BEGIN, self._group_keys(group), consumer=consumer, attempt=attempt))
 
     async def leave(self, group: str, consumer: str, process: str) -> None:
-        """End a consumer's process: what it took and has not done becomes available to all, and it takes no more."""
+        """End a consumer's process. Its unacknowledged entries become available, and its late requests get nothing."""
         await self._run(scripts.LEAVE, self._group_keys(group), consumer=consumer, process=process)
 
     async def take(self, group: str, consumer: str, attempt: str, claim: float) -> Entry | None:
-        """Take the group's next work, if there is any: a change that no consumer of it has.
+        """Claim the group's next entry, one that no consumer works on; None if there is none.
 
         Raises:
-            Superseded: A later attempt of this consumer has begun.
+            Superseded: Redis knows another attempt of this consumer.
         """
         keys = self._group_keys(group)
         found = await self._run(scripts.TAKE, keys, consumer=consumer, attempt=attempt, claim=_ms(claim))
@@ -326,11 +326,11 @@ class Store:
             return Entry(id=_text(found[0]), change=read_work(_text(found[1]))) if found else None
 
     async def done(self, group: str, entry: str) -> None:
-        """Acknowledge a work."""
+        """Acknowledge an entry."""
         await self._run(scripts.DONE, self._group_keys(group), entry=entry)
 
     async def touch(self, group: str, entry: str, claim: float) -> None:
-        """Say that a work is still being done."""
+        """Extend the claim to an entry by `claim` seconds from now."""
         await self._run(scripts.TOUCH, self._group_keys(group), entry=entry, claim=_ms(claim))
 
     # ---- the connection ----------------------------------------------------------------------------------------------
@@ -368,10 +368,10 @@ class Store:
         except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             said = f"no answer within {patience:g} s" if limit.expired() else str(error) or type(error).__name__
             failure = self._translated(error, said, keys)
-            # Where the user was refused, or is logging in, redis-py's frames hold the password.
+            # redis-py's frames hold the password while it logs in.
             failure.__cause__ = None if isinstance(failure, RelayError) else _without_frames(error)
         if task.cancelling() > cancelled:
-            # A caller's client may have swallowed the cancellation, or failed because of it; see `connect`.
+            # A caller's client may have suppressed the cancellation, or failed because of it; see `connect`.
             raise asyncio.CancelledError
         if failure is not None:
             # Raised outside the except block so that no context is chained.
@@ -380,13 +380,13 @@ class Store:
 
     def _translated(self, error: Exception, said: str, keys: Sequence[str]) -> TransportError | RelayError:
         translated: TransportError | RelayError
-        # Over a Unix socket, and with a cluster, redis-py wraps a refusal.
+        # On a Unix socket and with a cluster, redis-py wraps the error of a refused login.
         if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED) or said.startswith(_REFUSALS):
-            translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists what it must be allowed")
+            translated = RelayError(f"Redis refuses the user: {said}; docs/relay.md lists the permissions it needs")
         elif isinstance(error, exceptions.ResponseError) and not _passes(error, said):
-            translated = RelayError(f"Redis cannot do what is needed: {said}{_advice(said, keys)}")
+            translated = RelayError(f"Redis refuses the request: {said}{_advice(said, keys)}")
         else:
-            moved = "; this node of a cluster does not have the keys: give a RedisCluster as the client"
+            moved = "; this node of a cluster does not have the keys: pass a RedisCluster as the client"
             translated = TransportError(
                 f"Redis is away: {said}{moved if isinstance(error, exceptions.MovedError) else ''}"
             )
@@ -409,7 +409,7 @@ def _server(client: Redis | RedisCluster) -> str:
 
 
 def _without_frames(error: BaseException) -> BaseException:
-    """Return an error without the local variables of the frames that raised it and its causes."""
+    """Remove the tracebacks, and with them local variables, from an error and its causes."""
     links: list[BaseException | None] = [error]
     while links:
         link = links.pop()
@@ -425,7 +425,7 @@ def _passes(error: Exception, said: str) -> bool:
 
 def _advice(said: str, keys: Sequence[str]) -> str:
     if said.startswith("WRONGTYPE"):
-        return f"; something else is in {' or '.join(keys)}: delete it if nobody needs it, or choose another prefix"
+        return f"; other data is in {' or '.join(keys)}: delete it if it is not needed, or choose another prefix"
     return f"; {OLD_REDIS}" if "unknown" in said or "syntax" in said else ""
 
 
@@ -463,7 +463,7 @@ def _reading(
 def _state(head: Head, published: Iterable[object], agents: Iterable[str]) -> State:
     sequence, lock, entry, moment = map(_text, published)
     if entry and _ENTRY.fullmatch(entry) is None:
-        raise ValueError(f"{entry!r} is no entry of a stream")
+        raise ValueError(f"{entry!r} is not the id of a stream entry")
     snapshot = read_snapshot(moment or "null", agents)
     if entry and snapshot is None and not isinstance(head.feed, FeedDown):
         raise ValueError("there is no snapshot")
@@ -477,7 +477,7 @@ def _entry(entry: object, fields: Any) -> Entry:
 
 
 def _flat(page: Any) -> Any:
-    """Return a page's entries, which one version of the protocol nests in one more list."""
+    """Return a page's entries, which RESP3 nests in one more list."""
     return page[0] if page and isinstance(page[0], list) else page
 
 

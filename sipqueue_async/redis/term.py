@@ -1,4 +1,4 @@
-"""A relay's term as the leader: every publication is the difference from what was published last."""
+"""A relay's term as the leader: each publication is the difference from the last published snapshot."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ from sipqueue_async.redis.store import Answer, State, Store
 _log: Final = logging.getLogger("sipqueue_async")
 
 _CONFIRMED_EVERY: Final = 0.5
-"""The most seconds between two confirmations: a new reader waits for one before it believes what Redis holds."""
+"""The most seconds between two confirmations. A new reader waits for one before it trusts the data in Redis."""
 
 
 class LeadershipLost(Exception):  # noqa: N818  # an outcome, which the relay handles
-    """Another relay leads, or has led in the meantime."""
+    """Another relay leads, or has led since this one published last."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How long a leader may be silent, and what is kept for readers that are behind."""
+    """How long a leader may be silent, and which entries Redis keeps for readers that are behind."""
 
     lease: float
+    """Seconds."""
     max_entries: int
     max_age: timedelta
 
@@ -49,16 +50,16 @@ class Limits:
 class Term:
     """Publishes a watcher's updates until another relay leads.
 
-    After Redis was away, or has lost the last publication, this reads what is published now and continues from there;
-    it goes on with the same watcher unless another relay has published meanwhile, which may know better.
+    After Redis was away or has lost the last publication, the term reads the published state and continues from there.
+    If another relay has published in the meantime, the term ends: that relay may know more recent changes.
 
-    What Redis holds may be old, so a term confirms it only after a good poll of its own.
+    The data in Redis may be old, so a term confirms it only after a good poll of its own.
 
     Args:
-        store: Where to publish.
-        owner: This relay's name.
-        lock: The lock that was taken.
-        limits: See there.
+        store: The Redis keys to publish to.
+        owner: This relay's id.
+        lock: The lock that this relay has taken.
+        limits: The lease, and the limits of the stream.
     """
 
     def __init__(self, store: Store, owner: str, lock: str, limits: Limits) -> None:
@@ -70,26 +71,26 @@ class Term:
         self._known: Snapshot | None = None
         self._feed: FeedEvent | None = None
         self._was_away = False
-        """Whether what is published has to be read first."""
+        """Whether Redis was away, so that the published state must be read before the next publication."""
 
     @property
     def number(self) -> int:
-        """The number of the term: how many there have been, this one included."""
+        """The term's number; terms count from 1."""
         return int(self.lock.split(" ")[0])
 
     async def begin(self) -> State:
-        """Return what is published, to continue from."""
+        """Read the published state, to continue from it."""
         self.published = await self._read()
         self._feed = self.published.feed
         return self.published
 
     async def run(self, watcher: StatusWatcher) -> None:
-        """Publish for ever.
+        """Publish the watcher's updates until an error ends the term.
 
         Raises:
             LeadershipLost: Another relay leads.
             RelayError: Redis refuses.
-            BaseException: What ended the watcher; it was published as `FeedDown` before.
+            BaseException: The error that ended the watcher. Readers received it as `FeedDown` before.
         """
         updates = watcher.updates(max_pending=1)
         backoff = Backoff()
@@ -109,9 +110,9 @@ class Term:
     async def _next(self, updates: Updates, watcher: StatusWatcher) -> Update | None:
         """Return the watcher's next update, or None when it is time to renew the lock."""
         if self._was_away:
-            # Not `anext`, which would raise the watcher's end: what led to it has to be published first.
+            # Not `anext`: it would raise the error that ended the watcher before that error is published.
             return updates.get_nowait()
-        # Nothing can be confirmed until the first poll has ended, and then it should be soon.
+        # Renew more often until the first poll has ended, so that readers soon get the first confirmation.
         period = min(self._limits.lease / (3 if watcher.health.polls else 20), _CONFIRMED_EVERY)
         time = asyncio.timeout(period)
         try:
@@ -119,7 +120,7 @@ class Term:
                 return await anext(updates)
         except TimeoutError:
             if not time.expired():
-                # A TimeoutError that ended the watcher.
+                # The watcher ended with a TimeoutError of its source.
                 raise
             return updates.get_nowait()
 
@@ -129,7 +130,7 @@ class Term:
             turns = [event for event in update.events if isinstance(event, FeedDown | FeedUp)]
             self._feed = turns[-1] if turns else self._feed
         elif watcher.health.last_good_at is not None:
-            # A first poll that finds nothing changed is no update.
+            # A first poll without changes against the baseline yields no update.
             self._known = watcher.snapshot
         self._notice_recovery(watcher)
         was_away = self._was_away
@@ -151,7 +152,7 @@ class Term:
         )
 
     def _notice_recovery(self, watcher: StatusWatcher) -> None:
-        """Publish `FeedUp` after an outage that began under an earlier relay, of which this watcher knows nothing."""
+        """Make a `FeedUp` after an outage that began under an earlier relay: this watcher has not seen it begin."""
         snapshot = watcher.snapshot
         if watcher.health.up and isinstance(self._feed, FeedDown) and snapshot is not None:
             since = self._feed.since or snapshot.observed_at
@@ -163,11 +164,11 @@ class Term:
         return isinstance(self._feed, FeedDown) != isinstance(self.published.feed, FeedDown)
 
     def _is_first(self) -> bool:
-        """Return whether there is a first snapshot to publish, even an empty one."""
+        """Return whether the first snapshot, which may be empty, is still to be published."""
         return self._known is not None and self.published.snapshot is None
 
     async def _publish(self, watcher: StatusWatcher, *, coalesced: bool) -> Answer:
-        """Publish the difference from what is published, if there is any."""
+        """Publish the difference from the published state, if there is any."""
         before = self.published
         after = before.snapshot if self._known is None else self._known
         changes = () if after is None else diff(before.snapshot, after)
@@ -197,7 +198,7 @@ class Term:
 
     @asynccontextmanager
     async def _renewing(self) -> AsyncGenerator[None]:
-        """Keep the lock, over another connection, while a large publication crosses a slow line."""
+        """Renew the lock over a second connection inside the block: a large publication may take long to send."""
         task = asyncio.create_task(self._renew_for_ever(self.published.sequence), name="sipqueue_async lock")
         try:
             yield
@@ -214,35 +215,35 @@ class Term:
                 _log.debug("the lock cannot be renewed: %s", error)
 
     async def _find_out(self) -> None:
-        """Read what is published, and take the lock again if Redis has lost it.
+        """Read the published state, and take the lock again if Redis has lost it.
 
         Raises:
-            LeadershipLost: Another relay leads, or has published meanwhile.
+            LeadershipLost: Another relay leads, or has published in the meantime.
         """
         answer = await self._store.renew(self.lock, -1, self._limits.lease)
         lock = self.lock
         if answer is Answer.NOT_LEADER:
             taken = await self._store.acquire(self._owner)
             if not taken.is_of(self._owner):
-                raise LeadershipLost("another one leads")
+                raise LeadershipLost("another relay leads")
             lock = taken.lock
         published = await self._read()
-        # Compare whole locks, not only numbers: a Redis that lost its data counts terms from 1 again. If nothing is
-        # published at all, no relay knows better.
+        # Compare whole locks, not only term numbers: a Redis that lost its data counts terms from 1 again. If nothing
+        # is published at all, no other relay has led.
         is_unchanged = (published.lock, published.sequence) == (self.published.lock, self.published.sequence)
         if published.lock not in {"", self.lock} and not is_unchanged:
-            raise LeadershipLost("another one has led meanwhile")
-        # Only now: until this was read, the last publication carries the previous lock.
+            raise LeadershipLost("another relay has led in the meantime")
+        # Replace the lock last: the comparison above needs the previous one.
         self.published, self.lock = published, lock
 
     async def _read(self) -> State:
         state = (await self._store.read()).state
-        assert state is not None  # noqa: S101  # everything was asked for
+        assert state is not None  # noqa: S101  # a request without an entry returns the whole state
         return state
 
 
 def _has_polled(watcher: StatusWatcher) -> bool:
-    """Return whether a watcher has had a good poll, so that it can confirm what is published."""
+    """Return whether the watcher has had a good poll: only then may the relay confirm the published state."""
     return watcher.health.last_good_at is not None
 
 

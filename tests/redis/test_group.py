@@ -327,7 +327,7 @@ class TestTrouble:
             await writer.publish(WAITING)
             await client.set("{sipqueue}:group-due:sales", "another program's")
             async with member(redis_server) as feed:
-                with pytest.raises(RelayError, match="something else is in"):
+                with pytest.raises(RelayError, match="other data is in"):
                     await collect(feed.updates(), until=1, timeout=10)
                 looks: list[object] = []
                 feed.add_listener(looks.append)

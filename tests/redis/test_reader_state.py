@@ -91,11 +91,11 @@ class Reader(ReaderState):
         )
         self.observe(head, asked_at, is_whole=not is_sure or whole is not None)
         if not is_sure:
-            return updates(self.peeked(head, whole if self.lacks_the_old(head) else None))
+            return updates(self.on_peek(head, whole if self.needs_stale_state(head) else None))
         if whole is None:
-            self.received(asked_at, found=bool(entries), is_complete=True)
-        told = [self.took(entry) for entry in entries]
-        return updates(*told, self.looked(Reading(head=head, entries=entries, state=whole)))
+            self.on_entries(asked_at, found=bool(entries), is_complete=True)
+        told = [self.on_entry(entry) for entry in entries]
+        return updates(*told, self.on_reading(Reading(head=head, entries=entries, state=whole)))
 
     def begin(self, whole: State) -> list[Update]:
         """Begin to read while a relay is at work; return what is told."""
@@ -105,7 +105,7 @@ class Reader(ReaderState):
         self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None = None, at: int = 8
     ) -> Update | None:
         """Apply the next entry."""
-        return self.took(Entry(id=f"{at}-0", change=change_of(before, after, feed, sequence=at, confirmed=at)))
+        return self.on_entry(Entry(id=f"{at}-0", change=change_of(before, after, feed, sequence=at, confirmed=at)))
 
 
 def updates(*told: Update | None) -> list[Update]:
@@ -165,11 +165,11 @@ class TestBeginning:
         for _ in range(19):
             assert reader.ask(5, state(BEFORE)) == []
             assert (reader.is_up, reader.is_undecided, reader.snapshot) == (False, True, None)
-            assert "no relay has confirmed yet that what Redis holds is up to date" in str(reader.trouble)
+            assert "no relay has confirmed yet that the data in Redis is up to date" in str(reader.trouble)
         reader.now += 2
         down = only(reader.ask(5, state(BEFORE)))
         assert isinstance(down, FeedDown)
-        assert (str(down.error), down.since) == ("no relay is there: none was heard of for 2 leases", START)
+        assert (str(down.error), down.since) == ("no relay is there: no sign of one for 2 leases", START)
         assert (reader.snapshot, reader.is_up) == (BEFORE, False)
         assert reader.ask(6) == []
         up = only(reader.ask(6))
@@ -178,7 +178,7 @@ class TestBeginning:
 
     def test_what_is_known_first_after_an_outage_is_the_baseline(self) -> None:
         reader = Reader()
-        reader.failed(AWAY)
+        reader.on_failure(AWAY)
         (update,) = reader.begin(state(BEFORE))
         assert (kinds(update), update.previous, update.snapshot) == ([FeedUp], BEFORE, BEFORE)
         tally = Tally()
@@ -225,7 +225,7 @@ class TestChanges:
 
     def test_one_that_stands_for_several_says_so(self) -> None:
         entry = Entry(id="8-0", change=change_of(BEFORE, AFTER, coalesced=True))
-        update = reader_at(BEFORE).took(entry)
+        update = reader_at(BEFORE).on_entry(entry)
         assert update is not None
         assert update.coalesced
 
@@ -309,7 +309,7 @@ class TestSeats:
     def test_a_publication_before_the_first_snapshot_has_no_seats(self) -> None:
         reader = Reader(seats=SeatFilter("a"))
         reader.begin(state(None, PLATFORM_DOWN))
-        assert reader.took(Entry(id="8-0", change=change_of(None, None, PLATFORM_DOWN))) is None
+        assert reader.on_entry(Entry(id="8-0", change=change_of(None, None, PLATFORM_DOWN))) is None
         assert reader.snapshot is None
 
 
@@ -336,7 +336,7 @@ class TestFeed:
         assert reader.is_up
         down = only(reader.ask(2))
         assert isinstance(down, FeedDown)
-        assert (str(down.error), down.since) == ("no relay is there: none was heard of for 2 leases", START)
+        assert (str(down.error), down.since) == ("no relay is there: no sign of one for 2 leases", START)
         assert reader.ask(2) == []
         assert reader.ask(3) == []
         later = START + timedelta(seconds=45)
@@ -348,17 +348,17 @@ class TestFeed:
         reader = reader_at(BEFORE)
         for number in range(8, 20):
             asked_at, reader.now = reader.now, reader.now + 5
-            reader.received(asked_at, found=True, is_complete=True)
+            reader.on_entries(asked_at, found=True, is_complete=True)
             assert reader.take(BEFORE, BEFORE, at=number) is None
             assert reader.is_up
 
     def test_entries_that_waited_show_no_relay_at_work(self) -> None:
         """After the line was slow or cut, what is left to read may be old."""
         reader = reader_at(BEFORE)
-        reader.received(reader.now, found=False, is_complete=True)
+        reader.on_entries(reader.now, found=False, is_complete=True)
         reader.now += 3600
-        reader.received(reader.now, found=True, is_complete=False)
-        reader.received(reader.now + 1, found=True, is_complete=True)
+        reader.on_entries(reader.now, found=True, is_complete=False)
+        reader.on_entries(reader.now + 1, found=True, is_complete=True)
         assert not reader.is_sure
 
     def test_an_answer_that_takes_long_is_no_silence(self) -> None:
@@ -372,11 +372,11 @@ class TestFeed:
 
     def test_redis_is_away(self) -> None:
         reader = reader_at(BEFORE)
-        update = reader.failed(AWAY)
+        update = reader.on_failure(AWAY)
         assert only(update) == FeedDown(error=AWAY, since=START)
         assert update is not None
         assert update.snapshot is update.previous is reader.snapshot
-        assert reader.failed(TransportError("still")) is None
+        assert reader.on_failure(TransportError("still")) is None
         assert (reader.failures, reader.is_up, str(reader.trouble)) == (2, False, "still")
         update = reader.take(BEFORE, AFTER)
         assert kinds(update) == [FeedUp, StateChanged]
@@ -386,7 +386,7 @@ class TestFeed:
 
     def test_an_outage_from_the_start_is_counted_from_then(self) -> None:
         reader = Reader()
-        down = only(reader.failed(AWAY))
+        down = only(reader.on_failure(AWAY))
         assert isinstance(down, FeedDown)
         assert down.since is None
         reader.now += 4.5
@@ -396,7 +396,7 @@ class TestFeed:
     def test_the_platform_came_back_while_redis_was_away(self) -> None:
         """An outage with several reasons lasts until the last of them is gone."""
         reader = reader_at(BEFORE)
-        reader.failed(AWAY)
+        reader.on_failure(AWAY)
         reader.now += 5
         down = FeedDown(error=TransportError("the platform is away"), since=START + timedelta(seconds=40))
         assert reader.take(BEFORE, snapshot(*BEFORE.values(), at=40), down, 8) is None
@@ -431,7 +431,7 @@ class TestFeed:
             alive, redis, platform = is_there
             for _ in range(3):
                 if not redis:
-                    told.extend(kinds(reader.failed(AWAY)))
+                    told.extend(kinds(reader.on_failure(AWAY)))
                     continue
                 reader.now += 0 if alive else 21
                 number += alive
@@ -459,7 +459,7 @@ class TestLoss:
         assert isinstance(only(reader.ask(7, old)), FeedDown)
         for _ in range(5):
             assert reader.ask(7, old) == []
-        assert "Redis has lost data that is known here" in str(reader.trouble)
+        assert "Redis has lost data" in str(reader.trouble)
         assert reader.snapshot == AFTER
         assert reader.ask(8, old) == []
         (update,) = reader.ask(8, state(AFTER, entry="8-1", sequence=8))
@@ -490,7 +490,7 @@ class TestLoss:
     def test_a_reader_that_was_away_waits_for_a_relay_at_work(self, seconds: int) -> None:
         """After a long absence a number that grew may be old; after a short one it is recent."""
         reader = reader_at(BEFORE)
-        reader.failed(AWAY)
+        reader.on_failure(AWAY)
         reader.now += seconds
         told = reader.ask(50, state(AFTER))
         assert reader.is_up == (seconds == 5)
@@ -659,7 +659,7 @@ class Published(RuleBasedStateMachine):
     @rule()
     def redis_is_away(self) -> None:
         """Reading fails."""
-        self.consumer.take(self.reader.failed(AWAY))
+        self.consumer.take(self.reader.on_failure(AWAY))
 
     def ask(self) -> None:
         """Ask Redis once."""

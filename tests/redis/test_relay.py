@@ -197,7 +197,7 @@ class TestLeading:
                 assert repr(leader).endswith(", keys {sipqueue}:*, leads, at 1>")
                 assert repr(other).endswith("stands by>")
         assert [each.getMessage() for each in caplog.records if "stands by" in each.getMessage()] == [
-            "the relay stands by: another one leads"
+            "the relay stands by: another relay leads"
         ]
         assert len(await entries(redis_server)) == 1
 
@@ -256,7 +256,7 @@ class TestLeading:
             assert platform.polls == polls
             await client.delete("{sipqueue}:leader")
             await until(lambda: it.leading)
-        assert "the relay stands by: another one leads" in caplog.text
+        assert "the relay stands by: another relay leads" in caplog.text
 
     async def test_whoever_has_led_meanwhile_knows_better(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
@@ -270,7 +270,7 @@ class TestLeading:
             await told(redis_server, 1)
             await client.hset("{sipqueue}:meta", mapping={"lock": "9 other", "terms": 9, "sequence": 5})
             await client.delete("{sipqueue}:leader")
-            await until(lambda: "another one has led meanwhile" in caplog.text)
+            await until(lambda: "another relay has led in the meantime" in caplog.text)
             await until(lambda: it.leading)
             assert it.sequence == 5
 
@@ -507,7 +507,7 @@ class TestTrouble:
         async with redis_server.client() as client:
             await client.rpush("{sipqueue}:leader", "x")
         async with relay(Platform(), redis_server) as it:
-            with pytest.raises(RelayError, match=r"something else is in {sipqueue}:leader or {sipqueue}:meta: delete"):
+            with pytest.raises(RelayError, match=r"other data is in {sipqueue}:leader or {sipqueue}:meta: delete"):
                 await asyncio.wait_for(it.wait(), 10)
 
     async def test_leaving_while_redis_is_away_is_quick(self, redis_server: RedisServer) -> None:

@@ -401,7 +401,7 @@ class TestPermissions:
         url = await user(f"{KEYS} {' '.join(set(rules.split()) - {command})}")
         async with opened(url) as store:
             with pytest.raises(
-                RelayError, match=r"Redis refuses the user: .*docs/relay\.md lists what it must be"
+                RelayError, match=r"Redis refuses the user: .*docs/relay\.md lists the permissions"
             ) as no:
                 await work(store)
         assert SECRET not in str(no.value)
@@ -448,8 +448,8 @@ class TestTrouble:
             await lead(store)
             await client.delete(f"{{sipqueue}}:{key}")
             await client.sadd(f"{{sipqueue}}:{key}", "x")
-            named = rf"WRONGTYPE .*; something else is in .*{{sipqueue}}:{key}\b.*: delete it if nobody needs it, or"
-            with pytest.raises(RelayError, match=f"Redis cannot do what is needed: {named}") as refused:
+            named = rf"WRONGTYPE .*; other data is in .*{{sipqueue}}:{key}\b.*: delete it if it is not needed, or"
+            with pytest.raises(RelayError, match=f"Redis refuses the request: {named}") as refused:
                 await work(store)
             assert refused.value.where == store.where
 

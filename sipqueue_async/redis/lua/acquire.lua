@@ -1,9 +1,9 @@
--- Take the lock if nobody holds it, or if it is still in the state in which the caller saw it stand still for a lease.
--- Returns the lock and the number of renewals. An owner that asks again, because the answer was lost, gets its lock.
+-- Take the lock if no relay holds it, or if it still equals the lock that the caller has seen unchanged for a lease.
+-- Returns the lock and the number of renewals. An owner that asks again, after a lost answer, gets its lock.
 -- keys: leader meta
 -- arguments: owner stale_lock stale_renewals
 local lock = redis.call('GET', leader)
--- Relays of format 1 do not count renewals; the time in `alive` moves with each of theirs.
+-- Relays of format 1 do not count renewals, but change the time in `alive` with each.
 local renewals = redis.call('HGET', meta, 'renewals') or redis.call('HGET', meta, 'alive') or '0'
 if lock then
     local is_own = string.match(lock, '^%d+ (.*)$') == owner

@@ -1,6 +1,6 @@
--- Start an attempt of a consumer: the process and a number that grows. What the consumer took in earlier attempts
--- becomes available to other consumers. A late request leaves alone what later attempts of the same process took.
--- Returns 1, or 0 where nothing is published yet, so that the group cannot start.
+-- Start an attempt of a consumer, named by its process and a growing number. Entries that the consumer claimed in earlier
+-- attempts become available to other consumers. A late request does not touch entries of later attempts of its process.
+-- Returns 1, or 0 if nothing is published yet, so that the group cannot start.
 -- keys: group due owners meta agents seen
 -- arguments: consumer attempt
 -- uses: join

@@ -1,4 +1,4 @@
--- Acknowledge a work.
+-- Acknowledge an entry of a group.
 -- keys: work due owners
 -- arguments: entry
 redis.call('HDEL', work, entry)

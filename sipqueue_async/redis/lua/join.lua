@@ -1,4 +1,4 @@
--- A new group starts from what is published now.
+-- Start a new group at the present publication.
 local function join(meta, agents, group, seen)
     local latest = redis.call('HGET', meta, 'entry')
     if latest and not redis.call('HGET', group, 'entry') then

@@ -1,3 +1,4 @@
+-- Refuse a relay that has lost the lock, or whose last publication is not the last one in Redis. Count the renewal.
 if redis.call('GET', leader) ~= lock then
     return 'not_leader'
 end

@@ -1,5 +1,5 @@
--- End a consumer's process: what it took becomes available to other consumers, and its late requests take nothing.
--- Another process that has the consumer's name by now keeps the name and its work.
+-- End a consumer's process: its entries become available to other consumers, and its late requests claim nothing.
+-- Another process that uses the consumer's name by now keeps the name and its entries.
 -- keys: group due owners
 -- arguments: consumer process
 local name = 'attempt ' .. consumer

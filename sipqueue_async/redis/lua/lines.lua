@@ -1,3 +1,4 @@
+-- Split a text into its lines.
 local function lines(text)
     local found = {}
     for line in string.gmatch(text, '[^\n]+') do

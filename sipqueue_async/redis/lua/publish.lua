@@ -1,4 +1,4 @@
--- Publish a change after publication `sequence`. A relay that lost the lock is refused, however late its request comes.
+-- Publish the successor of publication `sequence`. A relay that has lost the lock is refused.
 -- keys: leader meta agents events
 -- arguments: lock sequence lease seen confirms version new_sequence snapshot feed update seats was now max_entries max_age
 -- uses: leads lines fold

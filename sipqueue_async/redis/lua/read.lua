@@ -1,4 +1,4 @@
--- Return the entries after `last`, at most `count`; or the whole state where the stream does not continue from there.
+-- Return at most `count` entries after `last`; the whole state if entries are missing or `last` is empty.
 -- keys: meta agents events
 -- arguments: last count
 -- uses: field

@@ -1,4 +1,4 @@
--- Delete the owner's lock, whichever of its terms it belongs to.
+-- Delete the lock if the owner holds it, in any of its terms.
 -- keys: leader
 -- arguments: owner
 local lock = redis.call('GET', leader)

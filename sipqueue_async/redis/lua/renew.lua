@@ -1,5 +1,5 @@
--- Renew the lock. With `confirms` = 1, also confirm that the last publication is up to date: only a relay that has
--- polled the platform in this term may, and only while Redis still holds that publication.
+-- Renew the lock. With `confirms` = 1, also confirm that the last publication is up to date. A relay confirms only after a
+-- good poll in this term, and only while that publication is the last one in Redis.
 -- keys: leader meta
 -- arguments: lock sequence lease seen confirms
 -- uses: leads

@@ -1,7 +1,7 @@
--- Hand out a group's next work. Returns the entry and the work, an empty list where there is none, or nil where
--- `attempt` is not the consumer's latest: a late request must not take work that nobody would do. A consumer that asks
--- holds nothing, so whatever this attempt has taken already was lost on the way and is handed out again. Work in
--- progress is kept outside the stream, so that trimming the stream loses none.
+-- Hand out a group's next entry. Returns its id and value; an empty list if there is none; nil if `attempt` is not the
+-- consumer's latest, because a late request must not claim an entry that nothing will process.
+-- A consumer asks only when it holds no entry. If this attempt has one in Redis, the answer was lost on the way, so that
+-- entry is handed out again. Claimed entries are kept outside the stream, so that trimming the stream loses none.
 -- keys: meta agents events group seen work due owners
 -- arguments: consumer attempt claim
 -- uses: now lines fold field join
@@ -49,7 +49,7 @@ if following and field(following, 'after') == last then
     return hand_out(following[1], value)
 end
 
--- The stream does not continue from there: the work is the difference between what the group saw and what is published.
+-- Entries are missing from the stream: hand out the difference between the group's records and the published ones.
 local function records(hash)
     local found, flat = {}, redis.call('HGETALL', hash)
     for index = 1, #flat, 2 do

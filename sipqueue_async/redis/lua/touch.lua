@@ -1,4 +1,4 @@
--- Extend a consumer's claim to the work it is doing.
+-- Extend a consumer's claim to the entry it works on.
 -- keys: due
 -- arguments: entry claim
 -- uses: now
