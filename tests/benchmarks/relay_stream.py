@@ -28,6 +28,8 @@ _MOST: Final = 100_000
 _PAGE: Final = 64
 """Entries that are read at once, at most, as a `RedisFeed` does."""
 _PATIENCE: Final = 60.0
+_OPTIONS: Final[dict[str, Any]] = {"protocol": 2, "socket_timeout": None}
+"""Of clients that wait for the other half: redis-py gives up after 5 seconds unless told otherwise."""
 _STARTED: Final = datetime(2026, 1, 6, tzinfo=UTC)
 
 # The same clock in all processes of a machine, where `time.perf_counter` need not be.
@@ -141,7 +143,7 @@ async def publish(url: str, prefix: str, course: Course) -> Moments:
         given.append(clock())
         return snapshots[min(len(given), len(snapshots)) - 1]
 
-    client = cast("_Client", _Client.from_url(url, protocol=2))
+    client = cast("_Client", _Client.from_url(url, **_OPTIONS))
     relay = Relay(source, client, prefix=prefix, interval=course.interval)
     async with asyncio.timeout(_PATIENCE), client, relay:
         await published(len(snapshots))
@@ -162,7 +164,7 @@ async def follow(url: str, prefix: str, course: Course) -> tuple[Moments, int, s
 async def add(url: str, prefix: str, course: Course, entries: str) -> Moments:
     """Add entries that a relay has published before, one after the other."""
     given: list[float] = []
-    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, protocol=2) as client:
+    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
         due = clock()
         for fields in await _entries(client, entries):
             if len(given) == 1:
@@ -185,7 +187,7 @@ async def read(url: str, prefix: str, course: Course) -> tuple[Moments, Sequence
     found: list[dict[bytes, bytes]] = []
     had: list[float] = []
     last: Any = "0-0"
-    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, protocol=2) as client:
+    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
         while len(found) <= course.updates:
             pages: Any = await client.xread({_stream(prefix): last}, count=_PAGE, block=1000)
             for _, page in pages or ():
@@ -239,7 +241,7 @@ def _gate(prefix: str) -> str:
 
 
 async def _reader_is_there(url: str, prefix: str) -> None:
-    async with Redis.from_url(url) as client:
+    async with Redis.from_url(url, **_OPTIONS) as client:
         await client.blpop([_gate(prefix)])
 
 
