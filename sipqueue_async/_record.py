@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import attrs
 
 from sipqueue_async._codes import AgentState, code_label
+from sipqueue_async._saved_format import DAMAGE, damage
 
 
 class SeatKey(NamedTuple):
@@ -91,8 +92,8 @@ class AgentStatus:
         """
         try:
             return agent_from_dict(fields)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the saved record is damaged: {type(error).__name__}: {error}") from error
+        except DAMAGE as error:
+            raise ValueError(f"the saved record is damaged: {damage(error)}") from error
 
 
 COUNTER_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -130,7 +131,9 @@ class FieldProblem:
         try:
             problem = cls(**fields)
         except TypeError as error:
-            raise ValueError(f"the saved problem is damaged: {error}") from error
+            raise ValueError(
+                "the saved problem is damaged: queue, extension, field or reason is missing, or a field is unknown"
+            ) from error
         for name, value in attrs.asdict(problem).items():
             kind: type = bool if name == "carried" else str
             if not isinstance(value, kind) and not (value is None and name in {"queue", "extension"}):
@@ -155,7 +158,11 @@ def agent_from_dict(fields: Mapping[str, Any]) -> AgentStatus:
         _refuse("name", fields["name"])
     read: dict[str, Any] = {name: time_from_json(fields[name]) for name in _AGENT_TIMES}
     read["state"] = AgentState(fields["state"])
-    return AgentStatus(**{**fields, **read})
+    try:
+        return AgentStatus(**{**fields, **read})
+    except TypeError:
+        unknown = ", ".join(sorted(fields.keys() - set(_AGENT_FIELDS)))
+        raise ValueError(f"an agent has unknown fields: {unknown}") from None
 
 
 def time_from_json(text: str | None) -> datetime | None:

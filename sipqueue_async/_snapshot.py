@@ -3,7 +3,6 @@
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
-import json
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
 from types import MappingProxyType
@@ -12,11 +11,11 @@ from typing import Any, Final, TypeVar, overload
 from sipqueue_async._changes import Changes
 from sipqueue_async._codes import AgentState
 from sipqueue_async._record import AgentStatus, FieldProblem, SeatKey, agent_from_dict, time_from_json
+from sipqueue_async._saved_format import SavedFormat
 
 _T = TypeVar("_T")
 
-_FORMAT: Final = "sipqueue-snapshot"
-_VERSION: Final = 1
+_FORMAT: Final = SavedFormat(kind="snapshot", name="sipqueue-snapshot", version=1)
 
 
 class Snapshot(Mapping[SeatKey, AgentStatus]):
@@ -48,8 +47,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         "_steady_at",
     )
 
-    # The records, and each seat's index (place) among them. Snapshots of the same seats share the dict of places: each
-    # more takes little memory, and comparing two of them means comparing two lists.
+    # The records, and each seat's index (place) among them. Snapshots of the same seats share the dict of places, which
+    # saves memory, and lets `diff` compare two of them as lists.
     _places: dict[SeatKey, int]
     _records: list[AgentStatus]
     _changes: Changes | None
@@ -211,16 +210,14 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def to_json(self) -> bytes:
         """Return the snapshot as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
-        document = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "observed_at": self._observed_at.isoformat(),
-            "server_time": None if self._server_time is None else self._server_time.isoformat(),
-            "agents": [agent.to_dict() for agent in self._records],
-            "problems": [problem.to_dict() for problem in self._problems],
-        }
-        # JSON can contain a lone surrogate and UTF-8 cannot; one such name must not lose the other records.
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+        return _FORMAT.dump(
+            {
+                "observed_at": self._observed_at.isoformat(),
+                "server_time": None if self._server_time is None else self._server_time.isoformat(),
+                "agents": [agent.to_dict() for agent in self._records],
+                "problems": [problem.to_dict() for problem in self._problems],
+            }
+        )
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Snapshot:
@@ -229,24 +226,14 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         Raises:
             ValueError: The data is damaged, is not a saved snapshot, or has a version that this release does not know.
         """
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"a saved snapshot must be JSON: {error}") from None
-        if not isinstance(document, dict) or document.get("format") != _FORMAT:
-            raise ValueError(f'this is not a saved snapshot: it has no "format": "{_FORMAT}"')
-        version = document.get("version")
-        if type(version) is not int or version != _VERSION:
-            raise ValueError(f"the saved snapshot has version {version!r}; this release reads version {_VERSION}")
-        try:
+        document = _FORMAT.load(data)
+        with _FORMAT.decoding():
             return cls(
                 [agent_from_dict(fields) for fields in _list_from_json(document["agents"])],
                 observed_at=datetime.fromisoformat(document["observed_at"]),
                 server_time=time_from_json(document["server_time"]),
                 problems=[FieldProblem.from_dict(fields) for fields in _list_from_json(document["problems"])],
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the saved snapshot is damaged: {type(error).__name__}: {error}") from error
 
     def __getitem__(self, key: tuple[str, str]) -> AgentStatus:
         return self._records[self._places[key]]  # type: ignore[index]  # an equal plain tuple finds it too
@@ -284,8 +271,8 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         return _Items(self)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # The groups are made again on demand: a mappingproxy can be neither pickled nor copied deeply. Tokens and
-        # monotonic times are valid in this process only.
+        # `queues` groups again on demand, since a mappingproxy can be neither pickled nor copied deeply. The tokens in
+        # `_changes` and monotonic times are valid in this process only.
         fields = {name: getattr(self, name) for name in self.__slots__}
         return None, {**fields, "_queues": None, "_changes": None, "_steady_at": None}
 
@@ -326,5 +313,5 @@ def _places(seats: Iterable[SeatKey]) -> dict[SeatKey, int]:
 def _list_from_json(value: object) -> list[Any]:
     # An empty value of another type would read as "all agents left".
     if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
+        raise ValueError(f"{value!r} is not a list")  # noqa: TRY004  # `decoding` keeps the text of a ValueError
     return value

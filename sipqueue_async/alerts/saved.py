@@ -1,4 +1,4 @@
-"""A saved state: JSON in a versioned format, with times as seconds before the moment of saving."""
+"""Saves an alert state as versioned JSON. Times are seconds before the moment of saving."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 import attrs
 
 from sipqueue_async import Snapshot
+from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async.alerts.conditions import Condition
 from sipqueue_async.alerts.engine import Engine, Watch
 
-_FORMAT: Final = "sipqueue_async.alerts"
-_VERSION: Final = 1
+FORMAT: Final = SavedFormat(kind="alert state", name="sipqueue_async.alerts", version=1)
 
 
 @attrs.frozen
@@ -36,11 +36,11 @@ class Loaded:
 
 def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapshot | None) -> bytes:
     """Return a state as JSON."""
-    document: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "snapshot": None, "rules": {}}
+    content: dict[str, Any] = {"snapshot": None, "rules": {}}
     if snapshot is not None:
         now = engine.wall(engine.now)
-        document["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
-        document["rules"] = {
+        content["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
+        content["rules"] = {
             condition.rule.name: {
                 "kind": condition.rule.kind,
                 "watches": [_row(watch, engine.now) for watch in engine.watches(condition.number)],
@@ -48,7 +48,7 @@ def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapsho
             }
             for condition in conditions
         }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return FORMAT.dump(content)
 
 
 def load(data: bytes | str) -> Loaded:
@@ -57,19 +57,11 @@ def load(data: bytes | str) -> Loaded:
     Raises:
         ValueError: The document is damaged, of another kind, or of a version that this release does not know.
     """
-    try:
-        document = json.loads(data)
-        found = document["format"], document["version"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError("the saved alerts are damaged: no JSON document with a format and a version") from error
-    if found != (_FORMAT, _VERSION):
-        raise ValueError(f"this release reads {_FORMAT} version {_VERSION}, not {found[0]!r} version {found[1]!r}")
-    try:
+    document = FORMAT.load(data)
+    with FORMAT.decoding():
         snapshot = document["snapshot"]
         rules = {str(name): _checked(rule) for name, rule in document["rules"].items()}
         return Loaded(None if snapshot is None else Snapshot.from_json(json.dumps(snapshot)), rules)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise ValueError(f"the saved alerts are damaged: {type(error).__name__} at {error}") from error
 
 
 def _row(watch: Watch, now: float) -> list[Any]:
@@ -101,7 +93,7 @@ def _checked_watch(row: Any) -> tuple[Any, ...]:
     queue, extension, agent, since, approximate, started, raised_at, identity, repeats, repeat_at, clear_at = row
     for text in (queue, extension, agent):
         if not (text is None or isinstance(text, str)):
-            raise ValueError(f" {text!r} is not a name")
+            raise ValueError(f"{text!r} is not a name")
     numbers = [None if number is None else float(number) for number in (since, repeat_at, clear_at)]
     moments = [None if moment is None else datetime.fromisoformat(moment) for moment in (started, raised_at)]
     if (moments[0] is None) != (moments[1] is None) or any(it and it.utcoffset() is None for it in moments):

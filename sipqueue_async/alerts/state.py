@@ -126,10 +126,8 @@ class AlertState:
         if loaded.snapshot is not None:
             state._begin(loaded.snapshot)
             state._engine.frozen = state._is_resuming = True
-            try:
+            with saved.FORMAT.decoding():
                 loaded.put_into(state._engine, state._conditions)
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(f"the saved alerts are damaged: {error}") from error
             # Discard alerts of the conditions' initial evaluation.
             state._engine.collect()
         return state

@@ -31,6 +31,7 @@ from sipqueue_async import (
     TransportError,
     diff,
 )
+from sipqueue_async._saved_format import DAMAGE, damage
 
 VERSION: Final = 2
 """The format that relays write. Readers accept format 1 too, which lacks the field `confirmed`."""
@@ -232,8 +233,8 @@ def reading(what: str) -> Generator[None]:
     """
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise RelayError(f"{what} in Redis is damaged: {type(error).__name__}: {error}") from error
+    except DAMAGE as error:
+        raise RelayError(f"{what} in Redis is damaged: {damage(error)}") from error
 
 
 def read_change(fields: Mapping[str, str]) -> Change:
@@ -347,7 +348,7 @@ def _read_error(document: Mapping[str, Any]) -> SipQueueError:
     kind = _ERRORS.get(name)
     error = SourceError(f"the relay's source failed: {name}") if kind is None else kind(*document["error"])
     if not isinstance(where, str | None):
-        raise TypeError(f"{where!r} is not text")
+        raise ValueError(f"{where!r} is not text")  # noqa: TRY004  # `reading` keeps the text of a ValueError
     error.where = where
     return error
 

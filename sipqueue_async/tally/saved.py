@@ -1,4 +1,4 @@
-"""A tally in JSON: a versioned document that is checked when it is read back."""
+"""Saves a tally as versioned JSON, and checks the JSON when it is loaded."""
 
 from __future__ import annotations
 
@@ -8,65 +8,54 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sipqueue_async import AgentState, SeatKey, Snapshot
+from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async.tally.clock import Clock
 from sipqueue_async.tally.counts import SeatCount
 
-_FORMAT: Final = "sipqueue-tally"
-_VERSION: Final = 1
+_FORMAT: Final = SavedFormat(kind="tally", name="sipqueue-tally", version=1)
 
 
 def dump(clock: Clock, records: Snapshot | None, seats: Iterable[SeatCount]) -> bytes:
-    """Return the JSON; times are in microseconds.
+    """Return the JSON; durations are in microseconds.
 
     Args:
         clock: The tally's clock.
-        records: The last record of every seat, observed when the tally was; None before anything is known.
-        seats: The other figures of every seat, settled.
+        records: The last record of each seat, observed when the tally was; None before the first snapshot.
+        seats: The figures of each seat, counted up to the clock's time.
     """
-    figures = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "started_at": None if clock.started_at is None else clock.started_at.isoformat(),
-        "seats": [_seat_to_json(seat) for seat in seats],
-    }
-    # A lone surrogate in a name is kept, as in a saved snapshot, which the records already are.
-    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
-    return text[:-1] + b',"records":' + (b"null" if records is None else records.to_json()) + b"}"
+    figures = _FORMAT.dump(
+        {
+            "started_at": None if clock.started_at is None else clock.started_at.isoformat(),
+            "seats": [_seat_to_json(seat) for seat in seats],
+        }
+    )
+    # Append the records as the JSON that they already are.
+    return figures[:-1] + b',"records":' + (b"null" if records is None else records.to_json()) + b"}"
 
 
 def load(data: bytes | str, clock: Clock) -> tuple[Snapshot | None, list[SeatCount]]:
-    """Return the records and figures that `dump` was given, and set the clock, by which the seats go on.
+    """Return the records and figures that `dump` saved, and start the clock from which the seats continue.
 
     Raises:
         ValueError: The data is damaged, of another kind, or of a version that this release does not know.
     """
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"a saved tally must be JSON: {error}") from None
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise ValueError(f'this is no saved tally: it does not say "format": "{_FORMAT}"')
-    version = document.get("version")
-    if type(version) is not int or version != _VERSION:
-        raise ValueError(f"the saved tally has version {version!r}; this release reads version {_VERSION}")
-    try:
+    document = _FORMAT.load(data)
+    with _FORMAT.decoding():
         return _load(document, clock)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the saved tally is damaged: {type(error).__name__}: {error}") from error
 
 
 def _load(document: dict[str, Any], clock: Clock) -> tuple[Snapshot | None, list[SeatCount]]:
     figures = document["seats"]
     if not isinstance(figures, list):
-        raise TypeError(f"{figures!r} is no list")
+        raise ValueError(f"{figures!r} is not a list")  # noqa: TRY004  # `decoding` keeps the text of a ValueError
     if document["records"] is None or document["started_at"] is None:
         if figures or document["records"] is not document["started_at"]:
-            raise ValueError("there are seats, but no records of them")
+            raise ValueError("it has seats but no records, or a start but no records")
         return None, []
     records = Snapshot.from_json(json.dumps(document["records"]))
     by_seat = {SeatKey(fields["queue"], fields["extension"]): fields for fields in figures}
     if by_seat.keys() != records.keys() or len(figures) != len(records):
-        raise ValueError("seats and records are not the same ones")
+        raise ValueError("its seats differ from those of its records")
     clock.start(records.observed_at)
     clock.started_at = _moment(document["started_at"])
     return records, [_seat_from_json(clock, records, fields) for fields in figures]
@@ -95,31 +84,31 @@ def _seat_from_json(clock: Clock, records: Snapshot, fields: dict[str, Any]) -> 
     seat.unseen = _number(fields["unseen"])
     seat.elapsed |= {AgentState(state): _number(elapsed) for state, elapsed in _fields(fields["spent"]).items()}
     # Tallies that earlier releases saved lack this field.
-    by_the_wall_clock = max(0, (records.observed_at - since) // timedelta(microseconds=1))
-    seat.began -= _number(fields.get("lasted", by_the_wall_clock))
+    by_wall_clock = max(0, (records.observed_at - since) // timedelta(microseconds=1))
+    seat.began -= _number(fields.get("lasted", by_wall_clock))
     return seat
 
 
 def _fields(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no object")
+        raise ValueError(f"{value!r} is not an object")  # noqa: TRY004  # as above
     return value
 
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:
-        raise ValueError(f"the time {text!r} has no zone")
+        raise ValueError(f"the time {text!r} has no time zone")
     return moment
 
 
 def _number(value: object) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
+        raise ValueError(f"{value!r} is not a count")
     return value
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
+        raise ValueError(f"{value!r} is neither true nor false")  # noqa: TRY004  # as above
     return value

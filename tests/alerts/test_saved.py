@@ -78,14 +78,14 @@ def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "damaged: no JSON document"),
-        (b"[" * 100_000, "damaged: no JSON document"),
-        (b"[]", "damaged: no JSON document"),
+        (b"", "the saved alert state is not JSON"),
+        (b"[" * 100_000, "the saved alert state is not JSON"),
+        (b"[]", "this is not a saved alert state"),
         (
             damaged(version=2),
-            "this release reads sipqueue_async.alerts version 1, not 'sipqueue_async.alerts' version 2",
+            "the saved alert state has version 2; this release reads version 1",
         ),
-        (damaged(format="other"), "version 1, not 'other' version 1"),
+        (damaged(format="other"), "this is not a saved alert state"),
         (damaged(snapshot=5), "damaged"),
         (damaged(rules=5), "damaged"),
         (damaged(rules={"few": {}}), "damaged"),

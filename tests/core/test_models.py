@@ -321,7 +321,7 @@ def _refused(document: Any) -> str:
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"nonsense", b"[" * 100_000, "{", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json_is_refused(data: bytes | str) -> None:
     """Something that is no JSON is a ValueError that says so, whatever is wrong with it."""
-    with pytest.raises(ValueError, match="a saved snapshot must be JSON"):
+    with pytest.raises(ValueError, match="the saved snapshot is not JSON"):
         Snapshot.from_json(data)
 
 
