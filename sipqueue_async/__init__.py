@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from sipqueue_async.feed import Feed, FeedHealth
     from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+    from sipqueue_async.settings import Settings, SettingsError
     from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
 
 __version__ = "0.1.0"
@@ -68,6 +69,8 @@ __all__ = [
     "SeatEvent",
     "SeatFilter",
     "SeatKey",
+    "Settings",
+    "SettingsError",
     "SipQueueClient",
     "SipQueueError",
     "Snapshot",
@@ -99,10 +102,11 @@ _HOMES = {
     "FeedDown FeedEvent FeedUp SeatEvent StateChanged Update",
     "feed": "Feed FeedHealth",
     "models": "AgentState AgentStatus FieldProblem SeatKey Snapshot",
+    "settings": "Settings SettingsError",
     "watcher": "Source StatusWatcher WatcherHealth",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_SUBMODULES = frozenset({"auth", "client", "errors", "events", "feed", "models", "watcher"})
+_SUBMODULES = frozenset({"auth", "client", "errors", "events", "feed", "models", "settings", "watcher"})
 
 
 if not TYPE_CHECKING:

@@ -67,6 +67,15 @@ class Secret:
         if not self._value.isprintable() or not self._value.isascii():
             raise ValueError(f"{what} has characters that are not printable ASCII; was it read from the right place?")
 
+    def weakness(self, what: str) -> str | None:
+        """Return a warning that names `what` if the secret is too short to be kept out of error messages."""
+        if self._pieces():
+            return None
+        return (
+            f"{what} has fewer than {_SHORTEST} letters and digits: error messages that quote a server's answer "
+            "cannot mask it, because it looks like an ordinary word"
+        )
+
     def __repr__(self) -> str:
         return "'***'"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import zoneinfo
 from collections import OrderedDict
@@ -22,11 +23,11 @@ from sipqueue_async._wire import (
     Body,
     Decoder,
     Service,
-    Settings,
     decode_data,
     decode_token,
     status_fields,
 )
+from sipqueue_async._wire import Settings as WireSettings
 from sipqueue_async.auth import (
     TOKEN_REFUSED,
     AppCredentials,
@@ -39,6 +40,9 @@ from sipqueue_async.auth import (
 )
 from sipqueue_async.errors import AuthError, SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
+from sipqueue_async.settings import Settings
+
+_log: Final = logging.getLogger("sipqueue_async")
 
 _T = TypeVar("_T")
 _Decode = Callable[[Answer], _T]
@@ -89,8 +93,40 @@ class SipQueueClient:
         del auth
         self._exchange = Exchange(base_url, session=session, timeout=timeout, max_body=max_body, encoding=encoding)
         self._tokens = self._token_source(wrapped)
-        self._settings = Settings(_checked_zone(timezone), _checked_codes(state_codes or {}))
+        _warn_of_weakness(wrapped)
+        self._settings = WireSettings(_checked_zone(timezone), _checked_codes(state_codes or {}))
         self._decoders: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], Decoder[Any]] = OrderedDict()
+
+    @classmethod
+    def from_env(
+        cls,
+        settings: Settings | None = None,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        state_codes: Mapping[int, AgentState] | None = None,
+        max_body: int = 32 * 2**20,
+    ) -> Self:
+        """Return a client for the platform that the environment, or the settings file, names.
+
+        Args:
+            settings: Other settings than those of ``Settings.load()``, which describes the variables and the file.
+            session: As for the class.
+            state_codes: As for the class.
+            max_body: As for the class.
+
+        Raises:
+            SettingsError: A setting is missing or invalid; the text says which one, and where it comes from.
+        """
+        known = Settings.load() if settings is None else settings
+        if known.file_warning:
+            _log.warning("%s", known.file_warning)
+        url, auth = known.required_url(), known.auth()
+        given: dict[str, Any] = {"timeout": known.timeout, "timezone": known.timezone, "encoding": known.encoding}
+        options = {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(url, auth, session=session, state_codes=state_codes, max_body=max_body, **options)
+        except ValueError as error:
+            raise known.blame(error) from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -275,6 +311,16 @@ def _decoded(decode: _Decode[_T], answer: Answer, secrets: Iterable[Secret]) -> 
         if type(error) is type(failure):
             failure = error
     raise failure
+
+
+def _warn_of_weakness(auth: Secret | AppCredentials | TokenProvider) -> None:
+    warning = None
+    if isinstance(auth, Secret):
+        warning = auth.weakness("the token")
+    elif isinstance(auth, AppCredentials):
+        warning = auth.accesskey.weakness("the accesskey")
+    if warning:
+        _log.warning("%s", warning)
 
 
 def _checked_codes(codes: Mapping[int, AgentState]) -> dict[int, AgentState]:

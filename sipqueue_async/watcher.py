@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import attrs
 
@@ -19,6 +20,10 @@ from sipqueue_async._tracker import Tracker
 from sipqueue_async.errors import HttpStatusError
 from sipqueue_async.feed import Feed, FeedHealth
 from sipqueue_async.models import AgentState, Snapshot
+
+if TYPE_CHECKING:
+    from sipqueue_async.client import SipQueueClient
+    from sipqueue_async.settings import Settings
 
 _log: Final = logging.getLogger("sipqueue_async")
 
@@ -138,6 +143,57 @@ class StatusWatcher(Feed):
         # Set when a poll is due or `refresh` asks for one; the futures of waiting `refresh` calls.
         self._due = asyncio.Event()
         self._refreshes: list[asyncio.Future[Snapshot]] = []
+        self._own_client: SipQueueClient | None = None
+
+    @classmethod
+    def from_env(
+        cls,
+        settings: Settings | None = None,
+        *,
+        interval: float = 2.0,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        baseline: Snapshot | None = None,
+        initial: bool = False,
+        leave_after: int = 2,
+        max_backoff: float = 60.0,
+        max_lag: float = 60.0,
+    ) -> Self:
+        """Return a watcher with a client of its own, which it closes when it is left: one ``async with`` for both.
+
+        Args:
+            settings: Other settings than those of ``Settings.load()``, which describes the variables and the file.
+            interval: As for the class.
+            queues: As for the class.
+            extensions: As for the class.
+            baseline: As for the class.
+            initial: As for the class.
+            leave_after: As for the class.
+            max_backoff: As for the class.
+            max_lag: As for the class.
+
+        Raises:
+            SettingsError: A setting is missing or invalid; the text says which one, and where it comes from.
+            TypeError: As for the class.
+            ValueError: As for the class.
+        """
+        # Imported lazily: a watcher of another source must not load the HTTP client.
+        from sipqueue_async.client import SipQueueClient  # noqa: PLC0415
+
+        client = SipQueueClient.from_env(settings)
+        watcher = cls(
+            client,
+            interval=interval,
+            queues=queues,
+            extensions=extensions,
+            baseline=baseline,
+            initial=initial,
+            leave_after=leave_after,
+            max_backoff=max_backoff,
+            max_lag=max_lag,
+        )
+        watcher._own_client = client
+        return watcher
 
     # ---- public names -----------------------------------------------------------------------------------------------
 
@@ -187,6 +243,15 @@ class StatusWatcher(Feed):
         return f"<StatusWatcher every {self._interval:g} s, {condition}, {self._health.polls} polls>"
 
     # ---- running -----------------------------------------------------------------------------------------------------
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, traceback)
+        finally:
+            if self._own_client is not None:
+                await self._own_client.aclose()
 
     async def _work(self) -> None:
         slot = _slots.acquire()

@@ -28,6 +28,9 @@ settings.load_profile("unhurried")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
+# The tests, and the programs that they start, read no settings file of the person who runs them.
+os.environ["XDG_CONFIG_HOME"] = os.devnull
+
 # Tests started in the background ignore Ctrl-C, and programs that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

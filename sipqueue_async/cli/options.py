@@ -85,24 +85,20 @@ def server(command: _Command) -> _Command:
             "--timeout",
             type=float,
             callback=positive,
-            envvar="SIPQUEUE_TIMEOUT",
-            show_envvar=True,
-            help="Seconds for one request (10).",
+            help="Seconds for one request (10), before SIPQUEUE_TIMEOUT.",
         ),
         click.option(
             "--timezone",
-            envvar="SIPQUEUE_TIMEZONE",
-            show_envvar=True,
-            help="The server's time zone, such as Asia/Shanghai; without it its times are shown as sent.",
+            help="The server's time zone, such as Asia/Shanghai, before SIPQUEUE_TIMEZONE; "
+            "without it its times are shown as sent.",
         ),
         click.option(
             "--config",
             type=click.Path(path_type=Path),
-            envvar="SIPQUEUE_CONFIG",
-            show_envvar=True,
-            help="A TOML file with url, appid and accesskey or token, timezone, timeout, encoding.",
+            help="The settings file, before SIPQUEUE_CONFIG: TOML with url, appid and accesskey or token, timezone, "
+            "timeout, encoding, redis.",
         ),
-        click.option("--url", envvar="SIPQUEUE_URL", show_envvar=True, help="The API's URL."),
+        click.option("--url", help="The API's URL, before SIPQUEUE_URL."),
     ):
         command = option(command)
     return command

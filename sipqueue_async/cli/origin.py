@@ -11,7 +11,7 @@ import click
 
 from sipqueue_async import Feed, SeatFilter, SipQueueClient, Snapshot, StatusWatcher
 from sipqueue_async.cli.exits import UNREACHABLE, Failure
-from sipqueue_async.cli.settings import ServerOptions, Settings
+from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of, timeout_of
 
 if TYPE_CHECKING:
     from sipqueue_async.redis import RedisFeed
@@ -58,12 +58,12 @@ def origin_of(options: OriginOptions, environ: Mapping[str, str]) -> Origin:
         for option, value in (("--redis", redis), ("--prefix", prefix)):
             if value is not None:
                 raise click.UsageError(f"{option} needs --from-relay")
-        return Settings(options, environ).client()
-    settings = Settings(options, environ)
+        return client_of(settings_of(options, environ))
+    settings = settings_of(options, environ)
     return RelayOrigin(
-        redis=settings.redis(redis),
+        redis=redis_of(settings, redis),
         prefix=DEFAULT_PREFIX if prefix is None else prefix,
-        timeout=settings.timeout(PATIENCE),
+        timeout=timeout_of(settings, PATIENCE),
     )
 
 

@@ -20,6 +20,8 @@ from sipqueue_async import (
     MalformedResponse,
     OperationFailed,
     SeatKey,
+    Settings,
+    SettingsError,
     SipQueueClient,
     SipQueueError,
     Snapshot,
@@ -51,6 +53,29 @@ def test_a_snapshot_is_a_mapping() -> None:
         assert_type(extension, str)
         assert_type(record.key, SeatKey)
     assert known.get(("queue-1", "1"), "nobody") == "nobody"
+
+
+def test_settings() -> None:
+    environ = {"SIPQUEUE_URL": "http://127.0.0.1:1", "SIPQUEUE_TOKEN": "good-token"}
+    assert_type(Settings.load(environ=environ), Settings)
+    settings = Settings.load(environ=environ)
+    assert_type(settings.url, str | None)
+    assert_type(settings.timeout, float | None)
+    assert_type(settings.origins, Mapping[str, str])
+    assert_type(settings.warnings, tuple[str, ...])
+    assert_type(settings.shown(), dict[str, str])
+    assert_type(settings.auth(), str | AppCredentials)
+    assert_type(settings.required_url(), str)
+    assert_type(settings.overridden({"timeout": 5}, {"timeout": "--timeout"}), Settings)
+    assert_type(settings.blame(ValueError("timeout")), SettingsError)
+    assert_type(SipQueueClient.from_env(settings), SipQueueClient)
+    assert settings.token == "good-token"
+
+
+async def test_a_watcher_with_a_client_of_its_own() -> None:
+    settings = Settings(url="http://127.0.0.1:1", token="good-token")
+    assert_type(StatusWatcher.from_env(settings, queues=["queue-1"]), StatusWatcher)
+    assert settings.file is None
 
 
 def test_a_snapshots_own() -> None:

@@ -17,7 +17,7 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.settings import ServerOptions, Settings
+from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def command(
 
     Several relays may run: one leads, the others stand by and take over. Programs read with RedisFeed.
     """
-    settings = Settings(server, os.environ)
+    settings = settings_of(server, os.environ)
     return partial(
         relay,
-        settings.client(),
+        client_of(settings),
         standard_output(),
-        target=RelayTarget(redis=settings.redis(redis_url), prefix=prefix, lease=lease),
+        target=RelayTarget(redis=redis_of(settings, redis_url), prefix=prefix, lease=lease),
         seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
     )
