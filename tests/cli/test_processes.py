@@ -97,7 +97,7 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
         *arguments,
         stdout=writer,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="x"),
+        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token"),
     )
     os.close(writer)
     loop = asyncio.get_running_loop()
@@ -142,7 +142,7 @@ async def test_a_name_look_up_that_hangs_does_not_keep_it() -> None:
         "watch",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="x"),
+        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token"),
     )
     program = Sipqueue(process)
     assert await program.line() == "looking up"
@@ -185,7 +185,7 @@ async def test_kill_loses_nothing_with_a_state_file(tmp_path: Path) -> None:
 
 async def test_a_simulator_that_is_killed_and_comes_back_is_told(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    env = environment(SIPQUEUE_APPID="mine", SIPQUEUE_ACCESSKEY="my-key")
+    env = environment(SIPQUEUE_APPID="mine", SIPQUEUE_ACCESSKEY="my-own-key")
     async with sipqueue("simulate", "--speed", "0.001", env=env) as simulate:
         url = exports([await simulate.line()])["SIPQUEUE_URL"]
         port = url.rpartition(":")[2]

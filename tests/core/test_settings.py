@@ -154,7 +154,7 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: st
     ],
 )
 def test_a_secret_too_short_to_be_masked_is_warned_of(
-    settings: dict[str, str], caplog: pytest.LogCaptureFixture
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The settings list the warning, and the client logs it."""
     known = Settings(url=URL, file_warning="other users can read it", **settings)
@@ -191,8 +191,7 @@ async def test_a_watcher_has_a_client_of_its_own_and_closes_it(monkeypatch: pyte
     with pytest.raises(ValueError, match="interval"):
         StatusWatcher.from_env(interval=-1)
     # A source that is not the watcher's own stays open; here an unclosed session would be a warning, and so an error.
-    async with Simulator(tokens=["good-token"]) as simulator:
-        async with SipQueueClient(simulator.url, "good-token") as client:
-            async with StatusWatcher(client, interval=0.05) as watcher:
-                await watcher.ready(30)
-            await client.fetch_snapshot()
+    async with Simulator(tokens=["good-token"]) as simulator, SipQueueClient(simulator.url, "good-token") as client:
+        async with StatusWatcher(client, interval=0.05) as watcher:
+            await watcher.ready(30)
+        await client.fetch_snapshot()
