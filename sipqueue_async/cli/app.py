@@ -39,10 +39,11 @@ No option takes a secret, because other users can see a program's arguments.
 
 \b
 exit codes
-  0  done                         4    platform unreachable, or it refused
+  0  done                         5    no such queue or extension
   1  trouble on this machine      130  Ctrl-C
   2  wrong usage or settings      141  the pipe's reader ended
   3  credentials refused          143  SIGTERM
+  4  platform unreachable, or it refused
 """
 
 

@@ -122,7 +122,7 @@ class Day:
             total = _row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
             output.lines(table_lines([*names, *self._columns()], [*queues, total], output.width))
             output.line()
-        output.line(self._summary(self.started_at, self.observed_at))
+        output.wrapped(self._summary(self.started_at, self.observed_at))
 
     def _columns(self) -> list[TableColumn]:
         headings = [*(state.value for state in self._states()), *self._unseen(), *_AFTER_STATES]
@@ -142,7 +142,7 @@ class Day:
 
     def _summary(self, since: datetime, until: datetime) -> Text:
         people = (
-            f"{counted(len(self.seats), 'seat')} in {counted(len(self.queues), 'queue')}" if self.seats else "nobody"
+            f"{counted(len(self.seats), 'seat')} in {counted(len(self.queues), 'queue')}" if self.seats else "no agents"
         )
         line = Text(f"{_local(since)} to {_local(until)}: {people}")
         if self.down_since is not None:

@@ -20,6 +20,8 @@ USAGE: Final = 2
 REFUSED: Final = 3
 UNREACHABLE: Final = 4
 """The platform was not reached, or it refused or failed the request."""
+ABSENT: Final = 5
+"""A queue or an extension that the user named is not there."""
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
 """The code that shells report for a program ended by SIGPIPE."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
 from sipqueue_async.cli.origin import OriginOptions
+
+if TYPE_CHECKING:
+    from sipqueue_async.cli.simulation import Demonstration
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -57,9 +60,6 @@ extensions: Final = click.option(
 interval: Final = click.option(
     "--interval", type=float, callback=positive, default=2.0, show_default=True, help="Seconds between polls."
 )
-seed: Final = click.option(
-    "--seed", type=int, default=0, show_default=True, help="What happens; each seed is another day."
-)
 host: Final = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 redis: Final = click.option(
     "--redis", "redis_url", help="The URL of a Redis, before SIPQUEUE_REDIS_URL; none with a password."
@@ -72,10 +72,53 @@ def port(default: int) -> Callable[[_Command], _Command]:
     return click.option("--port", type=click.IntRange(0, 65535), default=default, show_default=True, help=text)
 
 
-def speed(default: float) -> Callable[[_Command], _Command]:
-    """Return the option for a simulated call centre's speed."""
-    text = "The simulated centre's speed, in multiples of real time."
-    return click.option("--speed", type=float, callback=positive, default=default, show_default=True, help=text)
+class DemoOptions(TypedDict):
+    """The options for a simulated call centre, as `demonstration` adds them."""
+
+    agents: int
+    demo_queues: int | None
+    speed: float
+    seed: int
+
+
+def demonstration_of(options: DemoOptions) -> Demonstration:
+    """Return the call centre to simulate."""
+    # Imported lazily: commands without a demonstration must not load the simulator.
+    from sipqueue_async.cli.simulation import Demonstration  # noqa: PLC0415
+
+    return Demonstration(
+        agents=options["agents"], queues=options["demo_queues"], speed=options["speed"], seed=options["seed"]
+    )
+
+
+def demonstration(*, agents: int = 12, speed: float) -> Callable[[_Command], _Command]:
+    """Return the options that make up `DemoOptions`, with these defaults."""
+    texts = {
+        "agents": "How many agents the simulated centre has.",
+        "queues": "How many queues it has; by default one for each dozen agents, at least 2.",
+        "speed": "Its speed, in multiples of real time.",
+        "seed": "What happens in it; each seed is another day.",
+    }
+    many = click.IntRange(min=1)
+
+    def add(command: _Command) -> _Command:
+        for option in (
+            click.option("--seed", type=int, default=0, show_default=True, help=texts["seed"]),
+            click.option(
+                "--speed", type=float, callback=positive, default=speed, show_default=True, help=texts["speed"]
+            ),
+            click.option("--queues", "demo_queues", type=many, help=texts["queues"]),
+            click.option("--agents", type=many, default=agents, show_default=True, help=texts["agents"]),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: lines to type."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def server(command: _Command) -> _Command:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 import click
 
-from sipqueue_async import Feed, SeatFilter, SipQueueClient, Snapshot, StatusWatcher
+from sipqueue_async import Feed, SeatFilter, SeatKey, SipQueueClient, SipQueueError, Snapshot, StatusWatcher
+from sipqueue_async.cli.absent import Platform, describe_absent, has_absent
 from sipqueue_async.cli.exits import UNREACHABLE, Failure
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of, timeout_of
 
@@ -87,7 +88,7 @@ async def feed_of(
     else:
         async with origin as client:
             yield StatusWatcher(
-                client, interval=interval, queues=seats.queues, extensions=seats.extensions, baseline=baseline
+                Platform(client), interval=interval, queues=seats.queues, extensions=seats.extensions, baseline=baseline
             )
 
 
@@ -105,17 +106,26 @@ def _redis_feed(origin: RelayOrigin, seats: SeatFilter, baseline: Snapshot | Non
         raise Failure(str(error)) from None
 
 
+@asynccontextmanager
+async def closing(origin: Origin) -> AsyncGenerator[None]:
+    """Close the client at the end, if the origin is one."""
+    if isinstance(origin, SipQueueClient):
+        async with origin:
+            yield
+    else:
+        yield
+
+
 async def snapshot_of(origin: Origin, seats: SeatFilter = ALL_SEATS) -> Snapshot:
-    """Return the present status of these seats.
+    """Return the present status of these seats. A client stays open.
 
     Raises:
         Failure: No status came from the relay in time, or as for `feed_of`.
         SipQueueError: The platform gave no good answer, or Redis refuses.
     """
     if isinstance(origin, SipQueueClient):
-        async with origin as client:
-            # The platform filters by one queue and one extension only.
-            return seats.apply(await client.fetch_snapshot(queue=seats.queue, extension=seats.extension))
+        # The platform filters by one queue and one extension only.
+        return seats.apply(await Platform(origin).fetch_snapshot(queue=seats.queue, extension=seats.extension))
     async with feed_of(origin, seats=seats) as feed, feed:
         try:
             known = await feed.ready(origin.timeout)
@@ -124,3 +134,24 @@ async def snapshot_of(origin: Origin, seats: SeatFilter = ALL_SEATS) -> Snapshot
         # A reader's snapshot is as old as its last change; it was confirmed since.
         confirmed_at = feed.health.last_good_at or known.observed_at
         return known.with_changes({}, observed_at=confirmed_at, server_time=known.server_time, problems=known.problems)
+
+
+async def absent_names(origin: Origin, seats: SeatFilter, known: Collection[SeatKey]) -> str | None:
+    """Say which of the named queues and extensions do not exist, and which ones there are.
+
+    Args:
+        origin: Where the status comes from; it is asked once for everything, if a name is absent.
+        seats: The names.
+        known: The seats that were found.
+
+    Returns:
+        A sentence, or None if all of them exist, some of them together.
+    """
+    if not has_absent(seats, known):
+        return None
+    try:
+        everything = frozenset(await snapshot_of(origin))
+    except (SipQueueError, Failure):
+        # The names that there are would only be a help.
+        everything = frozenset()
+    return describe_absent(seats, known, everything)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import attrs
 
 from sipqueue_async import AppCredentials, SipQueueClient, Snapshot
 from sipqueue_async.simulator import Plan, Simulator
+
+_AGENTS_PER_QUEUE: Final = 12
 
 
 def lively_plan(agents: int, queues: int) -> Plan:
@@ -26,6 +29,22 @@ def lively_plan(agents: int, queues: int) -> Plan:
 def client_of(simulator: Simulator) -> SipQueueClient:
     """Return a client that logs in to a simulator."""
     return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey))
+
+
+@attrs.frozen(kw_only=True)
+class Demonstration:
+    """The call centre that a command simulates."""
+
+    agents: int = 12
+    queues: int | None = None
+    """By default one for each dozen agents, and at least two."""
+    seed: int = 0
+    speed: float = 1.0
+
+    @property
+    def plan(self) -> Plan:
+        """The simulator's plan for it."""
+        return lively_plan(self.agents, self.queues or max(2, round(self.agents / _AGENTS_PER_QUEUE)))
 
 
 class SteppedSource:

@@ -24,6 +24,7 @@ from sipqueue_async.cli import app, exits, running
 from sipqueue_async.cli.commands import demo, relay, report, simulate, status, top, wallboard, watch
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.origin import RelayOrigin
+from sipqueue_async.cli.simulation import Demonstration
 
 KEY = "the wallboard's key"
 SETTINGS = {"SIPQUEUE_URL": "http://127.0.0.1:9", "SIPQUEUE_TOKEN": "good-token", "SIPQUEUE_REDIS_URL": "redis://r"}
@@ -56,12 +57,8 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("line", "function", "expected"),
         [
-            ("demo", demo.demo, {"seconds": 30.0, "interval": 0.5, "speed": 10.0, "seed": 0}),
-            (
-                "demo --seconds 0 --interval 1 --speed 2 --seed 7",
-                demo.demo,
-                {"seconds": 0.0, "interval": 1.0, "speed": 2.0, "seed": 7},
-            ),
+            ("demo", demo.demo, {"seconds": 30.0, "interval": 0.5}),
+            ("demo --seconds 0 --interval 1", demo.demo, {"seconds": 0.0, "interval": 1.0}),
             ("status", status.status, {"seats": ALL, "states": frozenset(), "as_json": False}),
             (
                 f"status {FILTERS} --state=paused --json",
@@ -71,23 +68,31 @@ class TestOptions:
             ("top", top.top, {"seats": ALL, "interval": 2.0}),
             (f"top {FILTERS} --interval 0.5", top.top, {"seats": SOME, "interval": 0.5}),
             (
-                f"top --demo --seed 7 --interval 1 {FILTERS}",
+                f"top --demo --interval 1 {FILTERS}",
                 top.top_demo,
-                {"seats": SOME, "interval": 1.0, "seed": 7},
+                {"seats": SOME, "interval": 1.0},
             ),
             (
                 "watch",
                 watch.watch,
-                {"seats": ALL, "kinds": frozenset(), "interval": 2.0, "state_file": None, "as_json": False},
+                {
+                    "seats": ALL,
+                    "kinds": frozenset(),
+                    "interval": 2.0,
+                    "state_file": None,
+                    "verbose": False,
+                    "as_json": False,
+                },
             ),
             (
-                f"watch {FILTERS} --only state-changed,call-answered --only feed-down --interval 0.5 --json",
+                f"watch {FILTERS} --only state-changed,call-answered --only feed-down --interval 0.5 --verbose --json",
                 watch.watch,
                 {
                     "seats": SOME,
                     "kinds": {"state-changed", "call-answered", "feed-down"},
                     "interval": 0.5,
                     "state_file": None,
+                    "verbose": True,
                     "as_json": True,
                 },
             ),
@@ -115,29 +120,23 @@ class TestOptions:
                 {"site": wallboard.Site(port=8088, host_names=frozenset()), "seats": ALL, "interval": 2.0},
             ),
             (
-                "wallboard --host ::1 --port 0 --host-name a --host-name b --queue a --interval 1 --key-file key",
+                "wallboard --host ::1 --port 0 --host-name a --host-name b --interval 1 --key-file key " + FILTERS,
                 wallboard.wallboard,
                 {
                     "site": wallboard.Site(host="::1", host_names=frozenset("ab"), key=KEY),
-                    "seats": SeatFilter("a"),
+                    "seats": SOME,
                     "interval": 1.0,
                 },
             ),
-            ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0, "seed": 0, "speed": 1.0}),
-            (
-                "simulate --port=8080 --host=::1 --seed=5 --speed=2",
-                simulate.simulate,
-                {"host": "::1", "port": 8080, "seed": 5, "speed": 2.0},
-            ),
+            ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0}),
+            ("simulate --port=8080 --host=::1", simulate.simulate, {"host": "::1", "port": 8080}),
         ],
     )
     @pytest.mark.usefixtures("settings")
     def test_options_arrive(self, line: str, function: Any, expected: dict[str, Any], work: list[Any]) -> None:
         assert app.run(line.split()) == 0
         assert work[0].func is function
-        given = dict(work[0].keywords)
-        given.pop("plan", None)
-        assert given == expected
+        assert work[0].keywords == expected
 
     @pytest.fixture
     def work(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
@@ -154,22 +153,30 @@ class TestOptions:
         monkeypatch.setattr(running, "run", note)
         return caught
 
+    @pytest.mark.parametrize(
+        ("line", "usual"),
+        [
+            ("demo", Demonstration(speed=10.0)),
+            ("top --demo", Demonstration(speed=10.0)),
+            ("report --demo", Demonstration(speed=60.0)),
+            ("simulate", Demonstration(speed=1.0)),
+            ("wallboard --demo", Demonstration(agents=24, speed=5.0)),
+        ],
+    )
+    def test_every_demonstration_has_a_size_a_speed_and_a_seed(
+        self, line: str, usual: Demonstration, work: list[Any]
+    ) -> None:
+        assert app.run(line.split()) == 0
+        assert app.run([*line.split(), *["--agents", "60", "--queues", "5", "--speed", "2", "--seed", "3"]]) == 0
+        found: list[Any] = [job.work if isinstance(job, running.Job) else job for job in work]
+        centres = [it for job in found for it in job.args if isinstance(it, Demonstration)]
+        assert centres == [usual, Demonstration(agents=60, queues=5, speed=2.0, seed=3)]
+        assert [(it.plan.agents, it.plan.queues) for it in centres] == [(usual.agents, 2), (60, 5)]
+
     @pytest.mark.usefixtures("settings")
-    def test_sizes_and_files_arrive(self, work: list[Any]) -> None:
-        lines = (
-            "simulate --agents=30 --queues=3",
-            "watch --state-file x",
-            "wallboard --demo",
-            "wallboard --demo --agents 60 --seed 3 --speed 2",
-        )
-        for line in lines:
-            assert app.run(line.split()) == 0
-        assert (work[0].keywords["plan"].agents, work[0].keywords["plan"].queues) == (30, 3)
-        assert work[1].keywords["state_file"] is not None
-        assert [it.args[0] for it in work[2:]] == [
-            wallboard.Demonstration(agents=24, seed=0, speed=5.0),
-            wallboard.Demonstration(agents=60, seed=3, speed=2.0),
-        ]
+    def test_a_state_file_arrives_and_no_key_is_shown(self, work: list[Any]) -> None:
+        assert app.run(["watch", "--state-file", "x"]) == 0
+        assert work[0].keywords["state_file"] is not None
         assert KEY not in repr(wallboard.Site(key=KEY))
 
     @pytest.mark.parametrize("line", ["demo", "top --demo", "wallboard --demo", "report --demo", "simulate"])
@@ -198,7 +205,8 @@ class TestOptions:
                 "watch",
                 {"seats": SOME, "interval": 0.5, "seconds": 9.0, "form": report.Form.CSV},
             ),
-            ("--demo --seed 7 --json", "watch_demo", {"seconds": 600.0, "form": report.Form.JSON}),
+            ("--csv --bom", "watch", {"form": report.Form.CSV_WITH_BOM}),
+            ("--demo --json", "watch_demo", {"seconds": 600.0, "form": report.Form.JSON}),
             ("--demo --seconds 0", "watch_demo", {"seconds": 0.0}),
             ("--state-file x --saved", "load_saved", {"seconds": 0.0}),
         ],
@@ -215,8 +223,6 @@ class TestOptions:
         assert job.conclude is made.return_value.print
         assert expected.items() <= made.call_args.kwargs.items()
         assert (made.call_args.kwargs["state_file"] is not None) == ("--state-file" in line)
-        if "--seed" in line:
-            assert made.return_value.watch_demo.call_args.args == (7,)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +244,7 @@ class TestOptions:
         ("report --csv --json --demo", "--csv and --json do not go together"),
         ("report --saved --demo", "--saved and --demo do not go together"),
         ("report --state-file x --demo", "--state-file and --demo do not go together"),
+        ("report --bom", "--bom needs --csv"),
         ("report --saved", "--saved needs --state-file"),
         ("report --demo --seconds nan", "0 or more"),
         ("watch --wrong \x1b[31m", "No such option"),

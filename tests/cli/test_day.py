@@ -118,7 +118,7 @@ def test_who_left_and_whoever_was_not_chosen() -> None:
 
 def test_nobody_is_told_in_words() -> None:
     """An empty call centre has no tables."""
-    assert [line.partition(": ")[2] for line in printed(Day(Tally(snapshot(at=0)))).lines] == ["nobody"]
+    assert [line.partition(": ")[2] for line in printed(Day(Tally(snapshot(at=0)))).lines] == ["no agents"]
     assert printed(Day(Tally())).lines == ["nothing was seen"]
 
 

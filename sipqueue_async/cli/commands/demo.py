@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, Unpack
 
 import attrs
 import click
@@ -20,16 +20,21 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import DONE, FAILED
 from sipqueue_async.cli.json_lines import KINDS
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.simulation import SteppedSource, client_of
-from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
+from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
-from sipqueue_async.simulator import GroundTruth, Plan, Simulator
+from sipqueue_async.simulator import GroundTruth, Simulator
+
+_USUAL: Final = Demonstration(speed=10.0)
 
 _LAST_POLL: Final = 1.0
 """Timeout in seconds of the last poll, which goes over the loopback interface."""
 
 
-@click.command("demo")
+@click.command(
+    "demo",
+    epilog=options.examples("sipqueue demo", "sipqueue demo --seconds 0 --agents 60 --queues 5 --speed 1"),
+)
 @click.option(
     "--seconds",
     type=float,
@@ -41,26 +46,26 @@ _LAST_POLL: Final = 1.0
 @click.option(
     "--interval", type=float, callback=options.positive, default=0.5, show_default=True, help="Seconds between polls."
 )
-@options.speed(10.0)
-@options.seed
-def command(*, seconds: float, interval: float, speed: float, seed: int) -> Work:
+@options.demonstration(speed=10.0)
+def command(*, seconds: float, interval: float, **demonstration: Unpack[options.DemoOptions]) -> Work:
     """Watch a simulated call centre.
 
     It is polled over HTTP, like a real one. At the end, or on Ctrl-C, the reported calls are compared with those that
     the simulator knows to be true.
     """
-    return partial(demo, standard_output(), seconds=seconds, interval=interval, speed=speed, seed=seed)
+    centre = options.demonstration_of(demonstration)
+    return partial(demo, standard_output(), centre, seconds=seconds, interval=interval)
 
 
-async def demo(
-    output: Output, *, seconds: float = 30.0, interval: float = 0.5, speed: float = 10.0, seed: int = 0
-) -> int:
+async def demo(output: Output, centre: Demonstration = _USUAL, *, seconds: float = 30.0, interval: float = 0.5) -> int:
     """Show a simulated call centre for some seconds, or with 0 until cancelled, then print the comparison."""
-    simulator = Simulator(Plan.lively(), seed=seed, speed=0)
+    simulator = Simulator(centre.plan, seed=centre.seed, speed=0)
     async with simulator, client_of(simulator) as client:
         if output.terminal:
-            output.line(Text(f"a simulated call centre at {simulator.url}, {speed:g} times as fast as real", "dim"))
-        source = SteppedSource(simulator, client, speed)
+            output.wrapped(
+                Text(f"a simulated call centre at {simulator.url}, {centre.speed:g} times as fast as real", "dim")
+            )
+        source = SteppedSource(simulator, client, centre.speed)
         watcher = StatusWatcher(source, interval=interval)
         printer = _Printer(output, watcher.updates())
 
@@ -104,7 +109,8 @@ class _Printer:
     def _print(self, update: Update) -> None:
         for event in update.events:
             self.counts.add(event)
-            self._output.line(self._lines.line(event, datetime.now(UTC)))
+        for line in self._lines.lines(update, datetime.now(UTC)):
+            self._output.wrapped(line, INDENT)
 
 
 async def _print_last_poll(watcher: StatusWatcher, printer: _Printer) -> None:

@@ -37,7 +37,10 @@ class RelayTarget:
     """Seconds without a sign of life after which another relay takes over."""
 
 
-@click.command("relay")
+@click.command(
+    "relay",
+    epilog=options.examples("sipqueue relay", "sipqueue relay --redis redis://localhost:6379/0 --prefix north"),
+)
 @options.redis
 @click.option(
     "--prefix", default=DEFAULT_PREFIX, show_default=True, help="The prefix of its keys: one for each platform."

@@ -27,21 +27,21 @@ from sipqueue_async import (
 )
 from sipqueue_async.cli import options
 from sipqueue_async.cli.day import Day
-from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
+from sipqueue_async.cli.exits import ABSENT, UNREACHABLE, Failure, complain
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
 from sipqueue_async.cli.running import Job
-from sipqueue_async.cli.simulation import SteppedSource, client_of
+from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.lines import counted, feed_line
 from sipqueue_async.cli.terminal.output import Output, standard_output
-from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 
 SAVE_EVERY: Final = 10.0
 """Seconds between two saves. A crash makes at most this much of the day unseen, and loses no call."""
 
-DEMO_SPEED: Final = 60.0
-"""The demonstration's speed, in multiples of real time."""
+_LAST_POLL: Final = 2.0
+"""Timeout in seconds of the poll at the end of the period."""
 
 DEMO_SECONDS: Final = 600.0
 """The default length of the demonstration, in the simulated centre's seconds."""
@@ -52,10 +52,17 @@ class Form(Enum):
 
     TABLE = auto()
     CSV = auto()
+    CSV_WITH_BOM = auto()
     JSON = auto()
 
 
-@click.command("report")
+@click.command(
+    "report",
+    epilog=options.examples(
+        "sipqueue report --seconds 3600 --csv > hour.csv",
+        "sipqueue report --state-file day.json",
+    ),
+)
 @options.queues
 @options.extensions
 @options.interval
@@ -72,9 +79,10 @@ class Form(Enum):
 )
 @click.option("--saved", is_flag=True, help="Print the figures in the state file, without watching.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each seat.")
+@click.option("--bom", is_flag=True, help="With --csv: begin with a byte order mark, which Excel needs for UTF-8.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 60 times as fast as real.")
-@options.seed
+@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead.")
+@options.demonstration(speed=60.0)
 @options.origin
 def command(
     *,
@@ -86,7 +94,11 @@ def command(
     saved: bool,
     demo: bool,
     as_csv: bool,
+    bom: bool,
     as_json: bool,
+    agents: int,
+    demo_queues: int | None,
+    speed: float,
     seed: int,
     **origin: Unpack[OriginOptions],
 ) -> Job:
@@ -100,13 +112,15 @@ def command(
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
     options.refuse_relay_with("--demo", demo, origin)
     options.refuse_relay_with("--saved", saved, origin)
+    if bom and not as_csv:
+        raise click.UsageError("--bom needs --csv")
     if saved and state_file is None:
         raise click.UsageError("--saved needs --state-file, which names the file to print")
     if seconds is None:
         seconds = DEMO_SECONDS if demo else 0.0
     report = Report(
         standard_output(),
-        form=Form.CSV if as_csv else Form.JSON if as_json else Form.TABLE,
+        form=_form(as_csv=as_csv, bom=bom, as_json=as_json),
         seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
         seconds=seconds,
@@ -115,8 +129,15 @@ def command(
     if saved:
         return Job(report.load_saved, report.print)
     if demo:
-        return Job(partial(report.watch_demo, seed), report.print)
+        centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
+        return Job(partial(report.watch_demo, centre), report.print)
     return Job(partial(report.watch, origin_of(origin, os.environ)), report.print)
+
+
+def _form(*, as_csv: bool, bom: bool, as_json: bool) -> Form:
+    if as_csv:
+        return Form.CSV_WITH_BOM if bom else Form.CSV
+    return Form.JSON if as_json else Form.TABLE
 
 
 class Report:
@@ -158,13 +179,13 @@ class Report:
         self._has_figures = self.tally.started_at is not None
         self._check_resumed()
         async with feed_of(origin, interval=self._interval, seats=self._seats, baseline=self.tally.snapshot) as feed:
-            await self._follow(feed)
+            await self._follow(feed, origin)
 
-    async def watch_demo(self, seed: int) -> None:
-        """Watch a simulated call centre in its own time, of which a minute passes in each second."""
-        simulator = Simulator(Plan.lively(), seed=seed, speed=0)
+    async def watch_demo(self, centre: Demonstration) -> None:
+        """Watch a simulated call centre in its own time."""
+        simulator = Simulator(centre.plan, seed=centre.seed, speed=0)
         async with simulator, client_of(simulator) as client:
-            stepped = SteppedSource(simulator, client, DEMO_SPEED)
+            stepped = SteppedSource(simulator, client, centre.speed)
 
             async def source() -> Snapshot:
                 polled = await stepped()
@@ -174,11 +195,11 @@ class Report:
 
             watcher = StatusWatcher(
                 source,
-                interval=self._interval / DEMO_SPEED,
+                interval=self._interval / centre.speed,
                 queues=self._seats.queues,
                 extensions=self._seats.extensions,
             )
-            await self._follow(watcher, DEMO_SPEED)
+            await self._follow(watcher, client, centre.speed)
 
     async def load_saved(self) -> None:
         """Load the saved tally without watching."""
@@ -198,6 +219,8 @@ class Report:
                 day.print(self._output)
             case Form.CSV:
                 self._output.text(day.csv())
+            case Form.CSV_WITH_BOM:
+                self._output.text(f"\N{BYTE ORDER MARK}{day.csv()}")
             case Form.JSON:
                 self._output.text(day.json() + "\n")
             case _:
@@ -225,7 +248,7 @@ class Report:
 
     # ---- watching ----------------------------------------------------------------------------------------------------
 
-    async def _follow(self, feed: Feed, speed: float = 1.0) -> None:
+    async def _follow(self, feed: Feed, origin: Origin, speed: float = 1.0) -> None:
         up = asyncio.Event()
 
         def looked(health: FeedHealth) -> None:
@@ -238,9 +261,11 @@ class Report:
         outages = feed.subscribe(FeedDown, FeedUp)
         async with feed:
             try:
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with asyncio.timeout(self._seconds / speed or None):
-                        await asyncio.gather(_report(outages), self._greet(feed), self._save_regularly())
+                        await asyncio.gather(_report(outages), self._greet(feed, origin), self._save_regularly())
+                except TimeoutError:
+                    await _poll_once_more(feed)
             finally:
                 stop()
                 self._save()
@@ -253,19 +278,34 @@ class Report:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
 
-    async def _greet(self, feed: Feed) -> None:
-        """Save the first status, and tell a person that the feed is up."""
+    async def _greet(self, feed: Feed, origin: Origin) -> None:
+        """Save the first status, and tell a person that the feed is up.
+
+        Raises:
+            Failure: A queue or an extension that was named was never there.
+        """
         try:
             snapshot = await feed.ready()
         except SipQueueError:
             return  # The subscription ends with the same error, after the events that are pending.
+        if absent := await absent_names(origin, self._seats, {*snapshot, *self.tally.seats}):
+            self._has_figures = False
+            raise Failure(absent, ABSENT)
         self._save()
         if self._output.terminal and self._form is Form.TABLE:
             seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
-            self._output.line(Text(f"watching {seats}; Ctrl-C prints the report", "dim"))
+            self._output.wrapped(Text(f"watching {seats}; Ctrl-C prints the report", "dim"))
+
+
+async def _poll_once_more(feed: Feed) -> None:
+    """Let the figures reach to the end of the period, not only to the last poll within it."""
+    if feed.health.up and isinstance(feed, StatusWatcher):
+        with contextlib.suppress(SipQueueError, TimeoutError):
+            async with asyncio.timeout(_LAST_POLL):
+                await feed.refresh()
 
 
 async def _report(outages: Subscription[FeedDown | FeedUp]) -> None:
     """Report outages on stderr until the feed ends."""
     async for event in outages:
-        complain(EventLines().line(event, datetime.now(UTC)).plain)
+        complain(feed_line(event, datetime.now(UTC)).plain)

@@ -8,48 +8,48 @@ import shlex
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Final, Unpack
 
 import click
 
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.simulation import lively_plan
+from sipqueue_async.cli.simulation import Demonstration
 from sipqueue_async.cli.terminal.output import Output, standard_output
-from sipqueue_async.simulator import Plan, PlatformOptions, Simulator
+from sipqueue_async.simulator import PlatformOptions, Simulator
 
 REFERENCE_TOKEN: Final = "ABCDEFG"  # noqa: S105  # printed in the platform's public reference
 """The token in the example of the platform's reference, which works as printed there."""
 
 
-@click.command("simulate")
+@click.command(
+    "simulate",
+    epilog=options.examples(
+        "sipqueue simulate > simulator.env",
+        "sipqueue simulate --port 8080 --agents 300 --queues 25",
+    ),
+)
 @options.host
 @options.port(0)
-@click.option("--agents", type=click.IntRange(min=1), default=12, show_default=True, help="How many agents.")
-@click.option("--queues", type=click.IntRange(min=1), default=2, show_default=True, help="How many queues.")
-@options.seed
-@options.speed(1.0)
-def command(*, host: str, port: int, agents: int, queues: int, seed: int, speed: float) -> Work:
+@options.demonstration(speed=1.0)
+def command(*, host: str, port: int, **demonstration: Unpack[options.DemoOptions]) -> Work:
     """Serve a simulated platform.
 
     Prints its URL and credentials as lines for a shell, and serves until Ctrl-C. It accepts SIPQUEUE_APPID and
     SIPQUEUE_ACCESSKEY where they are set, and always the token ABCDEFG.
     """
-    plan = lively_plan(agents, queues)
-    output = standard_output()
-    return partial(simulate, output, os.environ, plan=plan, host=host, port=port, seed=seed, speed=speed)
+    centre = options.demonstration_of(demonstration)
+    return partial(simulate, standard_output(), os.environ, centre, host=host, port=port)
 
 
 async def simulate(
     output: Output,
     environ: Mapping[str, str],
+    centre: Demonstration,
     *,
-    plan: Plan,
     host: str = "127.0.0.1",
     port: int = 0,
-    seed: int = 0,
-    speed: float = 1.0,
 ) -> None:
     """Print URL and credentials as lines for a shell, then serve until cancelled."""
     platform: PlatformOptions = {"tokens": (REFERENCE_TOKEN,)}
@@ -57,7 +57,7 @@ async def simulate(
         platform["appid"] = appid
     if accesskey := environ.get("SIPQUEUE_ACCESSKEY"):
         platform["accesskey"] = accesskey
-    simulator = Simulator(plan, seed=seed, speed=speed, host=host, port=port, **platform)
+    simulator = Simulator(centre.plan, seed=centre.seed, speed=centre.speed, host=host, port=port, **platform)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(simulator)

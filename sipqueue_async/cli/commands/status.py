@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection
+from datetime import datetime
 from functools import partial
 from typing import Final, Unpack
 
@@ -14,16 +15,22 @@ from rich.text import Text
 from sipqueue_async import AgentState, AgentStatus, SeatFilter, Snapshot
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import complain
+from sipqueue_async.cli.exits import ABSENT, Failure, complain
 from sipqueue_async.cli.json_lines import snapshot_json
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, origin_of, snapshot_of
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, closing, origin_of, snapshot_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, state_text
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 
 
-@click.command("status")
+@click.command(
+    "status",
+    epilog=options.examples(
+        "sipqueue status --queue queue-1 --state waiting",
+        "sipqueue status --json | jq '.agents[].name'",
+    ),
+)
 @options.queues
 @options.extensions
 @click.option(
@@ -62,16 +69,30 @@ async def status(
     states: Collection[AgentState] = (),
     as_json: bool = False,
 ) -> None:
-    """Print who is doing what; an empty filter admits everyone."""
-    snapshot = await snapshot_of(origin, seats)
+    """Print who is doing what; an empty filter admits everyone.
+
+    Raises:
+        Failure: A queue or an extension that was named is not there; what was found is printed.
+    """
+    async with closing(origin):
+        snapshot = await snapshot_of(origin, seats)
+        absent = await absent_names(origin, seats, snapshot)
     agents = [snapshot[key] for key in sorted(snapshot) if not states or snapshot[key].state in states]
     if as_json:
         output.line(snapshot_json(snapshot, agents))
-        return
+    elif snapshot or not absent:
+        _print_table(output, snapshot, agents)
+    if absent:
+        raise Failure(absent, ABSENT)
+
+
+def _print_table(output: Output, snapshot: Snapshot, agents: list[AgentStatus]) -> None:
     if agents:
         output.lines(table_lines(_COLUMNS, map(_cells, agents), output.width))
         output.line()
-    output.line(_summary(snapshot, agents))
+    output.wrapped(_summary(snapshot, agents))
+    if agents:
+        output.wrapped(Text(_clocks(agents), "dim"))
     for problem in snapshot.problems:
         place = "" if problem.queue is None else f" of queue {problem.queue}, extension {problem.extension}"
         complain(f"warning: {problem.field}{place} was left out: {problem.reason}")
@@ -105,8 +126,18 @@ def _cells(agent: AgentStatus) -> list[Cell]:
 def _summary(snapshot: Snapshot, agents: list[AgentStatus]) -> Text:
     line = Text().append(clock(snapshot.observed_at), "dim").append(" ")
     if not agents:
-        return line.append("nobody")
+        return line.append("no agents")
     line.append(f"{counted(len(agents), 'seat')} in {counted(len({agent.queue for agent in agents}), 'queue')}")
     numbers = Counter(agent.state for agent in agents)
     shares = [Text(f"{numbers[state]} {state.value}", STATE_STYLES[state]) for state in AgentState if numbers[state]]
     return line.append(": ").append_text(Text(", ").join(shares))
+
+
+def _clocks(agents: list[AgentStatus]) -> str:
+    """Say which clocks the times in the table are of."""
+    zone = f"{datetime.now().astimezone():%Z}"
+    times = (moment for agent in agents for moment in (agent.last_answered_at, agent.last_offered_at))
+    sample = next((moment for moment in times if moment is not None), None)
+    if sample is not None and sample.tzinfo is None:
+        return f"the time is this machine's ({zone}); last answer and last offer are the server's (see --timezone)"
+    return f"times are in this machine's time zone ({zone})"

@@ -17,16 +17,13 @@ from sipqueue_async import Feed, FeedHealth, SeatFilter, StatusWatcher
 from sipqueue_async.cli import options, running
 from sipqueue_async.cli.commands.status import status
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, RelayOrigin, feed_of, origin_of
-from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.terminal.board import Scene, compose
 from sipqueue_async.cli.terminal.layout import Line
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.view import View
-from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
-
-DEMO_SPEED: Final = 10.0
-"""The demonstration's speed, in multiples of real time."""
 
 _TICK: Final = 1.0
 """Seconds between two pictures if nothing changes: times in state are shown to the second."""
@@ -35,12 +32,17 @@ _REST: Final = 0.05
 """Minimum seconds between two pictures; people cannot read faster."""
 
 
-@click.command("top")
+@click.command(
+    "top",
+    epilog=options.examples(
+        "sipqueue top --queue queue-1 --interval 1", "sipqueue top --demo --agents 300 --queues 25"
+    ),
+)
 @options.queues
 @options.extensions
 @options.interval
-@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead, 10 times as fast as real.")
-@options.seed
+@click.option("--demo", is_flag=True, help="Watch a simulated call centre instead.")
+@options.demonstration(speed=10.0)
 @options.origin
 def command(
     *,
@@ -48,6 +50,9 @@ def command(
     extensions: frozenset[str],
     interval: float,
     demo: bool,
+    agents: int,
+    demo_queues: int | None,
+    speed: float,
     seed: int,
     **origin: Unpack[OriginOptions],
 ) -> running.Work:
@@ -59,7 +64,8 @@ def command(
     options.refuse_relay_with("--demo", demo, origin)
     seats = SeatFilter(queues or None, extensions or None)
     if demo:
-        return partial(top_demo, standard_output(), seats=seats, interval=interval, seed=seed)
+        centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
+        return partial(top_demo, standard_output(), centre, seats=seats, interval=interval)
     return partial(top, origin_of(origin, os.environ), standard_output(), seats=seats, interval=interval)
 
 
@@ -91,10 +97,12 @@ async def top(
             await live.run()
 
 
-async def top_demo(output: Output, *, seats: SeatFilter = ALL_SEATS, interval: float = 2.0, seed: int = 0) -> None:
+async def top_demo(
+    output: Output, centre: Demonstration, *, seats: SeatFilter = ALL_SEATS, interval: float = 2.0
+) -> None:
     """Show a simulated call centre in the same way."""
-    async with Simulator(Plan.lively(), seed=seed, speed=DEMO_SPEED) as simulator:
-        title = f"a simulated call centre, {DEMO_SPEED:g} times as fast as real"
+    async with Simulator(centre.plan, seed=centre.seed, speed=centre.speed) as simulator:
+        title = f"a simulated call centre, {centre.speed:g} times as fast as real"
         await top(client_of(simulator), output, seats=seats, interval=interval, title=title)
 
 

@@ -20,7 +20,7 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.simulation import client_of, lively_plan
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Wallboard
@@ -33,12 +33,16 @@ _STALE_AFTER: Final = 30.0
 _STALE_POLLS: Final = 5
 """The same in polling intervals; the longer of the two counts."""
 
-_AGENTS_PER_QUEUE: Final = 12
-"""In the demonstration."""
 
-
-@click.command("wallboard")
+@click.command(
+    "wallboard",
+    epilog=options.examples(
+        "sipqueue wallboard --demo --agents 60 --queues 5",
+        "sipqueue wallboard --host 0.0.0.0 --key-file wallboard.key",
+    ),
+)
 @options.queues
+@options.extensions
 @options.interval
 @options.host
 @options.port(8088)
@@ -56,13 +60,12 @@ _AGENTS_PER_QUEUE: Final = 12
 )
 @click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
-@click.option("--agents", type=click.IntRange(min=1), default=24, show_default=True, help="How many agents it has.")
-@options.speed(5.0)
-@options.seed
+@options.demonstration(agents=24, speed=5.0)
 @options.origin
 def command(
     *,
     queues: frozenset[str],
+    extensions: frozenset[str],
     interval: float,
     host: str,
     port: int,
@@ -71,6 +74,7 @@ def command(
     title: str,
     demo: bool,
     agents: int,
+    demo_queues: int | None,
     speed: float,
     seed: int,
     **origin: Unpack[OriginOptions],
@@ -80,13 +84,13 @@ def command(
     It shows who is doing what, live, until Ctrl-C. "sipqueue wallboard --demo" needs no server.
     """
     options.refuse_relay_with("--demo", demo, origin)
-    demonstration = Demonstration(agents=agents, seed=seed, speed=speed)
+    demonstration = Demonstration(agents=agents, queues=demo_queues, seed=seed, speed=speed)
     return partial(
         wallboard,
         demonstration if demo else origin_of(origin, os.environ),
         standard_output(),
         site=Site(host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ), title=title),
-        seats=SeatFilter(queues or None),
+        seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
     )
 
@@ -100,15 +104,6 @@ class Site:
     host_names: Collection[str] = ()
     key: str | None = attrs.field(default=None, repr=False)
     title: str = "Wallboard"
-
-
-@attrs.frozen(kw_only=True)
-class Demonstration:
-    """The call centre to simulate."""
-
-    agents: int = 24
-    seed: int = 0
-    speed: float = 5.0
 
 
 def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> str | None:
@@ -169,8 +164,7 @@ def _trouble(error: OSError | UnicodeError) -> str:
 async def _started(origin: Origin | Demonstration) -> AsyncGenerator[Origin]:
     """Start the simulation, if one is asked for."""
     if isinstance(origin, Demonstration):
-        plan = lively_plan(origin.agents, max(1, round(origin.agents / _AGENTS_PER_QUEUE)))
-        async with Simulator(plan, seed=origin.seed, speed=origin.speed) as simulator:
+        async with Simulator(origin.plan, seed=origin.seed, speed=origin.speed) as simulator:
             yield client_of(simulator)
     else:
         yield origin

@@ -15,11 +15,12 @@ from rich.text import Text
 
 from sipqueue_async import Feed, SeatFilter, SipQueueError, Snapshot, Update
 from sipqueue_async.cli import options
+from sipqueue_async.cli.exits import complain
 from sipqueue_async.cli.json_lines import KINDS, event_json
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
 
 
@@ -35,7 +36,13 @@ def _complete_kinds(_context: click.Context, _parameter: click.Parameter, incomp
     return [f"{before}{comma}{kind}" for kind in KINDS if kind.startswith(last)]
 
 
-@click.command("watch")
+@click.command(
+    "watch",
+    epilog=options.examples(
+        "sipqueue watch --queue queue-1 --only call-answered,call-missed",
+        "sipqueue watch --json --state-file watch.json >> events.jsonl",
+    ),
+)
 @options.queues
 @options.extensions
 @click.option(
@@ -53,6 +60,9 @@ def _complete_kinds(_context: click.Context, _parameter: click.Parameter, incomp
     type=click.Path(path_type=Path),
     help="Keep what was printed in this file, and resume from it after a restart.",
 )
+@click.option(
+    "--verbose", is_flag=True, help="Print every change of a record, and every queue of an agent with a call."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @options.origin
 def command(
@@ -62,6 +72,7 @@ def command(
     kinds: frozenset[str],
     interval: float,
     state_file: Path | None,
+    verbose: bool,
     as_json: bool,
     **origin: Unpack[OriginOptions],
 ) -> Work:
@@ -77,6 +88,7 @@ def command(
         kinds=kinds,
         interval=interval,
         state_file=None if state_file is None else StateFile(state_file, Snapshot.from_json),
+        verbose=verbose,
         as_json=as_json,
     )
 
@@ -89,12 +101,25 @@ async def watch(
     kinds: Collection[str] = (),
     interval: float = 2.0,
     state_file: StateFile[Snapshot] | None = None,
+    verbose: bool = False,
     as_json: bool = False,
 ) -> None:
     """Print events until the feed ends, which takes an error that a retry cannot fix."""
     saved = None if state_file is None else state_file.load()
     async with feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed, feed:
-        await _Stream(feed, output, kinds, state_file, as_json=as_json).run()
+        lines = None if as_json else EventLines(output.arrow, verbose=verbose)
+        stream = _Stream(feed, output, kinds, state_file, lines)
+        await asyncio.gather(stream.run(), _report_absent(origin, seats, feed))
+
+
+async def _report_absent(origin: Origin, seats: SeatFilter, feed: Feed) -> None:
+    """Say on stderr if a queue or an extension that was named is not there yet."""
+    try:
+        snapshot = await feed.ready()
+    except SipQueueError:
+        return  # The stream ends with the same error.
+    if absent := await absent_names(origin, seats, snapshot):
+        complain(f"{absent}; still watching for it")
 
 
 class _Stream:
@@ -110,16 +135,15 @@ class _Stream:
         output: Output,
         kinds: Collection[str],
         state_file: StateFile[Snapshot] | None,
-        *,
-        as_json: bool,
+        lines: EventLines | None,
     ) -> None:
         self._feed = feed
         self._updates = feed.updates()
         self._output = output
         self._kinds = kinds
         self._state_file = state_file
-        self._as_json = as_json
-        self._lines = EventLines(output.arrow)
+        self._lines = lines
+        """None for JSON."""
 
     async def run(self) -> None:
         """Print until the feed ends or the command is cancelled, then save the last known snapshot."""
@@ -136,10 +160,13 @@ class _Stream:
             self._save(update.snapshot)
 
     def _print(self, update: Update) -> None:
+        if self._lines is not None:
+            for line in self._lines.lines(update, datetime.now(UTC), self._kinds):
+                self._output.wrapped(line, INDENT)
+            return
         for event in update.events:
             if not self._kinds or event.kind in self._kinds:
-                now = datetime.now(UTC)
-                self._output.line(event_json(event) if self._as_json else self._lines.line(event, now))
+                self._output.line(event_json(event))
 
     async def _greet(self) -> None:
         """Save the first poll's snapshot, which need not bring an update, and tell a person that the feed is up."""
@@ -148,9 +175,11 @@ class _Stream:
         except SipQueueError:
             return  # The updates end with the same error, after those that are pending.
         self._save_if_all_is_printed()
-        if self._output.terminal and not self._as_json:
+        if self._lines is not None:
+            self._lines.fit(snapshot.values())
+        if self._output.terminal and self._lines is not None:
             seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
-            self._output.line(Text(f"watching {seats}; Ctrl-C ends", "dim"))
+            self._output.wrapped(Text(f"watching {seats}; Ctrl-C ends", "dim"))
 
     def _save_if_all_is_printed(self) -> None:
         if not self._updates.pending:

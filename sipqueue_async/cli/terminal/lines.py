@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
@@ -12,6 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from sipqueue_async import (
+    AgentChanged,
     AgentJoined,
     AgentLeft,
     AgentState,
@@ -22,7 +24,9 @@ from sipqueue_async import (
     FeedDown,
     FeedUp,
     SeatEvent,
+    Snapshot,
     StateChanged,
+    Update,
 )
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.output import ARROW
@@ -39,53 +43,91 @@ STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
     }
 )
 
-_STORY_WIDTH: Final = 24
-"""The column of the agent's name: most stories fit, such as "status ringing → in a call"."""
+_LONGEST: Final = 24
+"""Cells up to which a column grows with its names; a longer name moves the rest of its line."""
+
+INDENT: Final = len("00:00:00 ")
+"""Cells before the queue, for the lines that a narrow terminal wraps."""
+
+_BUSY: Final = frozenset({AgentState.RECEIVING, AgentState.TALKING})
+_RENAMED: Final = frozenset({"name"})
 
 
 class EventLines:
-    """Formats events as lines whose columns grow with the longest name so far.
+    """Formats events as lines, of which an agent gets one per queue and update. The columns fit the longest names.
 
     Args:
         arrow: The sign between an old and a new value.
+        verbose: Whether to show every change of a record, not only states, calls and names.
     """
 
-    def __init__(self, arrow: str = ARROW) -> None:
+    def __init__(self, arrow: str = ARROW, *, verbose: bool = False) -> None:
         self._arrow = arrow
-        self._queue_width = 0
-        self._extension_width = 0
+        self._verbose = verbose
+        self._widths = [0, 0, 0]
 
-    def line(self, event: Event, now: datetime) -> Text:
-        """Return an event's line; `now` is the time of a `FeedDown`, which carries none."""
-        if isinstance(event, FeedDown | FeedUp):
-            return _feed_line(event, now)
-        self._queue_width = max(self._queue_width, cell_len(harmless(event.queue)))
-        self._extension_width = max(self._extension_width, cell_len(harmless(event.extension)))
+    def fit(self, agents: Iterable[AgentStatus]) -> None:
+        """Make the columns wide enough for these agents."""
+        for agent in agents:
+            for at, name in enumerate((agent.queue, agent.extension, agent.name or "")):
+                self._widths[at] = max(self._widths[at], min(_LONGEST, cell_len(harmless(name))))
+
+    def lines(self, update: Update, now: datetime, kinds: Collection[str] = ()) -> Iterator[Text]:
+        """Yield the lines for an update.
+
+        Without `verbose`, a queue's change to idle or waiting is left out while another queue shows the same agent
+        with a call: the agent is not free.
+
+        Args:
+            update: The update.
+            now: The time of a `FeedDown`, which carries none.
+            kinds: Which kinds of events to show, all of them in full; by default those that concern most people.
+        """
+        self.fit(_latest(event) for event in update.events if not isinstance(event, FeedDown | FeedUp))
+        chosen = [event for event in update.events if not kinds or event.kind in kinds]
+        if not kinds and not self._verbose:
+            chosen = _essential(chosen, update.snapshot)
+        for _, group in groupby(chosen, key=lambda event: getattr(event, "key", None)):
+            yield from self._group(list(group), now, in_full=bool(kinds) or self._verbose)
+
+    def _group(self, events: list[Event], now: datetime, *, in_full: bool) -> Iterator[Text]:
+        """Yield one line for the events of a seat, or one for each event of the feed."""
+        of_seat: list[SeatEvent] = []
+        for event in events:
+            if isinstance(event, FeedDown | FeedUp):
+                yield feed_line(event, now)
+            else:
+                of_seat.append(event)
+        if of_seat:
+            story = Text(", ").join(self._stories(of_seat, in_full=in_full))
+            yield self._line(of_seat[-1], story)
+
+    def _line(self, event: SeatEvent, story: Text) -> Text:
         line = _stamp(event.observed_at)
-        line.append(_padded(event.queue, self._queue_width), "bold").append(" ")
-        line.append(_padded(event.extension, self._extension_width), "bold").append(" ")
-        story = self._story(event)
-        line.append_text(story)
-        name = _latest(event).name
-        if name:
-            line.append(" " * (max(0, _STORY_WIDTH - story.cell_len) + 2)).append(harmless(name), "dim")
-        return line
+        cells = (event.queue, "bold"), (event.extension, "bold"), (_latest(event).name or "", "")
+        for (text, style), width in zip(cells, self._widths, strict=True):
+            # A column without any text takes no room.
+            if width:
+                line.append(_padded(text, width), style).append(" ")
+        return line.append(" ").append_text(story)
 
-    def _story(self, event: SeatEvent) -> Text:
-        match event:
-            case AgentJoined(agent=agent):
-                return Text("joined, ").append_text(state_text(agent))
-            case AgentLeft(previous=previous):
-                return Text("left, was ").append_text(state_text(previous))
-            case StateChanged(previous=previous, agent=agent):
-                return Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
-            case CallAnswered():
-                return _answered(event)
-            case CallMissed(count=count):
-                return Text("missed a call" if count == 1 else f"missed {count} calls", "red")
-            case _:
-                changes = (self._change(name, event.previous, event.agent) for name in sorted(event.fields))
-                return Text(", ".join(changes))
+    def _stories(self, events: Iterable[SeatEvent], *, in_full: bool) -> Iterator[Text]:
+        """Yield what happened to a seat; its calls come before its state."""
+        for event in sorted(events, key=lambda event: isinstance(event, StateChanged)):
+            match event:
+                case AgentJoined(agent=agent):
+                    yield Text("joined, ").append_text(state_text(agent))
+                case AgentLeft(previous=previous):
+                    yield Text("left, was ").append_text(state_text(previous))
+                case StateChanged(previous=previous, agent=agent):
+                    yield Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
+                case CallAnswered():
+                    yield _answered(event)
+                case CallMissed(count=count):
+                    yield Text("missed a call" if count == 1 else f"missed {count} calls", "red")
+                case _:
+                    fields = sorted(event.fields if in_full else _RENAMED)
+                    yield Text(", ".join(self._change(name, event.previous, event.agent) for name in fields))
 
     def _change(self, field: str, previous: AgentStatus, agent: AgentStatus) -> str:
         if field == "status_code":
@@ -94,6 +136,23 @@ class EventLines:
         else:
             before, after = getattr(previous, field), getattr(agent, field)
         return f"{field} {_value(before)} {self._arrow} {_value(after)}"
+
+
+def _essential(events: Iterable[Event], snapshot: Snapshot | None) -> list[Event]:
+    """Return the events without changes of other fields than the name, and without seeming freedom."""
+    busy = frozenset(agent.key for agent in (snapshot or {}).values() if agent.state in _BUSY)
+    extensions = frozenset(key.extension for key in busy)
+
+    def is_essential(event: Event) -> bool:
+        match event:
+            case AgentChanged(fields=fields):
+                return bool(fields & _RENAMED)
+            case StateChanged(after=AgentState.IDLE | AgentState.WAITING, extension=extension):
+                return extension not in extensions
+            case _:
+                return True
+
+    return [event for event in events if is_essential(event)]
 
 
 def _answered(event: CallAnswered) -> Text:
@@ -136,7 +195,8 @@ def _stamp(moment: datetime) -> Text:
     return Text().append(clock(moment), "dim").append(" ")
 
 
-def _feed_line(event: FeedDown | FeedUp, now: datetime) -> Text:
+def feed_line(event: FeedDown | FeedUp, now: datetime) -> Text:
+    """Return the line for an event of the feed; `now` is the time of a `FeedDown`, which carries none."""
     if isinstance(event, FeedUp):
         story = f"feed up after {duration(event.outage)}, {counted(event.failures, 'failed poll')}"
         return _stamp(event.observed_at).append(story, "bold green")

@@ -64,6 +64,22 @@ class Output:
         self._begin()
         self._console.print(text, soft_wrap=True)
 
+    def wrapped(self, text: Text | str, indent: int = 0) -> None:
+        """Print one line; on a terminal that is too narrow, wrap it between words.
+
+        Args:
+            text: The line.
+            indent: How many cells the wrapped lines are indented.
+        """
+        self.lines(self._wrapped(text if isinstance(text, Text) else Text(text), indent))
+
+    def _wrapped(self, text: Text, indent: int) -> Iterable[Text]:
+        width = self.width
+        if width is None or text.cell_len <= width:
+            return [text]
+        first, *rest = text.wrap(self._console, max(1, width - indent))
+        return [first, *(Text(" " * indent).append_text(line) for line in rest)]
+
     def lines(self, lines: Iterable[Text]) -> None:
         """Print lines in one call: one by one, thousands take seconds."""
         self.line(Text("\n").join(lines))

@@ -8,14 +8,14 @@ import pytest
 
 from sipqueue_async import diff
 from sipqueue_async.cli.commands.demo import Comparison, EventCounts, demo
-from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Plan, Simulator
 from tests.kit.cli import Paper, until
 
 
 async def test_it_stops_and_what_it_reported_is_true() -> None:
     paper = Paper()
-    assert await demo(paper.output(), seconds=1.0, interval=0.1, speed=200.0) == 0
+    assert await demo(paper.output(), Demonstration(speed=200.0), seconds=1.0, interval=0.1) == 0
     assert any("queue-1 100001 " in line and " → " in line for line in paper.lines)
     rows = {line.split()[0]: line.split()[1:] for line in paper.lines if line.startswith(("answered", "missed"))}
     assert rows["answered"][0] == rows["answered"][1] != "0"

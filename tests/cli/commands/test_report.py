@@ -18,7 +18,7 @@ from sipqueue_async.cli.commands import report as report_command
 from sipqueue_async.cli.commands.report import Form, Report
 from sipqueue_async.cli.exits import UNREACHABLE, USAGE, Failure
 from sipqueue_async.cli.origin import RelayOrigin
-from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
@@ -153,7 +153,7 @@ class TestTime:
         await report.watch(NOWHERE)
         report.print()
         assert asyncio.get_running_loop().time() - began == pytest.approx(9)
-        assert [row["signed_in_seconds"] for row in rows(paper)] == ["8.000"]
+        assert [row["signed_in_seconds"] for row in rows(paper)] == ["10.000"]
 
     @pytest.mark.parametrize("is_resumed", [False, True])
     async def test_without_an_answer_it_fails_and_prints_only_saved_figures(
@@ -295,11 +295,10 @@ async def test_a_full_disk_ends_it_with_the_figures(tmp_path: Path) -> None:
     assert len(rows(paper)) == 4
 
 
-async def test_a_demonstration_counts_the_centres_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_command, "DEMO_SPEED", 600.0)
+async def test_a_demonstration_counts_the_centres_time() -> None:
     paper = Paper()
     report = Report(paper.output(), form=Form.CSV, interval=6.0)
-    task = asyncio.ensure_future(report.watch_demo(0))
+    task = asyncio.ensure_future(report.watch_demo(Demonstration(speed=600.0)))
     await until(lambda: report.tally.total.calls_answered or task.done())
     task.cancel()
     await asyncio.wait([task])
@@ -310,8 +309,6 @@ async def test_a_demonstration_counts_the_centres_time(monkeypatch: pytest.Monke
 
 async def test_a_demonstration_stops_after_seconds_of_its_time() -> None:
     report = Report(Paper().output(), interval=6.0, seconds=300.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_command, "DEMO_SPEED", 1e6)
-        # A platform cannot answer within a third of a millisecond.
-        with pytest.raises(Failure, match="no status came within 300 s"):
-            await report.watch_demo(0)
+    # A platform cannot answer within a third of a millisecond.
+    with pytest.raises(Failure, match="no status came within 300 s"):
+        await report.watch_demo(Demonstration(speed=1e6))

@@ -14,15 +14,19 @@ import pytest
 from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.cli.commands.simulate import simulate
 from sipqueue_async.cli.exits import USAGE, Failure
-from sipqueue_async.cli.simulation import lively_plan
+from sipqueue_async.cli.simulation import Demonstration, lively_plan
 from tests.kit.cli import Paper, until
+
+SMALL = Demonstration(agents=4)
 
 
 @asynccontextmanager
-async def serving(environ: dict[str, str] | None = None, **options: Any) -> AsyncGenerator[dict[str, str]]:
+async def serving(
+    environ: dict[str, str] | None = None, centre: Demonstration = SMALL, **options: Any
+) -> AsyncGenerator[dict[str, str]]:
     """Run the command; yield the variables that a shell has after evaluating its output."""
     paper = Paper()
-    task = asyncio.ensure_future(simulate(paper.output(), environ or {}, plan=lively_plan(4, 2), **options))
+    task = asyncio.ensure_future(simulate(paper.output(), environ or {}, centre, **options))
     await until(lambda: paper.text.endswith("\n") or task.done())
     assert all(line.startswith("export ") for line in paper.lines)
     try:
@@ -34,7 +38,7 @@ async def serving(environ: dict[str, str] | None = None, **options: Any) -> Asyn
 
 
 async def test_what_it_prints_is_what_a_client_needs() -> None:
-    async with serving(speed=2.0, seed=3) as printed:
+    async with serving(centre=Demonstration(agents=4, speed=2.0, seed=3)) as printed:
         credentials = AppCredentials(printed["SIPQUEUE_APPID"], printed["SIPQUEUE_ACCESSKEY"])
         async with SipQueueClient(printed["SIPQUEUE_URL"], credentials) as client:
             assert len(await client.fetch_snapshot()) >= 4
@@ -70,7 +74,7 @@ async def test_a_port_in_use_is_told() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*try another --port") as caught:
-            await simulate(Paper().output(), {}, plan=lively_plan(1, 1), port=port)
+            await simulate(Paper().output(), {}, SMALL, port=port)
     assert caught.value.code == USAGE
 
 

@@ -18,7 +18,7 @@ from sipqueue_async import AuthError, Feed, SeatFilter, Snapshot, WatcherHealth
 from sipqueue_async.cli.commands import top as command
 from sipqueue_async.cli.commands.top import top, top_demo
 from sipqueue_async.cli.origin import ALL_SEATS
-from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.terminal.board import Scene
 from sipqueue_async.cli.terminal.layout import Line
 from sipqueue_async.cli.terminal.output import Output
@@ -196,10 +196,10 @@ async def test_filters_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term: str) -> None:
     paper = Paper(terminal=terminal)
     async with asyncio.timeout(30):
-        await top_demo(paper.output(TERM=term))
+        await top_demo(paper.output(TERM=term), Demonstration())
     assert "\x1b" not in paper.text
     assert paper.text.count("100001") == 1
-    assert "15 seats in 2 queues" in paper.lines[-1]
+    assert "15 seats in 2 queues" in paper.text
 
 
 class Slow(Feed):

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 
 from sipqueue_async import AuthError, SeatFilter, SipQueueClient
-from sipqueue_async.cli.commands.wallboard import Demonstration, Site, read_key, wallboard
+from sipqueue_async.cli.commands.wallboard import Site, read_key, wallboard
 from sipqueue_async.cli.exits import USAGE, Failure
-from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
 

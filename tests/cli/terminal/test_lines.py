@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from sipqueue_async import (
@@ -13,14 +15,17 @@ from sipqueue_async import (
     AgentJoined,
     AgentLeft,
     AgentState,
+    AgentStatus,
     CallAnswered,
     CallMissed,
     Event,
     FeedDown,
     FeedUp,
     SeatKey,
+    Snapshot,
     StateChanged,
     TransportError,
+    Update,
     diff,
 )
 from sipqueue_async._text import harmless
@@ -38,11 +43,11 @@ SEAT: dict[str, Any] = {"key": KEY, "observed_at": START}
 STAMP = clock(START)
 
 EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
-    (AgentJoined(**SEAT, agent=WAITING), "queue-1 100001 joined, waiting", {"event": "agent-joined"}),
-    (AgentLeft(**SEAT, previous=TALKING), "queue-1 100001 left, was talking", {"event": "agent-left"}),
+    (AgentJoined(**SEAT, agent=WAITING), "queue-1 100001 Ann  joined, waiting", {"event": "agent-joined"}),
+    (AgentLeft(**SEAT, previous=TALKING), "queue-1 100001 Ann  left, was talking", {"event": "agent-left"}),
     (
         StateChanged(**SEAT, previous=WAITING, agent=TALKING, occurred_at=ANSWERED_AT),
-        "queue-1 100001 waiting → talking",
+        "queue-1 100001 Ann  waiting → talking",
         {
             "event": "state-changed",
             "before": "waiting",
@@ -54,30 +59,30 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
     ),
     (
         StateChanged(**SEAT, previous=WAITING, agent=ODD),
-        "queue-1 100001 waiting → unknown 1208",
+        "queue-1 100001 Ann  waiting → unknown 1208",
         {"after": "unknown", "after_code": 1208, "occurred_at": None},
     ),
     (
         CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=1, hidden=False),
-        "queue-1 100001 answered a call",
+        "queue-1 100001 Ann  answered a call",
         {"event": "call-answered", "count": 1, "answered_at": "2026-01-05T09:00:01", "hidden": False},
     ),
     (
         CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=3, hidden=True),
-        "queue-1 100001 answered 3 calls between two polls",
+        "queue-1 100001 Ann  answered 3 calls between two polls",
         {"count": 3, "hidden": True, "hidden_count": 3},
     ),
     (
         CallAnswered(**SEAT, previous=WAITING, agent=TALKING, count=3, hidden=True, hidden_count=2),
-        "queue-1 100001 answered 3 calls, 2 between two polls",
+        "queue-1 100001 Ann  answered 3 calls, 2 between two polls",
         {"hidden": True, "hidden_count": 2},
     ),
     (
         CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=1),
-        "queue-1 100001 missed a call",
+        "queue-1 100001 Ann  missed a call",
         {"event": "call-missed", "count": 1, "offered_at": None},
     ),
-    (CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=2), "queue-1 100001 missed 2 calls", {"count": 2}),
+    (CallMissed(**SEAT, previous=WAITING, agent=WAITING, count=2), "queue-1 100001 Ann  missed 2 calls", {"count": 2}),
     (
         AgentChanged(
             **SEAT,
@@ -86,7 +91,7 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
             fields=frozenset({"name", "wrap_up_time", "last_answered_at", "status_code"}),
         ),
         (
-            "queue-1 100001 last_answered_at none → 09:00:01, name Ann → Bea, status waiting → ringing, "
+            "queue-1 100001 Bea  last_answered_at none → 09:00:01, name Ann → Bea, status waiting → ringing, "
             "wrap_up_time none → 5"
         ),
         {
@@ -118,10 +123,23 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
 ]
 
 
+def update(events: Iterable[Event], after: Snapshot | None = None) -> Update:
+    """Return an update with these events."""
+    return Update(sequence=1, snapshot=after, previous=None, events=tuple(events))
+
+
+def printed(
+    events: Iterable[Event], *others: AgentStatus, verbose: bool = False, kinds: Collection[str] = ()
+) -> list[str]:
+    """Return the lines for an update with these events, where the snapshot has other agents too."""
+    lines = EventLines(verbose=verbose).lines(update(events, snapshot(*others)), START, kinds)
+    return [line.plain for line in lines]
+
+
 @pytest.mark.parametrize(("event", "story", "_"), EVENTS)
 def test_every_event_has_a_line_of_time_seat_and_story(event: Event, story: str, _: object) -> None:
-    line = EventLines().line(event, START).plain
-    assert line.startswith(f"{STAMP} {story}")
+    (line,) = printed([event], verbose=True)
+    assert line == f"{STAMP} {story}"
 
 
 @pytest.mark.parametrize(("event", "_", "fields"), EVENTS)
@@ -151,10 +169,51 @@ def test_columns_stay_aligned_as_names_grow_wider() -> None:
     """Double-width characters count as two."""
     lines = EventLines()
     wide = snapshot(agent(queue="售后服务", name=None))
-    first = lines.line(diff(None, wide)[0], START).plain
-    second = lines.line(diff(None, snapshot(agent(queue="q", name="Ann")))[0], START).plain
-    assert first == f"{STAMP} 售后服务 100001 joined, waiting"
-    assert second == f"{STAMP} q        100001 joined, waiting           Ann"
+    first, second = (
+        next(lines.lines(update(diff(None, after), after), START)).plain
+        for after in (wide, snapshot(agent(queue="q", name="Ann")))
+    )
+    assert first == f"{STAMP} 售后服务 100001  joined, waiting"
+    assert second == f"{STAMP} q        100001 Ann  joined, waiting"
+
+
+BEA = agent(name="Bea", wrap_up_time=5)
+CALL: dict[str, Any] = {**SEAT, "previous": WAITING, "agent": TALKING}
+
+
+@pytest.mark.parametrize(
+    ("events", "elsewhere", "lines"),
+    [
+        (
+            [StateChanged(**CALL), CallAnswered(**CALL, count=1, hidden=False)],
+            WAITING,
+            ["Ann  answered a call, waiting → talking"],
+        ),
+        ([StateChanged(**SEAT, previous=TALKING, agent=WAITING)], TALKING, []),
+        ([StateChanged(**SEAT, previous=TALKING, agent=WAITING)], WAITING, ["Ann  talking → waiting"]),
+        ([AgentChanged(**CALL, fields=frozenset({"last_answered_at", "status_code"}))], WAITING, []),
+        (
+            [
+                AgentChanged(
+                    **SEAT,
+                    previous=WAITING,
+                    agent=agent(name="Bea", wrap_up_time=5),
+                    fields=frozenset({"name", "wrap_up_time"}),
+                )
+            ],
+            WAITING,
+            ["Bea  name Ann → Bea"],
+        ),
+    ],
+)
+def test_a_call_has_one_line_and_an_agents_queues_do_not_contradict_each_other(
+    events: list[Event], elsewhere: AgentStatus, lines: list[str]
+) -> None:
+    """`elsewhere` is the same agent's record in another queue."""
+    other = attrs.evolve(elsewhere, queue="queue-2")
+    assert printed(events, other) == [f"{STAMP} queue-1 100001 {line}" for line in lines]
+    assert len(printed(events, other, verbose=True)) == 1
+    assert len(printed(events, other, kinds={event.kind for event in events})) == 1
 
 
 @pytest.mark.parametrize(
@@ -177,7 +236,8 @@ def test_text_from_outside_is_shown_literally(text: str, shown: str) -> None:
 
 def test_markup_in_names_is_printed_as_it_is() -> None:
     paper = Paper()
-    paper.output().line(EventLines().line(diff(None, snapshot(agent(name="[red]:smile:")))[0], START))
+    odd = snapshot(agent(name="[red]:smile:"))
+    paper.output().lines(EventLines().lines(update(diff(None, odd), odd), START))
     assert "[red]:smile:" in paper.text
 
 

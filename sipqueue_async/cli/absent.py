@@ -1,0 +1,82 @@
+"""Queues and extensions that the user named and the status lacks: probably typing errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from sipqueue_async import AgentState, OperationFailed, SeatFilter, SeatKey, SipQueueClient, Snapshot
+
+_NO_SUCH_EXTENSION: Final = frozenset({1011, 1012})
+"""The platform's codes for an extension that it lacks or that is another company's."""
+
+_LISTED: Final = 12
+"""How many names an error lists at most."""
+
+
+class Platform:
+    """A platform that answers a request for an unknown extension with an empty snapshot, as it does for a queue."""
+
+    def __init__(self, client: SipQueueClient) -> None:
+        self._client = client
+
+    async def fetch_snapshot(
+        self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
+    ) -> Snapshot:
+        """Return the status of these seats."""
+        try:
+            return await self._client.fetch_snapshot(queue=queue, extension=extension, state=state)
+        except OperationFailed as error:
+            if extension is None or error.code not in _NO_SUCH_EXTENSION:
+                raise
+            return Snapshot(observed_at=datetime.now(UTC))
+
+
+def has_absent(seats: SeatFilter, known: Iterable[SeatKey]) -> bool:
+    """Return whether some of the named queues or extensions have no seat among the known ones."""
+    keys = list(known)
+    queues = (seats.queues or frozenset()) - {key.queue for key in keys}
+    extensions = (seats.extensions or frozenset()) - {key.extension for key in keys}
+    return bool(queues or extensions)
+
+
+def describe_absent(seats: SeatFilter, known: Iterable[SeatKey], everything: Iterable[SeatKey]) -> str | None:
+    """Say which of the named queues and extensions do not exist, and which ones there are.
+
+    Where all of them exist and some seats were found, it is None: a queue need not have every extension.
+
+    Args:
+        seats: The names.
+        known: The seats that were found.
+        everything: All seats of the platform; none if they are not known.
+    """
+    found = frozenset(known)
+    all_seats = frozenset(everything) | found
+    sentences = [
+        *_missing("queue", seats.queues, {key.queue for key in all_seats}),
+        *_missing("extension", seats.extensions, {key.extension for key in all_seats}),
+    ]
+    if not sentences and not found:
+        # They exist, but not together.
+        extensions = sorted(seats.extensions or ())
+        sentences = [f"extension {it!r} is only in {_listed(_queues_of(it, all_seats))}" for it in extensions]
+    return "; ".join(sentences) or None
+
+
+def _missing(noun: str, named: Iterable[str] | None, there: Iterable[str]) -> list[str]:
+    absent = sorted(frozenset(named or ()) - frozenset(there))
+    if not absent:
+        return []
+    names = ", ".join(map(repr, absent))
+    what = f"no {noun} named {names}" if len(absent) == 1 else f"no {noun}s named {names}"
+    return [f"{what}; there are {_listed(sorted(there))}" if there else what]
+
+
+def _queues_of(extension: str, keys: Iterable[SeatKey]) -> list[str]:
+    return sorted(key.queue for key in keys if key.extension == extension)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,102 @@
+"""Names on the command line that the platform does not know."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sipqueue_async import OperationFailed, SeatFilter, SeatKey
+from sipqueue_async.cli.absent import Platform, describe_absent
+from sipqueue_async.cli.commands.report import Report
+from sipqueue_async.cli.commands.status import status
+from sipqueue_async.cli.commands.watch import watch
+from sipqueue_async.cli.exits import ABSENT, Failure
+from sipqueue_async.cli.origin import absent_names
+from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.simulator import Simulator
+from sipqueue_async.simulator.platform import STATUS
+from tests.kit.cli import BUSY, Paper, until
+
+A1, A2, B2 = SeatKey("a", "1"), SeatKey("a", "2"), SeatKey("b", "2")
+EVERYTHING = {A1, A2, B2}
+NO_QUEUE = "no queue named 'nosuch'; there are queue-1, queue-2"
+
+
+@pytest.mark.parametrize(
+    ("seats", "known", "everything", "sentence"),
+    [
+        (SeatFilter("a"), {A1, A2}, EVERYTHING, None),
+        (SeatFilter("a", ["1", "2"]), {A1, A2}, EVERYTHING, None),
+        (SeatFilter(["a", "b"], "1"), {A1}, EVERYTHING, None),
+        (SeatFilter("x"), set(), EVERYTHING, "no queue named 'x'; there are a, b"),
+        (SeatFilter("x"), set(), set(), "no queue named 'x'"),
+        (SeatFilter(["x", "y", "a"]), {A1, A2}, EVERYTHING, "no queues named 'x', 'y'; there are a, b"),
+        (SeatFilter("x", "9"), set(), {A1}, "no queue named 'x'; there are a; no extension named '9'; there are 1"),
+        (SeatFilter("b", "1"), set(), EVERYTHING, "extension '1' is only in a"),
+        (
+            SeatFilter(None, "x"),
+            set(),
+            {SeatKey("a", str(number)) for number in range(100, 115)},
+            "no extension named 'x'; there are 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111 and 3 more",
+        ),
+    ],
+)
+def test_what_is_not_there_is_named_beside_what_is(
+    seats: SeatFilter, known: set[SeatKey], everything: set[SeatKey], sentence: str | None
+) -> None:
+    assert describe_absent(seats, known, everything) == sentence
+
+
+async def test_only_an_unknown_extension_is_an_empty_answer() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, client_of(simulator) as client:
+        platform = Platform(client)
+        assert not await platform.fetch_snapshot(extension="999")
+        assert await platform.fetch_snapshot(queue="queue-1")
+        simulator.faults.next(code="1002", service=STATUS)
+        with pytest.raises(OperationFailed):
+            await platform.fetch_snapshot(extension="100001")
+        # Without the list of names the sentence is shorter.
+        simulator.faults.next(status=404, service=STATUS)
+        assert await absent_names(client, SeatFilter("nosuch"), []) == "no queue named 'nosuch'"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_status_prints_what_is_there_and_ends_with_a_code_of_its_own(as_json: bool) -> None:
+    async with Simulator(BUSY, speed=0) as simulator:
+        paper = Paper()
+        with pytest.raises(Failure, match=NO_QUEUE) as caught:
+            await status(client_of(simulator), paper.output(), seats=SeatFilter("nosuch"), as_json=as_json)
+        assert (caught.value.code, bool(paper.text)) == (ABSENT, as_json)
+        with pytest.raises(Failure, match=NO_QUEUE):
+            await status(client_of(simulator), paper.output(), seats=SeatFilter(["nosuch", "queue-1"]))
+        assert "100001" in paper.text
+
+
+async def test_report_ends_and_prints_no_figures() -> None:
+    async with Simulator(BUSY, speed=0) as simulator:
+        paper = Paper()
+        report = Report(paper.output(), seats=SeatFilter("nosuch"))
+        with pytest.raises(Failure, match=NO_QUEUE) as caught:
+            await report.watch(client_of(simulator))
+        report.print()
+        assert (caught.value.code, paper.text) == (ABSENT, "")
+
+
+async def test_watch_says_so_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    async with Simulator(BUSY, speed=0) as simulator:
+        task = asyncio.ensure_future(
+            watch(client_of(simulator), Paper().output(), seats=SeatFilter(None, "999"), interval=0.02)
+        )
+        told = ""
+
+        def is_told() -> bool:
+            nonlocal told
+            told += capsys.readouterr().err
+            return "still watching for it" in told
+
+        await until(lambda: is_told() or task.done())
+        assert "no extension named '999'; there are 100001" in told
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
