@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
@@ -18,6 +21,9 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 def run(main: Coroutine[Any, Any, T]) -> T | None:
     """Run a program's main coroutine, as `asyncio.run` does, and end quietly on SIGINT (Ctrl-C) and SIGTERM.
 
+    It also ends quietly if the reader of standard output ends, as in ``python program.py | head``. What the program
+    prints afterwards is discarded.
+
     The first signal cancels `main` once, so that every ``async with`` is left properly; the second ends the process at
     once with exit code 128 + the signal's number. Both signals work even if the process was started with SIGINT
     ignored, as shell scripts start background programs. In a thread other than the main one no signal is handled.
@@ -26,14 +32,41 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
         main: The coroutine to run, such as ``main()``.
 
     Returns:
-        What `main` returned, or None if a signal cancelled it. A program that ends after `run` therefore exits with 0,
-        as process supervisors and container runtimes expect after SIGTERM.
+        What `main` returned, or None if a signal or the end of the reader ended it. A program that ends after `run`
+        therefore exits with 0, as process supervisors and container runtimes expect after SIGTERM.
 
     Raises:
         BaseException: The error that `main` raises.
     """
-    with StopSignals() as signals, asyncio.Runner() as runner:
-        return runner.run(signals.supervise(main))
+    result = None
+    try:
+        with StopSignals() as signals, asyncio.Runner() as runner:
+            result = runner.run(signals.supervise(main))
+        # A program may have replaced or closed standard output, or have none.
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.flush()
+    except (BrokenPipeError, BaseExceptionGroup) as error:
+        if not _is_broken_pipe(error) or not _stdout_lost_its_reader():
+            raise
+        # The interpreter flushes standard output at exit, which would fail once more.
+        with open(os.devnull, "wb") as devnull:  # noqa: PTH123  # a descriptor is needed, and no path
+            os.dup2(devnull.fileno(), sys.stdout.fileno())
+    return result
+
+
+def _is_broken_pipe(error: BaseException) -> bool:
+    return isinstance(error, BrokenPipeError) or (
+        isinstance(error, BaseExceptionGroup) and error.split(BrokenPipeError)[1] is None
+    )
+
+
+def _stdout_lost_its_reader() -> bool:
+    # Windows has no poll; a replaced standard output may have no descriptor.
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+    return False
 
 
 class StopSignals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -127,6 +128,56 @@ def test_another_thread_runs_main_without_touching_the_handlers() -> None:
     thread.start()
     thread.join()
     assert results == [signal.getsignal(signal.SIGTERM)]
+
+
+class LostStdout(io.TextIOWrapper):
+    """A pipe whose reader has ended, as Python opens standard output without and with its option -u."""
+
+    def __init__(self, *, unbuffered: bool) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        super().__init__(os.fdopen(writer, "wb", buffering=0 if unbuffered else -1), write_through=unbuffered)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not report the end of a reader")
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_the_end_of_the_reader_of_stdout_ends_main_quietly(unbuffered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[bool] = []
+
+    async def main() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.to_thread(print, "line", flush=True))
+        finally:
+            ended.append(True)
+
+    with LostStdout(unbuffered=unbuffered) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert sipqueue_async.run(main()) is None
+        assert ended == [True]
+        assert stdout.write("discarded")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not report the end of a reader")
+def test_a_result_is_returned_even_if_its_output_has_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> int:
+        return sys.stdout.write("12345")
+
+    with LostStdout(unbuffered=False) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert sipqueue_async.run(main()) == 5
+
+
+@pytest.mark.parametrize("stdout", [None, io.StringIO(), sys.__stdout__])
+@pytest.mark.parametrize("error", [BrokenPipeError("a socket"), ExceptionGroup("two", [BrokenPipeError(), OSError()])])
+def test_other_broken_pipes_are_raised(error: Exception, stdout: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", stdout)
+
+    async def main() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        sipqueue_async.run(main())
 
 
 def test_a_handler_not_installed_from_python_is_replaced_by_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
