@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sipqueue_async._high_water import HighWater
     from sipqueue_async._running import run
     from sipqueue_async._seat_filter import SeatFilter
+    from sipqueue_async._state_times import StateSince
     from sipqueue_async._streams import Subscription, Updates
     from sipqueue_async.auth import AppCredentials, Auth
     from sipqueue_async.client import SipQueueClient
@@ -76,6 +77,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "StateChanged",
+    "StateSince",
     "StatusWatcher",
     "Subscription",
     "TransportError",
@@ -94,6 +96,7 @@ _HOMES = {
     "_high_water": "HighWater",
     "_running": "run",
     "_seat_filter": "SeatFilter",
+    "_state_times": "StateSince",
     "_streams": "Subscription Updates",
     "auth": "AppCredentials Auth",
     "client": "SipQueueClient",

@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 from yarl import URL
 
+from sipqueue_async._arguments import check_above_zero, check_at_least
 from sipqueue_async._secrets import Secret
 from sipqueue_async._wire import body_encoding, text_encoding
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
@@ -63,10 +64,8 @@ class Exchange:
         encoding: str | None,
     ) -> None:
         self._url = _checked_url(base_url)
-        if not timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
-        if max_body < 1:
-            raise ValueError(f"max_body must be at least 1 byte, not {max_body!r}")
+        check_above_zero("timeout", timeout)
+        check_at_least("max_body", max_body, 1, "byte")
         self._sessions = _OwnSessions() if session is None else _CallersSession(session)
         self._timeout = timeout
         self._max_body = max_body

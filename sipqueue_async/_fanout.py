@@ -86,9 +86,11 @@ class Fanout:
     def _by_topic(self, update: Update) -> dict[Topic, Sequence[Event]]:
         """Return the events of each topic that has mailboxes, and all events under `ALL_SEATS`."""
         narrower: dict[Topic, list[Event]] = {}
-        for event in update.events if len(self._boxes) > (ALL_SEATS in self._boxes) else ():
+        topics = list(self._boxes)
+        several = [topic for topic in topics if _has_several_names(topic)]
+        for event in update.events if len(topics) > (ALL_SEATS in topics) else ():
             # Feed events concern every topic.
-            for topic in list(self._boxes) if event.key is None else _topics(event.key):
+            for topic in topics if event.key is None else _topics(event.key, several):
                 if topic in self._boxes:
                     narrower.setdefault(topic, []).append(event)
         return {**narrower, ALL_SEATS: update.events}
@@ -113,8 +115,17 @@ class Fanout:
             raise self._end.reason()
 
 
-def _topics(key: SeatKey) -> Iterable[Topic]:
-    return (key.queue, None), (None, key.extension), (key.queue, key.extension)
+def _topics(key: SeatKey, several: Iterable[Topic]) -> Iterable[Topic]:
+    """Return the topics that a seat belongs to, except `ALL_SEATS`; those of one name need no search."""
+    queue, extension = frozenset((key.queue,)), frozenset((key.extension,))
+    yield from ((queue, None), (None, extension), (queue, extension))
+    for queues, extensions in several:
+        if (queues is None or key.queue in queues) and (extensions is None or key.extension in extensions):
+            yield queues, extensions
+
+
+def _has_several_names(topic: Topic) -> bool:
+    return any(names is not None and len(names) > 1 for names in topic)
 
 
 def _part(update: Update, wanted: tuple[Event, ...]) -> Update | None:

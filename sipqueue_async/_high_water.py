@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import attrs
 
+from sipqueue_async._arguments import check_at_least
 from sipqueue_async._diff import Change, compare, is_later, unknown_counters
 from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
 
@@ -61,10 +61,8 @@ class HighWater:
     """
 
     def __init__(self, max_lag: float = 60.0, baseline: Snapshot | None = None, *, leave_after: int = 1) -> None:
-        if not 0 <= max_lag < math.inf:
-            raise ValueError(f"max_lag must be a number of seconds, 0 or more, not {max_lag!r}")
-        if leave_after < 1:
-            raise ValueError(f"leave_after must be at least 1 answer, not {leave_after!r}")
+        check_at_least("max_lag", max_lag, 0, "second")
+        check_at_least("leave_after", leave_after, 1, "answer")
         self._max_lag = max_lag
         self._leave_after = leave_after
         self._known = baseline

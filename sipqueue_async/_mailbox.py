@@ -9,12 +9,15 @@ from typing import Final, TypeAlias, get_args
 
 import attrs
 
+from sipqueue_async._arguments import check_at_least
 from sipqueue_async._diff import diff
 from sipqueue_async.events import Event, FeedDown, FeedEvent, SeatEvent, Update
 from sipqueue_async.models import Snapshot
 
-Topic: TypeAlias = tuple[str | None, str | None]
-"""The queue and the extension that a consumer asked for; None for any."""
+Names: TypeAlias = frozenset[str] | None
+
+Topic: TypeAlias = tuple[Names, Names]
+"""The queues and the extensions that a consumer asked for; None for all."""
 
 ALL_SEATS: Final[Topic] = (None, None)
 
@@ -59,8 +62,7 @@ class Mailbox:
         end: End,
         asked: Callable[[], None] | None = None,
     ) -> None:
-        if max_pending < 1:
-            raise ValueError(f"max_pending must be at least 1, not {max_pending!r}")
+        check_at_least("max_pending", max_pending, 1, "update")
         self.topic = topic
         self.types = types
         self._max_pending = max_pending
@@ -78,10 +80,9 @@ class Mailbox:
 
     def __repr__(self) -> str:
         names = [it.__name__ for given in self.types for it in get_args(given) or [given]]
-        queue, extension = self.topic
         asked = [", ".join(names) or "everything"]
-        asked += [] if queue is None else [f"queue {queue}"]
-        asked += [] if extension is None else [f"extension {extension}"]
+        for noun, wanted in zip(("queue", "extension"), self.topic, strict=True):
+            asked += [] if wanted is None else [f"{noun} {' or '.join(sorted(wanted))}"]
         condition = ", closed" if self._closed else ", ended" if self._end.ended else ""
         return f"to {', '.join(asked)}, {len(self)} pending{condition}"
 
@@ -137,8 +138,8 @@ class Mailbox:
         )
 
     def _concerns(self, event: SeatEvent) -> bool:
-        queue, extension = self.topic
-        return queue in {None, event.queue} and extension in {None, event.extension}
+        queues, extensions = self.topic
+        return (queues is None or event.queue in queues) and (extensions is None or event.extension in extensions)
 
     def pop(self) -> Update | None:
         """Return the next update, or None if none is pending."""

@@ -11,6 +11,7 @@ import attrs
 
 from sipqueue_async._codes import AgentState, code_label
 from sipqueue_async._saved_format import DAMAGE, damage
+from sipqueue_async._text import harmless
 
 
 class SeatKey(NamedTuple):
@@ -74,6 +75,11 @@ class AgentStatus:
     def status_label(self) -> str | None:
         """The platform's label for `status_code`, or None without one."""
         return None if self.status_code is None else code_label(self.status_code)
+
+    def __str__(self) -> str:
+        name = f" {harmless(self.name)}" if self.name else ""
+        state = self.state_label if self.state is AgentState.UNKNOWN else self.state
+        return f"{harmless(self.queue)} {harmless(self.extension)}{name}, {state}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values for JSON, times in ISO 8601; `from_dict` reads them."""

@@ -23,10 +23,10 @@ def _checked(names: Iterable[str] | None, parameter: str) -> frozenset[str] | No
     if names is None:
         return None
     # Python would take a lone string for a collection of letters.
-    found = frozenset((names,) if isinstance(names, str) else names)
+    found = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else ()
     if not found or not all(isinstance(name, str) and name for name in found):
         raise ValueError(f"{parameter} must be names, at least one; leave it out for all {parameter}")
-    return found
+    return frozenset(found)
 
 
 @attrs.define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,6 +18,10 @@ def _state(agent: AgentStatus) -> str:
 
 def _isoformat(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
+
+
+def _is_news(before: datetime | None, now: datetime | None) -> bool:
+    return now is None or now != before
 
 
 def _calls(count: int) -> str:
@@ -62,6 +67,11 @@ class AgentJoined(_SeatEvent):
     previous: None = None
     """There was no record before."""
 
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event: true."""
+        return True
+
     def __str__(self) -> str:
         return self._say(f"joined, {self.agent.state}")
 
@@ -81,6 +91,11 @@ class AgentLeft(_SeatEvent):
     """There is no record now."""
     previous: AgentStatus
     """The last record."""
+
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event: false, there is none."""
+        return False
 
     def __str__(self) -> str:
         return self._say("left")
@@ -118,6 +133,11 @@ class StateChanged(_ChangeEvent):
     def after(self) -> AgentState:
         """The state of the record now."""
         return self.agent.state
+
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event: true."""
+        return True
 
     def __str__(self) -> str:
         return self._say(f"{_state(self.previous)} → {_state(self.agent)}")
@@ -159,6 +179,15 @@ class CallAnswered(_ChangeEvent):
         """When the last of them was answered, by the server's clock."""
         return self.agent.last_answered_at
 
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event, even if it has the same name as the one before.
+
+        A call between two polls means that the agent was in other states in between. A counter that lags behind the
+        record's call time counts a call that the record before showed already.
+        """
+        return _is_news(self.previous.last_answered_at, self.answered_at)
+
     def __str__(self) -> str:
         unseen = (
             ""
@@ -191,6 +220,11 @@ class CallMissed(_ChangeEvent):
         """When the agent was last offered a call, by the server's clock."""
         return self.agent.last_offered_at
 
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event, even if it has the same name as the one before."""
+        return _is_news(self.previous.last_offered_at, self.offered_at)
+
     def __str__(self) -> str:
         return self._say(f"missed {_calls(self.count)}")
 
@@ -209,6 +243,11 @@ class AgentChanged(_ChangeEvent):
 
     fields: frozenset[str]
     """The names of those fields of `AgentStatus`."""
+
+    @property
+    def begins_state(self) -> bool:
+        """Whether the seat's state begins with this event: false, it goes on."""
+        return False
 
     def __str__(self) -> str:
         pairs = (f"{it}: {getattr(self.previous, it)} → {getattr(self.agent, it)}" for it in sorted(self.fields))
@@ -295,7 +334,7 @@ Event: TypeAlias = SeatEvent | FeedEvent
 """Any event. The union is closed, so that type checkers can tell whether a `match` is exhaustive."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Update:
     """One change that a feed reports, as one consumer sees it."""
 
@@ -310,6 +349,12 @@ class Update:
     """The events that the consumer asked for, in order; never empty."""
     coalesced: bool = False
     """Whether several changes were merged into this one, because the consumer was slow."""
+
+    def __repr__(self) -> str:
+        counts = Counter(type(event).__name__ for event in self.events)
+        events = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no events"
+        agents = "" if self.snapshot is None else f"; {len(self.snapshot)} agents"
+        return f"<Update {self.sequence}{' (coalesced)' if self.coalesced else ''}: {events}{agents}>"
 
     def __str__(self) -> str:
         return f"update {self.sequence}{' (coalesced)' if self.coalesced else ''}: {'; '.join(map(str, self.events))}"

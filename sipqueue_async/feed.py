@@ -6,16 +6,18 @@ import asyncio
 import logging
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType, UnionType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, get_args, overload
 
 from sipqueue_async._fanout import Fanout
 from sipqueue_async._mailbox import ALL_SEATS, Mailbox, Topic, Types
+from sipqueue_async._seat_filter import SeatFilter
+from sipqueue_async._state_times import StateSince, StateTimes
 from sipqueue_async._streams import Subscription, Updates
 from sipqueue_async.events import Event, Update
-from sipqueue_async.models import Snapshot
+from sipqueue_async.models import SeatKey, Snapshot
 
 _log: Final = logging.getLogger("sipqueue_async")
 
@@ -68,6 +70,7 @@ class Feed(ABC):
         self._settled = asyncio.Event()
         self._is_settled_well = False
         self._listeners: dict[object, Callable[[Any], object]] = {}
+        self._state_times = StateTimes()
 
     # ---- public names -----------------------------------------------------------------------------------------------
 
@@ -122,7 +125,7 @@ class Feed(ABC):
         return self._stream
 
     def updates(self, *, max_pending: int = 64) -> Updates:
-        """Return a new stream of the updates from now on.
+        """Return a new stream of the updates from now on; the feed need not be started yet.
 
         Args:
             max_pending: How many updates may be pending before they coalesce into one.
@@ -134,7 +137,13 @@ class Feed(ABC):
 
     @overload
     def subscribe(
-        self, *, queue: str | None = None, extension: str | None = None, max_pending: int = 64
+        self,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        max_pending: int = 64,
     ) -> Subscription[Event]: ...
     @overload
     def subscribe(
@@ -144,6 +153,8 @@ class Feed(ABC):
         *,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[E1]: ...
     @overload
@@ -155,6 +166,8 @@ class Feed(ABC):
         *,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[E1 | E2]: ...
     @overload
@@ -167,6 +180,8 @@ class Feed(ABC):
         *,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[E1 | E2 | E3]: ...
     @overload
@@ -180,6 +195,8 @@ class Feed(ABC):
         *,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[E1 | E2 | E3 | E4]: ...
     @overload
@@ -188,6 +205,8 @@ class Feed(ABC):
         *event_types: type[Event] | UnionType,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[Event]: ...
     def subscribe(
@@ -195,6 +214,8 @@ class Feed(ABC):
         *event_types: Any,
         queue: str | None = None,
         extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
         max_pending: int = 64,
     ) -> Subscription[Any]:
         """Return a new stream of the events from now on; the feed need not be started yet.
@@ -204,17 +225,118 @@ class Feed(ABC):
                 the type of the events for up to four classes; for more, and for unions, it is `Event`.
             queue: Only this queue's events, and feed events, which concern every queue.
             extension: Only this extension's events, and feed events.
+            queues: Only the events of these queues, and feed events.
+            extensions: Only the events of these extensions, and feed events.
             max_pending: How many updates may be pending. When the consumer falls further behind, they coalesce into
                 the difference between the snapshot that it saw last and the present one.
 
         Raises:
             TypeError: One of the types is no event class.
-            ValueError: `max_pending` is below 1.
+            ValueError: `max_pending` is below 1; or there are no names or empty ones, or both `queue` and `queues`.
         """
         for event_type in event_types:
             if any(it not in get_args(Event) for it in get_args(event_type) or [event_type]):
                 raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
-        return Subscription(self._mailbox((queue, extension), event_types, max_pending), self._fanout.forget)
+        seats = SeatFilter(_one_or_several("queue", queue, queues), _one_or_several("extension", extension, extensions))
+        topic = (seats.queues, seats.extensions)
+        return Subscription(self._mailbox(topic, event_types, max_pending), self._fanout.forget)
+
+    @overload
+    async def wait_for(
+        self,
+        event_type: type[E1],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        where: Callable[[E1], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> E1: ...
+    @overload
+    async def wait_for(
+        self,
+        event_type: type[E1],
+        second: type[E2],
+        /,
+        *,
+        queue: str | None = None,
+        extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        where: Callable[[E1 | E2], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> E1 | E2: ...
+    @overload
+    async def wait_for(
+        self,
+        *event_types: type[Event] | UnionType,
+        queue: str | None = None,
+        extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        where: Callable[[Event], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Event: ...
+    async def wait_for(
+        self,
+        *event_types: Any,
+        queue: str | None = None,
+        extension: str | None = None,
+        queues: Iterable[str] | None = None,
+        extensions: Iterable[str] | None = None,
+        where: Callable[[Any], bool] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as of `ready`
+    ) -> Any:
+        """Wait for the next event of these classes and return it.
+
+        Args:
+            event_types: As for `subscribe`.
+            queue: As for `subscribe`.
+            extension: As for `subscribe`.
+            queues: As for `subscribe`.
+            extensions: As for `subscribe`.
+            where: Only an event for which this function returns a true value.
+            timeout: How many seconds to wait; None waits for ever.
+
+        Raises:
+            TimeoutError: No such event came in that time.
+            RuntimeError: The feed is not running, or was closed first.
+            TypeError: As for `subscribe`.
+            ValueError: As for `subscribe`.
+            BaseException: The error that ended the feed, if it failed.
+        """
+        self._check_started()
+        limit = asyncio.timeout(timeout)
+        with self.subscribe(
+            *event_types, queue=queue, extension=extension, queues=queues, extensions=extensions
+        ) as events:
+            try:
+                async with limit:
+                    async for event in events:
+                        if where is None or where(event):
+                            return event
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                wanted = ", ".join(getattr(it, "__name__", str(it)) for it in event_types) or "event"
+                raise TimeoutError(f"no {wanted} came within {timeout:g} s") from None
+        raise RuntimeError(f"the {self._noun} was closed before such an event came")
+
+    def state_since(self, key: tuple[str, str]) -> StateSince:
+        """Return when the present state of a seat began: the figure that `Tally`, `top` and the wallboard show.
+
+        Args:
+            key: The seat: a queue and an extension, such as an agent's `key`.
+
+        Raises:
+            KeyError: The present snapshot has no such seat.
+        """
+        known = self.snapshot
+        if known is None or key not in known:
+            raise KeyError(key)
+        return self._state_times.of(SeatKey(*key), known.observed_at)
 
     def add_listener(self, callback: Callable[[FeedHealth], object]) -> Callable[[], None]:
         """Call a function with the new `health` after every poll or read; return a function that removes it.
@@ -296,6 +418,14 @@ class Feed(ABC):
         self._is_settled_well = True
         self._settled.set()
 
+    def _note_states(self, update: Update | None) -> None:
+        """Note which states a poll or a read shows to have begun, once `snapshot` and `health` are up to date."""
+        known, health = self.snapshot, self.health
+        if self._state_times.has_begun:
+            self._state_times.fold(update)
+        elif health.up and known is not None:
+            self._state_times.begin(health.last_good_at or known.observed_at)
+
     def _publish(self, update: Update | None) -> None:
         if update is not None:
             self._fanout.publish(update)
@@ -309,3 +439,13 @@ class Feed(ABC):
         self._fanout.end(error)
         self._settled.set()
         return True
+
+
+def _one_or_several(noun: str, one: str | None, several: Iterable[str] | None) -> Iterable[str] | None:
+    if one is None:
+        return several
+    if several is not None:
+        raise ValueError(f"give {noun} or {noun}s, not both")
+    if not isinstance(one, str):
+        raise ValueError(f"{noun} must be one name, not {one!r}; use {noun}s for several")  # noqa: TRY004  # as others
+    return (one,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, r
 
 import attrs
 
+from sipqueue_async._arguments import check_above_zero, check_at_least
 from sipqueue_async._schedule import Schedule, StaggerSlots, stagger_delay
 from sipqueue_async._seat_filter import SeatFilter
 from sipqueue_async._tracker import Tracker
@@ -102,7 +102,7 @@ class StatusWatcher(Feed):
             A reset of counters that no call follows is reported with this delay.
 
     Raises:
-        TypeError: The source is neither a client nor callable, or the baseline is not a `Snapshot`.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is invalid.
     """
 
@@ -122,12 +122,9 @@ class StatusWatcher(Feed):
         max_backoff: float = 60.0,
         max_lag: float = 60.0,
     ) -> None:
-        if not 0 < interval < math.inf:
-            raise ValueError(f"interval must be above 0 seconds, not {interval!r}")
-        if not 0 < max_backoff < math.inf:
-            raise ValueError(f"max_backoff must be above 0 seconds, not {max_backoff!r}")
-        if leave_after < 1:
-            raise ValueError(f"leave_after must be at least 1 poll, not {leave_after!r}")
+        check_above_zero("interval", interval)
+        check_above_zero("max_backoff", max_backoff)
+        check_at_least("leave_after", leave_after, 1, "poll")
         super().__init__()
         self._interval = interval
         self._max_backoff = max_backoff
@@ -138,6 +135,8 @@ class StatusWatcher(Feed):
         # Filter the baseline too, or its other seats would seem to have left.
         known = None if baseline is None else self._filter.apply(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after, max_lag=max_lag)
+        if known is not None:
+            self._state_times.begin(known.observed_at, watched=False)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
         # Set when a poll is due or `refresh` asks for one; the futures of waiting `refresh` calls.
@@ -347,6 +346,7 @@ class StatusWatcher(Feed):
             self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at, **figures
         )
         self._settle()
+        self._note_states(update)
         if failures:
             _log.info("polling works again, after %d failures", failures)
         self._publish(update)
@@ -367,6 +367,7 @@ class StatusWatcher(Feed):
             **figures,
         )
         _log.log(logging.DEBUG if update is None else logging.WARNING, "a poll failed: %s", error)
+        self._note_states(update)
         self._publish(update)
         for future in self._waiting():
             future.set_exception(error)

@@ -13,6 +13,7 @@ import attrs
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, SeatFilter, Snapshot, TransportError, Update
+from sipqueue_async._arguments import check_above_zero
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.group import GroupWork
@@ -107,10 +108,11 @@ class RedisFeed(Feed):
         seats = SeatFilter(queues, extensions)
         if group is not None and not seats.is_all:
             raise ValueError("queues and extensions are for readers without a group: filter with subscribe() instead")
-        if not 0 < claim_after < float("inf"):
-            raise ValueError(f"claim_after must be above 0 seconds, not {claim_after!r}")
+        check_above_zero("claim_after", claim_after)
         self._store = Store(redis, prefix, timeout)
         self._state = ReaderState(baseline, initial=initial, clock=_loop_time, seats=seats)
+        if self._state.snapshot is not None:
+            self._state_times.begin(self._state.snapshot.observed_at, watched=False)
         self._failures = 0
         self._last_trouble: BaseException | None = None
         self._has_failed = False
@@ -273,6 +275,7 @@ class RedisFeed(Feed):
             return
         if self._state.is_up:
             self._settle()
+        self._note_states(update)
         if self._work_of_group is None:
             self._publish(update)
         elif update is not None:

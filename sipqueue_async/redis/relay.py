@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import uuid
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ from typing import Final, Self, TypedDict, Unpack
 from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, StatusWatcher, TransportError
+from sipqueue_async._arguments import check_at_least
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.store import TIMEOUT, Lock, Store
@@ -75,8 +75,7 @@ class Relay:
         timeout: float = TIMEOUT,
         **watch: Unpack[WatchOptions],
     ) -> None:
-        if not 0.1 <= lease < math.inf:
-            raise ValueError(f"lease must be at least 0.1 seconds, not {lease!r}")
+        check_at_least("lease", lease, 0.1, "second")
         if max_entries < 1 or max_age <= timedelta(0):
             raise ValueError("max_entries and max_age must be above 0")
         self._source = source

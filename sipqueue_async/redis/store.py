@@ -18,6 +18,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError
+from sipqueue_async._arguments import check_above_zero
 from sipqueue_async.redis import scripts
 from sipqueue_async.redis.connection import connect, waiting
 from sipqueue_async.redis.publication import (
@@ -182,8 +183,7 @@ class Store:
             )
         if not prefix or set(prefix) & set("{}"):
             raise ValueError(f"prefix must be a name without braces, not {prefix!r}")
-        if not 0 < timeout < math.inf:
-            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+        check_above_zero("timeout", timeout)
         self._is_own = isinstance(redis, str)
         self._client = connect(redis, timeout) if isinstance(redis, str) else redis
         self._server = _server(self._client)

@@ -345,20 +345,5 @@ def _begins_anew(seat: SeatCount, event: AgentJoined | StateChanged | CallAnswer
     """Tell whether an agent's state begins with an event, though it may have the same name as the one before."""
     if not seat.present or seat.state is not event.agent.state:
         return True
-    match event:
-        case StateChanged():
-            return True
-        # The call came between two polls, and with it the agent was in other states. A counter that lags behind the
-        # record's time stamp counts a call that the record before had told of.
-        case CallAnswered():
-            return _is_news(event.previous.last_answered_at, event.agent.last_answered_at)
-        case CallMissed():
-            return _is_news(event.previous.last_offered_at, event.agent.last_offered_at)
-        case AgentJoined() | AgentChanged():
-            return False
-        case _:
-            assert_never(event)
-
-
-def _is_news(before: datetime | None, now: datetime | None) -> bool:
-    return now is None or now != before
+    # A seat that is known already joins again where a feed begins with all of its seats.
+    return event.begins_state and not isinstance(event, AgentJoined)

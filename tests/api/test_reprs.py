@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sipqueue_async import (
+    AgentState,
     AppCredentials,
     CallAnswered,
     FeedEvent,
@@ -10,6 +11,8 @@ from sipqueue_async import (
     SipQueueClient,
     StateChanged,
     StatusWatcher,
+    Update,
+    diff,
 )
 from sipqueue_async.prometheus import WatcherCollector
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, Platform, Simulator
@@ -31,6 +34,17 @@ async def test_streams_show_what_they_were_asked_for_and_what_waits() -> None:
         one.close()
         assert repr(one).endswith("0 pending, closed>")
     assert repr(updates) == "<Updates to everything, 1 pending, ended>"
+
+
+def test_updates_count_their_events_and_agents_are_one_line() -> None:
+    before = snapshot(agent("1"), agent("2"))
+    after = snapshot(agent("1", "talking", calls_answered=1), agent("2", "talking"))
+    update = Update(sequence=7, snapshot=after, previous=before, events=diff(before, after), coalesced=True)
+    assert repr(update) == "<Update 7 (coalesced): 2 StateChanged, 1 CallAnswered; 2 agents>"
+    assert repr(Update(sequence=1, snapshot=None, previous=None, events=())) == "<Update 1: no events>"
+    assert str(agent("2", "talking", name="王小明")) == "queue-1 2 王小明, talking"
+    assert str(agent("2", name=None)) == "queue-1 2, waiting"
+    assert str(agent("1", AgentState.UNKNOWN, state_code=7, name="a\x1b[2Jb")) == "queue-1 1 a\\x1b[2Jb, code 7"
 
 
 def test_credentials_and_clients_show_no_secret() -> None:

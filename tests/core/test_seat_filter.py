@@ -56,7 +56,7 @@ def test_a_single_name_is_known_so_that_the_platform_can_filter() -> None:
     assert SeatFilter(["a", "b"], None).queue is None
 
 
-@pytest.mark.parametrize("names", [[], "", ["a", ""], [1]])
+@pytest.mark.parametrize("names", [[], "", ["a", ""], [1], 1])
 def test_invalid_names_raise_value_error_naming_the_argument(names: Any) -> None:
     with pytest.raises(ValueError, match="queues must be names"):
         SeatFilter(names)

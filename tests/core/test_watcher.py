@@ -394,6 +394,11 @@ class TestArguments:
         ("arguments", "message"),
         [
             ({"interval": 0}, "interval must be above 0"),
+            ({"interval": "2"}, "interval must be a number of seconds, not '2'"),
+            ({"max_backoff": True}, "max_backoff must be a number of seconds, not True"),
+            ({"leave_after": None}, "leave_after must be a number of polls, not None"),
+            ({"max_lag": "60"}, "max_lag must be a number of seconds, not '60'"),
+            ({"max_lag": -1}, "max_lag must be at least 0 seconds, not -1"),
             ({"interval": float("nan")}, "interval must be above 0"),
             ({"interval": float("inf")}, "interval must be above 0"),
             ({"max_backoff": -1}, "max_backoff must be above 0"),
@@ -404,7 +409,7 @@ class TestArguments:
         ],
     )
     def test_nonsense_is_refused_at_once(self, arguments: dict[str, Any], message: str) -> None:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             StatusWatcher(ScriptedSource([snapshot()]), **arguments)
 
     def test_a_source_that_is_none(self) -> None:

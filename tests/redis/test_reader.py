@@ -15,12 +15,14 @@ from sipqueue_async import (
     FeedDown,
     FeedHealth,
     FeedUp,
+    SeatKey,
     StateChanged,
     StatusWatcher,
     TransportError,
     diff,
 )
 from sipqueue_async.redis import RedisFeed, RedisFeedHealth, RelayError
+from sipqueue_async.tally import Tally
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.publications import Writer, payload_of, until
@@ -99,6 +101,27 @@ class TestLikeAWatcher:
             await writer.publish(WAITING)
             events = await collect(feed, until=lambda event: event.extension == "2")
         assert [event for event in events if event.key] == list(diff(None, WAITING))
+
+    async def test_a_state_began_when_a_tally_shows(self, redis_server: RedisServer) -> None:
+        """With a baseline, a change shown by the first reading began unseen."""
+        async with Writer(redis_server) as writer:
+            await writer.publish(snapshot(agent("1"), agent("2"), at=4))
+            feeds = RedisFeed(redis_server.url), RedisFeed(redis_server.url, baseline=snapshot(agent("1"), agent("3")))
+            for feed in feeds:
+                tally = Tally()
+                tally.follow(feed)
+                async with feed:
+                    await feed.ready(timeout=10)
+                    changed = asyncio.create_task(feed.wait_for(StateChanged, extension="1", timeout=10))
+                    await asyncio.sleep(0)
+                    await writer.publish(snapshot(agent("1", "talking"), agent("2"), at=6))
+                    await changed
+                    for key in [("queue-1", "1"), ("queue-1", "2")]:
+                        seat = tally.seats[SeatKey(*key)]
+                        assert feed.state_since(key) == (seat.since, seat.approximate)
+                    assert not feed.state_since(("queue-1", "1")).approximate
+                    assert feed.state_since(("queue-1", "2")).approximate
+                await writer.publish(snapshot(agent("1"), agent("2"), at=8))
 
     async def test_it_goes_on_from_a_baseline(self, redis_server: RedisServer) -> None:
         """What happened while the program was down is lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import assert_never, assert_type
@@ -27,6 +28,7 @@ from sipqueue_async import (
     SeatKey,
     Snapshot,
     StateChanged,
+    StateSince,
     StatusWatcher,
     Subscription,
     TransportError,
@@ -73,12 +75,31 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
     assert_type(three.close(), None)
     with three as same:
         assert_type(same, Subscription[StateChanged | CallAnswered | CallMissed])
+    assert_type(watcher.subscribe(StateChanged, queues=["queue-1"], extensions="1"), Subscription[StateChanged])
     event = await anext(watcher.subscribe(StateChanged))
     assert_type(event, StateChanged)
     assert_type(event.after, AgentState)
     # Checkers show the union's name differently, but the events have its type.
     feed: Subscription[FeedDown | FeedUp] | Subscription[Event] = watcher.subscribe(FeedEvent)
     assert feed.pending == 0
+
+
+async def test_waiting_for_an_event(watcher: StatusWatcher) -> None:
+    async def calls() -> None:
+        assert_type(
+            await watcher.wait_for(CallAnswered, CallMissed, where=lambda event: event.count > 0),
+            CallAnswered | CallMissed,
+        )
+
+    call = asyncio.create_task(calls())
+    more = asyncio.create_task(watcher.wait_for(StateChanged, CallMissed, AgentLeft, extensions=["100001"]))
+    event = await watcher.wait_for(StateChanged, queue="queue-1", timeout=30)
+    assert_type(event, StateChanged)
+    await call
+    assert_type(await more, Event)
+    assert_type(watcher.state_since(event.key), StateSince)
+    assert_type(event.begins_state, bool)
+    assert not watcher.state_since(event.key).approximate
 
 
 async def test_streams_are_of_events_and_of_updates(watcher: StatusWatcher) -> None:

@@ -1,0 +1,61 @@
+"""`StateTimes`: when each seat's present state began, as far as a feed has seen it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sipqueue_async.events import AgentLeft, FeedDown, FeedUp, Update
+from sipqueue_async.models import SeatKey
+
+
+class StateSince(NamedTuple):
+    """When a seat's state began."""
+
+    at: datetime
+    """The `observed_at` of the first snapshot that shows the state (aware)."""
+    approximate: bool
+    """Whether the state may have begun long before, unseen: before the first snapshot, or during an outage."""
+
+
+class StateTimes:
+    """Notes when the states of a feed's seats begin. Only seats that changed cost anything."""
+
+    def __init__(self) -> None:
+        self._start: datetime | None = None
+        self._is_blind = False
+        self._is_down = False
+        self._began: dict[SeatKey, StateSince] = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a snapshot to start from."""
+        return self._start is not None
+
+    def begin(self, at: datetime, *, watched: bool = True) -> None:
+        """Start from a snapshot, whose states began then or earlier.
+
+        Args:
+            at: When it was so.
+            watched: Whether the feed is watched from then on. If not, what the next look shows began unseen.
+        """
+        self._start, self._is_blind = at, not watched
+
+    def fold(self, update: Update | None) -> None:
+        """Take in a look at all seats, with the update that it brought, if any."""
+        events = () if update is None else update.events
+        unseen = self._is_blind or self._is_down or (update is not None and update.coalesced)
+        for event in events:
+            if isinstance(event, FeedDown | FeedUp):
+                self._is_down = isinstance(event, FeedDown)
+                unseen = True
+            elif isinstance(event, AgentLeft):
+                self._began.pop(event.key, None)
+            elif event.begins_state:
+                self._began[event.key] = StateSince(event.observed_at, approximate=unseen)
+        if not self._is_down:
+            self._is_blind = False
+
+    def of(self, key: SeatKey, otherwise: datetime) -> StateSince:
+        """Return when the state of a seat that is there began; `otherwise` counts if nothing has begun."""
+        return self._began.get(key) or StateSince(self._start or otherwise, approximate=True)
