@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "_static" / "structure.svg"
-WIDTH, ROW, GAP, LETTER = 880, 34, 14, 8.2
+WIDTH, ROW, GAP = 900, 34, 14
+LETTER = 82
+"""The width of a letter, in tenths."""
 LEGEND = "orange: built on the public names of the core; blue: the core"
 
 
@@ -34,13 +36,13 @@ def drawing(text: str) -> str:
     ]
     for number, layer in enumerate(layers):
         y = GAP + number * (ROW + GAP)
-        widths = [len(name) * LETTER + 24 for name in layer]
-        x = (WIDTH - 60 - sum(widths) - GAP * (len(layer) - 1)) / 2
+        widths = [len(name) * LETTER // 10 + 24 for name in layer]
+        x = (WIDTH - 60 - sum(widths) - GAP * (len(layer) - 1)) // 2
         for name, width in zip(layer, widths, strict=True):
             fill, line = ("#fff3e0", "#e0a458") if name in extras else ("#e7f0fa", "#6c9bcf")
             lines.append(
-                f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{ROW}" rx="4" fill="{fill}" stroke="{line}"/>'
-                f'<text x="{x + width / 2:.0f}" y="{y + ROW / 2 + 5:.0f}" text-anchor="middle">{escape(name)}</text>'
+                f'<rect x="{x}" y="{y}" width="{width}" height="{ROW}" rx="4" fill="{fill}" stroke="{line}"/>'
+                f'<text x="{x + width // 2}" y="{y + ROW // 2 + 5}" text-anchor="middle">{escape(name)}</text>'
             )
             x += width + GAP
     bottom = len(layers) * (ROW + GAP)
@@ -48,8 +50,8 @@ def drawing(text: str) -> str:
     arrow = f"M{WIDTH - 40} {GAP} V{bottom - 6} m-5 -9 l5 9 l5 -9"
     lines += [
         f'<path d="{arrow}" fill="none" stroke="#555555" stroke-width="1.5"/>',
-        f'<text transform="translate({WIDTH - 20} {bottom / 2:.0f}) rotate(90)" {grey}>may import</text>',
-        f'<text x="{(WIDTH - 60) / 2:.0f}" y="{bottom + 2 * GAP:.0f}" {grey} font-size="12">{LEGEND}</text>',
+        f'<text transform="translate({WIDTH - 20} {bottom // 2}) rotate(90)" {grey}>may import</text>',
+        f'<text x="{(WIDTH - 60) // 2}" y="{bottom + 2 * GAP}" {grey} font-size="12">{LEGEND}</text>',
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

@@ -19,10 +19,11 @@ from tests.kit.needs import COMPONENTS, find
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
-# How long one example takes says something about the machine only.
-settings.register_profile("unhurried", settings(), deadline=None)
-settings.load_profile("unhurried")
-
+# The same few examples every time, so that every run covers the same lines. `nox -s endurance` searches with many more.
+# No deadline: the duration of one example depends on the machine.
+settings.register_profile("gate", settings(), deadline=None, max_examples=25, stateful_step_count=30, derandomize=True)
+settings.register_profile("endurance", settings(), deadline=None, max_examples=1000)
+settings.load_profile("gate")
 
 # Coverage is measured in the processes that tests run in, and not in those that they start.
 if "PYTEST_XDIST_WORKER" in os.environ:

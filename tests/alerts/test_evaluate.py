@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import AgentState, FeedDown, FeedUp, SeatFilter, Snapshot, TransportError, Update, diff
@@ -67,7 +67,6 @@ def a_history(seed: int) -> tuple[list[Look], float]:
     return polls, polls[-1].at + 40
 
 
-@settings(max_examples=40)
 @given(seeds, delays, st.sets(st.sampled_from(STATES), min_size=1, max_size=2), st.booleans())
 def test_a_state_that_lasts(seed: int, delay: float, states: set[AgentState], on_time: bool) -> None:
     polls, end = a_history(seed)
@@ -76,7 +75,6 @@ def test_a_state_that_lasts(seed: int, delay: float, states: set[AgentState], on
     assert evaluation.told == expect_state(polls, end, states, delay)
 
 
-@settings(max_examples=40)
 @given(seeds, delays, st.integers(1, 3), st.sampled_from(["queue", "all"]), st.booleans())
 def test_too_few_agents(seed: int, delay: float, number: int, per: str, on_time: bool) -> None:
     polls, end = a_history(seed)
@@ -85,7 +83,6 @@ def test_too_few_agents(seed: int, delay: float, number: int, per: str, on_time:
     assert evaluation.told == expect_available(polls, end, number, delay, per)
 
 
-@settings(max_examples=40)
 @given(seeds, st.integers(1, 4), st.sampled_from([5.0, 30.0, 100.0]), st.booleans())
 def test_missed_calls_within_a_time(seed: int, count: int, within: float, on_time: bool) -> None:
     polls, end = a_history(seed)
@@ -94,7 +91,6 @@ def test_missed_calls_within_a_time(seed: int, count: int, within: float, on_tim
     assert evaluation.told == expect_missed(polls, end, count, within)
 
 
-@settings(max_examples=40)
 @given(seeds, st.sampled_from([10.0, 40.0]), st.sampled_from([0.2137, 0.5371]), st.booleans())
 def test_occupancy_over_a_window(seed: int, within: float, limit: float, is_above: bool) -> None:
     polls, end = a_history(seed)
@@ -110,7 +106,6 @@ def test_occupancy_over_a_window(seed: int, within: float, limit: float, is_abov
             assert (last == ["raised"]) == (excess > 0), at
 
 
-@settings(max_examples=30)
 @given(seeds, st.floats(0, 1))
 def test_restarts_neither_repeat_nor_forget_anything(seed: int, share: float) -> None:
     polls, end = a_history(seed)
@@ -135,7 +130,6 @@ def _ids(evaluation: Evaluation) -> list[tuple[str, str, str, str, float]]:
     )
 
 
-@settings(max_examples=30)
 @given(seeds, st.integers(2, 6))
 def test_coalesced_updates_give_the_same_final_condition(seed: int, step: int) -> None:
     """Without `lasting`, the alerts that stand depend on the last snapshot alone."""

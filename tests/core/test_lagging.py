@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import Event, FieldProblem, SeatKey, Snapshot, TransportError
@@ -164,13 +164,11 @@ schedules = st.builds(
 )
 
 
-@settings(max_examples=40)
 @given(floor=floors, schedule=schedules, seed=st.integers(0, 999))
 def test_whatever_is_wrong_with_the_answers(floor: Floor, schedule: Schedule, seed: int) -> None:
     check(floor, schedule, seed, [])
 
 
-@settings(max_examples=40)
 @given(schedule=schedules, seed=st.integers(0, 999), reset=st.floats(1, SECONDS), blanks_times=st.booleans())
 def test_a_reset_adds_no_calls_whatever_else_is_wrong(
     schedule: Schedule, seed: int, reset: float, blanks_times: bool

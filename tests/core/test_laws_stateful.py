@@ -8,7 +8,6 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -198,6 +197,5 @@ class Platform(RuleBasedStateMachine):
         return snapshot
 
 
-Platform.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHistories = Platform.TestCase
 TestHistories.__doc__ = "A history exists after which what consumers were told differs from what is the case."

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
@@ -267,7 +267,6 @@ _snapshots = st.builds(
 
 
 @given(shown=_snapshots)
-@settings(max_examples=80, deadline=None)
 def test_json_gives_back_the_snapshot(shown: Snapshot) -> None:
     """What was saved is what is read back: every field, order, time, zone offset, problem and odd character."""
     again = Snapshot.from_json(shown.to_json())

@@ -81,11 +81,18 @@ class Recorder:
     def __init__(self, client: SipQueueClient, server: FaultServer, fault: Fault) -> None:
         self.client = client
         self.polls: list[Poll] = []
+        self.polling = asyncio.Lock()
+        """Held during a poll."""
+        self._has_polled = asyncio.Event()
         self._server = server
         self._fault = fault
 
     async def __call__(self) -> Snapshot:
         """Poll."""
+        async with self.polling:
+            return await self._poll()
+
+    async def _poll(self) -> Snapshot:
         loop = asyncio.get_running_loop()
         if not self._fault.hangs:
             # On a busy machine, too, the server's remaining bytes must arrive before the next poll.
@@ -102,11 +109,13 @@ class Recorder:
         finally:
             poll.ended = loop.time()
             self.polls.append(poll)
+            self._has_polled.set()
 
     async def wait_for(self, count: int, *, since: float) -> None:
         """Wait until so many polls that began since then have ended."""
         while sum(poll.began >= since for poll in self.polls) < count:
-            await asyncio.sleep(0.002)
+            self._has_polled.clear()
+            await self._has_polled.wait()
 
 
 @asynccontextmanager
@@ -161,10 +170,12 @@ async def watch(fault: Fault) -> Watched:
         async with StatusWatcher(source, interval=INTERVAL, max_backoff=INTERVAL) as watcher:
             updates = watcher.updates()
             before = during = await watcher.ready()
-            await fault.start(server)
-            if fault.hangs:
-                # Only while nothing else ends a poll, since a busy machine may be slow at any time.
-                source.client = hasty_client
+            # Between two polls: a patient one that meets a black hole would take a minute.
+            async with source.polling:
+                await fault.start(server)
+                if fault.hangs:
+                    # Only while nothing else ends a poll, since a busy machine may be slow at any time.
+                    source.client = hasty_client
             if fault.goes_on:
                 await source.wait_for(fault.polls, since=loop.time())
                 during = _known(watcher)

@@ -45,16 +45,13 @@ def test_importing_it_imports_no_module_before_a_name_is_used() -> None:
     assert python(code).stdout.strip() == "{'sipqueue_async'}"
 
 
-def test_the_lazy_names_are_the_exported_ones() -> None:
+def test_lazy_names_are_the_exported_ones_and_modules_are_attributes_without_an_import_of_their_own() -> None:
     found = python(
-        "import sipqueue_async as it; print(sorted(it._MODULES) == it.__all__, set(it.__all__) - {*dir(it)})"
+        "import sipqueue_async as it; "
+        "print(sorted(it._MODULES) == it.__all__, set(it.__all__) - {*dir(it)}, "
+        "it.models.Snapshot is it.Snapshot, 'watcher' in dir(it))"
     )
-    assert found.stdout.strip() == "True set()", found.stderr
-
-
-def test_modules_of_the_core_are_attributes_without_an_import_of_their_own() -> None:
-    found = python("import sipqueue_async as it; print(it.models.Snapshot is it.Snapshot, 'watcher' in dir(it))")
-    assert found.stdout.strip() == "True True", found.stderr
+    assert found.stdout.strip() == "True set() True True", found.stderr
 
 
 def test_an_unknown_name_is_an_attribute_error_and_an_import_error() -> None:
@@ -64,16 +61,10 @@ def test_an_unknown_name_is_an_attribute_error_and_an_import_error() -> None:
         exec("from sipqueue_async import nope")
 
 
-def test_importing_it_imports_no_extra() -> None:
-    block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
-    result = python(f"import sys; {block}import sipqueue_async; sipqueue_async.StatusWatcher")
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_making_up_snapshots_needs_no_extra() -> None:
+def test_watching_and_making_up_snapshots_need_no_extra() -> None:
     block = "".join(f"sys.modules[{name!r}] = None; " for name in EXTRAS)
     code = "from sipqueue_async.testing import ScriptedSource, collect, make_agent, make_snapshot"
-    result = python(f"import sys; {block}{code}; ScriptedSource([make_snapshot(make_agent())])")
+    result = python(f"import sys; {block}import sipqueue_async; {code}; ScriptedSource([make_snapshot(make_agent())])")
     assert (result.returncode, result.stderr) == (0, "")
 
 

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -38,7 +38,6 @@ def collector_of(known: Snapshot, *, agents: bool = False) -> WatcherCollector:
 
 @given(st.sets(ESCAPES, max_size=5))
 @example({"\ud800", r"\ud800", r"\\ud800", "\\\ud800"})
-@settings(max_examples=100)
 def test_different_names_have_different_labels(names: set[str]) -> None:
     scrape = Scrape(collector_of(snapshot(*(agent(queue=name) for name in names))))
     assert len(scrape.by("sipqueue_agents", "queue", state="waiting")) == len(names)
@@ -60,7 +59,6 @@ def test_control_characters_of_names_are_shown_as_escapes(name: str, label: str)
 
 
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=4, unique_by=lambda names: names[0]))
-@settings(max_examples=40)
 @pytest.mark.parametrize("accept", ["", OPEN_METRICS])
 def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, str, str]]) -> None:
     known = snapshot(*(agent(extension, queue=queue, name=name) for queue, extension, name in names))
@@ -86,7 +84,6 @@ def test_the_format_follows_the_accept_header() -> None:
 @example("application/openmetrics-text;version=abc")
 @example("application/openmetrics-text;version=1.x, text/plain;version=2..;q=1")
 @example("text/plain; version=" + "9" * 5000)
-@settings(max_examples=100)
 def test_any_accept_header_gets_a_valid_exposition(junk: str) -> None:
     collector = collector_of(snapshot(agent()))
     for accept in (junk, f"application/openmetrics-text; version={junk}", f"text/plain;version={junk};q=0.5"):

@@ -14,7 +14,7 @@ from sipqueue_async.simulator import CallCentre, Outcome, Plan
 from tests.kit.plans import durations, eventful, plans, play, played, seeds
 
 IN_A_QUEUE_CALL = {AgentState.RECEIVING, AgentState.TALKING}
-law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+law = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def _periods(centre: CallCentre) -> dict[str, list[tuple[float, float | None]]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import (
@@ -565,7 +565,6 @@ _bodies = st.lists(_records, max_size=4).map(lambda records: body(*records))
 
 
 @given(st.lists(_bodies, max_size=6))
-@settings(max_examples=80)
 def test_incremental_and_full_decoding_agree(bodies: list[bytes]) -> None:
     """A warm decoder reads the same records, order, problems or error as a cold one."""
     incremental, full = SnapshotDecoder(), FullDecoder()
@@ -707,7 +706,6 @@ _documents = st.recursive(
 
 
 @given(st.binary(max_size=64) | _documents.map(lambda document: json.dumps(document).encode()))
-@settings(max_examples=80, deadline=None)
 def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
     """Arbitrary bytes raise only errors of this library."""
     with pytest.raises(SipQueueError):
