@@ -202,6 +202,8 @@ def endurance(session: nox.Session) -> None:
     sizes = {"ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000", "FUZZ_STEPS": "200000"}
     sizes |= {"RELAY_KILLS": "50", "RELAY_TROUBLES": "150", "GATE_TESTS": "tests"}
     session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=INSTALLED | sizes)
+    profile = ("-m", "hypothesis", "--hypothesis-profile=endurance")
+    session.run("python", "-m", "pytest", "-n", "logical", *profile, *session.posargs, env=INSTALLED)
 
 
 @nox.session
