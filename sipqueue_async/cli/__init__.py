@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Final
 
-_EXTRA: Final = frozenset({"click", "rich", "simpy"})
+_EXTRA: Final = frozenset({"click", "rich", "simpy", "textual"})
 _USAGE: Final = 2
 _INTERRUPTED: Final = 130
 

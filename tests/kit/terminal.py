@@ -16,8 +16,8 @@ import pyte
 
 from tests.kit.cli import PATIENCE
 
-GIVEN_BACK = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-"""The sequences that leave the alternate screen and restore the terminal."""
+TAKEN, GIVEN_BACK = b"\x1b[?1049h", b"\x1b[?1049l"
+"""The sequences that enter the alternate screen and leave it."""
 
 
 class Terminal:
@@ -95,7 +95,8 @@ class Terminal:
     def is_as_before(self) -> bool:
         """Whether it was given back: the mode, the cursor, and the screen with what was on it."""
         same_mode = termios.tcgetattr(self.descriptor) == self.mode
-        return same_mode and not self._emulated.cursor.hidden and self.shown.decode().endswith(GIVEN_BACK)
+        is_left = self.shown.rfind(GIVEN_BACK) > self.shown.rfind(TAKEN)
+        return same_mode and not self._emulated.cursor.hidden and is_left
 
     def close(self) -> None:
         """Take it away."""

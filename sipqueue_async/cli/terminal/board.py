@@ -1,4 +1,4 @@
-"""The layout of `sipqueue top`: the lines for a screen of any size. Pure; `screen` writes them to the terminal."""
+"""The layout of `sipqueue top`: the lines for a screen of any size. Pure; `app` shows them on the terminal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 from rich.cells import cell_len, set_cell_size
 
-from sipqueue_async import AgentState, FeedHealth, SipQueueError
+from sipqueue_async import AgentState, FeedHealth, SeatKey, SipQueueError
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, placed, row
+from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, highlighted, placed, row
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted
-from sipqueue_async.cli.terminal.view import View
+from sipqueue_async.cli.terminal.view import Sort, View
 from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
 
 _NARROWEST_BLOCK: Final = 56
@@ -63,17 +63,71 @@ class Scene:
     """The name of the platform, relay or demonstration."""
     ellipsis: str = "…"
     """The sign for text that was cut off."""
+    notice: str = ""
+    """A line for the user, such as about a queue that does not exist."""
 
 
-def compose(scene: Scene, view: View, width: int, height: int) -> list[Line]:
-    """Return the screen's lines: at most `height`, none wider than `width`."""
-    return _Picture(scene, view, width, height).lines()
+class QueueTarget(NamedTuple):
+    """A queue on the screen, or all of them (None)."""
+
+    name: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Board:
+    """A picture, and what keys and clicks need to know about it."""
+
+    lines: list[Line]
+    """At most as many as the screen has, none wider than the screen."""
+    order: tuple[SeatKey, ...] = ()
+    """The agents in order, including those that are scrolled out."""
+    first: int = 0
+    """The index of the first agent on the screen."""
+    rows: int = 0
+    """The number of agents in a block."""
+    size: int = 0
+    """The number of agents for which there is room."""
+
+
+@attrs.define
+class Steady:
+    """Keeps columns where they are: they grow, but never shrink, until the user chooses other agents or resizes."""
+
+    _choice: object = None
+    _widest: dict[str, int] = attrs.field(factory=dict)
+
+    def begin(self, choice: object) -> None:
+        """Forget everything if the choice is another one."""
+        if choice != self._choice:
+            self._choice = choice
+            self._widest = {}
+
+    def __call__(self, name: str, value: int) -> int:
+        """Return the highest value so far under this name."""
+        self._widest[name] = max(value, self._widest.get(name, value))
+        return self._widest[name]
+
+
+def compose(scene: Scene, view: View, width: int, height: int, steady: Steady | None = None) -> Board:
+    """Return the picture for a screen of this size.
+
+    Args:
+        scene: The status.
+        view: The agents that the user has chosen.
+        width: The screen's width in cells.
+        height: The number of its lines.
+        steady: Kept from picture to picture, it keeps the columns where they are.
+    """
+    steady = Steady() if steady is None else steady
+    steady.begin((view.queue, view.search, width, height))
+    return _Picture(scene, view, width, height, steady).board()
 
 
 class _Picture:
     """One picture of a scene."""
 
-    def __init__(self, scene: Scene, view: View, width: int, height: int) -> None:
+    def __init__(self, scene: Scene, view: View, width: int, height: int, steady: Steady) -> None:
+        self._steady = steady
         self._scene = scene
         self._tally = scene.tally
         self._view = view
@@ -81,26 +135,27 @@ class _Picture:
         self._height = height
         self._down = scene.health.up is False
 
-    def lines(self) -> list[Line]:
-        """Return the lines."""
+    def board(self) -> Board:
+        """Return the picture."""
         head = self._head()
-        body, footer = self._body(self._height - len(head) - 1)
+        body, footer, board = self._body(self._height - len(head) - 1)
         if self._down:
             # During an outage the status may be outdated.
             body = [_restyled(line, "dim") for line in body]
         body += [()] * (self._height - len(head) - len(body) - 1)
-        return [*[*head, *body][: self._height - 1], footer][-self._height :]
+        return attrs.evolve(board, lines=[*[*head, *body][: self._height - 1], footer][-self._height :])
 
-    def _body(self, room: int) -> tuple[list[Line], Line]:
-        """Return the lines between head and footer, and the footer."""
+    def _body(self, room: int) -> tuple[list[Line], Line, Board]:
+        """Return the lines between head and footer, the footer, and the board without lines."""
         if self._tally.started_at is None:
-            return [], self._footer(0, 0, 1)
+            return [], self._footer(0), Board(lines=[])
         seats = self._view.chosen(self._tally.seats.values())
         queues = self._queue_lines()
         room -= len(queues) + 1
-        between: list[Line] = [()] if room >= len(seats) + 2 else []
-        agents, footer = self._agent_lines(seats, max(0, room - 2 * len(between)))
-        return [*between, *queues, *between, *agents], footer
+        between: list[Line] = [()] if room >= self._steady("seats", len(seats)) + 2 else []
+        agents, board = self._agent_lines(seats, max(0, room - 2 * len(between)))
+        footer = self._footer(len(seats) - min(board.size, len(seats)))
+        return [*between, *queues, *between, *agents], footer, board
 
     # ---- head --------------------------------------------------------------------------------------------------------
 
@@ -118,6 +173,8 @@ class _Picture:
         if self._tally.started_at is not None:
             totals = self._totals(self._tally.started_at)
             lines.append(_restyled(totals, "dim") if self._down else totals)
+            if self._scene.notice:
+                lines.append((Field(0, cut(self._scene.notice, self._width, self._scene.ellipsis), "bold yellow"),))
         elif not self._down:
             lines.append((Field(0, cut("waiting for the first answer", self._width, ""), "dim"),))
         return lines
@@ -166,17 +223,21 @@ class _Picture:
         rows += [self._queue_cells(queue, columns) for queue in queues]
         if self._has_total_row:
             rows.append(self._group_cells("all", self._tally.total) | {"note": ("", "")})
-        return [row(columns, [cells[column.name] for _, column in columns], self._scene.ellipsis) for cells in rows]
+        targets = [None, *(QueueTarget(queue.name) for queue in queues), QueueTarget(None)]
+        return [
+            row(columns, [cells[column.name] for _, column in columns], self._scene.ellipsis, target)
+            for cells, target in zip(rows, targets, strict=False)
+        ]
 
     def _queue_columns(self, queues: Sequence[QueueTally], heading: str) -> list[tuple[int, Column]]:
         name = max([cell_len(heading), *(cell_len(harmless(queue.name)) for queue in queues)])
-        note = max((len(warning) for queue in queues if (warning := _warning(queue))), default=0)
+        note = self._steady("note", max((len(warning) for queue in queues if (warning := _warning(queue))), default=0))
         columns = [
             Column("name", heading, width=min(40, name), least=max(len(heading), min(12, name)), rank=0),
             *(
                 Column(state.value, state.value, width=len(state.value), rank=rank, right=True)
                 for state, rank in _QUEUE_RANKS.items()
-                if self._tally.total.agents[state] or state in _ALWAYS
+                if self._steady(state, self._tally.total.agents[state]) or state in _ALWAYS
             ),
             Column("answered", "answered", width=len("answered"), rank=5, right=True),
             Column("missed", "missed", width=len("missed"), rank=4, right=True),
@@ -205,34 +266,44 @@ class _Picture:
 
     # ---- agents ------------------------------------------------------------------------------------------------------
 
-    def _agent_lines(self, seats: Sequence[SeatTally], room: int) -> tuple[list[Line], Line]:
-        """Return the heading and at most `room` lines of agents, and the footer, which counts the others."""
+    def _agent_lines(self, seats: Sequence[SeatTally], room: int) -> tuple[list[Line], Board]:
+        """Return the heading and at most `room` lines of agents, and the board without lines."""
         most = max(1, (self._width + _GAP) // (_NARROWEST_BLOCK + _GAP))
-        blocks = max(1, min(most, math.ceil(len(seats) / max(1, room))))
-        size = max(1, room * blocks)
-        pages = max(1, math.ceil(len(seats) / size))
-        page = self._view.page % pages
-        shown = seats[page * size : (page + 1) * size] if room else []
+        blocks = max(1, min(most, math.ceil(self._steady("seats", len(seats)) / max(1, room))))
+        size = room * blocks
+        first = max(0, min(self._view.first, len(seats) - size))
+        shown = seats[first : first + size]
         width = (self._width - (blocks - 1) * _GAP) // blocks
         columns = self._agent_columns(seats, width)
-        heading = row(columns, [(column.heading, "bold") for _, column in columns], self._scene.ellipsis)
+        heading = tuple(
+            field._replace(
+                target=Sort(column.name), style="bold underline" if column.name == self._view.sort else "bold"
+            )
+            for at, column in columns
+            for field in row([(at, column)], [(column.heading, "")], self._scene.ellipsis)
+        )
         lines: list[Line] = [()] * (min(room, len(shown)) + 1)
         for block in range(blocks):
             mine = shown[block * room : (block + 1) * room]
-            names = [column.name for _, column in columns]
-            rows = [heading, *(row(columns, self._agent_cells(seat, names), self._scene.ellipsis) for seat in mine)]
-            for index, fields in enumerate(rows):
+            for index, fields in enumerate([heading, *(self._agent_line(seat, columns, width) for seat in mine)]):
                 lines[index] += _moved(fields, block * (width + _GAP))
-        return lines, self._footer(len(seats) - len(shown), page, pages)
+        order = tuple(seat.key for seat in seats)
+        return lines, Board(lines=[], order=order, first=first, rows=room, size=size)
+
+    def _agent_line(self, seat: SeatTally, columns: Sequence[tuple[int, Column]], width: int) -> Line:
+        cells = self._agent_cells(seat, [column.name for _, column in columns])
+        line = row(columns, cells, self._scene.ellipsis, seat.key)
+        return highlighted(line, width, "reverse") if seat.key == self._view.selected else line
 
     def _agent_columns(self, seats: Sequence[SeatTally], width: int) -> list[tuple[int, Column]]:
         # Measured over all pages, so that the columns do not move from page to page.
-        queue = max((cell_len(harmless(seat.key.queue)) for seat in seats), default=0)
-        extension = max((cell_len(harmless(seat.key.extension)) for seat in seats), default=0)
-        name = max((cell_len(harmless(seat.agent.name or "")) for seat in seats), default=0)
-        time = max((len(self._time_of(seat)) for seat in seats), default=0)
+        steady = self._steady
+        queue = steady("queue", max((cell_len(harmless(seat.key.queue)) for seat in seats), default=0))
+        extension = steady("extension", max((cell_len(harmless(seat.key.extension)) for seat in seats), default=0))
+        name = steady("name", max((cell_len(harmless(seat.agent.name or "")) for seat in seats), default=0))
+        time = steady("time", max((len(self._time_of(seat)) for seat in seats), default=0))
         # Wide enough for most states, so that the next columns do not move when a state ends.
-        state = max([len("receiving"), *(len(_state_of(seat)) for seat in seats)])
+        state = steady("state", max([len("receiving"), *(len(_state_of(seat)) for seat in seats)]))
         columns = [
             Column("queue", "queue", width=min(24, max(len("queue"), queue)), least=6, rank=1),
             Column("extension", "ext", width=min(16, max(len("ext"), extension)), least=min(8, extension), rank=0),
@@ -265,16 +336,18 @@ class _Picture:
 
     # ---- foot --------------------------------------------------------------------------------------------------------
 
-    def _footer(self, hidden: int, page: int, pages: int) -> Line:
-        parts: list[tuple[str, str]] = []
-        if hidden:
-            parts.append((f"{hidden} not shown", "bold yellow"))
-        parts.append(("q quit", ""))
-        if pages > 1:
-            parts.append((f"space page {page + 1}/{pages}", ""))
-        parts.append((f"s sort: {self._view.sort}", ""))
-        queue = "all" if self._view.queue is None else harmless(self._view.queue)
-        parts.append((f"f queue: {queue}", ""))
+    def _footer(self, hidden: int) -> Line:
+        view = self._view
+        queue = "all" if view.queue is None else harmless(view.queue)
+        parts = [
+            *([(f"{hidden} not shown", "bold yellow")] if hidden else []),
+            ("q quit", ""),
+            ("? help", ""),
+            *([(f"/ search: {harmless(view.search)}", "bold yellow")] if view.search else []),
+            (f"s sort: {view.sort}{' reversed' if view.reverse else ''}", ""),
+            (f"f queue: {queue}", ""),
+            *([] if view.search else [("/ search", "")]),
+        ]
         return _flowing(parts, self._width)
 
 

@@ -17,6 +17,8 @@ class Field(NamedTuple):
     text: str
     style: str
     """A style of rich."""
+    target: object = None
+    """What a click on it is about."""
 
 
 Line: TypeAlias = tuple[Field, ...]
@@ -61,15 +63,30 @@ def _least(columns: Sequence[Column]) -> int:
     return sum(column.least for column in columns) + len(columns) - 1
 
 
-def row(columns: Iterable[tuple[int, Column]], cells: Iterable[tuple[str, str]], ellipsis: str) -> Line:
+def row(
+    columns: Iterable[tuple[int, Column]], cells: Iterable[tuple[str, str]], ellipsis: str, target: object = None
+) -> Line:
     """Return one row; `cells` has a text and its style for each column."""
     fields: list[Field] = []
     for (at, column), (text, style) in zip(columns, cells, strict=True):
         shown = cut(text, column.width, ellipsis)
         start = at + (column.width - cell_len(shown) if column.right else 0)
         if shown:
-            fields.append(Field(start, shown, style))
+            fields.append(Field(start, shown, style, target))
     return tuple(fields)
+
+
+def highlighted(line: Line, width: int, style: str) -> Line:
+    """Return a line as one text over the whole width."""
+    text = ""
+    for field in line:
+        text += " " * (field.column - cell_len(text)) + field.text
+    return (Field(0, set_cell_size(text, width), style, line[0].target if line else None),)
+
+
+def target_at(line: Line, column: int) -> object:
+    """Return the target of the text at a cell of a line, or of the text before it."""
+    return next((field.target for field in reversed(line) if field.column <= column), None)
 
 
 def cut(text: str, width: int, ellipsis: str) -> str:

@@ -1,67 +1,91 @@
-"""``sipqueue top`` on a terminal, in this process: what stands on the screen is what the simulator knows to be true."""
+"""``sipqueue top`` without a terminal: what stands on the screen is what the simulator knows to be true."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
-import signal
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
 
-from sipqueue_async import AuthError, Feed, SeatFilter, Snapshot, WatcherHealth
-from sipqueue_async.cli.commands import top as command
-from sipqueue_async.cli.commands.top import top, top_demo
-from sipqueue_async.cli.origin import ALL_SEATS
+from sipqueue_async import AgentStatus, AuthError, Feed, SeatFilter, SeatKey, Snapshot, WatcherHealth
+from sipqueue_async.cli.commands.top import top_demo
+from sipqueue_async.cli.origin import ALL_SEATS, feed_of
 from sipqueue_async.cli.simulation import Demonstration, client_of
-from sipqueue_async.cli.terminal.board import Scene
-from sipqueue_async.cli.terminal.layout import Line
-from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.cli.terminal.app import Page, Picture, TopApp
+from sipqueue_async.cli.terminal.live import LiveStatus
+from sipqueue_async.cli.terminal.view import View
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.cli import BUSY, Paper
-from tests.kit.terminal import Terminal, terminal
+from tests.kit.cli import BUSY, Paper, until
 
 
 class Top:
-    """The program on its terminal."""
+    """The program on a screen that can be read."""
 
-    def __init__(self, terminal: Terminal, task: asyncio.Task[None]) -> None:
-        self.terminal = terminal
-        self.task = task
+    def __init__(self, app: TopApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
 
-    async def end(self) -> None:
-        """Wait for its end."""
-        async with asyncio.timeout(30):
-            await self.task
+    @property
+    def lines(self) -> list[str]:
+        """The board's lines."""
+        picture = self.app.query_one(Picture)
+        return [picture.render_line(y).text.rstrip() for y in range(picture.size.height)]
+
+    @property
+    def text(self) -> str:
+        """The board's text."""
+        return "\n".join(self.lines)
+
+    @property
+    def seats(self) -> Counter[tuple[str, str, str]]:
+        """Queue, extension and state of every seat on the board."""
+        rows = [line.split() for line in self.lines if line.startswith("queue-")]
+        return Counter((row[0], row[1], row[4]) for row in rows if row[2] == "Agent")
+
+    @property
+    def page(self) -> str:
+        """The text of the page over the board; nothing if there is none."""
+        return str(self.app.screen.query_one(Static).content) if isinstance(self.app.screen, Page) else ""
+
+    def fits(self, lines: int) -> bool:
+        """Return whether the board has so many lines, the last one included."""
+        return len(self.lines) == lines and "q quit" in self.lines[-1]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something can be seen."""
+        await until(lambda: condition() or not self.app.is_running)
+        assert condition(), self.text
+
+    async def until_shown(self, text: str) -> None:
+        """Wait until a text can be seen."""
+        await self.until(lambda: text in self.text)
+
+    async def click(self, text: str) -> None:
+        """Click on the first place with this text."""
+        y, line = next((y, line) for y, line in enumerate(self.lines) if text in line)
+        await self.pilot.click(Picture, offset=(line.index(text), y))
 
 
 @asynccontextmanager
 async def running_top(
-    simulator: Simulator,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    size: tuple[int, int] = (100, 30),
-    interval: float = 0.1,
-    seats: SeatFilter = ALL_SEATS,
-    **environ: str,
+    simulator: Simulator, *, size: tuple[int, int] = (100, 30), interval: float = 0.1, seats: SeatFilter = ALL_SEATS
 ) -> AsyncGenerator[Top]:
-    """Run it on a terminal of its own."""
-    async with terminal(*size) as it:
-        with os.fdopen(os.dup(it.descriptor), "w") as stream, os.fdopen(os.dup(it.descriptor)) as keyboard:
-            monkeypatch.setattr("sys.stdin", keyboard)
-            output = Output(stream, {"TERM": "xterm-256color", **environ})
-            task = asyncio.create_task(top(client_of(simulator), output, seats=seats, interval=interval))
-            try:
-                yield Top(it, task)
-            finally:
-                task.cancel()
-                await asyncio.wait([task])
+    """Run it on a screen of its own."""
+    origin = client_of(simulator)
+    async with feed_of(origin, interval=interval, seats=seats) as feed:
+        live = LiveStatus(feed, "a test")
+        app = TopApp(live)
+        async with feed, app.run_test(size=size) as pilot:
+            await live.look_for_absent(origin, seats)
+            yield Top(app, pilot)
 
 
 def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
@@ -69,134 +93,173 @@ def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
     return Counter((seat.queue, seat.extension, seat.state.value) for seat in simulator.centre.seats())
 
 
-def shown(terminal: Terminal) -> Counter[tuple[str, str, str]]:
-    """Return queue, extension and state of every seat on the screen."""
-    rows = [line.split() for line in terminal.lines if line.startswith("queue-")]
-    return Counter((row[0], row[1], row[4]) for row in rows if row[2] == "Agent")
-
-
-async def test_shows_the_truth_and_every_change_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
-        for _ in range(6):
-            simulator.advance(7)
-            await board.terminal.until(lambda: shown(board.terminal) == truth(simulator))
-            counts = Counter(state for _, _, state in truth(simulator).elements())
-            (total,) = [line.split() for line in board.terminal.lines if line.startswith("all ")]
-            assert total[1:4] == [str(counts[state]) for state in ("waiting", "talking", "receiving")]
-        await board.terminal.until_shown("4 seats in 2 queues")
-        board.terminal.press("q")
-        await board.end()
-        await board.terminal.until(lambda: board.terminal.is_as_before)
-
-
-async def test_counts_every_call_since_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls between two polls too."""
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
-        await board.terminal.until_shown("4 seats")
+async def test_shows_the_truth_through_changes_and_an_outage() -> None:
+    """The last known status stays on the screen, and calls between two polls are counted."""
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator) as board:
+        await board.until_shown("4 seats in 2 queues")
         before = simulator.centre.now
+        for _ in range(3):
+            simulator.advance(7)
+            await board.until(lambda: board.seats == truth(simulator))
+            counts = Counter(state for _, _, state in truth(simulator).elements())
+            (total,) = [line.split() for line in board.lines if line.startswith("all ")]
+            assert total[1:4] == [str(counts[state]) for state in ("waiting", "talking", "receiving")]
+        known = board.seats
+        await simulator.stop_server()
+        await board.until_shown("FEED DOWN since ")
+        assert board.seats == known
+        await board.until(lambda: "cannot connect" in board.lines[1])
+        await simulator.start_server()
         simulator.advance(300)
+        await board.until(lambda: "FEED DOWN" not in board.text and board.seats == truth(simulator))
         answered, missed = simulator.truth.answered(before), simulator.truth.missed(before)
-        assert answered > 10
-        await board.terminal.until_shown(f"{answered} answered  {missed} missed")
+        await board.until_shown(f"{answered} answered  {missed} missed")
+        simulator.server.refuse(601)
+        await until(lambda: not board.app.is_running)
 
 
-async def test_time_passes_also_where_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_passes_also_where_nothing_changes() -> None:
     """Times in state count on between two polls."""
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, interval=600) as board:
-        await board.terminal.until_shown(" 0:01+")
-        await board.terminal.until_shown(" 0:02+")
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, interval=600) as board:
+        await board.until_shown(" 0:01+")
+        await board.until_shown(" 0:02+")
         assert simulator.server.requests <= 2
 
 
-async def test_keys_change_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys without a meaning do nothing."""
-    size = (80, 10)
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, size=size) as board:
-        screen = board.terminal
-        await screen.until_shown("1 not shown  q quit  space page 1/2")
-        first = shown(screen)
-        # An arrow, whose sequence has a letter in it, and an unused key.
-        screen.press("\x1b[D\x1bOSx ")
-        await screen.until_shown("page 2/2")
-        assert first + shown(screen) == truth(simulator)
-        screen.press("s")
-        await screen.until_shown("s sort: time")
-        screen.press("F")
-        await screen.until_shown("f queue: queue-1")
-        assert "not shown" not in screen.text
-        screen.press("ffs")
-        await screen.until_shown("s sort: queue")
-        assert "f queue: all" in screen.text
-        screen.press("Q")
-        await board.end()
+async def test_keys_and_clicks_change_what_is_seen() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, size=(80, 10)) as board:
+        press = board.pilot.press
+
+        def view() -> View:
+            return board.app._view
+
+        await board.until_shown("1 not shown  q quit")
+        first = board.seats
+        await press("x", "space")
+        assert first | board.seats == truth(simulator)
+        await press("space")
+        assert board.seats == first
+        await press("pagedown", "pageup")
+        assert board.seats == first
+        # The order.
+        await press("s")
+        await board.until_shown("s sort: time")
+        await press("R")
+        await board.until_shown("s sort: time reversed")
+        await board.click("ext")
+        assert [key.extension for key in board.app._board.order] == ["100001", "100002", "100003", "100004"]
+        await board.click("ext")
+        await board.until_shown("s sort: extension reversed")
+        await board.click("ext")
+        # The queue.
+        await press("f")
+        await board.until_shown("f queue: queue-1")
+        await press("escape")
+        await board.click("queue-2")
+        await board.until_shown("f queue: queue-2")
+        await board.click("queue-2")
+        await board.until_shown("f queue: all")
+        # The selection.
+        await press("down")
+        assert view().selected == SeatKey("queue-1", "100001")
+        await press("down", "down", "down", "down")
+        assert (view().selected, view().first) == (SeatKey("queue-2", "100004"), 1)
+        await press("home", "right", "left", "end", "up")
+        assert view().selected == SeatKey("queue-1", "100003")
+        await press("escape")
+        assert view().selected is None
+        board.app.on_mouse_scroll_up()
+        assert view().first == 0
+        board.app.on_mouse_scroll_down()
+        assert view().first == 1
+        await board.click("sipqueue")
+        await press("q")
+        await until(lambda: not board.app.is_running)
 
 
-def fits(terminal: Terminal, columns: int, lines: int) -> bool:
-    """Return whether a terminal of this size shows one whole board."""
-    head, *_, foot = shown = terminal.lines
-    whole = head.startswith("sipqueue") and len(head) == columns and "q quit" in foot and len(shown) == lines
-    return whole and terminal.text.count("q quit") == terminal.text.count("sipqueue") == 1
+async def test_a_search_is_typed_kept_and_ended() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator) as board:
+        await board.until_shown("4 seats")
+        await board.pilot.press("slash", *"100003")
+        assert {extension for _, extension, _ in board.seats} == {"100003"}
+        await board.pilot.press("enter", "s")
+        await board.until_shown("/ search: 100003  s sort: time")
+        await board.pilot.press("escape")
+        assert board.seats == truth(simulator)
+        await board.pilot.press("slash", *"nobody", "enter", "enter", "down")
+        assert not board.seats
+        assert not board.page
 
 
-async def test_fits_a_new_size_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
-        await board.terminal.until_shown("longest talk")
-        for columns, lines in ((40, 10), (200, 60), (80, 24)):
-            board.terminal.resize(columns, lines)
-            os.kill(os.getpid(), signal.SIGWINCH)
-            await board.terminal.until(partial(fits, board.terminal, columns, lines))
+async def test_pages_show_an_agent_and_the_help() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, size=(70, 24)) as board:
+        await board.until_shown("4 seats")
+        await board.pilot.press("enter")
+        first = board.app._view.selected
+        assert first is not None
+        assert board.page.startswith(f"{first.extension}  Agent ")
+        assert "none since the start" in board.page
+        simulator.advance(120)
+        await board.until(lambda: "none since the start" not in board.page)
+        await board.pilot.press("escape")
+        await board.click("100004")
+        assert board.page.startswith("100004  Agent 04")
+        await board.pilot.click(offset=(0, 0))
+        await board.pilot.press("question_mark")
+        assert "sort; a second click reverses" in board.page
+        await board.pilot.click(Static)
+        assert board.page
+        await board.pilot.press("q")
+        assert not board.page
+        assert board.app.is_running
 
 
-async def test_says_that_the_feed_is_down_and_when_it_is_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last known status stays on the screen."""
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
-        await board.terminal.until_shown("4 seats")
-        before = shown(board.terminal)
-        assert board.terminal.styles(1) != {("default", "default", False)}
-        await simulator.stop_server()
-        await board.terminal.until_shown("FEED DOWN since ")
-        assert shown(board.terminal) == before
-        assert ("white", "red", True) in board.terminal.styles(1)
-        await board.terminal.until(lambda: "cannot connect" in board.terminal.lines[1])
-        await simulator.start_server()
-        simulator.advance(30)
-        await board.terminal.until(lambda: "FEED DOWN" not in board.terminal.text)
-        await board.terminal.until(lambda: shown(board.terminal) == truth(simulator))
+async def test_themes_colour_the_board_and_sizes_fit_it() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator) as board:
+        await board.until_shown("longest talk")
+        picture = board.app.query_one(Picture)
+        names = set[str]()
+        colours = set[str]()
+        for _ in board.app.available_themes:
+            await board.pilot.press("t")
+            names.add(board.app.theme)
+            colours |= {str(it.style.color) for y in range(9) for it in picture.render_line(y) if it.style}
+        assert names == set(board.app.available_themes)
+        assert len(colours) > 10
+        for columns, lines in ((40, 10), (200, 60), (20, 5)):
+            await board.pilot.resize_terminal(columns, lines)
+            await board.until(partial(board.fits, lines))
+            assert board.lines[0].startswith("sipqueue")
 
 
-async def test_refused_credentials_end_it_with_the_terminal_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch) as board:
-        await board.terminal.until_shown("4 seats")
-        simulator.server.refuse(601)
-        with pytest.raises(AuthError):
-            await board.end()
-        await board.terminal.until(lambda: board.terminal.is_as_before)
+async def test_a_wished_theme_is_used_if_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wished, used in (("nord", "nord"), ("nosuch", "ansi-dark")):
+        monkeypatch.setitem(os.environ, "TEXTUAL_THEME", wished)
+        async with TopApp(LiveStatus(Slow(), "")).run_test() as pilot:
+            assert pilot.app.theme == used
 
 
-async def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR is respected."""
-    async with (
-        Simulator(BUSY, speed=0) as simulator,
-        running_top(simulator, monkeypatch, NO_COLOR="1") as board,
-    ):
-        await board.terminal.until_shown("4 seats")
-        simulator.advance(20)
-        await board.terminal.until(lambda: shown(board.terminal) == truth(simulator))
-        assert set(re.findall(rb"\x1b\[[0-9;]*m", board.terminal.shown)) == {b"\x1b[0m"}
-
-
-async def test_filters_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    seats = SeatFilter("queue-1", ["100001", "100002", "100003"])
-    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, monkeypatch, seats=seats) as board:
-        await board.terminal.until_shown("2 seats")
-        assert {extension for _, extension, _ in shown(board.terminal)} == {"100001", "100003"}
+async def test_a_queue_that_does_not_exist_is_named_until_it_comes() -> None:
+    seats = SeatFilter(["queue-1", "queue-9"], ["100001", "100002", "100003"])
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, seats=seats) as board:
+        await board.until_shown("no queue named 'queue-9'; there are queue-1, queue-2")
+        assert {extension for _, extension, _ in board.seats} == {"100001", "100003"}
+    async with Slow(agent(queue="queue-9")) as feed:
+        live = LiveStatus(feed, "")
+        feed.look(0)
+        live._seats, live._absent = SeatFilter("queue-9"), "no queue named 'queue-9'"
+        assert not live.scene().notice
+    failed = Slow()
+    async with failed:
+        failed._end(AuthError(601))
+        await LiveStatus(failed, "").look_for_absent(client_of(simulator), seats)
 
 
 @pytest.mark.parametrize(("terminal", "term"), [(False, "xterm"), (True, "dumb")])
 async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term: str) -> None:
     paper = Paper(terminal=terminal)
     async with asyncio.timeout(30):
-        await top_demo(paper.output(TERM=term), Demonstration())
+        assert await top_demo(paper.output(TERM=term), Demonstration()) == 0
     assert "\x1b" not in paper.text
     assert paper.text.count("100001") == 1
     assert "15 seats in 2 queues" in paper.text
@@ -207,10 +270,14 @@ class Slow(Feed):
 
     _health = WatcherHealth()
 
+    def __init__(self, *agents: AgentStatus) -> None:
+        super().__init__()
+        self._known = snapshot(*(agents or [agent()]))
+
     @property
     def snapshot(self) -> Snapshot:
         """The same snapshot every time."""
-        return snapshot(agent())
+        return self._known
 
     @property
     def health(self) -> WatcherHealth:
@@ -227,21 +294,14 @@ class Slow(Feed):
 
 
 @pytest.mark.virtual_time
-async def test_times_do_not_step_back_where_an_answer_is_heard_of_late(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_times_do_not_step_back_where_an_answer_is_heard_of_late() -> None:
     """They follow the clock of the answers if that was set back."""
-    scenes: list[Scene] = []
-
-    def note(scene: Scene, *_: object) -> list[Line]:
-        scenes.append(scene)
-        return []
-
-    def at() -> float:
-        board.picture(os.terminal_size((80, 24)))
-        return (scenes[-1].at - START).total_seconds()
-
-    monkeypatch.setattr(command, "compose", note)
     async with Slow() as feed:
-        board = command.LiveBoard(feed, Paper().output(), "")
+        live = LiveStatus(feed, "")
+
+        def at() -> float:
+            return (live.scene().at - START).total_seconds()
+
         feed.look(0)
         await asyncio.sleep(5)
         assert at() == pytest.approx(5)

@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from sipqueue_async import AgentState, AgentStatus, FeedDown, TransportError, Update, WatcherHealth, diff
-from sipqueue_async.cli.terminal.board import Scene, compose, time_span
-from sipqueue_async.cli.terminal.layout import Column, Line, cut, placed
+from sipqueue_async import AgentState, AgentStatus, FeedDown, SeatKey, TransportError, Update, WatcherHealth, diff
+from sipqueue_async.cli.terminal.board import QueueTarget, Scene, Steady, compose, time_span
+from sipqueue_async.cli.terminal.layout import Column, Line, cut, placed, target_at
 from sipqueue_async.cli.terminal.view import Sort, View
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
 
 AWAY = TransportError("cannot connect\nto it")
 AWAY.where = "a place that is long to tell"
+BY_QUEUE = View(sort=Sort.QUEUE)
 NAMES = st.sampled_from(
     [
         "Agent 01",
@@ -84,7 +85,7 @@ class TestAgents:
     def order(self, view: View) -> list[str]:
         """Return the extensions in the order shown."""
         tally = tally_of(*self.PEOPLE, later=self.LATER)
-        return [row[1] for row in rows(compose(scene(tally), view, 100, 30), " ext ")[:5]]
+        return [row[1] for row in rows(compose(scene(tally), view, 100, 30).lines, " ext ")[:5]]
 
     def test_who_talks_comes_first_and_the_longest_talk_before_others(self) -> None:
         assert self.order(View()) == ["4", "3", "2", "5", "1"]
@@ -94,7 +95,7 @@ class TestAgents:
         [
             (Sort.TIME, ["2", "4", "5", "3", "1"]),
             (Sort.QUEUE, ["2", "1", "3", "4", "5"]),
-            (Sort.CALLS, ["3", "2", "1", "4", "5"]),
+            (Sort.ANSWERED, ["3", "2", "1", "4", "5"]),
         ],
     )
     def test_can_be_sorted_otherwise(self, sort: Sort, expected: list[str]) -> None:
@@ -103,20 +104,20 @@ class TestAgents:
     def test_one_queue_alone(self) -> None:
         """Without the column of the queue."""
         view = View(queue="queue-1")
-        shown = compose(scene(tally_of(*self.PEOPLE)), view, 100, 30)
+        shown = compose(scene(tally_of(*self.PEOPLE)), view, 100, 30).lines
         assert [row[0] for row in rows(shown, "ext ")] == ["3", "4", "5", "1"]
         assert "f queue: queue-1" in texts(shown)[-1]
 
     def test_what_a_row_says(self) -> None:
         tally = tally_of(*self.PEOPLE, later=self.LATER)
-        shown = rows(compose(scene(tally, at=3725), View(sort=Sort.QUEUE), 100, 30), " ext ")
+        shown = rows(compose(scene(tally, at=3725), View(sort=Sort.QUEUE), 100, 30).lines, " ext ")
         assert ["queue-1", "3", "talking", "1:01:05", "2", "1"] in shown
         assert ["queue-1", "4", "talking", "1:02:05+", "0", "0"] in shown
         assert ["queue-1", "5", "unknown", "1299", "1:02:05+", "0", "0"] in shown
 
     def test_those_who_have_left_are_not_shown(self) -> None:
         tally = tally_of(*self.PEOPLE, later=self.LATER[:2])
-        shown = texts(compose(scene(tally), View(), 100, 30))
+        shown = texts(compose(scene(tally), View(), 100, 30).lines)
         assert shown[1].startswith("2 seats")
         assert not any("talking  " in text for text in shown[2:])
 
@@ -124,25 +125,59 @@ class TestAgents:
     def test_says_how_many_are_not_shown_and_pages_through_all(self, width: int, height: int) -> None:
         everybody = {str(number) for number in range(1000, 1500)}
         tally = tally_of(*(agent(extension) for extension in everybody))
-        view, seen, pages = View(), set[str](), 0
+        view, seen, first = View(), set[str](), -1
         while seen != everybody:
-            shown = texts(compose(scene(tally), view, width, height))
+            board = compose(scene(tally), view, width, height)
+            shown = texts(board.lines)
             here = {word for text in shown[2:-1] for word in text.split() if word in everybody}
             assert shown[-1].startswith(f"{500 - len(here)} not shown")
-            assert here
-            assert not here & seen
+            assert len(here) == board.size
+            assert board.first > first
+            first = board.first
             seen |= here
-            pages += 1
-            assert pages < 200
-            view = view.next_page()
-        assert texts(compose(scene(tally), view, width, height)) == texts(compose(scene(tally), View(), width, height))
+            view = View(first=board.first + board.size)
+
+    def test_columns_do_not_move_until_other_agents_are_chosen(self) -> None:
+        wide = agent("1", name="A rather long name", queue="a long queue")
+        few, many = tally_of(agent("1", name="A", queue="q")), tally_of(wide, agent("2", AgentState.OFFLINE, queue="q"))
+
+        def heading(tally: Tally, steady: Steady, view: View = BY_QUEUE) -> str:
+            (line,) = [text for text in texts(compose(scene(tally), view, 90, 24, steady).lines) if " ext " in text]
+            return line
+
+        steady = Steady()
+        narrow = heading(few, steady)
+        at_most = heading(many, steady)
+        assert narrow != at_most
+        assert heading(few, steady) == at_most
+        assert heading(few, steady, View(search="A")) == narrow
+
+    def test_a_search_shows_who_has_the_text(self) -> None:
+        people = [agent("100", name="Ann"), agent("200", name="Bea", queue="Sales"), agent("300", name=None)]
+        for text, expected in (("ann", ["100"]), ("sales 200", ["200"]), ("00", ["100", "300", "200"]), ("x", [])):
+            shown = compose(scene(tally_of(*people)), View(sort=Sort.QUEUE, search=text), 120, 24)
+            assert sorted(key.extension for key in shown.order) == sorted(expected)
+            assert f"/ search: {text}" in texts(shown.lines)[-1]
+
+    def test_the_selected_agent_is_marked_and_every_text_knows_what_it_is_about(self) -> None:
+        people = [agent("100", name="Ann"), agent("200", name="Bea", queue="b")]
+        view = View(sort=Sort.QUEUE, selected=SeatKey("queue-1", "100"))
+        lines = compose(scene(tally_of(*people)), view, 80, 24).lines
+        (marked,) = [line for line in lines if line and line[0].style == "reverse"]
+        assert "Ann" in marked[0].text
+        assert cell_len(marked[0].text) == 80
+        (heading,) = [line for line in lines if any(field.text == "ext" for field in line)]
+        assert [target_at(heading, at) for at in (0, 9, 500)] == [Sort.QUEUE, Sort.EXTENSION, Sort.MISSED]
+        targets = {field.target for line in lines for field in line}
+        assert targets == {None, *Sort, *(it.key for it in people), *map(QueueTarget, ("queue-1", "b", None))}
+        assert target_at((), 3) is None
 
 
 class TestQueues:
     def test_counts_calls_and_the_longest_talk(self) -> None:
         people = [agent("1", AgentState.TALKING), agent("2"), agent("3", AgentState.PAUSED, queue="b")]
         later = [agent("1", AgentState.TALKING), agent("2", calls_answered=2), agent("3", AgentState.IDLE, queue="b")]
-        shown = rows(compose(scene(tally_of(*people, later=later), at=90), View(), 110, 30), "longest talk")
+        shown = rows(compose(scene(tally_of(*people, later=later), at=90), View(), 110, 30).lines, "longest talk")
         assert shown == [
             ["b", "0", "0", "0", "1", "0", "0", "0", "nobody", "waits"],
             ["queue-1", "1", "1", "0", "0", "0", "2", "0", "1:30+"],
@@ -155,19 +190,19 @@ class TestQueues:
     )
     def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
         """In words, or with a mark where there is no room."""
-        lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24)
+        lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24).lines
         (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
         assert "nobody" in line[-1].text if warning else "nobody" not in line[-1].text
         assert (line[-1].text == warning) == bool(warning)
         assert (line[-1].style == "bold red") == bool(warning)
-        narrow = compose(scene(tally_of(agent(state=state))), View(), 40, 10)
+        narrow = compose(scene(tally_of(agent(state=state))), View(), 40, 10).lines
         (line,) = [line for line in narrow if line and line[0].text == "queue-1"][:1]
         assert (line[-1].text == "!") == bool(warning)
 
     def test_those_in_trouble_are_shown_where_there_is_no_room_for_all(self) -> None:
         people = [agent(queue=f"queue-{number:02}") for number in range(30)]
         people[20] = agent(queue="queue-20", state=AgentState.TALKING)
-        shown = texts(compose(scene(tally_of(*people)), View(), 80, 24))
+        shown = texts(compose(scene(tally_of(*people)), View(), 80, 24).lines)
         assert any(text.startswith("queue (6 of 30)") for text in shown)
         assert any(text.startswith("queue-20") and text.endswith("nobody waits") for text in shown)
 
@@ -176,22 +211,22 @@ class TestFeed:
     def test_a_feed_that_is_down_is_said_and_the_rest_is_dim(self) -> None:
         tally = tally_of(agent(state=AgentState.TALKING))
         tally.update(Update(sequence=1, snapshot=None, previous=None, events=(FeedDown(error=AWAY, since=START),)))
-        lines = compose(scene(tally, up=False, last_error=AWAY), View(), 80, 24)
+        lines = compose(scene(tally, up=False, last_error=AWAY), View(), 80, 24).lines
         assert texts(lines)[1].rstrip().endswith("(0:05): cannot connect to it")
         assert texts(lines)[1].startswith("FEED DOWN since ")
         assert cell_len(texts(lines)[1]) == 80
         assert {field.style for line in lines[2:-1] for field in line} == {"dim"}
 
     def test_before_anything_is_known(self) -> None:
-        shown = texts(compose(scene(Tally(), up=None, last_good_at=None), View(), 80, 24))
+        shown = texts(compose(scene(Tally(), up=None, last_good_at=None), View(), 80, 24).lines)
         assert shown[1] == "waiting for the first answer"
         assert shown[-1].startswith("q quit")
         error = LookupError("odd")
-        shown = texts(compose(scene(Tally(), up=False, last_good_at=None, last_error=error), View(), 80, 24))
+        shown = texts(compose(scene(Tally(), up=False, last_good_at=None, last_error=error), View(), 80, 24).lines)
         assert shown[1].rstrip() == "FEED DOWN from the start: odd"
 
     def test_a_platform_with_nobody_in_it(self) -> None:
-        shown = texts(compose(scene(tally_of()), View(), 80, 24))
+        shown = texts(compose(scene(tally_of()), View(), 80, 24).lines)
         assert shown[1].startswith("0 seats")
 
 
@@ -207,7 +242,7 @@ class TestAnySize:
     ) -> None:
         """At any size, with any names."""
         tally = tally_of(*(agent(extension, state, queue=queue, name=name) for queue, extension, name, state in people))
-        lines = compose(scene(tally, up=up, last_error=None if up else AWAY), View(), width, height)
+        lines = compose(scene(tally, up=up, last_error=None if up else AWAY), View(), width, height).lines
         assert len(lines) == height
         for line in lines:
             end = 0
@@ -218,14 +253,14 @@ class TestAnySize:
             assert end <= width
 
     def test_the_most_important_columns_stay(self) -> None:
-        shown = texts(compose(scene(tally_of(agent(name="A name"))), View(), 40, 10))
+        shown = texts(compose(scene(tally_of(agent(name="A name"))), View(), 40, 10).lines)
         (heading,) = [text for text in shown if " ext " in text]
         assert heading.split() == ["queue", "ext", "name", "state", "for"]
 
 
 class TestPieces:
     def test_views_go_round(self) -> None:
-        view = View(page=3)
+        view = View(first=3)
         for _ in Sort:
             view = view.next_sort()
         assert view == View()

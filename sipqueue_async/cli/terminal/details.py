@@ -1,0 +1,101 @@
+"""The pages that `sipqueue top` shows over the board: one agent's details, and the help. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Final
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from sipqueue_async import AgentState, Event, Update
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.terminal.board import Scene, time_span
+from sipqueue_async.cli.terminal.lines import EventLines, clock, state_text
+from sipqueue_async.tally import SeatTally
+
+_KEYS: Final = (
+    ("q, Ctrl-C", "quit"),
+    ("arrows, mouse", "select an agent, scroll"),
+    ("Page Up, Page Down", "scroll by a screen; space goes round"),
+    ("Enter, click", "details of the selected agent"),
+    ("/", "search in queues, extensions and names; Escape ends it"),
+    ("s, click on a heading", "sort; a second click reverses"),
+    ("r", "reverse the order"),
+    ("f, click on a queue", "only that queue's agents; f goes round"),
+    ("t", "next theme (TEXTUAL_THEME sets the first)"),
+    ("Ctrl-Z", "suspend; fg continues"),
+)
+
+_MARKS: Final = (
+    ("0:41+", "in this state for at least so long"),
+    ("answered, missed", "calls since the start of this program"),
+    ("nobody waits", "no agent of the queue could take the next call"),
+    ("grey board", "the platform is not reachable, and the times stand still"),
+)
+
+
+def help_text() -> Text:
+    """Return the page with all keys and marks."""
+    return _titled("Keys", _pairs(_KEYS)).append("\n\n").append_text(_titled("What the board shows", _pairs(_MARKS)))
+
+
+def agent_text(seats: Collection[SeatTally], events: Iterable[Event], scene: Scene) -> Text:
+    """Return an agent's page: the record and the figures in each queue, and the last events.
+
+    Args:
+        seats: The agent's seats, at least one: the same extension in several queues.
+        events: Events of these seats, the newest last.
+        scene: The status and its time.
+    """
+    first = next(iter(seats)).agent
+    page = Text(f"{harmless(first.extension)}  {harmless(first.name or '')}\n", "bold")
+    for seat in seats:
+        page.append("\n").append_text(_titled(harmless(seat.key.queue), _pairs(_record(seat, scene)))).append("\n")
+    lines = [line for event in events for line in _event_lines(event, scene.now)]
+    story = Text("\n").join(reversed(lines)) if lines else Text("none since the start", "dim")
+    return page.append("\n").append_text(_titled("Last events", story))
+
+
+def _event_lines(event: Event, now: datetime) -> Iterable[Text]:
+    return EventLines(verbose=True).lines(Update(sequence=0, snapshot=None, previous=None, events=(event,)), now)
+
+
+def _record(seat: SeatTally, scene: Scene) -> list[tuple[str, str | Text]]:
+    agent = seat.agent
+    lasted = time_span((scene.at - seat.since).total_seconds()) + ("+" if seat.approximate else "")
+    times = seat.seconds(scene.at if scene.health.up else None)
+    spent = ", ".join(f"{state.value} {time_span(times[state])}" for state in AgentState if times[state] >= 1)
+    return [
+        ("state", state_text(agent).append(f" for {lasted}") if seat.present else Text("has left")),
+        ("extension's status", agent.status_label or ""),
+        ("since the start", f"{seat.calls_answered} answered, {seat.calls_missed} missed"),
+        ("by the platform", f"{agent.calls_answered} answered, {agent.no_answer_count} missed"),
+        ("calls outside queues", _number(agent.external_calls_count)),
+        ("time", spent),
+        ("last answer", clock(agent.last_answered_at)),
+        ("last offer", clock(agent.last_offered_at)),
+        ("last change", clock(agent.last_changed_at)),
+        ("wrap-up time", "" if agent.wrap_up_time is None else f"{agent.wrap_up_time} s"),
+    ]
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _titled(title: str, text: Text) -> Text:
+    return Text(title, "bold underline").append("\n").append_text(text)
+
+
+def _pairs(pairs: Iterable[tuple[str, str | Text]]) -> Text:
+    pairs = [(name, value) for name, value in pairs if value]
+    width = max(cell_len(name) for name, _ in pairs)
+    lines = (
+        Text(f"{name}{' ' * (width - cell_len(name))}  ", "dim").append(value)
+        if isinstance(value, str)
+        else Text(f"{name}{' ' * (width - cell_len(name))}  ", "dim").append_text(value)
+        for name, value in pairs
+    )
+    return Text("\n").join(lines)
