@@ -116,6 +116,13 @@ class _Patient:
         except TimeoutError:
             raise exceptions.TimeoutError(f"nothing was sent for {self.patience:g} s") from None
 
+    async def disconnect(self, nowait: bool = False, **options: Any) -> None:
+        writer: asyncio.StreamWriter | None = self._writer  # type: ignore[attr-defined]
+        if nowait and writer is not None:
+            # Merely closed, a connection stays open until its peer has read everything that was written.
+            writer.transport.abort()
+        await super().disconnect(nowait=nowait, **options)  # type: ignore[misc]
+
     def _extend_if_sent(self, limit: asyncio.Timeout) -> Callable[[], None]:
         unsent: float = math.inf
 
