@@ -272,7 +272,8 @@ def read_work(text: str) -> Change:
             sequence=int(fields["sequence"]),
             confirmed=None,
             moment=read_moment(json.loads(fields["snapshot"])),
-            feed=None,
+            # Earlier releases wrote none.
+            feed=read_feed(json.loads(fields.get("feed", "null"))),
             coalesced=True,
             **_read_records(fields),
         )

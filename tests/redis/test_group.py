@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, StateChanged, TransportError, Update, diff
+from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, FeedUp, StateChanged, TransportError, Update, diff
 from sipqueue_async.redis import RedisFeed, RelayError
 from sipqueue_async.redis.store import Store, Superseded
 from sipqueue_async.testing import collect
-from tests.kit.builders import agent, snapshot
+from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import Writer, take, until
 from tests.kit.redis_server import RedisServer
 
@@ -270,6 +271,29 @@ class TestTrouble:
             (update,) = await collect(feed.updates(), until=1, timeout=10)
             assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, later), 3, True)
             assert AgentLeft in {type(event) for event in update.events}
+
+    async def test_a_trimmed_stream_tells_the_feeds_condition_once(self, redis_server: RedisServer) -> None:
+        """After entries are lost, a group is handed a feed event exactly if the condition it knows has changed."""
+        down = FeedDown(error=TransportError("half a \ud83d"), since=None)
+        up = FeedUp(observed_at=START, outage=timedelta(seconds=7), failures=3)
+        told: list[str] = []
+        async with (
+            Writer(redis_server) as writer,
+            member(redis_server) as feed,
+            redis_server.client() as client,
+        ):
+            await begun(writer, feed)
+            updates = feed.updates()
+            rows: list[list[FeedDown | FeedUp]] = [[down], [down, up], [up, down], [down, up, down], [up, down, up]]
+            for row in rows:
+                for event in row:
+                    await writer.publish(TALKING if writer.known == WAITING else WAITING, event)
+                if len(row) > 1:
+                    await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
+                async with asyncio.timeout(60):
+                    update = await anext(updates)
+                told += [it.kind for it in update.events if isinstance(it, FeedDown | FeedUp)]
+        assert told == ["feed-down", "feed-up", "feed-down", "feed-up"]
 
     async def test_a_trimmed_stream_without_a_difference_is_no_work(self, redis_server: RedisServer) -> None:
         """A worker is handed an update with nothing in it."""

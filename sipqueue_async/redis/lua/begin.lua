@@ -3,7 +3,7 @@
 -- Returns 1, or 0 if nothing is published yet, so that the group cannot start.
 -- keys: group due owners meta agents seen
 -- arguments: consumer attempt
--- uses: join
+-- uses: feed_kind join
 join(meta, agents, group, seen)
 local process, number = string.match(attempt, '^(%S+) (%d+)$')
 local name = 'attempt ' .. consumer

@@ -6,6 +6,6 @@ local function join(meta, agents, group, seen)
         for index = 1, #known, 2 do
             redis.call('HSET', seen, known[index], known[index + 1])
         end
-        redis.call('HSET', group, 'entry', latest)
+        redis.call('HSET', group, 'entry', latest, 'feed', feed_kind(redis.call('HGET', meta, 'feed')) or 'feed-up')
     end
 end

@@ -4,7 +4,7 @@
 -- entry is handed out again. Claimed entries are kept outside the stream, so that trimming the stream loses none.
 -- keys: meta agents events group seen work due owners
 -- arguments: consumer attempt claim
--- uses: now lines fold field join
+-- uses: now lines fold field feed_kind join
 local taker = attempt .. ' ' .. consumer
 local function hand_out(id, value)
     redis.call('ZADD', due, string.format('%.0f', now + claim), id)
@@ -41,6 +41,10 @@ local following = redis.call('XRANGE', events, '(' .. last, '+', 'COUNT', 1)[1]
 if following and field(following, 'after') == last then
     fold(seen, lines(field(following, 'seats')), lines(field(following, 'now')))
     redis.call('HSET', group, 'entry', following[1])
+    local kind = feed_kind(string.match(field(following, 'update'), '"feed":({.*)'))
+    if kind then
+        redis.call('HSET', group, 'feed', kind)
+    end
     local value = cjson.encode({
         after = last, confirmed = field(following, 'confirmed'), update = field(following, 'update'),
         seats = field(following, 'seats'), was = field(following, 'was'), now = field(following, 'now')
@@ -74,9 +78,15 @@ for seat in pairs(old) do
 end
 fold(seen, seats, are)
 redis.call('HSET', group, 'entry', latest)
-local head = redis.call('HMGET', meta, 'sequence', 'snapshot')
+local head = redis.call('HMGET', meta, 'sequence', 'snapshot', 'feed')
+-- The last feed event counts if the group was handed none since the feed was in another condition.
+local feed, kind = 'null', feed_kind(head[3])
+if kind and kind ~= (redis.call('HGET', group, 'feed') or 'feed-up') then
+    redis.call('HSET', group, 'feed', kind)
+    feed = head[3]
+end
 local value = cjson.encode({
-    after = '-', sequence = head[1], snapshot = head[2],
+    after = '-', sequence = head[1], snapshot = head[2], feed = feed,
     seats = table.concat(seats, '\n'), was = table.concat(was, '\n'), now = table.concat(are, '\n')
 })
 redis.call('HSET', work, latest, value)
