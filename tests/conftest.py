@@ -15,7 +15,9 @@ import pytest
 from aioresponses import aioresponses
 from hypothesis import settings
 
+from tests.kit import relay_processes
 from tests.kit.needs import COMPONENTS, find
+from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
@@ -111,6 +113,13 @@ async def redis_server(shared_redis: RedisServer) -> RedisServer:
     """A real Redis, empty and with its first settings; a test may kill, freeze or change it."""
     await shared_redis.reset()
     return shared_redis
+
+
+@pytest.fixture(scope="session")
+def relay_python() -> Iterator[Preloaded]:
+    """One interpreter that starts relays and readers as processes."""
+    with Preloaded(*relay_processes.MODULES, options=()) as python:
+        yield python
 
 
 @pytest.fixture

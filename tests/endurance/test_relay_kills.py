@@ -18,6 +18,7 @@ import pytest
 
 from sipqueue_async import Update
 from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.relay import (
     Office,
@@ -42,9 +43,9 @@ INTERVAL: Final = 0.05
 pytestmark = [pytest.mark.timeout(60 + 20 * KILLS), pytest.mark.one_python]
 
 
-def relay(office: Office, redis_server: RedisServer) -> RelayProgram:
+def relay(relay_python: Preloaded, office: Office, redis_server: RedisServer) -> RelayProgram:
     """Return a further relay."""
-    return RelayProgram(office, redis_server.url, lease=LEASE, interval=INTERVAL)
+    return RelayProgram(relay_python, office, redis_server.url, lease=LEASE, interval=INTERVAL)
 
 
 async def take_over(fleet: Fleet) -> None:
@@ -55,7 +56,7 @@ async def take_over(fleet: Fleet) -> None:
     frozen.thaw()
 
 
-async def test_leaders_are_killed(redis_server: RedisServer) -> None:
+async def test_leaders_are_killed(redis_server: RedisServer, relay_python: Preloaded) -> None:
     """When a leader dies or freezes, another takes over, and every change is reported once."""
     chance = random.Random(KILLS)
     readers = [Witness(f"reader {number}") for number in range(3)]
@@ -66,7 +67,7 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
         for witness in readers:
             await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
         workers = await stack.enter_async_context(Workers(dict.fromkeys("abc", redis_server.url)))
-        relays = [relay(office, redis_server) for _ in range(3)]
+        relays = [relay(relay_python, office, redis_server) for _ in range(3)]
         fleet = await stack.enter_async_context(Fleet(relays, redis))
         await group_is_there(redis)
         await until(lambda: all(it.known for it in readers), "all readers know what there is")
@@ -80,7 +81,7 @@ async def test_leaders_are_killed(redis_server: RedisServer) -> None:
             await fleet.leader()
             # In some of these moments it has only just begun, in others it has led for a while.
             await asyncio.sleep(chance.uniform(0, 2 * LEASE))
-            await fleet.replace(await fleet.leader(), relay(office, redis_server))
+            await fleet.replace(await fleet.leader(), relay(relay_python, office, redis_server))
         await fleet.leader()
         office.live.stop()
         records = await office.records()
@@ -107,11 +108,13 @@ class Crew:
     """Workers as processes, each of which dies after a while and is replaced.
 
     Args:
+        python: The interpreter that starts them.
         url: Where the work is.
         kills: How many of them are to die.
     """
 
-    def __init__(self, url: str, kills: int) -> None:
+    def __init__(self, python: Preloaded, url: str, kills: int) -> None:
+        self._python = python
         self.handed: list[Update] = []
         self.in_hand = Counter[int]()
         """How often a worker died that had, or may have had, a work in hand; by the work's number."""
@@ -123,7 +126,7 @@ class Crew:
         """Work under a name, and now and then under another one, until enough workers are dead."""
         while self.in_hand.total() < self._kills:
             consumer = self._chance.choice([name, f"{name} again"])
-            async with ReaderProgram(self._url, consumer=consumer, claim_after=1.5) as worker:
+            async with ReaderProgram(self._python, self._url, consumer=consumer, claim_after=1.5) as worker:
                 for _ in range(self._chance.randint(0, 8)):
                     await self._take(worker)
                     worker.ask()
@@ -140,9 +143,9 @@ class Crew:
         return update
 
 
-async def test_workers_are_killed(redis_server: RedisServer) -> None:
+async def test_workers_are_killed(redis_server: RedisServer, relay_python: Preloaded) -> None:
     """When a worker dies, its unacknowledged work goes to another, and nothing else is handed out twice."""
-    crew, reader = Crew(redis_server.url, KILLS), Witness("a reader")
+    crew, reader = Crew(relay_python, redis_server.url, KILLS), Witness("a reader")
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(Office(seed=KILLS))

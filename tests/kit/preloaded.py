@@ -13,46 +13,53 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 _SERVER = """
-import gc, importlib, json, os, signal, socket, sys, types
+import gc, importlib, io, json, os, socket, sys, types
 
 requests = socket.socket(fileno=int(sys.argv[1]))
 for name in sys.argv[2:]:
     importlib.import_module(name)
 gc.collect()
 gc.freeze()
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+programs = 0
 while True:
-    message, files, *_ = socket.recv_fds(requests, 1, 4)
+    message, files, *_ = socket.recv_fds(requests, 1, 5)
+    # Reaped, so that what they cost counts as this process's.
+    while programs and os.waitpid(-1, os.WNOHANG)[0]:
+        programs -= 1
     if not message:
         os._exit(0)
     if os.fork() == 0:
         break
+    programs += 1
     for file in files:
         os.close(file)
 # Between this interpreter and the program, a process that tells the program's id and, later, its exit code.
 requests.close()
-signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-job, output, errors, status = files
+job, status, *standard = files
 if program := os.fork():
-    os.close(output)
-    os.close(errors)
+    for file in standard:
+        os.close(file)
     os.write(status, b"%d\\n" % program)
     os.write(status, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(program, 0)[1]))
     os._exit(0)
 os.close(status)
-os.dup2(output, 1)
-os.dup2(errors, 2)
-os.close(output)
-os.close(errors)
+for number, file in enumerate(standard):
+    os.dup2(file, number)
+    os.close(file)
+# What was there before may have been of another kind, a file that can seek for instance.
+sys.stdin = open(0, encoding="utf-8", closefd=False)
+sys.stdout, sys.stderr = [
+    io.TextIOWrapper(io.FileIO(it, "w", closefd=False), "utf-8", write_through=True) for it in (1, 2)
+]
 with open(job, encoding="utf-8") as file:
     file.seek(0)
     job = json.load(file)
 os.chdir(job["directory"])
 os.environ.update(job["variables"])
-sys.argv = [job["name"]]
+sys.argv = [job["name"], *job["arguments"]]
 main = sys.modules["__main__"] = types.ModuleType("__main__")
 exec(compile(job["code"], job["name"], "exec"), main.__dict__)
 """
@@ -62,16 +69,26 @@ class Program:
     """A program that runs in a process of its own."""
 
     def __init__(
-        self, output: asyncio.StreamReader, errors: asyncio.StreamReader, status: asyncio.StreamReader
+        self,
+        stdin: BinaryIO,
+        stdout: asyncio.StreamReader,
+        stderr: asyncio.StreamReader,
+        status: asyncio.StreamReader,
     ) -> None:
-        self.stdout = output
-        self.stderr = errors
+        self.stdout = stdout
+        self.stderr = stderr
+        self._stdin = stdin
         self._status = status
         self._pid = 0
 
     async def _started(self) -> Self:
         self._pid = int(await self._status.readline())
         return self
+
+    def write(self, line: str) -> None:
+        """Give a line to its standard input; a program that has ended gets none."""
+        with suppress(BrokenPipeError):
+            self._stdin.write(line.encode())
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; a program that has ended gets none."""
@@ -80,7 +97,9 @@ class Program:
 
     async def wait(self) -> int:
         """Return the exit code, negative for a signal."""
-        return int(await self._status.read())
+        code = int(await self._status.read())
+        self._stdin.close()
+        return code
 
 
 class Preloaded:
@@ -88,19 +107,18 @@ class Preloaded:
 
     Args:
         modules: What the programs will import.
-        warnings: What Python's `-W` takes.
+        options: The interpreter's.
     """
 
-    def __init__(self, *modules: str, warnings: Sequence[str] = ("error",)) -> None:
+    def __init__(self, *modules: str, options: Sequence[str] = ("-X", "dev", "-W", "error")) -> None:
         self._modules = modules
-        self._warnings = warnings
+        self._options = options
 
     def __enter__(self) -> Self:
         self._requests, served = socket.socketpair()
-        flags = [word for it in self._warnings for word in ("-W", it)]
         with served:
             self._process = subprocess.Popen(
-                [sys.executable, "-X", "dev", *flags, "-c", _SERVER, str(served.fileno()), *self._modules],
+                [sys.executable, *self._options, "-c", _SERVER, str(served.fileno()), *self._modules],
                 # Not development mode's allocator, which is slow and looks for errors of C code only.
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONMALLOC": "default"},
                 stdin=subprocess.DEVNULL,
@@ -116,20 +134,33 @@ class Preloaded:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def start(self, code: str, directory: Path, variables: Mapping[str, str], name: str = "<string>") -> Program:
-        """Start a program in a directory, with more environment variables."""
+    async def start(
+        self,
+        code: str,
+        directory: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        *,
+        name: str = "<string>",
+        arguments: Sequence[str] = (),
+    ) -> Program:
+        """Start a program, in a directory and with more environment variables."""
+        job: dict[str, object] = {"code": code, "name": name, "arguments": arguments}
+        job |= {"directory": str(directory or Path.cwd()), "variables": dict(variables or {})}
+        there, stdin = os.pipe()
         pipes = [os.pipe() for _ in range(3)]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as job:
-            json.dump({"code": code, "name": name, "directory": str(directory), "variables": dict(variables)}, job)
-            job.flush()
-            socket.send_fds(self._requests, [b"."], [job.fileno(), *(write for _, write in pipes)])
-        for _, write in pipes:
-            os.close(write)
-        return await Program(*[await _reader(read) for read, _ in pipes])._started()
+        stdout, stderr, status = (write for _, write in pipes)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            json.dump(job, file)
+            file.flush()
+            socket.send_fds(self._requests, [b"."], [file.fileno(), status, there, stdout, stderr])
+        for end in (there, stdout, stderr, status):
+            os.close(end)
+        readers = [await _reader(read) for read, _ in pipes]
+        return await Program(os.fdopen(stdin, "wb", buffering=0), *readers)._started()
 
 
 async def _reader(file: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=2**24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(file, "rb"))
     return reader

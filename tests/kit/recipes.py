@@ -116,8 +116,8 @@ def load(recipe: str) -> ModuleType:
 
 def preloaded(*modules: str) -> Preloaded:
     """Return an interpreter to run recipes, in which the library's and the recipes' warnings are errors."""
-    warnings = ("default", "error:::__main__", "error:::sipqueue_async")
-    return Preloaded("sipqueue_async", "sipqueue_async.tally", *modules, warnings=warnings)
+    options = ("-X", "dev", "-W", "default", "-W", "error:::__main__", "-W", "error:::sipqueue_async")
+    return Preloaded("sipqueue_async", "sipqueue_async.tally", *modules, options=options)
 
 
 class Recipe:

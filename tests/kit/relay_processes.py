@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import pickle
 import re
 import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from redis.asyncio import Redis
 
 from sipqueue_async import Update
+from tests.kit.preloaded import Preloaded
+from tests.kit.preloaded import Program as Process
 from tests.kit.relay import KEYS, PATIENCE, TOKEN, Office
 
+MODULES: Final = ("sipqueue_async.redis", "sipqueue_async.cli.commands.relay")
+"""What the interpreter that starts them has imported."""
 _RELAY: Final = "import sys; from sipqueue_async.cli import main; sys.exit(main())"
 _READER: Final = """
 import asyncio, base64, pickle, sys
@@ -43,32 +45,33 @@ _LEADS: Final = re.compile(r"the relay leads \(term (\d+)\)")
 
 
 class Program:
-    """A program in Python that runs.
+    """A program that runs.
 
     Args:
+        python: The interpreter that starts it.
         code: The program.
         arguments: Its arguments.
-        environment: What is to be in its environment beside what is in this one.
+        variables: Its settings.
     """
 
-    def __init__(self, code: str, *arguments: str, **environment: str) -> None:
-        self._command = [sys.executable, "-c", code, *arguments]
-        self._environment = environment
-        self._process: asyncio.subprocess.Process | None = None
+    def __init__(
+        self, python: Preloaded, code: str, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._python = python
+        self._code = code
+        self._arguments = arguments
+        self._variables = variables
+        self._process: Process | None = None
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Process:
         """The process."""
         assert self._process is not None
         return self._process
 
     async def start(self) -> None:
         """Start it."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPQUEUE_")}
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=pipe, stdout=pipe, stderr=pipe, env={**kept, **self._environment}, limit=2**24
-        )
+        self._process = await self._python.start(self._code, variables=self._variables, arguments=self._arguments)
 
     def freeze(self) -> None:
         """Let it stand still."""
@@ -80,10 +83,10 @@ class Program:
 
     async def kill(self) -> None:
         """End it at once, as when its machine goes down."""
-        if self.process.returncode is None:
-            self.process.kill()
-        # Also what it said last has to be taken.
-        await self.process.communicate()
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.send_signal(signal.SIGKILL)
+            await asyncio.gather(process.wait(), process.stdout.read(), process.stderr.read())
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -98,16 +101,10 @@ class Program:
 class RelayProgram(Program):
     """``sipqueue relay``, and what it says of its leading."""
 
-    def __init__(self, office: Office, redis: str, *, lease: float, interval: float) -> None:
-        super().__init__(
-            _RELAY,
-            "relay",
-            f"--lease={lease}",
-            f"--interval={interval}",
-            SIPQUEUE_URL=office.server.url,
-            SIPQUEUE_TOKEN=TOKEN,
-            SIPQUEUE_REDIS_URL=redis,
-        )
+    def __init__(self, python: Preloaded, office: Office, redis: str, *, lease: float, interval: float) -> None:
+        variables = {"SIPQUEUE_URL": office.server.url, "SIPQUEUE_TOKEN": TOKEN, "SIPQUEUE_REDIS_URL": redis}
+        words = ("relay", f"--lease={lease}", f"--interval={interval}")
+        super().__init__(python, _RELAY, *words, variables=variables)
         self.terms: list[int] = []
         """Its turns of leading."""
         self._listening: asyncio.Task[None] | None = None
@@ -115,18 +112,17 @@ class RelayProgram(Program):
     async def start(self) -> None:
         """Start it."""
         await super().start()
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._listen(self.process.stderr))
 
-    async def _listen(self) -> None:
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
+    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+        async for line in stderr:
             if found := _LEADS.search(line.decode()):
                 self.terms.append(int(found[1]))
 
     async def kill(self) -> None:
-        """End it at once."""
-        self.process.kill()
+        """End it at once, once what it said last is known."""
         assert self._listening is not None
+        self.process.send_signal(signal.SIGKILL)
         await self._listening
         await super().kill()
 
@@ -180,13 +176,14 @@ class ReaderProgram(Program):
     """A reader of all, or one of the group's workers, as a process; what it is told comes here.
 
     Args:
+        python: The interpreter that starts it.
         url: Where from.
         consumer: The worker's name; none for a reader of all.
         claim_after: As of the feed.
     """
 
-    def __init__(self, url: str, *, consumer: str = "", claim_after: float = 60.0) -> None:
-        super().__init__(_READER, url, "crew" if consumer else "", consumer, str(claim_after))
+    def __init__(self, python: Preloaded, url: str, *, consumer: str = "", claim_after: float = 60.0) -> None:
+        super().__init__(python, _READER, url, "crew" if consumer else "", consumer, str(claim_after))
 
     async def update(self) -> Update:
         """Return the next update."""
@@ -195,19 +192,16 @@ class ReaderProgram(Program):
 
     async def line(self) -> bytes:
         """Return the next line that it says."""
-        assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
             line = await self.process.stdout.readline()
-        assert line, f"it has ended: {await self.process.communicate()}"
+        assert line, f"it has ended: {await self.process.stderr.read()!r}"
         return line
 
     def ask(self) -> None:
         """Let a worker go on: what it was handed is done."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"next\n")
+        self.process.write("next\n")
 
     async def acknowledge(self) -> None:
         """Let a worker say that it has done what it was handed, and ask for nothing more."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"acknowledge\n")
+        self.process.write("acknowledge\n")
         assert await self.line() == b"\n"

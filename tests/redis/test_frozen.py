@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from sipqueue_async import AgentStatus, SeatKey
 from sipqueue_async.redis import RedisFeed, Relay
+from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.relay import KEYS, PATIENCE, Office, Witness, published, reading, until
 from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
@@ -20,6 +21,9 @@ from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
 pytestmark = pytest.mark.one_python
 
 LEASE: Final = 0.5
+TAKEOVERS: Final = 2
+BEHIND: Final = 130
+"""Two pages of what a reader reads at once."""
 
 
 @pytest.fixture
@@ -46,9 +50,9 @@ async def publications(redis: Redis, number: int) -> None:
 
 @pytest.mark.parametrize(("entries", "seconds"), [(5, 3600), (100_000, 0.2)])
 async def test_a_reader_frozen_for_longer_than_anything_is_kept(
-    redis_server: RedisServer, office: Office, entries: int, seconds: float
+    redis_server: RedisServer, relay_python: Preloaded, office: Office, entries: int, seconds: float
 ) -> None:
-    """A reader that was away for too long misses calls, counts some twice, or ends."""
+    """A reader that was away for too long gets the difference, with each call once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         await redis.config_set("stream-node-max-entries", "1")
@@ -56,7 +60,7 @@ async def test_a_reader_frozen_for_longer_than_anything_is_kept(
         kept = timedelta(seconds=seconds)
         relay = Relay(client, redis_server.url, interval=0.02, max_entries=entries, max_age=kept)
         await stack.enter_async_context(relay)
-        reader = await stack.enter_async_context(ReaderProgram(redis_server.url))
+        reader = await stack.enter_async_context(ReaderProgram(relay_python, redis_server.url))
         witness = Witness("the frozen reader")
         await hear_until(reader, witness, await office.records())
         office.live.start()
@@ -73,29 +77,29 @@ async def test_a_reader_frozen_for_longer_than_anything_is_kept(
     assert any(it.coalesced for it in witness.updates), "nothing was missed: it was not frozen for long enough"
 
 
-async def test_a_reader_frozen_for_less(redis_server: RedisServer, office: Office) -> None:
-    """A reader that falls behind is told a difference, although each change is still there to be told."""
+async def test_a_reader_frozen_for_less(redis_server: RedisServer, relay_python: Preloaded, office: Office) -> None:
+    """A reader that falls behind gets each change by itself, as long as the stream still has them."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         client = await stack.enter_async_context(office.client())
         await stack.enter_async_context(Relay(client, redis_server.url, interval=0.01))
-        reader = await stack.enter_async_context(ReaderProgram(redis_server.url))
+        reader = await stack.enter_async_context(ReaderProgram(relay_python, redis_server.url))
         witness = Witness("the frozen reader")
         await hear_until(reader, witness, await office.records())
         office.live.start()
         reader.freeze()
-        await publications(redis, 200)
+        await publications(redis, BEHIND)
         reader.thaw()
         office.live.stop()
         records = await office.records()
         await hear_until(reader, witness, records)
         last = await published(redis)
     witness.check(office, records)
-    assert [it.sequence for it in witness.updates][-200:] == list(range(last - 199, last + 1))
+    assert [it.sequence for it in witness.updates][-BEHIND:] == list(range(last - BEHIND + 1, last + 1))
 
 
 async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Office) -> None:
-    """Whoever starts last does not know at once what there is, or misses or repeats what changes from there on."""
+    """A reader that starts late knows the present state at once, and then gets each change once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         client = await stack.enter_async_context(office.client())
@@ -116,17 +120,19 @@ async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Offic
     assert [it.sequence for it in witness.updates] == list(range(began, last + 1))
 
 
-async def test_a_leader_frozen_while_another_one_takes_over(redis_server: RedisServer, office: Office) -> None:
-    """What a frozen leader still had to say is published late, over what was published since."""
+async def test_a_leader_frozen_while_another_one_takes_over(
+    redis_server: RedisServer, relay_python: Preloaded, office: Office
+) -> None:
+    """Redis refuses what a frozen leader still had to publish: readers report each call once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         witness = Witness("a reader")
         await stack.enter_async_context(reading(RedisFeed(redis_server.url, initial=True), witness))
-        relays = [RelayProgram(office, redis_server.url, lease=LEASE, interval=0.01) for _ in range(2)]
+        relays = [RelayProgram(relay_python, office, redis_server.url, lease=LEASE, interval=0.01) for _ in range(2)]
         fleet = await stack.enter_async_context(Fleet(relays, redis))
         await fleet.leader()
         office.live.start()
-        for _ in range(4):
+        for _ in range(TAKEOVERS):
             # It polls all the time, so that there is something under way at any moment.
             frozen = await fleet.leader()
             await publications(redis, 2)
@@ -141,4 +147,4 @@ async def test_a_leader_frozen_while_another_one_takes_over(redis_server: RedisS
         terms = sorted(term for it in relays for term in it.terms)
     witness.check(office, records)
     assert terms == list(range(1, terms[-1] + 1)), "two relays led at once"
-    assert terms[-1] > 4
+    assert terms[-1] > TAKEOVERS

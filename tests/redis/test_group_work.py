@@ -16,6 +16,7 @@ from sipqueue_async import CallAnswered, Snapshot, TransportError, Update
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.testing import collect
 from tests.kit.builders import agent, snapshot
+from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import Cable, RedisServer
 from tests.kit.relay import KEYS, PATIENCE, group_is_done, group_is_there, patient, published
 from tests.kit.relay_processes import ReaderProgram
@@ -45,15 +46,20 @@ class Counter:
 class Shop:
     """A relay whose source waits to be told, and a client of its Redis."""
 
-    def __init__(self, server: RedisServer, redis: Redis) -> None:
+    def __init__(self, server: RedisServer, redis: Redis, python: Preloaded) -> None:
         self.url = server.url
         self.server = server
         self.redis = redis
         self.source = Counter()
+        self._python = python
 
     def worker(self, name: str, claim_after: float = CLAIM) -> ReaderProgram:
-        """Return a worker."""
-        return ReaderProgram(self.url, consumer=name, claim_after=claim_after)
+        """Return a worker that is a process."""
+        return ReaderProgram(self._python, self.url, consumer=name, claim_after=claim_after)
+
+    def feed(self, name: str, claim_after: float = AGES) -> RedisFeed:
+        """Return a worker of this process."""
+        return RedisFeed(self.url, group="crew", consumer=name, claim_after=claim_after)
 
     async def change(self, number: int = 1) -> None:
         """Let something happen so often, and be published each time."""
@@ -64,21 +70,24 @@ class Shop:
                 while await published(self.redis) == last:
                     await asyncio.sleep(0.01)
 
+    async def work(self) -> int:
+        """Return how many entries are handed out and not acknowledged."""
+        return await self.redis.hlen(f"{KEYS}:group-work:crew")
+
 
 @pytest.fixture
-async def shop(redis_server: RedisServer) -> AsyncIterator[Shop]:
+async def shop(redis_server: RedisServer, relay_python: Preloaded) -> AsyncIterator[Shop]:
     """A group, which has begun, and no worker."""
     async with patient(redis_server.url) as redis:
-        shop = Shop(redis_server, redis)
+        shop = Shop(redis_server, redis, relay_python)
         await redis.config_set("stream-node-max-entries", "1")
         async with Relay(shop.source, redis_server.url, interval=0.02, max_entries=KEPT):
-            async with shop.worker("first of all"):
+            async with shop.feed("first of all"):
                 await group_is_there(redis)
             yield shop
 
 
-async def test_a_worker_is_killed(shop: Shop) -> None:
-    """What a dead worker was at is lost, or handed out while it may still be at it, or what it had done is repeated."""
+async def test_work_of_a_killed_worker_goes_to_another_once_its_claim_expires(shop: Shop) -> None:
     async with AsyncExitStack() as stack:
         dead = await stack.enter_async_context(shop.worker("dead"))
         await shop.change(3)
@@ -87,68 +96,53 @@ async def test_a_worker_is_killed(shop: Shop) -> None:
         assert (await dead.update()).sequence == 3
         taken = time.monotonic()
         await dead.kill()
-        other = await stack.enter_async_context(shop.worker("other"))
+        other = (await stack.enter_async_context(shop.feed("other", CLAIM))).updates()
         handed: dict[int, float] = {}
         for _ in range(2):
-            update = await other.update()
+            async with asyncio.timeout(PATIENCE):
+                update = await anext(other)
             handed[update.sequence] = time.monotonic()
             assert answered(update) == 1
-            other.ask()
-        await group_is_done(shop.redis)
     assert handed.keys() == {3, 4}
     assert handed[3] - taken > CLAIM / 2, "it could still have been at work"
 
 
-async def test_a_worker_is_started_again(shop: Shop) -> None:
-    """A worker that comes back waits for what it had been at before, or never gets it."""
-    async with AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(shop.worker("the same", AGES))
+async def test_a_worker_that_starts_again_gets_what_it_had_not_acknowledged(shop: Shop) -> None:
+    """Asking for the next entry acknowledges the one before, and so does `acknowledge`."""
+    async with shop.worker("the same", AGES) as worker:
         await shop.change(2)
         assert (await worker.update()).sequence == 2
-        await worker.kill()
-        worker = await stack.enter_async_context(shop.worker("the same", AGES))
+        assert await shop.work() == 1
+    async with shop.worker("the same", AGES) as worker:
         assert (await worker.update()).sequence == 2
         worker.ask()
         assert (await worker.update()).sequence == 3
-        worker.ask()
-        await group_is_done(shop.redis)
-
-
-async def test_work_is_done_when_the_next_is_asked_for(shop: Shop) -> None:
-    """Work counts as done while a worker is still at it, or does not when it asks for the next."""
-    async with shop.worker("the same", AGES) as worker:
-        await shop.change(2)
-        await worker.update()
-        assert await shop.redis.hlen(f"{KEYS}:group-work:crew") == 1
-        worker.ask()
-        await worker.update()
-        assert await shop.redis.hlen(f"{KEYS}:group-work:crew") == 1
-        await worker.kill()
+        assert await shop.work() == 1
     async with shop.worker("the same", AGES) as worker:
         assert (await worker.update()).sequence == 3
         await worker.acknowledge()
-        assert not await shop.redis.hlen(f"{KEYS}:group-work:crew")
-        await worker.kill()
+        assert not await shop.work()
     await shop.change()
     async with shop.worker("the same", AGES) as worker:
         assert (await worker.update()).sequence == 4
 
 
 async def test_a_slow_worker_keeps_its_work(shop: Shop) -> None:
-    """Work that takes longer than a dead worker is waited for is handed out twice."""
-    async with shop.worker("slow") as slow, shop.worker("idle") as idle:
+    """A worker that is alive keeps its entry for longer than its claim lasts by itself."""
+    async with shop.feed("slow", CLAIM) as slow, shop.feed("idle", CLAIM) as idle:
+        streams = [feed.updates() for feed in (slow, idle)]
+        takers = [asyncio.create_task(anext(stream)) for stream in streams]
         await shop.change()
-        takers = [asyncio.create_task(slow.update()), asyncio.create_task(idle.update())]
         done, waiting = await asyncio.wait(takers, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
         assert len(done) == 1
-        await asyncio.sleep(2.5 * CLAIM)
-        assert not any(task.done() for task in waiting), "somebody else was given it too"
+        await asyncio.sleep(2 * CLAIM)
+        assert not any(task.done() for task in waiting), "another worker was given it too"
         for task in waiting:
             task.cancel()
 
 
 async def test_a_frozen_worker_loses_its_work(shop: Shop) -> None:
-    """What a worker that hangs was at is nobody's for ever."""
+    """Another worker gets it; the frozen one goes on with new work once it is back."""
     async with shop.worker("frozen") as frozen:
         await shop.change()
         assert (await frozen.update()).sequence == 2
@@ -164,7 +158,7 @@ async def test_a_frozen_worker_loses_its_work(shop: Shop) -> None:
 
 
 async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
-    """Who was told that Redis does not know of it, and says it again, is not heard: the work is handed out twice."""
+    """An acknowledgement that did not reach Redis can be repeated."""
     async with AsyncExitStack() as stack:
         cable = await stack.enter_async_context(Cable(shop.server.port))
         feed = RedisFeed(cable.url, group="crew", consumer="careful", claim_after=AGES)
@@ -177,29 +171,28 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
             await feed.acknowledge()
         await shop.server.start()
         async with asyncio.timeout(PATIENCE):
-            while await shop.redis.hlen(f"{KEYS}:group-work:crew"):
+            while await shop.work():
                 # A connection from before may still have to be found broken.
                 with contextlib.suppress(TransportError):
                     await feed.acknowledge()
 
 
-async def test_a_worker_leaves(shop: Shop) -> None:
-    """What a worker had not done when it left is waited for, as if it could still come to it."""
+async def test_work_of_a_worker_that_leaves_goes_to_another_at_once(shop: Shop) -> None:
     await shop.change(2)
-    async with RedisFeed(shop.url, group="crew", consumer="leaves", claim_after=AGES) as leaves:
+    async with shop.feed("leaves") as leaves:
         assert (await anext(leaves.updates())).sequence == 2
-    async with RedisFeed(shop.url, group="crew", consumer="stays", claim_after=AGES) as stays:
+    async with shop.feed("stays") as stays:
         updates = stays.updates()
         assert [update.sequence for update in await collect(updates, until=2, timeout=PATIENCE)] == [2, 3]
 
 
-async def test_a_group_falls_behind_what_is_kept(shop: Shop) -> None:
-    """A group that was away for too long loses calls or counts them twice, or loses what a worker had taken before."""
+async def test_a_group_that_falls_behind_what_is_kept_gets_the_difference(shop: Shop) -> None:
+    """The difference has every call once, and a worker still gets what it had taken before."""
     async with shop.worker("slow", AGES) as slow:
         await shop.change(2)
         assert (await slow.update()).sequence == 2
         await shop.change(3 * KEPT)
-        async with RedisFeed(shop.url, group="crew", consumer="quick", claim_after=AGES) as quick:
+        async with shop.feed("quick") as quick:
             updates = quick.updates()
             difference = await anext(updates)
             await shop.change()
@@ -208,8 +201,7 @@ async def test_a_group_falls_behind_what_is_kept(shop: Shop) -> None:
         assert (difference.sequence, next_one.sequence) == (last - 1, last)
         assert difference.coalesced
         assert [answered(it) for it in (difference, next_one)] == [3 * KEPT + 1, 1]
-        await slow.kill()
-    async with RedisFeed(shop.url, group="crew", consumer="slow", claim_after=AGES) as slow_again:
+    async with shop.feed("slow") as slow_again:
         told = await collect(slow_again.updates(), until=2, timeout=PATIENCE)
     assert [update.sequence for update in told] == [2, last]
     assert [answered(it) for it in told] == [1, 1]
