@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-# Type checkers take it for true. It is not imported, since importing `typing` takes longer than all else here.
+# Type checkers assume that this name is true. `typing` has it too, but importing `typing` takes longer than the rest.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from sipqueue_async._wire import body_encoding, text_encoding
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
 
 _COOKIES_KEPT: Final = 16
-# Seconds. As long as common servers keep a connection, and shorter than common firewalls remember one.
+# Seconds: as long as common servers keep an idle connection open, and less than common firewalls allow.
 _KEEP_ALIVE: Final = 75.0
 
 
@@ -79,15 +79,15 @@ class Exchange:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the exchange was closed."""
         return self._closed
 
     def secrets(self) -> list[Secret]:
-        """Return the values of cookies, which an answer may quote and no error may show."""
+        """Return the values of the cookies: an answer may quote them, and errors must not show them."""
         return self._sessions.secrets()
 
     def change_back_end(self) -> None:
-        """Let a load balancer choose again which of its servers answers."""
+        """Forget the cookies by which a load balancer assigns a server, so that it chooses again."""
         self._sessions.forget_cookies()
 
     async def aclose(self) -> None:
@@ -172,10 +172,10 @@ class _OwnSessions:
 
     @asynccontextmanager
     async def borrow(self) -> AsyncGenerator[aiohttp.ClientSession]:
-        """Give the session for one request."""
+        """Lend a session for one request."""
         if self._cookies is None:
-            # Redirects are not followed, so only the API's host sets cookies and is sent them; it may be an IP address.
-            # Values go back as they came, without the quotes that aiohttp would add.
+            # Redirects are not followed, so only the API's host sets and receives cookies; it may be an IP address.
+            # Send values back unchanged, without the quotes that aiohttp would add.
             self._cookies = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
         if self._first_is_busy:
             if self._second is None:
@@ -242,7 +242,7 @@ def _status_error(response: aiohttp.ClientResponse) -> HttpStatusError:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After asks for, given as such or as a date."""
+    """Return the seconds that a Retry-After asks for; the header holds seconds or a date."""
     if header is None:
         return None
     if header.isascii() and header.isdigit():
@@ -251,7 +251,7 @@ def _retry_after(header: str | None) -> float | None:
         moment = email.utils.parsedate_to_datetime(header)
     except ValueError:
         return None
-    # A date whose zone is "-0000" comes without one, and is UTC.
+    # The parser returns a naive datetime for the zone "-0000", which means UTC.
     moment = moment.replace(tzinfo=moment.tzinfo or UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
@@ -262,9 +262,9 @@ def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the name {error.host} cannot be resolved ({error.os_error}); check the URL"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check the URL, and that TLS is spoken there"
+        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check that the URL is right and uses TLS"
     number = error.os_error.errno
-    # Prefer the system's words to asyncio's.
+    # The system's text for the error is clearer than asyncio's.
     words = os.strerror(number) if number else error.os_error
     return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
 
@@ -298,7 +298,7 @@ def _checked_url(base_url: str) -> URL:
     try:
         url = URL(base_url)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"base_url is no URL: {error}") from None
+        raise ValueError(f"base_url is not a URL: {error}") from None
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
     if url.scheme not in {"http", "https"} or not url.host:

@@ -28,8 +28,8 @@ class Fanout:
         """Return a new mailbox, which receives updates from now on.
 
         Args:
-            topic: Which seats' events it is for.
-            types: Which classes of events it is for.
+            topic: The seats whose events it receives.
+            types: The event classes that it receives; empty for all.
             max_pending: How many updates it holds before they coalesce.
             asked: Called when its consumer has processed all that it received, and waits for more.
         """

@@ -36,7 +36,7 @@ class End:
         """Return what an iterator raises at the end."""
         if self.error is None:
             return StopAsyncIteration()
-        # The same error is raised from every iterator; without this its traceback would grow with each.
+        # Every iterator raises the same error object, and each would add to its traceback.
         return self.error.with_traceback(None)
 
 
@@ -68,7 +68,7 @@ class Mailbox:
         self._max_pending = max_pending
         self._end = end
         self._asked = asked
-        # Each with the last feed event before the next update, even if the consumer did not ask for feed events.
+        # Each update with the last feed event before the next update, even if the consumer asked for no feed events.
         self._pending: deque[tuple[Update, FeedEvent | None]] = deque()
         self._backlog: _Backlog | None = None
         self._feed = self._feed_seen = feed
@@ -122,7 +122,7 @@ class Mailbox:
     def _caught_up(self, backlog: _Backlog) -> Update | None:
         """Return the one update that a backlog coalesces to, or None if no wanted event remains."""
         events: list[Event] = [event for event in _between(backlog) if self._concerns(event) and self._is_wanted(event)]
-        # FeedUp and FeedDown alternate, so report the last one only if the condition differs from the one last seen.
+        # FeedUp and FeedDown alternate: report the last one only if the consumer last saw the other one.
         feed, was_down = self._feed, isinstance(self._feed_seen, FeedDown)
         if feed is not None and isinstance(feed, FeedDown) != was_down and self._is_wanted(feed):
             # FeedUp comes before the other events, FeedDown after them.
@@ -168,7 +168,7 @@ class Mailbox:
         return update
 
     async def news(self) -> None:
-        """Wait until there may be an update. This takes none, so cancelling it loses none."""
+        """Wait until there may be an update. It is not removed here, so a cancellation loses nothing."""
         self._news.clear()
         self.ask()
         await self._news.wait()

@@ -9,8 +9,8 @@ from typing import Final
 
 _SLACK: Final = 1e-3  # of an interval
 
-# Seconds. A multiple of the golden ratio divides no usual interval, so that delays that wrap around an interval fall
-# between the earlier ones.
+# Seconds. A multiple of the golden ratio does not divide any usual interval, so delays that wrap around an interval
+# fall between the earlier ones.
 _STAGGER: Final = 0.01 * (math.sqrt(5) - 1) / 2
 
 
@@ -55,9 +55,9 @@ class Schedule:
     def after_success(self, began: float, now: float) -> float:
         """Return the time of the next poll at the fixed rate.
 
-        Polls missed during a stall are skipped; a poll out of turn does not shift the others.
+        Polls missed during a stall are skipped. A poll that `refresh` requested does not shift the scheduled ones.
         """
-        # A timer may fire a little early, and sums are rounded: neither may repeat a poll or skip one.
+        # Allow for a timer that fires a little early and for rounding: neither may repeat or skip a poll.
         last = math.floor((began - self._start) / self._interval + _SLACK)
         soonest = math.ceil((now - self._start) / self._interval - _SLACK)
         return self._start + max(last + 1, soonest) * self._interval
@@ -68,6 +68,6 @@ class Schedule:
         The pause is random between 0 and a limit (full jitter, so that the many clients of one server spread out). The
         limit begins at `interval` and doubles with each failure. The pause is no shorter than `at_least`.
         """
-        # The bound keeps many failures from overflowing the float.
+        # The exponent is bounded because a float overflows after many failures.
         limit = min(self._longest, self._interval * 2.0 ** min(failures - 1, 64))
         return now + max(at_least, random.uniform(0.0, limit))

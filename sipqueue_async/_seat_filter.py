@@ -22,10 +22,10 @@ def _extensions(names: Iterable[str] | None) -> frozenset[str] | None:
 def _checked(names: Iterable[str] | None, parameter: str) -> frozenset[str] | None:
     if names is None:
         return None
-    # Python would take a lone string for a collection of letters.
+    # A lone string is one name, not an iterable of letters.
     found = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else ()
     if not found or not all(isinstance(name, str) and name for name in found):
-        raise ValueError(f"{parameter} must be names, at least one; leave it out for all {parameter}")
+        raise ValueError(f"{parameter} needs at least one name, and no empty ones; leave it out for all {parameter}")
     return frozenset(found)
 
 
@@ -49,7 +49,7 @@ class SeatFilter:
         extensions: The extension numbers, or one number.
 
     Raises:
-        ValueError: There are no names, or a name is empty or no string.
+        ValueError: There is no name, or a name is empty or not a string.
     """
 
     queues: frozenset[str] | None = attrs.field(default=None, converter=_queues)
@@ -76,7 +76,7 @@ class SeatFilter:
     def admits(self, key: tuple[str | None, str | None]) -> bool:
         """Return whether a seat, a pair of queue and extension, is admitted.
 
-        A queue of None, as in a `FieldProblem` outside the records, concerns every seat and is admitted.
+        A queue of None is admitted: a `FieldProblem` outside the records has it, and concerns every seat.
         """
         queue, extension = key
         return queue is None or (
@@ -84,9 +84,9 @@ class SeatFilter:
         )
 
     def apply(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot's admitted seats, and the problems that concern them.
+        """Return a snapshot of the admitted seats, with the problems that concern them.
 
-        Unchanged snapshots of the same seats are not searched again.
+        The result of the last snapshot is cached: one with the same seats and records is not filtered again.
         """
         if self.is_all:
             return snapshot

@@ -12,13 +12,13 @@ from urllib.parse import quote, quote_plus, unquote
 from sipqueue_async.errors import SipQueueError
 
 _RUN: Final = 8
-"""So many letters and digits of a secret in a row are a piece of it."""
+"""Any this many consecutive letters and digits of a secret count as a piece of it."""
 _SHORTEST: Final = 6
 """A secret with fewer letters and digits cannot be distinguished from an ordinary word, and is not redacted."""
 _HIDDEN: Final = "(not shown: it quotes a secret)"
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^0-9a-z]+")
 _BACKSLASHED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|(.))", re.DOTALL)
-# A text that is encoded more often than this is taken for one that quotes a secret.
+# A text that is still encoded after so many rounds of decoding is treated as one that quotes a secret.
 _ENCODED_AT_MOST: Final = 12
 
 
@@ -30,7 +30,7 @@ class Secret:
     _value: str
 
     def __init__(self, value: object) -> None:
-        # Callers may be untyped: what is no string is as secret as one until `check` refuses it.
+        # Callers may be untyped: hide any other value too, until `check` refuses it.
         self._value = value  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
 
     def reveal(self) -> str:
@@ -38,10 +38,10 @@ class Secret:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """Return `text`, which may quote what a server said, without the secret.
+        """Return `text`, which may quote a server's answer, without the secret.
 
-        Stars replace the secret in the spellings that are known. A text that still shows a piece of it, in another
-        spelling or cut off, is not quoted at all.
+        Stars replace the secret in its known spellings. If the text still shows a piece of it, in another spelling or
+        cut off, a note replaces the whole text.
         """
         for spelling in self._spellings():
             text = text.replace(spelling, "***")
@@ -57,8 +57,8 @@ class Secret:
         """Raise an error that names `what`, not its value, unless this can be sent.
 
         Raises:
-            TypeError: It is no string.
-            ValueError: It is empty, or has characters that no server could have given.
+            TypeError: It is not a string.
+            ValueError: It is empty, or has characters other than printable ASCII.
         """
         if not isinstance(self._value, str):
             raise TypeError(f"{what} must be a string")
@@ -80,7 +80,7 @@ class Secret:
         return "'***'"
 
     def _spellings(self) -> list[str]:
-        """Return how servers usually quote it: plain, from the request's body, in JSON as PHP writes it, in HTML."""
+        """Return the usual spellings: plain, as in the request's body, in JSON as PHP writes it, in HTML."""
         if not self._pieces():
             return []
         in_json = json.dumps(self._value)[1:-1]
@@ -108,7 +108,7 @@ class Secret:
 
 
 def scrub(error: SipQueueError, secrets: Iterable[Secret]) -> None:
-    """Take secrets out of what the server said, in case it quoted the request."""
+    """Remove secrets from an error's texts, because the server may have quoted the request."""
     for secret in secrets:
         error.args = tuple(secret.scrub(arg) if isinstance(arg, str) else arg for arg in error.args)
         for name, value in vars(error).items():
@@ -117,9 +117,11 @@ def scrub(error: SipQueueError, secrets: Iterable[Secret]) -> None:
 
 
 def forget_frames(error: BaseException, callers: BaseException | None) -> None:
-    """Remove the frames of an error and of its causes, but not of `callers`, an error that the caller was handling.
+    """Remove the tracebacks of an error and of its causes, since local variables in them may quote the request.
 
-    The frames are aiohttp's and the decoder's; their local variables may quote the request.
+    Args:
+        error: The error.
+        callers: The error that the caller was handling, if any; it keeps its traceback.
     """
     seen = {callers}
     link: BaseException | None = error
@@ -130,9 +132,9 @@ def forget_frames(error: BaseException, callers: BaseException | None) -> None:
 
 
 def _decodings(text: str) -> tuple[set[str], bool]:
-    """Return the letters and digits of a text, as it is and after each step of decoding it as HTML, URL and JSON.
+    """Return the letters and digits of a text, before and after each step of decoding it as HTML, URL and JSON.
 
-    Also return whether it was decoded to the end.
+    Also return whether the decoding reached plain text.
     """
     forms = {_alphanumeric(text)}
     for _ in range(_ENCODED_AT_MOST):

@@ -47,8 +47,8 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
     """The events that one consumer asked for, as an async iterator.
 
     Leaving an ``async for`` by ``break``, exception or cancellation loses nothing and leaves nothing running: iterate
-    again to go on. It ends when it or its feed is closed; if the feed fails, its error is raised after all earlier
-    events.
+    again to go on. Iteration ends when the subscription or its feed is closed. If the feed fails, iteration raises the
+    feed's error after all earlier events.
     """
 
     def __init__(self, mailbox: Mailbox, forget: Callable[[Mailbox], None]) -> None:
@@ -65,7 +65,7 @@ class Subscription(_Stream, AsyncIterator[E], Generic[E]):
                 await self._mailbox.news()
             else:
                 self._events.extend(update.events)
-                # Another task that waits on the same stream may take the rest.
+                # Wake another task that waits on the same stream: it may take the other events.
                 self._mailbox.wake()
         return cast("E", self._events.popleft())
 
@@ -89,7 +89,7 @@ class Updates(_Stream, AsyncIterator[Update]):
     def get_nowait(self) -> Update | None:
         """Return the next update, or None if none is pending.
 
-        If none is, a stream of a group requests more work, as waiting does.
+        If none is pending, the stream of a group also asks for the next entry, as iterating does.
         """
         update = self._mailbox.pop()
         if update is None:

@@ -30,9 +30,9 @@ class AppCredentials:
 
     def __init__(self, appid: str, accesskey: str) -> None:
         secret = Secret(accesskey)
-        # A traceback with local variables shows stars from here on.
+        # From here on a traceback with local variables shows stars.
         del accesskey
-        # Before the checks: such a traceback also shows unfinished objects.
+        # Set the fields before the checks: such a traceback calls the repr of unfinished objects too.
         self._appid = appid
         self._accesskey = secret
         secret.check("the accesskey")
@@ -121,14 +121,14 @@ class RenewableToken:
         return self._outcome if isinstance(self._outcome, Secret) else await self._obtain_once()
 
     async def renewed(self, refused: Secret, refusal: AuthError) -> Secret:  # noqa: ARG002  # a new one may do
-        """Return a token that is newer than the refused one; another call may have obtained it already."""
+        """Return a token newer than the refused one, which another call may have obtained already."""
         if isinstance(self._outcome, Secret) and self._outcome is not refused:
             return self._outcome
         return await self._obtain_once()
 
     async def _obtain_once(self) -> Secret:
-        # A waiter shares the outcome, token or failure, of an attempt that ended while it waited. A cancelled attempt
-        # has no outcome: the next waiter tries.
+        # A waiter shares the outcome, a token or an error, of an attempt that ended while it waited. A cancelled
+        # attempt has no outcome, so the next waiter makes another one.
         attempts_seen = self._attempts
         async with self._turn:
             outcome = self._outcome

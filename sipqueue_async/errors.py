@@ -101,7 +101,7 @@ class HttpStatusError(SipQueueError):
         except ValueError:
             name = f"HTTP {self.status}"
         if self.location is not None:
-            return f"{name}: redirects are not followed; if it is the right place, use {self.location} as the URL"
+            return f"{name}: redirects are not followed; if the new address is right, use {self.location} as the URL"
         if self.retry_after is not None:
             return f"{name}: try again in {self.retry_after:g} s"
         if self.retryable:
@@ -110,10 +110,10 @@ class HttpStatusError(SipQueueError):
 
 
 class MalformedResponse(SipQueueError):  # noqa: N818  # a public name of the contract
-    """The answer violates the protocol, and was refused as a whole. Retryable.
+    """The answer violates the protocol and was refused as a whole. Retryable.
 
     Args:
-        reason: What is wrong; for a record, with its queue, extension and field.
+        reason: What is wrong. For a record it names the queue, the extension and the field.
         excerpt: The beginning of the answer, or the record; at most 256 characters are kept.
     """
 

@@ -1,7 +1,7 @@
-"""The protocol without the network: fields of requests out, bodies of answers in.
+"""The protocol without the network: makes the fields of requests, and decodes the bodies of answers.
 
-A service that is polled is a module with a `Service`, a function for the fields of its request, and a decoder for the
-`result` of its answers, like `queue_status`. The client then needs one method that calls `_fetch` with them.
+Each polled service is a module such as `queue_status`, with a `Service`, a function that returns the fields of a
+request, and a decoder for the `result` of an answer. The client then needs one method that calls `_fetch` with them.
 """
 
 from sipqueue_async._wire.decoder import SnapshotDecoder

@@ -25,11 +25,11 @@ _Problems: TypeAlias = dict[int, tuple[FieldProblem, ...]]
 
 
 class SnapshotDecoder:
-    """Decodes the answers to one repeated question.
+    """Decodes the answers to one repeated request.
 
-    The work follows what changed. A record whose text was in the last answer is not parsed again, and the new snapshot
-    shares its object; where the same seats come in the same order, unchanged text is only compared (see
-    `_wire.incremental`). A refused body leaves the decoder as it was.
+    Its work is proportional to what changed. A record whose text was in the last answer is not parsed again, and the
+    new snapshot shares its object. If the same seats come in the same order, unchanged text is only compared (see
+    `_wire.incremental`). A refused body does not change the decoder's state.
     """
 
     def __init__(self, *, zone: tzinfo | None = None, state_codes: Mapping[int, AgentState] | None = None) -> None:
@@ -44,10 +44,16 @@ class SnapshotDecoder:
     def decode(
         self, body: bytes, *, observed_at: datetime, steady_at: float | None = None, encoding: str = "utf-8"
     ) -> Snapshot:
-        """Return the snapshot of a body that arrived at these times.
+        """Return the snapshot of a body.
+
+        Args:
+            body: The body of an answer.
+            observed_at: When it arrived (aware).
+            steady_at: The same in seconds of a monotonic clock.
+            encoding: The body's encoding.
 
         Raises:
-            MalformedResponse: The body is not what the protocol allows; a record is named by queue, extension, field.
+            MalformedResponse: The body violates the protocol; the reason names a record's queue, extension and field.
             ApiError: `ret` is not 200.
             OperationFailed: `data.status` is not 0.
         """
@@ -67,7 +73,7 @@ class SnapshotDecoder:
         )
 
     def _decode_incremental(self, body: bytes) -> Data | None:
-        """Decode a body that has the last one's seats in their order; return None if it is any other body."""
+        """Decode a body that has the same seats in the same order as the last one; None for any other body."""
         patch = self._last.patch(body, self._reader, self._agents)
         if patch is None:
             return None
@@ -78,7 +84,14 @@ class SnapshotDecoder:
     def _update(
         self, order: Iterable[int], places: Sequence[int], agents: Iterable[AgentStatus], problems: _Problems
     ) -> None:
-        """Replace the records at these places; problems are listed in the body's order."""
+        """Replace the records at these places.
+
+        Args:
+            order: The places of all records, in the order of the body, in which problems are listed.
+            places: The places of the records to replace.
+            agents: The new records, in the order of `places`.
+            problems: The problems of the new records, by place.
+        """
         if problems or self._problems:
             known = self._problems | dict.fromkeys(places, ()) | problems
             self._problems = {place: known[place] for place in order if known.get(place)}
@@ -91,11 +104,11 @@ class SnapshotDecoder:
             self._changes = self._changes.then(range(len(places)) if is_all else sorted(places))
 
     def _decode_full(self, body: bytes) -> Data:
-        """Decode any body; records whose text was in the last one are not parsed again."""
+        """Decode any body. Records whose text was in the last body are not parsed again."""
         body, _, data = open_envelope(body)
         known = self._last.texts()
         if not self._last.is_laid_out and len(known) != len(self._agents):
-            # Of several records of one seat all but one may be gone, and their problems with them.
+            # The last body had several records for one seat. If only some of them are left, their problems differ.
             known = {}
         # Copies, because a Raw would keep the whole body alive.
         texts = list(map(bytes, _records(data, body)))
@@ -117,7 +130,12 @@ class SnapshotDecoder:
         return None if place is None else self._agents[place]
 
     def _replace(self, records: Mapping[bytes, int | None], reads: Mapping[bytes, _Read]) -> dict[bytes, int]:
-        """Replace all seats by those of some records, each known by its place or just read; return their new places."""
+        """Replace all seats; return the new place of each record.
+
+        Args:
+            records: The text of each record, with the seat's place if the text is known, or None.
+            reads: The parsed records of the texts that are not known.
+        """
         agents: dict[SeatKey, AgentStatus] = {}
         problems: dict[SeatKey, tuple[FieldProblem, ...]] = {}
         seats: dict[bytes, SeatKey] = {}
@@ -137,8 +155,8 @@ class SnapshotDecoder:
             seats[record] = seat
             if its_problems:
                 problems[seat] = its_problems
-        # Sorted by seat, so that `diff` need not sort its events. The same dict for the same seats, so that `diff` sees
-        # at once that no seat is new or gone.
+        # Sort by seat, so that `diff` need not sort its events. Keep the same dict for the same seats, so that `diff`
+        # sees at once that no seat is new or gone.
         order = [*(seat for seat in before if seat in agents), *(seat for seat in agents if seat not in self._places)]
         places = {seat: place for place, seat in enumerate(sorted(order))}
         self._places = self._places if places == self._places else places
@@ -154,7 +172,7 @@ def _same(old: AgentStatus, agent: AgentStatus) -> AgentStatus:
 
 
 def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:
-    """Return the bytes of each record, in any of the forms that PHP gives a list."""
+    """Return the bytes of each record. PHP may send a list as an object, as one record, or as an empty value."""
     result = data.result
     if result is None or result == "":
         return ()
@@ -163,10 +181,10 @@ def _records(data: Data, body: bytes) -> Iterable[bytes | msgspec.Raw]:
     if isinstance(result, dict):
         if "extnumber" in result or "queuename" in result:
             return (msgspec.json.encode(result),)
-        # A PHP array with gaps in its indexes is an object with the indexes as names.
+        # PHP writes an array with gaps in its indexes as an object with the indexes as names.
         if all(bytes(value)[:1] == b"{" for value in result.values()):
             return result.values()
-    raise MalformedResponse("data.result is no list of records", excerpt(body))
+    raise MalformedResponse("data.result is not a list of records", excerpt(body))
 
 
 def _server_time(value: object) -> tuple[datetime | None, tuple[FieldProblem, ...]]:

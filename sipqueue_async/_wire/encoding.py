@@ -1,4 +1,4 @@
-"""The encoding of a body: UTF-8 by the standard, sometimes GBK, sometimes broken."""
+"""The encoding of a body: UTF-8 according to the standard, sometimes GBK, sometimes invalid."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def text_encoding(label: str) -> str:
         ValueError: Python knows no such encoding, or it is not an encoding of text.
     """
     try:
-        # Python warns of names that are not ASCII before it refuses them.
+        # Refuse names that are not ASCII here: Python would print a warning first.
         label.encode("ascii")
-        # Some codecs do not give text, and some do not report what they could not read.
+        # Try to decode, because some codecs do not return text, and some ignore the error handler.
         b"\xff".decode(label, _REPLACE_LOST)
         name = codecs.lookup(label).name
     except (LookupError, ValueError):
-        raise ValueError(f"{label!r} is no encoding of text that Python knows") from None
+        raise ValueError(f"{label!r} is not a text encoding that Python knows") from None
     return _WIDER_CHARSETS.get(name, name)
 
 
@@ -76,7 +76,7 @@ def as_utf8(body: bytes, encoding: str) -> Body:
     """Return a body as valid UTF-8 without a byte order mark, with `LOST` in place of bytes that are not text."""
     body = Body(without_mark(body))
     if encoding != "utf-8" or not is_utf8(body):
-        # Some codecs give surrogates, which are not characters.
+        # Some codecs return surrogates, which are not characters.
         text = body.decode(encoding, _REPLACE_LOST)
         body = Body(_SURROGATES.sub(LOST, text).encode())
     return body
@@ -85,7 +85,7 @@ def as_utf8(body: bytes, encoding: str) -> Body:
 def without_lone_surrogates(body: bytes) -> Body:
     """Return JSON with `LOST` in place of each escape that is half of a surrogate pair.
 
-    PHP writes such an escape if a text was cut in the middle of an emoji, and JSON parsers refuse it.
+    PHP writes such an escape if a name was cut in the middle of an emoji. JSON parsers refuse it.
     """
     lost = LOST.encode()
     return Body(_ESCAPE.sub(lambda escape: lost if escape[1] else escape[0], body))
@@ -104,7 +104,7 @@ def is_utf8(body: bytes) -> bool:
 
 def trouble(error: Exception) -> str:
     """Return a readable reason why JSON was refused."""
-    # Versions of Python differ in their words and limits.
+    # Python's own text for this error differs between versions.
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 

@@ -12,8 +12,8 @@ from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble, witho
 from sipqueue_async._wire.values import Nonsense, integer
 from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
-# A Raw is the bytes of a value that is not parsed yet. The unions accept any JSON: a field of the wrong type must not
-# hide the `ret` beside it, and the checks below name it.
+# A Raw holds the bytes of a value that is not parsed yet. The unions accept any JSON, so that a field of the wrong type
+# does not hide the `ret` beside it; the checks below report the field.
 _Scalar = str | int | float | bool | None
 
 
@@ -50,13 +50,13 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
     """Return the `data` of an answer, as plain Python values.
 
     Raises:
-        MalformedResponse: The body is no envelope.
+        MalformedResponse: The body is not an envelope.
         ApiError: `ret` is not 200.
         OperationFailed: `data.status` is not 0.
     """
     body, start, _ = open_envelope(as_utf8(body, encoding))
     try:
-        # `LOST` is this package's own mark; callers know the replacement character.
+        # `LOST` is internal; callers get the usual replacement character.
         return _open_envelope_decoder.decode(body[start:].replace(LOST.encode(), "\ufffd".encode())).data
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedResponse(f"data cannot be read: {trouble(error)}", excerpt(body)) from error
@@ -65,7 +65,7 @@ def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
 def open_envelope(body: bytes) -> tuple[bytes, int, Data]:
     """Check `ret` and `status`, then return the body, the offset of its envelope, and `data`.
 
-    The body is the one that was given, or one with `LOST` in place of its lone surrogates if it has any.
+    The returned body is the given one, with `LOST` in place of lone surrogates if it has any.
     """
     try:
         start, envelope = _parse(body)
@@ -78,18 +78,22 @@ def open_envelope(body: bytes) -> tuple[bytes, int, Data]:
     _check_ret(envelope, body)
     data = envelope.data
     if not isinstance(data, Data):
-        raise MalformedResponse("ret is 200, but data is no object", excerpt(body))
+        raise MalformedResponse("ret is 200, but data is not an object", excerpt(body))
     _check_status(data, body)
     return body, start, data
 
 
 def open_around(head: bytes, tail: bytes) -> Data | None:
-    """Return the `data` of a body that is given without its records: the bytes before them and those after them.
+    """Return the `data` of a body, without its records.
+
+    Args:
+        head: The body's bytes before the first record.
+        tail: The body's bytes after the last record.
 
     Returns:
-        None if `open_envelope` refuses it, or if the bytes are not those around the list of records.
+        None if `open_envelope` refuses the body, or if the records were not the list `result`.
     """
-    # Two different fillings: the tail might have a second list, which would replace the first.
+    # Parse with two different fillings in turn: the tail might hold a second `result`, which would replace the first.
     for filling in (b"1", b"2"):
         try:
             _, _, data = open_envelope(head + filling + tail)

@@ -1,4 +1,4 @@
-"""The login: a token for an appid and an access key."""
+"""The login service, which returns a token for an appid and an access key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def decode_token(body: bytes, encoding: str = "utf-8") -> str:
     """Return the token of a login's answer.
 
     Raises:
-        MalformedResponse: The body is no envelope, or has no token.
+        MalformedResponse: The body is not an envelope, or has no token.
         ApiError: `ret` is not 200.
         OperationFailed: `data.status` is not 0.
     """

@@ -30,7 +30,7 @@ def status_fields(
     """Return the request's fields for the status of some agents, or of all.
 
     Raises:
-        ValueError: A filter is empty (the platform would take it for "all"), or the state cannot be asked for.
+        ValueError: A filter is empty, which the platform would read as "all", or it cannot filter by the state.
     """
     fields: dict[str, str] = {}
     for name, parameter, value in (("queuename", "queue", queue), ("extnumber", "extension", extension)):
@@ -42,6 +42,6 @@ def status_fields(
         code = _STATE_FILTERS.get(AgentState(state))
         if code is None:
             able = ", ".join(_STATE_FILTERS)
-            raise ValueError(f"the platform cannot be asked for agents who are {AgentState(state)}, only for {able}")
+            raise ValueError(f"the platform cannot filter by the state {AgentState(state)}, only by {able}")
         fields["state"] = code
     return fields

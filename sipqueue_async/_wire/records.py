@@ -1,4 +1,4 @@
-"""One record of an answer: its JSON in, an `AgentStatus` out."""
+"""Turns the JSON of one record into an `AgentStatus`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RecordReader:
-    """Makes an `AgentStatus` of a record's JSON, and collects the problems of its fields."""
+    """Makes an `AgentStatus` from a record's JSON, and collects the problems of its fields."""
 
     def __init__(self, zone: tzinfo | None, state_codes: Mapping[int, AgentState]) -> None:
         self._zone = zone
@@ -47,7 +47,7 @@ class RecordReader:
 
     @cached_property
     def _structure(self) -> Callable[[dict[str, Any], Any], AgentStatus]:
-        # Generated when first needed: that takes as long as reading hundreds of records, and few platforms need it.
+        # Generated lazily: this takes as long as reading hundreds of records, and few platforms need it.
         must, may = self._must, self._may
         return make_dict_structure_fn(
             AgentStatus,
@@ -90,7 +90,7 @@ class RecordReader:
         except _UNREADABLE as error:
             raise MalformedResponse(f"a record cannot be read: {trouble(error)}", excerpt(record)) from error
         if not isinstance(fields, dict):
-            raise MalformedResponse("a record is no object", excerpt(record))
+            raise MalformedResponse("a record is not an object", excerpt(record))
         try:
             agent = self._structure(fields, AgentStatus)
         except KeyError as error:
@@ -132,7 +132,7 @@ class RecordReader:
         moment = naive_time(value)
         if moment is None or self._zone is None:
             return moment
-        # The offset at that moment instead of the zone: such times compare equal after a round trip through JSON, and
+        # Attach the offset at that moment, not the zone: such times are equal after a round trip through JSON, and
         # their differences are right across a change of the clocks.
         try:
             offset = self._zone.utcoffset(moment)
@@ -152,7 +152,7 @@ def _decode(record: bytes) -> object:
 
 
 def _blank(fields: dict[str, Any], field: str) -> str | None:
-    """Return how a field says that nothing was given, or None if it has a value."""
+    """Return whether a field is "missing", "null" or "empty"; None if it has a value."""
     if field not in fields:
         return "missing"
     if fields[field] is None:

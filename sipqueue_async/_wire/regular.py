@@ -1,4 +1,4 @@
-"""The fast path for a regular record: every field has its proper type."""
+"""The fast path for regular records, in which every field has its documented type."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ _KEPT: Final = 4096
 
 
 class RegularReader:
-    """Makes an `AgentStatus` of each regular record; `RecordReader` interprets the others."""
+    """Makes an `AgentStatus` from each regular record; `RecordReader` interprets the others."""
 
     def __init__(self, state_codes: Mapping[int, AgentState], time: Callable[[object], datetime | None]) -> None:
         self._states = _States(state_codes)
-        # Most times are seen again: an agent who takes a call has one new time and two old ones.
+        # Most times repeat: an agent who takes a call has one new time and two old ones.
         self._times = Memory(time)
         # The agents of a queue share its name.
         self._queues = Memory(str)
 
     def read(self, records: bytes, known: Sequence[AgentStatus | None]) -> list[AgentStatus] | None:
-        """Return adjacent records.
+        """Parse adjacent records together, which is cheaper than one by one.
 
         Args:
-            records: Their JSON, separated by commas: parsing them together is cheaper.
-            known: For each, the last record of its seat, or None. Unchanged values are shared, and so are unchanged
-                records.
+            records: Their JSON, separated by commas.
+            known: The last record of each one's seat, or None. The result shares unchanged values and records.
 
         Returns:
-            None if there are more or fewer, if one is of another seat, or if one needs interpretation.
+            None if their number differs from that of `known`, if one is of another seat, or if one needs
+            interpretation.
         """
         states, times = self._states, self._times
         agents: list[AgentStatus] = []
@@ -103,7 +103,7 @@ class RegularReader:
                 agent.wrap_up_time = it.wrapuptime
                 agent.max_no_answer = it.maxnoanswer
                 agent.__class__ = AgentStatus
-                # Other bytes may mean the same. Most changes are of state, so compare that before all fields.
+                # Different bytes may mean the same. Most changes change the state, so compare it before all fields.
                 if old is not None and old.state is agent.state and old == agent:
                     agents.append(old)
                 else:

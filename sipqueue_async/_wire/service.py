@@ -15,12 +15,12 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 
 class Decoder(Protocol[_T_co]):
-    """Decodes the answers to one repeated question, and may remember the last one."""
+    """Decodes the answers to one repeated request, and may remember the last one."""
 
     def decode(
         self, body: bytes, *, observed_at: datetime, steady_at: float | None = None, encoding: str = "utf-8"
     ) -> _T_co:
-        """Return what a body holds.
+        """Return the content of a body.
 
         Args:
             body: The body of an answer.

@@ -30,7 +30,7 @@ def integer(value: object) -> int:
     if type(value) is int:
         number = value
     elif isinstance(value, str) and _INTEGER.fullmatch(value):
-        # Python refuses to parse thousands of digits.
+        # Python refuses to parse thousands of digits; such a number is out of range anyway.
         number = int(value) if len(value) <= _LONGEST_INTEGER else _INT64.stop
     else:
         raise Nonsense(f"is {quoted(value)}, not an integer")
@@ -60,7 +60,7 @@ def text(value: object) -> str:
     if not isinstance(words, str):
         raise Nonsense(f"is {quoted(value)}, not a text")
     if LOST in words:
-        raise Nonsense(f"has bytes that are no text in the body's encoding: {quoted(words)}")
+        raise Nonsense(f"has bytes that are not text in the body's encoding: {quoted(words)}")
     return words
 
 

@@ -545,7 +545,7 @@ def _wrong(name: str, words: str, *values: Any, kind: type[Exception] = ValueErr
         *_wrong("timezone", "timezone must be a tzinfo or a name", 8, kind=TypeError),
         *_wrong("state_codes", "asleep", {1299: "asleep"}),
         *_wrong("state_codes", "must be an integer", {"1299": "idle"}, kind=TypeError),
-        *_wrong("encoding", "no encoding of text", "", "klingon", "hex", "idna", "undefined"),
+        *_wrong("encoding", "not a text encoding", "", "klingon", "hex", "idna", "undefined"),
     ],
 )
 def test_arguments_that_make_no_sense(arguments: dict[str, Any], kind: type[Exception], words: str) -> None:

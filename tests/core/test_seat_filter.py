@@ -58,9 +58,9 @@ def test_a_single_name_is_known_so_that_the_platform_can_filter() -> None:
 
 @pytest.mark.parametrize("names", [[], "", ["a", ""], [1], 1])
 def test_invalid_names_raise_value_error_naming_the_argument(names: Any) -> None:
-    with pytest.raises(ValueError, match="queues must be names"):
+    with pytest.raises(ValueError, match="queues needs at least one name"):
         SeatFilter(names)
-    with pytest.raises(ValueError, match="extensions must be names"):
+    with pytest.raises(ValueError, match="extensions needs at least one name"):
         SeatFilter(None, names)
 
 

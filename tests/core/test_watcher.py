@@ -403,9 +403,9 @@ class TestArguments:
             ({"interval": float("inf")}, "interval must be above 0"),
             ({"max_backoff": -1}, "max_backoff must be above 0"),
             ({"leave_after": 0}, "leave_after must be at least 1"),
-            ({"queues": []}, "queues must be names"),
-            ({"queues": [""]}, "queues must be names"),
-            ({"extensions": [100001]}, "extensions must be names"),
+            ({"queues": []}, "queues needs at least one name"),
+            ({"queues": [""]}, "queues needs at least one name"),
+            ({"extensions": [100001]}, "extensions needs at least one name"),
         ],
     )
     def test_nonsense_is_refused_at_once(self, arguments: dict[str, Any], message: str) -> None:

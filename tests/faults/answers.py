@@ -82,14 +82,14 @@ BODY = [
         server="cuts an emoji in a queue's name in half",
         start=spelling(b'"queue-1"', b'"\\ud83d"'),
         error=MalformedResponse,
-        says="record of queue '?', extension '100001': queuename has bytes that are no text",
+        says="record of queue '?', extension '100001': queuename has bytes that are not text",
     ),
     Fault(
         name="invalid UTF-8 in a queue's name",
         server="cuts a queue's name inside a character",
         start=spelling(b'"queue-1"', b'"' + LOST_NAME + b'"'),
         error=MalformedResponse,
-        says="record of queue '王?', extension '100001': queuename has bytes that are no text",
+        says="record of queue '王?', extension '100001': queuename has bytes that are not text",
     ),
     Fault(
         name="GBK, announced",
@@ -113,7 +113,7 @@ BODY = [
         server="sends GBK and does not say so, and a queue's name is Chinese",
         start=spelling(b'"queue-1"', b'"' + GBK_NAME + b'"'),
         error=MalformedResponse,
-        says="queuename has bytes that are no text",
+        says="queuename has bytes that are not text",
     ),
     Fault(
         name="truncated JSON",
@@ -177,7 +177,7 @@ BODY = [
         server="has PHP's empty array for `data`",
         start=answering(body(raw(encoded(200, [])))),
         error=MalformedResponse,
-        says="ret is 200, but data is no object",
+        says="ret is 200, but data is not an object",
     ),
     Fault(
         name="no envelope",
@@ -191,7 +191,7 @@ BODY = [
         server="has a sentence for its records, which quotes the request",
         start=answering(body(lambda it: it.server.good_envelope(f"none for {it.quote}"))),
         error=MalformedResponse,
-        says="data.result is no list of records",
+        says="data.result is not a list of records",
     ),
     Fault(
         name="`result` is an object",
@@ -406,7 +406,7 @@ RECORDS = [
         server="has `null` among its records",
         start=changing_all(lambda given: [*given, None]),
         error=MalformedResponse,
-        says="a record is no object",
+        says="a record is not an object",
     ),
     Fault(
         name="one seat, twice the same",

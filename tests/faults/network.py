@@ -163,7 +163,7 @@ CERTIFICATES = [
         server="speaks plain HTTP at an https:// URL",
         start=showing(None),
         error=TransportError,
-        says="check the URL, and that TLS is spoken there",
+        says="check that the URL is right and uses TLS",
         link="tls",
     ),
     Fault(

@@ -121,7 +121,7 @@ def test_nobody_in_every_spelling(result: str | None) -> None:
 @pytest.mark.parametrize("result", ["x", " ", 0, 1, False, True, 1.5, {"a": 1}, {"a": [], "b": {}}])
 def test_a_result_that_is_no_list_is_refused(result: Any) -> None:
     """A result of another type is refused, and never read as "no agents"."""
-    assert "data.result is no list of records" in refusal(json.dumps(envelope(result)).encode())
+    assert "data.result is not a list of records" in refusal(json.dumps(envelope(result)).encode())
 
 
 def test_one_record_as_an_object() -> None:
@@ -139,7 +139,7 @@ def test_a_list_with_gaps_is_an_object() -> None:
 @pytest.mark.parametrize("odd", [None, 1, "x", [], [RECORD], True])
 def test_a_record_that_is_no_object_refuses_the_body(odd: Any) -> None:
     """One record that is no object refuses the whole body: to leave it out would read as an agent who left."""
-    assert "a record is no object" in refusal(body(RECORD, odd))
+    assert "a record is not an object" in refusal(body(RECORD, odd))
 
 
 def test_a_record_that_cannot_be_read_refuses_the_body() -> None:
@@ -337,9 +337,9 @@ def test_gbk_that_nobody_announced() -> None:
     assert agent.name is None
     (problem,) = shown.problems
     assert problem.field == "seatsname"
-    assert "no text in the body's encoding" in problem.reason
+    assert "not text in the body's encoding" in problem.reason
     for field in ("queuename", "extnumber"):
-        assert f": {field} has bytes that are no text" in refusal(_in("gbk", record(**{field: "销售"})))
+        assert f": {field} has bytes that are not text" in refusal(_in("gbk", record(**{field: "销售"})))
 
 
 HALF_EMOJI = json.dumps("😀")[1:7]
@@ -358,12 +358,12 @@ def test_half_a_surrogate_pair_is_no_text(spelt: str) -> None:
     for shown in (decode(raw), *(decoder.decode(raw, observed_at=START) for _ in range(3))):
         (problem,) = shown.problems
         assert (problem.extension, problem.field) == ("100001", "seatsname")
-        assert "no text in the body's encoding" in problem.reason
+        assert "not text in the body's encoding" in problem.reason
         assert shown["queue-1", "100001"] == attrs.evolve(good["queue-1", "100001"], name=None)
         assert shown["queue-1", "2"] == good["queue-1", "2"]
     for field in ("queuename", "extnumber"):
         wrong = body(record(**{field: "NAME"})).replace(b"NAME", spelt.encode())
-        assert f": {field} has bytes that are no text" in refusal(wrong)
+        assert f": {field} has bytes that are not text" in refusal(wrong)
 
 
 def test_whole_surrogate_pairs_are_text() -> None:

@@ -88,7 +88,7 @@ def test_texts_may_be_numbers() -> None:
 
 def test_a_text_with_lost_bytes_is_none() -> None:
     """Two different names that were damaged alike are never taken for one; a long one is not shown whole."""
-    with pytest.raises(Nonsense, match="no text in the body's encoding") as nonsense:
+    with pytest.raises(Nonsense, match="not text in the body's encoding") as nonsense:
         text(f"a{LOST}" * 1000)
     assert LOST not in str(nonsense.value)
     assert len(str(nonsense.value)) < 120
@@ -154,8 +154,8 @@ def test_request_fields() -> None:
         ({"queue": ""}, "queue is empty"),
         ({"extension": ""}, "extension is empty"),
         ({"state": "asleep"}, "asleep"),
-        *(({"state": state}, "only for idle, waiting, receiving, talking") for state in ("paused", "offline")),
-        ({"state": AgentState.UNKNOWN}, "agents who are unknown"),
+        *(({"state": state}, "only by idle, waiting, receiving, talking") for state in ("paused", "offline")),
+        ({"state": AgentState.UNKNOWN}, "by the state unknown"),
     ],
 )
 def test_filters_that_cannot_be_asked_for(filters: dict[str, Any], words: str) -> None:
@@ -193,7 +193,7 @@ def test_an_encoding_that_was_asked_for_is_meant() -> None:
     assert text_encoding("latin-1") == "iso8859-1"
     assert text_encoding("GBK") == "gb18030"
     for label in ("hex", "nonsense", "idna", "a\0b"):
-        with pytest.raises(ValueError, match="no encoding of text"):
+        with pytest.raises(ValueError, match="not a text encoding"):
             text_encoding(label)
 
 

@@ -1,4 +1,4 @@
-"""The text of the last answer, and what a new body changes in it."""
+"""The text of the last answer, and the differences of a new body from it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from sipqueue_async.models import AgentStatus
 
 
 class Patch(NamedTuple):
-    """What a new body changes."""
+    """The differences of a new body from the last one."""
 
     answer: LastAnswer
-    """The new body's text."""
+    """The text of the new body."""
     data: Data
-    """Its `data`, without the records."""
+    """The `data` of the new body, without the records."""
     records: RecordPatch
-    """The records that were read."""
+    """The changed records."""
 
 
 class LastAnswer:
-    """The records of a body as text, each with the place of its agent.
+    """The records of the last body as text, each with the place of its agent in the snapshot.
 
-    Texts that have been laid out in pages are compared in place. That is done when the second answer with the same
-    seats in the same order comes: laying out every answer of a platform that shuffles them would be wasted work.
+    The texts are laid out in pages once a second answer has the same seats in the same order. For a platform that
+    shuffles its records, laying out every answer would be wasted work.
     """
 
     def __init__(
@@ -42,12 +42,17 @@ class LastAnswer:
 
     @classmethod
     def of(cls, body: bytes, texts: Mapping[bytes, int]) -> LastAnswer:
-        """Return a body that was decoded in full: the text of each record with the place of its agent."""
+        """Return a body that was decoded in full.
+
+        Args:
+            body: The body.
+            texts: The text of each record, with the place of its agent.
+        """
         return cls(Frame.of(body, texts), texts)
 
     @property
     def is_laid_out(self) -> bool:
-        """Whether it is kept in pages."""
+        """Whether the texts are laid out in pages."""
         return self._layout is not None
 
     def texts(self) -> Mapping[bytes, int]:
@@ -57,7 +62,7 @@ class LastAnswer:
         return dict(zip(self._layout.records(), self.order, strict=False))
 
     def patch(self, body: bytes, reader: RecordReader, known: Sequence[AgentStatus]) -> Patch | None:
-        """Return what a body changes that has the same seats in the same order; None if it is any other body."""
+        """Return the differences of a body with the same seats in the same order; None for any other body."""
         layout = self._layout
         if layout is None:
             if not self.order or not self._frame.is_list or len(self.order) != len(known):

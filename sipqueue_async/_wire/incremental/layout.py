@@ -1,4 +1,4 @@
-"""Where the records of an answer are, and which of them differ in the next answer."""
+"""The positions of an answer's records, and the comparison with the next answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 _splitter: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
-# Records; the fastest of 4 to 64 where 1 % of the records change.
+# Records in a page: the fastest number from 4 to 64 if 1 % of the records change.
 _PAGE: Final = 16
 
 
@@ -22,7 +22,7 @@ class Frame(NamedTuple):
     between: bytes = b","
     """The bytes between the first two records: in a list a comma, perhaps with blanks."""
     behind: bytes = b"]"
-    """As many bytes from behind the last record."""
+    """The bytes after the last record, as many as in `between`."""
 
     @classmethod
     def of(cls, body: bytes, records: Collection[bytes]) -> Frame:
@@ -37,12 +37,12 @@ class Frame(NamedTuple):
     def is_list(self) -> bool:
         """Whether a comma separates the first two records.
 
-        It may be more: a name, if the records are in an object; a record, if the first one is repeated.
+        Otherwise there is more between them: a name if the records are in an object, or a repetition of the first one.
         """
         return self.between.strip(b" \t\r\n") == b","
 
     def first_object(self, body: bytes) -> bytes:
-        """Return the bytes that look like the first record of another body with the same head, or nothing."""
+        """Return the bytes that look like the first record of a body with the same head; none for another head."""
         begin = len(self.head)
         return body[begin : body.find(b"}", begin) + 1] if body.startswith(self.head) else b""
 
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 class Layout:
     """The text of an answer's records in pages, and the frame around them.
 
-    It only compares texts: what it finds is a guess until a `Reader` has parsed it.
+    It only compares texts. The changed records that it finds are guesses until a `Reader` has parsed them.
     """
 
     def __init__(self, frame: Frame, pages: Sequence[_Page]) -> None:
@@ -59,21 +59,21 @@ class Layout:
 
     @classmethod
     def of(cls, frame: Frame, records: Sequence[bytes]) -> Layout:
-        """Return the layout of one or more records of a list."""
+        """Return the layout of a list's records, of which there is at least one."""
         texts = [record + frame.between for record in records[:-1]] + [records[-1] + frame.behind]
         return cls(frame, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
 
     def records(self) -> list[bytes]:
-        """Return the records, in order, or none of them if the bytes between them differ."""
+        """Return the text of each record in order; nothing if the bytes between records differ."""
         pages = [page.located(self._frame.between) for page in self._pages]
         found = [page.records(len(self._frame.between)) for page in pages if page is not None]
         return list(chain.from_iterable(found)) if len(found) == len(pages) else []
 
     def follow(self, body: bytes, reader: Reader) -> Followed | None:
-        """Compare a body that has records of the same seats in the same order, and hand the changed ones to a reader.
+        """Compare a body with this layout, and pass the changed records to a reader.
 
         Returns:
-            None if it is another kind of body, or as soon as the reader refuses a record.
+            None if the body does not have the same seats in the same order, or if the reader refuses a record.
         """
         head, between, _ = self._frame
         if not body.startswith(head):
@@ -86,11 +86,11 @@ class Layout:
             page = known
             if not body.startswith(known.text, at):
                 first, before = len(pages) * _PAGE, len(changed)
-                # Where most records change, reading all costs less than looking for those that did.
+                # If most records change, parsing all costs less than finding the changed ones.
                 run = known.rewritten(body, at, between) if is_crowded else None
                 count = None if run is None else reader.read_run(first, run.size, run.text[: -len(between)])
                 found = run if count is not None else known.follow(body, at, between, first, changed)
-                # In another order the first changed records are of other seats: stop there.
+                # Parse the first changed records now: if the order differs, they are of other seats.
                 if found is None or not (has_changed or reader.read_some(changed)):
                     return None
                 page = found
@@ -114,10 +114,10 @@ class Reader(Protocol):
         ...
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read so many adjacent records, from a number on; return how many have changed.
+        """Read `size` adjacent records, of which the first has the number `first`; return how many have changed.
 
         Returns:
-            None if they have to be given one by one.
+            None if they must be read one by one.
         """
         ...
 
@@ -126,7 +126,7 @@ class Followed(NamedTuple):
     """A body that was compared to its end."""
 
     layout: Layout
-    """Its own layout: the one that was followed, if no record has changed."""
+    """The body's layout; the same object as before if no record has changed."""
     head: bytes
     """The bytes before the first record."""
     tail: bytes
@@ -134,30 +134,30 @@ class Followed(NamedTuple):
 
 
 class _Page(NamedTuple):
-    """A few adjacent records, each with the bytes between it and the next."""
+    """A few adjacent records, each followed by the bytes between it and the next."""
 
     text: bytes
     size: int
     """The number of records."""
     ends: tuple[int, ...]
-    """The offset in the text at which each of them ends; empty until it is needed."""
+    """The offset in `text` at which each record and the bytes after it end; empty until needed."""
 
     def records(self, between: int) -> Iterator[bytes]:
-        """Return the text of each record, without the so many bytes between two of them."""
+        """Return the text of each record, without the `between` bytes after it."""
         return (self.text[first : end - between] for first, end in pairwise((0, *self.ends)))
 
     def follow(self, body: bytes, start: int, between: bytes, place: int, changed: dict[int, bytes]) -> _Page | None:
-        """Return the page that starts at an offset of a body, and add its changed records by number.
+        """Return the new page at an offset of a body, and collect its changed records.
 
         Args:
             body: The body.
             start: The offset.
             between: The bytes between two records.
             place: The number of the page's first record.
-            changed: Where to add the changed records.
+            changed: Receives the changed records by number.
 
         Returns:
-            None if as many records do not follow.
+            None if fewer records follow than the page has.
         """
         known = self.located(between)
         if known is None:
@@ -167,7 +167,7 @@ class _Page(NamedTuple):
         base, first = start, 0
         for number, end in enumerate(known.ends):  # pragma: no branch  # it breaks after the last changed record
             if not body.startswith(text[first:end], base + first):
-                # An object ends at its first brace unless it contains another one. If it does, the piece is no JSON,
+                # An object ends at its first brace unless it contains another one. If it does, the piece is not JSON,
                 # and the reader refuses it.
                 close = body.find(b"}", base + first) + 1
                 if body[close : close + gap] != text[end - gap : end]:
@@ -177,18 +177,18 @@ class _Page(NamedTuple):
                 if longer:
                     ends = (*ends[:number], *(it + longer for it in ends[number:]))
                     base += longer
-                # Usually it is the only one.
+                # Usually only one record of a page has changed.
                 if body.startswith(text[end:], base + end):
                     break
             first = end
         return _Page(body[start : start + ends[-1]], self.size, ends)
 
     def rewritten(self, body: bytes, start: int, between: bytes) -> _Page | None:
-        """Return the page that starts at an offset of a body, if as many records seem to follow."""
+        """Return the new page at an offset of a body, if as many records as before seem to follow."""
         seam, last = b"}" + between, self.text[-len(between) - 1 :]
         text = body[start : start + len(self.text)]
         if not text.endswith(last):
-            # Some of them are longer or shorter.
+            # Some records are longer or shorter than before.
             end = start
             for _ in range(self.size - 1):
                 end = body.find(seam, end) + len(seam)

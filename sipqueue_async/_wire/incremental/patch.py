@@ -1,4 +1,4 @@
-"""The records of a body that follows a known order of seats."""
+"""Reads the changed records of a body whose order of seats is known."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sipqueue_async._wire.records import RecordReader
 from sipqueue_async.errors import MalformedResponse
 from sipqueue_async.models import AgentStatus, FieldProblem
 
-# So many records are read in one step, at most: one that needs interpretation has the others of its step read again.
+# The most records parsed in one step. If one of them needs interpretation, all records of the step are read again.
 _AT_ONCE: Final = 16
 
 
 class RecordPatch:
-    """Reads records by their number in a known order of seats, and keeps what was read.
+    """Reads records by their number in the known order of seats, and collects the results.
 
     Args:
         reader: Reads single records.
@@ -46,7 +46,7 @@ class RecordPatch:
         return True
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read so many adjacent records, from a number on, and return how many have changed.
+        """Read `size` adjacent records, of which the first has the number `first`; return how many have changed.
 
         Returns:
             None if one of them needs interpretation, or is not of the seat with its number.
