@@ -1,4 +1,4 @@
-"""Alerts: conditions that become true because something happened, or because time passed, told once."""
+"""Alerts: rules for conditions that last. An alert is raised once, and cleared once when its condition ends."""
 
 from sipqueue_async.alerts.alerts import Alerts
 from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised

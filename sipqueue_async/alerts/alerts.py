@@ -1,4 +1,4 @@
-"""`Alerts`: the alerts of a feed, as an async iterator that keeps one timer."""
+"""`Alerts`: the alerts of a feed, as an async iterator."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Alerts(AsyncIterator[Alert]):
     """Yields the alerts that rules raise for a feed: each once when it is raised, and once when it clears.
 
     An alert is raised at its deadline, not at the next poll. While the feed is down, only rules about the feed raise
-    and clear. No task runs: the iteration itself evaluates the rules. A consumer that falls behind gets coalesced
-    updates, and their alerts. Leaving an ``async for`` loses nothing: iterate again to continue. The iteration ends
-    when the feed does.
+    and clear alerts. No task runs: the iteration itself evaluates the rules. For a consumer that falls behind, the
+    rules are evaluated with coalesced updates. Leaving an ``async for`` loses nothing: iterate again to continue. The
+    iteration ends when the feed does.
 
     Example::
 
@@ -31,7 +31,7 @@ class Alerts(AsyncIterator[Alert]):
                 print(alert)
 
     Args:
-        feed: A `StatusWatcher` or a reader of a relay; it may start later.
+        feed: A `StatusWatcher` or a reader of a relay, started or not.
         rules: The rules; or a restored state, whose `AlertState.snapshot` is the watcher's baseline.
 
     Raises:
@@ -50,8 +50,8 @@ class Alerts(AsyncIterator[Alert]):
         self._seen: Snapshot | None = None
         # A reading of the event loop's clock, and the snapshots' time at that moment.
         self._moment: tuple[float, datetime] | None = None
-        self._looked = asyncio.Event()
-        self._remove = feed.add_listener(self._look)
+        self._polled = asyncio.Event()
+        self._remove = feed.add_listener(self._on_poll)
 
     @property
     def state(self) -> AlertState:
@@ -74,7 +74,7 @@ class Alerts(AsyncIterator[Alert]):
         return self._alerts.popleft()
 
     def close(self) -> None:
-        """Stop receiving."""
+        """Stop receiving updates."""
         self._remove()
         self._updates.close()
 
@@ -89,19 +89,19 @@ class Alerts(AsyncIterator[Alert]):
     async def _wait(self) -> None:
         """Wait for an update, a completed poll or read, or the deadline, whichever comes first."""
         delay = None if self._deadline is None else max(0.0, (self._deadline - self._now()).total_seconds())
-        self._looked.clear()
+        self._polled.clear()
         update = asyncio.ensure_future(anext(self._updates))
-        look = asyncio.ensure_future(self._looked.wait())
+        poll = asyncio.ensure_future(self._polled.wait())
         try:
-            await asyncio.wait((update, look), timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((update, poll), timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            look.cancel()
+            poll.cancel()
             if not update.cancel():
-                # Evaluated here, so that no cancellation loses it.
+                # Evaluate the update here, or a cancellation would lose it.
                 self._evaluate(update.result())
 
     def _caught_up(self) -> bool:
-        """With no update pending, evaluate the time that has passed; return whether there are alerts."""
+        """Evaluate the passed time, while no update is pending; return whether there are alerts."""
         snapshot = self._feed.snapshot
         if snapshot is not None and snapshot is not self._seen and self._feed.health.up:
             self._seen = snapshot
@@ -113,9 +113,9 @@ class Alerts(AsyncIterator[Alert]):
         self._state, alerts, self._deadline = evaluate(self._state, what)
         self._alerts.extend(alerts)
 
-    def _look(self, _: FeedHealth) -> None:
-        """After each poll or read, note the time of the feed's snapshot."""
-        self._looked.set()
+    def _on_poll(self, _: FeedHealth) -> None:
+        """Keep the time of the feed's snapshot, after each poll or read."""
+        self._polled.set()
         snapshot = self._feed.snapshot
         if snapshot is not None and (self._moment is None or self._moment[1] != snapshot.observed_at):
             steady = snapshot.steady_at

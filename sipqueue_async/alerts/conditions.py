@@ -1,4 +1,4 @@
-"""The condition of each kind of rule: follows events, and tells the engine when it begins and stops to hold."""
+"""The condition of each kind of rule: follows events, and notifies the engine when it begins or ceases to hold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Condition(ABC, Generic[R]):
     """
 
     calls: bool = False
-    """Whether `call` is to be called with answered and missed calls."""
+    """Whether the condition wants answered and missed calls, through `call`."""
 
     def __init__(self, engine: Engine, number: int, rule: R) -> None:
         self.engine = engine
@@ -46,16 +46,29 @@ class Condition(ABC, Generic[R]):
 
     @abstractmethod
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
-        """Return whether a change between two states (None: not there) can affect the condition."""
+        """Return whether a change between two states (None: no such seat) can affect the condition."""
 
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
-        """Note a seat's new record; None means that the seat is not there."""
+        """Process a change of a seat's record.
+
+        Args:
+            key: The seat.
+            before: The record before; None if the seat is new.
+            after: The record now; None if the seat has left.
+            unsure: Whether the change may have happened earlier: in an outage, or in a coalesced update.
+        """
 
     def call(self, event: CallAnswered | CallMissed, *, anew: bool, unsure: bool) -> None:
-        """Note calls; `anew` says that they restarted the agent's state, which has the same name."""
+        """Process answered or missed calls.
+
+        Args:
+            event: The event.
+            anew: Whether the calls restarted the agent's state, which has the same name as before.
+            unsure: As for `seat`.
+        """
 
     def settle(self, *, unsure: bool) -> None:
-        """Report changed conditions to the engine, after all seats of an update were noted."""
+        """Report changed conditions to the engine, after all seats of an update were processed."""
 
     def value(self, subject: Subject, at: float, since: float) -> float:
         """Return the figure that an alert shows: the seconds for which the condition has held."""
@@ -119,7 +132,7 @@ class GroupCondition(Condition[R]):
         """Return the subject that a seat counts for."""
 
     def known_subjects(self) -> Iterable[Subject]:
-        """Return the subjects that exist before any of their seats was seen."""
+        """Return the subjects that exist before the first snapshot."""
         if self.per == "all":
             return [_ALL]
         return [(queue, None) for queue in sorted(self.rule.seats.queues or ())]
@@ -165,7 +178,7 @@ class _Counted(GroupCondition[R]):
         return [list(subject) for subject in self.agents]
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        # Queues whose agents have all left are known, too.
+        # The rows include queues whose agents have all left.
         for queue, extension in rows:
             self.agents.setdefault((queue, extension), 0)
             self.touched[queue, extension] = None
@@ -239,7 +252,7 @@ class _Window:
 
 
 class MissedCallsCondition(GroupCondition[MissedCalls]):
-    """At least a number of calls was missed within a time."""
+    """At least `count` calls were missed within the rule's time."""
 
     calls = True
 
@@ -266,7 +279,7 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
 
     def expect(self, window: _Window) -> None:
         """Set a window's deadline to the time at which its oldest calls expire."""
-        self.engine.appoint(window, window.calls[0][0] + self.rule.within, self.number)
+        self.engine.set_deadline(window, window.calls[0][0] + self.rule.within, self.number)
 
     def expire(self, window: _Window, at: float) -> None:
         """Drop expired calls, and end the condition if too few are left."""

@@ -3,8 +3,8 @@
 Time runs on an axis of seconds that starts at the first snapshot. A snapshot moves it by `Snapshot.seconds_since`, so
 setting the wall clock does not move it. Alerts show wall times, calculated from the latest snapshot's.
 
-A condition that begins to hold gets a `Watch`; a heap holds the deadlines. The cost follows the number of events and
-of expired deadlines.
+A condition that begins to hold gets a `Watch`; a heap holds the deadlines. The cost depends on the number of events and
+of expired deadlines, not on the number of seats.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Subject: TypeAlias = tuple[str | None, str | None]
 """The queue and the extension of an alert; None stands for any."""
 
 _ROUNDING: Final = 1e-6
-# A microsecond is as fine as a datetime is.
+"""A microsecond, the resolution of `datetime`."""
 
 _MOST_SPANS: Final = 64
-"""Limit on the spans of a rule's hours to search; a delay longer than each of them never elapses."""
+"""How many spans of a rule's hours are searched. A delay longer than each of them never elapses."""
 
 
 class Due(Protocol):
@@ -43,7 +43,7 @@ class Due(Protocol):
 
 
 class Watch:
-    """One condition about one subject: since when it holds, and the alert about it, if there is one."""
+    """One condition about one subject: since when it holds, and its alert, if one was raised."""
 
     __slots__ = (
         "agent",
@@ -131,7 +131,7 @@ class Engine:
 
     @property
     def started(self) -> bool:
-        """Whether a first time was given."""
+        """Whether the first snapshot has arrived."""
         return self._anchor is not None
 
     def anchor(self, axis: float, wall: datetime) -> None:
@@ -141,22 +141,22 @@ class Engine:
 
     def axis(self, wall: datetime) -> float:
         """Convert a wall time to the axis."""
-        assert self._anchor is not None  # noqa: S101  # asked for once something is known
+        assert self._anchor is not None  # noqa: S101  # called after the first snapshot only
         return self._anchor[0] + (wall - self._anchor[1]).total_seconds()
 
     def wall(self, axis: float) -> datetime:
         """Convert a point of the axis to a wall time."""
-        assert self._anchor is not None  # noqa: S101  # asked for once something is known
+        assert self._anchor is not None  # noqa: S101  # called after the first snapshot only
         return self._anchor[1] + timedelta(seconds=axis - self._anchor[0])
 
-    def appoint(self, due: Due, at: float, rule: int) -> None:
-        """Set a deadline, which replaces the earlier one."""
+    def set_deadline(self, due: Due, at: float, rule: int) -> None:
+        """Set an entry's deadline, which replaces its earlier one."""
         due.token += 1
         heap = self._heaps[isinstance(self.rules[rule], FeedSilent)]
         heapq.heappush(heap, (at, rule, next(self._numbers), due, due.token))
 
-    def dismiss(self, due: Due) -> None:
-        """Cancel a deadline."""
+    def cancel_deadline(self, due: Due) -> None:
+        """Cancel an entry's deadline."""
         due.token += 1
 
     def run(self, to: float, *, including: bool) -> None:
@@ -186,7 +186,7 @@ class Engine:
     # ---- called by conditions ----------------------------------------------------------------------------------------
 
     def begin(self, rule: int, subject: Subject, since: float, *, approximate: bool, agent: str | None = None) -> None:
-        """Note that a condition holds since a moment. One that already holds, or whose alert stands, goes on."""
+        """Register that a condition holds since a moment. If it already holds, its beginning does not change."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             watch = self._watches[rule][subject] = Watch(self, rule, subject)
@@ -197,7 +197,7 @@ class Engine:
             self._schedule(watch)
 
     def end(self, rule: int, subject: Subject, *, at_once: bool = False) -> None:
-        """Note that a condition no longer holds. With `at_once` an alert clears now, ignoring `clear_after`."""
+        """Register that a condition no longer holds. With `at_once` its alert clears now, without `clear_after`."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             return
@@ -226,7 +226,7 @@ class Engine:
         """Replace a watch by the saved one."""
         present = self._watches[watch.rule].get(watch.subject)
         if present is not None:
-            self.dismiss(present)
+            self.cancel_deadline(present)
         self._watches[watch.rule][watch.subject] = watch
         self._schedule(watch)
 
@@ -252,21 +252,21 @@ class Engine:
             return
         elif watch.repeat_at is not None and at + _ROUNDING >= watch.repeat_at:
             watch.repeats += 1
-            self._tell_raised(watch, at)
+            self._emit_raised(watch, at)
         self._schedule(watch)
 
     def _schedule(self, watch: Watch) -> None:
         due = self._due(watch)
         if due is None:
-            self.dismiss(watch)
+            self.cancel_deadline(watch)
         else:
-            self.appoint(watch, due, watch.rule)
+            self.set_deadline(watch, due, watch.rule)
 
     def _due(self, watch: Watch) -> float | None:
         """Return a watch's next deadline, or None."""
         rule = self.rules[watch.rule]
         if watch.raised_at is None:
-            assert watch.since is not None  # noqa: S101  # a watch without either is dropped
+            assert watch.since is not None  # noqa: S101  # a watch that neither holds nor was raised is dropped
             return self._ready_at(rule, watch.since)
         moments = [] if watch.clear_at is None else [watch.clear_at]
         moments += [] if watch.repeat_at is None else [watch.repeat_at]
@@ -305,11 +305,11 @@ class Engine:
         watch.started, watch.raised_at = self.wall(watch.since), self.wall(at)
         watch.id = alert_id(self.rules[watch.rule].name, *watch.subject, watch.started)
         watch.repeats = 0
-        self._tell_raised(watch, at)
+        self._emit_raised(watch, at)
 
-    def _tell_raised(self, watch: Watch, at: float) -> None:
+    def _emit_raised(self, watch: Watch, at: float) -> None:
         rule = self.rules[watch.rule]
-        assert watch.started is not None  # noqa: S101  # it was raised
+        assert watch.started is not None  # noqa: S101  # set when it was raised
         watch.repeat_at = None if rule.repeat_every is None else at + rule.repeat_every
         since = at if watch.since is None else watch.since
         self._alerts.append(
@@ -328,7 +328,7 @@ class Engine:
         )
 
     def _clear(self, watch: Watch, at: float) -> None:
-        assert watch.started is not None  # noqa: S101  # only what was raised is cleared
+        assert watch.started is not None  # noqa: S101  # only a raised alert is cleared
         assert watch.raised_at is not None  # noqa: S101
         self._alerts.append(
             AlertCleared(
@@ -357,10 +357,10 @@ class Engine:
         for number in self._waiting.get(name, ()):
             held, self._held[number] = self._held[number], {}
             for watch in held:
-                self.appoint(watch, self.now, number)
+                self.set_deadline(watch, self.now, number)
 
     def _drop(self, watch: Watch) -> None:
-        self.dismiss(watch)
+        self.cancel_deadline(watch)
         self._held[watch.rule].pop(watch, None)
         self._watches[watch.rule].pop(watch.subject, None)
 

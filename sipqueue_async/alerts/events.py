@@ -18,13 +18,13 @@ class _Alert:
     rule: Rule
     """The rule."""
     id: str
-    """The same for an alert's raising, its repeats and its clearing, also after a restart."""
+    """The alert's id: its raising, repeats and clearing have the same one, even after a restart."""
     queue: str | None
-    """The queue that it is about; None where it is about an agent in any queue, or about all queues."""
+    """The queue of the alert; None for an alert about an agent in any queue, or about all queues."""
     extension: str | None
-    """The extension that it is about; None where it is about a queue or all of them."""
+    """The extension of the alert; None for an alert about one queue or all queues."""
     agent: str | None
-    """The agent's name, where the platform gave one."""
+    """The agent's name, if the platform sent one."""
     since: datetime
     """When the condition began (aware), in the time of the snapshots' `observed_at`."""
     at: datetime
@@ -32,11 +32,11 @@ class _Alert:
     value: float
     """The rule's figure: seconds, a number of agents or calls, or a share from 0 to 1."""
     approximate: bool
-    """Whether the condition may have begun before `since`, or was not seen all the time."""
+    """Whether the condition may have begun before `since`, or was not observed during an outage."""
 
     @property
     def key(self) -> SeatKey | None:
-        """The seat, where it is about one."""
+        """The seat, if the alert is about one."""
         if self.queue is None or self.extension is None:
             return None
         return SeatKey(self.queue, self.extension)
@@ -59,13 +59,13 @@ class _Alert:
 
 @attrs.frozen(kw_only=True)
 class AlertRaised(_Alert):
-    """A rule's condition has held for long enough."""
+    """A rule's condition has held for the rule's time."""
 
     kind: ClassVar[str] = "raised"
-    """Its name in JSON."""
+    """The event's name in JSON."""
 
     repeat: int = 0
-    """How often it was raised before, by the rule's `repeat_every`; 0 for the first time."""
+    """The number of this repeat under the rule's `repeat_every`; 0 for the first time."""
 
     def __str__(self) -> str:
         return self.text()
@@ -85,17 +85,17 @@ class AlertRaised(_Alert):
 
 @attrs.frozen(kw_only=True)
 class AlertCleared(_Alert):
-    """The condition of a raised alert is over."""
+    """The condition of a raised alert has ended."""
 
     kind: ClassVar[str] = "cleared"
-    """Its name in JSON."""
+    """The event's name in JSON."""
 
     raised_at: datetime
     """When the alert was raised."""
 
     @property
     def lasted(self) -> timedelta:
-        """For how long the condition held."""
+        """The time from the beginning of the condition to the clearing."""
         return self.at - self.since
 
     def __str__(self) -> str:
@@ -119,6 +119,6 @@ Alert: TypeAlias = AlertRaised | AlertCleared
 
 
 def alert_id(rule: str, queue: str | None, extension: str | None, since: datetime) -> str:
-    """Return the id of an alert: the same for the same rule, subject and beginning."""
+    """Return the id of an alert, which depends on the rule, the subject and the beginning only."""
     text = "\0".join((rule, queue or "", extension or "", since.isoformat()))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -18,25 +18,26 @@ _FORM: Final = "write for example 'Mon-Fri 09:00-17:30; Sat 10:00-14:00'"
 
 @attrs.frozen
 class _Span:
-    """One part of a week: a set of days, and from when to when on each."""
+    """A set of days, with a start and an end on each."""
 
     days: frozenset[int]
+    """0 for Monday to 6 for Sunday."""
     start: time
     end: timedelta
-    """Since midnight; above 24 hours where the span ends on the next day."""
+    """The time since midnight; above 24 hours if the span ends on the next day."""
 
 
 @attrs.frozen
 class Hours:
-    """Times of the week, in the local time of a zone; changes to and from daylight saving time are followed.
+    """Times of the week, in the local time of a zone, with its daylight saving time.
 
     Args:
-        text: Spans, separated by semicolons: days (none means every day), then from when to when. A span that ends
-            at or before the time it starts ends on the next day: ``22:00-06:00``; ``00:00-24:00`` is a whole day.
+        text: Spans, separated by semicolons: days (every day if none are given), then start and end. A span whose end
+            is not after its start ends on the next day: ``22:00-06:00``. ``00:00-24:00`` is a whole day.
         zone: The zone's name, such as ``Asia/Shanghai``.
 
     Raises:
-        ValueError: The text is not of this form, or there is no such zone.
+        ValueError: The text does not have this form, or there is no such zone.
     """
 
     text: str
@@ -56,7 +57,7 @@ class Hours:
         return any(start <= at < end for start, end in self._around(at))
 
     def started_at(self, at: datetime) -> datetime | None:
-        """Return when the span that a moment lies in started, or None outside of all spans."""
+        """Return the start of the span that contains a moment, or None outside of all spans."""
         return min((start for start, end in self._around(at) if start <= at < end), default=None)
 
     def next_change(self, at: datetime) -> datetime:
@@ -78,7 +79,7 @@ class Hours:
 def _span(part: str) -> _Span:
     found = _PART.fullmatch(part.strip())
     if found is None:
-        raise ValueError(f"{part.strip()!r} is not a part of a week; {_FORM}")
+        raise ValueError(f"{part.strip()!r} is not a span of the week; {_FORM}")
     start, end = _since_midnight(found["start"]), _since_midnight(found["end"])
     if start >= timedelta(days=1):
         raise ValueError(f"{found['start']!r} is not a time of the day; {_FORM}")

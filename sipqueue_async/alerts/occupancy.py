@@ -23,8 +23,8 @@ _COUNTS: Final = {state: (int(state is AgentState.TALKING), int(state in SIGNED_
 class _Share:
     """One subject's occupancy: talk time as a share of signed-in time, over a sliding window of seen time.
 
-    It is above a limit where F, the integral over the window of (talking - limit x signed in), is above 0. Between two
-    changes at either end of the window F is a line, so the moment at which it crosses 0 is known beforehand.
+    The share is above a limit if F, the integral over the window of (talking - limit x signed in), is above 0. Between
+    two changes at either end of the window F is linear, so the moment at which it crosses 0 can be calculated.
     """
 
     __slots__ = ("condition", "counts", "history", "signed_in", "subject", "talk", "token", "upto")
@@ -83,7 +83,7 @@ class _Share:
 
 
 class OccupancyCondition(GroupCondition[Occupancy]):
-    """The share of time spent talking, over a window."""
+    """Talk time as a share of signed-in time is beyond the limit, over a window."""
 
     def __init__(self, engine: Engine, number: int, rule: Occupancy) -> None:
         super().__init__(engine, number, rule, rule.per)
@@ -92,7 +92,7 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         self.unseen = 0.0
         """Seconds of the axis during which the feed was down."""
         self.began = 0.0
-        """When watching began, in seen time."""
+        """When the first snapshot arrived, in seen time."""
 
     def share_of(self, subject: Subject) -> _Share:
         """Return a subject's share, creating it on first use."""
@@ -125,16 +125,16 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             self.look(self.shares[subject])
 
     def look(self, share: _Share) -> None:
-        """Begin or end the condition by the share, and set the deadline of the next check."""
+        """Begin or end the condition according to the share, and set the deadline of the next check."""
         now = self.seen()
         share.move(now)
         full = self.began + self.rule.within
         if now + _TINY >= full:
             self._judge(share)
-        self.engine.appoint(share, self._next(share, now, full) + self.unseen, self.number)
+        self.engine.set_deadline(share, self._next(share, now, full) + self.unseen, self.number)
 
     def _limit(self) -> tuple[float, float]:
-        """Return the limit, and 1 where more is too much, -1 where less is too little."""
+        """Return the limit, and 1 if it is an upper limit, -1 if it is a lower one."""
         return (self.rule.below or 0.0, -1.0) if self.rule.above is None else (self.rule.above, 1.0)
 
     def _excess(self, share: _Share) -> float:
@@ -148,11 +148,11 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             self.engine.end(self.number, share.subject)
 
     def _next(self, share: _Share, now: float, full: float) -> float:
-        """Return when, in seen time, to look again: where the line may cross 0, or bends, or the window is full."""
+        """Return when to check again, in seen time: F may cross 0, F changes its slope, or the window is complete."""
         if now + _TINY < full:
             return full
         limit, sign = self._limit()
-        # What goes out of the window at its start, and until when.
+        # The counts at the window's start, and until when they last.
         history = share.history
         if history[0][0] > now - self.rule.within + _TINY:
             talking, signed_in, bend = 0, 0, history[0][0]
@@ -168,7 +168,7 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         return max(now + _TINY, min(moments))
 
     def pause(self, seconds: float) -> None:
-        """Leave out seconds for which nothing was known."""
+        """Leave an outage of `seconds` out of the seen time."""
         self.unseen += seconds
 
     def value(self, subject: Subject, at: float, since: float) -> float:

@@ -1,4 +1,4 @@
-"""The rules, which say what raises an alert. A rule is plain data; `conditions` evaluates it."""
+"""The kinds of rules. A rule is plain data that describes what raises an alert; `conditions` evaluates it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SIGNED_IN: Final = tuple(state for state in AgentState if state is not AgentStat
 
 
 def seconds(number: float) -> timedelta:
-    """Return a duration of so many seconds."""
+    """Return a duration in seconds."""
     return timedelta(seconds=number)
 
 
 def minutes(number: float) -> timedelta:
-    """Return a duration of so many minutes."""
+    """Return a duration in minutes."""
     return timedelta(minutes=number)
 
 
 def hours(number: float) -> timedelta:
-    """Return a duration of so many hours."""
+    """Return a duration in hours."""
     return timedelta(hours=number)
 
 
@@ -104,18 +104,18 @@ class Rule:
     """The base of all rules.
 
     Args:
-        name: The rule's name: it stands in alerts, in `unless` and in saved states.
-        seats: Which queues and extensions the rule is for; all by default.
-        hours: When the rule applies. A condition counts from the beginning of these hours at the earliest; outside
-            them nothing is raised, and what was raised is cleared.
-        unless: Names of rules: while one of them has an alert for the same seat, agent or queue, or for all queues,
-            this one raises nothing.
-        clear_after: For how long (seconds, or a timedelta) the condition must have been over before the alert clears.
-        repeat_every: Raise the alert again at this interval as long as it stands; None for once.
+        name: The rule's name, which alerts, `unless` and saved states use.
+        seats: The queues and extensions to which the rule applies; all by default.
+        hours: When the rule applies. The time of a condition starts with these hours at the earliest. Outside them the
+            rule raises nothing, and its alerts clear.
+        unless: Names of other rules. While one of them has a raised alert about the same seat, agent or queue, or about
+            all queues, this rule raises nothing.
+        clear_after: How long the condition must have ended before the alert clears (seconds, or a timedelta).
+        repeat_every: Raise the alert again at this interval until it clears; None for once.
 
     Raises:
-        TypeError: A duration is none.
-        ValueError: An argument makes no sense; the message names the rule and the argument.
+        TypeError: A duration is neither a timedelta nor a number.
+        ValueError: An argument is invalid; the message names the rule and the argument.
     """
 
     kind: ClassVar[str] = ""
@@ -138,13 +138,13 @@ class Rule:
 
 @attrs.frozen(kw_only=True)
 class StateLasts(Rule):
-    """An agent has been in a state (or in one of several) for longer than a time.
+    """An agent has been in a state, or in one of several states, for longer than a given time.
 
-    There is one alert a seat: an agent in several queues has one for each queue that shows the state.
+    Alerts are per seat: an agent in several queues has one for each queue that shows the state.
 
     Args:
-        states: The state, or several; a change between two of them does not begin the time anew.
-        longer_than: Seconds, or a timedelta.
+        states: The state, or several states. A change between two of them does not restart the time.
+        longer_than: The time: seconds, or a timedelta.
     """
 
     kind: ClassVar[str] = "state-lasts"
@@ -160,14 +160,14 @@ class StateLasts(Rule):
 
 @attrs.frozen(kw_only=True)
 class Available(Rule):
-    """Fewer (or more) agents than a number are in some states.
+    """Fewer (or more) agents than a limit are in certain states.
 
     Args:
-        fewer_than: Raise when fewer agents are in the states.
-        more_than: Raise when more agents are in the states. Exactly one of both limits is given.
-        states: The states that count; by default those who wait for a call. `SIGNED_IN` has all but offline.
-        lasting: For how long, in seconds or as a timedelta.
-        per: ``"queue"``, one alert a queue; ``"all"``, the agents of all queues together, each counted once.
+        fewer_than: Raise if fewer agents are in the states.
+        more_than: Raise if more agents are in the states. Give exactly one of the two limits.
+        states: The states that count; by default waiting. `SIGNED_IN` holds all states except offline.
+        lasting: How long the condition must hold: seconds, or a timedelta.
+        per: ``"queue"`` for one alert per queue; ``"all"`` for the agents of all queues together, each counted once.
     """
 
     kind: ClassVar[str] = "available"
@@ -191,12 +191,12 @@ class Available(Rule):
 
 @attrs.frozen(kw_only=True)
 class MissedCalls(Rule):
-    """So many offered calls were not answered within a time.
+    """Too many offered calls were not answered within a given time.
 
     Args:
-        count: How many.
-        within: Seconds, or a timedelta. The alert clears when fewer lie within this time.
-        per: ``"agent"``, one alert an extension, all its queues together; ``"queue"``; or ``"all"``.
+        count: Raise at this number of missed calls.
+        within: The time: seconds, or a timedelta. The alert clears when fewer calls were missed within it.
+        per: ``"agent"`` for one alert per extension, all its queues together; ``"queue"``; or ``"all"``.
     """
 
     kind: ClassVar[str] = "missed-calls"
@@ -208,14 +208,15 @@ class MissedCalls(Rule):
 
 @attrs.frozen(kw_only=True)
 class NoAnswers(Rule):
-    """Agents wait for calls, and none was answered for a time.
+    """Agents are waiting, and no call was answered for longer than a given time.
 
-    The platform does not tell who waits in a queue: no answered call while agents wait may be a quiet hour, or a line
-    that is down. Use `hours` for when calls are expected.
+    The platform does not report the callers in a queue. So the reason may be a quiet hour as well as a line that is
+    down: limit the rule with `hours` to times at which calls are expected.
 
     Args:
-        longer_than: Seconds, or a timedelta, since the last answered call or since the first agent began to wait.
-        per: ``"queue"``, one alert a queue; or ``"all"``.
+        longer_than: The time since the last answered call, or since the first agent began to wait: seconds, or a
+            timedelta.
+        per: ``"queue"`` for one alert per queue; or ``"all"``.
     """
 
     kind: ClassVar[str] = "no-answers"
@@ -231,14 +232,14 @@ class NoAnswers(Rule):
 
 @attrs.frozen(kw_only=True)
 class Occupancy(Rule):
-    """The share of the time signed in that was spent talking, over a sliding window, is too high or too low.
+    """Occupancy, which is talk time as a share of signed-in time, is too high or too low over a sliding window.
 
     Args:
-        within: The window: seconds, or a timedelta. Only time that was seen counts; before a whole window was seen,
-            nothing is raised or cleared.
-        above: Raise when the share (0 to 1) is above.
-        below: Raise when the share is below. Exactly one of both limits is given.
-        per: ``"queue"``, one alert a queue; or ``"all"``.
+        within: The window: seconds, or a timedelta. Time during an outage does not count. Until a whole window was
+            observed, the rule raises and clears nothing.
+        above: Raise if the share (0 to 1) is above this limit.
+        below: Raise if the share is below this limit. Give exactly one of the two limits.
+        per: ``"queue"`` for one alert per queue; or ``"all"``.
     """
 
     kind: ClassVar[str] = "occupancy"
@@ -254,11 +255,11 @@ class Occupancy(Rule):
 
 @attrs.frozen(kw_only=True)
 class SignedOut(Rule):
-    """An agent is not signed in, in any queue, for longer than a time, at hours at which they should be.
+    """A listed agent has not been signed in to any queue for longer than a given time.
 
     Args:
         extensions: The agents' extensions: one or several.
-        longer_than: Seconds, or a timedelta, since signing out or since the beginning of the hours.
+        longer_than: The time since the agent signed out, or since the rule's hours began: seconds, or a timedelta.
     """
 
     kind: ClassVar[str] = "signed-out"
@@ -277,7 +278,7 @@ class FeedSilent(Rule):
     """The platform cannot be reached.
 
     Args:
-        lasting: For how long, in seconds or as a timedelta, since the last good answer.
+        lasting: The time since the last good answer: seconds, or a timedelta.
     """
 
     kind: ClassVar[str] = "feed-silent"
@@ -306,8 +307,8 @@ def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Return the rules, each after those that its `unless` names.
 
     Raises:
-        TypeError: One of them is no rule.
-        ValueError: Two have the same name, an `unless` names no rule, or two rules wait for each other.
+        TypeError: One of them is not a rule.
+        ValueError: Two have the same name, an `unless` names no rule, or rules name each other in a cycle.
     """
     given: dict[str, Rule] = {}
     for rule in rules:
@@ -319,12 +320,12 @@ def check_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     for rule in given.values():
         for other in rule.unless:
             if other not in given:
-                raise ValueError(f"the rule {rule.name!r} has an unless that names no rule: {other!r}")
+                raise ValueError(f"the rule {rule.name!r} names {other!r} in unless, but there is no such rule")
     ordered: dict[str, Rule] = {}
     while len(ordered) < len(given):
         ready = [it for it in given.values() if it.name not in ordered and all(name in ordered for name in it.unless)]
         if not ready:
             names = ", ".join(repr(name) for name in given if name not in ordered)
-            raise ValueError(f"these rules wait for each other by their unless: {names}")
+            raise ValueError(f"these rules name each other in unless, in a cycle: {names}")
         ordered |= {rule.name: rule for rule in ready}
     return tuple(ordered.values())

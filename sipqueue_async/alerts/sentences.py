@@ -112,12 +112,12 @@ class About(Protocol):
 
     @property
     def queue(self) -> str | None:
-        """The queue, if it is about one."""
+        """The queue, if the alert is about one."""
         ...
 
     @property
     def extension(self) -> str | None:
-        """The extension, if it is about one."""
+        """The extension, if the alert is about one."""
         ...
 
     @property
@@ -137,7 +137,7 @@ class About(Protocol):
 
     @property
     def at(self) -> datetime:
-        """When it was raised or cleared."""
+        """When the alert was raised or cleared."""
         ...
 
 
@@ -158,7 +158,7 @@ def cleared(alert: About, language: str) -> str:
 
 
 def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, str]]:
-    """Return a rule's template, and its values besides who and how long."""
+    """Return a rule's template, and its values besides the subject and the duration."""
     match rule:
         case StateLasts():
             return words.state_lasts, {"states": _states(rule.states, words)}

@@ -78,7 +78,7 @@ class AlertState:
         self._callers = [it for it in self._conditions if it.calls]
         self._interested: dict[tuple[AgentState | None, AgentState | None], list[Condition[Any]]] = {}
         self._snapshot: Snapshot | None = None
-        # Whether it was restored, and no snapshot or update has followed.
+        # Whether the state was restored, and has received no snapshot or update since.
         self._is_resuming = False
         self._blind_since = 0.0
 
@@ -107,19 +107,19 @@ class AlertState:
         }
 
     def to_json(self) -> bytes:
-        """Return the state as JSON (UTF-8), to be read back by `from_json`: a versioned format."""
+        """Return the state as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
         return saved.dump(self._engine, self._conditions, self._snapshot)
 
     @classmethod
     def from_json(cls, data: bytes | str, rules: Iterable[Rule]) -> AlertState:
         """Return the state that `to_json` wrote, for the same rules or others.
 
-        Give the watcher its `snapshot` as baseline. Time in between counts as an outage: an alert that stands is
-        neither raised again nor forgotten. Alerts of rules that no longer exist are dropped.
+        Give the watcher the state's `snapshot` as baseline. The time in between counts as an outage: a raised alert is
+        neither raised again nor lost. Alerts of rules that no longer exist are dropped.
 
         Raises:
             ValueError: The data is damaged, of another kind, or of a version that this release does not know; or the
-                rules make no sense.
+                rules are invalid.
         """
         state = cls(rules)
         loaded = saved.load(data)
@@ -158,7 +158,7 @@ class AlertState:
         engine.run(engine.axis(now), including=True)
 
     def _see(self, snapshot: Snapshot) -> None:
-        """Note that no event happened up to a snapshot beyond those already applied."""
+        """Apply a snapshot up to which no event has happened beyond those already applied."""
         if self._snapshot is None:
             self._begin(snapshot)
             self._engine.run(self._engine.now, including=True)
@@ -191,7 +191,7 @@ class AlertState:
 
     def _fold(self, events: Iterable[SeatEvent], snapshot: Snapshot, *, coalesced: bool) -> None:
         engine, known = self._engine, self._snapshot
-        assert known is not None  # noqa: S101  # there is one from the beginning
+        assert known is not None  # noqa: S101  # `_begin` set it
         seen_at = self._at + snapshot.seconds_since(known)
         # A snapshot that was delayed may be older than the present, up to which timers have fired.
         at = max(engine.now, seen_at)
@@ -211,7 +211,7 @@ class AlertState:
     @property
     def _at(self) -> float:
         """The time of the last snapshot, on the axis."""
-        assert self._snapshot is not None  # noqa: S101  # asked for once there is one
+        assert self._snapshot is not None  # noqa: S101  # called after the first snapshot only
         return self._engine.axis(self._snapshot.observed_at)
 
     def _resume(self, at: float) -> None:
@@ -265,9 +265,10 @@ def evaluate(
 ) -> tuple[AlertState, tuple[Alert, ...], datetime | None]:
     """Apply an update, a snapshot or a moment; return the state, the alerts, and the next deadline.
 
-    Pass every update of one consumer in turn. A snapshot says that nothing has changed up to it, or is the first known
-    status. A moment says that time has passed. Moments and the deadline are in the time of the snapshots'
-    `observed_at`. Call again at the deadline at the latest; None means that only updates can raise or clear alerts.
+    Pass every update of one consumer in order. Pass a snapshot as the first known status, or to report that nothing has
+    changed up to it; pass a moment to report that time has passed. Moments and the deadline are in the time of the
+    snapshots' `observed_at`. Call again at the deadline at the latest; None means that only updates can raise or clear
+    alerts.
 
     Raises:
         ValueError: The moment is naive.

@@ -1,6 +1,6 @@
-"""The day so far, folded from a watcher's updates: how long each seat was in which state, and what calls it had.
+"""The day's figures: time in each state, and calls answered and missed, for each seat and queue.
 
-`Tally` does no input or output and looks at no clock: it is told of updates, and its time is theirs.
+`Tally` does no I/O and reads no clock. It counts updates, and takes the time from them.
 """
 
 from sipqueue_async.tally.figures import GroupTally, QueueTally, SeatTally

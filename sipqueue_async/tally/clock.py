@@ -1,6 +1,6 @@
-"""The clock that a tally counts by.
+"""The clock of a tally: seen and unseen time.
 
-Time is kept in whole microseconds, the resolution of `datetime`, so sums are exact however many steps they are made of.
+It counts whole microseconds, the resolution of `datetime`, so that sums of any number of steps are exact.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ MICROSECONDS: Final = 1_000_000
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STEP: Final = timedelta(seconds=1)
-"""A step of the wall clock is at least this long; less may be slewing, or two readings in the other order."""
+"""A smaller difference between the clocks is not a step: the wall clock may be slewed, or two readings swapped."""
 
 
 @attrs.define
 class Clock:
-    """How much time was seen and how much passed unseen, in microseconds.
+    """Counts seen and unseen time, in microseconds.
 
-    Time is the difference of two steady readings where both are given. Otherwise it is the difference of two wall
-    times, and none if the wall clock was set back.
+    The time between two moments is the difference of their monotonic readings if both have one. Otherwise it is the
+    difference of their wall times, or 0 if the wall clock was set back.
     """
 
     started_at: datetime | None = None
-    """When the tally began, by the wall clock as it is now: a step of that clock moves it too."""
+    """When the tally began, by the present wall clock: a step of the clock moves this time too."""
     at: datetime | None = None
-    """The moment up to which time is counted; None before anything is known."""
+    """The moment up to which time is counted; None before the first snapshot."""
     steady: float | None = None
-    """The same moment in seconds of a steady clock, if that is known."""
+    """The same moment in seconds of a monotonic clock, if known."""
     seen: int = 0
     unseen: int = 0
     blind: bool = False
-    """Whether nothing is known of the time from `at` on."""
+    """Whether the time from `at` on counts as unseen."""
 
     @property
     def total(self) -> int:
@@ -43,12 +43,12 @@ class Clock:
         return self.seen + self.unseen
 
     def start(self, at: datetime, steady: float | None = None) -> None:
-        """Begin at a moment."""
+        """Start counting at a moment."""
         self.started_at = self.at = at
         self.steady = steady
 
     def move(self, at: datetime, steady: float | None = None) -> None:
-        """Let time pass up to a moment."""
+        """Count the time up to a moment."""
         passed = self._passed(at, steady)
         if self.at is not None and self.started_at is not None:
             step = at - self.at - passed * _MICROSECOND
@@ -58,7 +58,7 @@ class Clock:
         self.at, self.steady = at, steady
 
     def is_news(self, at: datetime, steady: float | None = None) -> bool:
-        """Tell whether time has passed up to a moment, or the wall clock was set back to it.
+        """Return whether a moment is after the clock's time, or before it because the wall clock was set back.
 
         Raises:
             ValueError: The moment is naive.
@@ -66,7 +66,7 @@ class Clock:
         return self._passed(at, steady) > 0 or (self.at is not None and self.at - at >= _STEP)
 
     def reading(self, at: datetime | None = None) -> tuple[int, int]:
-        """Return the seen and unseen time up to a moment, or up to now if that is later or no moment is given.
+        """Return the seen and unseen time up to a moment; up to the clock's time if the moment is earlier or None.
 
         Raises:
             ValueError: The moment is naive.

@@ -1,4 +1,4 @@
-"""The counters of a seat and of several seats: the writable side of `figures`."""
+"""The counters of one seat and of several seats. `figures` has read-only views of them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class SeatCount:
     agent: AgentStatus
     """The last record."""
     since: datetime
-    """The wall time at which the state began, or at which the seat was seen to have left."""
+    """The wall time at which the state began, or at which the first snapshot without the seat arrived."""
     approximate: bool
     """Whether the state may have begun before `since`."""
     present: bool = True
-    """Whether the seat has not left."""
+    """False once the seat has left."""
     calls_answered: int = 0
     calls_missed: int = 0
     elapsed: dict[AgentState, int] = attrs.field(factory=_no_time)
@@ -74,7 +74,7 @@ class SeatCount:
         self.settled = reading
 
     def change(self, agent: AgentStatus | None, since: datetime, *, approximate: bool) -> None:
-        """Begin the state of a new record; with None, the seat has left."""
+        """Start the state of a new record; None means that the seat has left."""
         self.settle()
         self.present = agent is not None
         self.agent = agent or self.agent
@@ -117,18 +117,18 @@ class GroupCount:
         return self._longest
 
     def elapsed_at(self, at: datetime | None) -> dict[AgentState, int]:
-        """Return the time in each state up to a moment, added up."""
+        """Return the sum of the seats' time in each state up to a moment."""
         seen, _ = self.clock.reading(at)
         passed = seen - self.settled[0]
         return {state: elapsed + self.agents[state] * passed for state, elapsed in self.elapsed.items()}
 
     def unseen_at(self, at: datetime | None) -> int:
-        """Return the unseen time up to a moment, added up."""
+        """Return the sum of the seats' unseen time up to a moment."""
         _, unseen = self.clock.reading(at)
         return self.unseen + sum(self.agents.values()) * (unseen - self.settled[1])
 
     def settle(self) -> None:
-        """Count the time up to now. Do so before any seat of the group changes."""
+        """Count the time up to now. Call this before any seat of the group changes."""
         reading = self.clock.reading()
         if reading != self.settled:
             self.elapsed = self.elapsed_at(None)
@@ -136,7 +136,7 @@ class GroupCount:
             self.settled = reading
 
     def add(self, seat: SeatCount) -> None:
-        """Add a seat that is new here, with its figures so far."""
+        """Add a seat to the group, with its figures so far."""
         self.settle()
         for state, elapsed in seat.elapsed.items():
             self.elapsed[state] += elapsed
@@ -146,7 +146,7 @@ class GroupCount:
         self.include(seat)
 
     def exclude(self, seat: SeatCount) -> None:
-        """Stop counting a seat's state, which is about to change."""
+        """Stop counting a seat's state, before it changes."""
         self.settle()
         if seat.present:
             self.agents[seat.state] -= 1

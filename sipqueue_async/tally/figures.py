@@ -31,7 +31,7 @@ class SeatTally:
 
     @property
     def present(self) -> bool:
-        """Whether the seat is there, and has not left."""
+        """False once the seat has left."""
         return self._count.present
 
     @property
@@ -43,8 +43,8 @@ class SeatTally:
     def since(self) -> datetime:
         """When that state began: the `observed_at` of the first snapshot that shows it.
 
-        A call that came and went between two polls begins the state anew, because the agent was in other states in
-        between. For a seat that has left, it is when it was seen to have left.
+        A call that began and ended between two polls restarts the state, because the agent was in other states in
+        between. For a seat that has left, this is when the first snapshot without it arrived.
         """
         return self._count.since
 
@@ -66,7 +66,7 @@ class SeatTally:
     def lasted(self, at: datetime | None = None) -> float:
         """Return how many seconds the state has lasted, unseen time included.
 
-        Unlike the difference of `at` and `since`, a step of the wall clock before `at` does not change it.
+        A step of the wall clock before `at` does not change the result, unlike the difference of `at` and `since`.
 
         Args:
             at: As for `seconds`.
@@ -80,8 +80,8 @@ class SeatTally:
         """Return the seconds spent in each state; every state has an entry.
 
         Args:
-            at: Up to when (aware), if nothing has changed since the last update, such as `watcher.health.last_good_at`.
-                By default, and where it is earlier, the tally's `observed_at`.
+            at: The end of the counted time (aware), such as `watcher.health.last_good_at`, if nothing has changed since
+                the last update. The default is the tally's `observed_at`; an earlier time counts as that.
 
         Raises:
             ValueError: The time is naive.
@@ -89,7 +89,7 @@ class SeatTally:
         return _in_seconds(self._count.elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
-        """Return the seconds for which the seat's state is unknown; they count for no state.
+        """Return the seconds during which the seat's state was unknown. They count for no state.
 
         Raises:
             ValueError: The time is naive.
@@ -105,7 +105,7 @@ class SeatTally:
         return _signed_in(self._count.elapsed_at(at)) / MICROSECONDS
 
     def occupancy(self, at: datetime | None = None) -> float | None:
-        """Return the share of the time signed in that was spent talking, 0 to 1; None for someone never signed in.
+        """Return talk time as a share of signed-in time, 0 to 1; None for an agent who never signed in.
 
         Raises:
             ValueError: The time is naive.
@@ -129,7 +129,7 @@ class GroupTally:
 
     @property
     def seats(self) -> Mapping[SeatKey, SeatTally]:
-        """Its seats, including those that have left."""
+        """The seats, including those that have left."""
         return MappingProxyType(self._seats)
 
     @property
@@ -139,7 +139,7 @@ class GroupTally:
 
     @property
     def signed_in(self) -> int:
-        """How many agents are signed in now: there, and not offline."""
+        """How many agents are signed in now: present, and not offline."""
         agents = self._count.agents
         return sum(agents.values()) - agents[AgentState.OFFLINE]
 
@@ -159,10 +159,10 @@ class GroupTally:
         return None if longest is None else self._seats[longest.key]
 
     def seconds(self, at: datetime | None = None) -> dict[AgentState, float]:
-        """Return the seconds that its agents spent in each state, added up; every state has an entry.
+        """Return the sum of the agents' seconds in each state; every state has an entry.
 
         Args:
-            at: Up to when, as for `SeatTally.seconds`.
+            at: As for `SeatTally.seconds`.
 
         Raises:
             ValueError: The time is naive.
@@ -170,7 +170,7 @@ class GroupTally:
         return _in_seconds(self._count.elapsed_at(at))
 
     def unseen(self, at: datetime | None = None) -> float:
-        """Return the sum of the seconds for which its seats' states are unknown; they count for no state.
+        """Return the sum of the seconds during which the seats' states were unknown. They count for no state.
 
         Raises:
             ValueError: The time is naive.
@@ -178,7 +178,7 @@ class GroupTally:
         return self._count.unseen_at(at) / MICROSECONDS
 
     def occupancy(self, at: datetime | None = None) -> float | None:
-        """Return the share of its agents' time signed in that was spent talking, 0 to 1; None if there was none.
+        """Return talk time as a share of the agents' signed-in time, 0 to 1; None if no agent ever signed in.
 
         Raises:
             ValueError: The time is naive.
@@ -198,7 +198,7 @@ class QueueTally(GroupTally):
 
     @property
     def name(self) -> str:
-        """The queue."""
+        """The queue's name."""
         return self._name
 
     def __repr__(self) -> str:

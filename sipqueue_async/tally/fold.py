@@ -1,6 +1,6 @@
-"""`Tally`: folds updates, one after the other, into the day's figures.
+"""`Tally`: adds up updates to the day's figures.
 
-The cost of an update follows its events, not the number of seats: one clock counts the time of all seats.
+The cost of an update depends on its events, not on the number of seats: one clock counts the time of all seats.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from sipqueue_async.tally.follow import TallyUpdater
 
 
 class Tally:
-    """The day so far: for each seat and queue, how long it was in which state, and how many calls it had.
+    """The figures since a start: time in each state, and calls answered and missed, for each seat and queue.
 
-    Give it every update of one consumer of a watcher, in turn. A state lasts from the snapshot that first shows it to
-    the one that first shows another, so each change is placed to one interval between polls. Time for which the feed
-    was down, or for which the program was, counts for no state: it is `unseen`.
+    Pass it every update of one consumer, in order; `follow` does this for a feed. A state lasts from the snapshot that
+    first shows it to the one that first shows another, so the times are exact to one interval between polls. While the
+    feed is down or the program does not run, time counts for no state: it is `unseen`.
 
-    `follow` does so for a feed. Example::
+    Example::
 
         tally = Tally()
         tally.follow(watcher)
@@ -54,7 +54,7 @@ class Tally:
                 print(tally.total.calls_answered)
 
     Args:
-        snapshot: What is known at the start. Without it the tally begins with the first update.
+        snapshot: The snapshot to start from. Without it the tally starts with the first update.
     """
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
@@ -77,21 +77,20 @@ class Tally:
 
     @property
     def started_at(self) -> datetime | None:
-        """The `observed_at` of the first known snapshot; None before.
+        """The `observed_at` of the first snapshot; None before it.
 
-        If the wall clock was set since then, this is `observed_at` minus the elapsed time: the start by the present
-        clock.
+        If the wall clock was set since, this is `observed_at` minus the elapsed time: the start by the present clock.
         """
         return self._clock.started_at
 
     @property
     def observed_at(self) -> datetime | None:
-        """The time up to which it counts: that of the last update or `advance`; None before."""
+        """The time up to which the tally counts: that of the last update or `advance`; None before the first."""
         return self._clock.at
 
     @property
     def feed_down(self) -> FeedDown | None:
-        """The outage under way, if there is one."""
+        """The event of the present outage; None while the feed is up."""
         return self._feed_down
 
     @property
@@ -113,8 +112,8 @@ class Tally:
     def snapshot(self) -> Snapshot | None:
         """The last known records of all present seats: the `baseline` for a watcher that resumes from here.
 
-        Its `problems` are the counters that the platform left out. None before the first snapshot. Its cost follows the
-        number of seats.
+        Its `problems` list the counters that the platform left out. None before the first snapshot. Making it takes
+        time in proportion to the number of seats.
         """
         return self._records(seat for seat in self._counts.values() if seat.present)
 
@@ -129,41 +128,41 @@ class Tally:
     ) -> Callable[[], None]:
         """Update this tally after each poll or read of a feed; return a function that stops it.
 
-        An empty tally begins with the feed's baseline if the feed has one and is not started yet, else with the first
-        good look, which need not bring a change. If the feed is down before that, the tally shows the last known status
-        and begins anew once the feed is up. A tally that knows something already goes on, so give the feed
+        An empty tally starts with the feed's baseline if the feed has one and is not started yet, otherwise with the
+        first good poll or read, even one without a change. If the feed is down before that, the tally shows the last
+        known status, and starts again once the feed is up. A tally that is not empty continues, so give the feed
         `tally.snapshot` as its baseline.
 
-        Do not call `update` or `advance` too. Listeners added to the feed after this call find the tally up to date.
+        Do not call `update` or `advance` as well. Listeners added to the feed after this call find the tally updated.
 
         Args:
-            feed: A `StatusWatcher` or another feed, running or not yet.
-            on_change: Called in the feed's task after each change: with the update that was folded in, or with None
-                when the tally has begun, with new views of all its seats.
+            feed: A `StatusWatcher` or another feed, started or not.
+            on_change: Called in the feed's task after each change: with the update, or with None when the tally has
+                started (again) and its views of seats and queues are new.
             lock: Held while the tally changes and `on_change` runs, for programs that read the tally in another thread.
 
         Raises:
-            ValueError: The feed shares its changes with a group, so the tally would lack calls.
+            ValueError: The feed belongs to a group, so the tally would miss calls.
         """
         return TallyUpdater(self, feed, on_change, lock).stop
 
     def update(self, update: Update) -> None:
-        """Fold in one update; it must be the next one after what the tally knows. Coalesced ones do as well."""
+        """Count one update, coalesced or not. It must be the one after the last update that the tally has counted."""
         if self._clock.at is None:
             unsure = not self._begin_before(update)
         else:
-            unsure = self._clock.blind and self._feed_down is None and not self._looked_before(update)
+            unsure = self._clock.blind and self._feed_down is None and not self._was_polled_before(update)
         unsure = unsure or update.coalesced
         for event in update.events:
             match event:
                 case FeedDown():
                     self._feed_went_down(event, update.snapshot)
                 case FeedUp():
-                    self._look(event.observed_at, update.snapshot)
+                    self._count_up_to(event.observed_at, update.snapshot)
                     self._feed_down = None
                     unsure = True
                 case AgentJoined() | AgentLeft() | StateChanged() | CallAnswered() | CallMissed() | AgentChanged():
-                    self._look(event.observed_at, update.snapshot)
+                    self._count_up_to(event.observed_at, update.snapshot)
                     self._fold(event, unsure=unsure or self._feed_down is not None)
                 case _:
                     assert_never(event)
@@ -172,16 +171,16 @@ class Tally:
             self._note(update.snapshot)
 
     def advance(self, to: datetime | Snapshot) -> None:
-        """Note that nothing has changed up to a moment: a poll without a change is no update.
+        """Count the time up to a moment without changes: a poll that finds no change yields no update.
 
-        Call it before saving, and once a watcher that goes on from a saved tally is ready: what lies between is then
-        known to be unseen. It is right while no update is pending: ``if not updates.pending``. It does nothing while
-        the feed is down, before anything is known, and for a moment that was counted already. A moment a second or more
-        before `observed_at` means that the wall clock was set back: time goes on from there.
+        Call it before saving. Call it also when a watcher that resumes from a saved tally is ready, so that the time
+        between counts as unseen. No update may be pending: ``if not updates.pending``. The call does nothing while the
+        feed is down, before the first snapshot, and for a moment that was counted already. A moment a second or more
+        before `observed_at` means that the wall clock was set back; counting continues from there.
 
         Args:
-            to: The moment, such as the watcher's ``health.last_good_at``. Its ``snapshot`` is better: that has a steady
-                time too, so a step of the wall clock counts as no time.
+            to: The moment, such as the watcher's ``health.last_good_at``. Prefer the watcher's ``snapshot``, which has
+                a monotonic time too: a step of the wall clock then counts as no time.
 
         Raises:
             ValueError: The time is naive.
@@ -193,19 +192,19 @@ class Tally:
                 self._note(to)
 
     def restart(self, snapshot: Snapshot, *, at: datetime | None = None, watched: bool = True) -> None:
-        """Forget everything and begin anew with a snapshot; earlier views of seats and queues change no more.
+        """Set all figures to 0 and start again with a snapshot. Earlier views of seats and queues no longer change.
 
         Args:
-            snapshot: What is known.
-            at: When it was so, if that is later than its `observed_at`.
-            watched: Whether the feed is watched from then on; otherwise the time until the next look is unseen.
+            snapshot: The snapshot to start from.
+            at: The time of the start, if it is later than the snapshot's `observed_at`.
+            watched: Whether the feed is watched from then on. If not, the time until the next poll or read is unseen.
         """
         self._clear()
         self._begin(snapshot, at)
         self._clock.blind = not watched
 
     def to_json(self) -> bytes:
-        """Return the tally as JSON (UTF-8), to be read back by `from_json`: a versioned format, safe to keep."""
+        """Return the tally as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
         seats = self._counts.values()
         for seat in seats:
             seat.settle()
@@ -213,7 +212,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Tally:
-        """Return the tally that `to_json` wrote. Time counts as unseen from its `observed_at` to the next look.
+        """Return the tally that `to_json` wrote. The time from its `observed_at` to the next poll counts as unseen.
 
         Raises:
             ValueError: The data is damaged, of another kind, or of a version that this release does not know.
@@ -245,7 +244,7 @@ class Tally:
         )
 
     def _note(self, snapshot: Snapshot) -> None:
-        """Note what events do not carry: the server's clock, and which counters the platform left out."""
+        """Keep what events lack: the server's clock, and the counters that the platform left out."""
         self._server_time = snapshot.server_time
         self._blank_counters = tuple(it for it in snapshot.problems if it.field in COUNTER_FIELDS)
 
@@ -257,23 +256,23 @@ class Tally:
             self._add(SeatCount(self._clock, agent, at, approximate=True))
 
     def _begin_before(self, update: Update) -> bool:
-        """Begin with the first update's previous snapshot; return whether there was one."""
+        """Start with the previous snapshot of the first update; return whether there was one."""
         if update.previous is not None:
             self._begin(update.previous)
         elif update.snapshot is not None:
             self._begin(Snapshot(observed_at=update.snapshot.observed_at, steady_at=update.snapshot.steady_at))
         return update.previous is not None
 
-    def _looked_before(self, update: Update) -> bool:
-        """Note when, after a restart, polls without a change came before the update; return whether any did."""
+    def _was_polled_before(self, update: Update) -> bool:
+        """After a restart, count the polls without a change before an update; return whether there were any."""
         at, previous = self._clock.at, update.previous
         if at is None or previous is None or previous.observed_at <= at:
             return False
-        self._look(previous.observed_at, previous)
+        self._count_up_to(previous.observed_at, previous)
         return True
 
-    def _look(self, at: datetime, snapshot: Snapshot | None) -> None:
-        """Let time pass up to a look at all seats, by the snapshot's steady time if it was observed then."""
+    def _count_up_to(self, at: datetime, snapshot: Snapshot | None) -> None:
+        """Count the time up to a poll, by the snapshot's monotonic time if the snapshot is of that moment."""
         self._pass(at, _steady(at, snapshot))
 
     def _pass(self, at: datetime, steady: float | None) -> None:
@@ -337,13 +336,13 @@ class _Queue:
 
 
 def _steady(at: datetime, snapshot: Snapshot | None) -> float | None:
-    """Return the steady time of a moment, if it is the snapshot's."""
+    """Return the snapshot's monotonic time if it was observed at `at`."""
     return snapshot.steady_at if snapshot is not None and snapshot.observed_at == at else None
 
 
 def _begins_anew(seat: SeatCount, event: AgentJoined | StateChanged | CallAnswered | CallMissed | AgentChanged) -> bool:
-    """Tell whether an agent's state begins with an event, though it may have the same name as the one before."""
+    """Return whether an event starts the agent's state again, even if the state before has the same name."""
     if not seat.present or seat.state is not event.agent.state:
         return True
-    # A seat that is known already joins again where a feed begins with all of its seats.
+    # A feed that begins with all of its seats reports a known seat as joined again.
     return event.begins_state and not isinstance(event, AgentJoined)

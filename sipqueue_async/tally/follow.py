@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TallyUpdater:
-    """Folds a feed's updates into a tally after each poll or read.
+    """Counts a feed's updates in a tally after each poll or read.
 
     Args:
         tally: The tally to keep up to date.
@@ -30,7 +30,7 @@ class TallyUpdater:
         lock: AbstractContextManager[object] | None,
     ) -> None:
         if feed.is_shared:
-            raise ValueError("a feed with a group has only a part of the changes: follow one without a group")
+            raise ValueError("a feed with a group receives only a part of the changes: follow one without a group")
         self._tally = tally
         self._feed = feed
         self._on_change = on_change
@@ -42,55 +42,56 @@ class TallyUpdater:
         self._remove_listener = feed.add_listener(self._fold_pending)
 
     def stop(self) -> None:
-        """Fold the pending updates, then stop following."""
+        """Count the pending updates, then stop following."""
         with self._lock:
             self._fold()
         self._remove_listener()
         self._updates.close()
 
     def _begin(self) -> None:
-        """Begin with a feed that has a baseline, or has been running for a while."""
+        """Start with the snapshot of a feed that has a baseline or is already running."""
         known, health = self._feed.snapshot, self._feed.health
         if self._has_begun:
             return
         if health.up:
-            self._look(health)
+            self._catch_up(health)
         elif health.up is None and known is not None:
             self._tally.restart(known, watched=False)
             self._has_begun = True
-            self._tell(None)
+            self._notify(None)
         elif health.up is False:
             if known is not None:
                 self._tally.restart(known)
             down = FeedDown(error=health.last_error or RuntimeError("the feed is down"), since=health.last_good_at)
             self._tally.update(Update(sequence=0, snapshot=known, previous=known, events=(down,)))
-            self._tell(None)
+            self._notify(None)
 
     def _fold_pending(self, health: FeedHealth) -> None:
         with self._lock:
-            self._look(health)
+            self._catch_up(health)
 
-    def _look(self, health: FeedHealth) -> None:
+    def _catch_up(self, health: FeedHealth) -> None:
         self._fold()
         known = self._feed.snapshot
         if not health.up or known is None:
             return
         if self._has_begun:
-            # A reader's snapshot is of the last change; a watcher's is of the last good poll, and has its steady time.
+            # A reader's snapshot is that of the last change. A watcher's is that of the last good poll, and has its
+            # monotonic time.
             at = health.last_good_at or known.observed_at
             self._tally.advance(known if at == known.observed_at else at)
             return
-        # The first known status is the baseline. A feed that came up after an outage has just told what happened in it,
-        # which was before this tally.
+        # Start from the first known status. If the feed came up after an outage, the pending updates reported events
+        # from before the start of this tally.
         self._has_begun = True
         self._tally.restart(known, at=health.last_good_at)
-        self._tell(None)
+        self._notify(None)
 
     def _fold(self) -> None:
         while update := self._updates.get_nowait():
             self._tally.update(update)
-            self._tell(update)
+            self._notify(update)
 
-    def _tell(self, update: Update | None) -> None:
+    def _notify(self, update: Update | None) -> None:
         if self._on_change is not None:
             self._on_change(update)

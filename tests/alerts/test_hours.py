@@ -68,8 +68,8 @@ def test_the_next_change_is_the_first_at_which_anything_changes(at: datetime) ->
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is not a part of a week"),
-        ("9-17", "is not a part of a week"),
+        ("", "is not a span of the week"),
+        ("9-17", "is not a span of the week"),
         ("Mon 09:00-17:60", "'17:60' is not a time"),
         ("Mon 24:01-25:00", "'24:01' is not a time"),
         ("Mon 24:00-09:00", "'24:00' is not a time"),

@@ -73,8 +73,8 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
         (
             HttpStatusError(302, None, "https://x.example/"),
             (
-                "HTTP 302 Found: redirects are not followed; if the new address is right, use https://x.example/ as the "
-                "URL"
+                "HTTP 302 Found: redirects are not followed; if the new address is right, use https://x.example/ "
+                "as the URL"
             ),
         ),
         (MalformedResponse("the body is empty"), "malformed response: the body is empty"),
