@@ -1,7 +1,7 @@
-"""A stand-in for the platform: a seeded model of a call centre, and a server that shows it as the platform would.
+"""A simulated platform: a seeded model of a call centre, and a server with the platform's API in front of it.
 
-The two halves do not know each other. `CallCentre` plays a `Plan` and keeps the `GroundTruth`; `Platform` (without a
-socket) and `PlatformServer` show any `Centre`. `Simulator` joins them. Needs the extra ``simulator``.
+The two halves are independent. `CallCentre` plays a `Plan` and records the `GroundTruth`. `Platform` (without a socket)
+and `PlatformServer` serve the records of any `Centre`. `Simulator` combines them. Needs the extra ``simulator``.
 """
 
 from sipqueue_async.simulator.back_ends import BackEnd

@@ -1,4 +1,4 @@
-"""The people of a simulated call centre and what they do: simpy processes of callers and agents."""
+"""The simulated callers and agents, as simpy processes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Queue:
     name: str
     rng: random.Random
     numbers: random.Random
-    """Draws callers' numbers from a stream of their own, so that they do not change what happens."""
+    """Draws callers' numbers: a separate stream, so that the numbers do not influence the other random draws."""
     callers: deque[_Caller] = attrs.Factory(deque["_Caller"])
     """Waiting callers who are not being offered to an agent; the oldest first."""
     ready: dict[_Agent, None] = attrs.Factory(dict["_Agent", None])
@@ -93,10 +93,10 @@ class _Agent:
     seats: dict[_Queue, SeatCell]
     numbers: random.Random
     sign_out: simpy.Event
-    """Is processed when the shift is over."""
+    """Processed when the shift ends."""
     shift_end: float = 0.0
     wake: simpy.Event | None = None
-    """Ends the agent's waiting: its value is the caller to serve, or None for another task. None while not waiting."""
+    """Ends the agent's waiting; its value is the caller to serve, or None for another task. None if not waiting."""
     line: Line | None = None
     break_due: bool = False
     errand_due: bool = False
@@ -303,7 +303,7 @@ class Floor:
     def _reaction(self, agent: _Agent, caller: _Caller) -> tuple[Outcome, float]:
         """Draw the outcome of an offer made now, and the seconds until then."""
         plan, rng = self._plan, agent.rng
-        # A gamma distribution of shape 2: few are very quick, a few are slow.
+        # A gamma distribution of shape 2: few delays are very short, and a few are long.
         delay = min(max(rng.gammavariate(2, plan.answer_delay / 2), SHORTEST_RING), plan.ring_timeout * 0.99)
         chance = rng.random()
         if chance < plan.refused:
@@ -321,7 +321,7 @@ class Floor:
             yield self._lapse(agent, seconds)
 
     def _lapse(self, agent: _Agent, seconds: float) -> simpy.Event:
-        """Return an event after so many seconds, or at the end of the shift if that is sooner."""
+        """Return an event after `seconds`, or at the end of the shift if that is sooner."""
         return self.env.timeout(seconds) if self.env.now + seconds < agent.shift_end else agent.sign_out
 
     def _take_break(self, agent: _Agent) -> _Process:
@@ -374,7 +374,7 @@ class Floor:
         seat: SeatCell | None = None,
         there: AgentState | None = None,
     ) -> None:
-        """Put all the agent's seats into a state; optionally one of them into another."""
+        """Set the state of all the agent's seats; optionally one of them to another state."""
         if status_code is None:
             agent.line = None
         for cell in agent.seats.values():

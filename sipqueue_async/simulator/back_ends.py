@@ -1,4 +1,4 @@
-"""Several back ends behind a platform's one address, some of which lag."""
+"""Several back ends behind one address of a platform, some of which lag."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class BackEnd:
     """
 
     behind: float = attrs.field(default=0.0, validator=_seconds)
-    """How many seconds ago its records were true."""
+    """By how many seconds its records lag."""
     share: float = attrs.field(default=1.0, validator=_seconds)
-    """Its part of the requests, in proportion to those of the others."""
+    """Its share of the requests, relative to the shares of the others."""
     fresh_time: bool = attrs.field(default=True, kw_only=True)
-    """Whether `rsptime` is the present time; otherwise it is as old as the records."""
+    """Whether `rsptime` is the present time; if not, it lags like the records."""
     _is_reset_due: bool = attrs.field(default=False, init=False, repr=False)
     _counted_before: dict[SeatKey, tuple[int, int, int]] = attrs.field(factory=dict, init=False, repr=False)
 
     def reset_counters(self) -> None:
-        """Let this back end alone count from 0, from its next answer on, as after a restart of its own."""
+        """Set this back end's counters to 0 at its next answer, as if it alone had been restarted."""
         self._is_reset_due = True
 
     def shown(self, seats: Sequence[Seat]) -> Sequence[Seat]:
-        """Return the records as this back end shows them."""
+        """Return the records with this back end's counters."""
         if self._is_reset_due:
             self._is_reset_due = False
             self._counted_before = {seat.key: _counters(seat) for seat in seats}
@@ -49,15 +49,15 @@ class BackEnd:
 
 
 class Balancer:
-    """Deals requests out to back ends, as a load balancer does.
+    """Distributes requests to back ends, as a load balancer does.
 
     Args:
         back_ends: The back ends.
         polls: The least and the most requests in a row that go to one back end.
-        seed: Settles which.
+        seed: Determines which requests go to which back end.
 
     Raises:
-        ValueError: There is no back end, or `polls` makes no sense.
+        ValueError: There is no back end, or `polls` is out of range.
     """
 
     def __init__(self, back_ends: Sequence[BackEnd], *, polls: tuple[int, int], seed: int) -> None:
@@ -65,13 +65,13 @@ class Balancer:
             raise ValueError("name at least one back end")
         least, most = polls
         if not 1 <= least <= most:
-            raise ValueError(f"polls must be the least and the most in a row, from 1 on, not {polls!r}")
+            raise ValueError(f"polls must be two numbers, the least (1 or more) and the most in a row, not {polls!r}")
         self._back_ends = back_ends
         self._polls = polls
         self._rng = random.Random(seed)
         self._left = 0
         self.last: BackEnd | None = None
-        """Which back end was asked last."""
+        """The back end that answered last."""
 
     def next(self) -> BackEnd:
         """Return the back end that answers the next request."""

@@ -20,29 +20,29 @@ IN_USE: Final = frozenset({1202, 1203, 1204})
 
 @attrs.frozen(kw_only=True)
 class PhoneCall:
-    """The call of an extension's phone: one that rings, or that is under way."""
+    """A call at an extension's phone, which rings or is in the call."""
 
     number: str
     """The other party's number."""
     outgoing: bool
     """Whether the agent made the call; otherwise the agent received it."""
     answered_at: datetime | None = None
-    """When the two began to talk, in the server's local time (naive); None while the phone rings."""
+    """When the call was answered, in the server's local time (naive); None while the phone rings."""
 
 
 @runtime_checkable
 class PhoneCentre(Protocol):
-    """A centre that also knows the calls. For another centre, `Platform` shows the codes alone."""
+    """A centre that also knows the calls. For any other centre, `Platform` sends the status codes only."""
 
     def calls(self) -> Mapping[str, PhoneCall]:
-        """Return the calls now, by extension."""
+        """Return the present calls, by extension."""
         ...
 
 
 def call_records(centre: Centre, extensions: Iterable[str]) -> list[dict[str, Any]]:
     """Return the records of these extensions, in their order, as the platform sends them.
 
-    What the model has no notion of is null: `disnumber`, `channel` and `idleduration`.
+    `disnumber`, `channel` and `idleduration` are null, since the model does not simulate them.
     """
     seats: dict[str, Seat] = {seat.extension: seat for seat in centre.seats()}
     calls = centre.calls() if isinstance(centre, PhoneCentre) else {}

@@ -1,4 +1,4 @@
-"""Faults on demand: wrong answers that are planted for future requests."""
+"""Faults on demand: wrong answers to future requests."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ FAILURES: Final[Mapping[str, str]] = {
 def refused(ret: int, msg: str | None = None) -> bytes:
     """Return the body that refuses a request."""
     text = MESSAGES.get(ret, f"error {ret}") if msg is None else msg
-    # An empty PHP array, where a success has an object.
+    # PHP sends an empty array for `data`, where a success has an object.
     return json.dumps({"ret": ret, "data": [], "msg": text}, separators=(",", ":")).encode()
 
 
 def failed(code: str) -> bytes:
-    """Return the body that says that an operation failed."""
+    """Return the body that reports a failed operation."""
     meaning = FAILURES.get(code, f"error {code}")
     data = {"status": 1, "desc": meaning, "errors": {"code": code, "codemsg": meaning}}
     return json.dumps({"ret": 200, "data": data, "msg": ""}, separators=(",", ":")).encode()
@@ -54,7 +54,7 @@ class Reply:
     """The answer to a request, and how it is sent."""
 
     body: bytes
-    """The body, or as much of it as arrives."""
+    """The bytes that arrive, which may be less than the whole body."""
     length: int
     """The announced length of the body in bytes; if `body` is shorter, the connection ends after it."""
     status: int = 200
@@ -102,9 +102,9 @@ class _Fault:
 
 
 class Faults:
-    """The faults of a platform, each planted for a number of future requests.
+    """The faults of a platform, each planned for a number of future requests.
 
-    A request meets the oldest planted fault that applies to its service.
+    A request gets the oldest planned fault that applies to its service.
 
     Example::
 
@@ -113,7 +113,7 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self._planted: list[_Fault] = []
+        self._planned: list[_Fault] = []
         self._balancer: Balancer | None = None
 
     def next(
@@ -133,18 +133,19 @@ class Faults:
     ) -> None:
         """Answer the next request, or the next `times` requests, with one fault, a delay, or both.
 
-        Statuses, delays and what happens to a connection are a server's; `Platform.answer` has a body only.
+        Only a server applies the status, the headers, the delay and what happens to the connection: `Platform.answer`
+        returns just the body.
 
         Args:
             ret: Refuse the request with this `ret`, such as 500 or 600.
-            msg: With `ret`: the refusal's `msg`; by default the meaning of the code.
-            code: Say that the operation failed, with this code of ``data.errors``, such as ``"1003"``.
-            status: Answer with this HTTP status, 400 or more, and a page of HTML, as a proxy does.
-            headers: HTTP headers of the answer, such as ``{"Retry-After": "30"}`` to go with a status.
+            msg: The `msg` that goes with `ret`; by default the meaning of the code.
+            code: Report a failed operation with this code of ``data.errors``, such as ``"1003"``.
+            status: Answer with this HTTP status, 400 to 599, and an HTML page, as a proxy does.
+            headers: HTTP headers of the answer, such as ``{"Retry-After": "30"}``.
             body: Answer with exactly these bytes.
-            truncated: Send half of the correct answer, and end the connection.
+            truncated: Send half of the correct answer, then close the connection.
             reset: Reset the connection without an answer.
-            delay: Seconds to wait before answering; without another fault the answer is correct.
+            delay: Seconds to wait before the answer, which is correct unless there is another fault.
             times: How many requests; None for all until `clear`.
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
@@ -171,7 +172,7 @@ class Faults:
             raise ValueError(f"times must be 1 or more, or None for every request, not {times!r}")
         page = {"Content-Type": "text/html"} if status is not None else {}
         wrong = {"ret": ret, "code": code, "status": status, "truncated": truncated, "reset": reset, "delay": delay}
-        self._planted.append(
+        self._planned.append(
             _Fault(
                 name=_name(wrong, body),
                 times=math.inf if times is None else times,
@@ -186,9 +187,9 @@ class Faults:
         )
 
     def balance(self, *back_ends: BackEnd, polls: tuple[int, int] = (1, 1), seed: int = 0) -> None:
-        """Let several back ends answer status requests from now on, some of which may lag.
+        """Distribute status requests to several back ends from now on, some of which may lag.
 
-        The centre must remember its past, as `CallCentre` and `LiveCentre` do. Example::
+        The centre must be a `PastCentre`, as `CallCentre` and `LiveCentre` are. Example::
 
             simulator.faults.balance(BackEnd(), BackEnd(behind=5.0), polls=(1, 6))
 
@@ -208,27 +209,27 @@ class Faults:
         return None if self._balancer is None else self._balancer.last
 
     def next_back_end(self) -> BackEnd | None:
-        """Return the back end that is to answer a status request; None without `balance`."""
+        """Choose the back end for the next status request; None without `balance`."""
         return None if self._balancer is None else self._balancer.next()
 
     def clear(self) -> None:
-        """Remove all planted faults: from now on one back end answers correctly."""
-        self._planted.clear()
+        """Remove all planned faults and back ends: from now on every answer is correct."""
+        self._planned.clear()
         self._balancer = None
 
     def reply(self, service: str, good: Callable[[], bytes]) -> Reply:
-        """Return the answer to a request: the next planted fault, which is then used up, or the body from `good`."""
-        fault = next((fault for fault in self._planted if fault.service in {None, service}), None)
+        """Return the answer to a request: the next planned fault, which is then used up, or the body from `good`."""
+        fault = next((fault for fault in self._planned if fault.service in {None, service}), None)
         if fault is None:
             return Reply.good(good())
         fault.times -= 1
         if fault.times <= 0:
-            self._planted.remove(fault)
+            self._planned.remove(fault)
         return fault.reply(good)
 
     def __repr__(self) -> str:
         balanced = [] if self._balancer is None else [str(self._balancer)]
-        return f"<Faults: {', '.join([*map(str, self._planted), *balanced]) or 'none'} planted>"
+        return f"<Faults: {', '.join([*map(str, self._planned), *balanced]) or 'none'} planned>"
 
 
 _TYPES: Final[Mapping[str, type]] = {

@@ -1,4 +1,4 @@
-"""A call centre in model time: a plan and a seed make one course of events, which is run step by step."""
+"""`CallCentre`: a call centre in model time. A plan and a seed determine what happens."""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
@@ -24,11 +24,11 @@ _Intervention: TypeAlias = Callable[[Floor, float], None]
 class CallCentre:
     """A seeded discrete-event model of a call centre.
 
-    Only `run_until` and `advance` make anything happen. Plan and seed determine it: the same two give the same `truth`,
-    independent of the size of steps and of reads in between.
+    Time passes only in `run_until` and `advance`. The same plan and seed give the same `truth`, whatever the size of
+    the steps and whatever is read in between.
 
-    An agent with seats in several queues shows a call in the seat of that call's queue only; meanwhile the agent's
-    other seats are idle.
+    An agent with seats in several queues shows a call in the seat of that call's queue only. The agent's other seats
+    are idle meanwhile.
 
     Args:
         plan: The description of the centre; `Plan()` if not given.
@@ -45,7 +45,7 @@ class CallCentre:
         self._seed = seed
         self._truth = TruthRecorder(self._plan.start, counted_at_end=self._plan.counted_at_end)
         self._floor = Floor(self._plan, seed, self._truth)
-        # Past records come from replays that run some seconds behind, with the same plan, seed and interventions.
+        # Past records come from replays: models with the same plan, seed and interventions that run seconds behind.
         self._interventions: list[tuple[float, _Intervention]] = []
         self._replays: dict[float, _Replay] = {}
         self._now = 0.0
@@ -92,13 +92,13 @@ class CallCentre:
         if not self._now <= seconds < math.inf:
             raise ValueError(f"the model is at {self._now} s and cannot run until {seconds} s")
         env = self._floor.env
-        # Environment.run(until) would put an event of its own into the queue, at a time rounded by the step's length.
+        # Not `Environment.run(until)`: it adds an event of its own, whose rounded time would depend on the step size.
         while env.peek() <= seconds:
             env.step()
         self._now = seconds
 
     def advance(self, seconds: float) -> None:
-        """Run the model for so many seconds.
+        """Run the model for `seconds`.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -113,13 +113,13 @@ class CallCentre:
         self._intervene(lambda floor, now: floor.reset_counters(now))
 
     def hand_over(self, extension: str, name: str, *, calls_answered: int = 0, no_answer_count: int = 0) -> None:
-        """Let another agent sit at an extension from now on: the seats show that agent's name and counters.
+        """Give an extension to another agent: its seats show that agent's name and counters from now on.
 
         Args:
             extension: The extension.
             name: The new agent's name.
             calls_answered: The new agent's counter in each seat.
-            no_answer_count: Likewise.
+            no_answer_count: The same for this counter.
 
         Raises:
             ValueError: There is no such extension.
@@ -135,7 +135,7 @@ class CallCentre:
     def seats(self) -> tuple[Seat, ...]:
         """Return the records now, by queue and extension; signed-out agents are absent unless the plan shows them.
 
-        A seat's record is the same object for as long as nothing in it changes, and so is the whole tuple.
+        An unchanged record is the same object as before; so is the tuple if no record has changed.
         """
         if self._floor.touched:
             records = self._records
@@ -150,7 +150,7 @@ class CallCentre:
         return self._shown
 
     def seats_before(self, seconds: float) -> tuple[Seat, ...]:
-        """Return the records as they were so many seconds ago; before the start, those of the start.
+        """Return the records as they were `seconds` ago; for a time before the start, those of the start.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -163,7 +163,7 @@ class CallCentre:
         return replay.seats_at(max(0.0, self._now - seconds), self._interventions)
 
     def calls(self) -> dict[str, PhoneCall]:
-        """Return the calls now, by extension: those that ring and those under way, outside the queues too."""
+        """Return the present calls by extension, ringing or answered, including those outside the queues."""
         return {
             extension: PhoneCall(
                 number=line.number, outgoing=line.outgoing, answered_at=self._to_the_second(line.answered_at)

@@ -45,10 +45,10 @@ _share = _number(0, high=1)
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """Describes a call centre for `CallCentre` to play; the defaults are a calm office of twelve, all day signed in.
+    """Describes a call centre for `CallCentre` to simulate.
 
-    Durations are seconds unless the name says otherwise. Everything here is of the simulator's own making; only the
-    vocabulary is the platform's.
+    The defaults are a calm office of twelve agents who are always signed in. Durations are seconds unless the name says
+    otherwise. The numbers are assumptions, not measurements of a real platform.
 
     Raises:
         ValueError: A value is out of its range; the message names it.
@@ -61,20 +61,20 @@ class Plan:
     agents: int = attrs.field(default=12, validator=_whole(1))
     """How many agents: extensions ``100001``, ``100002``, and so on. Each has a home queue, in rotation."""
     several_queues: float = attrs.field(default=0.25, validator=_share)
-    """The share of agents who sit in two or more queues (where there are as many)."""
+    """The share of agents who belong to two or more queues, if there are that many."""
 
     calls_per_hour: float = attrs.field(default=60.0, validator=_number(0))
     """Callers to each queue in an hour, on average: a Poisson process."""
     opening_callers: int = attrs.field(default=0, validator=_whole(0))
-    """Callers who wait in each queue already when the model starts."""
+    """Callers who already wait in each queue when the model starts."""
     patience: float = attrs.field(default=120.0, validator=_number(0, or_low=False, endless=True))
-    """Mean time after which a caller who was not answered hangs up (exponential); `math.inf` for never."""
+    """Mean time after which a waiting caller hangs up (exponential); `math.inf` for never."""
     talk_median: float = attrs.field(default=150.0, validator=_number(0, or_low=False))
     """Median length of a call (lognormal)."""
     talk_sigma: float = attrs.field(default=0.8, validator=_number(0, high=3))
     """Sigma of the lognormal length of a call: 0 makes all calls equally long."""
     short_calls: float = attrs.field(default=0.05, validator=_share)
-    """The share of calls that are over within 0.3 to 3 seconds (a wrong number): a slow poll never sees them."""
+    """The share of calls that last 0.3 to 3 seconds (wrong numbers): no snapshot shows most of them."""
 
     ring_timeout: float = attrs.field(default=20.0, validator=_number(1))
     """How long a phone rings before the offer counts as missed."""
@@ -83,33 +83,33 @@ class Plan:
     refused: float = attrs.field(default=0.03, validator=_share)
     """Probability that an agent refuses an offer."""
     missed: float = attrs.field(default=0.05, validator=_share)
-    """Probability that an agent lets an offer ring out. What is left of 1 is the probability of an answer."""
+    """Probability that an agent lets an offer ring out. The rest of 1 is the probability of an answer."""
     wrap_up: int = attrs.field(default=10, validator=_whole(0))
-    """Time after each call in which the agent is given no other; the record's ``wrapuptime``."""
+    """Time after each call during which the agent gets no offer; the record's ``wrapuptime``."""
     no_answer_pause: float = attrs.field(default=15.0, validator=_number(0))
-    """Time after a refused or missed offer in which the agent is given no other."""
+    """Time after a refused or missed offer during which the agent gets no other."""
 
     shift_hours: float | None = attrs.field(default=None, validator=attrs.validators.optional(_number(0, or_low=False)))
-    """Hours an agent stays signed in; None keeps everyone signed in the whole time."""
+    """Hours an agent stays signed in; None keeps all agents signed in the whole time."""
     off_hours: float = attrs.field(default=16.0, validator=_number(0, or_low=False))
     """Hours an agent stays signed out between two shifts."""
     staggered: bool = True
-    """Whether the agents' shifts are spread evenly over shift and time off, or all begin together at the start."""
+    """Whether the agents' shifts begin at evenly spread times; if not, all begin when the model starts."""
     breaks_per_hour: float = attrs.field(default=0.3, validator=_number(0))
     """Breaks of an agent in an hour, on average."""
     break_minutes: float = attrs.field(default=10.0, validator=_number(0, or_low=False))
     """Mean length of a break; each is between half and one and a half of it."""
     external_calls_per_hour: float = attrs.field(default=0.0, validator=_number(0))
-    """Calls outside the queues that an agent with nothing to do makes in an hour, on average."""
+    """Calls outside the queues that a waiting agent makes in an hour, on average."""
 
     show_signed_out: bool = False
-    """Whether signed-out agents are shown as offline (code 1200); otherwise they are absent from the records."""
+    """Whether the records show signed-out agents as offline (code 1200); if not, they lack these agents."""
     counter_reset: bool = False
     """Whether all counters fall to 0 at the server's local midnight."""
     time_reset: bool = False
     """Whether a reset of the counters also blanks the times of the last calls."""
     counted_at_end: bool = False
-    """Whether `calls_answered` grows when a call ends; otherwise it grows when the agent answers."""
+    """Whether `calls_answered` grows when a call ends; if not, it grows when the agent answers."""
 
     def __attrs_post_init__(self) -> None:
         if self.start.tzinfo is not None:
@@ -129,16 +129,16 @@ class Plan:
 
     @property
     def offered_load(self) -> float:
-        """The traffic of all queues together, in erlangs: how many calls would go on at once if all were answered."""
+        """The traffic of all queues together, in erlangs: the mean number of calls at a time if all were answered."""
         long_call = self.talk_median * math.exp(self.talk_sigma**2 / 2)
         mean = (1 - self.short_calls) * long_call + self.short_calls * sum(SHORT_CALL) / 2
         return self.queues * self.calls_per_hour * mean / 3600
 
     @classmethod
     def lively(cls) -> Plan:
-        """Return a plan for a demonstration, meant for ten times real time.
+        """Return a plan for a demonstration at ten times real time.
 
-        Something changes at once (callers wait already) and then several times a second.
+        Callers wait from the start, so that something changes at once, and then several times a second.
         """
         return cls(
             calls_per_hour=240.0,

@@ -1,4 +1,4 @@
-"""The platform without its socket: form fields in, a JSON body out; tokens, filters, and refusals on demand."""
+"""`Platform`: the platform's API without a socket. It turns the fields of a request into the body of an answer."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ STATE_FILTER: Final[Mapping[str, AgentState | None]] = {
     "3": AgentState.RECEIVING,
     "4": AgentState.TALKING,
 }
-"""The codes of `state` in a request, which differ from those in records. None is every agent."""
+"""Maps the `state` codes of requests, which differ from those of records, to states. None stands for every state."""
 
 
 class PlatformOptions(TypedDict, total=False):
-    """The keyword arguments of `Platform`, for those who hand them through."""
+    """The keyword arguments of `Platform`, for classes that pass them on."""
 
     appid: str
     accesskey: str | None
@@ -48,22 +48,22 @@ class PlatformOptions(TypedDict, total=False):
     shuffle: bool
 
 
-class _Refusal(Exception):  # noqa: N818  # an answer of another kind, not an error of ours
+class _Refusal(Exception):  # noqa: N818  # carries an answer, and is not an error of the simulator
     def __init__(self, body: bytes) -> None:
         super().__init__()
         self.body = body
 
 
 class Platform:
-    """Answers the requests of the platform's clients about a call centre.
+    """Answers the requests of clients with the records of a call centre.
 
     Args:
-        centre: The call centre to show.
-        appid: The one appid that may log in.
-        accesskey: Its access key; a random one if not given.
-        tokens: Tokens that are good without a login and never expire, such as the ``ABCDEFG`` of the reference page.
-        token_lifetime: Seconds for which a token from a login is good; 12 hours on the real platform.
-        clock: Seconds on a clock that never steps back; tokens expire by it.
+        centre: The call centre.
+        appid: The only appid that may log in.
+        accesskey: Its access key; by default a random one.
+        tokens: Tokens that are valid without a login and never expire, such as the ``ABCDEFG`` of the reference page.
+        token_lifetime: Seconds until a token expires; 12 hours on the real platform.
+        clock: Returns the seconds of a monotonic clock, by which tokens expire.
         timezone: The zone of the centre's local time, needed for `reqtime` and `rsptime`.
         shuffle: Whether to list the records in another order at each request, as real back ends do.
     """
@@ -83,7 +83,7 @@ class Platform:
         self._centre = centre
         self._appid = appid
         self._accesskey = secrets.token_urlsafe(24) if accesskey is None else accesskey
-        # Stored as digests: a lookup by the token itself would take a time that leaks how much of it matches.
+        # Keep digests: the time of a lookup by the token itself would reveal how much of a guess is right.
         self._expiries = {_digest(token): math.inf for token in tokens}
         self._token_lifetime = token_lifetime
         self._clock = clock
@@ -106,7 +106,7 @@ class Platform:
 
     @property
     def faults(self) -> Faults:
-        """The platform's faults: plant further ones here."""
+        """The platform's faults: plan wrong answers here."""
         return self._faults
 
     @property
@@ -121,7 +121,7 @@ class Platform:
 
     @property
     def requests_by_service(self) -> Counter[str]:
-        """The number of requests by service; those that named none are under ``""``."""
+        """The number of requests by service; requests that named no service are under ``""``."""
         return self._services.copy()
 
     def revoke_tokens(self) -> None:
@@ -132,13 +132,13 @@ class Platform:
         """Answer the next requests with a `ret` other than 200.
 
         Args:
-            ret: Such as 400, 500 or 600 to 604.
+            ret: The code, such as 400, 500 or 600 to 604.
             msg: The answer's `msg`; by default the meaning of the code.
             times: How many requests; None for all until `relent`.
             service: Only requests to this service, such as ``App.Sip_Auth.Login``; None for any.
 
         Raises:
-            TypeError: An argument is of another type than it should be.
+            TypeError: An argument has the wrong type.
             ValueError: `ret` is 200, or `times` is less than 1.
         """
         self._faults.next(ret=ret, msg=msg, times=times, service=service)
@@ -152,17 +152,17 @@ class Platform:
             service: Only requests to this service; None for any.
 
         Raises:
-            TypeError: An argument is of another type than it should be, such as a code that is a number.
+            TypeError: An argument has the wrong type, such as a code that is a number.
             ValueError: `times` is less than 1.
         """
         self._faults.next(code=code, times=times, service=service)
 
     def relent(self) -> None:
-        """Cancel everything planted by `refuse`, `fail` and `faults`."""
+        """Cancel everything planned by `refuse`, `fail` and `faults`."""
         self._faults.clear()
 
     def answer(self, fields: Mapping[str, str]) -> bytes:
-        """Return the body that answers a request with these form fields: JSON, ASCII, unless a fault was planted."""
+        """Return the body of the answer to a request with these form fields: ASCII JSON, unless a fault is planned."""
         return self.reply(fields).body
 
     def reply(self, fields: Mapping[str, str]) -> Reply:
@@ -182,7 +182,7 @@ class Platform:
             return refusal.body
 
     def reject(self, msg: str) -> bytes:
-        """Return the body that answers a request whose form cannot be read: ret 400. It counts as one to ``""``."""
+        """Return the body of the answer to an unreadable request: ret 400. It counts as a request to ``""``."""
         self._services[""] += 1
         return refused(400, f"{MESSAGES[400]}: {msg}")
 
@@ -237,7 +237,7 @@ class Platform:
         return self._succeeded("get success", b"[" + b",".join(records) + b"]", requested_at, late)
 
     def _seats(self, behind: float) -> Sequence[Seat]:
-        """Return the records now, or some seconds ago."""
+        """Return the records of `behind` seconds ago."""
         if not behind:
             return self._centre.seats()
         if not isinstance(self._centre, PastCentre):
@@ -258,7 +258,7 @@ class Platform:
             raise _Refusal(refused(600))
 
     def _render(self, seat: Seat, behind: float) -> bytes:
-        """Return a record's JSON; while the centre hands out the same object, that is made once."""
+        """Return a record's JSON, cached as long as the centre returns the same object."""
         key = seat.key, behind
         known = self._rendered.get(key)
         if known is None or known[0] is not seat:
@@ -286,7 +286,7 @@ def _local(moment: datetime | None) -> str:
 
 
 def _record(seat: Seat) -> dict[str, Any]:
-    """Return a record's fields in the order and the types of the reference's example."""
+    """Return a record's fields, in the order and with the types of the reference page's example."""
     return {
         "queuename": seat.queue,
         "seatsname": seat.name,

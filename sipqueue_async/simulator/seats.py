@@ -1,4 +1,4 @@
-"""The interface between a platform and its call centre: `Seat`, the records, and `Centre`."""
+"""The interface between a platform and its call centre: `Seat`, a record, and `Centre`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sipqueue_async import AgentState, SeatKey
 
 @attrs.frozen(kw_only=True)
 class Seat:
-    """The record of one extension in one queue, as the platform would show it now.
+    """The record of one extension in one queue.
 
-    Times are the server's local time (naive), cut to the second as the records are, None for never. The names in
-    brackets are the record's on the wire.
+    Times are the server's local time (naive), cut to the second, or None for never. Brackets hold a field's name on the
+    wire.
     """
 
     queue: str
@@ -46,16 +46,16 @@ class Seat:
     wrap_up_time: int = 0
     """Seconds between the end of a call and the next offer [wrapuptime]."""
     max_no_answer: int = 0
-    """Without meaning according to the platform's reference [maxnoanswer]."""
+    """Has no meaning at present, according to the platform's reference [maxnoanswer]."""
 
     @property
     def key(self) -> SeatKey:
-        """Names the seat."""
+        """The seat."""
         return SeatKey(self.queue, self.extension)
 
 
 class Centre(Protocol):
-    """Anything whose seats a platform can show: a `CallCentre`, or a script of a test's own."""
+    """The source of a platform's records: a `CallCentre`, or a scripted one in a test."""
 
     @property
     def extensions(self) -> Collection[str]:
@@ -68,14 +68,14 @@ class Centre(Protocol):
         ...
 
     def seats(self) -> Sequence[Seat]:
-        """The records now. Return the same object for an unchanged seat: it is faster."""
+        """Return the present records. Returning the same object for an unchanged seat is faster."""
         ...
 
 
 @runtime_checkable
 class PastCentre(Protocol):
-    """A centre that also remembers its past, which back ends that lag need."""
+    """A centre that also knows its past records, as lagging back ends require."""
 
     def seats_before(self, seconds: float) -> Sequence[Seat]:
-        """Return the records as they were so many seconds ago."""
+        """Return the records as they were `seconds` ago."""
         ...

@@ -1,4 +1,4 @@
-"""The platform on a socket: a thin HTTP shell around `Platform.answer`."""
+"""`PlatformServer`: an HTTP server for a `Platform`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Centre
 
 _GRACE: Final = 0.05
-"""Seconds that a request under way gets to finish when the server stops (0 would mean no limit)."""
+"""Seconds that a stopping server waits for requests under way (0 would mean no limit)."""
 
 
 class PlatformServer(Platform):
-    """A `Platform` that listens: one URL (any path) for everything, POST or GET, urlencoded or multipart.
+    """A `Platform` that listens on a port. Any path will do, and so will POST and GET, urlencoded and multipart forms.
 
-    Used as an async context manager, or by `start` and `stop`, as often as wanted: once it has had a port it comes back
-    on the same one. Tokens, counts and planted refusals outlive a stop.
+    Use it as an async context manager, or call `start` and `stop`, any number of times; it keeps its port. Tokens,
+    counts and planned faults survive a stop.
 
     Args:
-        centre: Whose seats to show.
+        centre: The call centre.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
         options: The keyword arguments of `Platform`.
@@ -43,7 +43,7 @@ class PlatformServer(Platform):
 
     @property
     def port(self) -> int:
-        """The port listened on, also after a stop; 0 as long as the system has not yet chosen one."""
+        """The port, which stays the same after a stop; 0 until the system has chosen one."""
         return self._port
 
     @property
@@ -59,14 +59,14 @@ class PlatformServer(Platform):
         return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start listening.
 
         Raises:
-            RuntimeError: It listens already.
-            OSError: The port is taken, or the address is not of this machine.
+            RuntimeError: The server is already listening.
+            OSError: The port is taken, or this machine does not have the address.
         """
         if self._runner is not None:
-            raise RuntimeError("the server is started already")
+            raise RuntimeError("the server is already started")
         app = web.Application()
         app.router.add_get("/{path:.*}", self._handle, allow_head=False)
         app.router.add_post("/{path:.*}", self._handle)
@@ -82,7 +82,7 @@ class PlatformServer(Platform):
         self._port = site.port
 
     async def stop(self) -> None:
-        """Stop listening and drop every open connection; nothing happens if it does not listen."""
+        """Stop listening and drop every open connection. Does nothing if the server is not listening."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -114,7 +114,7 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = reply.length
     transport = request.transport
-    # Without a transport the client went away while it waited; aiohttp finds that out by itself.
+    # There is no transport if the client closed the connection meanwhile; aiohttp handles that.
     if reply.reset and transport is not None:
         reset_connection(transport)
         return response
@@ -126,17 +126,17 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 
 def reset_connection(transport: asyncio.WriteTransport) -> None:
-    """Break a connection off, such that the other side gets a TCP reset."""
-    # To linger for no time at all is what turns an end into a reset.
+    """Close a connection with a TCP reset."""
+    # SO_LINGER with a time of 0 makes the kernel send a reset.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 async def _fields(request: web.Request) -> Mapping[str, str]:
-    """Return the fields as PHP's ``$_REQUEST`` has them: of one name the last, and the body's before the query's."""
+    """Return the fields as PHP's ``$_REQUEST`` has them: the last of one name, and the body's over the query's."""
     fields = dict(request.query)
     for name, value in (await request.post()).items():
-        # Files are no fields, and a part that says it is of another type than text comes as bytes.
+        # Leave out files. aiohttp returns a part whose type is not text as bytes.
         if isinstance(value, str):
             fields[name] = value
         elif isinstance(value, bytes | bytearray):

@@ -1,4 +1,4 @@
-"""A call centre and a platform server joined: the model follows a clock, the server shows it."""
+"""`Simulator`: a call centre that follows a clock, and the platform server in front of it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from sipqueue_async.simulator.truth import GroundTruth
 
 
 class LiveCentre:
-    """A call centre whose time follows a clock. It has no task: each read of its seats brings it up to date first.
+    """A call centre whose time follows a clock. It has no task: each read first runs the model up to the present.
 
-    It can serve as the centre of a `Platform`, with or without a server.
+    It can be the centre of a `Platform`, with or without a server.
 
     Args:
         centre: The model.
-        speed: Model seconds for each second of the clock; 0 leaves everything to `advance`.
-        clock: Seconds on a clock that never steps back.
+        speed: Model seconds per second of the clock; at 0 only `advance` moves the time.
+        clock: Returns the seconds of a monotonic clock.
 
     Raises:
         ValueError: The speed is negative or not finite.
@@ -40,7 +40,7 @@ class LiveCentre:
         self._speed = speed
         self._clock = clock
         self._epoch: float | None = None
-        """The clock's reading at which the model, at this speed, would have been at second 0; None while it stands."""
+        """The clock's reading that corresponds to model second 0 at this speed; None while the model stands still."""
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class LiveCentre:
         return self._centre.seats()
 
     def seats_before(self, seconds: float) -> tuple[Seat, ...]:
-        """Return the records as they were so many model seconds ago."""
+        """Return the records as they were `seconds` of model time ago."""
         self.catch_up()
         return self._centre.seats_before(seconds)
 
@@ -69,12 +69,12 @@ class LiveCentre:
         return self._centre.calls()
 
     def start(self) -> None:
-        """Let model time follow the clock from now on, from where it stands."""
+        """Let model time follow the clock from now on, starting at the present model time."""
         if self._speed:
             self._epoch = self._clock() - self._centre.now / self._speed
 
     def stop(self) -> None:
-        """Bring the model up to date, and let it stand."""
+        """Run the model up to the present, and stop following the clock."""
         self.catch_up()
         self._epoch = None
 
@@ -85,7 +85,7 @@ class LiveCentre:
             self._centre.run_until(max(due, self._centre.now))
 
     def advance(self, seconds: float) -> None:
-        """Run the model for so many seconds at once; from there it follows the clock again.
+        """Run the model for `seconds` at once, then follow the clock from there.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -102,11 +102,11 @@ class LiveCentre:
 
 
 class Simulator:
-    """A call centre behind a platform's URL, to point a client at.
+    """A simulated platform at a URL, for clients to connect to.
 
-    An async context manager: inside it the server listens, and model time follows the event loop's clock. The model
-    moves when a request comes, or by `catch_up` and `advance`; there is no task. Entered again, it goes on from where
-    it stood, on the same port.
+    An async context manager: inside the block the server listens, and model time follows the event loop's clock. There
+    is no task: requests, `catch_up` and `advance` run the model up to the present. Entered again, it continues from
+    its last model time, on the same port.
 
     Example::
 
@@ -116,13 +116,13 @@ class Simulator:
                 snapshot = await client.fetch_snapshot()
 
     Args:
-        plan: What the call centre is like; `Plan()` if not given.
+        plan: The description of the call centre; by default `Plan()`.
         seed: Plan and seed determine what happens.
-        speed: Model seconds for each second of the loop's clock; 0 leaves everything to `advance`.
+        speed: Model seconds per second of the loop's clock; at 0 only `advance` moves the time.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
-        options: The keyword arguments of `Platform`. Here, tokens expire by the loop's clock if no other is given, so
-            they live as long in real time at any speed.
+        options: The keyword arguments of `Platform`. The default `clock` is the loop's, so that the lifetime of tokens
+            is in real time at any speed.
 
     Raises:
         TypeError: The plan is not a `Plan`, or an option is unknown.
@@ -156,17 +156,17 @@ class Simulator:
 
     @property
     def server(self) -> PlatformServer:
-        """The server; it has the controls, such as `refuse` and `revoke_tokens`."""
+        """The server, with the methods that control it, such as `refuse` and `revoke_tokens`."""
         return self._server
 
     @property
     def platform(self) -> Platform:
-        """The server's part without sockets (the same object): `answer` takes a request's fields."""
+        """The same object as `server`, typed without its sockets: `answer` takes a request's fields."""
         return self._server
 
     @property
     def faults(self) -> Faults:
-        """The server's faults: plant further ones here."""
+        """The server's faults: plan wrong answers here."""
         return self._server.faults
 
     @property
@@ -189,11 +189,11 @@ class Simulator:
         return self._server.accesskey
 
     def catch_up(self) -> None:
-        """Bring the model up to date without a request: before reading `truth`, for instance."""
+        """Run the model up to the present without a request, for example before reading `truth`."""
         self._live.catch_up()
 
     def advance(self, seconds: float) -> None:
-        """Let so many model seconds pass at once.
+        """Run the model for `seconds` of model time at once.
 
         Raises:
             ValueError: The number is negative or not finite.
@@ -201,16 +201,16 @@ class Simulator:
         self._live.advance(seconds)
 
     async def start_server(self) -> None:
-        """Begin to listen again after `stop_server`, on the same port.
+        """Start listening again after `stop_server`, on the same port.
 
         Raises:
-            RuntimeError: The server listens already.
-            OSError: Something else took the port meanwhile.
+            RuntimeError: The server is already listening.
+            OSError: Another program has taken the port meanwhile.
         """
         await self._server.start()
 
     async def stop_server(self) -> None:
-        """Stop listening and drop all connections, as when the platform's machine goes down. Model time goes on."""
+        """Stop listening and drop all connections, as if the platform's machine went down. Model time continues."""
         await self._server.stop()
 
     async def __aenter__(self) -> Self:

@@ -62,7 +62,7 @@ class Signing(NamedTuple):
     at: float
     """Model seconds since the start of the model."""
     extension: str
-    """Whose it is."""
+    """The agent's extension."""
 
 
 @attrs.frozen
@@ -70,9 +70,9 @@ class ExternalCall:
     """An agent's call outside the queues. Times are model seconds since the start of the model."""
 
     extension: str
-    """Whose it is."""
+    """The agent's extension."""
     started_at: float
-    """When it began, and `external_calls_count` of all the agent's seats grew."""
+    """When it began; `external_calls_count` of all the agent's seats grew then."""
     ended_at: float | None
     """When it ended, or None while it lasts."""
 
@@ -87,7 +87,7 @@ class _History:
 
 
 class GroundTruth:
-    """Everything that happened, with exact times in model seconds since the start. It grows as the model runs.
+    """Everything that has happened, with exact times in model seconds since the start. It grows as the model runs.
 
     Args:
         start: The server's local time (naive) at model second 0.
@@ -117,21 +117,21 @@ class GroundTruth:
     def intervals(self) -> tuple[StateInterval, ...]:
         """The state intervals of all seats, by start.
 
-        They tile the time in which a seat is shown: from sign-in to sign-out or, in a centre that shows signed-out
-        agents as offline, always.
+        The intervals of a seat cover, without gaps, the time in which the records show it: from sign-in to sign-out or,
+        in a centre that shows signed-out agents as offline, the whole time.
         """
         found = [interval for key in self._histories for interval in self.intervals_of(key)]
         return tuple(sorted(found, key=lambda interval: (interval.start, interval.key)))
 
     def intervals_of(self, key: tuple[str, str]) -> tuple[StateInterval, ...]:
-        """Return one seat's state intervals, by start; none for a seat that was never there."""
+        """Return one seat's state intervals, by start; none for an unknown seat."""
         seat = SeatKey(*key)
         history = self._histories.get(seat, _History())
         columns = zip(history.states, history.starts, history.ends, strict=True)
         return tuple(StateInterval(seat, *column) for column in columns)
 
     def state_at(self, key: tuple[str, str], seconds: float) -> AgentState | None:
-        """Return a seat's state at a moment of model time, or None where the records did not show the seat.
+        """Return a seat's state at a moment of model time, or None if the records did not show the seat.
 
         For moments in the future, this is the present state.
         """
@@ -170,15 +170,15 @@ class GroundTruth:
     def answered(
         self, since: float = 0.0, until: float | None = None, *, queue: str | None = None, extension: str | None = None
     ) -> int:
-        """Return how many offers were answered after `since` and not after `until` (model seconds).
+        """Return how many calls were counted as answered after `since` and not after `until` (model seconds).
 
-        That is by how much `calls_answered` grew between records read at these times, resets apart. So in a centre that
-        counts calls when they end, it is how many answered calls ended.
+        Without resets, `calls_answered` grew by this number between records read at these times. A centre with
+        `counted_at_end` counts a call when it ends.
         """
         return self._count(self.counted_answer, since, until, queue, extension)
 
     def counted_answer(self, offer: Offer) -> float | None:
-        """Return when an offer's call was counted in `calls_answered`, if it was."""
+        """Return when an offer's call was counted in `calls_answered`; None if it was not."""
         if offer.answered_at is None:
             return None
         return offer.ended_at if self._counted_at_end else offer.answered_at
@@ -221,7 +221,7 @@ class GroundTruth:
 
 
 class TruthRecorder(GroundTruth):
-    """The writing side of `GroundTruth`, for a model. Every time given must be no earlier than those before."""
+    """A `GroundTruth` that a model can write to. Times must be given in ascending order."""
 
     def show(self, key: SeatKey, state: AgentState | None, at: float) -> None:
         """Record that a seat is in a state from now on, or, with None, no longer shown.
@@ -276,5 +276,5 @@ class TruthRecorder(GroundTruth):
         return len(self._external_calls) - 1
 
     def end_external_call(self, number: int, at: float) -> None:
-        """Record that a call outside the queues is over."""
+        """Record the end of a call outside the queues."""
         self._external_calls[number] = attrs.evolve(self._external_calls[number], ended_at=at)

@@ -1,12 +1,12 @@
-"""For the tests of programs that watch: made-up agents and snapshots, a source that plays a script, and `collect`.
+"""Helpers for the tests of programs that use the library: agents and snapshots, a scripted source, and `collect`.
 
-Nothing here needs more than the library. The extra ``testing`` adds what the package's pytest fixtures need:
-``sipqueue_simulator``, ``sipqueue_client`` and ``scripted_source``, which pytest finds by itself.
+These need no extra. The extra ``testing`` adds the dependencies of the package's pytest fixtures, which pytest finds by
+itself: ``sipqueue_simulator``, ``sipqueue_client`` and ``scripted_source``.
 """
 
 from importlib import import_module
 
-# Type checkers take it for true, as in the package itself.
+# Type checkers assume that this name is true, as in the package itself.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["START", "AgentFields", "ScriptedSource", "collect", "make_agent", "make_snapshot"]
 
-# Imported when first used: pytest imports this package with the plugin, in every project of the environment.
+# Imported lazily: pytest imports this package, with the plugin, in every project of the environment.
 _MODULES = {
     "START": "builders",
     "AgentFields": "builders",

@@ -1,4 +1,4 @@
-"""Agents and snapshots for tests: what a test does not care about has a sensible value."""
+"""Makes agents and snapshots for tests, with sensible defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CODES: Final[Mapping[AgentState, int]] = MappingProxyType(
 
 
 class AgentFields(TypedDict, total=False):
-    """The fields of `AgentStatus` that have a value of their own if `make_agent` is not given one."""
+    """The fields of `AgentStatus` for which `make_agent` has defaults."""
 
     name: str | None
     state_code: int
@@ -54,15 +54,15 @@ def make_agent(
         extension: The extension.
         state: What the agent is doing: an `AgentState` or its value, such as ``"talking"``.
         queue: The queue.
-        fields: Any other field of `AgentStatus`. The codes, if not given, are the platform's for the state; counters
-            are 0, and times are None.
+        fields: Other fields of `AgentStatus`. By default the codes are the platform's codes of the state, counters are
+            0, and times are None.
 
     Raises:
-        TypeError: The extension or the queue is no string, or there is no such field.
+        TypeError: The extension or the queue is not a string, or there is no such field.
         ValueError: There is no such state.
     """
     for name, value in (("extension", extension), ("queue", queue)):
-        # A number would be shown like the string, and never be equal to it.
+        # Refuse a number: it would look like the string in messages, but never be equal to it.
         if not isinstance(value, str):
             raise TypeError(f"{name} must be a string, not {value!r}")
     state = AgentState(state)
@@ -81,17 +81,17 @@ def make_snapshot(
 
     Args:
         agents: The records; none for a call centre without signed-in agents.
-        at: Its `observed_at`: a time (aware), or seconds after `START`.
-        server: Its `server_time`, likewise; None if the platform did not say.
-        problems: Its `problems`.
+        at: The `observed_at`: an aware time, or seconds after `START`.
+        server: The `server_time`, in the same forms; None if the platform did not send it.
+        problems: The `problems`.
 
     Raises:
-        TypeError: One of the agents is no `AgentStatus`: a list of them, perhaps, that wants a star before it.
+        TypeError: An argument is not an `AgentStatus`; a list of them needs a star: ``make_snapshot(*agents)``.
         ValueError: Two different records are about one seat, or a time is naive.
     """
     for agent in agents:
         if not isinstance(agent, AgentStatus):
-            raise TypeError(f"an agent is an AgentStatus, given one by one, not {agent!r}")
+            raise TypeError(f"each argument must be an AgentStatus (write *agents for a list), not {agent!r}")
     return Snapshot(agents, observed_at=_moment(at), server_time=_moment(server), problems=problems)
 
 

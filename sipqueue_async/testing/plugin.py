@@ -1,6 +1,6 @@
 """The fixtures and the marker that pytest finds in every project of an environment with this package.
 
-Each fixture imports what it needs when a test asks for it, so that other projects' tests start no later.
+Each fixture imports its dependencies when a test uses it, so that the tests of other projects do not start later.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "sipqueue(plan=None, *, seed=0, speed=0, ...): what the call centre of sipqueue_simulator is like: the "
-        "arguments of sipqueue_async.simulator.Simulator; at speed 0 the test moves model time, by advance",
+        "sipqueue(plan=None, *, seed=0, speed=0, ...): the arguments of sipqueue_async.simulator.Simulator for "
+        "sipqueue_simulator; at speed 0 the test moves model time with advance",
     )
 
 
 def _async_fixture(function: Callable[..., Any]) -> Any:
-    """Return the function as a fixture; without pytest-asyncio, as one that fails and says so."""
+    """Return the function as a fixture; without pytest-asyncio, a fixture that fails with a message about it."""
     try:
         from pytest_asyncio import fixture  # noqa: PLC0415  # it may be missing
     except ModuleNotFoundError:
@@ -46,17 +46,17 @@ def _fail(fixture: str, package: str) -> NoReturn:
 
 @pytest.fixture
 def scripted_source() -> type[ScriptedSource]:
-    """Makes sources for a StatusWatcher from lists of snapshots and exceptions, of which each poll gives one."""
-    from sipqueue_async.testing import ScriptedSource  # noqa: PLC0415  # lazy, as said above
+    """Makes sources for a StatusWatcher from lists of snapshots and exceptions, one for each poll."""
+    from sipqueue_async.testing import ScriptedSource  # noqa: PLC0415  # imported lazily, see the module's docstring
 
     return ScriptedSource
 
 
 @_async_fixture
 async def sipqueue_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
-    """A simulated call centre behind a server on loopback; the mark `sipqueue` says what it is like."""
+    """A simulated platform with a server on loopback; the mark `sipqueue` has the arguments."""
     try:
-        from sipqueue_async.simulator import Simulator  # noqa: PLC0415  # lazy, as said above
+        from sipqueue_async.simulator import Simulator  # noqa: PLC0415  # imported lazily
     except ModuleNotFoundError as error:
         _fail("sipqueue_simulator", str(error.name))
     mark = request.node.get_closest_marker("sipqueue")
@@ -68,7 +68,7 @@ async def sipqueue_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Si
 @_async_fixture
 async def sipqueue_client(sipqueue_simulator: Simulator) -> AsyncIterator[SipQueueClient]:
     """A client of the simulated platform; it logs in by itself."""
-    from sipqueue_async import AppCredentials, SipQueueClient  # noqa: PLC0415  # lazy, as said above
+    from sipqueue_async import AppCredentials, SipQueueClient  # noqa: PLC0415  # imported lazily
 
     credentials = AppCredentials(sipqueue_simulator.appid, sipqueue_simulator.accesskey)
     async with SipQueueClient(sipqueue_simulator.url, credentials) as client:

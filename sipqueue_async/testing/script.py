@@ -1,4 +1,4 @@
-"""`ScriptedSource`: what a watcher polls in a test, one answer a poll."""
+"""`ScriptedSource`: a source for a watcher in a test, with one scripted answer for each poll."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sipqueue_async import Snapshot
 
 
 class ScriptedSource:
-    """A source for a `StatusWatcher` that gives one answer a poll, and the last one over and over.
+    """A source for a `StatusWatcher` that gives one answer for each poll, and repeats the last one.
 
     Example::
 
@@ -18,24 +18,24 @@ class ScriptedSource:
             ...
 
     Args:
-        answers: Snapshots to return and exceptions to raise, in turn.
+        answers: Snapshots to return and exceptions to raise, in order.
         takes: How long a poll takes, in seconds.
 
     Raises:
-        TypeError: One of the answers is neither, or they are no list but a lone one.
+        TypeError: An answer is neither a snapshot nor an exception, or `answers` is one of them and not a list.
         ValueError: There is no answer.
     """
 
     def __init__(self, answers: Iterable[Snapshot | BaseException], *, takes: float = 0.0) -> None:
         if isinstance(answers, Snapshot | BaseException):
-            raise TypeError(f"a script is a list of answers, also if there is only one: not {answers!r}")
+            raise TypeError(f"answers must be a list, even of one answer, not {answers!r}")
         self._answers = list(answers)
         self._takes = takes
         if not self._answers:
             raise ValueError("the script is empty: give it at least one snapshot or exception")
         for answer in self._answers:
             if not isinstance(answer, Snapshot | BaseException):
-                raise TypeError(f"an answer is a Snapshot to return or an exception to raise, not {answer!r}")
+                raise TypeError(f"an answer must be a Snapshot or an exception, not {answer!r}")
         self.polled_at: list[float] = []
         """The event loop's time at the start of each poll."""
         self.running = 0
@@ -43,15 +43,15 @@ class ScriptedSource:
 
     @property
     def polls(self) -> int:
-        """How many polls there were, the one under way included."""
+        """The number of polls, including the one under way."""
         return len(self.polled_at)
 
     async def __call__(self) -> Snapshot:
-        """Give the next answer.
+        """Return or raise the next answer.
 
         Raises:
-            BaseException: It is this one.
-            RuntimeError: A poll is under way already, which a watcher never does.
+            BaseException: The answer is an exception.
+            RuntimeError: A poll is already under way; a watcher never polls twice at once.
         """
         if self.running:
             raise RuntimeError("two polls at once")
@@ -63,7 +63,7 @@ class ScriptedSource:
             self.running -= 1
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, BaseException):
-            # It may be raised at many polls, of which each would add its own lines to the traceback.
+            # The same object may be raised at many polls, and each would add to its traceback.
             raise answer.with_traceback(None)
         return answer
 

@@ -84,7 +84,7 @@ def test_other_types_are_refused(fields: dict[str, Any]) -> None:
     [
         ([FeedSilent("a"), FeedSilent("a")], ValueError, "two rules have the name 'a'"),
         ([FeedSilent("a", unless="b")], ValueError, "the rule 'a' names 'b' in unless, but there is no such rule"),
-        ([FeedSilent("a", unless="b"), FeedSilent("b", unless="a")], ValueError, "name each other in unless, in a cycle: 'a', 'b'"),
+        ([FeedSilent("a", unless="b"), FeedSilent("b", unless="a")], ValueError, "in a cycle: 'a', 'b'"),
         ([SeatFilter()], TypeError, "is not one of the rules: StateLasts, Available"),
         ([Rule("a")], TypeError, "is not one of the rules"),
     ],

@@ -143,7 +143,7 @@ def test_what_cannot_be_balanced_is_refused() -> None:
         with pytest.raises(ValueError, match="polls must be"):
             platform.faults.balance(BackEnd(), polls=polls)
     platform.faults.balance(BackEnd(2.5))
-    assert repr(platform.faults) == "<Faults: back ends that lag by 2.5 s planted>"
+    assert repr(platform.faults) == "<Faults: back ends that lag by 2.5 s planned>"
     with pytest.raises(TypeError, match="needs a centre with seats_before"):
         answer(platform)
     platform.faults.balance(BackEnd())

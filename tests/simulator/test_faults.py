@@ -99,7 +99,7 @@ def test_faults_befall_requests_in_turn() -> None:
     faults = Faults()
     faults.next(ret=600, service=STATUS)
     faults.next(ret=500, times=2)
-    assert repr(faults) == f"<Faults: ret 600 for {STATUS}, ret 500 2 times planted>"
+    assert repr(faults) == f"<Faults: ret 600 for {STATUS}, ret 500 2 times planned>"
 
     def answer(service: str) -> bytes:
         return faults.reply(service, lambda: b"right").body
@@ -110,7 +110,7 @@ def test_faults_befall_requests_in_turn() -> None:
         b'{"ret":500',
         b"right",
     ]
-    assert repr(faults) == "<Faults: none planted>"
+    assert repr(faults) == "<Faults: none planned>"
 
 
 def test_a_platform_without_a_socket_has_the_bodies() -> None:
@@ -145,7 +145,7 @@ def test_senseless_faults_are_refused(fault: dict[str, Any], says: str) -> None:
     faults = Faults()
     with pytest.raises(ValueError, match=says):
         faults.next(**fault)
-    assert repr(faults) == "<Faults: none planted>"
+    assert repr(faults) == "<Faults: none planned>"
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_what_is_planted_shows() -> None:
     faults = Faults()
     faults.next(reset=True)
     faults.next(body=b"<br>", delay=0.5, times=None)
-    assert repr(faults) == "<Faults: reset, body of 4 bytes and delay 0.5 forever planted>"
+    assert repr(faults) == "<Faults: reset, body of 4 bytes and delay 0.5 forever planned>"
