@@ -89,8 +89,8 @@ class TestSubscribe:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"queues": []}, "queues must be names"),
-            ({"extensions": [""]}, "extensions must be names"),
+            ({"queues": []}, "queues needs at least one name"),
+            ({"extensions": [""]}, "extensions needs at least one name"),
             ({"queue": "a", "queues": ["b"]}, "give queue or queues, not both"),
             ({"extension": ["1", "2"]}, "extension must be one name"),
         ],

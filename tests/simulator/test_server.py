@@ -144,7 +144,7 @@ async def test_a_stop_drops_connections_and_a_start_comes_back_on_the_port() -> 
 
 
 async def test_a_server_is_started_once(server: PlatformServer) -> None:
-    with pytest.raises(RuntimeError, match="started already"):
+    with pytest.raises(RuntimeError, match="already started"):
         await server.start()
 
 

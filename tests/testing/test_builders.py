@@ -57,7 +57,7 @@ def test_times_are_seconds_or_moments() -> None:
 def test_what_makes_no_snapshot_is_refused() -> None:
     with pytest.raises(ValueError, match="two different records"):
         make_snapshot(make_agent(), make_agent(state="talking"))
-    with pytest.raises(TypeError, match="given one by one"):
+    with pytest.raises(TypeError, match="must be an AgentStatus"):
         make_snapshot(cast("Any", [make_agent()]))
     with pytest.raises(ValueError, match="aware"):
         make_snapshot(at=datetime(2026, 3, 1))  # noqa: DTZ001  # that is the point

@@ -61,7 +61,7 @@ def test_the_fixtures_and_the_mark_are_described(pytester: pytest.Pytester) -> N
     shown = pytester.runpytest_inprocess("--fixtures", *LOOP_SCOPE).stdout.str()
     for name in ("scripted_source", "sipqueue_client", "sipqueue_simulator"):
         assert f"{name} -- " in shown
-    assert "A simulated call centre behind a server on loopback" in shown
+    assert "A simulated platform with a server on loopback" in shown
     marks = pytester.runpytest_inprocess("--markers", *LOOP_SCOPE).stdout.str()
     assert "@pytest.mark.sipqueue(plan=None, *, seed=0, speed=0, ...)" in marks
 

@@ -52,7 +52,7 @@ def test_a_script_that_cannot_be_played_is_refused() -> None:
     with pytest.raises(TypeError, match="TransportError"):
         ScriptedSource([cast("Any", TransportError)])
     for lone in (make_snapshot(), TransportError("no route")):
-        with pytest.raises(TypeError, match="also if there is only one"):
+        with pytest.raises(TypeError, match="answers must be a list"):
             ScriptedSource(cast("Any", lone))
 
 
