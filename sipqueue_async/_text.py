@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Final
 
 
 def harmless(text: str, *, plain_spaces: bool = True) -> str:
     r"""Return `text` with every character that cannot be printed written as an escape, such as ``\x1b``.
 
-    These are control characters, line breaks, marks that change the writing direction, and lone surrogates.
+    These are control characters, line breaks, marks that change the writing direction, lone surrogates, and zero-width
+    joiners that do not join emoji.
 
     Args:
         text: What to show.
@@ -16,10 +18,31 @@ def harmless(text: str, *, plain_spaces: bool = True) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(it if it.isprintable() else _shown(it, plain_spaces=plain_spaces) for it in text)
+    shown: list[str] = []
+    for at, character in enumerate(text):
+        if character.isprintable() or (character == _JOINER and _joins_emoji(text, at)):
+            shown.append(character)
+        else:
+            shown.append(_escaped(character, plain_spaces=plain_spaces))
+    return "".join(shown)
 
 
-def _shown(character: str, *, plain_spaces: bool) -> str:
+_JOINER: Final = "\N{ZERO WIDTH JOINER}"
+_AFTER_EMOJI: Final = frozenset("\N{VARIATION SELECTOR-16}\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
+"""What may stand between an emoji and a joiner: the sign for its coloured form, and the colours of skin."""
+
+
+def _joins_emoji(text: str, at: int) -> bool:
+    """Return whether the joiner at this place makes one emoji of two; elsewhere it is invisible and could deceive."""
+    before, after = text[:at][-1:], text[at + 1 : at + 2]
+    return (before in _AFTER_EMOJI or _is_symbol(before)) and _is_symbol(after)
+
+
+def _is_symbol(character: str) -> bool:
+    return bool(character) and unicodedata.category(character) == "So"
+
+
+def _escaped(character: str, *, plain_spaces: bool) -> str:
     if unicodedata.category(character) == "Zs":
         # The wide one (U+3000) is common in Chinese names.
         return " " if plain_spaces else character

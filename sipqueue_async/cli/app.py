@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "wallboard": "Serve a page for a big screen.",
         "relay": "Watch once for many programs and publish on Redis.",
         "simulate": "Serve a simulated platform.",
+        "config": "Show the settings in force, and where each comes from.",
     }
 )
 """The commands, each a module of `sipqueue_async.cli.commands`, with their summaries for the list of commands."""
@@ -34,7 +35,7 @@ status, watch, report, top, wallboard and relay read the server and the secrets 
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token
   SIPQUEUE_REDIS_URL                       where relay publishes, and --from-relay reads
-or from a TOML file with url, appid, accesskey, token: --config FILE.
+or from a TOML file with url, appid, accesskey, token: --config FILE, or the file that "sipqueue config" names.
 No option takes a secret, because other users can see a program's arguments.
 
 \b

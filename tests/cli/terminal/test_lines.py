@@ -228,6 +228,12 @@ def test_a_call_has_one_line_and_an_agents_queues_do_not_contradict_each_other(
         ("\u202eevil", r"\u202eevil"),
         ("\ud800", r"\ud800"),
         ("wide\u3000space", "wide space"),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("\U0001f469\U0001f3fd\u200d\U0001f680", "\U0001f469\U0001f3fd\u200d\U0001f680"),
+        ("\U0001f3f3\ufe0f\u200d\U0001f308", "\U0001f3f3\ufe0f\u200d\U0001f308"),
+        ("a\u200db", r"a\u200db"),
+        ("\U0001f469\u200d", "\U0001f469\\u200d"),
+        ("\u200d\U0001f469", "\\u200d\U0001f469"),
     ],
 )
 def test_text_from_outside_is_shown_literally(text: str, shown: str) -> None:
