@@ -58,7 +58,7 @@ _AMBIGUOUS: Final = re.compile(r"\\+(?=[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]
 _UNREADABLE_VERSION: Final = re.compile(r";\s*version=(?![0-9]{1,4}(\.[0-9]{1,4}){0,3}\s*(;|$))")
 """A version in a media range that prometheus-client cannot compare with its own."""
 
-# Exported from the start, at 0: a series that begins with its first failure has no rate.
+# Export these from the start, at 0: Prometheus calculates no rate from a series that begins with its first failure.
 _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
 
 
@@ -235,8 +235,8 @@ class _Polls:
 class _Recorder:
     """Keeps one feed's values up to date, poll by poll.
 
-    It is the lock of its tally: on release it also notes the feed's health and counts the poll, so that a scrape never
-    sees the tally of one poll beside the counters of another.
+    It serves as the lock of its tally. On release it also stores the feed's health and counts the poll, so that a scrape
+    never mixes the tally of one poll with the counters of another.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -258,7 +258,7 @@ class _Recorder:
 
     def read(self, *, agents: bool) -> _Reading:
         """Return the values after the last poll, with those of each agent if asked for."""
-        # The one value that changes without a poll.
+        # `ended` is the only value that changes without a poll.
         ended = self._feed.health.ended
         with self._lock:
             health = self._health

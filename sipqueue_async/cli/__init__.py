@@ -21,8 +21,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
-        # Everything is printed. A further Ctrl-C could only interrupt the interpreter's clean-up, which takes
-        # milliseconds, and cause a traceback or another exit code.
+        # All output is printed. Another Ctrl-C would only interrupt the interpreter's clean-up, and cause a traceback
+        # or another exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

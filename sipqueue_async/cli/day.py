@@ -211,7 +211,7 @@ def hours(seconds: float) -> str:
 
 
 def no_formula(text: str) -> str:
-    """Return a name that a spreadsheet takes for text: with an apostrophe first, if it begins like a formula.
+    """Return a name that a spreadsheet reads as text: an apostrophe is put before one that begins like a formula.
 
     Text after a semicolon counts as a beginning too: where numbers are written with a decimal comma, spreadsheets end
     cells at semicolons and ignore quotes inside a line.

@@ -122,7 +122,7 @@ def examples(*lines: str) -> str:
 
 
 def server(command: _Command) -> _Command:
-    """Add the options that make up `settings.ServerOptions`: which server to ask."""
+    """Add the options that make up `settings.ServerOptions`: the server and how to reach it."""
     for option in (
         click.option(
             "--timeout",
@@ -148,7 +148,7 @@ def server(command: _Command) -> _Command:
 
 
 def origin(command: _Command) -> _Command:
-    """Add the options that make up `origin.OriginOptions`: where the status comes from."""
+    """Add the options that make up `origin.OriginOptions`: the source of the status."""
     for option in (
         click.option("--prefix", help="With --from-relay: the prefix of the relay's keys (sipqueue)."),
         redis,

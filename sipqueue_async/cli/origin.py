@@ -26,7 +26,7 @@ ALL_SEATS: Final = SeatFilter()
 
 
 class OriginOptions(ServerOptions):
-    """The options for where the status comes from; None is not given."""
+    """The options for the source of the status; None if an option is not given."""
 
     from_relay: bool
     redis_url: str | None
@@ -78,7 +78,7 @@ async def feed_of(
         origin: Where the status comes from.
         interval: Seconds between polls; a relay has its own.
         seats: Which seats to watch.
-        baseline: What an earlier run knew.
+        baseline: The last snapshot of an earlier run.
 
     Raises:
         Failure: The relay's URL or prefix is invalid, or the extra is not installed.
@@ -137,21 +137,21 @@ async def snapshot_of(origin: Origin, seats: SeatFilter = ALL_SEATS) -> Snapshot
 
 
 async def absent_names(origin: Origin, seats: SeatFilter, known: Collection[SeatKey]) -> str | None:
-    """Say which of the named queues and extensions do not exist, and which ones there are.
+    """Return which of the named queues and extensions do not exist, and which names exist.
 
     Args:
-        origin: Where the status comes from; it is asked once for everything, if a name is absent.
+        origin: The source of the status. If a name is absent, it is asked once for all seats.
         seats: The names.
         known: The seats that were found.
 
     Returns:
-        A sentence, or None if all of them exist, some of them together.
+        A sentence; None if every name exists, and at least one seat matches the filter.
     """
     if not has_absent(seats, known):
         return None
     try:
         everything = frozenset(await snapshot_of(origin))
     except (SipQueueError, Failure):
-        # The names that there are would only be a help.
+        # The sentence is useful without the existing names.
         everything = frozenset()
     return describe_absent(seats, known, everything)

@@ -34,9 +34,9 @@ PATIENCE: Final = 2.0
 def run(job: Work | Job) -> int:
     """Run a command and return its exit code: its own, or 128 + the number of the signal that ended it.
 
-    SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does a timeout: nothing
-    else helps where the reader of a full pipe does not read, or where a name lookup hangs in its thread. A job's
-    conclusion has no timeout, because its reader may be a person with a pager.
+    SIGINT and SIGTERM cancel the coroutine. A second signal ends the process at once, and so does a timeout: otherwise
+    a full pipe whose reader does not read, or a name lookup that hangs in its thread, would keep the process alive. A
+    job's conclusion has no timeout, because its reader may be a person with a pager.
     """
     # Without a handler Python would print the library's warnings too; the commands report them in their own words.
     logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
@@ -60,7 +60,7 @@ _restores: Final[list[Callable[[], None]]] = []
 
 @contextmanager
 def restoring(restore: Callable[[], None]) -> Generator[None]:
-    """Call `restore` at the end, also where the process ends at once.
+    """Call `restore` at the end of the block, and also if the process ends at once.
 
     Args:
         restore: May be called from another thread, between any two bytecodes, and more than once.

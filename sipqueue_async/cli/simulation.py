@@ -50,8 +50,8 @@ class Demonstration:
 class SteppedSource:
     """Snapshots of a simulated call centre whose time moves between requests only.
 
-    Before each request the model advances to the event loop's clock, then it stands until the next one. So every
-    snapshot shows one known moment of model time, and the truth can be counted over exactly the time that was watched.
+    Before each request the model advances to the event loop's clock; between requests it stands still. So every
+    snapshot shows one known moment of model time, and the truth can be counted over exactly the watched time.
 
     Args:
         simulator: A simulator whose own speed is 0.

@@ -15,7 +15,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from sipqueue_async.cli.exits import FAILED, Failure
 
 _LEFT_BEHIND: Final = 3600.0
-"""Age in seconds from which a temporary file is taken for one that a killed run left: a save takes less."""
+"""Age in seconds of a temporary file that a killed run must have left: a save takes less."""
 
 
 class Storable(Protocol):
@@ -47,10 +47,10 @@ class StateFile(Generic[K]):
         """Return the saved value, or None if there is no file yet.
 
         Raises:
-            Failure: The file cannot be read, or holds something else.
+            Failure: The file cannot be read, or its content is not such a value.
         """
         try:
-            # Saving would replace a device or a pipe by a file.
+            # Refuse devices and pipes: saving would replace them by a file.
             if self._path.exists() and not self._path.is_file():
                 raise Failure(f"the state file {self._given} is not a regular file: choose another path")
             if not self._path.parent.is_dir():
@@ -72,7 +72,7 @@ class StateFile(Generic[K]):
         """Replace the file by one with this value, which only its owner can read.
 
         Raises:
-            Failure: It cannot be written.
+            Failure: The file cannot be written.
         """
         try:
             self._replace(state.to_json())
@@ -85,7 +85,7 @@ class StateFile(Generic[K]):
             self._remove_left_behind()
 
     def _replace(self, data: bytes) -> None:
-        # In the same directory, because a rename is atomic only within one file system. mkstemp's mode is 0600.
+        # Use the same directory: a rename is atomic only within one file system. mkstemp creates it with mode 0600.
         descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -83,7 +83,7 @@ class Access:
         self._clock = clock
 
     def is_key(self, text: str) -> bool:
-        """Tell whether this is the key, in constant time."""
+        """Return whether this is the key, in constant time."""
         return hmac.compare_digest(_digest(text), self._key)
 
     def cookie(self) -> str:
@@ -92,7 +92,7 @@ class Access:
         return f"{end}.{self._signature(end)}"
 
     def is_cookie(self, value: str) -> bool:
-        """Tell whether this is one of our cookies that has not expired."""
+        """Return whether this is a cookie of this wallboard that has not expired."""
         end, _, signature = value.partition(".")
         signed = hmac.compare_digest(signature.encode(errors="replace"), self._signature(end).encode())
         return signed and int(end) > self._clock()
@@ -112,8 +112,8 @@ def _digest(text: str) -> bytes:
 class HostNames:
     """The host names that requests may use.
 
-    This guards against DNS rebinding: a foreign site can point its own name to this machine, and browsers would then
-    let it read the wallboard. It cannot do so with our names or with an IP address.
+    This guards against DNS rebinding: another site can point its own name to this machine, and browsers would then let
+    it read the wallboard. It cannot do so with the names of this list or with an IP address.
 
     Args:
         host: The address listened on.
@@ -125,7 +125,7 @@ class HostNames:
         self._any_address = not is_loopback(host)
 
     def include(self, header: str) -> bool:
-        """Tell whether the name in a ``Host`` header is one of ours."""
+        """Return whether the list includes the name in a ``Host`` header."""
         name = without_port(header)
         if name is None:
             return False
@@ -136,7 +136,7 @@ class HostNames:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address."""
+    """Return whether only this machine can reach an address."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 

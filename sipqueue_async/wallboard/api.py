@@ -30,7 +30,7 @@ class Api:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        # Counting starts here.
+        # The metrics count from now on.
         self._collector = _collector(live.feed)
 
     def close(self) -> None:

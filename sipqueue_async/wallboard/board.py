@@ -58,9 +58,9 @@ class _Row:
 
 
 class _BoardTime:
-    """Milliseconds on a clock that counts up with the feed's steady time, so a step of the wall clock moves nothing.
+    """The board's clock, in milliseconds. It follows the monotonic time of snapshots, so the wall clock may step.
 
-    It starts at the wall time of the first snapshot. Snapshots without a steady time are placed by their `observed_at`.
+    It starts at the wall time of the first snapshot. Snapshots without a monotonic time are placed by `observed_at`.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _BoardTime:
         self._offset = 0
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Let time pass up to a snapshot."""
+        """Move the clock to a snapshot."""
         known, label = self._snapshot, milliseconds(snapshot.observed_at)
         if known is None or known.steady_at is None or snapshot.steady_at is None:
             self._at = label
@@ -90,11 +90,11 @@ class _BoardTime:
 
 
 class Board:
-    """Tells browsers what a tally knows: everything, or what changed since the revision they have seen.
+    """A tally as JSON for browsers: everything, or what changed since the revision that a browser has seen.
 
-    Each row stores the revision of its last change, so one number says what a browser lacks, whether it is new (0),
-    slow, or reconnecting; browsers at the same revision share one message. States that followed each other within
-    one pixel of a strip are reduced to the last one, and a seat that left is dropped once no strip shows it.
+    Each row stores the revision of its last change, so one number determines what a browser lacks, whether it is new
+    (revision 0), slow, or reconnecting. Browsers at the same revision share one message. States that followed each
+    other within one pixel of a strip are reduced to the last one. A seat that left is dropped once no strip shows it.
 
     Args:
         tally: The tally to show; call `show` after each of its changes.
@@ -172,7 +172,7 @@ class Board:
         return True
 
     def end(self, since: datetime | None, why: str) -> None:
-        """Note that there will be no further update.
+        """Show that the feed has ended.
 
         Args:
             since: When the status was last known.

@@ -15,7 +15,7 @@ PATIENCE: Final = 10.0
 """Seconds within which a connection must send a complete request."""
 
 _MOST: Final = 1024
-"""Connections at once, if the system allows as many."""
+"""The limit of open connections, if the system allows as many."""
 _BACKLOG: Final = 128
 _PAUSE: Final = 0.5
 """Seconds to wait after the system refused to accept a connection."""
@@ -37,11 +37,11 @@ def most_connections() -> int:
 class Door:
     """Listens and accepts connections.
 
-    asyncio's servers have no limit of connections, and log a traceback for each one that finds no free descriptor. At
-    the limit, the oldest connection that is no stream is closed for the new one.
+    asyncio's servers do not limit connections, and log a traceback for each one that finds no free descriptor. Here, at
+    the limit, a new connection replaces the oldest one that is not a stream.
 
     Args:
-        stays: Tells whether a connection must not be closed for a new one.
+        stays: Returns whether a connection must not be closed for a new one.
         most: The limit of open connections.
     """
 

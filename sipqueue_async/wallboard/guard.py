@@ -22,7 +22,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        # With "no-referrer", browsers would send `Origin: null` with our own form.
+        # With "no-referrer", browsers would send `Origin: null` with the login form.
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -44,14 +44,14 @@ async def set_headers(_request: web.BaseRequest, response: web.StreamResponse) -
 
 
 class RequestHandler(web.RequestHandler):
-    """Answers a malformed request with the same headers as any other, for which aiohttp runs no hook of ours."""
+    """Sets the security headers on the answer to a malformed request too, for which aiohttp runs no hook."""
 
     __slots__ = ()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Return the response to a request that is no HTTP, or whose handler failed."""
+        """Return the response to a request that is not HTTP, or whose handler failed."""
         # Logs the error.
         super().handle_error(request, status, exc, message)
         reason = "The request cannot be read.\n" if status < 500 else "Internal error.\n"
@@ -116,10 +116,10 @@ class Guard:
         return scheme.lower() == "bearer" and self.try_key(request, access, key.strip(), "bearer")
 
     def try_key(self, request: web.Request, access: Access, key: str, way: Literal["login", "bearer"]) -> bool:
-        """Tell whether this is the access key.
+        """Return whether this is the access key.
 
         Raises:
-            web.HTTPTooManyRequests: It is not, and too many wrong keys were tried.
+            web.HTTPTooManyRequests: The key is wrong, and too many wrong keys were tried before.
         """
         # A correct key is never throttled, or an attacker could lock everyone out.
         if access.is_key(key):
@@ -142,7 +142,7 @@ def query_of(request: web.Request) -> str:
 
 
 def is_from_elsewhere(request: web.Request) -> bool:
-    """Tell whether another site's page sent a request, according to the browser's headers."""
+    """Return whether another site's page sent a request, according to the browser's headers."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return True
     origin = request.headers.get(hdrs.ORIGIN)

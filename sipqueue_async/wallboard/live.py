@@ -1,4 +1,4 @@
-"""Follows a feed: keeps the board up to date, says how fresh it is, and wakes the streams."""
+"""Follows a feed: keeps the board up to date, knows whether it is fresh, and wakes the streams."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Live:
         Raises:
             BaseException: The error that ended the feed, if it failed.
         """
-        remove = self.feed.add_listener(self._looked)
+        remove = self.feed.add_listener(self._on_poll)
         closed = _CLOSED if isinstance(self.feed, StatusWatcher) else _CLOSED_READER
         try:
             if self.feed.health.up is not None:
-                self._looked(self.feed.health)
-            # It ends, or raises, when the feed does.
+                self._on_poll(self.feed.health)
+            # The subscription ends, or raises, when the feed does.
             async for _ in self._outages:
                 pass
             self._end(closed)
@@ -87,7 +87,7 @@ class Live:
 
     def _show(self, update: Update | None) -> None:
         if update is None or not self.board.has_begun:
-            # A baseline is not shown before the feed has confirmed it.
+            # Do not show a baseline before the feed has confirmed it.
             if self.feed.health.up is None:
                 return
             self.board.begin(self.feed.snapshot)
@@ -95,16 +95,16 @@ class Live:
             self.board.show(update)
         self._wake()
 
-    def _looked(self, health: FeedHealth) -> None:
+    def _on_poll(self, health: FeedHealth) -> None:
         if health.up:
             self._good_at = asyncio.get_running_loop().time()
         if not self.board.has_begun:
-            # The first poll or read confirmed the baseline, which is no change.
+            # The first poll or read confirmed the baseline, without an update.
             self._show(None)
         if health.up is False and health.last_error is not None and self.board.explain(health.last_error):
             self._wake()
 
-    # ---- what it tells -----------------------------------------------------------------------------------------------
+    # ---- for the streams ---------------------------------------------------------------------------------------------
 
     @property
     def is_fresh(self) -> bool:
@@ -114,12 +114,12 @@ class Live:
 
     @property
     def news(self) -> asyncio.Event:
-        """Set with the next change or heartbeat. Get it before you look at the board, so that you miss nothing."""
+        """Set with the next change or heartbeat. Get it before you read the board, so that you miss no change."""
         return self._news
 
     @property
     def last_heartbeat(self) -> str | None:
-        """The newest periodic heartbeat: one object for all streams; None before the first."""
+        """The last periodic heartbeat, the same object for all streams; None before the first."""
         return self._heartbeat
 
     def heartbeat(self) -> str:
@@ -129,7 +129,7 @@ class Live:
         return json.dumps({"now": now, "clock": milliseconds(wall), "every": self._beat})
 
     async def send_heartbeats(self) -> None:
-        """Send heartbeats, also after the feed has ended: they show that the connection is alive."""
+        """Send heartbeats, even after the feed has ended: they show that the connection is alive."""
         while True:
             await asyncio.sleep(self._beat)
             self._heartbeat = self.heartbeat()

@@ -141,7 +141,7 @@ def _wallboard(request: web.Request) -> URL:
 
 
 def _is_encrypted(request: web.Request) -> bool:
-    """Tell whether the browser's own connection is HTTPS, according to the proxy's headers.
+    """Return whether the browser's own connection is HTTPS, according to the proxy's headers.
 
     The first entry of each header describes the browser's connection. A browser that forges it only loses its own
     cookie.

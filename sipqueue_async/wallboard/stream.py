@@ -1,4 +1,4 @@
-"""The event stream: sends each browser what changed since the last message it was sent."""
+"""The event stream: sends each browser what changed since its last message."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sipqueue_async.wallboard.access import is_loopback
 from sipqueue_async.wallboard.live import Live
 
 MOST_STREAMS: Final = 256
-"""Open streams at once."""
+"""The limit of open streams."""
 _MOST_OF_ONE: Final = 64
-"""Open streams at once to one other machine."""
+"""The limit of open streams to one other machine."""
 
 _RETRY: Final = 2000
 """Milliseconds after which a browser reconnects."""
@@ -61,7 +61,7 @@ class Streams:
         self._addresses: Counter[str] = Counter()
 
     def has(self, connection: asyncio.BaseProtocol) -> bool:
-        """Tell whether a connection carries a stream."""
+        """Return whether a connection carries a stream."""
         return connection in self._open
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -93,7 +93,7 @@ class Streams:
     async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
         live, board = self._live, self._live.board
         sent, beat = board.revision_of(request.headers.get(hdrs.LAST_EVENT_ID)), live.last_heartbeat
-        # First, so that a large message does not delay the time it tells.
+        # Send a heartbeat first: behind a large message its time would arrive late.
         await self._write(request, response, _frame("beat", retry=_RETRY), live.heartbeat().encode())
         first = True
         while not live.closed:

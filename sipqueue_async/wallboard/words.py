@@ -1,4 +1,4 @@
-"""Error descriptions for the screen, without text from the platform, which may echo credentials."""
+"""Error descriptions for the screen. They contain no text of the platform, which may echo credentials."""
 
 from __future__ import annotations
 

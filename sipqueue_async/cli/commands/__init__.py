@@ -1,1 +1,1 @@
-"""The commands, a module each: its options, and its work as a coroutine."""
+"""The commands. Each module holds one command: its options, and its work as a coroutine."""
