@@ -235,8 +235,8 @@ class _Polls:
 class _Recorder:
     """Keeps one feed's values up to date, poll by poll.
 
-    It serves as the lock of its tally. On release it also stores the feed's health and counts the poll, so that a scrape
-    never mixes the tally of one poll with the counters of another.
+    It serves as the lock of its tally. On release it also stores the feed's health and counts the poll, so that a
+    scrape never mixes the tally of one poll with the counters of another.
     """
 
     def __init__(self, feed: Feed) -> None:
