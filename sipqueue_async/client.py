@@ -278,7 +278,7 @@ class SipQueueClient:
             return _decoded(decode, answer, secrets)
         except SipQueueError as error:
             failure = error
-        if failure.retryable:
+        if failure.retryable or failure.wrong_url:
             self._exchange.change_back_end()
         failure.where = self._where(service)
         scrub(failure, secrets)

@@ -44,8 +44,12 @@ OPERATION_MEANINGS: Final = {
 }
 """The meanings of a failed operation's codes."""
 
+WEB_PAGE: Final = "the URL answered with a web page"
+"""How the reason of a `MalformedResponse` begins if the answer is HTML."""
+
 _FATAL_RETS: Final = frozenset({601, 602, 603, 604})
 _LASTING_OPERATION_FAILURES: Final = frozenset({1002, 1011, 1012})
+_NOT_THE_API: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 _PASSING_HTTP_REFUSALS: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
@@ -54,11 +58,16 @@ _PASSING_HTTP_REFUSALS: Final = frozenset(
 class SipQueueError(Exception):
     """Base class of all errors that the network or the platform causes.
 
-    The text says what happened, where, and what to do about it; it never contains a token or an access key.
+    The text says what happened, what to do about it, and where; it never contains a token or an access key.
     """
 
     retryable: bool = False
     """Whether the same call may succeed later without a change by the caller."""
+    wrong_url: bool = False
+    """Whether the answer looks like that of another server than the API: a web page, or HTTP 404, 405 or 501.
+
+    Before its first good answer a watcher ends with such an error; after it, the error is an outage.
+    """
     where: str | None = None
     """The service and the server of the request, if a client made it."""
 
@@ -67,7 +76,7 @@ class SipQueueError(Exception):
         return " ".join(str(arg) for arg in self.args)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.describe()}" if self.where else self.describe()
+        return f"{self.describe()} ({self.where})" if self.where else self.describe()
 
 
 class TransportError(SipQueueError):
@@ -79,7 +88,7 @@ class TransportError(SipQueueError):
 class HttpStatusError(SipQueueError):
     """The answer's HTTP status was not 2xx: a proxy, a redirect (never followed), or a wrong URL.
 
-    Retryable for 408, 425, 429 and 5xx.
+    Retryable for 408, 425, 429 and 5xx except 501.
 
     Args:
         status: The HTTP status.
@@ -92,7 +101,10 @@ class HttpStatusError(SipQueueError):
         self.status = status
         self.retry_after = retry_after
         self.location = location
-        self.retryable = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_HTTP_REFUSALS
+        self.wrong_url = status in _NOT_THE_API
+        self.retryable = not self.wrong_url and (
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_HTTP_REFUSALS
+        )
 
     def describe(self) -> str:
         """Return the status with its name, and what to do about it."""
@@ -100,6 +112,8 @@ class HttpStatusError(SipQueueError):
             name = f"HTTP {self.status} {HTTPStatus(self.status).phrase}"
         except ValueError:
             name = f"HTTP {self.status}"
+        if self.wrong_url:
+            return f"{name}: this URL is not the API; check the URL"
         if self.location is not None:
             return f"{name}: redirects are not followed; if the new address is right, use {self.location} as the URL"
         if self.retry_after is not None:
@@ -124,9 +138,12 @@ class MalformedResponse(SipQueueError):  # noqa: N818  # a public name of the co
         super().__init__(reason, excerpt)
         self.reason = reason
         self.excerpt = excerpt
+        self.wrong_url = reason.startswith(WEB_PAGE)
 
     def describe(self) -> str:
-        """Return the reason and the excerpt."""
+        """Return the reason and the excerpt; of a web page the reason only, which has its title."""
+        if self.wrong_url:
+            return self.reason
         described = f"malformed response: {self.reason}"
         return f"{described}; it reads {self.excerpt!r}" if self.excerpt else described
 

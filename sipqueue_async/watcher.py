@@ -82,7 +82,8 @@ class StatusWatcher(Feed):
     ``async with watcher`` starts its one polling task; leaving stops it. ``async for event in watcher`` is the stream
     of all events; while no task iterates, updates wait there and coalesce. A failed poll does not change the snapshot:
     errors that are `retryable` are retried for ever, at growing intervals; any other error ends the watcher and is
-    raised from every iterator and from `ready`.
+    raised from every iterator and from `ready`. An error with `wrong_url` is retried once there was a good answer, of
+    this watcher or of the one that a baseline comes from; before that it ends the watcher.
 
     A watcher runs once. To go on after it has ended, make a new one with ``baseline=old.snapshot``.
 
@@ -135,6 +136,7 @@ class StatusWatcher(Feed):
         # Filter the baseline too, or its other seats would seem to have left.
         known = None if baseline is None else self._filter.apply(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after, max_lag=max_lag)
+        self._has_been_good = known is not None
         if known is not None:
             self._state_times.begin(known.observed_at, watched=False)
         self._health = WatcherHealth()
@@ -311,9 +313,15 @@ class StatusWatcher(Feed):
             return None
         self._failed(outcome, now, figures)
         self._call_listeners()
-        if not _is_retryable(outcome):
+        if not self._may_pass(outcome):
             raise outcome
         return outcome
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Return whether to poll again after an error."""
+        if getattr(error, "wrong_url", False):
+            return self._has_been_good
+        return _is_retryable(error)
 
     async def _fetched(self) -> object:
         try:
@@ -333,6 +341,7 @@ class StatusWatcher(Feed):
             # Callers of `refresh` go on waiting, so the next poll comes at once; the third stale answer is accepted.
             self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1, **figures)
             return
+        self._has_been_good = True
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
         figures["held_back_answers"] = self._tracker.answers_held_back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import reprlib
 from typing import Any, Final
@@ -10,7 +11,7 @@ import msgspec
 
 from sipqueue_async._wire.encoding import LOST, as_utf8, excerpt, trouble, without_lone_surrogates
 from sipqueue_async._wire.values import Nonsense, integer
-from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
+from sipqueue_async.errors import WEB_PAGE, ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
 # A Raw holds the bytes of a value that is not parsed yet. The unions accept any JSON, so that a field of the wrong type
 # does not hide the `ret` beside it; the checks below report the field.
@@ -44,6 +45,12 @@ _LONGEST_WORDS: Final = 1024
 
 # The start of the JSON after a PHP notice or other text: an object whose first key is one of the envelope.
 _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
+
+# A PHP notice has tags too, but none of these.
+_WEB_PAGE_START: Final = re.compile(rb"<(?:!doctype html|html|head|title|body)\b", re.IGNORECASE)
+_TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_LONGEST_HEAD: Final = 16_384
+_LONGEST_TITLE: Final = 80
 
 
 def decode_data(body: bytes, encoding: str = "utf-8") -> Any:
@@ -117,7 +124,16 @@ def _parse(body: bytes) -> tuple[int, _Envelope]:
             failure = error
     if not body.strip():
         raise MalformedResponse("the body is empty")
+    if _WEB_PAGE_START.search(body, 0, _LONGEST_WORDS):
+        raise MalformedResponse(_web_page(body), excerpt(body)) from failure
     raise MalformedResponse(f"not the JSON of the protocol: {trouble(failure)}", excerpt(body)) from failure
+
+
+def _web_page(body: bytes) -> str:
+    found = _TITLE.search(body, 0, _LONGEST_HEAD)
+    title = html.unescape(found[1].decode(errors="replace")) if found else ""
+    title = " ".join(title.split())[:_LONGEST_TITLE]
+    return f"{WEB_PAGE}{f' (title: {title})' if title else ''}; check the URL"
 
 
 def _check_ret(envelope: _Envelope, body: bytes) -> None:

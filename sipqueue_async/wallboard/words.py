@@ -11,16 +11,11 @@ from sipqueue_async import (
     SipQueueError,
     TransportError,
 )
+from sipqueue_async.errors import WEB_PAGE
 
 
 def reason(error: BaseException) -> str:
-    """Return the library's own description of an error; of other errors only the class name."""
-    plain = _plain(error)
-    where = error.where if isinstance(error, SipQueueError) else None
-    return f"{where}: {plain}" if where else plain
-
-
-def _plain(error: BaseException) -> str:
+    """Return the library's own description of an error, without the URL; of other errors only the class name."""
     match error:
         case AuthError():
             known: SipQueueError = AuthError(error.ret, advice=error.advice)
@@ -30,6 +25,8 @@ def _plain(error: BaseException) -> str:
             known = OperationFailed(error.code)
         case HttpStatusError():
             known = HttpStatusError(error.status, error.retry_after)
+        case MalformedResponse(wrong_url=True):
+            known = MalformedResponse(f"{WEB_PAGE}; check the URL")
         case MalformedResponse():
             known = MalformedResponse("the program's log says more")
         case TransportError():

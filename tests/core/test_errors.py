@@ -48,7 +48,7 @@ def test_the_tree_is_the_documented_one() -> None:
         (TransportError(), True),
         (MalformedResponse("odd"), True),
         *((HttpStatusError(status), True) for status in (408, 425, 429, 500, 502, 503, 504, 599)),
-        *((HttpStatusError(status), False) for status in (301, 302, 304, 307, 400, 401, 403, 404, 410, 418)),
+        *((HttpStatusError(status), False) for status in (301, 302, 304, 307, 400, 401, 403, 404, 405, 410, 418, 501)),
         *((ApiError(ret), True) for ret in (500, 501, 605, 700)),
         *((ApiError(ret), False) for ret in (-1, 0, 201, 400, 404, 499, 601, 602, 603, 604)),
         *((AuthError(ret), False) for ret in (200, 400, 600, 601, 602, 603, 604)),
@@ -68,7 +68,9 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
         (TransportError("no whole answer within 10 s"), "no whole answer within 10 s"),
         (HttpStatusError(503), "HTTP 503 Service Unavailable: try again later"),
         (HttpStatusError(503, 2.5), "HTTP 503 Service Unavailable: try again in 2.5 s"),
-        (HttpStatusError(404), "HTTP 404 Not Found: check the URL, and any proxy in front of the platform"),
+        (HttpStatusError(404), "HTTP 404 Not Found: this URL is not the API; check the URL"),
+        (HttpStatusError(403), "HTTP 403 Forbidden: check the URL, and any proxy in front of the platform"),
+        (MalformedResponse("the URL answered with a web page", "<p>"), "the URL answered with a web page"),
         (HttpStatusError(599), "HTTP 599: try again later"),
         (
             HttpStatusError(302, None, "https://x.example/"),
@@ -115,12 +117,11 @@ def test_every_operation_code_has_words(code: int) -> None:
     assert told != f"error {code}: the operation failed"
 
 
-def test_where_comes_first() -> None:
-    """Once a client is involved, the text begins with the service and the server that were asked."""
+def test_where_comes_last() -> None:
+    """Once a client is involved, the text ends with the service and the server that were asked."""
     error = ApiError(400)
     error.where = "App.Sip_Auth.Login at https://x.example/"
-    assert str(error).startswith("App.Sip_Auth.Login at https://x.example/: ret 400: ")
-    assert not error.describe().startswith("App")
+    assert str(error) == f"{error.describe()} (App.Sip_Auth.Login at https://x.example/)"
 
 
 def test_an_excerpt_is_short() -> None:

@@ -21,7 +21,9 @@ from sipqueue_async import (
     FeedUp,
     FieldProblem,
     HttpStatusError,
+    MalformedResponse,
     SeatEvent,
+    SipQueueError,
     Snapshot,
     StateChanged,
     StatusWatcher,
@@ -183,6 +185,25 @@ class TestFatal:
             with pytest.raises(type(error)):
                 await watcher.refresh()
             assert not others()
+
+    @pytest.mark.parametrize(
+        "error", [HttpStatusError(404), HttpStatusError(501), MalformedResponse("the URL answered with a web page")]
+    )
+    async def test_an_answer_of_another_server_ends_it_only_before_the_first_good_one(
+        self, error: SipQueueError
+    ) -> None:
+        """After that it is an outage, and a baseline comes from a good answer."""
+        async with StatusWatcher(ScriptedSource([TransportError("away"), error])) as watcher:
+            with pytest.raises(type(error)):
+                await watcher.ready()
+        known = snapshot()
+        scripts: list[tuple[list[Snapshot | BaseException], Snapshot | None]] = [
+            ([known, error, known], None),
+            ([error, known], known),
+        ]
+        for script, baseline in scripts:
+            async with StatusWatcher(ScriptedSource(script), baseline=baseline) as watcher:
+                assert [type(event) for event in await collected(watcher, 2)] == [FeedDown, FeedUp]
 
     async def test_a_source_that_gives_something_else(self) -> None:
         """A source that does not return a snapshot is a TypeError."""

@@ -41,7 +41,8 @@ BODY = [
         server="answers with 200 and a page that quotes the request",
         start=answering(body(page, "Content-Type: text/html")),
         error=MalformedResponse,
-        says="not the JSON of the protocol",
+        says="the URL answered with a web page; check the URL",
+        wrong_url=True,
     ),
     Fault(
         name="PHP notice before the JSON",
@@ -293,6 +294,7 @@ ENVELOPE = [
             error=error,
             says=says,
             retryable=error not in {AuthError, HttpStatusError},
+            wrong_url=name == "HTML",
             logs_in=True,
         )
         for name, does, behaviour, error, says in (
@@ -309,7 +311,7 @@ ENVELOPE = [
             ("error 1001", "fails to log in with error 1001", failed("1001"), OperationFailed, "error 1001: the"),
             ("ret 500", "fails to log in with ret 500", ret(500), ApiError, "ret 500: the platform had an internal"),
             ("no token", "answers logins without a token", body(no_token), MalformedResponse, "has no token"),
-            ("HTML", "answers logins with a page", body(page), MalformedResponse, "not the JSON of the protocol"),
+            ("HTML", "answers logins with a page", body(page), MalformedResponse, "answered with a web page"),
             ("cut", "sends half of a login's answer", body(half_body), MalformedResponse, "not the JSON of the"),
             ("reset", "resets the connection at logins", then(Exchange.reset), TransportError, "closed the connection"),
             ("HTTP 403", "answers logins with HTTP 403", status(403, "Forbidden"), HttpStatusError, "HTTP 403"),

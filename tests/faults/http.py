@@ -213,7 +213,19 @@ HTTP = [
             says=f"HTTP {code} {phrase}: check the URL",
             retryable=False,
         )
-        for code, phrase in ((400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"))
+        for code, phrase in ((400, "Bad Request"), (401, "Unauthorized"), (403, "Forbidden"))
+    ),
+    *(
+        Fault(
+            name=f"HTTP {code}",
+            server="answers with this status, and a page",
+            start=answering(status(code, phrase)),
+            error=HttpStatusError,
+            says=f"HTTP {code} {phrase}: this URL is not the API; check the URL",
+            retryable=False,
+            wrong_url=True,
+        )
+        for code, phrase in ((404, "Not Found"), (405, "Method Not Allowed"), (501, "Not Implemented"))
     ),
     Fault(
         name="HTTP 429 with Retry-After",

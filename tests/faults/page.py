@@ -48,7 +48,7 @@ def _given(fault: Fault, asked: Asked) -> str:
     if isinstance(outcome, Snapshot):
         return "a good snapshot" + "".join(_lacks(outcome))
     text = outcome.describe()
-    if isinstance(outcome, MalformedResponse) and outcome.excerpt:
+    if isinstance(outcome, MalformedResponse) and outcome.excerpt and not outcome.wrong_url:
         # The excerpt is of this very answer; what matters is that there is one.
         text = f"malformed response: {outcome.reason}; it reads '...'"
     for pattern, replacement in _VARYING:

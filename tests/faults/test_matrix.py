@@ -70,9 +70,10 @@ def test_a_call_gives_the_truth_or_the_right_error(fault: Fault) -> None:
     assert isinstance(asked.outcome, SipQueueError)
     assert type(asked.outcome) is fault.error
     assert fault.says in asked.outcome.describe()
-    assert str(asked.outcome).startswith("App.Sip_")
-    assert f" at {asked.url}: " in str(asked.outcome)
+    assert str(asked.outcome).startswith(f"{asked.outcome.describe()} (App.Sip_")
+    assert str(asked.outcome).endswith(f" at {asked.url})")
     assert asked.outcome.retryable is fault.retryable
+    assert asked.outcome.wrong_url is fault.wrong_url
 
 
 def essence(event: Event) -> tuple[object, ...]:

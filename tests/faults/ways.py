@@ -52,6 +52,8 @@ class Fault:
     """A piece of the error's text."""
     retryable: bool = True
     """Whether the error is, and so whether the watcher goes on."""
+    wrong_url: bool = False
+    """Whether the error is that of another server than the API; a watcher that has seen a good answer goes on."""
     shows: Literal["everyone", "nobody"] = "everyone"
     """The agents in a good snapshot."""
     loses: str | None = None
@@ -77,7 +79,7 @@ class Fault:
     @property
     def goes_on(self) -> bool:
         """Whether a watcher outlives it."""
-        return self.error is None or self.retryable
+        return self.error is None or self.retryable or self.wrong_url
 
     @property
     def timeout(self) -> float:

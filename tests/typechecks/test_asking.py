@@ -133,6 +133,7 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
 )
 def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
     assert_type(error.retryable, bool)
+    assert_type(error.wrong_url, bool)
     assert_type(error.where, str | None)
     assert_type(error.describe(), str)
     match error:

@@ -183,6 +183,8 @@ def test_an_outage_is_drawn_until_no_strip_shows_it() -> None:
         (AuthError(601, "appid abc", "ask them"), "ret 601: ask them"),
         (OperationFailed(1003, "abc"), "error 1003: the operation failed"),
         (HttpStatusError(302, location="http://abc"), "HTTP 302 Found: check the URL"),
+        (MalformedResponse("the URL answered with a web page (title: abc)"), "the URL answered with a web page; check"),
+        (HttpStatusError(404), "HTTP 404 Not Found: this URL is not the API"),
         (MalformedResponse("a field abc", "abc"), "malformed response: the program's log says more"),
     ],
 )
@@ -194,10 +196,10 @@ def test_errors_are_described_without_text_from_outside(error: Exception, told: 
     assert "abc" not in feed["error"]
 
 
-def test_an_error_says_which_server_was_asked() -> None:
+def test_an_error_is_shown_without_the_internal_url() -> None:
     error = TransportError("no route")
     error.where = "the service at pbx.example"
-    assert reason(error) == "the service at pbx.example: no route"
+    assert reason(error) == "no route"
 
 
 def test_seats_that_left_are_dropped_once_no_strip_shows_them() -> None:
