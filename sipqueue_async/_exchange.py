@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from yarl import URL
 
 from sipqueue_async._arguments import check_above_zero, check_at_least
 from sipqueue_async._secrets import Secret
+from sipqueue_async._text import plain_reason
 from sipqueue_async._wire import body_encoding, text_encoding
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
 
@@ -257,15 +257,13 @@ def _retry_after(header: str | None) -> float | None:
 
 
 def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
+    words = plain_reason(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the server's certificate is not trusted ({error.certificate_error}); for a private CA, use a session"
+        return f"the server's certificate is not trusted ({words}); for a private CA, use a session"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} cannot be resolved ({error.os_error}); check the URL"
+        return f"the name {error.host} cannot be resolved ({words}); check the URL"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"no TLS with {error.host}:{error.port} ({error.os_error}); check that the URL is right and uses TLS"
-    number = error.os_error.errno
-    # The system's text for the error is clearer than asyncio's.
-    words = os.strerror(number) if number else error.os_error
+        return f"no TLS with {error.host}:{error.port} ({words}); check that the URL is right and uses TLS"
     return f"cannot connect to {error.host}:{error.port} ({words}); check the URL and that the server runs"
 
 

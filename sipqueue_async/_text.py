@@ -1,7 +1,9 @@
-"""Makes text from outside safe to show: names may contain anything, including terminal control sequences."""
+"""Makes text from outside fit to show: names may contain anything, and Python's errors speak of Python."""
 
 from __future__ import annotations
 
+import os
+import ssl
 import unicodedata
 from typing import Final
 
@@ -47,3 +49,18 @@ def _escaped(character: str, *, plain_spaces: bool) -> str:
         # The wide one (U+3000) is common in Chinese names.
         return " " if plain_spaces else character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def plain_reason(error: OSError) -> str:
+    """Return why a connection failed, in the system's words instead of Python's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.rstrip(".")
+    if isinstance(error, ssl.SSLError):
+        # OpenSSL's own word, such as WRONG_VERSION_NUMBER, if it has one.
+        reason = getattr(error, "reason", None)
+        return reason.replace("_", " ").lower() if reason else "TLS failed"
+    if error.errno is None:
+        # asyncio merges the errors of several addresses into one without a number.
+        return "none of its addresses answers"
+    # The numbers of name lookups are below 0, and are not the system's.
+    return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)

@@ -41,10 +41,22 @@ class Failure(Exception):  # noqa: N818  # it ends a command; no caller handles 
 
 
 def complain(message: str) -> None:
-    """Print one line to stderr, without control characters."""
+    """Print one line to stderr, without control characters; a narrow terminal gets it wrapped between words."""
+    line = f"sipqueue: {harmless(' '.join(message.split()))}"
     # stderr may be closed; the exit code is still right.
     with contextlib.suppress(OSError):
-        print(f"sipqueue: {harmless(' '.join(message.split()))}", file=sys.stderr, flush=True)
+        if sys.stderr is not None and sys.stderr.isatty():
+            line = _fitted(line, os.get_terminal_size(sys.stderr.fileno()).columns)
+        print(line, file=sys.stderr, flush=True)
+
+
+def _fitted(line: str, width: int) -> str:
+    # Imported lazily: in a pipe no line is wrapped. A serial line may report a width of 0.
+    from rich.text import Text  # noqa: PLC0415
+
+    from sipqueue_async.cli.terminal.wrapping import wrapped  # noqa: PLC0415
+
+    return "\n".join(it.plain for it in wrapped(Text(line), width or 80))
 
 
 def end(error: Exception) -> int:

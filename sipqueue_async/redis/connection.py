@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +16,8 @@ from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+
+from sipqueue_async._text import plain_reason
 
 _UNSENT: Final = 16_384
 """The most unsent bytes that the kernel buffers. A small number, so that the write buffer here shows the progress."""
@@ -69,6 +72,15 @@ def connect(url: str, timeout: float) -> Redis:
     kind = pool.connection_class
     pool.connection_class = type(f"Patient{kind.__name__}", (_Patient, kind), {"patience": timeout})
     return client
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error's text; of a connection's error, the system's words instead of Python's."""
+    trouble = error.__cause__ or error.__context__
+    if isinstance(error, exceptions.ConnectionError) and isinstance(trouble, OSError):
+        words = plain_reason(trouble)
+        return f"untrusted certificate: {words}" if isinstance(trouble, ssl.SSLCertVerificationError) else words
+    return str(error) or type(error).__name__
 
 
 def _keepalive_options() -> dict[int, int]:

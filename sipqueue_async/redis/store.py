@@ -20,7 +20,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError
 from sipqueue_async._arguments import check_above_zero
 from sipqueue_async.redis import scripts
-from sipqueue_async.redis.connection import connect, waiting
+from sipqueue_async.redis.connection import connect, reason_of, waiting
 from sipqueue_async.redis.publication import (
     VERSION,
     Change,
@@ -366,7 +366,7 @@ class Store:
                 with waiting(waits) if self._is_own else nullcontext():
                     found = await answer
         except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
-            said = f"no answer within {patience:g} s" if limit.expired() else str(error) or type(error).__name__
+            said = f"no answer within {patience:g} s" if limit.expired() else reason_of(error)
             failure = self._translated(error, said, keys)
             # redis-py's frames hold the password while it logs in.
             failure.__cause__ = None if isinstance(failure, RelayError) else _without_frames(error)

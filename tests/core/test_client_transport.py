@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import gzip
 import os
@@ -24,6 +25,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sipqueue_async import MalformedResponse, SipQueueClient, SipQueueError, TransportError
+from sipqueue_async._text import plain_reason
 from tests.kit.builders import body, record
 from tests.kit.servers import Platform, RawServer, raw_answer, read_request
 
@@ -123,6 +125,19 @@ async def test_a_name_that_cannot_be_resolved(error: Exception, words: str) -> N
     await resolver.close()
     assert words in str(failed)
     assert failed.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('::1', 9, 0, 0)"), "Connection refused"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "none of its addresses answers"),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"), "TLS failed"),
+    ],
+)
+def test_reasons_are_the_systems_and_not_pythons(error: OSError, words: str) -> None:
+    assert plain_reason(error) == words
 
 
 # ---- connections that break ------------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ class TestTls:
     async def test_a_certificate_of_nobodys_is_refused(self, port: int) -> None:
         """Anybody in between can read along."""
         async with opened(f"rediss://localhost:{port}/0") as store:
-            with pytest.raises(TransportError, match=r"(?i)certificate.verify.failed") as refused:
+            with pytest.raises(TransportError, match=r"untrusted certificate: ") as refused:
                 await store.read()
         assert isinstance(refused.value.__cause__, Exception)
         assert ssl.get_default_verify_paths()

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async.cli.terminal.wrapping import wrapped
 
 ARROW: Final = "→"
 ELLIPSIS: Final = "…"
@@ -71,14 +72,8 @@ class Output:
             text: The line.
             indent: How many cells the wrapped lines are indented.
         """
-        self.lines(self._wrapped(text if isinstance(text, Text) else Text(text), indent))
-
-    def _wrapped(self, text: Text, indent: int) -> Iterable[Text]:
-        width = self.width
-        if width is None or text.cell_len <= width:
-            return [text]
-        first, *rest = text.wrap(self._console, max(1, width - indent))
-        return [first, *(Text(" " * indent).append_text(line) for line in rest)]
+        line = text if isinstance(text, Text) else Text(text)
+        self.lines([line] if self.width is None else wrapped(line, self.width, indent))
 
     def lines(self, lines: Iterable[Text]) -> None:
         """Print lines in one call: one by one, thousands take seconds."""

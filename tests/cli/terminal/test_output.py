@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pty
 import stat
+import struct
+import termios
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
+from sipqueue_async.cli.exits import complain
 from sipqueue_async.cli.terminal.output import Output
 from tests.kit.cli import Paper
 
@@ -91,3 +96,24 @@ def test_only_regular_files_get_a_newline(tmp_path: Path) -> None:
     path.chmod(stat.S_IRUSR)
     expected = "half\none\n" if os.geteuid() == 0 else "halfone\n"
     assert path.read_text() == expected
+
+
+def test_a_line_on_a_narrow_terminal_is_wrapped_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller, descriptor = pty.openpty()
+    fcntl.ioctl(controller, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    with os.fdopen(descriptor, "w") as stream:
+        Output(stream, {}).wrapped("08:00:00 王小明 answered a call-back", indent=9)
+        Output(stream, {}).wrapped("short")
+        monkeypatch.setattr("sys.stderr", stream)
+        complain("no queue named 'nosuch'")
+        shown = os.read(controller, 4096).decode().splitlines()
+    os.close(controller)
+    assert shown == [
+        "08:00:00",
+        "         王小明",
+        "         answered a",
+        "         call-back",
+        "short",
+        "sipqueue: no queue",
+        "named 'nosuch'",
+    ]
