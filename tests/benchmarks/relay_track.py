@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.benchmarks.relay_stream import Submit, Track
+from tests.benchmarks.speed_process import processes
 from tests.kit.redis_server import RedisServer
 
 
@@ -36,7 +36,7 @@ def track(url: str) -> Generator[Track]:
 
 def one_process() -> Executor:
     """Return where functions run in another process, one at a time."""
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(1, mp_context=processes())
 
 
 def _submitting(pool: Executor) -> Submit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ import attrs
 from sipqueue_async import SipQueueClient, StatusWatcher, WatcherHealth
 from tests.benchmarks.speed_bodies import Story
 from tests.benchmarks.speed_measure import Limit, Section, WrongAnswer, clock, percentile, table, tuned_gc
+from tests.benchmarks.speed_process import processes
 from tests.benchmarks.speed_server import pin, playing
 
 _SHARE: Final = 0.01
@@ -65,8 +65,7 @@ class Found:
 def run(plan: Plan) -> Found:
     """Watch in a process that has done nothing else, on the first core."""
     with playing(plan.story) as url:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context, initializer=pin, initargs=(0,)) as pool:
+        with ProcessPoolExecutor(1, mp_context=processes(), initializer=pin, initargs=(0,)) as pool:
             return pool.submit(watch, plan, url).result()
 
 

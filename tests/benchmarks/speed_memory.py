@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from sipqueue_async import Snapshot
 from sipqueue_async._wire import SnapshotDecoder
 from tests.benchmarks.speed_bodies import Story
 from tests.benchmarks.speed_measure import Limit, Section, number, table, verdict
+from tests.benchmarks.speed_process import processes
 
 SEATS: Final = 10_000
 GENERATIONS: Final = 10
@@ -44,7 +44,7 @@ class Kept:
 
 def run(seats: int) -> Kept:
     """Measure in a process that has done nothing else."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=processes()) as pool:
         return pool.submit(measure, seats).result()
 
 

@@ -39,7 +39,7 @@ PARTS = ("machine", "rate", "delay", "cost")
 PAGE = "\n\n".join(
     ["# A relay", *(f"{begin(part, 'relay')}\nformer {part}\n{end(part, 'relay')}" for part in PARTS), "The end."]
 )
-SMALL = "--effort 0.01 --changed 1 20 --updates 5 --pace 0.01 --readers 2 --interval 0.1 --polls 3"
+SMALL = "--effort 0.01 --changed 2 --updates 3 --pace 0.01 --readers 2 --interval 0.5 --polls 1"
 COURSE = Course(changed=2, updates=4, seats=20)
 
 
@@ -208,7 +208,7 @@ async def test_what_is_said_before_anything_is_known_does_not_count() -> None:
 @pytest.mark.needs_redis
 def test_readers_of_a_relay_ask_the_platform_once(threads: None) -> None:
     """Requests, logins, bytes and processor time are counted for the process that caused them."""
-    plan = Plan(readers=3, interval=0.1, polls=5)
+    plan = Plan(readers=3, interval=0.3, polls=3)
 
     def run() -> list[relay_cost.Found]:
         with redis_running() as url:

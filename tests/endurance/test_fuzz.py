@@ -19,7 +19,7 @@ from tests.kit.decoding import FullDecoder, essence, outcome
 
 pytestmark = pytest.mark.one_python
 
-BODIES = int(os.environ.get("FUZZ_BODIES", "4000"))
+BODIES = int(os.environ.get("FUZZ_BODIES", "1500"))
 # fmt: off
 JUNK = [
     b"", b"\x00", b"\xff", b"\xc4\xe3", b"\xef\xbb\xbf", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"-",

@@ -21,7 +21,7 @@ from tests.kit.decoding import FullDecoder, essence, outcome
 
 pytestmark = pytest.mark.one_python
 
-STEPS = int(os.environ.get("FUZZ_STEPS", "5000"))
+STEPS = int(os.environ.get("FUZZ_STEPS", "1500"))
 SIZES = [0, 1, 2, 2, 3, 15, 16, 17, 33, 40]
 # fmt: off
 NAMES = [

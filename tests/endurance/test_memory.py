@@ -34,12 +34,12 @@ class Fleet:
         return self.last
 
 
-async def test_a_subscription_stalled_for_an_hour_costs_little_and_then_gets_the_difference() -> None:
+async def test_a_stalled_subscription_costs_little_and_then_gets_the_difference() -> None:
     fleet = Fleet()
     async with StatusWatcher(fleet, interval=1) as watcher:
         first = await watcher.ready()
         stalled = watcher.updates(max_pending=8)
-        await asyncio.sleep(3600)
+        await asyncio.sleep(900)
         assert stalled.pending <= 8
         seen = first
         taken = [await anext(stalled) for _ in range(stalled.pending)]
@@ -51,12 +51,12 @@ async def test_a_subscription_stalled_for_an_hour_costs_little_and_then_gets_the
         assert taken[0].events == diff(first, taken[0].snapshot)
 
 
-async def test_ten_thousand_subscriptions_come_and_go() -> None:
+async def test_thousands_of_subscriptions_come_and_go() -> None:
     """A closed subscription costs nothing."""
     fleet = Fleet()
     async with StatusWatcher(fleet, interval=1) as watcher:
         await watcher.ready()
-        for number in range(5_000):
+        for number in range(2_000):
             await come_and_go(watcher, str(number % SEATS), use=number % 500 == 0)
         assert sum(map(len, watcher._fanout._boxes.values())) == 1, "only the watcher's own stream is left"
 
@@ -80,7 +80,7 @@ async def test_memory_is_flat() -> None:
         try:
             for _ in range(6):
                 # A multiple of the stuck mailbox's size, so that it is equally full at each measurement.
-                await asyncio.sleep(480)
+                await asyncio.sleep(160)
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
         finally:

@@ -62,6 +62,8 @@ class ChaosPlatform:
         self.faults: Counter[str] = Counter()
         self.refusals = 0
         self.login_attempts = 0
+        self.last_reset = 0.0
+        """When the counters were last reset, by the clock."""
         self._random = random.Random(seed)
         self._clock = clock
         self._calm = calm
@@ -189,6 +191,7 @@ class ChaosPlatform:
         if self._random.random() < 0.05:
             self.live.catch_up()
             self.centre.reset_counters()
+            self.last_reset = self._clock()
 
     def _outage(self, request: web.Request, fields: dict[str, str]) -> web.StreamResponse | None:
         if self._random.random() > 0.1:
