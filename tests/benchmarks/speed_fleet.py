@@ -64,9 +64,9 @@ class Found:
 
 def run(plan: Plan) -> Found:
     """Watch in a process that has done nothing else, on the first core."""
-    with playing(plan.story) as url:
-        with ProcessPoolExecutor(1, mp_context=processes(), initializer=pin, initargs=(0,)) as pool:
-            return pool.submit(watch, plan, url).result()
+    pool = ProcessPoolExecutor(1, mp_context=processes(), initializer=pin, initargs=(0,))
+    with playing(plan.story) as url, pool:
+        return pool.submit(watch, plan, url).result()
 
 
 def watch(plan: Plan, url: str) -> Found:

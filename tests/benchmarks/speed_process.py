@@ -10,8 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from typing import Any, Final
 
-
-_IMPORTED: Final = ("concurrent.futures.process", "sipqueue_async.client", "sipqueue_async.watcher", "sipqueue_async.redis")
+_IMPORTED: Final = ("sipqueue_async.client", "sipqueue_async.watcher", "sipqueue_async.redis")
 
 
 def processes() -> ForkServerContext:

@@ -122,7 +122,7 @@ async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
                     asyncio.create_task(slow.follow(late, long_pauses(chance.randrange(1000)))),
                 ]
                 await asyncio.sleep(chance.uniform(600, 3600 if DAYS < 1 else 20 * 3600))
-                # Smaller counters are believed once they have stayed for `max_lag`, or the reset would not be in the baseline.
+                # Fallen counters are believed after `max_lag`: before that, a baseline would not have the reset.
                 while loop.time() < chaos.last_reset + 90 or not watcher.health.up:
                     await asyncio.sleep(INTERVAL)
                 # Mailboxes are bounded and share their records, so only a few generations exist at any time.
