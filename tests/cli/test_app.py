@@ -347,8 +347,8 @@ def test_output_that_cannot_be_written_is_discarded(
 
 
 def test_a_closed_stderr_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", Mock(write=Mock(side_effect=BrokenPipeError)))
-    assert exits.end(TransportError("nobody there")) == 4
+    monkeypatch.setattr(sys, "stderr", Mock(write=Mock(side_effect=BrokenPipeError), isatty=bool))
+    assert exits.end(TransportError("no route to host")) == 4
 
 
 def test_a_closed_stdout_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
