@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import pty
 import shlex
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,8 @@ from sipqueue_async import Snapshot, diff
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, MAIN, PATIENCE, Sipqueue, environment, sipqueue, until
+from tests.kit.cli import BUSY, MAIN, PATIENCE, environment, sipqueue, until
+from tests.kit.terminal import terminal
 
 
 async def saved(path: Path) -> Snapshot:
@@ -83,30 +81,24 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
         "import signal, sys, os, threading\n"
         "from sipqueue_async.cli import running\n"
         "from sipqueue_async.cli.commands import report\n"
-        "running.PATIENCE = 0.2\n"
+        "running.PATIENCE = 0.05\n"
         "async def watched(self, *rest, **more):\n"
         "    import asyncio; signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)\n"
         f"report.Report._follow = watched\n{MAIN}"
     )
     reader, writer = os.pipe()
     arguments = ("report", "--csv", "--state-file", str(state))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        slow,
-        *arguments,
-        stdout=writer,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token"),
-    )
-    os.close(writer)
-    loop = asyncio.get_running_loop()
-    chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
-    await asyncio.sleep(1.0)
-    while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
-        chunks.append(chunk)
-    os.close(reader)
-    assert (await Sipqueue(process).rest())[0] == 130
+    env = environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token")
+    async with sipqueue(*arguments, env=env, code=slow, streams={1: writer}) as report:
+        os.close(writer)
+        loop = asyncio.get_running_loop()
+        chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
+        # Longer than the program waits for anything but its output.
+        await asyncio.sleep(0.3)
+        while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
+            chunks.append(chunk)
+        os.close(reader)
+        assert await report.code() == 130
     assert b"".join(chunks).count(b"\n") == 2001
 
 
@@ -119,13 +111,10 @@ async def test_a_signal_during_start_up_is_quiet() -> None:
         "    return real(name, *rest, **more)\n"
         f"builtins.__import__ = slow\n{MAIN}"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", slow, "demo", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    program = Sipqueue(process)
-    assert await program.line() == "loading"
-    program.send(signal.SIGINT)
-    assert await program.rest() == (130, "", "")
+    async with sipqueue("demo", code=slow) as program:
+        assert await program.line() == "loading"
+        program.send(signal.SIGINT)
+        assert await program.rest() == (130, "", "")
 
 
 async def test_a_name_look_up_that_hangs_does_not_keep_it() -> None:
@@ -135,31 +124,21 @@ async def test_a_name_look_up_that_hangs_does_not_keep_it() -> None:
         "    print('looking up', flush=True); time.sleep(600)\n"
         f"socket.getaddrinfo = hang\n{MAIN}"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        slow,
-        "watch",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token"),
-    )
-    program = Sipqueue(process)
-    assert await program.line() == "looking up"
-    program.send(signal.SIGINT)
-    assert await program.rest() == (130, "", "")
+    env = environment(SIPQUEUE_URL="http://nowhere.invalid", SIPQUEUE_TOKEN="good-token")
+    async with sipqueue("watch", env=env, code=slow) as program:
+        assert await program.line() == "looking up"
+        program.send(signal.SIGINT)
+        assert await program.rest() == (130, "", "")
 
 
 async def test_a_pipe_that_is_closed_ends_it_quietly() -> None:
     reader, writer = os.pipe()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, "demo", stdout=writer, stderr=asyncio.subprocess.PIPE, env=environment()
-    )
-    os.close(writer)
-    loop = asyncio.get_running_loop()
-    await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)
-    os.close(reader)
-    assert await Sipqueue(process).rest() == (141, "", "")
+    async with sipqueue("demo", streams={1: writer}) as demo:
+        os.close(writer)
+        loop = asyncio.get_running_loop()
+        await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)
+        os.close(reader)
+        assert await demo.rest() == (141, "", "")
 
 
 async def test_kill_loses_nothing_with_a_state_file(tmp_path: Path) -> None:
@@ -240,7 +219,7 @@ async def test_ps_shows_no_secret() -> None:
         sipqueue("watch", "--interval", "0.05", env=environment(simulator)) as watch,
     ):
         await until(lambda: simulator.server.requests >= 3)
-        shown = Path(f"/proc/{watch.process.pid}/cmdline").read_text()
+        shown = Path(f"/proc/{watch.program.pid}/cmdline").read_text()
         assert "watch" in shown
         assert simulator.accesskey not in shown
         watch.send(signal.SIGINT)
@@ -248,25 +227,13 @@ async def test_ps_shows_no_secret() -> None:
 
 
 async def test_a_terminal_gets_colour_and_a_summary() -> None:
-    controller, terminal = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, "demo", "--seconds", "1", stdout=terminal, stderr=terminal, env=environment()
-    )
-    os.close(terminal)
-    loop = asyncio.get_running_loop()
-    shown = await loop.run_in_executor(None, _all_of, controller)
-    assert await process.wait() == 0
-    assert "\x1b[2m → " in shown
-    assert "Every call was reported" in shown
-
-
-def _all_of(controller: int) -> str:
-    chunks: list[bytes] = []
-    # Reading a terminal that no process holds open fails on Linux and returns nothing elsewhere.
-    with contextlib.suppress(OSError):
-        chunks.extend(iter(lambda: os.read(controller, 65536), b""))
-    os.close(controller)
-    return b"".join(chunks).decode()
+    async with (
+        terminal(120, 40) as it,
+        sipqueue("demo", "--seconds", "1", streams={1: it.descriptor, 2: it.descriptor}) as demo,
+    ):
+        assert await demo.code() == 0
+        await it.until_shown("Every call was reported")
+        assert b"\x1b[2m \xe2\x86\x92 " in it.shown
 
 
 async def test_simulate_prints_before_it_is_waited_for() -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import io
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from pkgutil import iter_modules
 
+from sipqueue_async.cli import commands as commands_package
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Plan, Simulator
+from tests.kit.preloaded import Preloaded, Program
 
 MAIN = "from sipqueue_async.cli import main; raise SystemExit(main())"
-PATIENCE = 50.0
-"""Timeout in seconds for anything that must happen; a busy machine takes ten to start a process."""
+PATIENCE = 60.0
+"""Timeout in seconds for anything that must happen."""
 
 BUSY = Plan(
     agents=4,
@@ -82,14 +86,13 @@ def environment(simulator: Simulator | None = None, **more: str) -> dict[str, st
 class Sipqueue:
     """The program as a running process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
+    def __init__(self, program: Program) -> None:
+        self.program = program
 
     async def line(self) -> str:
         """Return the next line of its standard output, which there must be."""
-        assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            line = await self.process.stdout.readline()
+            line = await self.program.stdout.readline()
         assert line, f"the program has ended: {await self.rest()}"
         return line.decode().rstrip("\n")
 
@@ -102,33 +105,40 @@ class Sipqueue:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
-        self.process.send_signal(number)
+        self.program.send_signal(number)
+
+    async def code(self) -> int:
+        """Wait for its end and return its exit code, negative for a signal that killed it."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.program.wait()
 
     async def rest(self) -> tuple[int, str, str]:
         """Wait for its end and return its exit code and what was left on stdout and stderr."""
         async with asyncio.timeout(PATIENCE):
-            out, err = await self.process.communicate()
-        assert self.process.returncode is not None
-        return self.process.returncode, (out or b"").decode(), (err or b"").decode()
+            out, err = await asyncio.gather(self.program.stdout.read(), self.program.stderr.read())
+        return await self.code(), out.decode(), err.decode()
+
+
+@cache
+def _python() -> Preloaded:
+    """Return the interpreter that runs the program; it ends with the tests."""
+    commands = [f"sipqueue_async.cli.commands.{it.name}" for it in iter_modules(commands_package.__path__)]
+    python = Preloaded("sipqueue_async.cli.app", *commands, "sipqueue_async.redis", options=()).__enter__()
+    atexit.register(python.__exit__)
+    return python
 
 
 @asynccontextmanager
-async def sipqueue(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncGenerator[Sipqueue]:
-    """Run the program; at the end it is killed, if need be."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        MAIN,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment() if env is None else env,
-        cwd=Path(__file__).parent,
-    )
+async def sipqueue(
+    *arguments: str, env: Mapping[str, str] | None = None, code: str = MAIN, streams: Mapping[int, int] | None = None
+) -> AsyncGenerator[Sipqueue]:
+    """Run the program, or other code in its place; at the end it is killed, if need be.
+
+    Its environment has no settings unless `env` is given; descriptors in `streams` replace its standard streams.
+    """
+    variables = {**(environment() if env is None else env), "PYTHONUNBUFFERED": ""}
+    program = await _python().start(code, Path(__file__).parent, variables, arguments=arguments, streams=streams)
     try:
-        yield Sipqueue(process)
+        yield Sipqueue(program)
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        await program.kill()

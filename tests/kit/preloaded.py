@@ -49,16 +49,18 @@ os.close(status)
 for number, file in enumerate(standard):
     os.dup2(file, number)
     os.close(file)
-# What was there before may have been of another kind, a file that can seek for instance.
-sys.stdin = open(0, encoding="utf-8", closefd=False)
-sys.stdout, sys.stderr = [
-    io.TextIOWrapper(io.FileIO(it, "w", closefd=False), "utf-8", write_through=True) for it in (1, 2)
-]
 with open(job, encoding="utf-8") as file:
     file.seek(0)
     job = json.load(file)
-os.chdir(job["directory"])
 os.environ.update(job["variables"])
+# What was there before may have been of another kind, a file that can seek for instance.
+sys.stdin = open(0, encoding="utf-8", closefd=False)
+if os.environ.get("PYTHONUNBUFFERED"):
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
+else:
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
+os.chdir(job["directory"])
 sys.argv = [job["name"], *job["arguments"]]
 main = sys.modules["__main__"] = types.ModuleType("__main__")
 exec(compile(job["code"], job["name"], "exec"), main.__dict__)
@@ -79,10 +81,11 @@ class Program:
         self.stderr = stderr
         self._stdin = stdin
         self._status = status
-        self._pid = 0
+        self.pid = 0
+        self._code: int | None = None
 
     async def _started(self) -> Self:
-        self._pid = int(await self._status.readline())
+        self.pid = int(await self._status.readline())
         return self
 
     def write(self, line: str) -> None:
@@ -93,13 +96,19 @@ class Program:
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; a program that has ended gets none."""
         with suppress(ProcessLookupError):
-            os.kill(self._pid, number)
+            os.kill(self.pid, number)
 
     async def wait(self) -> int:
         """Return the exit code, negative for a signal."""
-        code = int(await self._status.read())
-        self._stdin.close()
-        return code
+        if self._code is None:
+            self._code = int(await self._status.read())
+            self._stdin.close()
+        return self._code
+
+    async def kill(self) -> None:
+        """Kill it if it runs, and read its last output, so that no pipe is left."""
+        self.send_signal(signal.SIGKILL)
+        await asyncio.gather(self.wait(), self.stdout.read(), self.stderr.read())
 
 
 class Preloaded:
@@ -142,17 +151,22 @@ class Preloaded:
         *,
         name: str = "<string>",
         arguments: Sequence[str] = (),
+        streams: Mapping[int, int] | None = None,
     ) -> Program:
-        """Start a program, in a directory and with more environment variables."""
+        """Start a program, in a directory and with more environment variables.
+
+        Descriptors in `streams` replace its standard streams 0, 1 and 2, which are pipes otherwise.
+        """
         job: dict[str, object] = {"code": code, "name": name, "arguments": arguments}
         job |= {"directory": str(directory or Path.cwd()), "variables": dict(variables or {})}
         there, stdin = os.pipe()
         pipes = [os.pipe() for _ in range(3)]
         stdout, stderr, status = (write for _, write in pipes)
+        standard = ({0: there, 1: stdout, 2: stderr} | dict(streams or {})).values()
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             json.dump(job, file)
             file.flush()
-            socket.send_fds(self._requests, [b"."], [file.fileno(), status, there, stdout, stderr])
+            socket.send_fds(self._requests, [b"."], [file.fileno(), status, *standard])
         for end in (there, stdout, stderr, status):
             os.close(end)
         readers = [await _reader(read) for read, _ in pipes]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
 import termios
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.kit.cli import MAIN, PATIENCE, environment
+from tests.kit.cli import MAIN, Sipqueue, sipqueue
 from tests.kit.terminal import GIVEN_BACK, Terminal, terminal
 
 pytestmark = pytest.mark.one_python
@@ -34,12 +32,12 @@ OWN_TERMINAL = (
 DEMO = ("top", "--demo", "--interval", "0.2")
 
 
-class Program:
-    """The program on a terminal, and the process that started it."""
+class Top:
+    """The program on a terminal."""
 
-    def __init__(self, terminal: Terminal, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, terminal: Terminal, shell: Sipqueue) -> None:
         self.terminal = terminal
-        self._process = process
+        self._shell = shell
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -47,30 +45,17 @@ class Program:
 
     async def code(self) -> int:
         """Return its exit code, or 200 plus the number of the signal that killed it."""
-        async with asyncio.timeout(PATIENCE):
-            return await self._process.wait()
+        return await self._shell.code()
 
 
 @asynccontextmanager
-async def program(*arguments: str, code: str = MAIN) -> AsyncGenerator[Program]:
+async def program(*arguments: str, code: str = MAIN) -> AsyncGenerator[Top]:
     """Run the program on a terminal."""
-    async with terminal() as it:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            OWN_TERMINAL + code,
-            *arguments,
-            stdin=it.descriptor,
-            stdout=it.descriptor,
-            stderr=it.descriptor,
-            env=environment(),
-        )
-        try:
-            yield Program(it, process)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    async with (
+        terminal() as it,
+        sipqueue(*arguments, code=OWN_TERMINAL + code, streams=dict.fromkeys(range(3), it.descriptor)) as shell,
+    ):
+        yield Top(it, shell)
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x1c", 200 + signal.SIGQUIT)])
@@ -148,17 +133,8 @@ async def test_ends_on_a_terminal_that_nobody_reads() -> None:
 
 
 async def test_without_a_keyboard_it_runs_until_a_signal() -> None:
-    async with terminal() as it:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            MAIN,
-            *DEMO,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=it.descriptor,
-            env=environment(),
-        )
+    async with terminal() as it, sipqueue(*DEMO, streams={1: it.descriptor}) as top:
         await it.until_shown("seats in 2 queues")
-        process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 130
+        top.send(signal.SIGINT)
+        assert await top.code() == 130
         await it.until(lambda: it.is_as_before)
