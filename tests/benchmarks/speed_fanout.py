@@ -160,5 +160,5 @@ def section(found: Sequence[Found]) -> Section:
         )
         for it in found
     ]
-    titles = (f"{many} subscriptions, filtered by", "none wants it", "one does", "all do", "all do, each")
+    titles = (f"{many} subscriptions, filtered by", "no match", "one match", "all match", "all match, each")
     return Section("fanout", table(titles, *rows))
