@@ -44,15 +44,15 @@ _COVERED_BY_ANSWER: Final = frozenset({"calls_answered", "last_answered_at", "la
 _COVERED_BY_MISS: Final = frozenset({"no_answer_count", "last_offered_at"})
 _NONE: Final = frozenset[str]()
 _NO_COUNTERS: Final = frozenset[tuple[SeatKey, str]]()
-# The same in both records.
+# Equal in both records.
 _SEAT: Final = frozenset({"queue", "extension"})
 
 
 def diff(old: Snapshot | None, new: Snapshot) -> tuple[SeatEvent, ...]:
-    """Return what happened between two snapshots, ordered by queue and extension, then as the event table lists them.
+    """Return the events between two snapshots, ordered by queue and extension, then as in the table of events.
 
-    `old` may be any earlier snapshot: the last poll's, the one before an outage, the one saved before a restart. With
-    None every seat of `new` has joined. Counters make the answer exact for calls that began and ended in between.
+    `old` may be any earlier snapshot: that of the last poll, one from before an outage, one saved before a restart.
+    With None every seat of `new` has joined. Counters make the result exact for calls that began and ended in between.
 
     Every event's `observed_at` is that of `new`.
     """
@@ -145,7 +145,7 @@ def apply(snapshot: Snapshot | None, events: Iterable[Event]) -> Snapshot:
 def _tell(
     events: list[SeatEvent], changes: Iterable[Change], observed_at: datetime, unknown: Set[tuple[SeatKey, str]]
 ) -> None:
-    """Add the events about seats that are in both snapshots."""
+    """Append the events about seats that are in both snapshots."""
     # Inlined: a function call costs about as much as making the event.
     for key, previous, agent in changes:
         covered = 0
@@ -258,7 +258,7 @@ def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
 
     If only the name changed, the counters continue: each grows by at most one call, and no call time goes back.
     """
-    # A name that is gone was left out. Where one appears, it need not be that of the person before.
+    # A missing name does not mean another person. A name that appears may be another person's.
     if agent.name is None or previous.name == agent.name:
         return False
     growths = (agent.calls_answered - previous.calls_answered, agent.no_answer_count - previous.no_answer_count)

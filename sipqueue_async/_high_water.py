@@ -1,4 +1,4 @@
-"""`HighWater`: how much of an answer is accepted, given what is already known. Evidence decides, not repetition."""
+"""`HighWater`: decides which records of an answer are accepted, by evidence of their age and not by repetition."""
 
 from __future__ import annotations
 
@@ -25,36 +25,38 @@ class _Suspect:
     seen_at: float
     """When an answer last showed the known record or a newer one."""
     after_fall: AgentStatus | None
-    """The first record since its counters fell last: if there was a reset, calls are counted from here. None once a
-    newer answer has shown the known record again: then the counters are those of another back end."""
+    """The first record after its counters last decreased. If there was a reset, calls are counted from here. None once
+    a newer answer has shown the known record again: then the counters are those of another back end."""
     answers: int = 0
 
 
 class HighWater:
-    """Keeps what is known from going back when a platform's answers do.
+    """Holds back records that are older than the known ones, such as those of a lagging back end.
 
-    Several back ends of one platform, or several relays, may answer in turn, some of them seconds behind. Against the
-    known record of its seat, a record *goes forward* if a call time (`last_answered_at`, `last_offered_at`) is later or
-    new and none is earlier or gone. Otherwise it *goes back* if a call time is earlier or gone, or a counter fell.
+    Several back ends of one platform, or several relays, may answer in turn, some of them seconds behind. Compared with
+    the known record of its seat, a record *goes forward* if a call time (`last_answered_at`, `last_offered_at`) is
+    later or new and none is earlier or gone. Otherwise it *goes back* if a call time is earlier or gone, or a counter
+    decreased.
 
     - A record that goes back is held back: the known record stays. It is accepted once no answer has shown the known
-      record or a newer one for `max_lag`, in two answers at least. A record that goes forward is accepted at once.
-    - For `max_lag` after a record that went back was accepted, or one whose counters fell, a record that may be from
-      before goes back too.
-    - An answer in which a record goes back and none forward is old as a whole, and held back for at most `max_lag`.
-    - A seat that left less than `max_lag` ago and is shown with the same record has not joined again; a seat that
-      joined less than `max_lag` ago and is missing has not left.
-    - A counter that the platform left out keeps its known value, unless the name is another person's; `problems` says
-      so with `carried`.
+      record or a newer one for `max_lag`, and in at least two answers. A record that goes forward is accepted at once.
+    - For `max_lag` after accepting a record that went back, or one whose counters decreased, a record that may be from
+      before counts as going back too.
+    - An answer in which a record goes back and none goes forward is old as a whole, and held back for at most
+      `max_lag`.
+    - If a seat left less than `max_lag` ago and appears with the same record, it has not joined again. If a seat joined
+      less than `max_lag` ago and is missing, it has not left.
+    - A counter that the platform left out keeps its known value, unless the name is another person's; `problems` lists
+      it with `carried`.
 
-    Give every answer to `accept` in turn, and compare what it returns by `diff`: calls are then neither made up nor
-    lost, as far as the records tell, if no answer is more than `max_lag` behind. A call whose record goes back is
-    reported late: by the lag and `max_lag` at most, and in the second answer at the earliest.
+    Pass every answer to `accept`, in order, and compare the returned snapshots by `diff`. If no answer lags by more
+    than `max_lag`, no call is then made up, and none is lost that the records show. A call whose record goes back is
+    reported late: after the lag plus `max_lag` at most, and in the second answer at the earliest.
 
     Args:
-        max_lag: How many seconds an answer may be behind, by `Snapshot.seconds_since`.
-        baseline: What was known before the first answer.
-        leave_after: In how many accepted answers in a row a seat must be missing to have left.
+        max_lag: How many seconds an answer may lag, by `Snapshot.seconds_since`.
+        baseline: The snapshot from before the first answer.
+        leave_after: In how many consecutive accepted answers a seat must be missing to have left.
 
     Raises:
         ValueError: `max_lag` is negative or infinite, or `leave_after` is below 1.
@@ -66,13 +68,13 @@ class HighWater:
         self._max_lag = max_lag
         self._leave_after = leave_after
         self._known = baseline
-        # Seconds that have passed between the answers: a clock that no step of another one sets back.
+        # The sum of the seconds between answers. It never decreases, even if the wall clock steps back.
         self._clock = 0.0
         self._last_answer = baseline
         self._accepted_at = 0.0
         self._old_in_a_row = 0
         self._suspects: dict[SeatKey, _Suspect] = {}
-        # The records that were known before a reset, or before times went back, and when they were replaced.
+        # The last known records from before a reset or from before times went back, and when they were replaced.
         self._replaced: dict[SeatKey, tuple[AgentStatus, float]] = {}
         self._missing: dict[SeatKey, int] = {}
         self._joined_at: dict[SeatKey, float] = {}
@@ -87,12 +89,12 @@ class HighWater:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """What is known: the last accepted snapshot, at first the baseline."""
+        """The last accepted snapshot; before the first, the baseline."""
         return self._known
 
     @property
     def records_held_back(self) -> int:
-        """Records of accepted answers that were held back, each counted once an answer."""
+        """Records of accepted answers that were held back, counted in each answer."""
         return self._records_held_back
 
     @property
@@ -101,11 +103,11 @@ class HighWater:
         return self._answers_held_back
 
     def accept(self, polled: Snapshot) -> tuple[Snapshot, ...]:
-        """Judge an answer and return the snapshots to accept, in order: compare each with the one before by `diff`.
+        """Check an answer and return the accepted snapshots, in order: compare each with the one before by `diff`.
 
-        Mostly it is the one answer, with the known records where its own go back. It is none if the answer is old as a
-        whole. They are two where a reset of counters is accepted: the first has the records just after the reset, so
-        that calls since then are counted from there.
+        Usually there is one, the answer with the known records in place of those that go back. There is none if the
+        answer is old as a whole. There are two if a reset of counters is accepted: the first has the records just after
+        the reset, from which the calls since then are counted.
         """
         known, last_answer = self._known, self._last_answer
         self._last_answer = polled
@@ -141,7 +143,7 @@ class HighWater:
         suspects = self._suspects
         left_out = _left_out(polled.problems) if polled.problems else {}
         for key, before, shown in changed:
-            # A counter that is left out is no evidence.
+            # A missing counter is no evidence: use its known value.
             counters = {it: getattr(before, it) for it in left_out[key]} if key in left_out else {}
             after = attrs.evolve(shown, **counters) if counters else shown
             evidence = _evidence(before, after)
@@ -165,13 +167,13 @@ class HighWater:
                 if fall is not None and key not in left_out and _is_after_reset(fall, before, after):
                     resets[key] = fall
             if evidence != _NEITHER or _fell(after, before):
-                # Its counters go on from here.
+                # The counters continue from this record.
                 suspects.pop(key, None)
         self._note_seen_again(polled, held, is_newer=is_newer)
         return held, resets, is_newer
 
     def _note_seen_again(self, polled: Snapshot, held: Mapping[SeatKey, AgentStatus], *, is_newer: bool) -> None:
-        """Note which known records are seen again; what a newer answer contradicts was no reset."""
+        """Register the known records that appear again. If the answer is newer, there was no reset."""
         for key, suspect in self._suspects.items():
             if key not in held and key in polled:
                 suspect.seen_at, suspect.answers = self._clock, 0
@@ -181,14 +183,14 @@ class HighWater:
     def _may_be_from_before(
         self, key: SeatKey, known: AgentStatus, record: AgentStatus, left_out: Collection[str]
     ) -> bool:
-        """Return whether a record that says more than the known one may be older than the reset before that one."""
+        """Return whether a record that seems newer than the known one may be from before the last reset."""
         replaced, at = self._replaced[key]
         if self._clock - at >= self._max_lag:
             del self._replaced[key]
             return False
         direction = _evidence(known, record)
         if direction == _FORWARD:
-            # Times that the reset left alone do not get later in an older record.
+            # If the reset kept the call times, an older record has no later ones.
             return _BACK in _directions(replaced, known) and _may_be_older(replaced, record, left_out)
         return direction == _NEITHER and _fell(record, known) and _may_be_older(replaced, record, left_out)
 
@@ -204,7 +206,7 @@ class HighWater:
         return self._old_in_a_row < _AT_LEAST or self._clock - self._accepted_at < self._max_lag
 
     def _not_left(self, gone: Sequence[SeatKey], known: Snapshot, *, is_empty: bool) -> dict[SeatKey, AgentStatus]:
-        """Return the known records of missing seats that have not left yet, and note those that have."""
+        """Return the known records of missing seats that have not left yet, and register those that have."""
         self._missing = {key: self._missing.get(key, 0) + 1 for key in gone}
         self._forget_long_ago()
         stay = {
@@ -219,7 +221,7 @@ class HighWater:
         return stay
 
     def _not_joined(self, new: Sequence[SeatKey], polled: Snapshot) -> dict[SeatKey, None]:
-        """Return the new seats that are only shown again after they left, and note those that joined."""
+        """Return the new seats that only reappear after they left, and register those that joined."""
         self._forget_long_ago()
         again = {key: None for key in new if key in self._left and not _is_later(self._left[key][0], polled[key])}
         self._records_held_back += len(again)
@@ -268,10 +270,10 @@ def _fell(before: AgentStatus, after: AgentStatus) -> bool:
 
 
 def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collection[str]) -> bool:
-    """Return whether a record may be of the same count as `replaced`, so that it says nothing of calls after a reset.
+    """Return whether a record may be from before the same reset as `replaced`, so that it shows no calls after it.
 
-    Within one count, no counter falls while a call time gets later. With the same time, a counter differs by one call
-    at most: that call, once it is over.
+    Between two resets, no counter decreases while a call time gets later. With the same call time, a counter differs by
+    one call at most: the call of that time, which some platforms count when it ends.
     """
     directions = _directions(replaced, record)
     if directions >= {_FORWARD, _BACK}:
@@ -292,10 +294,11 @@ def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collecti
 
 
 def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
-    """Return whether `first`, which went back, shows the counters just after a reset, before those of `record`.
+    """Return whether `first`, which went back, has the counters just after a reset that came before `record`.
 
-    Its times are then the known ones, or blank. There was a reset if the counters of `record` fell; or if those of
-    `first` are 0 while no call is under way, which an older record with the known times cannot show.
+    The times of `first` are then the known ones, or blank. There was a reset if the counters of `record` decreased
+    against the known ones; or if those of `first` are 0 and no call is under way, because an older record with the
+    known times cannot have such counters.
     """
     if first == record or _fell(first, record):
         return False
@@ -307,16 +310,16 @@ def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus)
 def _is_reset_throughout(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
     """Return whether every counter that is lower in `first` than in `known` was reset.
 
-    It was if it is 0 in `first`, or still below the known one in `record`; otherwise `first` may be older.
+    A counter was reset if it is 0 in `first`, or still below the known value in `record`; otherwise `first` may be old.
     """
     counters = [[getattr(it, counter) for it in (first, known, record)] for counter, _ in _COUNTERS]
     return all(at_first in {0, max(at_first, before)} or now < before for at_first, before, now in counters)
 
 
 def _is_at_zero(record: AgentStatus, known: AgentStatus) -> bool:
-    """Return whether a record counts no calls while its times are the known ones, which no older record can show.
+    """Return whether a record has counters of 0 with the known call times, which no older record can have.
 
-    It can if the platform does not send the time of the calls that are counted.
+    If the platform does not send the times of counted calls, this is no evidence, and the result is False.
     """
     if any(getattr(known, counter) and getattr(known, time) is None for counter, time in _COUNTERS):
         return False
@@ -346,7 +349,7 @@ def _left_out(problems: Iterable[FieldProblem]) -> Mapping[SeatKey, Collection[s
 
 
 def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
-    """Return the answer with the known values of counters that it leaves out of the same person's record."""
+    """Return the answer with the known values in place of missing counters of the same person."""
     unknown = unknown_counters(known)
     records: dict[SeatKey, AgentStatus | None] = {}
     problems: list[FieldProblem] = []
@@ -378,7 +381,7 @@ def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
 
 
 def _with_records(polled: Snapshot, records: Mapping[SeatKey, AgentStatus | None], known: Snapshot) -> Snapshot:
-    """Return an answer with other records of some seats, and with the known problems of these."""
+    """Return an answer with other records for some seats, and with the known problems of these seats."""
     problems = polled.problems
     if problems or known.problems:
         problems = (

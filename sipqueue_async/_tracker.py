@@ -18,7 +18,7 @@ class Tracker:
 
     Args:
         baseline: The snapshot from before the first poll.
-        initial: Whether, without a baseline, the first poll gives an `AgentJoined` for every agent.
+        initial: Whether, without a baseline, the first poll yields an `AgentJoined` for every agent.
         leave_after: In how many consecutive accepted polls a seat must be absent to have left.
         max_lag: How many seconds an answer may lag.
     """
@@ -42,7 +42,7 @@ class Tracker:
     @property
     def known(self) -> Snapshot:
         """The last accepted snapshot, once there is one."""
-        assert self._snapshot is not None  # noqa: S101  # asked for only then
+        assert self._snapshot is not None  # noqa: S101  # called after the first accepted answer only
         return self._snapshot
 
     @property

@@ -84,7 +84,7 @@ _CALLS_AND_LOSSES: Final[tuple[_Column, ...]] = (
 _TIMES: Final[tuple[_Column, ...]] = (
     _INTERVAL,
     ("changes of state", lambda result: f"{result.changes_true:,}"),
-    ("told", lambda result: _share(result.changes_told, result.changes_true)),
+    ("reported", lambda result: _share(result.changes_told, result.changes_true)),
     ("of these with `occurred_at`", lambda result: f"{100 * result.occurred_share:.0f} %"),
     # Rounded down: a time cut to the second is off by less than one.
     ("off by at most", lambda result: f"{math.floor(result.occurred_error * 100) / 100:.2f} s"),
@@ -95,9 +95,9 @@ _TIMES: Final[tuple[_Column, ...]] = (
 _PRESENCE: Final[tuple[_Column, ...]] = (
     _INTERVAL,
     ("seats joined", lambda result: f"{result.joined_true:,}"),
-    ("told", lambda result: f"{result.joined:,}"),
+    ("reported", lambda result: f"{result.joined:,}"),
     ("seats left", lambda result: f"{result.left_true:,}"),
-    ("told", lambda result: f"{result.left:,}"),
+    ("reported", lambda result: f"{result.left:,}"),
     ("answered calls not knowable", lambda result: f"{result.answered.lost_away:,}"),
     ("in the counters on return", lambda result: f"{result.answered.on_return:,}"),
     ("missed calls not knowable", lambda result: f"{result.missed.lost_away:,}"),
@@ -276,7 +276,7 @@ _NONE: Final = ""
 def picture(results: Sequence[Result]) -> str:
     """Return the picture: how many of the calls were told, and how long it took."""
     intervals = [result.interval for result in results]
-    calls = _Chart(64, "Calls told, of the calls there were", intervals).draw(
+    calls = _Chart(64, "Calls reported, of all calls", intervals).draw(
         [
             _Series(
                 "watcher, answered and missed calls", "a", _CIRCLE, "none", [_recall(result) for result in results]
