@@ -21,9 +21,13 @@ class SavedFormat:
     version: int
     """The value of the field ``version``: the only one that this release reads."""
 
+    def document(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return content with the format's name and version."""
+        return {"format": self.name, "version": self.version, **content}
+
     def dump(self, content: Mapping[str, Any]) -> bytes:
         """Return content as JSON in UTF-8, with the format's name and version."""
-        document = {"format": self.name, "version": self.version, **content}
+        document = self.document(content)
         # JSON can contain a lone surrogate and UTF-8 cannot; one such name must not lose the other records.
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
@@ -41,6 +45,14 @@ class SavedFormat:
             ) from None
         except (ValueError, RecursionError):
             raise ValueError(f"the saved {self.kind} is not JSON") from None
+        return self.check(document)
+
+    def check(self, document: object) -> dict[str, Any]:
+        """Return a document that is of this kind and version.
+
+        Raises:
+            ValueError: It is not.
+        """
         if not isinstance(document, dict) or document.get("format") != self.name:
             raise ValueError(f'this is not a saved {self.kind}: it has no "format": "{self.name}"')
         version = document.get("version")

@@ -210,14 +210,19 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
 
     def to_json(self) -> bytes:
         """Return the snapshot as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
-        return _FORMAT.dump(
-            {
-                "observed_at": self._observed_at.isoformat(),
-                "server_time": None if self._server_time is None else self._server_time.isoformat(),
-                "agents": [agent.to_dict() for agent in self._records],
-                "problems": [problem.to_dict() for problem in self._problems],
-            }
-        )
+        return _FORMAT.dump(self._content())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `to_json` writes as values for JSON, to be part of a larger document; `from_dict` reads it."""
+        return _FORMAT.document(self._content())
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "observed_at": self._observed_at.isoformat(),
+            "server_time": None if self._server_time is None else self._server_time.isoformat(),
+            "agents": [agent.to_dict() for agent in self._records],
+            "problems": [problem.to_dict() for problem in self._problems],
+        }
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Snapshot:
@@ -226,7 +231,17 @@ class Snapshot(Mapping[SeatKey, AgentStatus]):
         Raises:
             ValueError: The data is damaged, is not a saved snapshot, or has a version that this release does not know.
         """
-        document = _FORMAT.load(data)
+        return cls.from_dict(_FORMAT.load(data))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Snapshot:
+        """Return the snapshot that `to_dict` gave.
+
+        Raises:
+            ValueError: The document is damaged, is not a saved snapshot, or has a version that this release does not
+                know.
+        """
+        document = _FORMAT.check(document)
         with _FORMAT.decoding():
             return cls(
                 [agent_from_dict(fields) for fields in _list_from_json(document["agents"])],

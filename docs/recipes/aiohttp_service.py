@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import WSCloseCode, web
 
-from sipqueue_async import AppCredentials, SipQueueClient, SipQueueError, StatusWatcher
+from sipqueue_async import SipQueueError, StatusWatcher
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
@@ -25,11 +25,7 @@ routes = web.RouteTableDef()
 
 async def watching(app: web.Application) -> AsyncIterator[None]:
     """Run the watcher as long as the service runs."""
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
-        StatusWatcher(client, interval=INTERVAL) as watcher,
-    ):
+    async with StatusWatcher.from_env(interval=INTERVAL) as watcher:
         app[WATCHER] = watcher
         yield
 

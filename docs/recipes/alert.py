@@ -14,7 +14,7 @@ from datetime import datetime
 
 import aiohttp
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, run
+from sipqueue_async import AgentState, StatusWatcher, run
 
 URL = os.environ.get("ALERT_URL")
 BELOW = int(os.environ.get("ALERT_BELOW", "1"))
@@ -88,10 +88,8 @@ async def guard(watcher: StatusWatcher, session: aiohttp.ClientSession) -> None:
 
 
 async def main() -> None:
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
-        StatusWatcher(client, interval=INTERVAL) as watcher,
+        StatusWatcher.from_env(interval=INTERVAL) as watcher,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
     ):
         await guard(watcher, session)

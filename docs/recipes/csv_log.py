@@ -10,15 +10,7 @@ import csv
 import os
 from pathlib import Path
 
-from sipqueue_async import (
-    AppCredentials,
-    FeedDown,
-    FeedUp,
-    SipQueueClient,
-    StateChanged,
-    StatusWatcher,
-    run,
-)
+from sipqueue_async import FeedDown, FeedUp, StateChanged, StatusWatcher, run
 
 DIRECTORY = Path(os.environ.get("CSV_DIR", "."))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -54,11 +46,7 @@ def write(line: list[str]) -> None:
 
 
 async def main() -> None:
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
-        StatusWatcher(client, interval=INTERVAL) as watcher,
-    ):
+    async with StatusWatcher.from_env(interval=INTERVAL) as watcher:
         async for event in watcher.subscribe(StateChanged, FeedDown, FeedUp):
             # In a thread, so that a slow disk does not delay polling.
             await asyncio.to_thread(write, row(event))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiosmtplib
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
+from sipqueue_async import AgentState, StatusWatcher, Updates, run
 from sipqueue_async.tally import Tally
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -148,12 +148,10 @@ async def report_forever(watcher: StatusWatcher, updates: Updates) -> None:
 
 
 async def main() -> None:
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
-        watcher = StatusWatcher(client, interval=INTERVAL)
-        updates = watcher.updates()
-        async with watcher:
-            await report_forever(watcher, updates)
+    watcher = StatusWatcher.from_env(interval=INTERVAL)
+    updates = watcher.updates()
+    async with watcher:
+        await report_forever(watcher, updates)
 
 
 if __name__ == "__main__":

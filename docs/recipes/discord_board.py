@@ -14,7 +14,7 @@ import discord
 from discord.ext import tasks
 from discord.http import Route
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, run
+from sipqueue_async import AgentState, StatusWatcher, run
 
 EVERY = float(os.environ.get("DISCORD_EVERY", "10"))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -65,10 +65,8 @@ async def keep_board(watcher: StatusWatcher, webhook: discord.Webhook) -> None:
 
 
 async def main() -> None:
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
-        StatusWatcher(client, interval=INTERVAL) as watcher,
+        StatusWatcher.from_env(interval=INTERVAL) as watcher,
         aiohttp.ClientSession() as session,
     ):
         await watcher.ready()

@@ -16,14 +16,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Response, WebSocket, WebSocketDisconnect
 from fastapi.requests import HTTPConnection
 
-from sipqueue_async import (
-    AgentState,
-    AppCredentials,
-    SipQueueClient,
-    SipQueueError,
-    StatusWatcher,
-    run,
-)
+from sipqueue_async import AgentState, SipQueueError, StatusWatcher, run
 
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
@@ -32,11 +25,7 @@ FRESH = timedelta(seconds=max(30.0, 5 * INTERVAL))
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Run the watcher as long as the service runs."""
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
-        StatusWatcher(client, interval=INTERVAL) as watcher,
-    ):
+    async with StatusWatcher.from_env(interval=INTERVAL) as watcher:
         app.state.watcher = watcher
         yield
 

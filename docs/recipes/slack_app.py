@@ -17,7 +17,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
+from sipqueue_async import AgentState, StatusWatcher, Updates, run
 
 CHANNEL = os.environ["SLACK_CHANNEL"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -82,22 +82,20 @@ async def main() -> None:
     base = os.environ.get("SLACK_API", AsyncWebClient.BASE_URL)
     app = AsyncApp(token=os.environ["SLACK_BOT_TOKEN"])
     app.client.base_url = base
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
-        watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
-        updates = watcher.updates()
+    watcher = StatusWatcher.from_env(interval=INTERVAL, initial=True)
+    updates = watcher.updates()
 
-        @app.command("/queues")
-        async def queues(ack: AsyncAck) -> None:
-            await ack(describe(watcher))
+    @app.command("/queues")
+    async def queues(ack: AsyncAck) -> None:
+        await ack(describe(watcher))
 
-        socket = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
-        async with watcher:
-            try:
-                await socket.connect_async()
-                await announce(updates, app.client)
-            finally:
-                await socket.close_async()
+    socket = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
+    async with watcher:
+        try:
+            await socket.connect_async()
+            await announce(updates, app.client)
+        finally:
+            await socket.close_async()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from aiogram.exceptions import (
 from aiogram.filters import Command
 from aiogram.types import Message
 
-from sipqueue_async import AgentState, AppCredentials, SipQueueClient, StatusWatcher, Updates, run
+from sipqueue_async import AgentState, StatusWatcher, Updates, run
 
 CHAT = os.environ["TELEGRAM_CHAT"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
@@ -85,22 +85,20 @@ async def main() -> None:
     server = TelegramAPIServer.from_base(os.environ.get("TELEGRAM_API", "https://api.telegram.org"))
     bot = Bot(os.environ["TELEGRAM_TOKEN"], session=AiohttpSession(api=server))
     dispatcher = Dispatcher()
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
-    async with SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client:
-        watcher = StatusWatcher(client, interval=INTERVAL, initial=True)
-        updates = watcher.updates()
+    watcher = StatusWatcher.from_env(interval=INTERVAL, initial=True)
+    updates = watcher.updates()
 
-        # Anybody can write to a bot, so answer only in this chat.
-        @dispatcher.message(Command("queues"), lambda message: str(message.chat.id) == CHAT)
-        async def queues(message: Message) -> None:
-            await message.answer(describe(watcher))
+    # Anybody can write to a bot, so answer only in this chat.
+    @dispatcher.message(Command("queues"), lambda message: str(message.chat.id) == CHAT)
+    async def queues(message: Message) -> None:
+        await message.answer(describe(watcher))
 
-        async with bot, watcher, asyncio.TaskGroup() as tasks:
-            announcing = tasks.create_task(announce(updates, bot))
-            # start_polling handles SIGTERM and Ctrl-C itself. Cancelling it instead would leave a
-            # task behind.
-            await dispatcher.start_polling(bot, close_bot_session=False)
-            announcing.cancel()
+    async with bot, watcher, asyncio.TaskGroup() as tasks:
+        announcing = tasks.create_task(announce(updates, bot))
+        # start_polling handles SIGTERM and Ctrl-C itself. Cancelling it instead would leave a
+        # task behind.
+        await dispatcher.start_polling(bot, close_bot_session=False)
+        announcing.cancel()
 
 
 if __name__ == "__main__":

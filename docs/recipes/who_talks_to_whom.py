@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from sipqueue_async import (
     AgentState,
-    AppCredentials,
     SipQueueClient,
     SipQueueError,
     StateChanged,
@@ -60,9 +59,8 @@ async def tell(client: SipQueueClient, update: Update) -> None:
 
 
 async def main() -> None:
-    auth = AppCredentials(os.environ["SIPQUEUE_APPID"], os.environ["SIPQUEUE_ACCESSKEY"])
     async with (
-        SipQueueClient(os.environ["SIPQUEUE_URL"], auth) as client,
+        SipQueueClient.from_env() as client,
         StatusWatcher(client, interval=INTERVAL) as watcher,
     ):
         async for update in watcher.updates():

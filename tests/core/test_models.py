@@ -270,6 +270,8 @@ _snapshots = st.builds(
 def test_json_gives_back_the_snapshot(shown: Snapshot) -> None:
     """What was saved is what is read back: every field, order, time, zone offset, problem and odd character."""
     again = Snapshot.from_json(shown.to_json())
+    assert Snapshot.from_dict(json.loads(json.dumps(shown.to_dict()))) == again
+    assert json.loads(shown.to_json()) == shown.to_dict()
     assert list(again.items()) == list(shown.items())
     for old, new in zip(shown.values(), again.values(), strict=True):
         for name in ("last_answered_at", "last_offered_at", "last_changed_at"):

@@ -235,12 +235,30 @@ async def test_the_log_has_every_change_and_every_outage(python: Preloaded, tmp_
     ]
 
 
-async def test_several_platforms_are_one_stream_and_do_not_end_each_other(python: Preloaded) -> None:
+async def test_a_count_survives_restarts_and_has_each_call_once(python: Preloaded, tmp_path: Path) -> None:
+    async with stage() as it:
+        settings = it.variables | {"COUNTS_FILE": str(tmp_path / "counts.json")}
+        async with Recipe(python, "answered_counts.py", settings) as recipe:
+            await recipe.polls(it.server)
+            it.floor.put(AgentState.TALKING, answered=1)
+            await recipe.until("queue-1 100001 =Agent, talking: 1 answered")
+        it.floor.put(AgentState.WAITING, answered=3)
+        async with Recipe(python, "answered_counts.py", settings, end=signal.SIGINT) as recipe:
+            await recipe.until("queue-1 100001 =Agent, waiting: 3 answered")
+        async with Recipe(python, "answered_counts.py", settings) as recipe:
+            await recipe.polls(it.server)
+            it.floor.put(AgentState.TALKING, answered=4)
+            assert "talking: 4 answered" in await recipe.until("answered")
+
+
+async def test_several_platforms_are_one_stream_and_do_not_end_each_other(python: Preloaded, tmp_path: Path) -> None:
     async with stage() as berlin, stage() as paris:
-        settings = {"PLATFORMS": "BERLIN PARIS", "SIPQUEUE_INTERVAL": "0.05"}
-        for name, it in (("BERLIN", berlin), ("PARIS", paris)):
-            settings |= {f"{name}_URL": it.server.url, f"{name}_APPID": it.server.appid}
-            settings[f"{name}_ACCESSKEY"] = it.server.accesskey
+        files = [tmp_path / "BERLIN.toml", tmp_path / "PARIS.toml"]
+        for path, it in zip(files, (berlin, paris), strict=True):
+            keys = {"url": it.server.url, "appid": it.server.appid, "accesskey": it.server.accesskey}
+            path.write_text("\n".join(f'{key} = "{value}"' for key, value in keys.items()))
+            path.chmod(0o600)
+        settings = {"PLATFORMS": " ".join(map(str, files)), "SIPQUEUE_INTERVAL": "0.05"}
         async with Recipe(python, "several_platforms.py", settings) as recipe:
             await recipe.wait_for(lambda: min(berlin.server.requests, paris.server.requests) > 3)
             berlin.floor.put(AgentState.TALKING)

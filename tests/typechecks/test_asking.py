@@ -88,6 +88,8 @@ def test_a_snapshots_own() -> None:
     assert_type(known.counts("queue-1"), dict[AgentState, int])
     assert_type(known.to_json(), bytes)
     assert_type(Snapshot.from_json(known.to_json()), Snapshot)
+    assert_type(known.to_dict(), dict[str, Any])
+    assert_type(Snapshot.from_dict(known.to_dict()), Snapshot)
     record = known["queue-1", "100001"]
     assert_type(record.state, AgentState)
     assert_type(record.state_label, str)
