@@ -1,4 +1,4 @@
-"""Sphinx configuration; `nox -s docs` builds the pages, with warnings as errors and without network access."""
+"""Sphinx configuration; `nox -s docs` checks the pages, with warnings as errors and without network access."""
 
 import sys
 from pathlib import Path
