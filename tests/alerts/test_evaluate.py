@@ -306,10 +306,7 @@ class TestConditions:
         assert self.alerts([rule], snapshot(agent(state=AgentState.TALKING)), until=200_000) == []
 
     def test_an_alert_that_waited_for_another_is_raised_when_that_clears(self) -> None:
-        rules = [
-            StateLasts("lasts", AgentState.TALKING, longer_than=0, unless="few"),
-            Available("few", fewer_than=1),
-        ]
+        rules = [StateLasts("lasts", AgentState.TALKING, longer_than=0, unless="few"), Available("few", fewer_than=1)]
         talking = snapshot(agent(state=AgentState.TALKING))
         both = snapshot(agent(state=AgentState.TALKING), agent("100002"), at=10)
         assert self.alerts(rules, talking, both) == [

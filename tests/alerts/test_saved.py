@@ -81,10 +81,7 @@ def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
         (b"", "the saved alert state is not JSON"),
         (b"[" * 100_000, "the saved alert state is not JSON"),
         (b"[]", "this is not a saved alert state"),
-        (
-            damaged(version=2),
-            "the saved alert state has version 2; this release reads version 1",
-        ),
+        (damaged(version=2), "the saved alert state has version 2; this release reads version 1"),
         (damaged(format="other"), "this is not a saved alert state"),
         (damaged(snapshot=5), "damaged"),
         (damaged(rules=5), "damaged"),

@@ -67,11 +67,7 @@ class TestOptions:
             ),
             ("top", top.top, {"seats": ALL, "interval": 2.0}),
             (f"top {FILTERS} --interval 0.5", top.top, {"seats": SOME, "interval": 0.5}),
-            (
-                f"top --demo --interval 1 {FILTERS}",
-                top.top_demo,
-                {"seats": SOME, "interval": 1.0},
-            ),
+            (f"top --demo --interval 1 {FILTERS}", top.top_demo, {"seats": SOME, "interval": 1.0}),
             (
                 "watch",
                 watch.watch,

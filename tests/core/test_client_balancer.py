@@ -11,15 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from sipqueue_async import (
-    CallAnswered,
-    CallMissed,
-    Event,
-    HttpStatusError,
-    SipQueueClient,
-    Snapshot,
-    StatusWatcher,
-)
+from sipqueue_async import CallAnswered, CallMissed, Event, HttpStatusError, SipQueueClient, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan, Simulator
 from tests.kit.builders import body, record
 from tests.kit.haproxy import balanced

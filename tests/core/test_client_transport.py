@@ -112,8 +112,7 @@ class _Resolver(AbstractResolver):
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [(OSError(None, "no such name"), "cannot be resolved"), (TimeoutError(), "TimeoutError")],
+    ("error", "words"), [(OSError(None, "no such name"), "cannot be resolved"), (TimeoutError(), "TimeoutError")]
 )
 async def test_a_name_that_cannot_be_resolved(error: Exception, words: str) -> None:
     """A host whose name cannot be looked up, or not in the resolver's time, is a TransportError that says so."""

@@ -128,8 +128,7 @@ class TestStateChanged:
         ] == [{"state_code"}]
 
     @pytest.mark.parametrize(
-        ("state", "field"),
-        [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
+        ("state", "field"), [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")]
     )
     def test_occurred_at_is_the_records_new_time(self, state: AgentState, field: str) -> None:
         (event,) = changes(timed(field, EARLIER), timed(field, LATER, state))
@@ -137,8 +136,7 @@ class TestStateChanged:
         assert event.occurred_at == LATER
 
     @pytest.mark.parametrize(
-        ("state", "field"),
-        [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")],
+        ("state", "field"), [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")]
     )
     def test_a_time_that_is_not_new_tells_nothing(self, state: AgentState, field: str) -> None:
         """The time of an earlier call is not the time of this change."""

@@ -201,17 +201,12 @@ class TestCoalescing:
         for state in (TALKING, IDLE, TALKING):
             feed.show(agent("1", state, calls_answered=5), agent("2", state, queue="queue-2"), agent("3"))
         assert [(type(event), event.key) for event in await feed.rest(subscription)] == [
-            (StateChanged, ("queue-1", "1")),
+            (StateChanged, ("queue-1", "1"))
         ]
 
     @pytest.mark.parametrize(
         ("told", "left"),
-        [
-            ([DOWN, UP], []),
-            ([DOWN, UP, DOWN], [DOWN]),
-            ([UP, DOWN], []),
-            ([UP, DOWN, UP], [UP]),
-        ],
+        [([DOWN, UP], []), ([DOWN, UP, DOWN], [DOWN]), ([UP, DOWN], []), ([UP, DOWN, UP], [UP])],
         ids=["came back", "down after all", "down again", "up after all"],
     )
     async def test_the_feeds_present_condition_stays(self, feed: Feed, told: list[Event], left: list[Event]) -> None:

@@ -31,14 +31,7 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "quoted",
-    [
-        HIDDEN,
-        "s3cr%2Fet%2Bkey%3D%26x",
-        "s3cr/et%2Bkey%3D%26x",
-        r"s3cr\/et+key=&x",
-        "s3cr/et+key=&amp;x",
-    ],
+    "quoted", [HIDDEN, "s3cr%2Fet%2Bkey%3D%26x", "s3cr/et%2Bkey%3D%26x", r"s3cr\/et+key=&x", "s3cr/et+key=&amp;x"]
 )
 def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
     """A server that quotes the request, its body, or either of them in JSON or HTML, does not get the secret logged."""

@@ -146,13 +146,7 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: st
     assert "good-token" not in "".join(warnings)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"token": "x"},
-        {"appid": "demo", "accesskey": "abc-1"},
-    ],
-)
+@pytest.mark.parametrize("settings", [{"token": "x"}, {"appid": "demo", "accesskey": "abc-1"}])
 def test_a_secret_too_short_to_be_masked_is_warned_of(
     settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

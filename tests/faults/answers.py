@@ -103,12 +103,7 @@ BODY = [
         start=answering(sound),
         encoding="gbk",
     ),
-    Fault(
-        name="GBK, not known",
-        server="sends GBK and does not say so",
-        start=spelling(NAME, GBK_NAME),
-        loses="name",
-    ),
+    Fault(name="GBK, not known", server="sends GBK and does not say so", start=spelling(NAME, GBK_NAME), loses="name"),
     Fault(
         name="GBK in a queue's name, not known",
         server="sends GBK and does not say so, and a queue's name is Chinese",
@@ -259,11 +254,7 @@ ENVELOPE = [
         error=MalformedResponse,
         says="the envelope's ret is None, not an integer",
     ),
-    Fault(
-        name="ret as a string",
-        server='has `"200"` for `ret`',
-        start=spelling(b'"ret": 200', b'"ret": "200"'),
-    ),
+    Fault(name="ret as a string", server='has `"200"` for `ret`', start=spelling(b'"ret": 200', b'"ret": "200"')),
     *(
         Fault(
             name=f"status 1, error {code or 'unnamed'}",
@@ -298,13 +289,7 @@ ENVELOPE = [
             logs_in=True,
         )
         for name, does, behaviour, error, says in (
-            (
-                "refused",
-                "refuses the login with error 1003",
-                failed("1003"),
-                AuthError,
-                "error 1003: the platform",
-            ),
+            ("refused", "refuses the login with error 1003", failed("1003"), AuthError, "error 1003: the platform"),
             ("ret 400", "refuses the login with ret 400", ret(400), AuthError, "check the appid and the accesskey"),
             ("ret 600", "refuses the login with ret 600", ret(600), AuthError, "check the appid and the accesskey"),
             ("ret 602", "refuses the login with ret 602", ret(602), AuthError, "authorization has expired"),
@@ -349,18 +334,10 @@ RECORDS = [
     Fault(
         name="strings for integers",
         server="sends every number of a record as a string",
-        start=changing_all(
-            lambda given: [{k: str(v) for k, v in it.items()} for it in given],
-        ),
+        start=changing_all(lambda given: [{k: str(v) for k, v in it.items()} for it in given]),
     ),
     *(
-        Fault(
-            name=f"{name} for a counter",
-            server=does,
-            start=counting(spelt),
-            error=MalformedResponse,
-            says=says,
-        )
+        Fault(name=f"{name} for a counter", server=does, start=counting(spelt), error=MalformedResponse, says=says)
         for name, does, spelt, says in (
             ("beyond 64 bits", "has 10^30", b"1" + b"0" * 30, "callsanswered is 1000"),
             ("10,000 digits", "has so many", b"9" * 10_000, "a record cannot be read"),

@@ -11,14 +11,7 @@ from functools import cache
 
 import attrs
 
-from sipqueue_async import (
-    Event,
-    FeedUp,
-    SipQueueClient,
-    SipQueueError,
-    Snapshot,
-    StatusWatcher,
-)
+from sipqueue_async import Event, FeedUp, SipQueueClient, SipQueueError, Snapshot, StatusWatcher
 from tests.faults.catalogue import FAULTS
 from tests.faults.server import LOGIN, TOKEN, FaultServer, credentials, records_later
 from tests.faults.ways import HANG_TIMEOUT, TIMEOUT, Fault

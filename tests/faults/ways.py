@@ -12,18 +12,8 @@ from typing import Any, Literal
 
 import attrs
 
-from sipqueue_async import (
-    SipQueueError,
-)
-from tests.faults.server import (
-    LOGIN,
-    Behaviour,
-    Exchange,
-    FaultServer,
-    Link,
-    encoded,
-    records,
-)
+from sipqueue_async import SipQueueError
+from tests.faults.server import LOGIN, Behaviour, Exchange, FaultServer, Link, encoded, records
 
 COUNTERS = ("callsanswered", "noanswercount")
 """The counters of calls, as the platform names them."""

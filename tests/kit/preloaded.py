@@ -71,11 +71,7 @@ class Program:
     """A program that runs in a process of its own."""
 
     def __init__(
-        self,
-        stdin: BinaryIO,
-        stdout: asyncio.StreamReader,
-        stderr: asyncio.StreamReader,
-        status: asyncio.StreamReader,
+        self, stdin: BinaryIO, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader, status: asyncio.StreamReader
     ) -> None:
         self.stdout = stdout
         self.stderr = stderr

@@ -5,17 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sipqueue_async import (
-    AgentState,
-    Event,
-    FeedDown,
-    FeedUp,
-    SeatKey,
-    Snapshot,
-    TransportError,
-    Update,
-    diff,
-)
+from sipqueue_async import AgentState, Event, FeedDown, FeedUp, SeatKey, Snapshot, TransportError, Update, diff
 from sipqueue_async.tally import SeatTally, Tally
 from tests.kit.builders import START, agent, snapshot
 

@@ -18,7 +18,6 @@ from sipqueue_async import (
     AgentStatus,
     FieldProblem,
     MalformedResponse,
-    OperationFailed,
     SipQueueError,
     Snapshot,
     diff,
@@ -26,34 +25,6 @@ from sipqueue_async import (
 from sipqueue_async._wire import SnapshotDecoder
 from tests.kit.builders import RECORD, START, body, envelope, record
 from tests.kit.decoding import FullDecoder, essence, outcome
-
-REFERENCE = """{
-"ret": 200,
-"data": {
-"status": 0,
-"desc": "get success",
-"result": [
-{
-"queuename": "queue-1",
-"seatsname": "9026004_9026004_autocall-9026",
-"extnumber": "100001",
-"status": 1213,
-"state": 1213,
-"lastanswertime": "2020-02-05 21:03:36",
-"lastassigntime": "2020-02-05 21:03:34",
-"seatschangetime": "2020-02-05 21:03:29",
-"noanswercount": 0,
-"callsanswered": 1,
-"externalcallscount": 0,
-"wrapuptime": 0,
-"maxnoanswer": 0
-}
-],
-"reqtime": 1581488746,
-"rsptime": 1581488746
-},
-"msg": ""
-}"""
 
 COUNTERS = {"noanswercount": "no_answer_count", "callsanswered": "calls_answered"}
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -84,7 +55,7 @@ def refusal(raw: bytes, **options: Any) -> str:
 
 def test_the_references_example() -> None:
     """The example of the platform's reference page is read to the last field."""
-    shown = decode(REFERENCE.encode())
+    shown = decode(body(RECORD))
     assert list(shown.values()) == [
         AgentStatus(
             queue="queue-1",
@@ -158,25 +129,22 @@ def test_a_missing_load_bearing_field_refuses_the_body(field: str) -> None:
         assert repr(RECORD[name]) in told
 
 
-def _wrong(field: str, *values: Any) -> list[tuple[str, Any]]:
-    return [(field, value) for value in values]
-
-
 @pytest.mark.parametrize(
-    ("field", "wrong"),
+    ("field", "nonsense"),
     [
-        *_wrong("queuename", None, "", True, 1.5, [], {}),
-        *_wrong("extnumber", None, "", False, 1.5, [], {}),
-        *_wrong("state", None, "", "x", True, 1.5, [], {}, 2**63, "9" * 30),
-        *_wrong("noanswercount", "x", True, 1.5, [], {}, -1, "-1", 2**64),
-        *_wrong("callsanswered", "x", True, 1.5, [], {}, -1, "-1", 10**25),
+        ("queuename", [None, "", True, 1.5, [], {}]),
+        ("extnumber", [None, "", False, 1.5, [], {}]),
+        ("state", [None, "", "x", True, 1.5, [], {}, 2**63, "9" * 30]),
+        ("noanswercount", ["x", True, 1.5, [], {}, -1, "-1", 2**64]),
+        ("callsanswered", ["x", True, 1.5, [], {}, -1, "-1", 10**25]),
     ],
 )
-def test_nonsense_in_a_load_bearing_field_refuses_the_body(field: str, wrong: Any) -> None:
-    """A load-bearing field that makes no sense refuses the body, naming queue, extension and field."""
-    told = refusal(body(record(**{field: wrong})))
-    assert "record of queue " in told
-    assert f": {field} is " in told
+def test_nonsense_in_a_load_bearing_field_refuses_the_body(field: str, nonsense: list[Any]) -> None:
+    """The refusal names queue, extension and field."""
+    for wrong in nonsense:
+        told = refusal(body(record(**{field: wrong})))
+        assert "record of queue " in told
+        assert f": {field} is " in told
 
 
 @pytest.mark.parametrize(("field", "attribute"), COUNTERS.items())
@@ -260,26 +228,11 @@ def test_a_lesser_field_that_is_not_given_is_none(field: str) -> None:
         assert shown.problems == ()
 
 
-def test_integers_as_strings() -> None:
-    """A record whose integers are all strings is the same record."""
-    strings = {name: str(value) if isinstance(value, int) else value for name, value in RECORD.items()}
-    assert decode(body(strings)) == decode(body(RECORD))
-
-
 def test_extension_numbers_are_strings() -> None:
     """Leading zeros of an extension count, and one that PHP made a number of is a string again."""
     assert only(body(record(extnumber="007"))).extension == "007"
     assert only(body(record(extnumber=7))).extension == "7"
     assert len(decode(body(record(extnumber="007"), record(extnumber="7")))) == 2
-
-
-def test_an_extension_in_several_queues() -> None:
-    """One extension in two queues is two seats."""
-    shown = decode(body(record(), record(queuename="queue-2", state=1215)))
-    assert {key: agent.state for key, agent in shown.items()} == {
-        ("queue-1", "100001"): "waiting",
-        ("queue-2", "100001"): "talking",
-    }
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -322,12 +275,6 @@ def test_identical_records_of_a_seat_are_one_and_different_ones_refuse() -> None
 
 def _in(encoding: str, *records: dict[str, Any]) -> bytes:
     return json.dumps(envelope(list(records)), ensure_ascii=False).encode(encoding)
-
-
-def test_gbk_when_it_is_announced() -> None:
-    """Names in GBK are read when the encoding is known."""
-    raw = _in("gbk", record(seatsname="张三", queuename="销售"))
-    assert decode(raw, encoding="gb18030") == decode(_in("utf-8", record(seatsname="张三", queuename="销售")))
 
 
 def test_gbk_that_nobody_announced() -> None:
@@ -373,13 +320,6 @@ def test_whole_surrogate_pairs_are_text() -> None:
         b'"seatsname": "x"', b'"seatsname": "\\ud83d"'
     )
     assert [decode(raw)["queue-1", name].name for name in names] == [*names[:-1], None]
-
-
-def test_a_byte_order_mark_and_notices_do_not_matter() -> None:
-    """Bytes before the JSON do not change the snapshot."""
-    good = decode(body(RECORD))
-    for prefix in (b"\xef\xbb\xbf", b"<b>Notice</b>: Undefined {index}\n", b"\xef\xbb\xbf\n\xd5\xc5"):
-        assert decode(prefix + body(RECORD)) == good
 
 
 # ---- times -----------------------------------------------------------------------------------------------------------
@@ -460,19 +400,13 @@ def test_the_ends_of_the_calendar(zone: tzinfo, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rsptime", "server_time"),
-    [(0, datetime(1970, 1, 1, tzinfo=UTC)), ("1581488746", datetime(2020, 2, 12, 6, 25, 46, tzinfo=UTC))],
+    ("rsptime", "second"), [(0, 0), (1581488746, 1581488746), ("1581488746", 1581488746), (None, None), ("", None)]
 )
-def test_the_servers_clock(rsptime: Any, server_time: datetime) -> None:
-    """The server's clock is read from a number or a string."""
-    assert decode(body(rsptime=rsptime)).server_time == server_time
-
-
-@pytest.mark.parametrize("rsptime", [None, ""])
-def test_no_servers_clock(rsptime: Any) -> None:
-    """A server that does not tell the time is no problem."""
+def test_the_servers_clock(rsptime: Any, second: int | None) -> None:
+    """The server's clock is read from a number or a string; a server that does not tell the time is no problem."""
     shown = decode(body(rsptime=rsptime))
-    assert (shown.server_time, shown.problems) == (None, ())
+    assert shown.server_time == (None if second is None else datetime.fromtimestamp(second, UTC))
+    assert shown.problems == ()
 
 
 @pytest.mark.parametrize("rsptime", ["x", 1.5, [], {}, True, 2**62, -(2**62), 2**64, "9" * 18])
@@ -645,12 +579,6 @@ def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
 # ---- nothing else gets out -------------------------------------------------------------------------------------------
 
 
-def test_a_failed_operation_is_told() -> None:
-    """The decoder raises the envelope's error."""
-    with pytest.raises(OperationFailed):
-        decode(b'{"ret": 200, "data": {"status": 1}}')
-
-
 def test_a_body_cut_at_any_byte_is_malformed() -> None:
     """Wherever a body is cut off, it is refused as malformed, and never read as fewer agents."""
     raw = _in("utf-8", record(seatsname="张三"), record(extnumber="2"))
@@ -663,24 +591,7 @@ def test_mutated_bodies_raise_only_the_librarys_errors(seed: int) -> None:
     """A body with arbitrary damage is read, or refused with an error of this library."""
     chance = random.Random(seed)
     good = _in("utf-8", record(seatsname="张三"), record(extnumber="2", state="1215"), record(queuename="q2"))
-    pieces = [
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b'"',
-        b",",
-        b":",
-        b"\\",
-        b"\\u",
-        b"null",
-        b"1e999",
-        b"NaN",
-        b"\xff",
-        b"\0",
-        b"-",
-        b"9" * 25,
-    ]
+    pieces = [*b'{ } [ ] " , : \\ \\u null 1e999 NaN \xff \0 -'.split(b" "), b"9" * 25]
     decoder = SnapshotDecoder(zone=SHANGHAI)
     refused = 0
     for _ in range(1000):
@@ -710,10 +621,3 @@ def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
     """Arbitrary bytes raise only errors of this library."""
     with pytest.raises(SipQueueError):
         decode(raw)
-
-
-def test_nested_arrays_refuse_the_body() -> None:
-    """A million nested arrays in a record refuse the body, and do not crash the interpreter."""
-    nested = b"[" * 1_000_000 + b"]" * 1_000_000
-    for raw in (body(record(x="NESTED")), body(record(seatsname="NESTED")), json.dumps(envelope("NESTED")).encode()):
-        assert refusal(raw.replace(b'"NESTED"', nested))

@@ -182,8 +182,7 @@ def test_a_run_with_blanks_in_other_places_is_not_followed_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
-    [(b'{"a":1},{"b":2}', b'{"a":1}'), (b'{"a":"}"}', b'{"a":"}'), (b"[1,2]", b""), (b"", b"")],
+    ("text", "found"), [(b'{"a":1},{"b":2}', b'{"a":1}'), (b'{"a":"}"}', b'{"a":"}'), (b"[1,2]", b""), (b"", b"")]
 )
 def test_the_first_object(text: bytes, found: bytes) -> None:
     """The first object ends at its first brace; it is only a guess."""

@@ -130,10 +130,7 @@ async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer,
 async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisServer) -> None:
     paper = Paper()
     place = RelayOrigin(redis=redis_server.url)
-    async with (
-        Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2),
-        RedisFeed(redis_server.url) as feed,
-    ):
+    async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:
         await feed.ready(timeout=20)
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)

@@ -222,7 +222,5 @@ async def test_a_state_file_that_cannot_be_written_ends_it(tmp_path: Path) -> No
     async with Simulator(BUSY, speed=0) as simulator:
         with pytest.raises(Failure, match="cannot be written"):
             await watch(
-                client_of(simulator),
-                Paper().output(),
-                state_file=StateFile(tmp_path / "no" / "s", Snapshot.from_json),
+                client_of(simulator), Paper().output(), state_file=StateFile(tmp_path / "no" / "s", Snapshot.from_json)
             )
