@@ -9,7 +9,7 @@ def check_above_zero(name: str, value: object, unit: str = "seconds") -> None:
     """Check that an argument is a finite number above 0.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: It is not a number.
         ValueError: It is out of range.
     """
     number = _number(name, value, unit)
@@ -21,7 +21,7 @@ def check_at_least(name: str, value: object, least: float, unit: str) -> None:
     """Check that an argument is a finite number, `least` or more.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: It is not a number.
         ValueError: It is out of range.
     """
     number = _number(name, value, f"{unit}s")

@@ -14,7 +14,8 @@ from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, Field
 
 _FORWARD, _BACK, _NEITHER = 1, -1, 0
 _IN_A_CALL: Final = frozenset({AgentState.RECEIVING, AgentState.TALKING})
-_AT_LEAST: Final = 2  # answers, even if `max_lag` has passed
+_AT_LEAST: Final = 2
+"""Answers before something old is accepted, even if `max_lag` has passed."""
 _COUNTERS: Final = (("calls_answered", "last_answered_at"), ("no_answer_count", "last_offered_at"))
 
 

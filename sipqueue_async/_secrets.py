@@ -1,4 +1,4 @@
-"""Keeping tokens, keys and cookies out of texts, tracebacks and logs."""
+"""Keeps tokens, access keys and cookies out of error texts, tracebacks and logs."""
 
 from __future__ import annotations
 

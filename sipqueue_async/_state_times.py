@@ -1,4 +1,4 @@
-"""`StateTimes`: when each seat's present state began, as far as a feed has seen it."""
+"""`StateTimes`: when each seat's present state began, according to the snapshots of a feed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StateSince(NamedTuple):
 
 
 class StateTimes:
-    """Notes when the states of a feed's seats begin. Only seats that changed cost anything."""
+    """Tracks when the state of each seat began. The cost of an update depends on the seats that changed."""
 
     def __init__(self) -> None:
         self._start: datetime | None = None
@@ -36,13 +36,13 @@ class StateTimes:
         """Start from a snapshot, whose states began then or earlier.
 
         Args:
-            at: When it was so.
-            watched: Whether the feed is watched from then on. If not, what the next look shows began unseen.
+            at: The time of the snapshot.
+            watched: Whether the feed is watched from then on. If not, states that the next poll shows are approximate.
         """
         self._start, self._is_blind = at, not watched
 
     def fold(self, update: Update | None) -> None:
-        """Take in a look at all seats, with the update that it brought, if any."""
+        """Apply a poll or read, with its update if it had one."""
         events = () if update is None else update.events
         unseen = self._is_blind or self._is_down or (update is not None and update.coalesced)
         for event in events:
@@ -57,5 +57,5 @@ class StateTimes:
             self._is_blind = False
 
     def of(self, key: SeatKey, otherwise: datetime) -> StateSince:
-        """Return when the state of a seat that is there began; `otherwise` counts if nothing has begun."""
+        """Return when a present seat's state began; `otherwise` is the time to use before the first snapshot."""
         return self._began.get(key) or StateSince(self._start or otherwise, approximate=True)

@@ -62,5 +62,5 @@ def plain_reason(error: OSError) -> str:
     if error.errno is None:
         # asyncio merges the errors of several addresses into one without a number.
         return "none of its addresses answers"
-    # The numbers of name lookups are below 0, and are not the system's.
+    # Name lookups use error numbers below 0, which are not those of the system.
     return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)

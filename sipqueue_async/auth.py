@@ -163,7 +163,7 @@ def login_failure(error: SipQueueError) -> SipQueueError:
         case ApiError(ret=ret, retryable=retryable) if ret == TOKEN_REFUSED or not retryable:
             return AuthError(ret, error.msg, advice)
         case MalformedResponse(wrong_url=True):
-            # Not the title: whatever a login's answer says may be the token.
+            # Leave the title out: any text of a login's answer may be the token.
             return MalformedResponse(f"{WEB_PAGE}; check the URL")
         case MalformedResponse():
             return MalformedResponse(error.reason)

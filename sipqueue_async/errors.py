@@ -177,7 +177,7 @@ class AuthError(ApiError):
     Args:
         ret: The code; 200 for a login that was refused as an operation.
         msg: The server's message.
-        advice: What to do, if `ret` alone does not tell.
+        advice: What to do, if `ret` alone does not determine it.
         retryable: Whether it is the server's fault.
     """
 

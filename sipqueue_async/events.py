@@ -246,7 +246,7 @@ class AgentChanged(_ChangeEvent):
 
     @property
     def begins_state(self) -> bool:
-        """Whether the seat's state begins with this event: false, it goes on."""
+        """Whether the seat's state begins with this event: false, the state continues."""
         return False
 
     def __str__(self) -> str:

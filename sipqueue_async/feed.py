@@ -231,7 +231,7 @@ class Feed(ABC):
                 the difference between the snapshot that it saw last and the present one.
 
         Raises:
-            TypeError: One of the types is no event class.
+            TypeError: One of the types is not an event class.
             ValueError: `max_pending` is below 1; or there are no names or empty ones, or both `queue` and `queues`.
         """
         for event_type in event_types:
@@ -364,7 +364,7 @@ class Feed(ABC):
         for callback in list(self._listeners.values()):
             try:
                 callback(self.health)
-            except Exception:  # noqa: BLE001  # the feed goes on whatever a listener does
+            except Exception:  # noqa: BLE001  # a listener's error must not end the feed
                 _log.exception("a listener of the %s failed", self._noun)
 
     def _mailbox(self, topic: Topic, types: Types, max_pending: int) -> Mailbox:

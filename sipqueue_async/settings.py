@@ -212,12 +212,12 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except PermissionError:
-        # Of a service that runs with another user's home directory.
+        # A service may run with another user's home directory.
         return False
 
 
 class _Parsed(NamedTuple):
-    """A settings file. Errors are raised elsewhere, because the text may hold secrets that a traceback would show."""
+    """A parsed settings file. Errors are raised elsewhere, because a traceback here could show secrets of the file."""
 
     values: dict[str, Any]
     origins: dict[str, str]

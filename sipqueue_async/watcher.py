@@ -85,7 +85,7 @@ class StatusWatcher(Feed):
     raised from every iterator and from `ready`. An error with `wrong_url` is retried once there was a good answer, of
     this watcher or of the one that a baseline comes from; before that it ends the watcher.
 
-    A watcher runs once. To go on after it has ended, make a new one with ``baseline=old.snapshot``.
+    A watcher runs once. To continue after it has ended, make a new one with ``baseline=old.snapshot``.
 
     Args:
         source: A `SipQueueClient`, or any async function that returns a `Snapshot`.
@@ -93,9 +93,9 @@ class StatusWatcher(Feed):
             polls missed during a stall are skipped. If several watchers run in a process, each begins about 6 ms after
             the one before, so that they do not all poll at the same moment.
         queues: Watch only these queues. With exactly one, a client requests only that one.
-        extensions: Watch only these extensions; likewise.
-        baseline: The snapshot to compare the first poll with, to go on where an earlier watcher ended.
-        initial: Whether the first poll gives an `AgentJoined` for every agent if there is no baseline.
+        extensions: Watch only these extensions. With exactly one, a client requests only that one.
+        baseline: The snapshot to compare the first poll with, to resume where an earlier watcher ended.
+        initial: Without a baseline, whether the first poll yields an `AgentJoined` for every agent.
         leave_after: In how many consecutive good polls a seat must be absent before `AgentLeft`. Until then the
             watcher's snapshot keeps its last record.
         max_backoff: The longest pause after a failed poll, in seconds (or `interval`, if that is longer).
@@ -160,7 +160,7 @@ class StatusWatcher(Feed):
         max_backoff: float = 60.0,
         max_lag: float = 60.0,
     ) -> Self:
-        """Return a watcher with a client of its own, which it closes when it is left: one ``async with`` for both.
+        """Return a watcher with its own client, which it closes at the end: one ``async with`` covers both.
 
         Args:
             settings: Other settings than those of ``Settings.load()``, which describes the variables and the file.
@@ -348,7 +348,7 @@ class StatusWatcher(Feed):
         figures["held_back_records"] = self._tracker.records_held_back
         if self._tracker.is_held_back:
             self._health = attrs.evolve(self._health, **figures)
-            # Give the known snapshot: polling again at once would give no newer one.
+            # Return the known snapshot: another poll at once would not bring a newer one.
             self._answer_refreshes()
             return
         self._health = attrs.evolve(

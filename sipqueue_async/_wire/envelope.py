@@ -46,7 +46,7 @@ _LONGEST_WORDS: Final = 1024
 # The start of the JSON after a PHP notice or other text: an object whose first key is one of the envelope.
 _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
 
-# A PHP notice has tags too, but none of these.
+# Tags of a web page; a PHP notice contains other tags.
 _WEB_PAGE_START: Final = re.compile(rb"<(?:!doctype html|html|head|title|body)\b", re.IGNORECASE)
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _LONGEST_HEAD: Final = 16_384

@@ -58,7 +58,7 @@ def describe_absent(seats: SeatFilter, known: Iterable[SeatKey], everything: Ite
         *_missing("extension", seats.extensions, {key.extension for key in all_seats}),
     ]
     if not sentences and not found:
-        # They exist, but not together.
+        # Each name exists, but no seat has this combination.
         extensions = sorted(seats.extensions or ())
         sentences = [f"extension {it!r} is only in {_listed(_queues_of(it, all_seats))}" for it in extensions]
     return "; ".join(sentences) or None

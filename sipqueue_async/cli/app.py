@@ -49,7 +49,7 @@ exit codes
 
 
 class _LazyGroup(click.Group):
-    """Loads a command's module when the command is used: most modules need much that the others do not."""
+    """Loads a command's module when the command is used: most modules have imports that other commands do not need."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)

@@ -48,7 +48,7 @@ def client_of(settings: Settings) -> SipQueueClient:
     Raises:
         Failure: A setting is missing or invalid; no message holds a secret.
     """
-    # Python would print the library's warnings too, which are said already.
+    # Without a handler Python would print the library's warnings a second time.
     logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
     try:
         return SipQueueClient.from_env(settings)
@@ -94,6 +94,6 @@ def _has_password(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        # It is no URL, and is refused later.
+        # Not a URL: it is refused later.
         return False
     return bool(parts.password) or "password" in parse_qs(parts.query)

@@ -272,7 +272,7 @@ def read_work(text: str) -> Change:
             sequence=int(fields["sequence"]),
             confirmed=None,
             moment=read_moment(json.loads(fields["snapshot"])),
-            # Earlier releases wrote none.
+            # Earlier releases did not write this field.
             feed=read_feed(json.loads(fields.get("feed", "null"))),
             coalesced=True,
             **_read_records(fields),
@@ -322,7 +322,7 @@ def read_time(text: str) -> datetime:
     """Read an ISO time with a time zone.
 
     Raises:
-        ValueError: The text is no time, or has no time zone.
+        ValueError: The text is not a time, or has no time zone.
     """
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:

@@ -136,7 +136,7 @@ def _sent(request: web.Request, file: File) -> web.Response:
 
 
 def _wallboard(request: web.Request) -> URL:
-    # Relative: a proxy may serve the wallboard below a path of its own.
+    # A relative URL: a proxy may serve the wallboard below another path.
     return URL(f"./{query_of(request)}", encoded=True)
 
 

@@ -127,7 +127,7 @@ BODY = [
     ),
     Fault(
         name="1,000,000 nested arrays in a record",
-        server="has them in a field that nobody knows",
+        server="has them in an unknown field",
         start=spelling(b'{"queuename"', b'{"new": ' + NESTED.encode() + b', "queuename"'),
         error=MalformedResponse,
         says="",
@@ -153,7 +153,7 @@ BODY = [
     ),
     *(
         Fault(
-            name=f"nobody, as {name}",
+            name=f"no agents, as {name}",
             server="has this for its records, once",
             start=changing_all(instead(nobody)),
             shows="nobody",
@@ -162,7 +162,7 @@ BODY = [
         for name, nobody in (("`[]`", []), ("`{}`", {}), ('`""`', ""), ("`null`", None))
     ),
     Fault(
-        name="nobody, as no `result`",
+        name="no agents, as no `result`",
         server="leaves `result` out, once",
         start=answering(body(lambda it: encoded(200, {"status": 0, "rsptime": it.server.clock}))),
         shows="nobody",
@@ -340,8 +340,8 @@ RECORDS = [
         Fault(name=f"{name} for a counter", server=does, start=counting(spelt), error=MalformedResponse, says=says)
         for name, does, spelt, says in (
             ("beyond 64 bits", "has 10^30", b"1" + b"0" * 30, "callsanswered is 1000"),
-            ("10,000 digits", "has so many", b"9" * 10_000, "a record cannot be read"),
-            ("10,000 digits in a string", "has so many", b'"' + b"9" * 10_000 + b'"', "beyond 64 bits"),
+            ("10,000 digits", "has a counter of that length", b"9" * 10_000, "a record cannot be read"),
+            ("10,000 digits in a string", "has a counter of that length", b'"' + b"9" * 10_000 + b'"', "beyond 64 bits"),
             ("a fraction", "has 41.5", b"41.5", "callsanswered is 41.5, not an integer"),
             ("below 0", "has -1", b"-1", "callsanswered is -1, and a counter cannot be negative"),
             ("a word", "has a word", b'"many"', "callsanswered is 'many', not an integer"),
@@ -381,7 +381,7 @@ RECORDS = [
         )
     ),
     Fault(
-        name="a record that is none",
+        name="a record that is null",
         server="has `null` among its records",
         start=changing_all(lambda given: [*given, None]),
         error=MalformedResponse,
@@ -405,7 +405,7 @@ RECORDS = [
         start=changing_all(lambda given: given[::-1]),
     ),
     Fault(
-        name="fields that nobody knows",
+        name="unknown fields",
         server="sends more fields than its documentation has",
         start=changing(lunch={"from": "12:00", "menu": [1, 2]}),
     ),
@@ -414,7 +414,7 @@ RECORDS = [
 TIME = [
     Fault(
         name="clock that steps back",
-        server="sets its clock back by an hour, and goes on from there",
+        server="sets its clock back by an hour, and continues from there",
         start=clock_back(3600),
         polls=4,
         stale=2,

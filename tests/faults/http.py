@@ -128,7 +128,7 @@ HTTP = [
     ),
     Fault(
         name="interim answers without end",
-        server="says 100 Continue for ever",
+        server="sends 100 Continue without end",
         start=answering(interim_for_ever),
         error=TransportError,
         says=OVERDUE,
@@ -141,7 +141,7 @@ HTTP = [
         start=answering(then(keep, lambda it: whole_answer(it) + old_answer(it))),
     ),
     Fault(
-        name="an answer that nobody asked for",
+        name="an unrequested answer",
         server="sends yesterday's answer a moment after the good one",
         start=answering(then(keep, whole_answer, old_answer)),
         leaves_bytes=True,
@@ -159,7 +159,7 @@ HTTP = [
         says="cannot be unpacked",
     ),
     Fault(
-        name="gzip that is none",
+        name="plain text labelled as gzip",
         server="says that the body is gzip, and sends it plain",
         start=answering(body(whole_body, GZIPPED)),
         error=TransportError,
@@ -174,7 +174,7 @@ HTTP = [
     ),
     Fault(
         name="an unknown packing",
-        server="labels the plain body with a packing that nobody knows",
+        server="labels the plain body with an unknown encoding",
         start=answering(body(whole_body, "Content-Encoding: x-secret-sauce")),
     ),
     Fault(
@@ -260,7 +260,7 @@ HTTP = [
     ),
     Fault(
         name="HTTP 204",
-        server="says that there is nothing to say",
+        server="answers without a body",
         start=answering(then(keep, head_of(None, status="204 No Content"))),
         error=MalformedResponse,
         says="the body is empty",

@@ -15,7 +15,7 @@ from tests.faults.ways import Fault
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN = "<!-- The tables below are written by tests/faults/write_docs.py. -->"
 
-_HEAD = "| fault | the server ... | a call gives | a watcher tells |\n|---|---|---|---|\n"
+_HEAD = "| fault | the server ... | a call gives | a watcher reports |\n|---|---|---|---|\n"
 # Parts of error messages that differ between runs and machines.
 _VARYING = (
     (re.compile(r"(?<=127\.0\.0\.1)(:|', )\d+"), r"\1PORT"),
@@ -58,7 +58,7 @@ def _given(fault: Fault, asked: Asked) -> str:
 
 def _lacks(outcome: Snapshot) -> Iterator[str]:
     if not outcome:
-        yield " of nobody"
+        yield " without agents"
     for field in dict.fromkeys(problem.field for problem in outcome.problems):
         yield f", `{field}` not given and in `problems`"
 

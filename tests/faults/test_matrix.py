@@ -85,7 +85,7 @@ def essence(event: Event) -> tuple[object, ...]:
 
 @every_fault
 def test_a_watcher_tells_what_happened_and_goes_on(fault: Fault) -> None:
-    """A watcher tells what happened and nothing else, and the first poll after the fault brings the news."""
+    """A watcher reports what happened and nothing else, and the first poll after the fault brings the news."""
     watched = run_matrix().watched[fault.name]
     # A record that lost its call time is held back, and so is an answer with nobody in it.
     is_held_back = fault.shows == "nobody" or fault.loses == "last_answered_at"

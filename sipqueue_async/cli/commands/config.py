@@ -48,7 +48,7 @@ async def config(settings: Settings, output: Output, environ: Mapping[str, str])
         output.line()
     output.wrapped(Text(_file(settings, environ), "dim"))
     if settings.redis is None or settings.url is not None:
-        # Made only to be checked.
+        # Created only to check the arguments.
         await client_of(settings).aclose()
 
 

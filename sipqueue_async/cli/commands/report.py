@@ -189,7 +189,7 @@ class Report:
 
             async def source() -> Snapshot:
                 polled = await stepped()
-                # Aware in this machine's zone, the centre's local times are printed unchanged.
+                # Attach this machine's zone to the centre's local times, so that they are printed unchanged.
                 now = simulator.centre.local_time.astimezone()
                 return Snapshot(polled.values(), observed_at=now, server_time=polled.server_time)
 
@@ -279,10 +279,10 @@ class Report:
             self._save()
 
     async def _greet(self, feed: Feed, origin: Origin) -> None:
-        """Save the first status, and tell a person that the feed is up.
+        """Save the first status and, on a terminal, print that the feed is up.
 
         Raises:
-            Failure: A queue or an extension that was named was never there.
+            Failure: A named queue or extension does not exist.
         """
         try:
             snapshot = await feed.ready()

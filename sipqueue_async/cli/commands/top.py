@@ -64,7 +64,7 @@ async def top(
     interval: float = 2.0,
     title: str | None = None,
 ) -> int:
-    """Show who is doing what until q is pressed, or print it once where there is no screen; return the exit code.
+    """Show who is doing what until q is pressed; without a screen, print it once. Return the exit code.
 
     Args:
         origin: Where the status comes from.

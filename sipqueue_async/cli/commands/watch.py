@@ -169,7 +169,7 @@ class _Stream:
                 self._output.line(event_json(event))
 
     async def _greet(self) -> None:
-        """Save the first poll's snapshot, which need not bring an update, and tell a person that the feed is up."""
+        """Save the first poll's snapshot, even without an update, and on a terminal print that the feed is up."""
         try:
             snapshot = await self._feed.ready()
         except SipQueueError:

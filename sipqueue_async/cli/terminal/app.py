@@ -297,7 +297,7 @@ class TopApp(App[None]):
     # ---- moving ------------------------------------------------------------------------------------------------------
 
     def action_move(self, agents: int) -> None:
-        """Select another agent, so many further in the order; at first the topmost on the screen."""
+        """Move the selection by a number of agents; without a selection, select the topmost agent on the screen."""
         order, view = self._board.order, self._view
         index = order.index(view.selected) + agents if view.selected in order else view.first
         self._select(index)

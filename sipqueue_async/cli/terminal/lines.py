@@ -81,7 +81,7 @@ class EventLines:
         Args:
             update: The update.
             now: The time of a `FeedDown`, which carries none.
-            kinds: Which kinds of events to show, all of them in full; by default those that concern most people.
+            kinds: The kinds of events to show, each in full; by default the most important ones.
         """
         self.fit(_latest(event) for event in update.events if not isinstance(event, FeedDown | FeedUp))
         chosen = [event for event in update.events if not kinds or event.kind in kinds]
@@ -106,7 +106,7 @@ class EventLines:
         line = _stamp(event.observed_at)
         cells = (event.queue, "bold"), (event.extension, "bold"), (_latest(event).name or "", "")
         for (text, style), width in zip(cells, self._widths, strict=True):
-            # A column without any text takes no room.
+            # A column without any text has a width of 0.
             if width:
                 line.append(_padded(text, width), style).append(" ")
         return line.append(" ").append_text(story)

@@ -86,7 +86,7 @@ class LiveStatus:
         try:
             known = await self._feed.ready()
         except SipQueueError:
-            return  # The feed has ended, which ends the program.
+            return  # The feed has ended, so end the program.
         self._seats = seats
         self._absent = await absent_names(origin, seats, known) or ""
         self.news.set()
