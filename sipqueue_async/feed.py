@@ -114,7 +114,7 @@ class Feed(ABC):
         self._fanout.check()
         if not self._is_settled_well:
             raise RuntimeError(f"the {self._noun} was closed before the status was known")
-        assert self.snapshot is not None  # noqa: S101  # it is known from the moment that it is settled
+        assert self.snapshot is not None  # noqa: S101  # `_settle` is called after the first snapshot only
         return self.snapshot
 
     def __aiter__(self) -> Subscription[Event]:
@@ -236,7 +236,7 @@ class Feed(ABC):
         """
         for event_type in event_types:
             if any(it not in get_args(Event) for it in get_args(event_type) or [event_type]):
-                raise TypeError(f"{event_type!r} is no event class of sipqueue_async")
+                raise TypeError(f"{event_type!r} is not an event class of sipqueue_async")
         seats = SeatFilter(_one_or_several("queue", queue, queues), _one_or_several("extension", extension, extensions))
         topic = (seats.queues, seats.extensions)
         return Subscription(self._mailbox(topic, event_types, max_pending), self._fanout.forget)

@@ -1,4 +1,4 @@
-"""Queues and extensions that the user named and the status lacks: probably typing errors."""
+"""Named queues and extensions that the status does not contain, probably because of a typing error."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def has_absent(seats: SeatFilter, known: Iterable[SeatKey]) -> bool:
 
 
 def describe_absent(seats: SeatFilter, known: Iterable[SeatKey], everything: Iterable[SeatKey]) -> str | None:
-    """Say which of the named queues and extensions do not exist, and which ones there are.
+    """Return a sentence about the named queues and extensions that do not exist, with the names that exist.
 
-    Where all of them exist and some seats were found, it is None: a queue need not have every extension.
+    It is None if every name exists and a seat was found: a queue need not have every extension.
 
     Args:
         seats: The names.

@@ -1,4 +1,4 @@
-"""The settings of a command: its options, over the environment, over the settings file. No option takes a secret."""
+"""The settings of a command: options override the environment, which overrides the settings file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sipqueue_async.cli.exits import Failure, complain
 
 
 class ServerOptions(TypedDict):
-    """The options for the server; None is not given."""
+    """The options for the server; None if an option is not given."""
 
     url: str | None
     config: Path | None

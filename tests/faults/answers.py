@@ -340,8 +340,8 @@ RECORDS = [
         Fault(name=f"{name} for a counter", server=does, start=counting(spelt), error=MalformedResponse, says=says)
         for name, does, spelt, says in (
             ("beyond 64 bits", "has 10^30", b"1" + b"0" * 30, "callsanswered is 1000"),
-            ("10,000 digits", "has a counter of that length", b"9" * 10_000, "a record cannot be read"),
-            ("10,000 digits in a string", "has a counter of that length", b'"' + b"9" * 10_000 + b'"', "beyond 64 bits"),
+            ("10,000 digits", "has such a counter", b"9" * 10_000, "a record cannot be read"),
+            ("10,000 digits in a string", "has such a counter", b'"' + b"9" * 10_000 + b'"', "beyond 64 bits"),
             ("a fraction", "has 41.5", b"41.5", "callsanswered is 41.5, not an integer"),
             ("below 0", "has -1", b"-1", "callsanswered is -1, and a counter cannot be negative"),
             ("a word", "has a word", b'"many"', "callsanswered is 'many', not an integer"),

@@ -1,4 +1,4 @@
-"""``sipqueue config``: which settings are in force, and where each comes from."""
+"""``sipqueue config``: shows the settings in force, and the origin of each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _COLUMNS = (TableColumn("setting"), TableColumn("value"), TableColumn("from", ra
 
 
 def _file(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Say which settings file was read, or where one could be."""
+    """Return which settings file was read, or where one could be."""
     if settings.file is not None:
         return f"settings file: {settings.file}"
     place = default_path(environ)

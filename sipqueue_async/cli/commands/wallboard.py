@@ -162,7 +162,7 @@ def _trouble(error: OSError | UnicodeError) -> str:
 
 @asynccontextmanager
 async def _started(origin: Origin | Demonstration) -> AsyncGenerator[Origin]:
-    """Start the simulation, if one is asked for."""
+    """Start the simulation, if there is one."""
     if isinstance(origin, Demonstration):
         async with Simulator(origin.plan, seed=origin.seed, speed=origin.speed) as simulator:
             yield client_of(simulator)

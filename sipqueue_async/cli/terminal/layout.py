@@ -27,7 +27,7 @@ Line: TypeAlias = tuple[Field, ...]
 
 @attrs.frozen
 class Column:
-    """A column, and how it gives way on a narrow screen. Widths are in cells of the screen."""
+    """A column, and how it shrinks or disappears on a narrow screen. Widths are in cells of the screen."""
 
     name: str
     heading: str

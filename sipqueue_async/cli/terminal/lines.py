@@ -1,4 +1,4 @@
-"""Events and records in words for people."""
+"""Formats events and records as text for people."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _RENAMED: Final = frozenset({"name"})
 
 
 class EventLines:
-    """Formats events as lines, of which an agent gets one per queue and update. The columns fit the longest names.
+    """Formats events as lines, one for each agent, queue and update. The columns fit the longest names.
 
     Args:
         arrow: The sign between an old and a new value.
@@ -139,7 +139,7 @@ class EventLines:
 
 
 def _essential(events: Iterable[Event], snapshot: Snapshot | None) -> list[Event]:
-    """Return the events without changes of other fields than the name, and without seeming freedom."""
+    """Return the events without changes of minor fields, and without states that only seem to free an agent."""
     busy = frozenset(agent.key for agent in (snapshot or {}).values() if agent.state in _BUSY)
     extensions = frozenset(key.extension for key in busy)
 

@@ -1,4 +1,4 @@
-"""What `sipqueue top` knows of a feed: the tally, the time up to which states last, and each agent's last events."""
+"""The status that `sipqueue top` shows: a feed's tally, the time up to which states last, and agents' last events."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LiveStatus:
         self.news.set()
 
     def _note_answer(self, good_at: datetime) -> None:
-        """Let the times on the screen count on from the last good answer.
+        """Let the times on the screen run on from the last good answer.
 
         A watcher reports each answer at once. A relay's reader learns seconds late of an answer without a change; the
         times must not step back then.
@@ -82,7 +82,7 @@ class LiveStatus:
         self._last_good = at, now
 
     async def look_for_absent(self, origin: Origin, seats: SeatFilter) -> None:
-        """Note which of the named queues and extensions do not exist, once the first status is known."""
+        """Find the named queues and extensions that do not exist, once the first status is known."""
         try:
             known = await self._feed.ready()
         except SipQueueError:
@@ -106,7 +106,7 @@ class LiveStatus:
         health = self._feed.health
         at = now
         if self._last_good is not None:
-            # Times count on from the last answer, but not during an outage, when nothing is known.
+            # Times run on from the last answer, but stand still during an outage.
             at, seen = self._last_good
             if health.up:
                 at += timedelta(seconds=asyncio.get_running_loop().time() - seen)

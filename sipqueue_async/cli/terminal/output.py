@@ -81,7 +81,7 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """The terminal's width in cells; None if the output is no terminal."""
+        """The terminal's width in cells; None if the output is not a terminal."""
         if not self.terminal:
             return None
         with contextlib.suppress(OSError):
@@ -136,14 +136,14 @@ def _can_encode(stream: TextIO, text: str) -> bool:
 
 def _ends_within_a_line(stream: TextIO) -> bool:
     """Return whether a stream appends to a regular file whose last line has no end."""
-    # No such module on Windows; streams without a descriptor raise too, and files that only this process may not read.
+    # Windows lacks the module, a stream may have no descriptor, and this process may not be allowed to read the file.
     with contextlib.suppress(ImportError, OSError, ValueError):
         import fcntl  # noqa: PLC0415
 
         descriptor = stream.fileno()
         appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
         if appends and stat.S_ISREG(os.fstat(descriptor).st_mode):
-            # The descriptor itself cannot be read from.
+            # The descriptor is open for writing only, so open the file again.
             with Path(f"/dev/fd/{descriptor}").open("rb") as file:
                 file.seek(-1, os.SEEK_END)
                 return file.read() != b"\n"

@@ -74,7 +74,7 @@ def _line(columns: Sequence[TableColumn], row: Sequence[Cell], widths: Sequence[
 
 
 def _block(columns: Sequence[TableColumn], row: Sequence[Cell], width: int) -> list[Text]:
-    """Return a row as lines of cells, none of which is broken."""
+    """Return a row as several lines, without breaking a cell."""
     cells = list(zip(columns, row, strict=True))
     title = [Text(text, style or "bold") for column, (text, style) in cells if not column.rank and text]
     details = [

@@ -9,7 +9,7 @@ export class ServerClock {
   #toWall = 0;
 
   /**
-   * Note what the server's clocks showed when it sent a message that has just arrived.
+   * Record the readings of the server's clocks in a message that has just arrived.
    *
    * Messages are delayed, so of the latest offsets the largest is the most accurate.
    * @param {number} now board time: milliseconds that no step of the server's wall clock changes

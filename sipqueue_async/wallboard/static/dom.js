@@ -1,5 +1,5 @@
 // @ts-check
-/** Makes elements. Outside text only becomes text nodes; no code of the page turns text into markup. */
+/** Makes elements. Text from outside only becomes text nodes; no code of the page turns text into markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Chooses the size of the tiles, and how many pages they need. All lengths are CSS pixels; a form's are in em. */
 
-/** With everything, or with name, state and time only: what is not needed from afar goes before letters get small. */
+/** All parts, or name, state and time only: tiles drop parts that are not needed from afar before letters get small. */
 const FULL = { width: 11.2, height: 5.9 };
 const COMPACT = { width: 8.4, height: 4 };
 

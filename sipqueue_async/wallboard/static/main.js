@@ -112,7 +112,7 @@ function redraw() {
 all.addEventListener("click", () => {
   view.queues.clear();
   view.save();
-  // The button disappears, and keyboard users need a focus to go on from.
+  // The button disappears, and keyboard users need a new focus.
   byId("agents", HTMLElement).focus({ preventScroll: true });
   render();
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/** Turns the pages of what does not fit on the screen. */
+/** Turns the pages if not all agents or queues fit on the screen. */
 
 import { byId, setText } from "./dom.js";
 
