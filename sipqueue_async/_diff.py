@@ -240,7 +240,7 @@ def _new_calls(
 ) -> int:
     """Return how many new calls a changed counter shows."""
     count: int = getattr(agent, counter) - getattr(previous, counter)
-    if agent.name is not previous.name and _is_another_person(previous, agent):
+    if agent.name is not previous.name and _is_another_person(previous, agent, unknown):
         return 0
     if unknown and (agent.key, counter) in unknown:
         return 0
@@ -253,16 +253,21 @@ def _new_calls(
     return getattr(agent, counter) if is_reset else 0
 
 
-def _is_another_person(previous: AgentStatus, agent: AgentStatus) -> bool:
+def _is_another_person(previous: AgentStatus, agent: AgentStatus, unknown: Set[tuple[SeatKey, str]]) -> bool:
     """Return whether the name changed together with the statistics: they are another person's, not new calls.
 
-    If only the name changed, the counters continue: each grows by at most one call, and no call time goes back.
+    If only the name changed, the counters continue: each grows by at most one call, and no call time goes back. A
+    counter that was unknown before says nothing.
     """
     # A missing name does not mean another person. A name that appears may be another person's.
     if agent.name is None or previous.name == agent.name:
         return False
-    growths = (agent.calls_answered - previous.calls_answered, agent.no_answer_count - previous.no_answer_count)
-    return not {*growths} <= {0, 1} or any(
+    growths = {
+        getattr(agent, counter) - getattr(previous, counter)
+        for counter in COUNTER_FIELDS.values()
+        if (agent.key, counter) not in unknown
+    }
+    return not growths <= {0, 1} or any(
         before is not None and (after is None or is_later(after, before))
         for before, after in (
             (previous.last_answered_at, agent.last_answered_at),

@@ -319,6 +319,15 @@ class TestAnotherPerson:
         assert isinstance(event, AgentChanged)
         assert event.fields == {*new}
 
+    def test_a_counter_that_was_unknown_is_no_evidence_of_another_person(self) -> None:
+        old = snapshot(
+            attrs.evolve(self.ANN, no_answer_count=0),
+            problems=[FieldProblem(*self.ANN.key, "noanswercount", "missing")],
+        )
+        new = attrs.evolve(self.ANN, name="Bob", calls_answered=4, no_answer_count=9, last_answered_at=LATER)
+        told = diff(old, snapshot(new))
+        assert [type(event) for event in told] == [CallAnswered, AgentChanged]
+
 
 @pytest.mark.parametrize("field", ["callsanswered", "noanswercount"])
 def test_a_counter_that_the_platform_never_sent_tells_no_calls(field: str) -> None:
