@@ -230,6 +230,9 @@ class ReaderState:
             coalesced = bool(self.entry)
             events = self._replace(reading.state)
             platform = published if isinstance(published, FeedDown) else None
+        elif not reading.entries and not isinstance(reading.head.feed, FeedDown):
+            # A peek showed an outage that Redis has lost since, so no entry tells of its end.
+            platform = None
         if self._fresh_at is not None:
             self.seen = reading.head.seen or self.seen
             if self._high_water is not None and self._published is not None and reading.state is None:

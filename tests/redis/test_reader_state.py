@@ -276,6 +276,7 @@ _SEATS = st.dictionaries(
 
 
 class TestSeats:
+    @settings(max_examples=25)
     @given(
         before=_SEATS,
         after=_SEATS,
@@ -479,6 +480,12 @@ class TestLoss:
         assert reader.ask(8, state(latest, PLATFORM_UP, entry="9-6", sequence=9)) == []
         (update,) = reader.ask(8, state(latest, PLATFORM_UP, entry="9-6", sequence=9))
         assert update.events[1:] == diff(AFTER, latest)
+
+    def test_an_outage_that_redis_has_lost_does_not_last(self) -> None:
+        reader = reader_at(BEFORE)
+        reader.now += 30
+        assert kinds(*reader.ask(9, feed=PLATFORM_DOWN)) == [FeedDown]
+        assert kinds(*(event for number in (5, 6, 7) for event in reader.ask(number))) == [FeedUp]
 
     def test_an_emptied_redis_makes_nobody_leave(self) -> None:
         reader = reader_at(BEFORE)
@@ -701,9 +708,10 @@ class Published(RuleBasedStateMachine):
 
 
 TestPublished = Published.TestCase
-TestPublished.settings = settings(max_examples=60, stateful_step_count=30)
+TestPublished.settings = settings(max_examples=30, stateful_step_count=30)
 
 
+@settings(max_examples=10)
 @given(chain=chains_without_reset(), cuts=st.sets(st.integers(0, 6)))
 def test_no_call_is_lost_between_publications_and_resyncs(chain: list[Snapshot], cuts: set[int]) -> None:
     reader, consumer = reader_at(chain[0]), Consumer(chain[0])
