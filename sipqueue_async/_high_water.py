@@ -37,7 +37,8 @@ class HighWater:
     Several back ends of one platform, or several relays, may answer in turn, some of them seconds behind. Compared with
     the known record of its seat, a record *goes forward* if a call time (`last_answered_at`, `last_offered_at`) is
     later or new and none is earlier or gone. Otherwise it *goes back* if a call time is earlier or gone, or a counter
-    decreased.
+    decreased. If both records have `last_changed_at`, it counts as a third time. A record with another name and a later
+    `last_changed_at` goes forward in any case: another person has signed in.
 
     - A record that goes back is held back: the known record stays. It is accepted once no answer has shown the known
       record or a newer one for `max_lag`, and in at least two answers. A record that goes forward is accepted at once.
@@ -45,8 +46,9 @@ class HighWater:
       before counts as going back too.
     - An answer in which a record goes back and none goes forward is old as a whole, and held back for at most
       `max_lag`.
-    - If a seat left less than `max_lag` ago and appears with the same record, it has not joined again. If a seat joined
-      less than `max_lag` ago and is missing, it has not left.
+    - If a seat left less than `max_lag` ago and appears without a later `last_changed_at`, it has not joined again; if
+      the platform does not send that time, any later time counts. If a seat joined less than `max_lag` ago and is
+      missing, it has not left.
     - A counter that the platform left out keeps its known value, unless the name is another person's; `problems` lists
       it with `carried`.
 
@@ -157,12 +159,12 @@ class HighWater:
             suspect = suspects.get(key)
             if evidence == _BACK:
                 suspect = suspect or _Suspect(seen_at, after)
-                if self._is_to_be_held(suspect, after):
+                if self._is_to_be_held(suspect, before, after):
                     suspects[key], held[key] = suspect, before
                     continue
             if evidence != _NEITHER:
                 is_newer = True
-                if evidence == _BACK or _fell(before, after):
+                if evidence == _BACK or _began_anew(before, after):
                     self._replaced[key] = before, self._clock
                 fall = None if suspect is None else suspect.after_fall
                 if fall is not None and key not in left_out and _is_after_reset(fall, before, after):
@@ -195,9 +197,11 @@ class HighWater:
             return _BACK in _directions(replaced, known) and _may_be_older(replaced, record, left_out)
         return direction == _NEITHER and _fell(record, known) and _may_be_older(replaced, record, left_out)
 
-    def _is_to_be_held(self, suspect: _Suspect, record: AgentStatus) -> bool:
+    def _is_to_be_held(self, suspect: _Suspect, known: AgentStatus, record: AgentStatus) -> bool:
         suspect.answers += 1
-        if suspect.after_fall is None or _fell(suspect.after_fall, record):
+        first = suspect.after_fall
+        # Of several records of the same count, one that no older record can equal shows a reset best.
+        if first is None or _fell(first, record) or _is_at_zero(record, known):
             suspect.after_fall = record
         return suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag
 
@@ -216,6 +220,9 @@ class HighWater:
             if answers < self._leave_after or key in self._joined_at
         }
         left = [key for key in gone if key not in stay]
+        for key in left:
+            # What goes back when the seat is there again says nothing about this time.
+            self._suspects.pop(key, None)
         # An empty answer is more often a fault than a sign that all agents left at once: they may come back.
         if not is_empty or len(left) == 1:
             self._left.update({key: (known[key], self._clock) for key in left})
@@ -229,7 +236,9 @@ class HighWater:
         for key in new:
             if key not in again:
                 self._joined_at[key] = self._clock
-                self._left.pop(key, None)
+                before, _ = self._left.pop(key, (None, 0.0))
+                if before is not None and _began_anew(before, polled[key]):
+                    self._replaced[key] = before, self._clock
         return again
 
     def _forget_long_ago(self) -> None:
@@ -241,19 +250,30 @@ class HighWater:
 
 def _evidence(before: AgentStatus, after: AgentStatus) -> int:
     """Return whether a record goes forward, back, or neither."""
+    if after.name not in {None, before.name} and _change(before, after) == _FORWARD:
+        # Another person has signed in, whose last call may have been earlier.
+        return _FORWARD
     directions = _directions(before, after)
     if _BACK in directions:
         return _BACK
     if _FORWARD in directions:
         return _FORWARD
-    return _BACK if _fell(before, after) else _NEITHER
+    return _BACK if _fell(before, after) or _external_fell(before, after) else _NEITHER
 
 
 def _directions(before: AgentStatus, after: AgentStatus) -> set[int]:
     return {
         _direction(before.last_answered_at, after.last_answered_at),
         _direction(before.last_offered_at, after.last_offered_at),
+        _change(before, after),
     }
+
+
+def _change(before: AgentStatus, after: AgentStatus) -> int:
+    """Return the direction of `last_changed_at`; a platform that sends it only now and then says nothing by that."""
+    if before.last_changed_at is None or after.last_changed_at is None:
+        return _NEITHER
+    return _direction(before.last_changed_at, after.last_changed_at)
 
 
 def _direction(before: datetime | None, after: datetime | None) -> int:
@@ -268,6 +288,16 @@ def _direction(before: datetime | None, after: datetime | None) -> int:
 
 def _fell(before: AgentStatus, after: AgentStatus) -> bool:
     return after.calls_answered < before.calls_answered or after.no_answer_count < before.no_answer_count
+
+
+def _began_anew(before: AgentStatus, after: AgentStatus) -> bool:
+    """Return whether counters or times went back, so that an older record may seem to be newer."""
+    return _BACK in _directions(before, after) or _fell(before, after)
+
+
+def _external_fell(before: AgentStatus, after: AgentStatus) -> bool:
+    was, now = before.external_calls_count, after.external_calls_count
+    return was is not None and now is not None and now < was
 
 
 def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collection[str]) -> bool:
@@ -333,9 +363,12 @@ def _times(record: AgentStatus) -> tuple[datetime | None, datetime | None]:
 
 
 def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
-    """Return whether the record of a seat that left shows that it has joined again."""
-    if _evidence(left, shown) == _FORWARD:
-        return True
+    """Return whether the record of a seat that left shows that it has joined again.
+
+    A sign-in changes `last_changed_at`. Without a change, a later call time is that of a call before the seat left.
+    """
+    if shown.last_changed_at is None:
+        return _evidence(left, shown) == _FORWARD
     return _direction(left.last_changed_at, shown.last_changed_at) == _FORWARD
 
 

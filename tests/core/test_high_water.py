@@ -12,7 +12,14 @@ from sipqueue_async import AgentChanged, AgentState, AgentStatus, CallAnswered, 
 from tests.kit.builders import START, agent, snapshot
 
 T1, T2, T3 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3))  # noqa: DTZ001
-KNOWN = agent(calls_answered=7, no_answer_count=2, last_answered_at=T2, last_offered_at=T2)
+KNOWN = agent(
+    calls_answered=7,
+    no_answer_count=2,
+    external_calls_count=3,
+    last_answered_at=T2,
+    last_offered_at=T2,
+    last_changed_at=T2,
+)
 OTHER = agent("2", calls_answered=1, last_answered_at=T1)
 FORWARD = attrs.evolve(OTHER, calls_answered=2, last_answered_at=T2)
 
@@ -42,12 +49,19 @@ BACK = {
     "a time is gone": changed(last_offered_at=None),
     "another time is later": changed(last_answered_at=T1, last_offered_at=T3),
     "an earlier time with more calls": changed(calls_answered=8, last_answered_at=T1),
+    "an earlier sign-in": changed(last_changed_at=T1),
+    "an earlier sign-in with a later call": changed(last_changed_at=T1, last_answered_at=T3),
+    "fewer calls outside the queue": changed(external_calls_count=2),
 }
 NEWER = {
     "a time is later": changed(last_answered_at=T3),
     "a counter fell and a time is later": changed(calls_answered=1, last_answered_at=T3),
     "only the state": changed(state=AgentState.PAUSED),
     "a counter grew": changed(no_answer_count=3),
+    "a later sign-in": changed(last_changed_at=T3, calls_answered=0),
+    "another person who signed in later": changed(name="Bob", last_changed_at=T3, last_answered_at=T1),
+    "no time of a sign-in": changed(last_changed_at=None),
+    "no number of calls outside the queue": changed(external_calls_count=None),
     "local times with their zone": changed(
         last_answered_at=T2.astimezone(START.tzinfo).replace(hour=9), last_offered_at=T2.replace(tzinfo=START.tzinfo)
     ),
@@ -131,11 +145,40 @@ class TestSeats:
         assert it.records_held_back == 1
         assert it.accept(snapshot(OTHER, KNOWN, at=12))[0] == snapshot(OTHER, KNOWN)
 
-    @pytest.mark.parametrize("newer", [{"last_offered_at": T3}, {"last_changed_at": T3}], ids=str)
+    @pytest.mark.parametrize(
+        "newer",
+        [{"last_offered_at": T3, "last_changed_at": None}, {"last_changed_at": T3, "last_answered_at": None}],
+        ids=str,
+    )
     def test_it_joined_if_its_record_is_newer(self, newer: dict[str, Any]) -> None:
         it = high_water(KNOWN, OTHER)
         it.accept(snapshot(OTHER, at=2))
         assert it.accept(snapshot(OTHER, changed(**newer), at=4))[0] == snapshot(OTHER, changed(**newer))
+
+    def test_a_call_before_it_left_is_no_sign_in(self) -> None:
+        it = high_water(KNOWN, OTHER)
+        it.accept(snapshot(OTHER, at=2))
+        assert it.accept(snapshot(OTHER, changed(calls_answered=8, last_answered_at=T3), at=4))[0] == snapshot(OTHER)
+
+    def test_a_record_from_before_it_left_tells_no_calls(self) -> None:
+        """Its counters began anew when it joined again."""
+        left = changed(last_changed_at=None)
+        joined = changed(
+            calls_answered=0, no_answer_count=0, last_answered_at=None, last_offered_at=None, last_changed_at=T3
+        )
+        it = high_water(left, OTHER)
+        shown = [(), (joined,), (left,), (joined,)]
+        assert calls_told(it, *(snapshot(OTHER, *records, at=at) for at, records in enumerate(shown, 1))) == 0
+        assert it.snapshot == snapshot(OTHER, joined)
+
+    def test_what_went_back_before_it_left_does_not_count_when_it_is_there_again(self) -> None:
+        it = high_water(KNOWN, OTHER, max_lag=10)
+        again, answered = changed(last_changed_at=T3), attrs.evolve(FORWARD, last_answered_at=T3)
+        for at, records in enumerate(([changed(calls_answered=6), FORWARD], [FORWARD], [again, FORWARD])):
+            it.accept(snapshot(*records, at=at))
+        it.accept(snapshot(again, FORWARD, at=19))
+        it.accept(snapshot(KNOWN, answered, at=20))
+        assert it.snapshot == snapshot(again, answered)
 
     def test_a_seat_that_just_joined_and_is_missing_has_not_left(self) -> None:
         it = high_water(KNOWN, max_lag=10)
@@ -371,6 +414,24 @@ class TestResets:
         shown = [attrs.evolve(self.UNTIMED, calls_answered=count, no_answer_count=0) for count in (6, 7, 7)]
         assert calls_told(it, *(snapshot(record, at=10 + number) for number, record in enumerate(shown))) == 0
         assert it.snapshot == snapshot(shown[-1])
+
+    @pytest.mark.parametrize(
+        "earlier",
+        [
+            {"last_answered_at": None, "last_offered_at": None},
+            {"state": AgentState.TALKING},
+        ],
+        ids=["from before the first call", "in a call outside the queue"],
+    )
+    def test_one_shows_although_another_record_had_no_calls_either(self, earlier: dict[str, Any]) -> None:
+        known = changed(calls_answered=1, no_answer_count=0)
+        it = high_water(known)
+        shown = [
+            attrs.evolve(self.RESET, **earlier),
+            self.RESET,
+            changed(calls_answered=1, no_answer_count=0, last_answered_at=T3),
+        ]
+        assert calls_told(it, *(snapshot(record, at=at) for at, record in enumerate(shown, 1))) == 1
 
     def test_one_that_time_confirms(self) -> None:
         it = high_water(KNOWN, max_lag=10)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from sipqueue_async import Event, FieldProblem, SeatKey, Snapshot, TransportError
 from sipqueue_async._tracker import Tracker
+from sipqueue_async.tally import Tally
 from tests.kit.lagging import Floor, History, told_calls, told_changes
 
 MAX_LAG: Final = 30.0
-SECONDS: Final = 100.0
+SECONDS: Final = 80.0
 QUIET: Final = 2 * MAX_LAG + 20
 """Seconds at the end in which nothing happens, so that all can be told."""
 
@@ -44,13 +45,14 @@ class Schedule:
 
 @attrs.define
 class Watch:
-    """Polls a history on schedule, and takes down what is told."""
+    """Polls a history on schedule, and takes down what is told; a tally counts along, and is saved at a restart."""
 
     history: History
     schedule: Schedule
     rng: random.Random
     events: list[Event] = attrs.Factory(list[Event])
     shown: list[tuple[float, frozenset[SeatKey]]] = attrs.Factory(list[tuple[float, frozenset[SeatKey]]])
+    tally: Tally = attrs.Factory(Tally)
     _absent: frozenset[SeatKey] = frozenset()
     """The seats that the last accepted answer and those since lack: missing once more, they would have left."""
     _behind: float = 0.0
@@ -58,13 +60,15 @@ class Watch:
 
     def run(self, until: float) -> Tracker:
         tracker = self._tracker(self.history.at(0.0))
+        self.tally = Tally(tracker.snapshot)
         self.shown.append((0.0, frozenset()))
         now = 0.0
         while now < until:
             now += self.schedule.interval
             if self.schedule.restarts and until / 2 - self.schedule.interval < now <= until / 2:
-                assert tracker.snapshot is not None
-                tracker = self._tracker(Snapshot.from_json(tracker.snapshot.to_json()))
+                self.tally.advance(tracker.known)
+                self.tally = Tally.from_json(self.tally.to_json())
+                tracker = self._tracker(self.tally.snapshot)
             if self.rng.random() < self.schedule.fails and now < SECONDS:
                 update = tracker.failed(TransportError("away"), now)
             else:
@@ -74,9 +78,10 @@ class Watch:
                     self._absent |= absent
             if update is not None:
                 self.events += update.events
+                self.tally.update(update)
         return tracker
 
-    def _tracker(self, baseline: Snapshot) -> Tracker:
+    def _tracker(self, baseline: Snapshot | None) -> Tracker:
         return Tracker(baseline, initial=False, leave_after=2, max_lag=MAX_LAG)
 
     def _answer(self, now: float) -> Snapshot:
@@ -113,6 +118,10 @@ def check(floor: Floor, schedule: Schedule, seed: int, resets: list[float], *, m
     assert told - true == {}, "made up"
     assert may_lose or true - told <= history.untellable(watch.shown), "lost"
     assert tracker.snapshot == history.at(SECONDS + QUIET)
+    seats = watch.tally.seats
+    assert {key: (seat.calls_answered, seat.calls_missed) for key, seat in seats.items()} == {
+        key: (told[key, "answered"], told[key, "missed"]) for key in seats
+    }
     return watch
 
 
