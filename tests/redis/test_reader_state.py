@@ -276,7 +276,6 @@ _SEATS = st.dictionaries(
 
 
 class TestSeats:
-    @settings(max_examples=25)
     @given(
         before=_SEATS,
         after=_SEATS,
@@ -711,7 +710,6 @@ TestPublished = Published.TestCase
 TestPublished.settings = settings(max_examples=30, stateful_step_count=30)
 
 
-@settings(max_examples=10)
 @given(chain=chains_without_reset(), cuts=st.sets(st.integers(0, 6)))
 def test_no_call_is_lost_between_publications_and_resyncs(chain: list[Snapshot], cuts: set[int]) -> None:
     reader, consumer = reader_at(chain[0]), Consumer(chain[0])
