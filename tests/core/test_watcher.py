@@ -443,11 +443,11 @@ class TestArguments:
             StatusWatcher(ScriptedSource([snapshot()]), baseline=cast("Any", snapshot().to_json()))
 
     def test_a_type_that_is_no_event(self) -> None:
-        with pytest.raises(TypeError, match="no event class"):
+        with pytest.raises(TypeError, match="not an event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", Snapshot))
-        with pytest.raises(TypeError, match="no event class"):
+        with pytest.raises(TypeError, match="not an event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", "StateChanged"))
-        with pytest.raises(TypeError, match="no event class"):
+        with pytest.raises(TypeError, match="not an event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", [StateChanged]))
 
 
