@@ -21,7 +21,7 @@ import pytest
 import sipqueue_async
 from sipqueue_async import AgentState, ApiError, AuthError, SeatFilter, TransportError, cli
 from sipqueue_async.cli import app, exits, running
-from sipqueue_async.cli.commands import demo, relay, report, simulate, status, top, wallboard, watch
+from sipqueue_async.cli.commands import config, demo, relay, report, simulate, status, top, wallboard, watch
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.origin import RelayOrigin
 from sipqueue_async.cli.simulation import Demonstration
@@ -124,6 +124,7 @@ class TestOptions:
                     "interval": 1.0,
                 },
             ),
+            ("config", config.config, {}),
             ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0}),
             ("simulate --port=8080 --host=::1", simulate.simulate, {"host": "::1", "port": 8080}),
         ],

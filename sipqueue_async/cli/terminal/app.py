@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, ClassVar, Final, TextIO
+from typing import ClassVar, Final, TextIO
 
 import attrs
 from rich.cells import cell_len
@@ -29,7 +27,6 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from sipqueue_async import SeatKey
-from sipqueue_async.cli import running
 from sipqueue_async.cli.terminal.board import Board, QueueTarget, Steady, compose
 from sipqueue_async.cli.terminal.details import agent_text, help_text
 from sipqueue_async.cli.terminal.layout import Line, target_at
@@ -47,12 +44,6 @@ _NOTCH: Final = 3
 
 _THEME: Final = "ansi-dark"
 """The terminal's own colours."""
-
-_GIVE_BACK: Final = (
-    "\x1b[?2026l\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[?1004l"
-    "\x1b[0m\x1b[?7h\x1b[?1049l\x1b[?25h"
-)
-"""Undoes what Textual does to a terminal, for a process that ends at once."""
 
 
 class Picture(Widget):
@@ -125,7 +116,7 @@ class Page(ModalScreen[None]):
     Page { align: center middle; }
     Page VerticalScroll { width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; }
     Page VerticalScroll { border: round $primary; background: $surface; }
-    Page Static { width: auto; }
+    Page Static { width: auto; max-width: 85vw; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,q,question_mark", "dismiss", "close")]
 
@@ -154,7 +145,7 @@ class TopApp(App[None]):
 
     Args:
         live: The status to show.
-        output: Where the terminal is.
+        driver: How Textual speaks to the terminal; by default as is usual on this system.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -184,13 +175,15 @@ class TopApp(App[None]):
         ("end", "move_to(-1)", ""),
     ]
 
-    def __init__(self, live: LiveStatus, output: TextIO | None = None) -> None:
-        super().__init__(driver_class=None if output is None else _driver(output))
+    def __init__(self, live: LiveStatus, driver: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver)
         self._live = live
         self._view = View()
         self._steady = Steady()
         self._board = Board(lines=[])
         self._picture = Picture()
+        self.failure: Exception | None = None
+        """An unexpected error, which ended the program."""
         self._search = Input(id="search", placeholder="search", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
@@ -209,7 +202,14 @@ class TopApp(App[None]):
         self.theme = wished if wished in self.available_themes else _THEME
         self._picture.use(self.current_theme)
         self._picture.focus()
-        self.run_worker(self._keep_up_to_date())
+        self.run_worker(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await self._keep_up_to_date()
+        except Exception as error:  # noqa: BLE001  # raised by `show`: Textual would print it with all local variables
+            self.failure = error
+        self.exit()
 
     async def _keep_up_to_date(self) -> None:
         while not self._live.ended:
@@ -219,7 +219,6 @@ class TopApp(App[None]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK - _REST):
                     await self._live.news.wait()
-        self.exit()
 
     def on_resize(self) -> None:
         """Show the board in the new size."""
@@ -230,8 +229,9 @@ class TopApp(App[None]):
         self._board = compose(self._live.scene(), self._view, size.width, size.height, self._steady)
         self._view = attrs.evolve(self._view, first=self._board.first)
         self._picture.show(self._board.lines)
-        if isinstance(self.screen, Page):
-            self.screen.update()
+        for screen in self.screen_stack:
+            if isinstance(screen, Page):
+                screen.update()
 
     def _change(self, view: View) -> None:
         self._view = view
@@ -356,60 +356,23 @@ class TopApp(App[None]):
 
 
 async def show(live: LiveStatus, output: TextIO) -> int:
-    """Show the status until the user quits or the feed ends; return the exit code."""
-    app = TopApp(live, output)
+    """Show the status until the user quits or the feed ends; return the exit code.
+
+    Raises:
+        Exception: An unexpected error, once the terminal is restored.
+    """
     # The keyboard's signals arrive as signals, as for every other command.
     os.environ["TEXTUAL_ALLOW_SIGNALS"] = "1"
-    with _restored_in_an_emergency(output, lambda: app.is_running):
+    app = TopApp(live)
+    emergency: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    # Windows lacks the modules that it needs.
+    with contextlib.suppress(ModuleNotFoundError):
+        from sipqueue_async.cli.terminal.posix import driver_for, restored_in_an_emergency  # noqa: PLC0415
+
+        app = TopApp(live, driver_for(output))
+        emergency = restored_in_an_emergency(output, lambda: app.is_running)
+    with emergency:
         await app.run_async()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0
-
-
-def _driver(output: TextIO) -> type[Driver] | None:
-    """Return a driver that writes to standard output, as the other commands do; None for the usual one."""
-    if sys.platform == "win32":
-        return None
-    from textual.drivers.linux_driver import LinuxDriver  # noqa: PLC0415  # Windows lacks its modules
-
-    class StdoutDriver(LinuxDriver):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self._file: Any = output
-
-    return StdoutDriver
-
-
-@contextlib.contextmanager
-def _restored_in_an_emergency(output: TextIO, is_taken: Callable[[], bool]) -> Generator[None]:
-    """Restore the terminal also if the process ends at once: by a second signal, a hang-up or SIGQUIT."""
-    if sys.platform == "win32":
-        yield
-        return
-    import termios  # noqa: PLC0415  # Windows lacks it
-
-    keyboard = sys.__stdin__.fileno() if sys.__stdin__ is not None and sys.__stdin__.isatty() else None
-    mode = None if keyboard is None else termios.tcgetattr(keyboard)
-
-    def restore() -> None:
-        if is_taken():
-            # A terminal that was closed cannot be restored.
-            with contextlib.suppress(termios.error, OSError):
-                os.write(output.fileno(), _GIVE_BACK.encode())
-                if keyboard is not None and mode is not None:
-                    termios.tcsetattr(keyboard, termios.TCSANOW, mode)
-
-    def die(number: signal.Signals) -> None:
-        restore()
-        loop.remove_signal_handler(number)
-        os.kill(os.getpid(), number)
-
-    loop = asyncio.get_running_loop()
-    deadly = (signal.SIGHUP, signal.SIGQUIT)
-    for number in deadly:
-        loop.add_signal_handler(number, die, number)
-    try:
-        with running.restoring(restore):
-            yield
-    finally:
-        for number in deadly:
-            loop.remove_signal_handler(number)

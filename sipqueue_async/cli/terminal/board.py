@@ -27,6 +27,9 @@ _GAP: Final = 3
 _ROOMY: Final = 18
 """Minimum number of lines for a row of totals."""
 
+_TALL: Final = 8
+"""Minimum number of lines for the queues; below it there is room for the agents only."""
+
 _WORDY: Final = 60
 """Minimum number of columns for queues' warnings in words."""
 
@@ -211,6 +214,8 @@ class _Picture:
         return self._height >= _ROOMY and len(self._tally.queues) > 1
 
     def _queue_lines(self) -> list[Line]:
+        if self._height < _TALL:
+            return []
         queues = sorted(self._tally.queues.values(), key=lambda queue: queue.name)
         room = max(2, (self._height - 6) // 3)
         heading = "queue"

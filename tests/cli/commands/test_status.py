@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from sipqueue_async import AgentState, SeatFilter
+from sipqueue_async import AgentState, AppCredentials, SeatFilter, SipQueueClient
 from sipqueue_async.cli.commands.status import status
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Plan, Platform, Simulator
@@ -38,6 +38,14 @@ async def test_a_terminal_gets_colours_and_no_line_too_wide() -> None:
     assert "last answer" in paper.text
     assert "last offer" not in paper.lines[0]
     assert max(map(cell_len, (Text.from_ansi(line).plain for line in paper.lines))) <= 80
+
+
+async def test_times_are_this_machines_where_the_servers_zone_is_known() -> None:
+    paper = Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        credentials = AppCredentials(simulator.appid, simulator.accesskey)
+        await status(SipQueueClient(simulator.url, credentials, timezone="Asia/Shanghai"), paper.output())
+    assert paper.lines[-1].startswith("times are in this machine's time zone (")
 
 
 async def test_filters_choose_and_combine() -> None:

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
 from sipqueue_async import AgentStatus, AuthError, Feed, SeatFilter, SeatKey, Snapshot, WatcherHealth
-from sipqueue_async.cli.commands.top import top_demo
+from sipqueue_async.cli.commands.top import top, top_demo
 from sipqueue_async.cli.origin import ALL_SEATS, feed_of
 from sipqueue_async.cli.simulation import Demonstration, client_of
+from sipqueue_async.cli.terminal import app
 from sipqueue_async.cli.terminal.app import Page, Picture, TopApp
 from sipqueue_async.cli.terminal.live import LiveStatus
+from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.view import View
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import BUSY, Paper, until
+from tests.kit.terminal import terminal
 
 
 class Top:
     """The program on a screen that can be read."""
 
-    def __init__(self, app: TopApp, pilot: Pilot[None]) -> None:
-        self.app = app
+    def __init__(self, program: TopApp, pilot: Pilot[None]) -> None:
+        self.app = program
         self.pilot = pilot
 
     @property
@@ -82,10 +87,10 @@ async def running_top(
     origin = client_of(simulator)
     async with feed_of(origin, interval=interval, seats=seats) as feed:
         live = LiveStatus(feed, "a test")
-        app = TopApp(live)
-        async with feed, app.run_test(size=size) as pilot:
+        program = TopApp(live)
+        async with feed, program.run_test(size=size) as pilot:
             await live.look_for_absent(origin, seats)
-            yield Top(app, pilot)
+            yield Top(program, pilot)
 
 
 def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
@@ -255,9 +260,37 @@ async def test_a_queue_that_does_not_exist_is_named_until_it_comes() -> None:
         await LiveStatus(failed, "").look_for_absent(client_of(simulator), seats)
 
 
-@pytest.mark.parametrize(("terminal", "term"), [(False, "xterm"), (True, "dumb")])
-async def test_where_there_is_no_screen_it_prints_one_table(terminal: bool, term: str) -> None:
-    paper = Paper(terminal=terminal)
+async def test_a_terminal_is_given_back_in_every_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    async with Simulator(BUSY, speed=0) as simulator, terminal(80, 24) as it:
+        with os.fdopen(os.dup(it.descriptor), "w") as stream, os.fdopen(os.dup(it.descriptor)) as keyboard:
+            monkeypatch.setattr("sys.__stdin__", keyboard)
+            monkeypatch.setattr("os.kill", lambda _, number: killed.append(number))
+            output = Output(stream, {"TERM": "xterm-256color"})
+            task = asyncio.create_task(top(client_of(simulator), output, interval=0.1))
+            await it.until_shown("4 seats in 2 queues")
+            assert not it.is_as_before
+            signal.raise_signal(signal.SIGHUP)
+            await it.until(lambda: it.is_as_before)
+            assert killed == [signal.SIGHUP]
+            simulator.server.refuse(601)
+            with pytest.raises(AuthError):
+                await asyncio.wait_for(task, 30)
+            await it.until(lambda: it.is_as_before)
+            task = asyncio.create_task(top_demo(output, Demonstration()))
+            await it.until_shown("15 seats in 2 queues")
+            it.press("q")
+            assert await asyncio.wait_for(task, 30) == 0
+            # The error of a bug too is raised once the terminal is restored.
+            monkeypatch.setattr(app, "compose", Mock(side_effect=ZeroDivisionError))
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(top_demo(output, Demonstration()), 30)
+            await it.until(lambda: it.is_as_before)
+
+
+@pytest.mark.parametrize(("is_terminal", "term"), [(False, "xterm"), (True, "dumb")])
+async def test_where_there_is_no_screen_it_prints_one_table(is_terminal: bool, term: str) -> None:
+    paper = Paper(terminal=is_terminal)
     async with asyncio.timeout(30):
         assert await top_demo(paper.output(TERM=term), Demonstration()) == 0
     assert "\x1b" not in paper.text
