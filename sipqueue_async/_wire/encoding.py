@@ -44,7 +44,7 @@ def text_encoding(label: str) -> str:
     """Return the codec for an encoding that the user names.
 
     Raises:
-        ValueError: Python knows no such encoding, or it is not an encoding of text.
+        ValueError: Python does not know the encoding, or it is not a text encoding.
     """
     try:
         # Refuse names that are not ASCII here: Python would print a warning first.

@@ -58,7 +58,7 @@ def command(*, seconds: float, interval: float, **demonstration: Unpack[options.
 
 
 async def demo(output: Output, centre: Demonstration = _USUAL, *, seconds: float = 30.0, interval: float = 0.5) -> int:
-    """Show a simulated call centre for some seconds, or with 0 until cancelled, then print the comparison."""
+    """Show a simulated call centre for `seconds` (0: until cancelled), then print the comparison."""
     simulator = Simulator(centre.plan, seed=centre.seed, speed=0)
     async with simulator, client_of(simulator) as client:
         if output.terminal:

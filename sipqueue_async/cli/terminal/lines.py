@@ -112,7 +112,7 @@ class EventLines:
         return line.append(" ").append_text(story)
 
     def _stories(self, events: Iterable[SeatEvent], *, in_full: bool) -> Iterator[Text]:
-        """Yield what happened to a seat; its calls come before its state."""
+        """Yield a text for each event of a seat; calls come before the change of state."""
         for event in sorted(events, key=lambda event: isinstance(event, StateChanged)):
             match event:
                 case AgentJoined(agent=agent):
