@@ -17,6 +17,9 @@ class StateSince(NamedTuple):
     approximate: bool
     """Whether the state may have begun long before, unseen: before the first snapshot, or during an outage."""
 
+    def __str__(self) -> str:
+        return f"since {self.at.isoformat(' ', 'seconds')}{' or earlier' if self.approximate else ''}"
+
 
 class StateTimes:
     """Tracks when the state of each seat began. The cost of an update depends on the seats that changed."""

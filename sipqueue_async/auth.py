@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Protocol, TypeAlias
 
 from sipqueue_async._secrets import Secret
-from sipqueue_async.errors import WEB_PAGE, ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
+from sipqueue_async.errors import ApiError, AuthError, MalformedResponse, OperationFailed, SipQueueError
 
 TOKEN_REFUSED: Final = 600
 _SERVER_UNREACHED: Final = 1001
@@ -162,9 +162,6 @@ def login_failure(error: SipQueueError) -> SipQueueError:
             return AuthError(ret, error.msg)
         case ApiError(ret=ret, retryable=retryable) if ret == TOKEN_REFUSED or not retryable:
             return AuthError(ret, error.msg, advice)
-        case MalformedResponse(wrong_url=True):
-            # Leave the title out: any text of a login's answer may be the token.
-            return MalformedResponse(f"{WEB_PAGE}; check the URL")
         case MalformedResponse():
             return MalformedResponse(error.reason)
         case _:

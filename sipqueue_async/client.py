@@ -118,6 +118,8 @@ class SipQueueClient:
             SettingsError: A setting is missing or invalid; the text says which one, and where it comes from.
         """
         known = Settings.load() if settings is None else settings
+        if not isinstance(known, Settings):
+            raise TypeError(f"settings must be Settings, such as Settings.load(path), not {type(known).__name__}")
         if known.file_warning:
             _log.warning("%s", known.file_warning)
         url, auth = known.required_url(), known.auth()

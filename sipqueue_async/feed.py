@@ -11,6 +11,7 @@ from datetime import datetime
 from types import TracebackType, UnionType
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar, get_args, overload
 
+from sipqueue_async._arguments import check_at_least
 from sipqueue_async._fanout import Fanout
 from sipqueue_async._mailbox import ALL_SEATS, Mailbox, Topic, Types
 from sipqueue_async._seat_filter import SeatFilter
@@ -104,6 +105,7 @@ class Feed(ABC):
             BaseException: The error that ended the feed, if it failed.
         """
         self._check_started()
+        _check_timeout(timeout)
         try:
             async with asyncio.timeout(timeout):
                 await self._settled.wait()
@@ -308,6 +310,7 @@ class Feed(ABC):
             BaseException: The error that ended the feed, if it failed.
         """
         self._check_started()
+        _check_timeout(timeout)
         limit = asyncio.timeout(timeout)
         with self.subscribe(
             *event_types, queue=queue, extension=extension, queues=queues, extensions=extensions
@@ -439,6 +442,11 @@ class Feed(ABC):
         self._fanout.end(error)
         self._settled.set()
         return True
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None:
+        check_at_least("timeout", timeout, 0, "second")
 
 
 def _one_or_several(noun: str, one: str | None, several: Iterable[str] | None) -> Iterable[str] | None:

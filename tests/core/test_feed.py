@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -61,6 +61,13 @@ class TestWaitFor:
                 await watcher.wait_for(AgentJoined, AgentLeft, timeout=5)
             with pytest.raises(TimeoutError, match=r"^no event came within 0\.5 s$"):
                 await watcher.wait_for(timeout=0.5)
+
+    async def test_a_timeout_must_be_a_number_of_seconds(self) -> None:
+        async with StatusWatcher(both_change()) as watcher:
+            with pytest.raises(TypeError, match="timeout must be a number of seconds, not 'x'"):
+                await watcher.wait_for(StateChanged, timeout=cast("Any", "x"))
+            with pytest.raises(ValueError, match="timeout must be at least 0 seconds, not -1"):
+                await watcher.ready(timeout=-1)
 
     async def test_an_own_timeout_of_the_condition_is_its_own(self) -> None:
         def fail(_event: object) -> bool:
@@ -119,6 +126,7 @@ class TestStateSince:
                 watcher.state_since(ONE.key)
             await watcher.ready()
             assert watcher.state_since(ONE.key) == (START, True)
+            assert str(watcher.state_since(ONE.key)) == f"since {START.isoformat(' ', 'seconds')} or earlier"
             await watcher.wait_for(StateChanged)
             assert watcher.state_since(("queue-1", "1")) == (START + timedelta(seconds=2), False)
             with pytest.raises(KeyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -182,6 +182,8 @@ async def test_a_watcher_has_a_client_of_its_own_and_closes_it(monkeypatch: pyte
         monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
         async with StatusWatcher.from_env(interval=0.05, queues=["queue-1"]) as watcher:
             assert {key.queue for key in await watcher.ready(30)} == {"queue-1"}
+    with pytest.raises(TypeError, match=r"settings must be Settings, such as Settings\.load"):
+        StatusWatcher.from_env(cast("Any", "settings.toml"))
     with pytest.raises(ValueError, match="interval"):
         StatusWatcher.from_env(interval=-1)
     # A source that is not the watcher's own stays open; here an unclosed session would be a warning, and so an error.
