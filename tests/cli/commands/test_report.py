@@ -79,7 +79,14 @@ async def test_it_prints_the_calls_there_were() -> None:
     assert len(rows(paper)) == 4
 
 
-@pytest.mark.parametrize(("form", "first"), [(Form.TABLE, "queue    extension"), (Form.JSON, '{"v":1,"started_at":"')])
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [
+        (Form.TABLE, "queue    extension"),
+        (Form.JSON, '{"v":1,"started_at":"'),
+        (Form.CSV_WITH_BOM, "\N{BYTE ORDER MARK}queue,extension,name,"),
+    ],
+)
 async def test_it_prints_in_the_form_asked_for(form: Form, first: str) -> None:
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, form=form):
