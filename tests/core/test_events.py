@@ -108,7 +108,6 @@ class TestJson:
 
     @given(before=st.none() | snapshots(), after=snapshots())
     def test_json_can_hold_whatever_happens_to_a_seat(self, before: Snapshot | None, after: Snapshot) -> None:
-        """Every event of a seat can be written as JSON, with its seat and time."""
         for event in diff(before, after):
             written = json.loads(json.dumps(event.to_dict()))
             assert written == event.to_dict()

@@ -17,7 +17,6 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 
 @pytest.mark.parametrize("name", ["1 GB", "gzip bomb"])
 async def test_a_body_without_end_does_not_fill_the_memory(name: str) -> None:
-    """An endless body is refused before it fills the memory."""
     tracemalloc.start()
     try:
         asked = await ask(BY_NAME[name])
@@ -30,7 +29,6 @@ async def test_a_body_without_end_does_not_fill_the_memory(name: str) -> None:
 
 
 async def test_a_token_that_is_always_refused_costs_one_login_a_call() -> None:
-    """A call logs in once at most, also if every token is refused."""
     async with FaultServer() as server, SipQueueClient(server.url, credentials()) as client:
         await client.fetch_snapshot()
         await BY_NAME["ret 600, always"].start(server)

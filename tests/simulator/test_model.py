@@ -95,7 +95,7 @@ def test_every_state_has_its_code_and_the_extension_its_own() -> None:
     )  # fmt: skip
     centre = CallCentre(plan, seed=1)
     seen: set[tuple[AgentState, int, int]] = set()
-    for _ in range(7200):
+    for _ in range(3600):
         centre.advance(1)
         seen.update((seat.state, seat.state_code, seat.status_code) for seat in centre.seats())
     assert seen == {
@@ -180,7 +180,7 @@ def test_agents_sign_out_and_come_back_with_their_counters() -> None:
     centre = CallCentre(plan, seed=3)
     last: dict[SeatKey, Seat] = {}
     returned = 0
-    for _ in range(3 * 3600):
+    for _ in range(3600):
         centre.advance(1)
         now = {seat.key: seat for seat in centre.seats()}
         for key, seat in now.items():
@@ -189,7 +189,7 @@ def test_agents_sign_out_and_come_back_with_their_counters() -> None:
             assert seat.no_answer_count >= before.no_answer_count
             returned += before.calls_answered > 0 and centre.truth.state_at(key, centre.now - 1) is None
         last.update(now)
-    assert returned > 10
+    assert returned > 3
     first_out = {signing.extension: signing.at for signing in reversed(centre.truth.sign_outs)}
     assert all(at >= 720 for at in first_out.values())
     assert 720 in first_out.values()
@@ -197,14 +197,14 @@ def test_agents_sign_out_and_come_back_with_their_counters() -> None:
 
 def test_staggered_shifts_keep_a_share_of_the_agents_there() -> None:
     centre = CallCentre(Plan(agents=30, shift_hours=8, off_hours=16))
-    for _ in range(48):
+    for _ in range(24):
         assert 8 <= len({seat.extension for seat in centre.seats()}) <= 13
         centre.advance(3600)
 
 
 def test_a_call_at_the_end_of_the_shift_is_finished_first() -> None:
     plan = Plan(agents=10, calls_per_hour=400, shift_hours=0.1, off_hours=0.05, wrap_up=20, breaks_per_hour=0)
-    truth = _run(plan, 4 * 3600).truth
+    truth = _run(plan, 3600).truth
     talked_to_the_end = 0
     for signing in truth.sign_outs:
         last = [interval for interval in truth.intervals if interval.end == signing.at]
@@ -212,7 +212,7 @@ def test_a_call_at_the_end_of_the_shift_is_finished_first() -> None:
             if interval.key.extension == signing.extension and interval.state is AgentState.TALKING:
                 talked_to_the_end += 1
                 assert any(o.key == interval.key and o.ended_at == signing.at for o in truth.offers)
-    assert talked_to_the_end > 5
+    assert talked_to_the_end > 1
 
 
 def test_only_sign_in_and_breaks_move_the_change_time() -> None:

@@ -141,7 +141,6 @@ def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_ti
 
 
 def test_a_call_between_two_polls_begins_the_state_anew() -> None:
-    """A new call begins a state anew, although the polls before and after show the same state."""
     tally = Tally(one(0))
     tally.update(update(one(8), one(10, calls_answered=1)))
     assert (began(tally), calls(tally)) == ((10, False), (1, 0))

@@ -371,7 +371,6 @@ class _Unsure(tzinfo):
 
 
 def test_a_zone_without_an_offset_leaves_times_naive() -> None:
-    """A zone that knows no offset changes nothing."""
     assert _answered("2020-02-05 21:03:36", _Unsure()) == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
 
 
@@ -439,7 +438,6 @@ def test_unchanged_records_are_the_same_objects() -> None:
 
 
 def test_records_that_mean_the_same_are_the_same_objects() -> None:
-    """A record in other bytes that mean the same stays the same object."""
     decoder, first = _warm(body(record()))
     rewritten = dict(reversed([*record(state="1213", novelty=1).items()]))
     second = decoder.decode(json.dumps(envelope([rewritten]), indent=1).encode(), observed_at=START)
@@ -569,7 +567,6 @@ def test_what_no_list_has_between_its_records_is_looked_at() -> None:
 
 
 def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
-    """A problem goes with the record that had it, also if the seat's other record stays."""
     odd, good = record(lastanswertime="x"), record(lastanswertime=None)
     decoder, before = _warm(_compact(odd, good))
     assert len(before.problems) == 1
@@ -618,6 +615,5 @@ _documents = st.recursive(
 
 @given(st.binary(max_size=64) | _documents.map(lambda document: json.dumps(document).encode()))
 def test_any_bytes_raise_only_the_librarys_errors(raw: bytes) -> None:
-    """Arbitrary bytes raise only errors of this library."""
     with pytest.raises(SipQueueError):
         decode(raw)

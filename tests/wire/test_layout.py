@@ -154,7 +154,6 @@ def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
 
 
 def test_where_a_run_ends_too_early_there_is_nothing_to_follow() -> None:
-    """A run that ends too early is left to full decoding."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     for size in range(17, 40):
         assert followed(layout_of(before), answer(now[:size])) is None

@@ -59,13 +59,11 @@ def test_both_ways_agree(odd: dict[str, Any], missing: set[str]) -> None:
 
 
 def test_a_regular_record_takes_the_fast_path() -> None:
-    """The reference's record takes the fast path."""
     assert RegularReader(STATE_CODES, naive_time).read(json.dumps(RECORD).encode(), [None]) is not None
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"1", b"[" * 100_000, json.dumps(record(state="1213")).encode()])
 def test_what_is_not_regular_is_left_to_the_slow_path(raw: bytes) -> None:
-    """An odd record is left to the slow path."""
     assert RegularReader(STATE_CODES, naive_time).read(raw, [None]) is None
 
 
@@ -88,7 +86,6 @@ def test_other_records_than_expected_are_not_read(records: list[dict[str, Any]])
 
 
 def test_a_name_that_is_no_text_is_left_to_the_slow_path() -> None:
-    """A garbled name is left to the slow path."""
     assert read_after(RECORD, record(seatsname=f"a{LOST}"))[1] is None
 
 

@@ -60,7 +60,6 @@ def test_integers_too_large(value: Any) -> None:
 
 @given(st.integers(-(2**63), BIGGEST))
 def test_every_integer_of_64_bits_is_read(number: int) -> None:
-    """Every 64-bit integer is read back from both of its spellings."""
     assert integer(number) == integer(str(number)) == number
 
 
@@ -132,7 +131,6 @@ def test_what_is_no_time(value: Any) -> None:
 
 @given(st.datetimes().map(lambda moment: moment.replace(microsecond=0)))
 def test_every_time_to_the_second_is_read(moment: datetime) -> None:
-    """Every time of the calendar is read."""
     assert naive_time(moment.isoformat(" ")) == moment
 
 
