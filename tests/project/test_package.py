@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sipqueue_async
+import sipqueue_async.testing
 
 EXTRAS = ["click", "prometheus_client", "pytest", "pytest_asyncio", "redis", "rich", "simpy"]
 # fmt: off
@@ -55,10 +57,14 @@ def test_lazy_names_are_the_exported_ones_and_modules_are_attributes_without_an_
 
 
 def test_an_unknown_name_is_an_attribute_error_and_an_import_error() -> None:
-    with pytest.raises(AttributeError, match=r"^module 'sipqueue_async' has no attribute 'nope'$"):
-        sipqueue_async.nope  # type: ignore[attr-defined]  # noqa: B018
-    with pytest.raises(ImportError, match=r"^cannot import name 'nope' from 'sipqueue_async'"):
-        exec("from sipqueue_async import nope")
+    for module in (sipqueue_async, sipqueue_async.testing):
+        name = module.__name__
+        with pytest.raises(AttributeError, match=rf"^module '{name}' has no attribute 'nope'$"):
+            module.nope  # noqa: B018
+        with pytest.raises(ImportError, match=rf"^cannot import name 'nope' from '{name}'"):
+            exec(f"from {name} import nope")
+        assert set(module.__all__) <= set(dir(module))
+    assert sipqueue_async.__getattr__("models") is importlib.import_module("sipqueue_async.models")
 
 
 def test_watching_and_making_up_snapshots_need_no_extra() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from typing import Any
@@ -29,6 +30,8 @@ async def poll(watcher: StatusWatcher, times: int) -> None:
     for _ in range(times):
         with contextlib.suppress(TransportError):
             await watcher.refresh()
+    # Python 3.11 does not trace the callers of a coroutine that an exception resumed, until they are resumed again.
+    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("initial", [False, True])
