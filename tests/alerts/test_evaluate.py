@@ -63,7 +63,7 @@ ONE_OF_EACH: tuple[Rule, ...] = (
 
 def a_history(seed: int) -> tuple[list[Look], float]:
     chance = random.Random(seed)
-    polls = history(chance, chance.randint(2, 60))
+    polls = history(chance, chance.randint(2, 30))
     return polls, polls[-1].at + 40
 
 

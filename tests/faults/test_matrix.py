@@ -26,6 +26,9 @@ from tests.faults.run import MatrixRun, listening, run_matrix, shown
 from tests.faults.server import ACCESSKEY, TOKEN
 from tests.faults.ways import COUNTERS, Fault
 
+# The faults are those of networks and platforms.
+pytestmark = pytest.mark.one_python
+
 FIRST = SeatKey("queue-1", "100001")
 
 every_fault = pytest.mark.parametrize("fault", [pytest.param(it, id=it.name) for it in FAULTS])

@@ -6,12 +6,15 @@ from collections import defaultdict
 from itertools import pairwise
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import CallCentre, Outcome, Plan
 from tests.kit.plans import durations, eventful, plans, play, played, seeds
+
+pytestmark = pytest.mark.one_python
 
 IN_A_QUEUE_CALL = {AgentState.RECEIVING, AgentState.TALKING}
 law = settings(suppress_health_check=[HealthCheck.too_slow])

@@ -232,6 +232,7 @@ class TestFeed:
 
 
 class TestAnySize:
+    @pytest.mark.one_python
     @given(
         st.lists(st.tuples(NAMES, NAMES, NAMES, st.sampled_from(AgentState)), max_size=30, unique_by=lambda it: it[:2]),
         st.integers(1, 130),
