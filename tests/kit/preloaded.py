@@ -115,7 +115,7 @@ class Preloaded:
         options: The interpreter's.
     """
 
-    def __init__(self, *modules: str, options: Sequence[str] = ("-X", "dev", "-W", "error")) -> None:
+    def __init__(self, *modules: str, options: Sequence[str] = ("-W", "error")) -> None:
         self._modules = modules
         self._options = options
 
@@ -124,8 +124,7 @@ class Preloaded:
         with served:
             self._process = subprocess.Popen(
                 [sys.executable, *self._options, "-c", _SERVER, str(served.fileno()), *self._modules],
-                # Not development mode's allocator, which is slow and looks for errors of C code only.
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONMALLOC": "default"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[served.fileno()],
                 start_new_session=True,

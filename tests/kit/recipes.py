@@ -21,7 +21,7 @@ from tests.kit.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "recipes"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Limit in seconds for anything that a recipe does; it usually takes one or two."""
 
 TROUBLE = ("Traceback", "never awaited", "was destroyed", "Unclosed", "unclosed", "never retrieved")
@@ -116,7 +116,7 @@ def load(recipe: str) -> ModuleType:
 
 def preloaded(*modules: str) -> Preloaded:
     """Return an interpreter to run recipes, in which the library's and the recipes' warnings are errors."""
-    options = ("-X", "dev", "-W", "default", "-W", "error:::__main__", "-W", "error:::sipqueue_async")
+    options = ("-W", "default", "-W", "error:::__main__", "-W", "error:::sipqueue_async")
     return Preloaded("sipqueue_async", "sipqueue_async.tally", *modules, options=options)
 
 

@@ -9,7 +9,7 @@ from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.builders import agent, snapshot
 from tests.kit.redis_server import Cable, RedisServer
 
-_UPDATES = 200
+_UPDATES = 130
 
 
 async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_server: RedisServer) -> None:

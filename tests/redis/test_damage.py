@@ -17,7 +17,7 @@ from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import payload_of
 from tests.kit.redis_server import RedisServer
 
-READERS: Final = 260
+READERS: Final = 130
 FIELDS: Final = ("version", "sequence", "lock", "entry", "snapshot", "feed", "seen", "lease", "confirmed")
 VALUES: Final = (
     *("", "x", "-1", "1e999", "9" * 400, "null", "{}", "[]", "{", "true", '"x"', "\ud800".encode("utf-8", "replace")),

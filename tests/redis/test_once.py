@@ -23,7 +23,7 @@ from tests.kit.relay import (
     until,
 )
 
-POLLS = 150
+POLLS = 50
 
 
 class Recorder:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from playwright.async_api import ViewportSize, expect
 
@@ -50,10 +48,14 @@ def _people(count: int, queue: str = "queue-1") -> list[AgentStatus]:
 
 
 async def test_states_and_times_of_any_length_fit_in_their_tiles(visit: Visit) -> None:
-    """Times from an hour on have no seconds."""
-    async with Wall(*_people(60)) as wall:
+    """Times from an hour on have no seconds, and the numbers of a queue add up."""
+    async with Wall(*_people(60), agent("9", queue="calm")) as wall:
         page = await visit(wall.url)
-        await expect(page.locator(".tile")).to_have_count(60)
+        await expect(page.locator(".tile")).to_have_count(61)
+        shown = (await page.evaluate(SHOWN))["queues"]
+        assert shown["queue-1"].pop("signed-in") == sum(shown["queue-1"].values()) > 40
+        assert shown["queue-1"]["unknown"] > 0
+        assert "unknown" not in shown["calm"]
         await expect(page.locator('.tile[data-state="unknown"] .code').first).to_have_text("1208")
         for age, told in AGES.items():
             wall.age = age
@@ -79,7 +81,7 @@ async def test_long_names_hide_no_warning(visit: Visit) -> None:
             assert await page.evaluate(CUT, ".queue .warning") == []
 
 
-async def test_totals_stay_in_their_cards(visit: Visit) -> None:
+async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visit) -> None:
     async with Wall(*_people(7)) as wall:
         page = await visit(wall.url)
         await expect(page.locator(".tile")).to_have_count(7)
@@ -90,11 +92,6 @@ async def test_totals_stay_in_their_cards(visit: Visit) -> None:
             cards = "#totals > div"
             assert await page.evaluate(OUTSIDE, [f"{cards} :is(dt, dd)", cards]) == [], width
             assert await page.evaluate(CUT, f"{cards}, {cards} > *") == [], width
-
-
-async def test_the_settings_are_on_the_screen(visit: Visit) -> None:
-    async with Wall(agent()) as wall:
-        page = await visit(wall.url)
         await page.click("summary")
         await expect(page.locator("#panel")).to_be_visible()
         for width in (320, 390, 683, 960):
@@ -105,7 +102,8 @@ async def test_the_settings_are_on_the_screen(visit: Visit) -> None:
 
 async def test_a_chosen_queue_that_is_gone_is_shown_and_can_be_deselected(visit: Visit) -> None:
     async with Wall(agent("1"), agent("2", queue="queue-2")) as wall:
-        page = await visit(f"{wall.url}?queue=gone&queue=never", viewport=SCREENS["phone"])
+        page = await visit(f"{wall.url}?queue=gone&queue=never")
+        await page.set_viewport_size(SCREENS["phone"])
         await expect(page.locator("#nobody")).to_be_visible()
         assert (await page.evaluate(SHOWN))["queues"].keys() == {"gone", "never", "queue-1", "queue-2"}
         for name in ("gone", "never"):
@@ -121,15 +119,3 @@ async def test_a_chosen_queue_that_is_gone_is_shown_and_can_be_deselected(visit:
         await expect(page.locator(".tile")).to_have_count(2)
         await expect(page.locator("#all")).to_be_hidden()
         assert page.url == wall.url
-
-
-async def test_the_numbers_of_a_queue_add_up(visit: Visit) -> None:
-    states: list[Any] = [AgentState.UNKNOWN, AgentState.WAITING, AgentState.OFFLINE]
-    people = [agent(str(number), state) for number, state in enumerate(states)]
-    async with Wall(*people, agent("9", queue="calm")) as wall:
-        page = await visit(wall.url)
-        await expect(page.locator(".queue")).to_have_count(2)
-        shown = (await page.evaluate(SHOWN))["queues"]
-        assert shown["queue-1"].pop("signed-in") == sum(shown["queue-1"].values()) == 2
-        assert shown["queue-1"]["unknown"] == 1
-        assert "unknown" not in shown["calm"]

@@ -32,12 +32,12 @@ async def test_the_screen_shows_the_truth_after_each_change(visit: Visit) -> Non
                     truth = truth_of(simulator)
                     async with asyncio.timeout(30):
                         while (shown := await page.evaluate(SHOWN)) != truth:
-                            await asyncio.sleep(0.02)
+                            await asyncio.sleep(0.1)
                     states.update(shown["agents"].values())
                 assert states == {"talking", "receiving", "waiting", "idle", "paused"}
 
 
-async def test_names_are_text_and_never_markup(visit: Visit) -> None:
+async def test_names_are_text_and_nothing_comes_from_other_servers(visit: Visit) -> None:
     evil = "<b>x</b><img src=x onerror=\"document.title='broken into'\"><script>document.title='broken into'</script>"
     async with wallboard_of(Stage(Plan(agents=4), names={"100001": evil, "100002": "座席 2\u202e"})) as wallboard:
         page = await visit(wallboard.url)
@@ -46,6 +46,10 @@ async def test_names_are_text_and_never_markup(visit: Visit) -> None:
         await expect(names.nth(1)).to_have_text("座席 2\u202e")
         assert await page.locator("main :is(b, img, script)").count() == 0
         assert await page.title() == "Wallboard"
+        fetched: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
+        assert len(fetched) > 10
+        assert [url for url in fetched if not url.startswith(wallboard.url)] == []
+        assert page.url == wallboard.url
 
 
 async def test_times_use_the_servers_clock_and_mark_inexact_ones(visit: Visit) -> None:
@@ -94,17 +98,6 @@ async def test_an_outage_is_shown_at_once_and_ends_with_the_next_good_poll(visit
 def _seconds(text: str) -> int:
     minutes, seconds = text.removeprefix("≥ ").split(":")
     return int(minutes) * 60 + int(seconds)
-
-
-async def test_a_feed_that_was_never_up_is_shown_as_down(visit: Visit) -> None:
-    stage = Stage(Plan(agents=2))
-    stage.failure = "connection refused"
-    async with stage.watcher, Wallboard(stage.watcher) as wallboard:
-        page = await visit(wallboard.url)
-        await expect(page.locator("#alert")).to_have_text("No data: the platform has not answered yet.")
-        await expect(page.locator("#nobody")).to_be_hidden()
-        await stage.recover()
-        await expect(page.locator(".tile")).to_have_count(2)
 
 
 async def test_a_lost_connection_is_shown_and_made_again(visit: Visit) -> None:
@@ -172,13 +165,3 @@ class _Gate:
                     sink.write(data)
         finally:
             sink.close()
-
-
-async def test_nothing_is_fetched_from_other_servers(visit: Visit) -> None:
-    async with wallboard_of(Stage(Plan(agents=2))) as wallboard:
-        page = await visit(wallboard.url)
-        await page.wait_for_selector(".tile")
-        fetched: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-        assert len(fetched) > 10
-        assert [url for url in fetched if not url.startswith(wallboard.url)] == []
-        assert page.url == wallboard.url
