@@ -13,7 +13,7 @@ _UPDATES = 130
 
 
 async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_server: RedisServer) -> None:
-    """What is read at once does not fit into the consumer's stream, so that states in between are not told."""
+    """Entries that are read at once fit into the consumer's mailbox, so none coalesce."""
     calls = 0
     go_on = asyncio.Event()
 

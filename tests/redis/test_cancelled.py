@@ -33,14 +33,14 @@ async def _deaf_and_broken() -> str:
 
 @pytest.mark.parametrize("answer", [_deaf, _deaf_and_broken])
 async def test_a_cancellation_is_not_swallowed(answer: Callable[[], Awaitable[str]]) -> None:
-    """A feed that is closed while its client writes, or fails to, goes on for ever, and so does the program."""
+    """A cancellation that arrives during a request ends the task, whatever the request's outcome."""
     task = asyncio.create_task(Store("redis://127.0.0.1:1", "x")._ask(answer(), []))
     await asyncio.wait([task])
     assert task.cancelled()
 
 
 async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServer) -> None:
-    """What is to be said after a cancellation is taken for cancelled too."""
+    """Closing releases the lock, although the relay's task is cancelled."""
     async with RedisFeed(redis_server.url) as feed, Relay(ScriptedSource([snapshot(agent())]), redis_server.url):
         await feed.ready(timeout=10)
     async with redis_server.client() as client:
@@ -49,7 +49,6 @@ async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServe
 
 @pytest.mark.parametrize("steps", range(12))
 async def test_a_reader_can_be_closed_at_any_moment(redis_server: RedisServer, steps: int) -> None:
-    """Leaving the feed as soon as something was heard hangs."""
     source = ScriptedSource([snapshot(agent(state=AgentState.WAITING)), snapshot(agent(state=AgentState.TALKING))])
     relay = Relay(source, redis_server.url, interval=0.05)
     async with asyncio.timeout(20), relay, RedisFeed(redis_server.url) as feed:
@@ -59,7 +58,6 @@ async def test_a_reader_can_be_closed_at_any_moment(redis_server: RedisServer, s
 
 
 async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
-    """Connections stay open where a program is told to stop twice."""
     opened, closed = asyncio.Event(), asyncio.Event()
 
     async def close() -> None:
@@ -79,7 +77,7 @@ async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
 
 
 async def test_what_cannot_be_closed_says_so() -> None:
-    """Why something stays open is known to nobody."""
+    """The error of closing is raised."""
 
     async def close() -> None:
         raise OSError("it is stuck")
@@ -97,7 +95,6 @@ def _relay(redis: str) -> Relay:
 async def test_what_is_closed_just_as_it_ends_leaves_no_connection(
     redis_server: RedisServer, make: Callable[[str], RedisFeed | Relay], steps: int
 ) -> None:
-    """A worker that makes a new feed where one has ended, or a relay, runs out of connections in the end."""
     ends = make(redis_server.url)
     async with redis_server.client() as client:
         await client.set("{sipqueue}:meta", "another program's")
@@ -137,7 +134,6 @@ def _cancel_meanwhile(ends: RedisFeed | Relay, name: str) -> asyncio.Task[None]:
 
 
 async def test_a_relay_that_is_told_to_stop_twice_hands_on_its_lead(redis_server: RedisServer) -> None:
-    """Nobody leads for the rest of a lease."""
     async with asyncio.timeout(20), redis_server.client() as client, _relay(redis_server.url) as relay:
         await until(lambda: relay.leading)
         task = _cancel_meanwhile(relay, "release")
@@ -147,7 +143,6 @@ async def test_a_relay_that_is_told_to_stop_twice_hands_on_its_lead(redis_server
 
 
 async def test_a_worker_that_is_told_to_stop_twice_gives_back_what_it_has(redis_server: RedisServer) -> None:
-    """Its work waits for as long as if the worker had died."""
     feed = RedisFeed(redis_server.url, group="sales", consumer="one")
     async with asyncio.timeout(20), Writer(redis_server) as writer, feed:
         await writer.publish(snapshot(agent()))

@@ -105,7 +105,7 @@ async def cluster(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServe
 
 
 async def test_a_cluster_works(cluster: RedisServer) -> None:
-    """Calls are lost or told twice with a cluster, also where its node is restarted; or it does not work at all."""
+    """Readers report every call once, also after the cluster's node has restarted."""
 
     async def restart() -> None:
         cluster.kill()
@@ -115,7 +115,7 @@ async def test_a_cluster_works(cluster: RedisServer) -> None:
 
 
 async def test_what_a_cluster_says_is_understood(cluster: RedisServer) -> None:
-    """A cluster that is away ends a relay, or a wrong password is tried for ever and shown."""
+    """A wrong password is a `RelayError` that does not show it; a cluster that is down is a `TransportError`."""
     async with cluster.client() as client:
         await client.config_set("requirepass", "right")
         refused = RedisCluster.from_url(cluster.url.replace("//", "//:secret@"))
@@ -133,7 +133,6 @@ async def test_what_a_cluster_says_is_understood(cluster: RedisServer) -> None:
 
 
 async def test_a_user_of_a_cluster_needs_no_more_than_the_page_says(cluster: RedisServer) -> None:
-    """Who sets users up by the documentation has a relay that cannot use the cluster."""
     page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
     (line,) = [it for it in page.splitlines() if it.startswith("ACL SETUSER relay")]
     (more,) = [it.strip("`.") for it in page.split() if it.startswith("`+cluster|slots")]
@@ -150,7 +149,7 @@ async def _has_published(relay: Relay) -> bool:
 
 
 async def test_a_node_that_does_not_have_the_keys_says_what_to_do() -> None:
-    """Who gives the URL of a cluster's node waits for ever without knowing why."""
+    """Given one node's URL, the error asks for a `RedisCluster`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while asked := await reader.read(65536):
@@ -185,7 +184,7 @@ async def watched(master: RedisServer, folder: Path) -> AsyncGenerator[Sentinel]
 
 
 async def test_sentinel_works(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Calls are lost or told twice when Sentinel makes a replica the master; or it does not work at all."""
+    """Readers report every call once, also after a failover."""
     (tmp_path / "replica").mkdir()
     replica = RedisServer(tmp_path / "replica", replicaof=f"127.0.0.1 {redis_server.port}")
     async with replica, watched(redis_server, tmp_path) as sentinel:
@@ -208,7 +207,6 @@ async def test_sentinel_works(redis_server: RedisServer, tmp_path: Path) -> None
 
 
 def test_they_say_where_they_are() -> None:
-    """A log line names a place where no Redis is, or does not say which one is away."""
     sentinel = Sentinel([("127.0.0.1", 1)])  # type: ignore[no-untyped-call]
     master: Redis = sentinel.master_for("main", socket_timeout=3)
     assert Store(master, "x").where == "Redis at Sentinel's main, keys {x}:*"
@@ -219,7 +217,7 @@ def test_they_say_where_they_are() -> None:
 
 @pytest.mark.parametrize("client", [redis.Redis(), b"redis://127.0.0.1", None])
 def test_others_are_refused(client: Any) -> None:
-    """A client that is not for asyncio ends the relay later, with an error that nobody understands."""
+    """A client that is not of `redis.asyncio` is a `TypeError`."""
     with pytest.raises(
         TypeError,
         match=r"a URL, or a Redis or RedisCluster of redis\.asyncio, not (Redis|bytes|NoneType)$",

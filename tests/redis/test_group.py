@@ -49,7 +49,6 @@ async def handed_out(feed: RedisFeed, number: int = 1) -> list[Event]:
 
 class TestSharing:
     async def test_each_change_goes_to_one(self, redis_server: RedisServer) -> None:
-        """Two workers both call a customer back, or neither of them does."""
         told: list[int] = []
 
         async def work(feed: RedisFeed) -> None:
@@ -73,7 +72,6 @@ class TestSharing:
         assert sorted(told) == list(range(2, 12))
 
     async def test_an_update_has_the_seats_that_changed(self, redis_server: RedisServer) -> None:
-        """A worker is told of another change than readers are."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -87,7 +85,6 @@ class TestSharing:
         )
 
     async def test_what_the_feed_does_is_work_too(self, redis_server: RedisServer) -> None:
-        """Nobody of a group is told that the platform is away."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=None))
@@ -95,7 +92,6 @@ class TestSharing:
         assert isinstance(down, FeedDown)
 
     async def test_a_group_begins_with_what_is_known(self, redis_server: RedisServer) -> None:
-        """A new group is told of everybody as having joined."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             assert await _next(feed, 0.2) is None
             await writer.publish(WAITING)
@@ -116,7 +112,7 @@ async def _next(feed: RedisFeed, seconds: float) -> Event | None:
 
 class TestDone:
     async def test_asking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
-        """Work that was done is done again after the next restart."""
+        """Asking for the next entry acknowledges the one before."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -130,7 +126,7 @@ class TestDone:
         assert isinstance(missed, CallMissed)
 
     async def test_looking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
-        """A worker that only looks whether there is something, and does not wait, is never handed anything."""
+        """`get_nowait` asks for the next entry, and acknowledges the one before."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -150,7 +146,7 @@ class TestDone:
         assert [update.sequence for update in told] == [2, 3]
 
     async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
-        """A worker that leaves has what it did last done again by another one."""
+        """`acknowledge` does not ask for the next entry, and may be repeated."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -160,7 +156,7 @@ class TestDone:
             await feed.acknowledge()
 
     async def test_what_nobody_wants_is_done(self, redis_server: RedisServer) -> None:
-        """Work that a worker did not ask for waits for ever, and all that comes after it."""
+        """Entries that the stream's filter drops are acknowledged."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             missed = feed.subscribe(CallMissed)
@@ -171,7 +167,6 @@ class TestDone:
             assert await left(redis_server) == 1
 
     async def test_a_worker_that_leaves_gives_back_what_it_has(self, redis_server: RedisServer) -> None:
-        """Work of a worker that was stopped waits for as long as for one that died."""
         async with Writer(redis_server) as writer:
             async with member(redis_server) as feed:
                 await begun(writer, feed)
@@ -182,7 +177,6 @@ class TestDone:
         assert first == second
 
     async def test_a_worker_that_dies_loses_what_it_has_after_a_while(self, redis_server: RedisServer) -> None:
-        """Work of a worker that died is never done."""
         async with Writer(redis_server) as writer, member(redis_server, claim_after=30) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -195,7 +189,6 @@ class TestDone:
         assert isinstance(event, StateChanged)
 
     async def test_a_worker_that_is_slow_keeps_what_it_has(self, redis_server: RedisServer) -> None:
-        """Work that takes long is done by everybody in turn."""
         async with (
             Writer(redis_server) as writer,
             member(redis_server, claim_after=0.3) as slow,
@@ -207,7 +200,6 @@ class TestDone:
             assert await _next(other, 0.8) is None
 
     async def test_a_stream_that_was_dropped_keeps_nothing(self, redis_server: RedisServer) -> None:
-        """Work that was handed to a stream that nobody has any more is kept from all others."""
         async with (
             Writer(redis_server) as writer,
             member(redis_server, claim_after=0.3) as one,
@@ -221,7 +213,6 @@ class TestDone:
         assert isinstance(event, StateChanged)
 
     async def test_the_next_stream_gets_what_the_last_one_had(self, redis_server: RedisServer) -> None:
-        """A worker whose loop failed never sees again what it failed with."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -234,7 +225,7 @@ class TestDone:
 
 class TestStreams:
     async def test_a_second_one_is_refused(self, redis_server: RedisServer) -> None:
-        """Two streams of one worker share its work at random, and neither says what is done."""
+        """A feed with a group has one open stream."""
         async with member(redis_server) as feed:
             with feed.updates() as updates:
                 for make in (feed.updates, feed.subscribe, feed.__aiter__):
@@ -244,7 +235,7 @@ class TestStreams:
             assert feed.subscribe().pending == 0
 
     async def test_an_old_one_asks_for_nothing(self, redis_server: RedisServer) -> None:
-        """A stream that was closed says that its successor's work is done."""
+        """A replaced stream no longer asks for entries."""
         feed = member(redis_server)
         work = feed._work_of_group
         assert work is not None
@@ -257,7 +248,7 @@ class TestStreams:
 
 class TestTrouble:
     async def test_a_trimmed_stream_is_a_difference(self, redis_server: RedisServer) -> None:
-        """A group that did nothing for days misses what happened in them."""
+        """A group whose next entries are gone gets the difference to the present."""
         later = snapshot(agent("1", "talking", calls_answered=4), agent("3"), at=90)
         async with (
             Writer(redis_server) as writer,
@@ -296,7 +287,6 @@ class TestTrouble:
         assert told == ["feed-down", "feed-up", "feed-down", "feed-up"]
 
     async def test_a_trimmed_stream_without_a_difference_is_no_work(self, redis_server: RedisServer) -> None:
-        """A worker is handed an update with nothing in it."""
         async with (
             Writer(redis_server) as writer,
             member(redis_server) as feed,
@@ -312,7 +302,6 @@ class TestTrouble:
     async def test_work_goes_on_after_redis_was_away(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A worker that lost its connection works no more, or is handed again what it says it has done."""
         caplog.set_level(logging.DEBUG, "sipqueue_async")
         async with Writer(redis_server) as writer, member(redis_server, claim_after=0.3) as feed:
             await begun(writer, feed)
@@ -330,7 +319,6 @@ class TestTrouble:
     async def test_what_was_dealt_with_while_redis_was_away_is_done(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A worker that could not say that it was done is handed the same again."""
         caplog.set_level(logging.DEBUG, "sipqueue_async")
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
@@ -346,7 +334,6 @@ class TestTrouble:
         assert event.after == "waiting"
 
     async def test_a_refused_group_reads_no_further(self, redis_server: RedisServer) -> None:
-        """A worker that has ended goes on holding a connection and reading what is published."""
         async with Writer(redis_server) as writer, redis_server.client() as client:
             await writer.publish(WAITING)
             await client.set("{sipqueue}:group-due:sales", "another program's")
@@ -362,7 +349,6 @@ class TestTrouble:
     async def test_leaving_while_redis_is_away_is_no_failure(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A worker that is stopped while Redis is down ends in an error."""
         caplog.set_level(logging.DEBUG, "sipqueue_async")
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
@@ -370,7 +356,6 @@ class TestTrouble:
         assert "a group's work could not be given back" in caplog.text
 
     async def test_what_redis_refuses_ends_the_stream(self, redis_server: RedisServer) -> None:
-        """A worker whose group's keys are another program's waits for ever."""
         async with (
             Writer(redis_server) as writer,
             member(redis_server) as feed,
@@ -386,7 +371,7 @@ class TestTrouble:
 
 class TestNobodyListens:
     async def test_work_is_left_to_others(self, redis_server: RedisServer) -> None:
-        """A worker whose loop was cancelled swallows the whole group's work."""
+        """A worker whose loop was cancelled takes no further entries."""
         async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
             await begun(writer, gone)
             with pytest.raises(TimeoutError):
@@ -397,7 +382,6 @@ class TestNobodyListens:
             assert isinstance(event, StateChanged)
 
     async def test_work_that_comes_as_its_stream_is_closed_is_given_back(self, redis_server: RedisServer) -> None:
-        """What was on its way to a stream that is gone counts as done."""
         async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
             await begun(writer, gone)
             take = gone._store.take
@@ -419,7 +403,6 @@ class TestNobodyListens:
             assert isinstance(event, StateChanged)
 
     async def test_what_waits_to_be_taken_is_not_acknowledged(self, redis_server: RedisServer) -> None:
-        """A worker that leaves in good order loses the change that arrived just then."""
         async with Writer(redis_server) as writer, member(redis_server, "two") as other:
             async with member(redis_server) as feed:
                 await begun(writer, feed)
@@ -434,7 +417,6 @@ class TestNobodyListens:
             assert isinstance(event, StateChanged)
 
     async def test_a_group_begins_when_its_feed_does(self, redis_server: RedisServer) -> None:
-        """What happens between the start of a worker and its first loop is told to nobody."""
         async with Writer(redis_server) as writer, redis_server.client() as client:
             await writer.publish(WAITING)
             async with member(redis_server) as feed:
@@ -448,7 +430,6 @@ class TestNobodyListens:
     async def test_a_group_that_was_there_first_begins_with_the_first_publication(
         self, redis_server: RedisServer
     ) -> None:
-        """What happens between the first publication of all and a worker's first loop is told to nobody."""
         async with Writer(redis_server) as writer, redis_server.client() as client, member(redis_server) as feed:
             await until(lambda: feed.health.up is False)
             await writer.publish(WAITING)
@@ -460,7 +441,7 @@ class TestNobodyListens:
         assert isinstance(event, StateChanged)
 
     async def test_no_name_of_a_group_disturbs_another_one(self, redis_server: RedisServer) -> None:
-        """A group that is called as another one's keys are breaks both."""
+        """A group may be named like another group's keys."""
         other = RedisFeed(redis_server.url, group="sales:due", consumer="one")
         async with Writer(redis_server) as writer, member(redis_server) as sales, other as due:
             await begun(writer, sales)
@@ -474,7 +455,7 @@ class TestNobodyListens:
 
 class TestUnheard:
     async def test_work_whose_answer_was_lost_is_handed_out_all_the_same(self, redis_server: RedisServer) -> None:
-        """A client that asks again where a connection broke leaves work lying, as with a worker that died."""
+        """A request that the client repeats returns the entry that the first one claimed."""
 
         class Repeating(Redis):
             async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
@@ -497,7 +478,7 @@ class TestUnheard:
 
 class TestLateWords:
     async def test_a_late_beginning_takes_nothing_away(self, redis_server: RedisServer) -> None:
-        """What was on its way for long gives work to another one that its consumer has taken since."""
+        """A delayed `begin` of an earlier attempt does not release the entries of a later one."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -512,7 +493,6 @@ class TestLateWords:
             assert await take(store, "sales", "other", 10) == work
 
     async def test_a_late_beginning_does_not_supersede_a_later_one(self, redis_server: RedisServer) -> None:
-        """What was on its way for long makes its own consumer begin anew, as if another process had its name."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             store = feed._store
@@ -521,7 +501,6 @@ class TestLateWords:
             assert await store.take("sales", "late", "it 2", 10) is None
 
     async def test_a_late_leaving_does_not_supersede_a_successor(self, redis_server: RedisServer) -> None:
-        """A worker that is started again begins once more, when the old process has closed at last."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             store = feed._store
@@ -531,7 +510,7 @@ class TestLateWords:
             assert await store.take("sales", "late", "new 1", 10) is None
 
     async def test_a_late_sign_of_life_brings_no_work_back(self, redis_server: RedisServer) -> None:
-        """Work that is done is handed out again, without what it is, and ends whoever is given it."""
+        """A delayed `touch` does not restore an acknowledged entry."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -544,7 +523,7 @@ class TestLateWords:
             assert await take(store, "sales", "other", 10) is None
 
     async def test_a_late_taking_takes_nothing(self, redis_server: RedisServer) -> None:
-        """Work lies with a consumer that does not know of it, until others may claim it."""
+        """A delayed `take` of an earlier attempt claims nothing."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -556,7 +535,6 @@ class TestLateWords:
             assert await take(store, "sales", "other", 10) is not None
 
     async def test_leaving_takes_nothing_from_a_successor(self, redis_server: RedisServer) -> None:
-        """A worker that is started again while the old process still closes loses its work to others."""
         async with Writer(redis_server) as writer, member(redis_server) as old:
             await begun(writer, old)
             await writer.publish(TALKING)
@@ -570,7 +548,7 @@ class TestLateWords:
         assert isinstance(event, CallMissed)
 
     async def test_a_worker_that_has_left_is_forgotten(self, redis_server: RedisServer) -> None:
-        """Workers whose names are new each time fill Redis; or what one had on its way takes work for nobody."""
+        """Redis keeps nothing of a consumer that left, and its delayed requests claim nothing."""
         async with Writer(redis_server) as writer, redis_server.client() as client:
             async with member(redis_server) as feed:
                 await begun(writer, feed)
@@ -589,7 +567,7 @@ class TestLateWords:
     async def test_a_name_that_two_have_is_said(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Two workers of one name take each other's work away, and nobody knows why things happen twice."""
+        """Two consumers with one name are a warning."""
         async with Writer(redis_server) as writer, member(redis_server) as one, member(redis_server) as same:
             await begun(writer, one)
             async with asyncio.TaskGroup() as tasks:

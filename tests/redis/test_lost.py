@@ -67,7 +67,7 @@ async def more(scene: Scene, number: int) -> None:
 
 
 async def test_redis_loses_everything(tmp_path: Path) -> None:
-    """After Redis was started again with nothing in it, readers miss calls, count some twice, or wait for ever."""
+    """Readers report every call once after Redis restarts empty."""
     async with RedisServer(tmp_path, keeps=False) as server, Scene(server, seed=1) as scene:
         for _ in range(2):
             await more(scene, 5)
@@ -80,7 +80,7 @@ async def test_redis_loses_everything(tmp_path: Path) -> None:
 
 
 async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisServer) -> None:
-    """Where nothing has changed since a relay took over, what Redis has lost is not published again."""
+    """A relay publishes everything again even if nothing has changed since it took over."""
     source = ScriptedSource([snapshot(agent())])
     witness = Witness("a reader")
     async with AsyncExitStack() as stack:
@@ -98,7 +98,7 @@ async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisS
 
 
 async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
-    """After Redis was started again with a copy of earlier, readers miss calls, count some twice, or wait for ever."""
+    """Readers report every call once after Redis restarts with an older copy of its data."""
     data, copy = tmp_path / "data", tmp_path / "copy"
     data.mkdir()
     async with RedisServer(data) as server, Scene(server, seed=2, claim_after=2) as scene:
@@ -118,7 +118,7 @@ async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
 
 
 async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
-    """A reader is told that what happened has not happened, because Redis has come back with older data."""
+    """A reader that finds older data in Redis goes down, and keeps what it knows until a relay has published again."""
     source = Views(snapshot(agent(calls_answered=7), at=7))
     witness = Witness("a reader")
     async with AsyncExitStack() as stack:
@@ -147,7 +147,7 @@ async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
 
 
 async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server: RedisServer) -> None:
-    """Everybody joins whom a reader knows already, and calls are lost, where a relay first finds the platform away."""
+    """With a baseline, a reader whose relay first finds the platform away gets the difference afterwards."""
     known = snapshot(agent("1", calls_answered=7), agent("2"), at=7)
     source = ScriptedSource([TransportError("away"), snapshot(agent("1", calls_answered=9), agent("3"), at=9)])
     feed = RedisFeed(redis_server.url, baseline=known)
@@ -169,7 +169,7 @@ async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server
 
 @pytest.mark.parametrize("terms", ["0", "50"])
 async def test_a_relay_comes_back_to_what_another_one_knows_better(redis_server: RedisServer, terms: str) -> None:
-    """A relay that was cut off publishes what it knew over what others know now, since Redis counts terms anew."""
+    """A relay that was cut off polls again before it publishes, even if Redis numbers the terms anew."""
     before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
     old, new = Views(before), Views(now)
     witness = Witness("a reader")
@@ -195,7 +195,7 @@ async def test_a_relay_comes_back_to_what_another_one_knows_better(redis_server:
 
 
 async def test_a_publication_that_arrives_late(redis_server: RedisServer) -> None:
-    """What was on its way from a relay when another one took over is published after what that one has said."""
+    """Redis refuses a publication of an earlier term."""
     first, late, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 8, 9))
     old, new = Views(first), Views(now)
     witness = Witness("a reader")
@@ -217,7 +217,7 @@ async def test_a_publication_that_arrives_late(redis_server: RedisServer) -> Non
 
 
 async def test_leaving_while_redis_is_gone(redis_server: RedisServer) -> None:
-    """A program cannot end, or ends with an error, because Redis is not there to take leave of."""
+    """Feeds and relays close without an error while Redis is down."""
     source = ScriptedSource([snapshot(agent()), snapshot(agent(calls_answered=1))])
     async with AsyncExitStack() as stack:
         feed = await stack.enter_async_context(RedisFeed(redis_server.url))

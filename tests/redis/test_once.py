@@ -90,7 +90,7 @@ def seat_events(update: Update) -> tuple[SeatEvent, ...]:
 
 
 async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: RedisServer) -> None:
-    """A reader or a group misses an event, is told it twice, out of order, or otherwise than a watcher would."""
+    """Readers and a group get the events of a watcher: each once, in order, and equal."""
     readers = [Witness(f"reader {number}") for number in range(3)]
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(Office(seed=3, speed=0))
@@ -126,7 +126,7 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
 
 
 async def test_an_empty_call_centre_is_known_to_be_empty(redis_server: RedisServer) -> None:
-    """Where nobody is signed in when the first relay starts, readers wait for somebody to come."""
+    """Readers are ready when nobody is signed in."""
     source = ScriptedSource([snapshot()])
     async with RedisFeed(redis_server.url) as feed, Relay(source, redis_server.url, interval=0.05, lease=1) as relay:
         assert not await feed.ready(timeout=PATIENCE)

@@ -101,7 +101,6 @@ class TestThereAndBack:
             assert "\n" not in text
 
     def test_a_snapshot_keeps_what_it_has_beside_its_records(self) -> None:
-        """A reader's snapshot has lost its times, or what was wrong with the answer."""
         after = snapshot(TALKING, at=9, server=8, problems=[PROBLEM])
         said = payload_of(snapshot(WAITING), after)
         whole = read_snapshot(said.snapshot, said.now.splitlines())
@@ -114,7 +113,7 @@ class TestThereAndBack:
             )
 
     def test_lone_surrogates_survive(self) -> None:
-        """A broken name, which JSON can spell and UTF-8 cannot, stops everybody's feed."""
+        """A name with half of a surrogate pair, which JSON can spell and UTF-8 cannot, is published and read."""
         before, after = snapshot(agent(name="\udcff", queue="q\ud800")), snapshot(agent(name="\udcfe", queue="q\ud800"))
         said = payload_of(before, after)
         change = read_change({name: text.encode().decode() for name, text in fields_of(said).items()})
@@ -122,13 +121,12 @@ class TestThereAndBack:
         assert change.seats == (SeatKey("q\ud800", "100001"),)
 
     def test_line_breaks_of_all_kinds_in_a_name_break_nothing(self) -> None:
-        """A line break in an agent's name is taken for the end of the record."""
         name = "a\nb\r\nc\u2028d\x0be\x85f\x1eg"
         before, after = snapshot(agent(name=name)), snapshot(agent(name=name, queue="q\u2029"), agent(name="n"))
         assert read_change(fields_of(payload_of(before, after))).seat_events == diff(before, after)
 
     def test_before_anything_is_known(self) -> None:
-        """A platform that was never reached reads as one where nobody is."""
+        """A platform that was never reached differs from one without agents."""
         change = read_change(fields_of(payload_of(None, None, FeedDown(error=TransportError("away"), since=None))))
         assert (change.moment, change.before_snapshot, change.after_snapshot) == (None, None, None)
         assert (change.seats, change.agents, change.seat_events) == ((), {}, ())
@@ -136,19 +134,18 @@ class TestThereAndBack:
         assert read_feed(json.loads(feed_to_json(None))) is None
 
     def test_nobody_is_known_too(self) -> None:
-        """A platform where nobody is reads as one that was never reached."""
+        """A platform without agents has an empty snapshot."""
         said = payload_of(None, snapshot())
         assert read_snapshot(said.snapshot, []) == snapshot()
         assert read_change(fields_of(said)).after_snapshot == snapshot()
 
     def test_the_events_in_words_are_those_of_the_command_line(self) -> None:
-        """Programs of other languages, which read the events as they are written, are told something else."""
+        """Readers in other languages get the events as `sipqueue watch --json` prints them."""
         joined, changed = snapshot(WAITING), snapshot(TALKING)
         said = payload_of(joined, changed, UP)
         assert json.loads(said.update)["events"] == [event.to_dict() for event in (UP, *diff(joined, changed))]
 
     def test_the_feed_comes_up_before_and_goes_down_after(self) -> None:
-        """A consumer that folds events in turn is told of changes while the feed is down."""
         events = diff(None, snapshot(WAITING))
         down = FeedDown(error=TransportError("away"), since=START)
         assert with_feed(None, events) == events
@@ -173,7 +170,6 @@ class TestErrors:
     )
     @pytest.mark.parametrize("where", [None, "GetQueueSipStatus at http://127.0.0.1:1"])
     def test_the_librarys_own_keep_all_they_say(self, error: SipQueueError, where: str | None) -> None:
-        """A reader learns less of why the platform is away than the relay."""
         error.where = where
         down = read_feed(json.loads(feed_to_json(FeedDown(error=error, since=START))))
         assert isinstance(down, FeedDown)
@@ -194,7 +190,7 @@ class TestErrors:
         ids=["built in", "group", "derived", "namesake"],
     )
     def test_those_of_others_lose_their_words(self, error: BaseException) -> None:
-        """A secret in the text of somebody else's exception is in Redis, for every reader to see."""
+        """Errors of other libraries are published without their text, which could contain a secret."""
         down = FeedDown(error=error, since=None)
         said = payload_of(None, snapshot(WAITING), down)
         assert SECRET not in repr((said, feed_to_json(down)))
@@ -202,7 +198,6 @@ class TestErrors:
         assert json.loads(said.update)["events"][-1]["error_type"] == name
 
     def test_those_of_others_are_told_by_their_class(self) -> None:
-        """Nobody learns what kind of trouble the relay's source has."""
         read = read_change(fields_of(payload_of(None, None, FeedDown(error=ZeroDivisionError("x"), since=None)))).feed
         assert isinstance(read, FeedDown)
         assert type(read.error) is SourceError
@@ -210,7 +205,6 @@ class TestErrors:
         assert not read.error.retryable
 
     def test_an_argument_that_is_no_json_is_told_in_words(self) -> None:
-        """The relay ends because an error has something in it that JSON cannot hold."""
         read = read_feed(json.loads(feed_to_json(FeedDown(error=TransportError(OSError("no route")), since=None))))
         assert isinstance(read, FeedDown)
         assert str(read.error) == "no route"
@@ -219,7 +213,6 @@ class TestErrors:
 class TestVersions:
     @pytest.mark.parametrize("version", [0, 3, "1", None, [], 1.5, True])
     def test_another_version_is_refused(self, version: object) -> None:
-        """What another release means by a word is guessed."""
         with pytest.raises(RelayError, match="this release reads versions up to 2: run the same release") as refused:
             read_change(damaged("update", lambda update: update.update(version=version)))
         assert repr(version) in str(refused.value)
@@ -296,13 +289,11 @@ OF_SEATS: list[object] = [1, "x", {}, [], ["queue-1"], ["queue-1", "100001", "x"
 class TestDamage:
     @pytest.mark.parametrize("change", OF_UPDATES)
     def test_of_an_update_is_refused(self, change: Callable[[Any], object]) -> None:
-        """Damage ends a reader with an error that nobody expects, or is read as news."""
         with pytest.raises(RelayError, match=r"in Redis is damaged: |has version "):
             read_change(damaged("update", change))
 
     @pytest.mark.parametrize("change", OF_FEED_DOWN)
     def test_of_an_error_is_refused(self, change: Callable[[Any], object]) -> None:
-        """Damage to what is said of an outage ends a reader with an error that nobody expects."""
         said = payload_of(None, None, FeedDown(error=HttpStatusError(500), since=START))
 
         def change_feed(update: Any) -> None:
@@ -314,7 +305,6 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["was", "now"])
     @pytest.mark.parametrize("change", OF_RECORDS)
     def test_of_a_record_is_refused(self, name: str, change: Callable[[Any], object]) -> None:
-        """A damaged record is dropped, and reads as an agent who left."""
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: "):
             read_change(damaged(name, change))
         if name == "now":
@@ -326,21 +316,18 @@ class TestDamage:
 
     @pytest.mark.parametrize("seat", OF_SEATS)
     def test_of_a_seat_is_refused(self, seat: object) -> None:
-        """A record is put in another seat's place."""
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: "):
             read_change(damaged("seats", lambda _: seat) | {"seats": json.dumps(seat)})
 
     @pytest.mark.parametrize("name", ["seats", "was", "now"])
     @pytest.mark.parametrize("times", [0, 2])
     def test_of_their_number_is_refused(self, name: str, times: int) -> None:
-        """A line too many or too few puts every record in the next seat's place."""
         fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING)))
         fields[name] = "\n".join([fields[name]] * times)
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: "):
             read_change(fields)
 
     def test_a_seat_that_is_there_twice_is_refused(self) -> None:
-        """What a seat is now depends on the order of lines."""
         fields = {
             name: "\n".join([text] * (2 if name in {"seats", "was", "now"} else 1))
             for name, text in fields_of(payload_of(snapshot(WAITING), snapshot(TALKING))).items()
@@ -350,7 +337,6 @@ class TestDamage:
 
     @pytest.mark.parametrize("name", ["after", "update", "seats", "was", "now"])
     def test_a_field_that_is_missing_or_no_json_is_refused(self, name: str) -> None:
-        """An entry that something else has written ends a reader with an error that nobody expects."""
         fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING)))
         with pytest.raises(RelayError, match="an entry of the stream in Redis is damaged: the field"):
             read_change({key: value for key, value in fields.items() if key != name})
@@ -364,14 +350,12 @@ class TestDamage:
         ["", "{", "1", "[]", "{}", '"update"', '{"update": 1}', '{"snapshot": 1, "sequence": "1"}', "[" * 100_000],
     )
     def test_of_a_groups_work_is_refused(self, text: str) -> None:
-        """Damage to a group's work ends a consumer with an error that nobody expects."""
         with pytest.raises(RelayError, match=r"in Redis is damaged: "):
             read_work(text)
 
     @pytest.mark.parametrize("name", ["snapshot", "sequence", "seats", "was", "now"])
     @pytest.mark.parametrize("value", [None, 1, "x", []])
     def test_of_a_groups_difference_is_refused(self, name: str, value: object) -> None:
-        """Damage to what stands for entries that are gone is read as news."""
         if (name, value) == ("sequence", 1):
             return
         with pytest.raises(RelayError, match="a group's work in Redis is damaged: "):
@@ -379,7 +363,6 @@ class TestDamage:
 
     @pytest.mark.parametrize("text", ["{", "1", "[]", "{}", '"x"', "[" * 100_000])
     def test_of_the_whole_is_refused(self, text: str) -> None:
-        """Damage to what is known reads as nobody being there."""
         with pytest.raises(RelayError, match="the snapshot in Redis is damaged: "):
             read_snapshot(text, [])
 
@@ -398,12 +381,10 @@ def _difference() -> dict[str, Any]:
 
 class TestWork:
     def test_it_is_an_entry_as_a_rule(self) -> None:
-        """A group's consumer is told something else than a reader."""
         fields = fields_of(payload_of(snapshot(WAITING), snapshot(TALKING), UP, coalesced=True))
         assert read_work(json.dumps(fields)) == read_change(fields)
 
     def test_it_is_a_difference_where_entries_are_gone(self) -> None:
-        """A group that was away for long loses what happened meanwhile."""
         change = read_work(json.dumps(_difference()))
         assert isinstance(change, Change)
         assert (change.sequence, change.coalesced, change.feed) == (8, True, None)
@@ -413,7 +394,6 @@ class TestWork:
 
 
 def test_times_are_the_same_moment_in_any_zone() -> None:
-    """A relay in another zone shifts every time."""
     moment = datetime(2026, 1, 5, 8, tzinfo=UTC)
     read = read_change(fields_of(payload_of(None, Snapshot([WAITING], observed_at=moment)))).moment
     assert read is not None

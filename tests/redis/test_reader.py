@@ -33,7 +33,6 @@ WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talkin
 
 class TestLikeAWatcher:
     async def test_it_knows_and_tells_what_is_published(self, redis_server: RedisServer) -> None:
-        """A program that was written for a watcher gets something else from a relay."""
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
             await writer.publish(WAITING)
             assert await feed.ready(timeout=10) == WAITING == feed.snapshot
@@ -49,7 +48,7 @@ class TestLikeAWatcher:
             assert event == update.events[0]
 
     async def test_some_queues_or_extensions_are_all_that_is_read(self, redis_server: RedisServer) -> None:
-        """Who reads one queue of a relay for all is told of the others, or has them in the snapshot."""
+        """A reader with `queues` or `extensions` gets the events and records of these only."""
         known = snapshot(agent("1"), agent("2"), agent("1", queue="b"))
         other = snapshot(agent("1"), agent("2", "talking"), agent("1", queue="b"), at=2)
         wanted = snapshot(agent("1", "talking"), agent("2", "talking"), agent("1", "talking", queue="b"), at=4)
@@ -76,7 +75,7 @@ class TestLikeAWatcher:
             assert whole.health.last_good_at == wanted.observed_at
 
     async def test_of_a_baseline_only_what_is_read_counts(self, redis_server: RedisServer) -> None:
-        """Who goes on with one queue, from where a reader of all ended, is told that all others have left."""
+        """Seats outside the filter are removed from the baseline, so they do not leave."""
         known, now = (
             snapshot(agent(), agent(state=state, queue="b"), at=at) for state, at in (("idle", 0), ("talking", 4))
         )
@@ -91,19 +90,17 @@ class TestLikeAWatcher:
         assert [(event.kind, event.queue) for event in update.events] == [("state-changed", "b")]
 
     def test_both_are_feeds(self) -> None:
-        """A function that takes either cannot say so."""
         assert isinstance(RedisFeed("redis://127.0.0.1"), Feed)
         assert isinstance(StatusWatcher(ScriptedSource([WAITING])), Feed)
 
     async def test_with_initial_everybody_joins(self, redis_server: RedisServer) -> None:
-        """A consumer that wants to start from events alone has no start."""
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url, initial=True) as feed:
             await writer.publish(WAITING)
             events = await collect(feed, until=lambda event: event.extension == "2")
         assert [event for event in events if event.key] == list(diff(None, WAITING))
 
     async def test_a_state_began_when_a_tally_shows(self, redis_server: RedisServer) -> None:
-        """With a baseline, a change shown by the first reading began unseen."""
+        """`state_since` agrees with the tally; with a baseline, a change in the first reading began unseen."""
         async with Writer(redis_server) as writer:
             await writer.publish(snapshot(agent("1"), agent("2"), at=4))
             feeds = RedisFeed(redis_server.url), RedisFeed(redis_server.url, baseline=snapshot(agent("1"), agent("3")))
@@ -124,7 +121,6 @@ class TestLikeAWatcher:
                 await writer.publish(snapshot(agent("1"), agent("2"), at=8))
 
     async def test_it_goes_on_from_a_baseline(self, redis_server: RedisServer) -> None:
-        """What happened while the program was down is lost."""
         async with Writer(redis_server) as writer:
             await writer.publish(snapshot(agent("1", calls_answered=5), at=9))
             async with RedisFeed(redis_server.url, baseline=snapshot(agent("1", calls_answered=2))) as feed:
@@ -133,7 +129,6 @@ class TestLikeAWatcher:
         assert event.count == 3
 
     async def test_a_reader_that_comes_back_has_what_it_missed_entry_by_entry(self, redis_server: RedisServer) -> None:
-        """A connection that broke makes one difference of all that happened meanwhile."""
         async with (
             Writer(redis_server) as writer,
             Cable(redis_server.port) as cable,
@@ -151,7 +146,6 @@ class TestLikeAWatcher:
             assert feed.health.resyncs == 0
 
     async def test_a_stream_that_does_not_go_on_is_a_difference(self, redis_server: RedisServer) -> None:
-        """A reader that follows a stream with a gap in it misses what was in the gap."""
         async with (
             Writer(redis_server) as writer,
             RedisFeed(redis_server.url) as feed,
@@ -184,7 +178,6 @@ class TestLikeAWatcher:
             assert (feed.health.resyncs, feed.health.sequence) == (1, 9)
 
     async def test_a_gap_among_what_was_missed_is_a_difference(self, redis_server: RedisServer) -> None:
-        """A reader that was away and finds several entries does not look whether each goes on from the one before."""
         async with (
             Writer(redis_server) as writer,
             Cable(redis_server.port) as cable,
@@ -210,7 +203,6 @@ class TestLikeAWatcher:
 
 class TestReady:
     async def test_without_a_relay_it_says_so(self, redis_server: RedisServer) -> None:
-        """Whoever waits in vain does not learn that no relay runs."""
         async with RedisFeed(redis_server.url) as feed:
             with pytest.raises(
                 TimeoutError, match=r"not been read from Redis within 0.3 s; .*: no relay has published"
@@ -220,7 +212,6 @@ class TestReady:
             assert feed.health.up is False
 
     async def test_without_redis_it_says_so(self, redis_server: RedisServer) -> None:
-        """Whoever waits in vain does not learn that Redis is down."""
         redis_server.kill()
         async with RedisFeed(redis_server.url) as feed:
             with pytest.raises(TimeoutError, match=r"the last error: Redis at 127.0.0.1:\d+, .*: Redis is away: "):
@@ -231,7 +222,6 @@ class TestReady:
                 assert await feed.ready(timeout=20) == WAITING
 
     async def test_it_is_not_ready_while_the_platform_is_away(self, redis_server: RedisServer) -> None:
-        """What was so before an outage is taken for what is so."""
         async with Writer(redis_server) as writer:
             await writer.publish(WAITING)
             await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=START))
@@ -240,7 +230,6 @@ class TestReady:
                     await feed.ready(timeout=0.3)
 
     async def test_what_redis_refuses_is_raised_everywhere(self, redis_server: RedisServer) -> None:
-        """A reader that may not read waits for ever."""
         async with redis_server.client() as client:
             await client.config_set("requirepass", "x")
         async with RedisFeed(redis_server.url) as feed:
@@ -253,7 +242,6 @@ class TestReady:
 
 class TestFeedEvents:
     async def test_a_relay_that_dies_is_missed(self, redis_server: RedisServer) -> None:
-        """Without any relay readers go on to show what was so."""
         async with RedisFeed(redis_server.url) as feed:
             events = feed.subscribe(FeedDown, FeedUp)
             async with Writer(redis_server, lease=0.2) as writer:
@@ -268,7 +256,7 @@ class TestFeedEvents:
     async def test_what_redis_has_lost_is_not_believed_until_a_relay_confirms_it(
         self, redis_server: RedisServer
     ) -> None:
-        """A Redis that was restored from an older copy tells everybody to have left, or undoes what happened."""
+        """A reader keeps its snapshot when Redis is emptied, and reports that the feed is down."""
         async with (
             Writer(redis_server) as writer,
             RedisFeed(redis_server.url) as feed,
@@ -291,7 +279,6 @@ class TestFeedEvents:
 
 class TestHealth:
     async def test_it_tells_how_the_reading_goes(self, redis_server: RedisServer) -> None:
-        """Nobody can see whether a reader is behind, or what is wrong with it."""
         feed = RedisFeed(redis_server.url)
         where = f"<RedisFeed of Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*, "
         assert feed.health == RedisFeedHealth()
@@ -313,7 +300,6 @@ class TestHealth:
 
     @pytest.mark.parametrize("group", [{}, {"group": "sales", "consumer": "one"}])
     async def test_it_tells_what_ended_the_reading(self, redis_server: RedisServer, group: dict[str, Any]) -> None:
-        """A reader that was refused says for ever that all is well, or that something else is wrong."""
         async with (
             Writer(redis_server) as writer,
             redis_server.client() as client,
@@ -330,7 +316,6 @@ class TestHealth:
             assert (feed.health.up, feed.health.ended, feed.health.last_error) == (False, True, told.value)
 
     async def test_it_says_so_whenever_it_has_looked(self, redis_server: RedisServer) -> None:
-        """Whoever shows how things are learns too late of what is known first, of a change, or of an outage."""
         looks: list[tuple[bool | None, list[str], datetime | None]] = []
         feed = RedisFeed(redis_server.url)
         updates = feed.updates()
@@ -360,7 +345,7 @@ class TestHealth:
         assert last == (False, ["feed-down"], TALKING.observed_at)
 
     def test_one_of_a_group_says_that_it_has_a_part(self) -> None:
-        """Figures of all are made of the part that one consumer is handed."""
+        """`is_shared` is true for a feed with a group only."""
         assert not RedisFeed("redis://127.0.0.1").is_shared
         assert RedisFeed("redis://127.0.0.1", group="bots", consumer="a").is_shared
         assert not StatusWatcher(ScriptedSource([WAITING])).is_shared
@@ -393,12 +378,10 @@ class TestMisuse:
         ],
     )
     def test_arguments_that_make_no_sense_are_refused(self, options: dict[str, Any], message: str) -> None:
-        """A slip in an argument is another feed than was meant."""
         with pytest.raises(ValueError, match=message):
             RedisFeed("redis://127.0.0.1", **options)
 
     async def test_it_runs_once_and_inside_its_context(self, redis_server: RedisServer) -> None:
-        """A misuse hangs, or ends in an error that nobody understands."""
         feed = RedisFeed(redis_server.url)
         with pytest.raises(RuntimeError, match="the feed is not running: use it in 'async with'"):
             await feed.ready()
@@ -418,7 +401,6 @@ class TestMisuse:
 class TestLeaving:
     @pytest.mark.parametrize("group", [{}, {"group": "sales", "consumer": "1"}])
     async def test_it_leaves_no_task_and_no_connection(self, redis_server: RedisServer, group: dict[str, Any]) -> None:
-        """A service that makes a feed for each request runs out of connections."""
         async with redis_server.client() as client, Writer(redis_server) as writer:
             await writer.publish(WAITING)
             before = {*asyncio.all_tasks()}
@@ -431,7 +413,6 @@ class TestLeaving:
                     await asyncio.sleep(0.01)  # pragma: no cover
 
     async def test_a_stream_can_be_cancelled_and_iterated_again(self, redis_server: RedisServer) -> None:
-        """A timeout around one step of a loop loses an event, or ends the stream."""
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
             await writer.publish(WAITING)
             await feed.ready(timeout=10)
@@ -446,7 +427,6 @@ class TestLeaving:
             assert changes.pending == 0
 
     async def test_it_ends_even_if_redis_says_nothing(self, redis_server: RedisServer) -> None:
-        """A program cannot be ended while Redis stands still."""
         async with Writer(redis_server) as writer:
             await writer.publish(WAITING)
             async with RedisFeed(redis_server.url) as feed:
@@ -457,7 +437,7 @@ class TestLeaving:
 
 
 async def test_joined_is_told_once(redis_server: RedisServer) -> None:
-    """The first publication is told both as what is known and as what comes next."""
+    """The first publication is not reported a second time as a change."""
     async with RedisFeed(redis_server.url, initial=True) as feed, Writer(redis_server) as writer:
         joined = feed.subscribe(AgentJoined)
         await writer.publish(WAITING)

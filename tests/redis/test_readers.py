@@ -10,7 +10,6 @@ from tests.kit.redis_server import RedisServer
 
 
 async def test_a_change_reaches_a_reader(redis_server: RedisServer) -> None:
-    """Nothing arrives at all."""
     waiting, talking = agent(state=AgentState.WAITING), agent(state=AgentState.TALKING)
     source = ScriptedSource([snapshot(waiting), snapshot(waiting), snapshot(talking)])
     async with RedisFeed(redis_server.url) as feed, Relay(source, redis_server.url, interval=0.2):

@@ -86,7 +86,6 @@ async def told(server: RedisServer, number: int) -> list[Entry]:
 
 class TestPublishing:
     async def test_each_change_is_an_entry(self, redis_server: RedisServer) -> None:
-        """Readers are told of something else than the relay's watcher, or of each poll."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server) as it:
             await told(redis_server, 1)
@@ -101,14 +100,14 @@ class TestPublishing:
         assert (it.leading, it.sequence) == (False, 0)
 
     async def test_a_platform_where_nobody_is_is_known(self, redis_server: RedisServer) -> None:
-        """At night readers are told that no relay is there."""
+        """An empty snapshot is published like any other."""
         async with relay(Platform(), redis_server), RedisFeed(redis_server.url) as feed:
             assert await feed.ready(timeout=10) == snapshot()
             (entry,) = await entries(redis_server)
             assert entry.change.after_snapshot == snapshot()
 
     async def test_what_readers_know_is_confirmed_in_silence(self, redis_server: RedisServer) -> None:
-        """A call centre in which nothing happens passes for one whose relay has died."""
+        """While nothing changes, the relay confirms what it has published."""
         store = Store(redis_server.url, "sipqueue")
         async with relay(Platform(WAITING), redis_server, lease=0.3):
             await told(redis_server, 1)
@@ -120,7 +119,6 @@ class TestPublishing:
         await store.aclose()
 
     async def test_an_outage_of_the_platform_is_published(self, redis_server: RedisServer) -> None:
-        """Readers go on to show what was so before the platform was away."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server):
             await told(redis_server, 1)
@@ -135,7 +133,6 @@ class TestPublishing:
 
     @pytest.mark.parametrize("first", [True, False])
     async def test_a_fatal_error_is_published_and_raised(self, redis_server: RedisServer, first: bool) -> None:
-        """A relay that can never work again goes on in silence, or its readers never learn why it ended."""
         platform = Platform(WAITING)
         platform.error = AuthError(602, "expired") if first else None
         async with relay(platform, redis_server, lease=5) as it:
@@ -156,7 +153,7 @@ class TestPublishing:
     async def test_a_sources_own_error_is_published_and_raised(
         self, redis_server: RedisServer, error: Exception
     ) -> None:
-        """What ends a watcher has a relay begin anew for ever, as it looks like an error of Redis or a timeout."""
+        """An error of the source ends the relay, even if it looks like an error of Redis or a timeout."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server, lease=0.3) as it:
             await told(redis_server, 1)
@@ -171,7 +168,6 @@ class TestPublishing:
     async def test_a_fatal_error_is_raised_where_it_cannot_be_published(
         self, redis_server: RedisServer, error: Exception
     ) -> None:
-        """A relay whose credentials are refused while Redis is away tries for ever to say so."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server, lease=5) as it:
             await told(redis_server, 1)
@@ -186,7 +182,7 @@ class TestLeading:
     async def test_one_leads_and_the_others_ask_nothing(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Several relays ask the platform several times, and publish each change several times."""
+        """Only the leader polls and publishes."""
         caplog.set_level(logging.INFO, "sipqueue_async")
         one, two = Platform(WAITING), Platform(WAITING)
         async with relay(one, redis_server, lease=0.3) as leader:
@@ -202,7 +198,7 @@ class TestLeading:
         assert len(await entries(redis_server)) == 1
 
     async def test_another_one_takes_over_at_once_and_goes_on(self, redis_server: RedisServer) -> None:
-        """A change of leader loses what changed meanwhile, tells of it twice, or takes the whole lease."""
+        """A successor publishes each change once, without waiting for the lease of a leader that closed."""
         two = Platform(TALKING)
         async with relay(Platform(WAITING), redis_server, lease=10):
             await told(redis_server, 1)
@@ -213,7 +209,7 @@ class TestLeading:
         assert [type(event) for event in second.change.seat_events] == [StateChanged]
 
     async def test_an_outage_that_ended_with_the_leader_is_told_to_have_ended(self, redis_server: RedisServer) -> None:
-        """The platform was away for the last leader, is there for the next, and readers wait for it for ever."""
+        """The next leader's first good poll publishes `FeedUp`."""
         old = Platform(WAITING)
         async with RedisFeed(redis_server.url) as feed:
             async with relay(old, redis_server):
@@ -231,7 +227,7 @@ class TestLeading:
     async def test_a_platform_that_was_never_seen_comes_up_under_the_next_leader(
         self, redis_server: RedisServer
     ) -> None:
-        """The first good poll of a new leader, after one that never saw the platform, is nothing to tell."""
+        """The first good poll of all publishes `FeedUp`, under whichever leader."""
         old = Platform()
         old.error = TransportError("no route")
         async with relay(old, redis_server):
@@ -245,7 +241,6 @@ class TestLeading:
     async def test_a_deposed_leader_stands_by(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Two relays lead at once."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server, lease=0.3) as it, redis_server.client() as client:
             await told(redis_server, 1)
@@ -261,7 +256,7 @@ class TestLeading:
     async def test_whoever_has_led_meanwhile_knows_better(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay that was cut off takes back what its successor has published."""
+        """A relay that was cut off does not publish over its successor's changes."""
         async with (
             Cable(redis_server.port) as cable,
             relay(Platform(WAITING), cable, lease=0.3) as it,
@@ -279,7 +274,7 @@ class TestUnheard:
     """Answers that are lost on their way, so that a relay does not know what it has done."""
 
     async def test_a_lead_that_was_not_heard_of_is_led(self, redis_server: RedisServer) -> None:
-        """A relay stands by for itself for a whole lease, because a connection broke in the wrong moment."""
+        """A relay whose lock was granted in a lost answer leads without waiting for a lease."""
         lost = asyncio.Event()
 
         class Breaking(Redis):
@@ -298,7 +293,7 @@ class TestUnheard:
             assert it.leading
 
     async def test_a_lead_that_was_not_heard_of_is_handed_on(self, redis_server: RedisServer) -> None:
-        """A relay that is closed while it asks for the lead has it for a whole lease, and the platform nobody's eye."""
+        """A relay that is closed while it asks for the lock releases it."""
         asked = asyncio.Event()
 
         class Slow(Redis):
@@ -317,7 +312,7 @@ class TestUnheard:
     async def test_troubles_in_a_row_leave_the_watcher_alone(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay begins anew, since it does not know its own words again: they were under the lock before."""
+        """A relay recognises its own publication after a lost lock and a failed read, and goes on."""
         caplog.set_level(logging.INFO, "sipqueue_async")
         platform = Platform(WAITING)
         troubles = ["the answer to a publication", "the read after it"]
@@ -348,7 +343,7 @@ class TestUnheard:
 
 class TestTrouble:
     async def test_a_lead_that_was_lost_for_want_of_a_word_is_taken_again(self, redis_server: RedisServer) -> None:
-        """A relay that stood still for a while ends, or leaves the platform unwatched."""
+        """A relay whose lock is gone takes it again, and publishes what has changed."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server) as it, redis_server.client() as client:
             await told(redis_server, 1)
@@ -362,7 +357,7 @@ class TestTrouble:
     async def test_a_lead_that_was_lost_before_anything_was_published_is_taken_again(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay takes its predecessor's words for those of one that has led meanwhile, and begins anew."""
+        """Its predecessor's publication is no sign that another relay has led since."""
         caplog.set_level(logging.INFO, "sipqueue_async")
         platform = Platform(WAITING)
         async with relay(platform, redis_server):
@@ -377,7 +372,6 @@ class TestTrouble:
 
     @pytest.mark.parametrize("lost", ["everything", "the last publication"])
     async def test_what_redis_has_lost_is_published_again(self, redis_server: RedisServer, lost: str) -> None:
-        """A Redis that was restored from an older copy shows what was so then, until something changes."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server), redis_server.client() as client:
             await told(redis_server, 1)
@@ -397,7 +391,6 @@ class TestTrouble:
             assert (again.change.sequence, again.change.coalesced) == (2, True)
 
     async def test_a_first_poll_that_shows_what_is_published_is_remembered(self, redis_server: RedisServer) -> None:
-        """A relay that took over when nothing changed has nothing to publish when Redis loses everything."""
         async with relay(Platform(WAITING), redis_server):
             await told(redis_server, 1)
         platform = Platform(WAITING)
@@ -408,7 +401,6 @@ class TestTrouble:
         assert [type(event) for event in first.change.seat_events] == [AgentJoined]
 
     async def test_a_publication_whose_answer_was_lost_is_not_repeated(self, redis_server: RedisServer) -> None:
-        """A change is told twice because a connection broke in the wrong moment."""
         platform = Platform(WAITING)
         broken = asyncio.Event()
 
@@ -441,7 +433,6 @@ class TestTrouble:
     async def test_what_happens_while_redis_is_away_is_published_afterwards(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """An outage of Redis loses what happened in it."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server) as it:
             await told(redis_server, 1)
@@ -464,7 +455,6 @@ class TestTrouble:
     async def test_nothing_is_published_where_nothing_changed_while_redis_was_away(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Each outage of Redis is a publication, or the relay has nothing confirmed any more."""
         async with relay(Platform(WAITING), redis_server) as it, redis_server.client() as client:
             await told(redis_server, 1)
             redis_server.kill()
@@ -480,7 +470,6 @@ class TestTrouble:
     async def test_a_relay_that_is_started_before_redis_waits_for_it(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The order in which things are started after a power failure matters."""
         caplog.set_level(logging.DEBUG, "sipqueue_async")
         redis_server.kill()
         async with relay(Platform(WAITING), redis_server) as it:
@@ -494,7 +483,6 @@ class TestTrouble:
     async def test_what_redis_refuses_ends_it(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay that is not permitted to publish tries for ever."""
         async with redis_server.client() as client:
             await client.config_set("requirepass", "x")
         async with relay(Platform(), redis_server) as it:
@@ -503,7 +491,7 @@ class TestTrouble:
         assert "the relay ends: RelayError: " in caplog.text
 
     async def test_a_lock_that_is_something_else_ends_it(self, redis_server: RedisServer) -> None:
-        """All relays stand by for ever and say that another one leads, where the lock's key is another program's."""
+        """A lock key of another type is a `RelayError`, no standby."""
         async with redis_server.client() as client:
             await client.rpush("{sipqueue}:leader", "x")
         async with relay(Platform(), redis_server) as it:
@@ -511,7 +499,6 @@ class TestTrouble:
                 await asyncio.wait_for(it.wait(), 10)
 
     async def test_leaving_while_redis_is_away_is_quick(self, redis_server: RedisServer) -> None:
-        """A program cannot be ended while Redis is down."""
         async with relay(Platform(WAITING), redis_server) as it:
             await told(redis_server, 1)
             redis_server.kill()
@@ -533,12 +520,10 @@ class TestRunning:
         ],
     )
     def test_arguments_that_make_no_sense_are_refused(self, options: dict[str, Any], message: str) -> None:
-        """A slip shows when a relay leads for the first time, weeks later."""
         with pytest.raises(ValueError, match=message):
             Relay(Platform(), "redis://127.0.0.1", **options)
 
     async def test_it_runs_once_and_inside_its_context(self, redis_server: RedisServer) -> None:
-        """A misuse hangs, or ends in an error that nobody understands."""
         it = relay(Platform(), redis_server)
         assert repr(it) == f"<Relay to Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*, not started>"
         assert it.where == f"Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*"
@@ -555,7 +540,6 @@ class TestRunning:
         assert {*asyncio.all_tasks()} == {asyncio.current_task()}
 
     async def test_nobody_needs_to_wait_for_it(self, redis_server: RedisServer) -> None:
-        """A relay that failed complains through asyncio about its exception."""
         platform = Platform()
         platform.error = ZeroDivisionError("a bug")
         async with relay(platform, redis_server) as it:
@@ -563,7 +547,6 @@ class TestRunning:
 
     @pytest.mark.virtual_time
     async def test_pauses_grow_to_a_limit_and_begin_anew(self) -> None:
-        """A Redis that comes back is asked by everybody at once, or only after minutes."""
         backoff = Backoff()
         now = asyncio.get_running_loop().time
 
@@ -583,7 +566,6 @@ class TestRunning:
 
 
 async def test_a_scripted_source_is_published_as_it_is(redis_server: RedisServer) -> None:
-    """A reader with `initial` is told of something else than was polled."""
     source = ScriptedSource([snapshot(WAITING), snapshot(TALKING, at=2)])
     async with RedisFeed(redis_server.url, initial=True) as feed, relay(source, redis_server, interval=0.3):
         updates: list[Update] = await collect(feed.updates(), until=lambda update: update.sequence == 2)

@@ -140,7 +140,7 @@ async def everything(store: Store, other: Store) -> None:
 
 class TestPlace:
     async def test_its_keys_begin_with_the_prefix_in_braces(self, redis_server: RedisServer) -> None:
-        """Two platforms in one Redis disturb each other, or a cluster cannot keep one platform's keys together."""
+        """A cluster keeps the keys of one prefix together, and those of two prefixes differ."""
         async with opened(redis_server.url, "north") as store, redis_server.client() as client:
             await lead(store)
             await take(store, "sales", "me", 10)
@@ -155,7 +155,6 @@ class TestPlace:
 
     @pytest.mark.parametrize("prefix", ["", "{", "a}b", "{a}"])
     def test_a_prefix_that_would_break_them_is_refused(self, prefix: str) -> None:
-        """The scripts are refused by a cluster, or all platforms are one."""
         with pytest.raises(ValueError, match="prefix must be a name without braces"):
             Store("redis://127.0.0.1", prefix)
 
@@ -169,7 +168,6 @@ class TestPlace:
         ],
     )
     def test_it_says_where_it_is_without_a_secret(self, url: str, place: str) -> None:
-        """A password is in a log line, or nobody learns which Redis is away."""
         assert Store(url, "sipqueue").where == f"Redis at {place}, keys {{sipqueue}}:*"
 
     @pytest.mark.parametrize(
@@ -185,7 +183,6 @@ class TestPlace:
         ],
     )
     def test_a_url_that_makes_no_sense_is_refused_without_a_word_of_it(self, url: str) -> None:
-        """A slip in a URL shows its password."""
         with pytest.raises(ValueError, match="special characters of user and password are written as %XX") as refused:
             Store(url, "sipqueue")
         assert SECRET not in str(refused.value)
@@ -193,7 +190,6 @@ class TestPlace:
 
     @pytest.mark.needs_redis
     async def test_a_socket_of_the_machine_works(self, tmp_path: Path) -> None:
-        """A Redis without a port cannot be used."""
         path = Path(f"/tmp/sipqueue-{os.getpid()}.sock")
         async with (
             RedisServer(tmp_path, keeps=False, unixsocket=str(path)),
@@ -234,13 +230,11 @@ class TestTls:
             yield port
 
     async def test_an_encrypted_connection_works(self, port: int, tmp_path: Path) -> None:
-        """A password travels in the clear, or TLS does not work at all."""
         url = f"rediss://localhost:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
         async with opened(url) as store, opened(url) as other:
             await everything(store, other)
 
     async def test_a_certificate_of_nobodys_is_refused(self, port: int) -> None:
-        """Anybody in between can read along."""
         async with opened(f"rediss://localhost:{port}/0") as store:
             with pytest.raises(TransportError, match=r"untrusted certificate: ") as refused:
                 await store.read()
@@ -254,7 +248,6 @@ class TestClients:
     async def test_a_callers_works_and_stays_open(
         self, redis_server: RedisServer, decode_responses: bool, protocol: int
     ) -> None:
-        """A program that has a Redis client already cannot use it, or finds it closed."""
         client = Redis.from_url(redis_server.url, decode_responses=decode_responses, protocol=protocol)
         async with client, opened(client) as store:
             await everything(store, store)
@@ -265,14 +258,13 @@ class TestClients:
 
     @pytest.mark.parametrize("options", ["", "?protocol=3", "?decode_responses=True"])
     async def test_its_own_is_closed(self, redis_server: RedisServer, options: str) -> None:
-        """Each feed leaves a connection behind."""
         async with opened(redis_server.url + options) as store, opened(redis_server.url + options) as other:
             await everything(store, other)
             assert await _connections(redis_server) == 2
         assert await _connections(redis_server) == 0
 
     async def test_a_cancellation_that_the_client_loses_is_one_all_the_same(self, redis_server: RedisServer) -> None:
-        """Leaving a feed hangs for ever: on Python 3.11 the client's wait_for may lose that its task was cancelled."""
+        """On Python 3.11 the client's `wait_for` may suppress a cancellation; `follow` still ends as cancelled."""
         is_asked = asyncio.Event()
 
         class Losing(Redis):
@@ -291,7 +283,6 @@ class TestClients:
             assert task.cancelled()
 
     async def test_forgotten_scripts_are_sent_again(self, redis_server: RedisServer) -> None:
-        """After a restart of Redis, or a failover, nothing works any more."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             lock = await leads(store)
             for number in range(3):
@@ -326,7 +317,6 @@ class TestPermissions:
             yield make
 
     async def test_a_user_needs_no_more_than_the_documentation_says(self, user: Any, redis_server: RedisServer) -> None:
-        """An operator who allows what the documentation lists has a relay or a reader that does not work."""
         async with (
             opened(await user(f"{KEYS} {RELAY}", "relay")) as relay,
             opened(await user(f"{KEYS} {READER}", "reader")) as reader,
@@ -342,14 +332,13 @@ class TestPermissions:
             await share(group)
 
     def test_the_page_lists_it(self) -> None:
-        """Who sets users up by the documentation gives them too much, or too little."""
+        """The documentation lists these permissions."""
         page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
         for name, rules in (("relay", RELAY), ("reader", READER), ("worker", GROUP)):
             assert f"ACL SETUSER {name} on >password {KEYS} {rules}\n" in page
 
     @pytest.mark.needs_redis
     async def test_a_refusal_over_a_socket_of_the_machine_is_one_too(self, tmp_path: Path) -> None:
-        """A wrong password is tried for ever, where Redis is reached by a path."""
         path = tmp_path / "socket"
         server = RedisServer(tmp_path, keeps=False, unixsocket=str(path))
         async with server, server.client() as client:
@@ -362,13 +351,13 @@ class TestPermissions:
         assert (told.value.__cause__, told.value.__context__) == (None, None), "redis-py's frames have the password"
 
     def test_how_long_a_client_waits_is_heeded(self) -> None:
-        """A quiet spell is taken for a Redis that is away, with a client that waits for no more than some seconds."""
+        """A blocking request ends before the socket timeout of the caller's client."""
         waits: dict[str | Redis, float] = {"redis://127.0.0.1": math.inf, Redis(socket_timeout=None): math.inf}
         waits |= {Redis(socket_timeout=5): 2.5, Redis(socket_timeout=1): 0.5}
         assert [Store(it, "x").longest_wait for it in waits] == list(waits.values())
 
     async def test_the_three_work_as_a_whole(self, user: Any) -> None:
-        """Something beside the commands of the store needs more permissions."""
+        """A relay, a reader and a group run with the documented permissions."""
 
         async def source() -> Snapshot:
             return BEFORE
@@ -390,7 +379,7 @@ class TestPermissions:
     async def test_it_needs_that_much(
         self, user: Any, redis_server: RedisServer, work: Work, rules: str, command: str
     ) -> None:
-        """The documentation lists a permission that nobody needs; or a missing one is not said to be missing."""
+        """Each documented permission is needed, and the error names the one that is missing."""
         if work is not lead:
             async with opened(redis_server.url) as other:
                 await lead(other)
@@ -407,7 +396,6 @@ class TestPermissions:
         assert SECRET not in str(no.value)
 
     async def test_other_keys_and_other_passwords_are_refused(self, user: Any, redis_server: RedisServer) -> None:
-        """A wrong password is tried for ever, or is in the text of the error."""
         for url in (
             await user(f"~other:* {RELAY} {READER}", "other"),
             (await user(f"{KEYS} {READER}", "reader")).replace(SECRET, f"{SECRET}-not"),
@@ -422,7 +410,6 @@ class TestPermissions:
 
     @pytest.mark.needs_redis
     async def test_no_password_where_there_must_be_one_is_refused(self, tmp_path: Path) -> None:
-        """A password that was forgotten is taken for a Redis that is away."""
         server = RedisServer(tmp_path, keeps=False)
         async with server, server.client() as client:
             await client.config_set("requirepass", SECRET)
@@ -443,7 +430,6 @@ class TestTrouble:
         ],
     )
     async def test_keys_of_another_kind_are_refused(self, redis_server: RedisServer, key: str, work: Work) -> None:
-        """Keys of another program are taken for a Redis that is away, and tried for ever."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await lead(store)
             await client.delete(f"{{sipqueue}}:{key}")
@@ -465,7 +451,6 @@ class TestTrouble:
         ],
     )
     async def test_damage_is_refused(self, redis_server: RedisServer, field: str, value: str | bytes) -> None:
-        """Damage ends a reader with an error that nobody expects, or is read as news."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await lead(store)
             await client.hset("{sipqueue}:meta", field, value)
@@ -474,7 +459,6 @@ class TestTrouble:
 
     @pytest.mark.parametrize("fields", [{"after": "", "more": "x"}, {"after": "", "update": b"\xff"}])
     async def test_damage_to_the_stream_is_refused(self, redis_server: RedisServer, fields: Any) -> None:
-        """An entry that something else has written is skipped, and with it what it stood for."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await lead(store)
             assert await take(store, "group", "me", 10) is None
@@ -490,7 +474,6 @@ class TestTrouble:
                 await take(store, "group", "me", 10)
 
     async def test_full_memory_passes(self, redis_server: RedisServer) -> None:
-        """A Redis that is full for a while ends every relay."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             lock = await leads(store)
             await client.config_set("maxmemory", "1")
@@ -500,7 +483,6 @@ class TestTrouble:
             assert await published(store, lock, None, BEFORE) is Answer.OK
 
     async def test_a_replica_that_may_not_write_passes(self, redis_server: RedisServer) -> None:
-        """A failover, in which the old Redis is a replica for a while, ends every relay."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await client.execute_command(  # type: ignore[no-untyped-call]
                 "REPLICAOF", "127.0.0.1", "1"
@@ -509,14 +491,12 @@ class TestTrouble:
                 await store.acquire("me")
 
     async def test_too_many_clients_pass(self, redis_server: RedisServer) -> None:
-        """A Redis that everybody reconnects to at once ends some of them."""
         async with redis_server.client() as client, opened(redis_server.url) as store:
             await client.config_set("maxclients", "1")
             with pytest.raises(TransportError, match="Redis is away: "):
                 await store.read()
 
     async def test_no_answer_passes(self, redis_server: RedisServer) -> None:
-        """A Redis that is down, or a connection that breaks, ends every relay and reader."""
         async with Cable(redis_server.port) as cable, opened(cable.url) as store:
             await lead(store)
             waiting = asyncio.ensure_future(store.follow("9999999999999-0", 4))
@@ -559,7 +539,7 @@ class TestTrouble:
         ],
     )
     async def test_what_redis_says_of_itself_passes(self, said: str, passes: bool) -> None:
-        """A Redis that starts, or fails over, ends every relay; or what stays wrong is tried for ever."""
+        """Errors of a temporary state are retryable `TransportError`s; others are `RelayError`s."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while asked := await reader.read(65536):
@@ -576,7 +556,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("said", ["", "-LOADING Redis is loading\r\n", "-ERR max number of clients reached\r\n"])
     async def test_a_trouble_while_logging_in_keeps_no_password(self, said: str) -> None:
-        """A password is in the frames of an error that passes, for every tool that shows local variables."""
+        """The errors' frames, which contain the password, are dropped."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(65536)
@@ -648,7 +628,6 @@ class TestFencing:
             assert (await store.acquire("other")).lock == "2 other"
 
     async def test_nothing_is_published_over_something_else(self, redis_server: RedisServer) -> None:
-        """A publication that is sent twice, or after Redis lost its last writes, is a change that never was."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             lock = await leads(store)
             assert await published(store, lock, None, BEFORE) is Answer.OK
@@ -669,7 +648,7 @@ class TestFencing:
 
 class TestStream:
     async def test_a_reader_who_is_behind_is_given_everything(self, redis_server: RedisServer) -> None:
-        """A reader whose entries were trimmed misses what was in them."""
+        """A reader whose entries were trimmed gets the whole state."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await lead(store)
             first, second = await store.follow("", 0.01)
@@ -680,7 +659,6 @@ class TestStream:
             assert found.state.snapshot == AFTER
 
     async def test_it_is_trimmed_by_number_and_by_age(self, redis_server: RedisServer) -> None:
-        """The stream grows until Redis is full."""
         async with opened(redis_server.url) as store, redis_server.client() as client:
             await client.config_set("stream-node-max-entries", "1")
             lock = await leads(store)
@@ -699,7 +677,6 @@ class TestStream:
             assert await client.xlen("{sipqueue}:events") <= 2
 
     async def test_the_feeds_condition_is_kept(self, redis_server: RedisServer) -> None:
-        """Whoever begins to read during an outage does not learn of it."""
         async with opened(redis_server.url) as store:
             lock = await leads(store)
             await published(store, lock, None, None, FeedDown(error=TransportError("away"), since=None))
