@@ -166,15 +166,6 @@ async def test_another_service_needs_no_more_than_a_decoder(platform: Platform) 
     assert platform.forms[3] == {"service": "App.Sip_Queue.GetQueueList", "token": "t1", "queuename": "sales"}
 
 
-async def test_concurrent_fetches(platform: Platform) -> None:
-    """Any number of fetches at once, with the same filters and with others, are all answered."""
-    platform.answers = [body(record())]
-    async with SipQueueClient(platform.url, "t0ken") as client:
-        shown = await asyncio.gather(*(client.fetch_snapshot(queue=f"q{n % 3}") for n in range(30)))
-    assert all(len(snapshot) == 1 for snapshot in shown)
-    assert len(platform.forms) == 30
-
-
 @pytest.mark.parametrize(
     ("content_type", "encoding"),
     [("application/json; charset=GBK", None), ("text/html", "gbk"), ("text/html;charset=hex", "gbk")],
@@ -432,14 +423,6 @@ async def test_an_http_status_that_is_not_2xx(platform: Platform, status: int) -
     assert str(refusal.value).startswith(f"HTTP {status}")
     assert str(refusal.value).endswith(f" (App.Sip_Queue.GetQueueSipStatus at {platform.url})")
     assert len(platform.forms) == 1
-
-
-async def test_another_success_without_a_body_is_malformed(platform: Platform) -> None:
-    """204 is a success of HTTP and no answer of the protocol."""
-    platform.answers = [web.Response(status=204)]
-    async with SipQueueClient(platform.url, "t0ken") as client:
-        with pytest.raises(MalformedResponse, match="the body is empty"):
-            await client.fetch_snapshot()
 
 
 @pytest.mark.parametrize(

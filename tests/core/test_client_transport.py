@@ -15,13 +15,10 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import trustme
-from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sipqueue_async import MalformedResponse, SipQueueClient, SipQueueError, TransportError
@@ -69,21 +66,6 @@ async def test_the_timeout_covers_everything(raw_server: RawServer, sent: bytes)
     async with SipQueueClient(raw_server.url, "t0ken", timeout=0.1) as client:
         assert "no whole answer within 0.1 s" in str(await failure(client))
     assert 0.09 < time.monotonic() - started < 60
-
-
-async def test_a_trickle_is_no_answer(raw_server: RawServer) -> None:
-    """A server that sends a byte now and then does not hold a poll for ever."""
-
-    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            writer.write(b" ")
-            await asyncio.sleep(0.02)
-
-    raw_server.connections = [trickle]
-    async with SipQueueClient(raw_server.url, "t0ken", timeout=0.15) as client:
-        assert "no whole answer" in str(await failure(client))
 
 
 async def test_a_callers_own_timeout_is_the_callers() -> None:
@@ -142,41 +124,6 @@ def test_reasons_are_the_systems_and_not_pythons(error: OSError, words: str) -> 
 # ---- connections that break ------------------------------------------------------------------------------------------
 
 
-async def test_nobody_listens() -> None:
-    """A refused connection says what to check, and chains the system's error."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    async with SipQueueClient(f"http://127.0.0.1:{port}/", "t0ken") as client:
-        failed = await failure(client)
-    assert "check the URL and that the server runs" in str(failed)
-    assert isinstance(failed.__cause__, aiohttp.ClientConnectorError)
-
-
-async def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
-    """A certificate of nobody's is told as that; with a session that trusts its maker the same server answers."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-
-    async def answer(request: web.BaseRequest) -> web.Response:
-        return web.Response(body=body(record()))
-
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
-    url = f"https://localhost:{runner.addresses[0][1]}/"
-    async with SipQueueClient(url, "t0ken") as client:
-        assert "certificate is not trusted" in str(await failure(client))
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
-        SipQueueClient(url, "t0ken", session=session) as client,
-    ):
-        assert len(await client.fetch_snapshot()) == 1
-    await runner.cleanup()
-
-
 async def _close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await read_request(reader)
 
@@ -193,41 +140,6 @@ def _sending(sent: bytes) -> Fault:
         await writer.drain()
 
     return send
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-FAULTS = {
-    "closed": _close_at_once,
-    "reset": _reset_at_once,
-    "half the headers": _sending(GOOD[:30]),
-    "half the body": _sending(GOOD[:-20]),
-    "no last chunk": _sending(CHUNKED + b"3\r\nabc\r\n"),
-    "no chunk": _sending(CHUNKED + b"nonsense\r\n"),
-    "no HTTP": _sending(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "no gzip": _sending(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"),
-}
-CLOSED = "the server closed the connection without a whole answer"
-SAYS = {"closed": CLOSED, "reset": CLOSED, "half the headers": CLOSED, "no HTTP": "is not valid HTTP"}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_no_whole_answer(raw_server: RawServer, fault: str) -> None:
-    """However an answer breaks off or is none, that is a TransportError, and the client works afterwards."""
-    raw_server.connections = [FAULTS[fault]]
-    async with SipQueueClient(raw_server.url, "t0ken") as client:
-        await failure(client, says=SAYS.get(fault, ""))
-        raw_server.connections = [_sending(GOOD)]
-        assert len(await client.fetch_snapshot()) == 1
-
-
-@pytest.mark.parametrize("cut", [10, 60])
-async def test_gzip_that_is_cut_is_refused(platform: Platform, cut: int) -> None:
-    """A compressed body that ends too early is refused, and never read as fewer agents."""
-    packed = gzip.compress(body(*(record(extnumber=str(n)) for n in range(50))))[:-cut]
-    platform.answers = [web.Response(body=packed, headers={"Content-Encoding": "gzip"})]
-    async with SipQueueClient(platform.url, "t0ken") as client:
-        with pytest.raises((TransportError, MalformedResponse)):
-            await client.fetch_snapshot()
 
 
 # ---- a kept connection that the server closed ------------------------------------------------------------------------
@@ -325,21 +237,6 @@ async def test_a_bomb_is_refused_before_it_is_unpacked(
         finally:
             tracemalloc.stop()
     assert peak < 16 * 2**20
-
-
-async def test_an_endless_body_is_refused(raw_server: RawServer) -> None:
-    """A body without an end is refused at the limit, long before the timeout."""
-
-    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            writer.write(b" " * 10_000)
-            await writer.drain()
-
-    raw_server.connections = [pour]
-    async with SipQueueClient(raw_server.url, "t0ken", max_body=1_000_000) as client:
-        await failure(client, MalformedResponse)
 
 
 # ---- cancelling ------------------------------------------------------------------------------------------------------

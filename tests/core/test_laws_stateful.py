@@ -198,4 +198,4 @@ class Platform(RuleBasedStateMachine):
 
 
 TestHistories = Platform.TestCase
-TestHistories.__doc__ = "A history exists after which what consumers were told differs from what is the case."
+TestHistories.__doc__ = "After any history, every consumer knows what is the case."

@@ -414,7 +414,6 @@ def test_a_truncated_snapshot_is_refused_at_every_byte() -> None:
 
 
 def test_views_behave_as_those_of_a_dict() -> None:
-    """Code that takes any mapping fails with a snapshot, or sees another order in each view."""
     first, second = agent("1"), agent("2")
     shown = snapshot(second, first)
     same = {it.key: it for it in (second, first)}
@@ -433,7 +432,6 @@ def test_views_behave_as_those_of_a_dict() -> None:
 
 @given(record=agents())
 def test_a_record_is_read_back_from_its_fields(record: AgentStatus) -> None:
-    """A record that went through JSON is another one."""
     assert AgentStatus.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
@@ -447,14 +445,13 @@ def test_a_record_is_read_back_from_its_fields(record: AgentStatus) -> None:
     ],
 )
 def test_fields_that_are_no_record_are_refused(fields: dict[str, Any]) -> None:
-    """Damage is read as a record, or ends in an error that nobody expects."""
     with pytest.raises(ValueError, match="the saved record is damaged: "):
         AgentStatus.from_dict(fields)
 
 
 @given(before=snapshots(), after=snapshots())
 def test_a_snapshot_with_changes_is_the_later_one(before: Snapshot, after: Snapshot) -> None:
-    """What is known after a change is something else than what was seen."""
+    """Unchanged records are the same objects as before."""
     changed = {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     problems = (FieldProblem(None, None, "rsptime", "no number"),)
     made = before.with_changes(changed, observed_at=after.observed_at, server_time=START, problems=problems)
@@ -464,8 +461,7 @@ def test_a_snapshot_with_changes_is_the_later_one(before: Snapshot, after: Snaps
         assert made[key] is before[key]
 
 
-def test_a_seat_that_changes_or_leaves_takes_the_others_along() -> None:
-    """Changing one record of many copies all, or takes one out that was not meant."""
+def test_a_seat_that_changes_or_leaves_leaves_the_others_alone() -> None:
     before = snapshot(agent("1"), agent("2"), agent("3"))
     one = SeatKey("queue-1", "1")
     talking = before.with_changes({one: agent("1", "talking")}, observed_at=START)

@@ -13,7 +13,6 @@ intervals = st.floats(0.01, 300)
 
 @given(interval=intervals, start=st.floats(0, 1e6), polls=st.lists(st.floats(0, 0.9), min_size=1, max_size=50))
 def test_the_rate_does_not_drift(interval: float, start: float, polls: list[float]) -> None:
-    """Time that polls take adds up, so that the interval is not what was asked for."""
     schedule = Schedule(start, interval=interval, max_backoff=60)
     due = start
     for taken in polls:
@@ -23,7 +22,6 @@ def test_the_rate_does_not_drift(interval: float, start: float, polls: list[floa
 
 @given(interval=intervals, stalls=st.lists(st.floats(0, 1000), min_size=1, max_size=20))
 def test_no_burst_after_a_stall(interval: float, stalls: list[float]) -> None:
-    """A process that was frozen polls in a burst to make up for it, or a slot comes twice."""
     schedule = Schedule(0.0, interval=interval, max_backoff=60)
     due = 0.0
     for stall in stalls:
@@ -35,20 +33,17 @@ def test_no_burst_after_a_stall(interval: float, stalls: list[float]) -> None:
 
 
 def test_a_poll_that_ends_just_when_the_next_is_due_is_followed_at_once() -> None:
-    """A slot is skipped because of rounding."""
     schedule = Schedule(0.0, interval=0.1, max_backoff=60)
     assert schedule.after_success(0.1 + 0.1, 0.1 + 0.1 + 0.1) == pytest.approx(0.3)
 
 
 def test_a_timer_that_fires_early_repeats_no_slot() -> None:
-    """A slot is polled twice because the clock's resolution let the timer fire a nanosecond early."""
     schedule = Schedule(0.0, interval=0.01, max_backoff=60)
     assert schedule.after_success(0.05 - 1e-9, 0.05) == pytest.approx(0.06)
 
 
 @given(began=st.floats(0, 100), taken=st.floats(0, 5))
 def test_a_poll_between_two_slots_moves_none(began: float, taken: float) -> None:
-    """A poll that somebody asked for delays the next one of the schedule."""
     schedule = Schedule(0.0, interval=10.0, max_backoff=60)
     due = schedule.after_success(began, began + taken)
     assert due % 10 == pytest.approx(0, abs=1e-9)
@@ -57,14 +52,12 @@ def test_a_poll_between_two_slots_moves_none(began: float, taken: float) -> None
 
 @given(failures=st.integers(1, 2000), interval=intervals, max_backoff=st.floats(0.01, 600))
 def test_the_pause_grows_to_its_limit_and_no_further(failures: int, interval: float, max_backoff: float) -> None:
-    """A broken server is polled harder than a good one, or given up on for longer than was asked for."""
     schedule = Schedule(0.0, interval=interval, max_backoff=max_backoff)
     pause = schedule.after_failure(5.0, failures) - 5.0
     assert 0 <= pause <= max(interval, min(max_backoff, interval * 2.0 ** min(failures - 1, 64))) + 1e-9
 
 
 def test_pauses_spread_over_the_whole_range() -> None:
-    """All clients of a server that comes back come at once."""
     schedule = Schedule(0.0, interval=1.0, max_backoff=60)
     pauses = [schedule.after_failure(0.0, 4) for _ in range(1000)]
     assert min(pauses) < 1
@@ -72,13 +65,11 @@ def test_pauses_spread_over_the_whole_range() -> None:
 
 
 def test_the_server_may_ask_for_a_longer_pause() -> None:
-    """A Retry-After is not honoured."""
     schedule = Schedule(0.0, interval=1.0, max_backoff=60)
     assert schedule.after_failure(10.0, 1, at_least=30.0) == 40.0
 
 
 def test_slots_are_the_lowest_that_are_free() -> None:
-    """Of watchers that come and go each begins later than the one before, for ever."""
     slots = StaggerSlots()
     assert [slots.acquire() for _ in range(4)] == [0, 1, 2, 3]
     slots.release(2)
@@ -88,7 +79,6 @@ def test_slots_are_the_lowest_that_are_free() -> None:
 
 @pytest.mark.parametrize("interval", [0.5, 1, 2, 5, 60])
 def test_a_thousand_watchers_do_not_poll_at_once(interval: float) -> None:
-    """Watchers that start together stay together, and each poll waits for all the others."""
     starts = sorted(stagger_delay(slot, interval) for slot in range(1000))
     assert starts[0] == 0
     assert starts[-1] < interval
@@ -98,6 +88,5 @@ def test_a_thousand_watchers_do_not_poll_at_once(interval: float) -> None:
 
 
 def test_a_few_watchers_hardly_wait() -> None:
-    """Whoever watches a handful of platforms waits for the last one's first poll."""
     assert stagger_delay(0, 2) == 0
     assert stagger_delay(9, 2) < 0.06

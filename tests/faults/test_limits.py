@@ -15,11 +15,10 @@ from tests.faults.server import TOKEN, Exchange, FaultServer, credentials
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
-@pytest.mark.parametrize("name", ["1 GB", "gzip bomb"])
-async def test_a_body_without_end_does_not_fill_the_memory(name: str) -> None:
+async def test_a_body_without_end_does_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
-        asked = await ask(BY_NAME[name])
+        asked = await ask(BY_NAME["1 GB"])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
