@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import runpy
 import shutil
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.benchmarks import speed, speed_decode, speed_fanout, speed_fleet, speed_poll, speed_server
+from tests.benchmarks import speed, speed_decode
 from tests.benchmarks.speed_bodies import Story
-from tests.benchmarks.speed_contestants import LIBRARY, Contestant, library, others, parsers
+from tests.benchmarks.speed_contestants import LIBRARY, Contestant, library, others
 from tests.benchmarks.speed_decode import race
-from tests.benchmarks.speed_fleet import Plan
 from tests.benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, table
 from tests.benchmarks.speed_report import begin, end, write
 from tests.kit.builders import aside
@@ -29,26 +24,6 @@ pytestmark = pytest.mark.one_python
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "speed.md"
-
-
-@contextmanager
-def playing(story: Story) -> Generator[str]:
-    """Serve a story from a thread of this process; yield its URL."""
-    ours, theirs = multiprocessing.Pipe()
-    thread = threading.Thread(target=speed_server.serve, args=(story, theirs), kwargs={"pinned": False})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}/api"
-    finally:
-        ours.close()
-        thread.join(10)
-        theirs.close()
-
-
-@pytest.mark.parametrize(("share", "shuffled"), [(0.0, False), (0.1, True), (1.0, False)])
-def test_all_contestants_find_the_same_changes(share: float, shuffled: bool) -> None:
-    steps = Story(records=30, share=share, polls=3, shuffled=shuffled).steps()
-    assert len(race([library(), *parsers(), *others(30)], steps, 1)) == 9
 
 
 def test_a_seat_that_is_gone_has_changed() -> None:
@@ -69,30 +44,6 @@ class _Blind(Contestant):
 def test_a_wrong_answer_ends_the_race() -> None:
     with pytest.raises(WrongAnswer, match="blind"):
         race([_Blind("blind")], Story(records=10, share=0.1, polls=2).steps(), 0)
-
-
-async def test_a_wrong_answer_over_http_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed_poll, "playing", playing)
-    assert (await speed_poll.run(100, 1)).watcher.low > 0
-    monkeypatch.setattr(speed_poll, "diff", lambda old, new: ())
-    with pytest.raises(WrongAnswer):
-        await speed_poll.run(100, 1)
-
-
-def test_a_fleet_that_receives_other_events_ends_the_measurement() -> None:
-    plan = Plan(watchers=1, seats=100, interval=0.1, seconds=0.2)
-    other = Story(records=100, share=0.5, polls=100)
-    with playing(other) as url, pytest.raises(WrongAnswer):
-        aside(speed_fleet.watch, plan, url)
-
-
-@pytest.mark.parametrize("wants", [True, False])
-async def test_an_update_that_reaches_the_wrong_subscribers_ends_the_measurement(wants: bool) -> None:
-    right, wrong = speed_fanout._FILTERS["queue"]
-    async with speed_fanout._silent() as watcher:
-        audience = speed_fanout._Audience(watcher, [wrong] if wants else [], [] if wants else [right])
-        with pytest.raises(WrongAnswer):
-            await audience.publish(speed_fanout._update())
 
 
 def test_limits_belong_to_their_cases() -> None:

@@ -65,7 +65,7 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self.thaw()
             try:
-                async with asyncio.timeout(5), self.client() as client:
+                async with asyncio.timeout(60), self.client() as client:
                     await client.flushall()
                     if await _settings(client) == self._settings:
                         return

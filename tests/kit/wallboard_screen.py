@@ -63,7 +63,7 @@ class Wall:
     async def __aenter__(self) -> Self:
         await self.watcher.__aenter__()
         await self._wallboard.start()
-        await self.watcher.ready(timeout=30)
+        await self.watcher.ready(timeout=60)
         return self
 
     async def __aexit__(self, *_: object) -> None:

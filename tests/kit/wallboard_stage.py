@@ -86,5 +86,5 @@ async def wallboard_of(stage: Stage, **options: Any) -> AsyncGenerator[Wallboard
     """Serve a stage."""
     clock: Callable[[], datetime] = stage.now
     async with stage.watcher, Wallboard(stage.watcher, clock=clock, **options) as wallboard:
-        await stage.watcher.ready(timeout=10)
+        await stage.watcher.ready(timeout=60)
         yield wallboard

@@ -58,8 +58,8 @@ async def test_a_reader_has_the_same_figures_as_a_watcher(redis_server: RedisSer
     async with feed, watcher:
         await until(lambda: feed.health.up is False, "the reader finds that there is no relay yet")
         async with Relay(played(answers, begun), redis_server.url, interval=0.01):
-            await feed.ready(timeout=20)
-            await watcher.ready(timeout=20)
+            await feed.ready(timeout=60)
+            await watcher.ready(timeout=60)
             assert figures(read) == figures(polled)
             begun.set()
             await until(lambda: feed.snapshot == watcher.snapshot == answers[-1], "all is told")
@@ -98,7 +98,7 @@ async def test_the_feed_is_down_without_platform_relay_or_redis(redis_server: Re
 async def test_calls_before_the_first_known_status_are_not_counted(redis_server: RedisServer) -> None:
     async with RedisFeed(redis_server.url) as it:
         async with Relay(ScriptedSource([snapshot(agent())]), redis_server.url, lease=0.2):
-            await it.ready(timeout=20)
+            await it.ready(timeout=60)
         await until(lambda: it.health.up is False, "the relay is away")
     feed = RedisFeed(redis_server.url)
     collector = WatcherCollector(feed)
@@ -108,7 +108,7 @@ async def test_calls_before_the_first_known_status_are_not_counted(redis_server:
         later = [snapshot(agent(calls_answered=calls), at=calls) for calls in (70, 71, 73)]
         begun = asyncio.Event()
         async with Relay(played(later, begun), redis_server.url, interval=0.05, lease=0.5):
-            await feed.ready(timeout=20)
+            await feed.ready(timeout=60)
             assert Scrape(collector).by("sipqueue_calls_answered_total", "queue") == {"queue-1": 0}
             begun.set()
             await until(lambda: feed.snapshot == later[-1], "all is told")
@@ -122,8 +122,8 @@ async def test_readers_have_no_metrics_of_polls(redis_server: RedisServer) -> No
     assert not families.keys() & set(OF_POLLS)
     async with watcher, feed, Relay(ScriptedSource([snapshot(agent())]), redis_server.url):
         both = WatcherCollector({"north": watcher, "south": feed})
-        await watcher.ready(timeout=20)
-        await feed.ready(timeout=20)
+        await watcher.ready(timeout=60)
+        await feed.ready(timeout=60)
         scrape = Scrape(both)
     assert scrape.by("sipqueue_feed_up", "platform") == {"north": 1, "south": 1}
     assert scrape.by("sipqueue_agents", "platform", state="waiting") == {"north": 1, "south": 1}

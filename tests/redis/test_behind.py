@@ -27,7 +27,7 @@ async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_s
         return snapshot(agent(calls_answered=calls))
 
     relay = Relay(source, redis_server.url, interval=0.0001)
-    async with asyncio.timeout(20), Cable(redis_server.port) as cable, relay, RedisFeed(cable.url) as feed:
+    async with asyncio.timeout(60), Cable(redis_server.port) as cable, relay, RedisFeed(cable.url) as feed:
         await feed.ready()
         updates = feed.updates()
         cable.pull()

@@ -42,7 +42,7 @@ async def test_a_cancellation_is_not_swallowed(answer: Callable[[], Awaitable[st
 async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServer) -> None:
     """Closing releases the lock, although the relay's task is cancelled."""
     async with RedisFeed(redis_server.url) as feed, Relay(ScriptedSource([snapshot(agent())]), redis_server.url):
-        await feed.ready(timeout=10)
+        await feed.ready(timeout=60)
     async with redis_server.client() as client:
         assert set(await client.keys("*")) == {f"{{sipqueue}}:{name}" for name in ("agents", "events", "meta")}
 
@@ -51,7 +51,7 @@ async def test_a_relay_that_is_closed_hands_on_its_lead(redis_server: RedisServe
 async def test_a_reader_can_be_closed_at_any_moment(redis_server: RedisServer, steps: int) -> None:
     source = ScriptedSource([snapshot(agent(state=AgentState.WAITING)), snapshot(agent(state=AgentState.TALKING))])
     relay = Relay(source, redis_server.url, interval=0.05)
-    async with asyncio.timeout(20), relay, RedisFeed(redis_server.url) as feed:
+    async with asyncio.timeout(60), relay, RedisFeed(redis_server.url) as feed:
         await anext(feed.updates())
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -98,11 +98,11 @@ async def test_what_is_closed_just_as_it_ends_leaves_no_connection(
     ends = make(redis_server.url)
     async with redis_server.client() as client:
         await client.set("{sipqueue}:meta", "another program's")
-        async with asyncio.timeout(20), ends:
+        async with asyncio.timeout(60), ends:
             await _close_begins(ends._store)
             for _ in range(steps):
                 await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(await client.client_list()) > 1:
                 await asyncio.sleep(0.01)  # pragma: no cover
 
@@ -134,7 +134,7 @@ def _cancel_meanwhile(ends: RedisFeed | Relay, name: str) -> asyncio.Task[None]:
 
 
 async def test_a_relay_that_is_told_to_stop_twice_hands_on_its_lead(redis_server: RedisServer) -> None:
-    async with asyncio.timeout(20), redis_server.client() as client, _relay(redis_server.url) as relay:
+    async with asyncio.timeout(60), redis_server.client() as client, _relay(redis_server.url) as relay:
         await until(lambda: relay.leading)
         task = _cancel_meanwhile(relay, "release")
         task.cancel()
@@ -144,7 +144,7 @@ async def test_a_relay_that_is_told_to_stop_twice_hands_on_its_lead(redis_server
 
 async def test_a_worker_that_is_told_to_stop_twice_gives_back_what_it_has(redis_server: RedisServer) -> None:
     feed = RedisFeed(redis_server.url, group="sales", consumer="one")
-    async with asyncio.timeout(20), Writer(redis_server) as writer, feed:
+    async with asyncio.timeout(60), Writer(redis_server) as writer, feed:
         await writer.publish(snapshot(agent()))
         await feed.ready()
         store = Store(feed._store._client, "sipqueue")

@@ -23,7 +23,7 @@ from tests.kit.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.one_python
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Seconds that anything may take on a busy machine."""
 BEFORE, AFTER = 3, 7
 """How many calls were answered before and after the trouble of each test."""

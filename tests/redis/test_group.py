@@ -30,7 +30,7 @@ def member(server: RedisServer, consumer: str = "one", **options: Any) -> RedisF
 async def begun(writer: Writer, feed: RedisFeed) -> None:
     """Publish what the group knows from its start on, and let the group start with it."""
     await writer.publish(WAITING)
-    await feed.ready(timeout=10)
+    await feed.ready(timeout=60)
     store = Store(feed._store._client, "sipqueue")
     assert await take(store, "sales", "nobody", 1) is None
 
@@ -44,7 +44,7 @@ async def left(server: RedisServer) -> int:
 
 async def handed_out(feed: RedisFeed, number: int = 1) -> list[Event]:
     """Return the next events of a feed's one stream."""
-    return await collect(feed, until=number, timeout=10)
+    return await collect(feed, until=number, timeout=60)
 
 
 class TestSharing:
@@ -63,7 +63,7 @@ class TestSharing:
                 await writer.publish(TALKING)
                 await writer.publish(WAITING)
             await until(lambda: len(told) == 10)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await left(redis_server):
                     await asyncio.sleep(0.01)  # pragma: no cover
             for task in tasks:
@@ -133,7 +133,7 @@ class TestDone:
             await writer.publish(MISSED)
             updates = feed.updates()
             told: list[Update] = []
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(told) < 2:
                     if update := updates.get_nowait():
                         assert await left(redis_server) == 1
@@ -162,7 +162,7 @@ class TestDone:
             missed = feed.subscribe(CallMissed)
             await writer.publish(TALKING)
             await writer.publish(MISSED)
-            (event,) = await collect(missed, until=1, timeout=10)
+            (event,) = await collect(missed, until=1, timeout=60)
             assert event.extension == "1"
             assert await left(redis_server) == 1
 
@@ -208,7 +208,7 @@ class TestDone:
             await begun(writer, one)
             await writer.publish(TALKING)
             with one.updates() as updates:
-                await collect(updates, until=1, timeout=10)
+                await collect(updates, until=1, timeout=60)
             (event,) = await handed_out(other)
         assert isinstance(event, StateChanged)
 
@@ -217,9 +217,9 @@ class TestDone:
             await begun(writer, feed)
             await writer.publish(TALKING)
             with feed.updates() as updates:
-                (first,) = await collect(updates, until=1, timeout=10)
+                (first,) = await collect(updates, until=1, timeout=60)
             with feed.updates() as updates:
-                (second,) = await collect(updates, until=1, timeout=10)
+                (second,) = await collect(updates, until=1, timeout=60)
         assert first == second
 
 
@@ -259,7 +259,7 @@ class TestTrouble:
             await writer.publish(TALKING)
             await writer.publish(later)
             await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
-            (update,) = await collect(feed.updates(), until=1, timeout=10)
+            (update,) = await collect(feed.updates(), until=1, timeout=60)
             assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, later), 3, True)
             assert AgentLeft in {type(event) for event in update.events}
 
@@ -339,7 +339,7 @@ class TestTrouble:
             await client.set("{sipqueue}:group-due:sales", "another program's")
             async with member(redis_server) as feed:
                 with pytest.raises(RelayError, match="other data is in"):
-                    await collect(feed.updates(), until=1, timeout=10)
+                    await collect(feed.updates(), until=1, timeout=60)
                 looks: list[object] = []
                 feed.add_listener(looks.append)
                 await writer.publish(TALKING)
@@ -362,7 +362,7 @@ class TestTrouble:
             redis_server.client() as client,
         ):
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             await client.set("{sipqueue}:group-due:sales", "x")
             with pytest.raises(RelayError, match="WRONGTYPE"):
                 await handed_out(feed)
@@ -394,7 +394,7 @@ class TestNobodyListens:
                 return found
 
             gone._store.take = slow  # type: ignore[method-assign, assignment]
-            waiting = asyncio.create_task(collect(updates, until=1, timeout=10))
+            waiting = asyncio.create_task(collect(updates, until=1, timeout=60))
             await asyncio.sleep(0.05)
             await writer.publish(TALKING)
             with pytest.raises(RuntimeError, match="ended before"):
@@ -420,7 +420,7 @@ class TestNobodyListens:
         async with Writer(redis_server) as writer, redis_server.client() as client:
             await writer.publish(WAITING)
             async with member(redis_server) as feed:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not await client.hget("{sipqueue}:group:sales", "entry"):
                         await asyncio.sleep(0.01)  # pragma: no cover
                 await writer.publish(TALKING)
@@ -433,7 +433,7 @@ class TestNobodyListens:
         async with Writer(redis_server) as writer, redis_server.client() as client, member(redis_server) as feed:
             await until(lambda: feed.health.up is False)
             await writer.publish(WAITING)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await client.hget("{sipqueue}:group:sales", "entry"):
                     await asyncio.sleep(0.01)
             await writer.publish(TALKING)
@@ -472,7 +472,7 @@ class TestUnheard:
             await begun(writer, feed)
             for known in (TALKING, MISSED, WAITING):
                 await writer.publish(known)
-            told = await collect(feed.updates(), until=3, timeout=10)
+            told = await collect(feed.updates(), until=3, timeout=60)
         assert [update.sequence for update in told] == [2, 3, 4]
 
 

@@ -127,20 +127,6 @@ async def test_a_worker_that_starts_again_gets_what_it_had_not_acknowledged(shop
         assert (await worker.update()).sequence == 4
 
 
-async def test_a_slow_worker_keeps_its_work(shop: Shop) -> None:
-    """A worker that is alive keeps its entry for longer than its claim lasts by itself."""
-    async with shop.feed("slow", CLAIM) as slow, shop.feed("idle", CLAIM) as idle:
-        streams = [feed.updates() for feed in (slow, idle)]
-        takers = [asyncio.create_task(anext(stream)) for stream in streams]
-        await shop.change()
-        done, waiting = await asyncio.wait(takers, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
-        assert len(done) == 1
-        await asyncio.sleep(2 * CLAIM)
-        assert not any(task.done() for task in waiting), "another worker was given it too"
-        for task in waiting:
-            task.cancel()
-
-
 async def test_a_frozen_worker_loses_its_work(shop: Shop) -> None:
     """Another worker gets it; the frozen one goes on with new work once it is back."""
     async with shop.worker("frozen") as frozen:
@@ -175,15 +161,6 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
                 # A connection from before may still have to be found broken.
                 with contextlib.suppress(TransportError):
                     await feed.acknowledge()
-
-
-async def test_work_of_a_worker_that_leaves_goes_to_another_at_once(shop: Shop) -> None:
-    await shop.change(2)
-    async with shop.feed("leaves") as leaves:
-        assert (await anext(leaves.updates())).sequence == 2
-    async with shop.feed("stays") as stays:
-        updates = stays.updates()
-        assert [update.sequence for update in await collect(updates, until=2, timeout=PATIENCE)] == [2, 3]
 
 
 async def test_a_group_that_falls_behind_what_is_kept_gets_the_difference(shop: Shop) -> None:

@@ -35,7 +35,7 @@ class TestLikeAWatcher:
     async def test_it_knows_and_tells_what_is_published(self, redis_server: RedisServer) -> None:
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
             await writer.publish(WAITING)
-            assert await feed.ready(timeout=10) == WAITING == feed.snapshot
+            assert await feed.ready(timeout=60) == WAITING == feed.snapshot
             updates, changes = feed.updates(), feed.subscribe(StateChanged, extension="1")
             others = feed.subscribe(StateChanged, extension="2")
             await writer.publish(TALKING)
@@ -59,8 +59,8 @@ class TestLikeAWatcher:
             RedisFeed(redis_server.url, **options[1], baseline=known) as whole,
         ):
             await writer.publish(known)
-            assert await one.ready(timeout=10) == snapshot(agent("1"))
-            await whole.ready(timeout=10)
+            assert await one.ready(timeout=60) == snapshot(agent("1"))
+            await whole.ready(timeout=60)
             first, second = one.updates(), whole.updates()
             await writer.publish(other)
             await writer.publish(wanted)
@@ -84,7 +84,7 @@ class TestLikeAWatcher:
         async with Writer(redis_server) as writer:
             await writer.publish(known)
             async with feed:
-                await feed.ready(timeout=10)
+                await feed.ready(timeout=60)
                 await writer.publish(now)
                 (update,) = await collect(updates, until=1)
         assert [(event.kind, event.queue) for event in update.events] == [("state-changed", "b")]
@@ -108,8 +108,8 @@ class TestLikeAWatcher:
                 tally = Tally()
                 tally.follow(feed)
                 async with feed:
-                    await feed.ready(timeout=10)
-                    changed = asyncio.create_task(feed.wait_for(StateChanged, extension="1", timeout=10))
+                    await feed.ready(timeout=60)
+                    changed = asyncio.create_task(feed.wait_for(StateChanged, extension="1", timeout=60))
                     await asyncio.sleep(0)
                     await writer.publish(snapshot(agent("1", "talking"), agent("2"), at=6))
                     await changed
@@ -135,7 +135,7 @@ class TestLikeAWatcher:
             RedisFeed(cable.url) as feed,
         ):
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             updates = feed.updates()
             cable.cut()
             await writer.publish(TALKING)
@@ -152,7 +152,7 @@ class TestLikeAWatcher:
             redis_server.client() as client,
         ):
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             updates = feed.updates()
             pipe = client.pipeline(transaction=True)
             entry = await client.hget("{sipqueue}:meta", "entry")
@@ -185,7 +185,7 @@ class TestLikeAWatcher:
             redis_server.client() as client,
         ):
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             updates = feed.updates()
             cable.pull()
             await writer.publish(snapshot(agent("1"), agent("2"), agent("3"), at=2))
@@ -195,7 +195,7 @@ class TestLikeAWatcher:
             await client.xdel("{sipqueue}:events", entries[2][0])
             cable.cut()
             cable.plug()
-            told = await collect(updates, until=lambda update: update.sequence == 4, timeout=20)
+            told = await collect(updates, until=lambda update: update.sequence == 4, timeout=60)
             assert feed.snapshot == TALKING
             assert feed.health.resyncs == 1
         assert told[-1].coalesced
@@ -219,7 +219,7 @@ class TestReady:
             await redis_server.start()
             async with Writer(redis_server) as writer:
                 await writer.publish(WAITING)
-                assert await feed.ready(timeout=20) == WAITING
+                assert await feed.ready(timeout=60) == WAITING
 
     async def test_it_is_not_ready_while_the_platform_is_away(self, redis_server: RedisServer) -> None:
         async with Writer(redis_server) as writer:
@@ -234,7 +234,7 @@ class TestReady:
             await client.config_set("requirepass", "x")
         async with RedisFeed(redis_server.url) as feed:
             with pytest.raises(RelayError):
-                await feed.ready(timeout=10)
+                await feed.ready(timeout=60)
             with pytest.raises(RelayError):
                 await collect(feed.updates(), until=1)
         assert repr(feed).endswith("ended, was down, at 0>")
@@ -263,10 +263,10 @@ class TestFeedEvents:
             redis_server.client() as client,
         ):
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             updates = feed.updates()
             await client.flushall()
-            (update,) = await collect(updates, until=1, timeout=20)
+            (update,) = await collect(updates, until=1, timeout=60)
             (down,) = update.events
             assert isinstance(down, FeedDown)
             assert "Redis has lost data that is known here" in str(down.error)
@@ -274,7 +274,7 @@ class TestFeedEvents:
             await asyncio.sleep(0.3)
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url, baseline=WAITING) as feed:
             await writer.publish(TALKING)
-            assert await feed.ready(timeout=10) == TALKING
+            assert await feed.ready(timeout=60) == TALKING
 
 
 class TestHealth:
@@ -287,7 +287,7 @@ class TestHealth:
             await until(lambda: feed.health.up is False)
             assert repr(feed) == f"{where}down, at 0>"
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             health = feed.health
             assert (health.up, health.ended, health.sequence, health.resyncs, health.failures) == (True, False, 1, 0, 0)
             assert (health.last_good_at, str(health.last_error)[:8]) == (START, "no relay")
@@ -306,13 +306,13 @@ class TestHealth:
             RedisFeed(redis_server.url, **group) as feed,
         ):
             await writer.publish(snapshot(agent()))
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             keys = {name: f"{{sipqueue}}:{name}" for name in ("meta", "group:sales")}
             broken = keys["group:sales" if group else "meta"]
             await client.delete(broken)
             await client.set(broken, "something else")
             with pytest.raises(RelayError) as told:
-                await collect(feed, until=100, timeout=20)
+                await collect(feed, until=100, timeout=60)
             assert (feed.health.up, feed.health.ended, feed.health.last_error) == (False, True, told.value)
 
     async def test_it_says_so_whenever_it_has_looked(self, redis_server: RedisServer) -> None:
@@ -406,16 +406,16 @@ class TestLeaving:
             before = {*asyncio.all_tasks()}
             for _ in range(5):
                 async with RedisFeed(redis_server.url, **group) as feed:
-                    await feed.ready(timeout=10)
+                    await feed.ready(timeout=60)
             assert {*asyncio.all_tasks()} == before
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(await client.client_list()) > 2:
                     await asyncio.sleep(0.01)  # pragma: no cover
 
     async def test_a_stream_can_be_cancelled_and_iterated_again(self, redis_server: RedisServer) -> None:
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url) as feed:
             await writer.publish(WAITING)
-            await feed.ready(timeout=10)
+            await feed.ready(timeout=60)
             changes = feed.subscribe(StateChanged)
             for _ in range(3):
                 with pytest.raises(TimeoutError):
@@ -430,7 +430,7 @@ class TestLeaving:
         async with Writer(redis_server) as writer:
             await writer.publish(WAITING)
             async with RedisFeed(redis_server.url) as feed:
-                await feed.ready(timeout=10)
+                await feed.ready(timeout=60)
                 redis_server.freeze()
             redis_server.thaw()
         assert feed.health.ended

@@ -63,7 +63,7 @@ def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **opt
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -78,7 +78,7 @@ async def entries(server: RedisServer) -> list[Entry]:
 
 async def told(server: RedisServer, number: int) -> list[Entry]:
     """Return what was published, once it is that much."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await entries(server)) < number:
             await asyncio.sleep(0.02)
     return found
@@ -102,7 +102,7 @@ class TestPublishing:
     async def test_a_platform_where_nobody_is_is_known(self, redis_server: RedisServer) -> None:
         """An empty snapshot is published like any other."""
         async with relay(Platform(), redis_server), RedisFeed(redis_server.url) as feed:
-            assert await feed.ready(timeout=10) == snapshot()
+            assert await feed.ready(timeout=60) == snapshot()
             (entry,) = await entries(redis_server)
             assert entry.change.after_snapshot == snapshot()
 
@@ -112,7 +112,7 @@ class TestPublishing:
         async with relay(Platform(WAITING), redis_server, lease=0.3):
             await told(redis_server, 1)
             before = await store.peek()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (after := await store.peek()).confirmed < before.confirmed + 2 or after.seen == before.seen:
                     await asyncio.sleep(0.05)
             assert len(await entries(redis_server)) == 1
@@ -140,7 +140,7 @@ class TestPublishing:
                 await told(redis_server, 1)
                 platform.error = AuthError(602, "expired")
             with pytest.raises(AuthError, match="expired"):
-                await asyncio.wait_for(it.wait(), 10)
+                await asyncio.wait_for(it.wait(), 60)
             assert repr(it).endswith("ended>")
         *_, last = await entries(redis_server)
         assert isinstance(last.change.feed, FeedDown)
@@ -159,7 +159,7 @@ class TestPublishing:
             await told(redis_server, 1)
             platform.error = error
             with pytest.raises(type(error)) as raised:
-                await asyncio.wait_for(it.wait(), 10)
+                await asyncio.wait_for(it.wait(), 60)
             assert raised.value is error
         _, down = await entries(redis_server)
         assert isinstance(down.change.feed, FeedDown)
@@ -174,7 +174,7 @@ class TestPublishing:
             redis_server.kill()
             platform.error = error
             with pytest.raises(type(error)) as raised:
-                await asyncio.wait_for(it.wait(), 10)
+                await asyncio.wait_for(it.wait(), 60)
             assert raised.value is error
 
 
@@ -213,14 +213,14 @@ class TestLeading:
         old = Platform(WAITING)
         async with RedisFeed(redis_server.url) as feed:
             async with relay(old, redis_server):
-                await feed.ready(timeout=10)
+                await feed.ready(timeout=60)
                 events = feed.subscribe(FeedDown, FeedUp)
                 old.error = TransportError("no route")
                 await collect(events, until=FeedDown)
             new = Platform(WAITING)
             new.at = 100
             async with relay(new, redis_server):
-                (up,) = await collect(events, until=1, timeout=10)
+                (up,) = await collect(events, until=1, timeout=60)
         assert isinstance(up, FeedUp)
         assert up.outage > timedelta(seconds=99)
 
@@ -418,7 +418,7 @@ class TestTrouble:
         ):
             await told(redis_server, 1)
             platform.agents = (TALKING,)
-            await asyncio.wait_for(broken.wait(), 10)
+            await asyncio.wait_for(broken.wait(), 60)
             platform.agents = (WAITING,)
             found = await told(redis_server, 3)
             assert it.leading
@@ -461,7 +461,7 @@ class TestTrouble:
             await until(lambda: "the relay cannot publish" in caplog.text)
             await redis_server.start()
             before = await client.hget("{sipqueue}:meta", "confirmed")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await client.hget("{sipqueue}:meta", "confirmed") == before:
                     await asyncio.sleep(0.02)
             assert it.sequence == 1
@@ -487,7 +487,7 @@ class TestTrouble:
             await client.config_set("requirepass", "x")
         async with relay(Platform(), redis_server) as it:
             with pytest.raises(RelayError):
-                await asyncio.wait_for(it.wait(), 10)
+                await asyncio.wait_for(it.wait(), 60)
         assert "the relay ends: RelayError: " in caplog.text
 
     async def test_a_lock_that_is_something_else_ends_it(self, redis_server: RedisServer) -> None:
@@ -496,7 +496,7 @@ class TestTrouble:
             await client.rpush("{sipqueue}:leader", "x")
         async with relay(Platform(), redis_server) as it:
             with pytest.raises(RelayError, match=r"other data is in {sipqueue}:leader or {sipqueue}:meta: delete"):
-                await asyncio.wait_for(it.wait(), 10)
+                await asyncio.wait_for(it.wait(), 60)
 
     async def test_leaving_while_redis_is_away_is_quick(self, redis_server: RedisServer) -> None:
         async with relay(Platform(WAITING), redis_server) as it:

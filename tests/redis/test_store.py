@@ -295,7 +295,7 @@ class TestClients:
 async def _connections(server: RedisServer) -> int:
     """Return how many connections there are, but for the one that asks."""
     async with server.client() as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while any(each["events"] == "" for each in await client.client_list()):
                 await asyncio.sleep(0.01)  # pragma: no cover
         return len(await client.client_list()) - 1
@@ -367,8 +367,8 @@ class TestPermissions:
             RedisFeed(await user(f"{KEYS} {READER}", "reader")) as feed,
             RedisFeed(await user(f"{KEYS} {GROUP}", "group"), group="sales", consumer="1") as consumer,
         ):
-            assert await feed.ready(timeout=10) == BEFORE
-            assert await consumer.ready(timeout=10) == BEFORE
+            assert await feed.ready(timeout=60) == BEFORE
+            assert await consumer.ready(timeout=60) == BEFORE
 
     @pytest.mark.parametrize(
         ("work", "rules", "command"),

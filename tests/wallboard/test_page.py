@@ -30,7 +30,7 @@ async def test_the_screen_shows_the_truth_after_each_change(visit: Visit) -> Non
                 for _ in range(6):
                     simulator.advance(37)
                     truth = truth_of(simulator)
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(60):
                         while (shown := await page.evaluate(SHOWN)) != truth:
                             await asyncio.sleep(0.1)
                     states.update(shown["agents"].values())
@@ -90,7 +90,7 @@ async def test_an_outage_is_shown_at_once_and_ends_with_the_next_good_poll(visit
         frozen = await page.locator(".tile .time").all_inner_texts()
         assert [_seconds(one) - _seconds(other) <= 1 for one, other in zip(frozen, times, strict=True)] == [True] * 6
         await stage.recover()
-        await expect(page.locator("#notice")).to_be_hidden(timeout=3000)
+        await expect(page.locator("#notice")).to_be_hidden()
         await expect(page.locator("#condition")).to_have_text("Live")
         assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
 
@@ -111,7 +111,7 @@ async def test_a_lost_connection_is_shown_and_made_again(visit: Visit) -> None:
         again = Wallboard(stage.watcher, port=wallboard.port, clock=stage.now, beat=0.3)
         async with again:
             await stage.play(4)
-            await expect(page.locator("#notice")).to_be_hidden(timeout=10_000)
+            await expect(page.locator("#notice")).to_be_hidden()
             await expect(page.locator("#condition")).to_have_text("Live")
 
 

@@ -24,7 +24,7 @@ WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talkin
 
 async def told(wallboard: Wallboard, condition: Callable[[Any], object]) -> Any:
     """Return the snapshot for programs once it meets a condition."""
-    async with asyncio.timeout(30), aiohttp.ClientSession(wallboard.url) as client:
+    async with asyncio.timeout(60), aiohttp.ClientSession(wallboard.url) as client:
         while True:
             async with client.get("/api/snapshot") as answer:
                 known = await answer.json()
@@ -104,7 +104,7 @@ async def test_a_wallboard_started_during_an_outage_shows_it(redis_server: Redis
 async def test_calls_before_the_first_known_status_are_not_counted(redis_server: RedisServer) -> None:
     async with RedisFeed(redis_server.url) as it:
         async with Relay(ScriptedSource([WAITING]), redis_server.url, lease=0.2):
-            await it.ready(timeout=20)
+            await it.ready(timeout=60)
         await until(lambda: it.health.up is False, "the relay is away")
     feed = RedisFeed(redis_server.url)
     async with Wallboard(feed) as wallboard, feed:
@@ -120,7 +120,7 @@ async def test_calls_before_the_first_known_status_are_not_counted(redis_server:
 async def test_the_reason_of_an_outage_is_stable(redis_server: RedisServer) -> None:
     async with RedisFeed(redis_server.url) as it:
         async with Relay(ScriptedSource([WAITING]), redis_server.url, lease=0.2):
-            await it.ready(timeout=20)
+            await it.ready(timeout=60)
         await until(lambda: it.health.up is False, "the relay is away")
     async with RedisFeed(redis_server.url) as feed, Wallboard(feed) as wallboard:
         known = await told(wallboard, lambda known: known["feed_down"])
@@ -147,7 +147,7 @@ async def test_the_health_is_fresh_while_the_relay_confirms_the_status(redis_ser
         assert await get(wallboard, "/healthz") == (503, "stale\n")
         live = wallboard._live
         async with Relay(ScriptedSource([WAITING]), redis_server.url, interval=0.1, lease=1):
-            await feed.ready(timeout=30)
+            await feed.ready(timeout=60)
             first = live._good_at
             await until(lambda: live._good_at != first, "an unchanged status was confirmed")
             assert await get(wallboard, "/healthz") == (200, "fresh\n")
@@ -164,8 +164,8 @@ async def test_the_end_of_the_feed_is_shown_with_its_reason(redis_server: RedisS
     closed = RedisFeed(redis_server.url)
     async with Relay(ScriptedSource([WAITING]), redis_server.url, interval=0.1), Wallboard(closed) as wallboard:
         async with closed:
-            await closed.ready(timeout=20)
-        await asyncio.wait_for(wallboard.wait(), 20)
+            await closed.ready(timeout=60)
+        await asyncio.wait_for(wallboard.wait(), 60)
         known = await told(wallboard, bool)
         assert known["feed_down"]["error"] == "the program no longer reads what a relay publishes"
     async with patient(redis_server.url) as client:
@@ -173,7 +173,7 @@ async def test_the_end_of_the_feed_is_shown_with_its_reason(redis_server: RedisS
     refused = RedisFeed(redis_server.url)
     async with Wallboard(refused) as wallboard, refused:
         with pytest.raises(RelayError, match="version 99"):
-            await asyncio.wait_for(wallboard.wait(), 20)
+            await asyncio.wait_for(wallboard.wait(), 60)
         known = await told(wallboard, bool)
         assert known["feed_down"]["error"] == "the program no longer reads what a relay publishes: RelayError"
 

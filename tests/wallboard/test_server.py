@@ -158,7 +158,7 @@ async def exchange(wallboard: Wallboard, request: bytes) -> bytes:
     """Send raw bytes and return the whole response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", wallboard.port)
     writer.write(request)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return answer
@@ -249,7 +249,7 @@ async def test_a_form_that_does_not_arrive_is_refused(monkeypatch: pytest.Monkey
     async with wallboard_of(Stage(SMALL), key=KEY) as wallboard:
         reader, writer = await asyncio.open_connection("127.0.0.1", wallboard.port)
         writer.write(_form(b"key=" + b"x" * 100)[:-50])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert b" 408 " in await reader.readline()
         writer.close()
 
@@ -380,11 +380,11 @@ async def test_it_ends_with_the_watcher_and_its_error() -> None:
     watcher = StatusWatcher(refuse)
     async with Wallboard(watcher) as wallboard, watcher:
         with pytest.raises(AuthError):
-            await asyncio.wait_for(wallboard.wait(), 10)
+            await asyncio.wait_for(wallboard.wait(), 60)
     async with Wallboard(stage.watcher) as wallboard:
         async with stage.watcher:
             await stage.watcher.ready()
-        await asyncio.wait_for(wallboard.wait(), 10)
+        await asyncio.wait_for(wallboard.wait(), 60)
 
 
 async def test_it_can_be_started_once() -> None:

@@ -49,7 +49,7 @@ async def stream_of(url: str, **headers: str) -> AsyncGenerator[AsyncIterator[di
 
 async def next_of(stream: AsyncIterator[dict[str, Any]], kind: str) -> dict[str, Any]:
     """Return the next event of a kind."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (event := await anext(stream)).get("event") != kind:
             pass
     return event
@@ -108,7 +108,7 @@ async def test_the_number_of_streams_is_limited() -> None:
         async with client.get(url) as third:
             assert third.status == 503
         first.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (again := await client.get(url)).status == 503:
                 again.close()
                 await asyncio.sleep(0.01)
@@ -160,7 +160,7 @@ async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> 
         assert len(sent) < 40
         assert len(live.board._messages) <= 1
         newest = f"{flood.number} x".encode()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             rest = b""
             while newest not in rest:
                 rest = rest[-100:] + await reader.read(65536)
@@ -176,7 +176,7 @@ async def test_a_browser_that_stops_reading_is_disconnected(by: str, monkeypatch
     async with flood.watcher, _served(live, patience=0.2, most=1) as url, _following(live):
         await flood.watcher.ready()
         _, writer = await _slow_reader(url)
-        async with aiohttp.ClientSession() as client, asyncio.timeout(30):
+        async with aiohttp.ClientSession() as client, asyncio.timeout(60):
             while True:
                 await flood.watcher.refresh()
                 async with client.get(url) as answer:
@@ -285,7 +285,7 @@ async def test_a_baseline_is_shown_once_a_poll_confirmed_it() -> None:
         await asyncio.sleep(0)
         assert json.loads(live.board.since(0))["seats"] == []
         async with watcher:
-            await watcher.ready(timeout=30)
+            await watcher.ready(timeout=60)
             await asyncio.sleep(0)
             assert len(json.loads(live.board.since(0))["seats"]) == 1
 
@@ -344,10 +344,10 @@ async def test_streams_of_one_other_machine_are_limited(monkeypatch: pytest.Monk
         assert (first.status, second.status) == (200, 200)
         second.close()
         monkeypatch.setattr(stream_module, "is_loopback", lambda _: False)
-        async with asyncio.timeout(30), client.get(url) as refused:
+        async with asyncio.timeout(60), client.get(url) as refused:
             assert refused.status == 503
         first.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (again := await client.get(url)).status != 200:
                 again.close()
                 await asyncio.sleep(0.01)
@@ -366,7 +366,7 @@ async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
         try:
             sent = _calls(live.board, "since")
             writers = [(await _slow_reader(url))[1] for _ in range(100)]
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while len(sent) < 100:
                     await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
