@@ -214,7 +214,7 @@ class TestReady:
     async def test_without_redis_it_says_so(self, redis_server: RedisServer) -> None:
         redis_server.kill()
         async with RedisFeed(redis_server.url) as feed:
-            with pytest.raises(TimeoutError, match=r"the last error: Redis at 127.0.0.1:\d+, .*: Redis is away: "):
+            with pytest.raises(TimeoutError, match="the last error: Redis is away: Connection refused"):
                 await feed.ready(timeout=0.3)
             await redis_server.start()
             async with Writer(redis_server) as writer:
@@ -269,7 +269,7 @@ class TestFeedEvents:
             (update,) = await collect(updates, until=1, timeout=60)
             (down,) = update.events
             assert isinstance(down, FeedDown)
-            assert "Redis has lost data that is known here" in str(down.error)
+            assert "Redis has lost data that this reader had read" in str(down.error)
             assert feed.snapshot == WAITING
             await asyncio.sleep(0.3)
         async with Writer(redis_server) as writer, RedisFeed(redis_server.url, baseline=WAITING) as feed:
