@@ -142,7 +142,7 @@ async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
     assert first.cancelled()
     assert logins.started == 2
     logins.outcomes.put_nowait("t1")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         tokens = await asyncio.gather(*others)
     assert {token.reveal() for token in tokens} == {"t1"}
     assert logins.started == 2
@@ -155,7 +155,7 @@ async def test_a_cancelled_waiter_disturbs_nobody() -> None:
     await _settle()
     second.cancel()
     logins.outcomes.put_nowait("t1")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         assert (await first) is (await third)
     assert second.cancelled()
     assert logins.started == 1

@@ -310,46 +310,6 @@ async def test_a_login_that_only_failed_may_work_later(platform: Platform, answe
         assert len(await client.fetch_snapshot()) == 1
 
 
-async def test_concurrent_calls_share_one_login(platform: Platform) -> None:
-    """Concurrent calls log in once at the start, and once when their token has died."""
-    token = "t1"
-
-    async def answer(request: web.Request) -> web.Response:
-        form = await request.post()
-        if form["service"] == "App.Sip_Auth.Login":
-            return web.Response(body=login_body(token))
-        return web.Response(body=body(record()) if form["token"] == token else error_body(600))
-
-    platform.answers = [answer]
-    async with SipQueueClient(platform.url, CREDENTIALS) as client:
-        await asyncio.gather(*(client.fetch_snapshot() for _ in range(20)))
-        assert platform.services.count("Login") == 1
-        token = "t2"
-        await asyncio.gather(*(client.fetch_snapshot() for _ in range(20)))
-    assert platform.services.count("Login") == 2
-
-
-async def test_a_cancelled_call_does_not_take_the_login_with_it(platform: Platform) -> None:
-    """When the call that logs in for all is cancelled, the others log in and are answered."""
-    entered = asyncio.Event()
-    never: asyncio.Future[web.Response] = asyncio.get_running_loop().create_future()
-
-    async def slow_login(request: web.Request) -> web.Response:
-        entered.set()
-        return await never
-
-    platform.answers = [slow_login, login_body("t1"), body(record())]
-    async with SipQueueClient(platform.url, CREDENTIALS) as client:
-        first, *others = [asyncio.create_task(client.fetch_snapshot()) for _ in range(4)]
-        await entered.wait()
-        first.cancel()
-        shown = await asyncio.gather(*others)
-        assert first.cancelled()
-        never.cancel()
-    assert [len(snapshot) for snapshot in shown] == [1, 1, 1]
-    assert platform.services.count("Login") == 2
-
-
 async def test_a_function_gives_tokens(platform: Platform) -> None:
     """A function is asked for a token when one is needed, and again after a refusal, and not for every call."""
     asked = 0

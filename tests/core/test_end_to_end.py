@@ -158,6 +158,6 @@ def test_leaving_the_loop_leaves_no_task_socket_or_warning_behind() -> None:
         [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(LEFT)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (result.returncode, without_slowness(result.stderr)) == (0, "")

@@ -326,7 +326,7 @@ class TestIterating:
         workers = [asyncio.ensure_future(anext(subscription)) for _ in range(2)]
         await asyncio.sleep(0)
         feed.show(agent("1", TALKING))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert {(await worker).extension for worker in workers} == {"1", "2"}
 
     async def test_the_end_comes_after_all_that_was_pending(self, feed: Feed) -> None:
@@ -353,7 +353,7 @@ class TestIterating:
         waiting = asyncio.ensure_future(anext(subscription, None))
         await asyncio.sleep(0)
         feed.fanout.end(None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await waiting is None
 
 
@@ -416,7 +416,7 @@ class TestClosing:
         await asyncio.sleep(0)
         updates.close()
         updates.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await waiting is None
 
     async def test_a_dropped_one_is_forgotten(self, feed: Feed) -> None:

@@ -226,7 +226,7 @@ def test_a_background_program_of_a_shell_ends_quietly(signals: str, argument: st
     """SIGINT and SIGTERM end a program that was started with SIGINT ignored, also one whose event loop is blocked."""
     command = ["sh", "-c", SCRIPT, sys.executable, signals, argument]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=50, cwd=tmp_path, env=os.environ | {"PROGRAM": PROGRAM}
+        command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=os.environ | {"PROGRAM": PROGRAM}
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
     assert (tmp_path / "out").read_text() == "True ready\ncleaning up\n"

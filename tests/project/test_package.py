@@ -27,7 +27,7 @@ CONTRACT = {
 def python(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in its own interpreter, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-I", "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-I", "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
     )
 
 

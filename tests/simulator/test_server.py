@@ -132,7 +132,7 @@ async def test_a_stop_drops_connections_and_a_start_comes_back_on_the_port() -> 
         await server.stop()
         assert server.url == url
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
         with pytest.raises(aiohttp.ClientConnectionError):
             await _send(session, url, data=EXAMPLE)

@@ -50,7 +50,7 @@ async def relayed(server: RedisServer) -> AsyncGenerator[tuple[Simulator, RelayO
         Relay(client, server.url, prefix="north", interval=0.02),
         RedisFeed(server.url, prefix="north") as feed,
     ):
-        await feed.ready(timeout=20)
+        await feed.ready(timeout=60)
         yield simulator, RelayOrigin(redis=server.url, prefix="north")
 
 
@@ -131,7 +131,7 @@ async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisS
     paper = Paper()
     place = RelayOrigin(redis=redis_server.url)
     async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:
-        await feed.ready(timeout=20)
+        await feed.ready(timeout=60)
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
     report = Report(paper.output(), form=Form.CSV, seconds=0.5)
@@ -160,7 +160,7 @@ async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server
     """The figures lack the calls of the outage."""
     paper = Paper()
     async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:
-        await feed.ready(timeout=20)
+        await feed.ready(timeout=60)
     report = Report(paper.output(), form=Form.CSV, seconds=3)
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
@@ -213,7 +213,7 @@ async def test_top_shows_the_truth_that_the_relay_tells(
                 redis_server.kill()
                 await screen.until_shown("FEED DOWN since")
                 screen.press("q")
-                await asyncio.wait_for(task, 30)
+                await asyncio.wait_for(task, 60)
 
 
 def shown(lines: list[str]) -> Counter[tuple[str, str, str]]:
@@ -231,7 +231,7 @@ async def test_a_wallboard_shows_what_the_relay_tells(redis_server: RedisServer)
     ):
         await until(lambda: paper.text.endswith("\n"))
         queues: set[str] = set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not queues:
                 async with client.get(f"{paper.lines[0].split()[4]}api/snapshot") as answer:
                     queues = set((await answer.json())["queues"])

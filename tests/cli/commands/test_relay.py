@@ -40,7 +40,7 @@ async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys
             interval=0.1,
         )
         task = asyncio.ensure_future(work)
-        known = await feed.ready(timeout=20)
+        known = await feed.ready(timeout=60)
         assert known
         assert set(known.queues) == {"queue-2"}
         assert paper.lines == [
@@ -59,7 +59,7 @@ async def test_refused_credentials_end_it(redis_server: RedisServer, capsys: pyt
     async with Simulator(BUSY, speed=0) as simulator:
         client = SipQueueClient(simulator.url, "a-wrong-token")
         with pytest.raises(AuthError):
-            await asyncio.wait_for(relay(client, Paper().output(), target=target(redis_server.url)), 20)
+            await asyncio.wait_for(relay(client, Paper().output(), target=target(redis_server.url)), 60)
     said = capsys.readouterr().err
     assert "sipqueue: the relay leads (term 1), after publication 0\n" in said
     assert "the relay ends" not in said

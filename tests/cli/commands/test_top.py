@@ -275,23 +275,23 @@ async def test_a_terminal_is_given_back_in_every_case(monkeypatch: pytest.Monkey
             assert killed == [signal.SIGHUP]
             simulator.server.refuse(601)
             with pytest.raises(AuthError):
-                await asyncio.wait_for(task, 30)
+                await asyncio.wait_for(task, 60)
             await it.until(lambda: it.is_as_before)
             task = asyncio.create_task(top_demo(output, Demonstration()))
             await it.until_shown("15 seats in 2 queues")
             it.press("q")
-            assert await asyncio.wait_for(task, 30) == 0
+            assert await asyncio.wait_for(task, 60) == 0
             # The error of a bug too is raised once the terminal is restored.
             monkeypatch.setattr(app, "compose", Mock(side_effect=ZeroDivisionError))
             with pytest.raises(ZeroDivisionError):
-                await asyncio.wait_for(top_demo(output, Demonstration()), 30)
+                await asyncio.wait_for(top_demo(output, Demonstration()), 60)
             await it.until(lambda: it.is_as_before)
 
 
 @pytest.mark.parametrize(("is_terminal", "term"), [(False, "xterm"), (True, "dumb")])
 async def test_where_there_is_no_screen_it_prints_one_table(is_terminal: bool, term: str) -> None:
     paper = Paper(terminal=is_terminal)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await top_demo(paper.output(TERM=term), Demonstration()) == 0
     assert "\x1b" not in paper.text
     assert paper.text.count("100001") == 1

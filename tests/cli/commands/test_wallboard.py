@@ -46,7 +46,7 @@ async def _get(url: str, **headers: str) -> tuple[int, Any]:
 
 async def _told(url: str, condition: Callable[[Any], bool]) -> Any:
     """Return the snapshot once it meets the condition."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition(told := (await _get(f"{url}api/snapshot"))[1]):
             await asyncio.sleep(0.02)
     return told
@@ -119,7 +119,7 @@ async def test_refused_credentials_end_it() -> None:
     async with Simulator(BUSY, speed=0) as simulator:
         client = SipQueueClient(simulator.url, "a-wrong-token")
         with pytest.raises(AuthError):
-            await asyncio.wait_for(wallboard(client, Paper().output(), site=Site()), 20)
+            await asyncio.wait_for(wallboard(client, Paper().output(), site=Site()), 60)
 
 
 def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
