@@ -17,6 +17,7 @@ from sipqueue_async.alerts.rules import (
     minutes,
     seconds,
 )
+from sipqueue_async.alerts.rules_file import RulesFile, read_rules
 from sipqueue_async.alerts.state import AlertState, evaluate
 
 __all__ = [
@@ -33,10 +34,12 @@ __all__ = [
     "NoAnswers",
     "Occupancy",
     "Rule",
+    "RulesFile",
     "SignedOut",
     "StateLasts",
     "evaluate",
     "hours",
     "minutes",
+    "read_rules",
     "seconds",
 ]

@@ -58,6 +58,11 @@ class Alerts(AsyncIterator[Alert]):
         """The present state; it includes alerts that were not yielded yet."""
         return self._state
 
+    @property
+    def pending(self) -> int:
+        """The number of alerts that the state includes and that were not yielded yet."""
+        return len(self._alerts)
+
     def __repr__(self) -> str:
         return f"<Alerts by {len(self._state.rules)} rules, {self._state.standing} alerts stand>"
 

@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "watch": "Print changes as they happen.",
         "top": "Show who is doing what on the whole terminal, live.",
         "report": "Print the day's figures: who did what for how long.",
+        "alert": "Say when something lasts too long.",
         "wallboard": "Serve a page for a big screen.",
         "relay": "Watch once for many programs and publish on Redis.",
         "simulate": "Serve a simulated platform.",
@@ -30,7 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 
 _EPILOG: Final = """\
 \b
-status, watch, report, top, wallboard and relay read the server and the secrets from the environment
+status, watch, report, alert, top, wallboard and relay read the server and the secrets from the environment
   SIPQUEUE_URL                             the API's one URL
   SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
   SIPQUEUE_TOKEN                           a ready token

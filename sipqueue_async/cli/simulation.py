@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import attrs
 
-from sipqueue_async import AppCredentials, SipQueueClient, Snapshot
+from sipqueue_async import AppCredentials, SeatFilter, SipQueueClient, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan, Simulator
 
 _AGENTS_PER_QUEUE: Final = 12
@@ -78,3 +80,30 @@ class SteppedSource:
         self.last = self._simulator.centre.now
         self.first = self.last if self.first is None else self.first
         return snapshot
+
+
+@asynccontextmanager
+async def stepped_feed(
+    centre: Demonstration, *, interval: float, seats: SeatFilter
+) -> AsyncGenerator[tuple[StatusWatcher, SipQueueClient]]:
+    """Yield a watcher of a simulated call centre in the centre's own time, not started yet, and the centre's client.
+
+    Args:
+        centre: The call centre.
+        interval: The centre's seconds between polls.
+        seats: Which seats to watch.
+    """
+    simulator = Simulator(centre.plan, seed=centre.seed, speed=0)
+    async with simulator, client_of(simulator) as client:
+        stepped = SteppedSource(simulator, client, centre.speed)
+
+        async def source() -> Snapshot:
+            polled = await stepped()
+            # Attach this machine's zone to the centre's local times, so that they are printed unchanged.
+            now = simulator.centre.local_time.astimezone()
+            return Snapshot(polled.values(), observed_at=now, server_time=polled.server_time)
+
+        yield (
+            StatusWatcher(source, interval=interval / centre.speed, queues=seats.queues, extensions=seats.extensions),
+            client,
+        )

@@ -27,6 +27,7 @@ from sipqueue_async.cli.origin import RelayOrigin
 from sipqueue_async.cli.simulation import Demonstration
 
 KEY = "the wallboard's key"
+RULES = '[rules.away]\nkind = "feed-silent"\n'
 SETTINGS = {"SIPQUEUE_URL": "http://127.0.0.1:9", "SIPQUEUE_TOKEN": "good-token", "SIPQUEUE_REDIS_URL": "redis://r"}
 
 
@@ -140,6 +141,7 @@ class TestOptions:
         """Catch what would be run."""
         (tmp_path / "key").write_text(KEY)
         (tmp_path / "key").chmod(0o600)
+        (tmp_path / "rules").write_text(RULES)
         monkeypatch.chdir(tmp_path)
         caught: list[Any] = []
 
@@ -155,6 +157,7 @@ class TestOptions:
         [
             ("demo", Demonstration(speed=10.0)),
             ("top --demo", Demonstration(speed=10.0)),
+            ("alert --rules rules --demo", Demonstration(speed=60.0)),
             ("report --demo", Demonstration(speed=60.0)),
             ("simulate", Demonstration(speed=1.0)),
             ("wallboard --demo", Demonstration(agents=24, speed=5.0)),
@@ -173,7 +176,8 @@ class TestOptions:
     @pytest.mark.usefixtures("settings")
     def test_a_state_file_arrives_and_no_key_is_shown(self, work: list[Any]) -> None:
         assert app.run(["watch", "--state-file", "x"]) == 0
-        assert work[0].keywords["state_file"] is not None
+        assert app.run(["alert", "--rules", "rules", "--state-file", "x"]) == 0
+        assert all(it.keywords["state_file"] is not None for it in work)
         assert KEY not in repr(wallboard.Site(key=KEY))
 
     @pytest.mark.parametrize("line", ["demo", "top --demo", "wallboard --demo", "report --demo", "simulate"])
@@ -182,10 +186,10 @@ class TestOptions:
         assert work
 
     @pytest.mark.usefixtures("settings")
-    @pytest.mark.parametrize("command", ["status", "watch", "top", "report", "wallboard"])
+    @pytest.mark.parametrize("command", ["status", "watch", "top", "report", "wallboard", "alert --rules rules"])
     def test_every_command_can_read_from_a_relay(self, command: str, work: list[Any]) -> None:
-        assert app.run([command, "--from-relay"]) == 0
-        assert app.run([command, "--from-relay", "--redis", "redis://other", "--prefix", "north"]) == 0
+        assert app.run([*command.split(), "--from-relay"]) == 0
+        assert app.run([*command.split(), "--from-relay", "--redis", "redis://other", "--prefix", "north"]) == 0
         found: list[Any] = [job.work if isinstance(job, running.Job) else job for job in work]
         assert [it.args[0] for it in found] == [
             RelayOrigin(redis="redis://r"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, assert_type
 
 import pytest
@@ -18,10 +19,12 @@ from sipqueue_async.alerts import (
     FeedSilent,
     Hours,
     Rule,
+    RulesFile,
     StateLasts,
     evaluate,
     hours,
     minutes,
+    read_rules,
     seconds,
 )
 from sipqueue_async.testing import START, ScriptedSource
@@ -38,6 +41,13 @@ def test_rules() -> None:
     assert_type(office.started_at(START), datetime | None)
     assert_type(office.next_change(START), datetime)
     assert START.tzinfo is UTC
+
+
+def test_rules_file(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text('[rules.away]\nkind = "feed-silent"')
+    assert_type(read_rules(tmp_path / "rules.toml"), RulesFile)
+    assert_type(read_rules(tmp_path / "rules.toml").rules, tuple[Rule, ...])
+    assert_type(read_rules(tmp_path / "rules.toml").language, str)
 
 
 def test_evaluation() -> None:
@@ -67,6 +77,7 @@ async def test_iteration() -> None:
         with Alerts(watcher, [StateLasts("long", "talking", longer_than=0), FeedSilent("away")]) as alerts:
             assert_type(await anext(alerts), Alert)
             assert_type(alerts.state, AlertState)
+            assert_type(alerts.pending, int)
             assert_type(alerts.close(), None)
         with pytest.raises(StopAsyncIteration):
             await anext(alerts)

@@ -21,7 +21,6 @@ from sipqueue_async import (
     FeedUp,
     SeatFilter,
     SipQueueError,
-    Snapshot,
     StatusWatcher,
     Subscription,
 )
@@ -30,11 +29,10 @@ from sipqueue_async.cli.day import Day
 from sipqueue_async.cli.exits import ABSENT, UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
 from sipqueue_async.cli.running import Job
-from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
+from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.lines import counted, feed_line
 from sipqueue_async.cli.terminal.output import Output, standard_output
-from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 
 SAVE_EVERY: Final = 10.0
@@ -183,22 +181,7 @@ class Report:
 
     async def watch_demo(self, centre: Demonstration) -> None:
         """Watch a simulated call centre in its own time."""
-        simulator = Simulator(centre.plan, seed=centre.seed, speed=0)
-        async with simulator, client_of(simulator) as client:
-            stepped = SteppedSource(simulator, client, centre.speed)
-
-            async def source() -> Snapshot:
-                polled = await stepped()
-                # Attach this machine's zone to the centre's local times, so that they are printed unchanged.
-                now = simulator.centre.local_time.astimezone()
-                return Snapshot(polled.values(), observed_at=now, server_time=polled.server_time)
-
-            watcher = StatusWatcher(
-                source,
-                interval=self._interval / centre.speed,
-                queues=self._seats.queues,
-                extensions=self._seats.extensions,
-            )
+        async with stepped_feed(centre, interval=self._interval, seats=self._seats) as (watcher, client):
             await self._follow(watcher, client, centre.speed)
 
     async def load_saved(self) -> None:

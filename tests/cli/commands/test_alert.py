@@ -1,0 +1,200 @@
+"""``sipqueue alert``, run in the tests' own process against a simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipqueue_async import AgentState, AuthError, SeatFilter, SeatKey, StatusWatcher
+from sipqueue_async.alerts import AlertState, Available, FeedSilent, RulesFile, SignedOut, StateLasts
+from sipqueue_async.cli import app
+from sipqueue_async.cli.commands import alert as module
+from sipqueue_async.cli.commands.alert import alert, alert_demo, state_file_of
+from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.simulation import Demonstration, client_of
+from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.simulator import Simulator
+from sipqueue_async.testing import ScriptedSource
+from tests.kit.builders import agent, snapshot
+from tests.kit.cli import BUSY, Paper, until
+
+TALKS = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=0),))
+
+
+@asynccontextmanager
+async def alerting(
+    simulator: Simulator, paper: Paper, rules: RulesFile = TALKS, **options: Any
+) -> AsyncGenerator[asyncio.Future[None]]:
+    """Run the command until the block ends."""
+    options = {"interval": 0.02, **options}
+    task = asyncio.ensure_future(alert(client_of(simulator), paper.output(NO_COLOR="1"), rules, **options))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def polled(simulator: Simulator) -> None:
+    """Wait until the command has evaluated an answer to a request that began after this call."""
+    requests = simulator.server.requests
+    await until(lambda: simulator.server.requests >= requests + 3)
+
+
+async def talking(simulator: Simulator) -> set[SeatKey]:
+    """Return the seats that are in a call."""
+    async with client_of(simulator) as client:
+        snapshot = await client.fetch_snapshot()
+    return {key for key, agent in snapshot.items() if agent.state is AgentState.TALKING}
+
+
+def seats(paper: Paper, words: str) -> list[SeatKey]:
+    """Return the seats of the printed alerts with these words, in a stable order."""
+    found = [line.partition("(")[2].partition(")") for line in paper.lines if words in line]
+    return sorted(SeatKey(rest.split()[1].rstrip(":"), extension) for extension, _, rest in found)
+
+
+async def test_each_call_is_printed_once_when_it_lasts_and_once_when_it_ends_across_restarts(tmp_path: Path) -> None:
+    state = state_file_of(tmp_path / "state", TALKS)
+    before, after = Paper(), Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        first = await talking(simulator)
+        assert first
+        async with alerting(simulator, before, state_file=state):
+            await until(lambda: len(before.lines) == len(first))
+        simulator.advance(600)
+        async with alerting(simulator, after, state_file=state):
+            await polled(simulator)
+    assert seats(before, "has been talking") == sorted(first)
+    assert set(seats(after, ": over after")) <= first
+    assert len(seats(after, ": over after")) == len(set(seats(after, ": over after"))) > 0
+
+
+async def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
+    state = state_file_of(tmp_path / "state", TALKS)
+    paper, again = Paper(), Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        async with alerting(simulator, paper, state_file=state):
+            await until(lambda: paper.text)
+        async with alerting(simulator, again, state_file=state):
+            await polled(simulator)
+    saved = state.load()
+    assert saved is not None
+    assert (again.text, saved.standing) == ("", len(paper.lines))
+
+
+async def test_time_without_alerts_is_saved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a crash the outage begins with the last save."""
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.01)
+    quiet = RulesFile(rules=(FeedSilent("away", lasting=60),))
+    state = state_file_of(tmp_path / "state", quiet)
+    async with Simulator(BUSY, speed=0) as simulator, alerting(simulator, Paper(), quiet, state_file=state):
+        await until((tmp_path / "state").exists)
+
+
+async def test_the_language_is_that_of_the_file_and_refused_credentials_end_it() -> None:
+    rules = RulesFile(rules=(FeedSilent("away", lasting=0),), language="zh")
+    paper = Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.server.refuse(601, times=None)
+        async with alerting(simulator, paper, rules) as task:
+            await until(task.done)
+            with pytest.raises(AuthError):
+                task.result()
+    assert [line[9:] for line in paper.lines] == ["无法连接平台，已 0 秒"]
+
+
+class Jammed(Output):
+    """An output that cannot take a line."""
+
+    def wrapped(self, text: object, indent: int = 0) -> None:
+        """Raise the error of a closed pipe."""
+        raise BrokenPipeError
+
+
+async def test_an_alert_that_could_not_be_printed_is_not_saved(tmp_path: Path) -> None:
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        with pytest.raises(BrokenPipeError):
+            await alert(
+                client_of(simulator), Jammed(Paper(), {}), TALKS, state_file=state_file_of(tmp_path / "state", TALKS)
+            )
+    assert not (tmp_path / "state").exists()
+
+
+async def test_names_that_do_not_exist_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    paper = Paper(terminal=True)
+    rules = RulesFile(rules=(Available("few", fewer_than=1, lasting=60, seats=SeatFilter("queue-9", "100001")),))
+    async with Simulator(BUSY, speed=0) as simulator, alerting(simulator, paper, rules):
+        await until(lambda: paper.text)
+    assert paper.lines == ["watching 4 seats by 1 rule; Ctrl-C ends"]
+    assert capsys.readouterr().err == (
+        "sipqueue: no queue named 'queue-9'; there are queue-1, queue-2; still watching for it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "watched", "message"),
+    [
+        (Available("few", fewer_than=1, seats=SeatFilter("a")), SeatFilter("b"), "queue 'a', which --queue leaves"),
+        (SignedOut("out", extensions="1"), SeatFilter(extensions="2"), "extension '1', which --extension leaves"),
+    ],
+)
+async def test_a_rule_about_seats_that_the_options_leave_out_is_refused(
+    rule: Available | SignedOut, watched: SeatFilter, message: str
+) -> None:
+    with pytest.raises(Failure, match=message):
+        await alert_demo(Demonstration(), Paper().output(), RulesFile(rules=(rule,)), seats=watched)
+
+
+async def test_a_demonstration_is_watched_in_its_own_time() -> None:
+    rules = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=60),))
+    paper = Paper()
+    task = asyncio.ensure_future(alert_demo(Demonstration(speed=600.0), paper.output(), rules, interval=20))
+    await until(lambda: "has been talking for 1 min" in paper.text)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It needs no settings of a platform."""
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.away]\nkind = "feed-silent"\n', encoding="utf-8")
+    assert app.run(["alert", "--rules", str(path), "--check"]) == 0
+    path.write_text("language = 1", encoding="utf-8")
+    assert app.run(["alert", "--rules", str(path), "--check"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "the rules are valid: away\n"
+    assert err == f"sipqueue: {path}: language: write a text in quotes, not 1\n"
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, tmp_path: Path) -> None:
+    """The steps of the event loop between a poll with an alert and the cancellation."""
+    loop = asyncio.get_running_loop()
+    state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
+    snapshots = [snapshot(agent()), snapshot(agent(state=AgentState.TALKING))]
+    async with StatusWatcher(ScriptedSource(snapshots), interval=1) as watcher:
+        run = module.Run(watcher, AlertState(TALKS.rules), paper.output(), TALKS, state)
+        task = asyncio.ensure_future(run.run(asyncio.sleep(0)))
+
+        def cancel_later(left: int) -> None:
+            if left:
+                loop.call_soon(cancel_later, left - 1)
+            else:
+                task.cancel()
+
+        await watcher.ready()
+        watcher.add_listener(lambda _: cancel_later(steps))
+        await asyncio.wait([task])
+    saved = state.load()
+    assert saved is not None
+    assert saved.standing == len(paper.lines)
