@@ -128,7 +128,7 @@ async def test_what_a_cluster_says_is_understood(cluster: RedisServer) -> None:
         await client.config_set("requirepass", "")
     cluster.kill()
     away = RedisCluster.from_url(cluster.url)
-    with pytest.raises(TransportError, match=rf"^Redis at the cluster of 127.0.0.1:{cluster.port}, .*: Redis is away"):
+    with pytest.raises(TransportError, match=rf"^Redis is away.*Redis at the cluster of 127.0.0.1:{cluster.port}, "):
         await Store(away, "x").read()
 
 

@@ -122,7 +122,7 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
     check_sequences(group.updates, 2, source.changes)
     assert [it.events for it in group.updates] == [it.events for it in expected[1:]]
     group.check(office, records)
-    assert all(workers.handed.values()), "one of the workers was never handed anything"
+    assert sum(map(bool, workers.handed.values())) > 1, "one worker got all the work"
 
 
 async def test_an_empty_call_centre_is_known_to_be_empty(redis_server: RedisServer) -> None:
