@@ -3,9 +3,9 @@
 
 /** All parts, or name, state and time only: tiles drop parts that are not needed from afar before letters get small. */
 const FULL = { width: 11.2, height: 5.9 };
-const COMPACT = { width: 8.4, height: 4 };
+const COMPACT = { width: 11.6, height: 2.65 };
 
-const GAP = 8;
+const GAP = 6;
 /** Letters of this size can be read from 4 m on a screen 1920 pixels wide; they only get smaller to avoid pages. */
 const READABLE = 26;
 const SMALLEST = 18;

@@ -37,7 +37,7 @@ export class Pages {
 
   /**
    * @template Item
-   * @param {string} noun of the items, in the plural
+   * @param {string} noun of the items, in the plural, with a capital
    * @param {Item[]} items
    * @param {number} capacity items on a page
    * @returns {Item[]} those on the present page
@@ -73,7 +73,7 @@ export class Pages {
     this.#most = Math.max(1, ...parts.map(([, { pages }]) => pages));
     this.#bar.hidden = !parts.length;
     const texts = parts.map(
-      ([noun, { page, pages, shown, all }]) => `Page ${page + 1} of ${pages}: ${all - shown} of ${all} ${noun} not shown`,
+      ([noun, { page, pages, shown, all }]) => `${noun} ${page + 1} of ${pages}: ${all - shown} of ${all} not shown`,
     );
     setText(this.#text, texts.join(" · "));
   }

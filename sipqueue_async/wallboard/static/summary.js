@@ -156,11 +156,13 @@ export class Queues {
     const cards = Math.max(1, Math.floor((width + GAP) / (CARD + GAP)));
     const table = isWall() && names.length > cards;
     this.#list.classList.toggle("table", table);
-    if (!table) return this.#pages.slice("queues", names, names.length || 1);
+    if (!table) return this.#pages.slice("Queues", names, names.length || 1);
     const columns = Math.max(1, Math.floor((width + GAP) / (ROW.width + GAP)));
-    const most = Math.max(2, Math.floor((SHARE * innerHeight) / rem / ROW.height));
+    const room = Math.max(2, Math.floor((SHARE * innerHeight) / rem / ROW.height));
+    // One more row rather than a page for a few queues.
+    const most = Math.ceil(names.length / columns) === room + 1 ? room + 1 : room;
     if (names.length > columns * most) names = [...names.filter(isTrouble), ...names.filter((name) => !isTrouble(name))];
-    const shown = this.#pages.slice("queues", names, columns * most);
+    const shown = this.#pages.slice("Queues", names, columns * most);
     this.#list.style.setProperty("--columns", String(columns));
     this.#list.style.setProperty("--rows", String(Math.min(most, Math.ceil(names.length / columns))));
     return shown;

@@ -151,7 +151,7 @@ export class Tiles {
     this.#agents = agents;
     const before = this.#tiles;
     this.#tiles = new Map();
-    for (const agent of this.#pages.slice("agents", agents, this.#fit(agents.length))) {
+    for (const agent of this.#pages.slice("Agents", agents, this.#fit(agents.length))) {
       const tile = before.get(agent.extension) ?? this.#make(agent);
       tile.show(agent);
       this.#tiles.set(agent.extension, tile);
