@@ -46,7 +46,7 @@ async def test_reported_calls_are_the_actual_calls_at_any_interval(simulator: Si
         first = await watcher.ready()
         updates = watcher.updates()
         seen = first
-        for _ in range(int(600 / step)):
+        for _ in range(int(300 / step)):
             simulator.advance(step)
             await watcher.refresh()
         last = watcher.snapshot
@@ -57,7 +57,7 @@ async def test_reported_calls_are_the_actual_calls_at_any_interval(simulator: Si
         missed += sum(event.count for event in update.events if isinstance(event, CallMissed))
     now = simulator.centre.now
     assert (answered, missed) == (simulator.truth.answered(start, now), simulator.truth.missed(start, now))
-    assert answered > 20
+    assert answered > 10
     assert seen == last
 
 
