@@ -197,7 +197,7 @@ def relay_bench(session: nox.Session) -> None:
 
 @nox.session
 def endurance(session: nox.Session) -> None:
-    """The long runs at full size: a fortnight of trouble, 400,000 bodies at random, relays killed, generated examples."""
+    """The long runs at full size: a fortnight of trouble, bodies and examples at random, relays killed."""
     session.install(*_group("test", "recipes"), "nox", ".[all]")
     sizes = {"ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000", "FUZZ_STEPS": "200000"}
     sizes |= {"RELAY_KILLS": "50", "RELAY_TROUBLES": "150", "GATE_TESTS": "tests"}
