@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.kit.needs import program
 from tests.kit.wallboard_screen import BIG_SCREEN, Visit
@@ -41,13 +41,10 @@ async def visit(chromium: Browser, window: Page) -> AsyncGenerator[Visit]:
     """Return a function that opens a page; fails if a page logged an error."""
     errors: list[str] = []
 
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type != "log":
-            errors.append(message.text)
-
-    def on_error(error: Error) -> None:
-        errors.append(str(error))
-
+    handlers: dict[str, Callable[[Any], object]] = {
+        "console": lambda message: errors.append(message.text) if message.type != "log" else None,
+        "pageerror": lambda error: errors.append(str(error)),
+    }
     is_free = True
     async with AsyncExitStack() as stack:
 
@@ -58,7 +55,7 @@ async def visit(chromium: Browser, window: Page) -> AsyncGenerator[Visit]:
                 stack.push_async_callback(_leave, page)
             else:
                 page = await (await stack.enter_async_context(_context(chromium, options))).new_page()
-            for event, handler in (("console", on_console), ("pageerror", on_error)):
+            for event, handler in handlers.items():
                 page.on(event, handler)  # type: ignore[call-overload]
                 stack.callback(page.remove_listener, event, handler)
             await page.goto(url)
