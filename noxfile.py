@@ -49,6 +49,9 @@ def _show_pyenv_interpreters() -> None:
 _show_pyenv_interpreters()
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).resolve().parent), os.environ["PATH"]])
 
+# Container images often set this. Without bytecode, each process that a test starts compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 _last_words: list[str] = []
 
 
@@ -149,8 +152,10 @@ def tests(session: nox.Session) -> None:
             "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
         }
         some = ()
-    # Two more than there are processors, since many tests wait for something.
-    workers = f"{(os.cpu_count() or 1) + 2}*popen//python={Path(session.bin) / 'python'} -X dev"
+    # Compile the tests once, and not in each worker.
+    session.run("python", "-m", "pytest", "--collect-only", "-qq", *some, *session.posargs, silent=True, env=env)
+    # One more than there are processors, since many tests wait for something.
+    workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'} -X dev"
     session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
 
 
