@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -11,7 +12,7 @@ import click
 
 from sipqueue_async import Feed, SeatFilter, SeatKey, SipQueueClient, SipQueueError, Snapshot, StatusWatcher
 from sipqueue_async.cli.absent import Platform, describe_absent, has_absent
-from sipqueue_async.cli.exits import UNREACHABLE, Failure
+from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of, timeout_of
 
 if TYPE_CHECKING:
@@ -155,3 +156,33 @@ async def absent_names(origin: Origin, seats: SeatFilter, known: Collection[Seat
         # The sentence is useful without the existing names.
         everything = frozenset()
     return describe_absent(seats, known, everything)
+
+
+@asynccontextmanager
+async def reporting_absent(
+    origin: Origin, seats: SeatFilter, first: Callable[[], Awaitable[Snapshot]]
+) -> AsyncGenerator[None]:
+    """Inside the block, say on stderr if a queue or an extension that was named is not there yet.
+
+    Args:
+        origin: The source of the status.
+        seats: The names.
+        first: Returns the first status; if it fails, nothing is said, since the command reports the error.
+    """
+    task = asyncio.create_task(_report_absent(origin, seats, first))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _report_absent(origin: Origin, seats: SeatFilter, first: Callable[[], Awaitable[Snapshot]]) -> None:
+    if seats == ALL_SEATS:
+        return
+    try:
+        snapshot = await first()
+    except SipQueueError:
+        return
+    if absent := await absent_names(origin, seats, snapshot):
+        complain(f"{absent}; still watching for it")

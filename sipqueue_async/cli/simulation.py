@@ -10,9 +10,12 @@ from typing import Final
 import attrs
 
 from sipqueue_async import AppCredentials, SeatFilter, SipQueueClient, Snapshot, StatusWatcher
-from sipqueue_async.simulator import Plan, Simulator
+from sipqueue_async.simulator import CallCentre, Plan, Simulator
 
 _AGENTS_PER_QUEUE: Final = 12
+
+_GIVEN: Final = ("Alex", "Bianca", "Carlos", "Dana", "Emil", "Fatima", "Grace", "Hugo", "Ines", "Jonas", "Kira", "Mei")
+_FAMILY: Final = ("Adams", "Baker", "Costa", "Diaz", "Evans", "Fischer", "Garcia", "Ito", "Kumar", "Novak", "Silva")
 
 
 def lively_plan(agents: int, queues: int) -> Plan:
@@ -26,6 +29,35 @@ def lively_plan(agents: int, queues: int) -> Plan:
         calls_per_hour=lively.calls_per_hour * size,
         opening_callers=round(lively.opening_callers * size),
     )
+
+
+def name_people(centre: CallCentre) -> None:
+    """Give the agents names of people: given and family names combined by rule, which mean no real persons."""
+    for number, extension in enumerate(centre.extensions):
+        family = _FAMILY[(number + number // len(_GIVEN)) % len(_FAMILY)]
+        centre.hand_over(extension, f"{_GIVEN[number % len(_GIVEN)]} {family}")
+
+
+@asynccontextmanager
+async def interrupted(
+    simulator: Simulator, *, first: float = 40.0, every: float = 300.0, outage: float = 8.0
+) -> AsyncGenerator[None]:
+    """Let all requests to the simulator fail from time to time inside the block; all arguments are in seconds."""
+
+    async def interrupt() -> None:
+        await asyncio.sleep(first)
+        while True:
+            simulator.faults.next(reset=True, times=None)
+            await asyncio.sleep(outage)
+            simulator.faults.clear()
+            await asyncio.sleep(every - outage)
+
+    task = asyncio.create_task(interrupt())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def client_of(simulator: Simulator) -> SipQueueClient:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from sipqueue_async import FeedDown, FeedUp, SeatKey, Snapshot, Update
+from sipqueue_async._text import harmless
 from sipqueue_async.tally import SeatTally, Tally
 from sipqueue_async.wallboard.words import reason
 
@@ -295,9 +296,10 @@ def milliseconds(moment: datetime) -> int:
 
 def _shown(seat: SeatTally, since: int) -> _Json:
     return {
-        "queue": seat.key.queue,
-        "extension": seat.key.extension,
-        "name": seat.agent.name,
+        # Escaped as on a terminal: a page would hide control characters and obey marks of the writing direction.
+        "queue": harmless(seat.key.queue, plain_spaces=False),
+        "extension": harmless(seat.key.extension, plain_spaces=False),
+        "name": seat.agent.name and harmless(seat.agent.name, plain_spaces=False),
         "state": seat.state.value,
         "code": seat.agent.state_code,
         "since": since,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from sipqueue_async import OperationFailed, SeatFilter, SeatKey
 from sipqueue_async.cli.absent import Platform, describe_absent
 from sipqueue_async.cli.commands.report import Report
 from sipqueue_async.cli.commands.status import status
+from sipqueue_async.cli.commands.wallboard import Site, wallboard
 from sipqueue_async.cli.commands.watch import watch
 from sipqueue_async.cli.exits import ABSENT, Failure
 from sipqueue_async.cli.origin import absent_names
@@ -83,10 +87,13 @@ async def test_report_ends_and_prints_no_figures() -> None:
         assert (caught.value.code, paper.text) == (ABSENT, "")
 
 
-async def test_watch_says_so_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [watch, partial(wallboard, site=Site())], ids=["watch", "wallboard"])
+async def test_what_goes_on_says_so(
+    command: Callable[..., Coroutine[Any, Any, None]], capsys: pytest.CaptureFixture[str]
+) -> None:
     async with Simulator(BUSY, speed=0) as simulator:
         task = asyncio.ensure_future(
-            watch(client_of(simulator), Paper().output(), seats=SeatFilter(None, "999"), interval=0.02)
+            command(client_of(simulator), Paper().output(), seats=SeatFilter(None, "999"), interval=0.02)
         )
         told = ""
 

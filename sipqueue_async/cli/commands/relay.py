@@ -15,7 +15,7 @@ import click
 from sipqueue_async import SeatFilter, SipQueueClient
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import Failure, complain
-from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX
+from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX, reporting_absent, snapshot_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -93,7 +93,9 @@ async def relay(
     with _log_on_stderr():
         async with client, _relay(client, target, seats, interval) as running:
             output.line(f"the relay publishes to {running.where} until Ctrl-C")
-            await running.wait()
+            # Asked of the platform, since a relay that stands by knows no status.
+            async with reporting_absent(client, seats, partial(snapshot_of, client, seats)):
+                await running.wait()
 
 
 def _relay(client: SipQueueClient, target: RelayTarget, seats: SeatFilter, interval: float) -> Relay:

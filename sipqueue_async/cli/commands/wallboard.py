@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
+from urllib.parse import urlencode
 
 import attrs
 import click
@@ -18,15 +19,20 @@ import click
 from sipqueue_async import Feed, SeatFilter
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import Failure, complain
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.simulation import Demonstration, client_of
+from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Wallboard
 
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
+
+SOON: Final = {"talk": 100, "ring": 10, "pause": 120}
+"""The thresholds of a demonstration's page, in model seconds."""
+FEW: Final = 3
+"""A demonstration warns of a queue with fewer agents waiting."""
 
 _STALE_AFTER: Final = 30.0
 """Seconds without a good poll after which the page shows its figures as stale."""
@@ -144,8 +150,9 @@ async def wallboard(
             raise Failure(f"cannot listen on {site.host}, port {site.port}: {_trouble(error)}") from None
         try:
             async with feed:
-                output.line(f"the wallboard is at {board.url} until Ctrl-C")
-                await board.wait()
+                output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
+                async with reporting_absent(real, seats, feed.ready):
+                    await board.wait()
         finally:
             await board.stop()
 
@@ -164,10 +171,20 @@ def _trouble(error: OSError | UnicodeError) -> str:
 async def _started(origin: Origin | Demonstration) -> AsyncGenerator[Origin]:
     """Start the simulation, if there is one."""
     if isinstance(origin, Demonstration):
-        async with Simulator(origin.plan, seed=origin.seed, speed=origin.speed) as simulator:
+        simulator = Simulator(origin.plan, seed=origin.seed, speed=origin.speed)
+        name_people(simulator.centre)
+        async with simulator, interrupted(simulator):
             yield client_of(simulator)
     else:
         yield origin
+
+
+def _query(origin: Origin | Demonstration) -> str:
+    """Return a demonstration's settings of the page: thresholds with which trouble shows within a minute."""
+    if not isinstance(origin, Demonstration):
+        return ""
+    limits = {name: max(1, round(seconds / origin.speed)) for name, seconds in SOON.items()}
+    return f"?{urlencode({**limits, 'least': FEW})}"
 
 
 def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:

@@ -15,9 +15,8 @@ from rich.text import Text
 
 from sipqueue_async import Feed, SeatFilter, SipQueueError, Snapshot, Update
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import complain
 from sipqueue_async.cli.json_lines import KINDS, event_json
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
@@ -109,17 +108,8 @@ async def watch(
     async with feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed, feed:
         lines = None if as_json else EventLines(output.arrow, verbose=verbose)
         stream = _Stream(feed, output, kinds, state_file, lines)
-        await asyncio.gather(stream.run(), _report_absent(origin, seats, feed))
-
-
-async def _report_absent(origin: Origin, seats: SeatFilter, feed: Feed) -> None:
-    """Say on stderr if a queue or an extension that was named is not there yet."""
-    try:
-        snapshot = await feed.ready()
-    except SipQueueError:
-        return  # The stream ends with the same error.
-    if absent := await absent_names(origin, seats, snapshot):
-        complain(f"{absent}; still watching for it")
+        async with reporting_absent(origin, seats, feed.ready):
+            await stream.run()
 
 
 class _Stream:

@@ -36,7 +36,7 @@ async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys
             client_of(simulator),
             paper.output(),
             target=target(redis_server.url, "north"),
-            seats=SeatFilter("queue-2", ["100002", "100004"]),
+            seats=SeatFilter(["queue-2", "queue-9"], ["100002", "100004"]),
             interval=0.1,
         )
         task = asyncio.ensure_future(work)
@@ -46,8 +46,16 @@ async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys
         assert paper.lines == [
             f"the relay publishes to Redis at 127.0.0.1:{redis_server.port}, keys {{north}}:* until Ctrl-C"
         ]
+        said = ""
+
+        def says(text: str) -> bool:
+            nonlocal said
+            said += capsys.readouterr().err
+            return text in said
+
+        await until(lambda: says("no queue named 'queue-9'; there are queue-1, queue-2; still watching for it"))
         redis_server.kill()
-        await until(lambda: "sipqueue: the relay cannot publish: " in capsys.readouterr().err)
+        await until(lambda: says("sipqueue: the relay cannot publish: "))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from sipqueue_async import AuthError, SeatFilter, SipQueueClient
-from sipqueue_async.cli.commands.wallboard import Site, read_key, wallboard
+from sipqueue_async import AgentState, AuthError, SeatFilter, SeatKey, SipQueueClient, TransportError
+from sipqueue_async.cli.commands.wallboard import FEW, SOON, Site, read_key, wallboard
 from sipqueue_async.cli.exits import USAGE, Failure
-from sipqueue_async.cli.simulation import Demonstration, client_of
-from sipqueue_async.simulator import Simulator
+from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
+from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
 
 KEY = "a key for the tests"
+LIMITS = {"talk": AgentState.TALKING, "ring": AgentState.RECEIVING, "pause": AgentState.PAUSED}
 SMALL = Demonstration(agents=4, speed=50.0)
 
 
@@ -32,7 +35,7 @@ async def serving(origin: SipQueueClient | Demonstration = SMALL, **options: Any
     task = asyncio.ensure_future(wallboard(origin, paper.output(), **(defaults | options)))
     await until(lambda: paper.text.endswith("\n") or task.done())
     try:
-        yield paper.lines[0].split()[4]
+        yield paper.lines[0].split()[4].partition("?")[0]
     finally:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -57,6 +60,37 @@ async def test_the_demonstration_needs_nothing() -> None:
         assert "<title>Wallboard</title>" in (await _get(url))[1]
         told = await _told(url, lambda told: told["total"]["calls_answered"] > 0)
         assert {seat["extension"] for seat in told["seats"]} == {"100001", "100002", "100003", "100004"}
+
+
+async def test_the_demonstration_shows_trouble_within_a_minute() -> None:
+    """By the thresholds in the printed address: agents over each of them, and a queue with few agents waiting."""
+    centre = CallCentre(Demonstration(agents=24).plan)
+    name_people(centre)
+    assert len({seat.name for seat in centre.seats()}) == 24
+    found: set[str] = set()
+    began: dict[tuple[SeatKey, AgentState], float] = {}
+    while centre.now < 60 * 5.0:
+        centre.advance(2)
+        seats = {(seat.key, seat.state) for seat in centre.seats()}
+        began = {it: began.get(it, centre.now) for it in seats}
+        for limit, state in LIMITS.items():
+            found.update(limit for (_, it), at in began.items() if it is state and centre.now - at > SOON[limit])
+        waiting = Counter(key.queue for key, state in seats if state is AgentState.WAITING)
+        found.update("few" for queue in centre.queues if waiting[queue] < FEW)
+    assert found == {"few", *SOON}
+
+
+async def test_the_demonstration_has_outages_that_end() -> None:
+    async with Simulator(BUSY, speed=0) as simulator, client_of(simulator) as client:
+        answered: list[bool] = []
+        async with interrupted(simulator, first=0.0, every=0.1, outage=0.05):
+            while sum(one != other for one, other in pairwise(answered)) < 3:
+                try:
+                    await client.fetch_snapshot()
+                except TransportError:
+                    answered.append(False)
+                else:
+                    answered.append(True)
 
 
 async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
@@ -156,7 +190,7 @@ async def test_a_signal_ends_it_and_its_streams() -> None:
     async with sipqueue("wallboard", "--demo", "--port", "0", env=env) as program, aiohttp.ClientSession() as client:
         line = await program.line_with("the wallboard is at http://127.0.0.1:")
         headers = {"Authorization": f"Bearer {KEY}"}
-        async with client.get(f"{line.split()[4]}events", headers=headers) as stream:
+        async with client.get(f"{line.split()[4].partition('?')[0]}events", headers=headers) as stream:
             assert (await stream.content.readline()).startswith(b"event")
             program.send(signal.SIGINT)
             assert await program.rest() == (130, "", "")
