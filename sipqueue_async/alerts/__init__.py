@@ -17,7 +17,7 @@ from sipqueue_async.alerts.rules import (
     minutes,
     seconds,
 )
-from sipqueue_async.alerts.rules_file import RulesFile, read_rules
+from sipqueue_async.alerts.rules_file import Destination, RulesFile, read_rules
 from sipqueue_async.alerts.state import AlertState, evaluate
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "AlertState",
     "Alerts",
     "Available",
+    "Destination",
     "FeedSilent",
     "Hours",
     "MissedCalls",

@@ -23,6 +23,20 @@ _MANY: Final = "write a text, or a list of texts, none of them empty"
 
 
 @attrs.frozen(kw_only=True)
+class Destination:
+    """Where alerts are delivered. Give either the URL, or the environment variable that has it."""
+
+    name: str
+    """The name, which messages use instead of the URL."""
+    url: str | None = attrs.field(default=None, repr=False)
+    """The URL, as Apprise defines it; it contains a secret."""
+    url_from: str | None = None
+    """The name of the environment variable with the URL."""
+    retry_for: float = 3600.0
+    """Seconds for which a message is retried."""
+
+
+@attrs.frozen(kw_only=True)
 class RulesFile:
     """The content of a rules file."""
 
@@ -30,6 +44,8 @@ class RulesFile:
     """The rules, each after those that its `unless` names."""
     language: str = "en"
     """The language of the sentences: ``en`` or ``zh``."""
+    destinations: tuple[Destination, ...] = ()
+    """Where ``sipqueue alert`` delivers alerts."""
 
 
 def read_rules(path: Path) -> RulesFile:
@@ -58,7 +74,7 @@ class _InvalidError(ValueError):
 
 
 def _file(document: dict[str, Any]) -> RulesFile:
-    _refuse_unknown("", document, ("language", "timezone", "rules"))
+    _refuse_unknown("", document, ("language", "timezone", "rules", "destinations"))
     language = _value("", "language", document.get("language", "en"), _text)
     if language not in LANGUAGES:
         raise _InvalidError(f"language: write one of {', '.join(LANGUAGES)}, not {language!r}")
@@ -67,8 +83,9 @@ def _file(document: dict[str, Any]) -> RulesFile:
     if not tables:
         raise _InvalidError("it has no rules: write at least one table such as [rules.away], with its kind")
     rules = [_rule(name, table, zone) for name, table in tables.items()]
+    destinations = tuple(_destination(name, table) for name, table in _tables(document, "destinations").items())
     try:
-        return RulesFile(rules=check_rules(rules), language=language)
+        return RulesFile(rules=check_rules(rules), language=language, destinations=destinations)
     except ValueError as error:
         raise _InvalidError(f"[rules]: {error}") from None
 
@@ -101,6 +118,15 @@ def _rule(name: str, table: Mapping[str, Any], zone: str) -> Rule:
         return rule(name=name, seats=SeatFilter(**names), hours=hours, **values)
     except ValueError as error:
         raise _InvalidError(f"{place}: {error}") from None
+
+
+def _destination(name: str, table: Mapping[str, Any]) -> Destination:
+    place = f"[destinations.{name}]"
+    _refuse_unknown(place, table, ("url", "url_from", "retry_for"))
+    if ("url" in table) == ("url_from" in table):
+        raise _InvalidError(f"{place} needs either url or url_from, the environment variable with the URL")
+    readers: dict[str, _Reader] = {"url": _secret, "url_from": _text, "retry_for": _duration}
+    return Destination(name=name, **{key: _value(place, key, table[key], readers[key]) for key in table})
 
 
 def _seat_keys(rule: type[Rule]) -> tuple[str, ...]:
@@ -144,6 +170,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"write a text in quotes, not {value!r}")
     return value
+
+
+def _secret(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("write one text in quotes")
 
 
 def _texts(value: object) -> tuple[str, ...]:

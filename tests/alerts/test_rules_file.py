@@ -11,6 +11,7 @@ from sipqueue_async import AgentState, SeatFilter
 from sipqueue_async.alerts import (
     SIGNED_IN,
     Available,
+    Destination,
     FeedSilent,
     Hours,
     MissedCalls,
@@ -71,6 +72,7 @@ extensions = "100001"
     assert read(tmp_path, text) == RulesFile(rules=(rule,), language="zh")
 
 
+AWAY = '[rules.f]\nkind = "feed-silent"\n'
 MISSED = '[rules.m]\nkind = "missed-calls"\n'
 AVAILABLE = '[rules.a]\nkind = "available"\n'
 
@@ -82,7 +84,7 @@ AVAILABLE = '[rules.a]\nkind = "available"\n'
         ("rules = 3", "rules: write each as a table of its own, such as [rules.first]"),
         ("[[rules]]", "rules: write each as a table of its own, such as [rules.first]"),
         ("rules.a = 1", "rules: write each as a table of its own, such as [rules.first]"),
-        ("rule = 3", "rule: there is no such key here; there are language, timezone, rules"),
+        ("rule = 3", "rule: there is no such key here; there are language, timezone, rules, "),
         ('language = "fr"', "language: write one of en, zh, not 'fr'"),
         ("language = 3", "language: write a text in quotes, not 3"),
         ('timezone = "Mars/Base"', "timezone: there is no time zone named 'Mars/Base'"),
@@ -104,12 +106,20 @@ AVAILABLE = '[rules.a]\nkind = "available"\n'
         (AVAILABLE + 'hours = "9-17"\nfewer_than = 1', "[rules.a] hours: '9-17' is not a span of the week; write"),
         (AVAILABLE + 'fewer_than = 1\nunless = "b"', "[rules]: the rule 'a' names 'b' in unless, but there is no such"),
         ('[rules.o]\nkind = "occupancy"\nabove = true', "[rules.o] above: write a share from 0 to 1, such as 0.85"),
+        (AWAY + "[destinations.d]", "[destinations.d] needs either url or url_from, the environment variable"),
+        (AWAY + '[destinations.d]\nurl = "a"\nurl_from = "B"', "[destinations.d] needs either url or url_from"),
+        (AWAY + '[destinations.d]\nurl = ["json://hidden"]', "[destinations.d] url: write one text in quotes"),
+        (
+            AWAY + '[destinations.d]\nto = "hidden"',
+            "[destinations.d] to: there is no such key here; there are url, url_f",
+        ),
         ('[rules.f]\nkind = "feed-silent"\nqueues = "a"', "[rules.f] queues: there is no such key here; there are"),
     ],
 )
 def test_an_error_names_the_file_the_table_and_the_key(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'rules.toml'}: {message}")):
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'rules.toml'}: {message}")) as caught:
         read(tmp_path, text)
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
@@ -121,3 +131,13 @@ def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match="it is not UTF-8"):
         read_rules(path)
+
+
+def test_destinations_are_read_and_their_urls_are_not_shown(tmp_path: Path) -> None:
+    text = '[destinations.a]\nurl = "json://secret"\n[destinations.b]\nurl_from = "B"\nretry_for = "1 d"\n'
+    found = read(tmp_path, AWAY + text)
+    assert found.destinations == (
+        Destination(name="a", url="json://secret"),
+        Destination(name="b", url_from="B", retry_for=86400),
+    )
+    assert "secret" not in repr(found)

@@ -16,6 +16,7 @@ from sipqueue_async.alerts import (
     AlertRaised,
     Alerts,
     AlertState,
+    Destination,
     FeedSilent,
     Hours,
     Rule,
@@ -48,6 +49,7 @@ def test_rules_file(tmp_path: Path) -> None:
     assert_type(read_rules(tmp_path / "rules.toml"), RulesFile)
     assert_type(read_rules(tmp_path / "rules.toml").rules, tuple[Rule, ...])
     assert_type(read_rules(tmp_path / "rules.toml").language, str)
+    assert_type(read_rules(tmp_path / "rules.toml").destinations, tuple[Destination, ...])
 
 
 def test_evaluation() -> None:

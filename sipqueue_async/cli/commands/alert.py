@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import Coroutine
+import stat
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Unpack
 
+import attrs
 import click
 from rich.text import Text
 
 from sipqueue_async import Feed, SeatFilter, SipQueueError
+from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async._text import harmless
-from sipqueue_async.alerts import Alert, Alerts, AlertState, RulesFile, SignedOut, read_rules
+from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesFile, SignedOut, read_rules
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import Failure, complain
+from sipqueue_async.cli.delivery import Delivery, Outbox, Send, in_thread, senders, trial
+from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
@@ -38,6 +43,8 @@ SAVE_EVERY: Final = 10.0
 )
 @click.option("--rules", "path", type=click.Path(path_type=Path), required=True, help="The file with the rules: TOML.")
 @click.option("--check", is_flag=True, help="Only read the file, and say what is wrong with it.")
+@click.option("--dry-run", is_flag=True, help="Only print alerts, and deliver none.")
+@click.option("--try", "test", is_flag=True, help="Only send a test message to each destination.")
 @options.queues
 @options.extensions
 @options.interval
@@ -53,6 +60,8 @@ def command(
     *,
     path: Path,
     check: bool,
+    dry_run: bool,
+    test: bool,
     queues: frozenset[str],
     extensions: frozenset[str],
     interval: float,
@@ -66,12 +75,15 @@ def command(
 ) -> Work:
     """Say when something lasts too long.
 
-    It prints a line when an alert is raised and another when it clears, until Ctrl-C. With --demo, times are those of
-    the simulated centre.
+    It prints a line when an alert is raised and another when it clears, until Ctrl-C, and delivers both to
+    the file's destinations. With --demo, times are those of the simulated centre, and nothing is delivered.
     """
     options.refuse_relay_with("--demo", demo, origin)
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
     rules = _read(path)
+    if test:
+        return partial(try_out, rules, senders(rules.destinations, os.environ), standard_output())
+    send = {} if demo or dry_run else senders(rules.destinations, os.environ)
     if check:
         return partial(_describe, rules, standard_output())
     seats = SeatFilter(queues or None, extensions or None)
@@ -83,6 +95,7 @@ def command(
         origin_of(origin, os.environ),
         standard_output(),
         rules,
+        send=send,
         seats=seats,
         interval=interval,
         state_file=None if state_file is None else state_file_of(state_file, rules),
@@ -91,14 +104,58 @@ def command(
 
 def _read(path: Path) -> RulesFile:
     try:
-        return read_rules(path)
+        rules = read_rules(path)
+        mode = path.stat().st_mode
     except ValueError as error:
         raise Failure(str(error)) from None
+    is_secret = any(it.url is not None for it in rules.destinations)
+    if os.name == "posix" and is_secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        complain(f"warning: other users can read the URLs of the destinations in {path}; run: chmod 600 {path}")
+    return rules
 
 
-def state_file_of(path: Path, rules: RulesFile) -> StateFile[AlertState]:
-    """Return the file in which the state of these rules is kept."""
-    return StateFile(path, partial(AlertState.from_json, rules=rules.rules))
+_FORMAT: Final = SavedFormat(kind="state of the alert command", name="sipqueue_async.cli.alert", version=1)
+
+
+@attrs.frozen
+class Progress:
+    """What a restart needs: the state of the rules, and the alerts that were not delivered yet."""
+
+    alerts: AlertState
+    outboxes: Mapping[str, Outbox] = attrs.field(factory=dict)
+
+    def to_json(self) -> bytes:
+        """Return it as JSON in a versioned format."""
+        outboxes = {name: outbox.to_dict() for name, outbox in self.outboxes.items()}
+        return _FORMAT.dump({"alerts": json.loads(self.alerts.to_json()), "outboxes": outboxes})
+
+
+def state_file_of(path: Path, rules: RulesFile) -> StateFile[Progress]:
+    """Return the file in which the progress with these rules is kept."""
+
+    def read(data: bytes) -> Progress:
+        document = _FORMAT.load(data)
+        with _FORMAT.decoding():
+            outboxes = {str(name): Outbox.from_dict(it) for name, it in document["outboxes"].items()}
+            return Progress(AlertState.from_json(json.dumps(document["alerts"]), rules.rules), outboxes)
+
+    return StateFile(path, read)
+
+
+async def try_out(rules: RulesFile, send: Mapping[Destination, Send], output: Output) -> None:
+    """Send a test message to each destination at the same time, and print which ones accepted it.
+
+    Raises:
+        Failure: A destination did not accept it, or there is none.
+    """
+    if not send:
+        raise Failure("the rules file has no destinations: write a table such as [destinations.duty], with its url")
+    message = trial(rules.language)
+    reasons = await asyncio.gather(*(in_thread(partial(it, message)) for it in send.values()))
+    for destination, reason in zip(send, reasons, strict=True):
+        output.line(harmless(f"{destination.name}: {'delivered' if reason is None else reason}"))
+    if failed := [repr(it.name) for it, reason in zip(send, reasons, strict=True) if reason is not None]:
+        raise Failure(f"not delivered to {', '.join(failed)}", UNREACHABLE)
 
 
 async def _describe(rules: RulesFile, output: Output) -> None:
@@ -112,14 +169,18 @@ async def alert(
     *,
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
-    state_file: StateFile[AlertState] | None = None,
+    state_file: StateFile[Progress] | None = None,
+    send: Mapping[Destination, Send] | None = None,
 ) -> None:
-    """Print alerts until the feed ends, which takes an error that a retry cannot fix."""
+    """Print and deliver alerts until the feed ends, which takes an error that a retry cannot fix."""
     check_seats(rules, seats)
     saved = None if state_file is None else state_file.load()
-    state = AlertState(rules.rules) if saved is None else saved
-    async with feed_of(origin, interval=interval, seats=seats, baseline=state.snapshot) as feed, feed:
-        await Run(feed, state, output, rules, state_file).run(_greet(feed, origin, output, rules, seats))
+    progress = Progress(AlertState(rules.rules)) if saved is None else saved
+    # A dry run keeps what an earlier run has to deliver.
+    delivery = Delivery(send, rules.language, progress.outboxes) if send else None
+    async with feed_of(origin, interval=interval, seats=seats, baseline=progress.alerts.snapshot) as feed, feed:
+        run = Run(feed, progress, output, language=rules.language, state_file=state_file, delivery=delivery)
+        await run.run(_greet(feed, origin, output, rules, seats))
 
 
 async def alert_demo(
@@ -128,7 +189,8 @@ async def alert_demo(
     """Print the alerts of a simulated call centre, in its own time."""
     check_seats(rules, seats)
     async with stepped_feed(centre, interval=interval, seats=seats) as (feed, client), feed:
-        await Run(feed, AlertState(rules.rules), output, rules).run(_greet(feed, client, output, rules, seats))
+        run = Run(feed, Progress(AlertState(rules.rules)), output, language=rules.language)
+        await run.run(_greet(feed, client, output, rules, seats))
 
 
 def check_seats(rules: RulesFile, seats: SeatFilter) -> None:
@@ -163,7 +225,7 @@ async def _greet(feed: Feed, origin: Origin, output: Output, rules: RulesFile, s
 
 
 class Run:
-    """One run of the command: prints each alert, then saves the state.
+    """One run of the command: prints each alert and puts it into the outboxes, then saves the progress.
 
     The state includes alerts that were not printed yet, so it is saved only when there are none: after a crash an
     alert is repeated, not lost.
@@ -172,21 +234,25 @@ class Run:
     def __init__(
         self,
         feed: Feed,
-        state: AlertState,
+        progress: Progress,
         output: Output,
-        rules: RulesFile,
-        state_file: StateFile[AlertState] | None = None,
+        *,
+        language: str = "en",
+        state_file: StateFile[Progress] | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
-        self._alerts = Alerts(feed, state)
+        self._alerts = Alerts(feed, progress.alerts)
+        self._outboxes = progress.outboxes if delivery is None else delivery.outboxes
+        self._delivery = Delivery() if delivery is None else delivery
         self._output = output
-        self._language = rules.language
+        self._language = language
         self._state_file = state_file
         self._failed = False
         """Whether an alert could not be printed."""
 
     async def run(self, greet: Coroutine[Any, Any, None]) -> None:
         """Print until the feed ends or the command is cancelled, then save the state."""
-        tasks = [asyncio.ensure_future(it) for it in (self._print_alerts(), self._save_regularly(), greet)]
+        tasks = [asyncio.ensure_future(it) for it in self._work(greet)]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -198,6 +264,12 @@ class Run:
                     self._print(await anext(self._alerts))
                 self._save()
             self._alerts.close()
+            if number := self._delivery.number:
+                kept = "no --state-file keeps them" if self._state_file is None else "the state file keeps them"
+                complain(f"{counted(number, 'alert')} not delivered yet; {kept}")
+
+    def _work(self, greet: Coroutine[Any, Any, None]) -> list[Coroutine[Any, Any, None]]:
+        return [self._print_alerts(), self._save_regularly(), self._delivery.run(self._save), greet]
 
     async def _print_alerts(self) -> None:
         async for it in self._alerts:
@@ -208,6 +280,7 @@ class Run:
         self._failed = True
         self._output.wrapped(harmless(f"{clock(it.at)} {it.text(self._language)}"), INDENT)
         self._failed = False
+        self._delivery.add(it)
 
     async def _save_regularly(self) -> None:
         while True:
@@ -216,4 +289,4 @@ class Run:
 
     def _save(self) -> None:
         if self._state_file is not None and not self._alerts.pending:
-            self._state_file.save(self._alerts.state)
+            self._state_file.save(Progress(self._alerts.state, self._outboxes))

@@ -87,7 +87,7 @@ async def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
             await polled(simulator)
     saved = state.load()
     assert saved is not None
-    assert (again.text, saved.standing) == ("", len(paper.lines))
+    assert (again.text, saved.alerts.standing) == ("", len(paper.lines))
 
 
 async def test_time_without_alerts_is_saved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, t
     state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
     snapshots = [snapshot(agent()), snapshot(agent(state=AgentState.TALKING))]
     async with StatusWatcher(ScriptedSource(snapshots), interval=1) as watcher:
-        run = module.Run(watcher, AlertState(TALKS.rules), paper.output(), TALKS, state)
+        run = module.Run(watcher, module.Progress(AlertState(TALKS.rules)), paper.output(), state_file=state)
         task = asyncio.ensure_future(run.run(asyncio.sleep(0)))
 
         def cancel_later(left: int) -> None:
@@ -197,4 +197,4 @@ async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, t
         await asyncio.wait([task])
     saved = state.load()
     assert saved is not None
-    assert saved.standing == len(paper.lines)
+    assert saved.alerts.standing == len(paper.lines)
