@@ -38,20 +38,20 @@ os.environ["XDG_CONFIG_HOME"] = os.devnull
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _skip_if_a_process_starts(event: str, _: tuple[object, ...]) -> None:
+def _skip_if_a_process_starts(event: str, _: tuple[object, ...]) -> None:  # pragma: no cover  # in quick runs only
     """Skip the running test when it starts a process: quick runs have no time for those."""
     if event == "subprocess.Popen":
         pytest.skip("starts a process; not in a quick run")
 
 
 @functools.cache
-def _watch_for_processes() -> None:
+def _watch_for_processes() -> None:  # pragma: no cover  # in quick runs only
     sys.addaudithook(_skip_if_a_process_starts)
 
 
 def pytest_runtest_setup() -> None:
     """Watch for processes in a quick run: only from here on, since xdist starts its workers before."""
-    if os.environ.get("SIPQUEUE_TESTS_QUICK"):
+    if os.environ.get("SIPQUEUE_TESTS_QUICK"):  # pragma: no cover  # in quick runs only
         _watch_for_processes()
 
 
@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if component.marker in getattr(item, "fixturenames", ()):
                 item.add_marker(component.marker)
-            if is_missing and item.get_closest_marker(component.marker):
+            if is_missing and item.get_closest_marker(component.marker):  # pragma: no cover  # on some machines only
                 item.add_marker(skip)
 
 

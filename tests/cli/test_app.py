@@ -5,12 +5,11 @@ from __future__ import annotations
 import builtins
 import logging
 import os
-import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -414,7 +413,7 @@ class TestMain:
         """`python -m sipqueue_async` is the same command."""
         monkeypatch.setattr(sys, "argv", ["__main__.py", "--help"])
         with pytest.raises(SystemExit, match="0"):
-            runpy.run_path(str(Path(sipqueue_async.__file__).with_name("__main__.py")), run_name="__main__")
+            import_module("sipqueue_async.__main__")
         assert capsys.readouterr().out.startswith("Usage: sipqueue [OPTIONS] COMMAND")
 
 

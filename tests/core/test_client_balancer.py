@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from sipqueue_async import CallAnswered, CallMissed, Event, HttpStatusError, SipQueueClient, Snapshot, StatusWatcher
+from sipqueue_async._exchange import _OwnSessions
 from sipqueue_async.simulator import Plan, Simulator
 from tests.kit.builders import body, record
 from tests.kit.haproxy import balanced
@@ -71,6 +72,12 @@ async def test_after_a_failure_the_balancer_chooses_again(platform: Platform) ->
             await client.fetch_snapshot()
         await client.fetch_snapshot()
     assert cookies(platform) == [None, "SERVERID=a", None]
+
+
+def test_a_client_that_asked_nothing_has_no_cookies_to_forget() -> None:
+    sessions = _OwnSessions()
+    sessions.forget_cookies()
+    assert sessions.secrets() == []
 
 
 async def test_cookies_do_not_pile_up(platform: Platform) -> None:
@@ -187,8 +194,8 @@ async def test_a_server_that_dies_is_replaced(tmp_path: Path, dies: str) -> None
                 await doomed.stop_server()
             pair.advance(60)
             await watcher.refresh()
-            if (update := updates.get_nowait()) is not None:
-                events += update.events
+            update = updates.get_nowait()
+            events += update.events if update else ()
         answered = sum(event.count for event in events if isinstance(event, CallAnswered))
         missed = sum(event.count for event in events if isinstance(event, CallMissed))
         after = calls(last)

@@ -142,3 +142,8 @@ class TestJson:
         assert attrs.evolve(down, since=None).to_dict()["since"] is None
         up = FeedUp(observed_at=START, outage=timedelta(seconds=61.5), failures=3)
         assert up.to_dict() == {"event": "feed-up", "observed_at": since, "outage": 61.5, "failures": 3}
+
+
+def test_leaving_begins_no_state() -> None:
+    (left,) = diff(snapshot(BEFORE), snapshot())
+    assert not left.begins_state

@@ -166,9 +166,8 @@ async def watch(fault: Fault) -> Watched:
             # Between two polls: a patient one that meets a black hole would take a minute.
             async with source.polling:
                 await fault.start(server)
-                if fault.hangs:
-                    # Only while nothing else ends a poll, since a busy machine may be slow at any time.
-                    source.client = hasty_client
+                # Hasty only while nothing else ends a poll, since a busy machine may be slow at any time.
+                source.client = hasty_client if fault.hangs else client
             if fault.goes_on:
                 await source.wait_for(fault.polls, since=loop.time())
                 during = _known(watcher)

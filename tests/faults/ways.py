@@ -201,8 +201,7 @@ def then(ending: Callable[[Exchange], object], *pieces: Callable[[Exchange], byt
             # Each piece is to arrive as one of its own.
             await asyncio.sleep(0.01)
         ended = ending(exchange)
-        if isinstance(ended, Awaitable):
-            await ended
+        await (ended if isinstance(ended, Awaitable) else asyncio.sleep(0))
 
     return behaviour
 

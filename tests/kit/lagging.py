@@ -40,26 +40,24 @@ Calls = Counter[tuple[SeatKey, Kind]]
 class History:
     """The true history: each seat's records, by the second from which they hold."""
 
-    records: dict[SeatKey, list[tuple[float, AgentStatus | None]]] = attrs.Factory(
-        dict[SeatKey, list[tuple[float, AgentStatus | None]]]
+    records: dict[SeatKey, list[tuple[float, AgentStatus]]] = attrs.Factory(
+        dict[SeatKey, list[tuple[float, AgentStatus]]]
     )
-    """None while a seat is not there."""
     counted: list[tuple[float, SeatKey, Kind]] = attrs.Factory(list[tuple[float, SeatKey, Kind]])
     """The calls, by the second at which the platform counted them."""
     resets: list[float] = attrs.Factory(list[float])
 
-    def put(self, at: float, key: SeatKey, record: AgentStatus | None) -> None:
+    def put(self, at: float, key: SeatKey, record: AgentStatus) -> None:
         """Note a seat's record from a second on."""
         self.records.setdefault(key, []).append((at, record))
 
     def at(self, shown: float, *, arrived: float | None = None) -> Snapshot:
         """Return the answer that shows a second of the history and arrived at a second (the same one)."""
         arrived = shown if arrived is None else arrived
-        agents = []
-        for versions in self.records.values():
-            number = bisect_right(versions, shown, key=lambda version: version[0])
-            if number and (record := versions[number - 1][1]) is not None:
-                agents.append(record)
+        agents = [
+            versions[bisect_right(versions, shown, key=lambda version: version[0]) - 1][1]
+            for versions in self.records.values()
+        ]
         return Snapshot(agents, observed_at=START + timedelta(seconds=arrived), steady_at=arrived)
 
     def calls(self, after: float, until: float) -> Calls:
@@ -71,7 +69,7 @@ class History:
         total = 0
         for versions in self.records.values():
             for (_, before), (at, now) in pairwise(versions):
-                total += bool(after < at <= until and before and now and before.state is not now.state)
+                total += bool(after < at <= until and before.state is not now.state)
         return total
 
     def untellable(self, shown: Iterable[tuple[float, Container[SeatKey]]]) -> Calls:

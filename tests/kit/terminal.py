@@ -68,16 +68,6 @@ class Terminal:
         """The visible text."""
         return "\n".join(self.lines)
 
-    def cells(self, line: int) -> list[str]:
-        """Return what is in each cell of a line; nothing where a wide character goes on."""
-        cells = self._emulated.buffer[line]
-        return [cells[column].data for column in range(self._emulated.columns)]
-
-    def styles(self, line: int) -> set[tuple[str, str, bool]]:
-        """Return foreground, background and boldness of a line's characters."""
-        cells = self._emulated.buffer[line]
-        return {(cell.fg, cell.bg, cell.bold) for cell in cells.values() if cell.data.strip()}
-
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something can be seen."""
         with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ import pytest
 
 from sipqueue_async import AgentLeft, AgentState, Snapshot, Update
 from sipqueue_async.tally import Tally
+from sipqueue_async.tally.clock import Clock
 from tests.kit.builders import agent, snapshot
 from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
 
@@ -333,3 +334,9 @@ def test_nobody_else_can_change_it() -> None:
     for mapping in shown:
         with pytest.raises(TypeError):
             mapping[SEAT] = None
+
+
+def test_a_clock_that_was_not_started_begins_at_no_time() -> None:
+    clock = Clock()
+    clock.move(moment(5))
+    assert (clock.at, clock.started_at, clock.total) == (moment(5), None, 0)

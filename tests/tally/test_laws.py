@@ -159,10 +159,9 @@ def test_a_state_began_when_it_was_first_seen(day: Day) -> None:
     first, *others = quiet.polls
     began = dict.fromkeys(first, first.observed_at)
     for old, new in pairwise(quiet.polls):
-        for key in old.keys() | new.keys():
-            before, now = old.get(key), new.get(key)
-            if before is None or now is None or state_of(before) != state_of(now):
-                began[key] = new.observed_at
+        seen_before, seen_now = ({key: state_of(agent) for key, agent in poll.items()} for poll in (old, new))
+        changed = {key for key in old.keys() | new.keys() if seen_before.get(key) != seen_now.get(key)}
+        began |= dict.fromkeys(changed, new.observed_at)
     tally = quiet.tally()
     assert {key: seat.since for key, seat in tally.seats.items()} == began
     assert {key for key, seat in tally.seats.items() if seat.present} == set(others[-1])
