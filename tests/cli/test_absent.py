@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import OperationFailed, SeatFilter, SeatKey
+from sipqueue_async import OperationFailed, SeatFilter, SeatKey, SipQueueClient, Snapshot, TransportError
 from sipqueue_async.cli.absent import Platform, describe_absent
 from sipqueue_async.cli.commands.report import Report
 from sipqueue_async.cli.commands.status import status
 from sipqueue_async.cli.commands.wallboard import Site, wallboard
 from sipqueue_async.cli.commands.watch import watch
 from sipqueue_async.cli.exits import ABSENT, Failure
-from sipqueue_async.cli.origin import absent_names
+from sipqueue_async.cli.origin import absent_names, reporting_absent
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.simulator.platform import STATUS
@@ -107,3 +107,12 @@ async def test_what_goes_on_says_so(
         assert not task.done()
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_a_first_status_that_fails_is_the_commands_to_report(capsys: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> Snapshot:
+        raise TransportError("away")
+
+    async with reporting_absent(SipQueueClient("http://127.0.0.1:9", "token"), SeatFilter("nosuch"), fail):
+        await asyncio.sleep(0)
+    assert capsys.readouterr().err == ""

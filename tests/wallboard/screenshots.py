@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
+from sipqueue_async.cli.simulation import name_people
 from sipqueue_async.simulator import Plan
 from tests.kit.needs import program
 from tests.kit.wallboard_screen import BIG_SCREEN
@@ -34,9 +35,9 @@ NAMES = {
     "100004": "客服 04",
     "100009": "客服 09 夜班",
     "100017": "座席 17",
-    "100023": "Agent 23 (second line, evenings only)",
+    "100023": "Second line, evenings only",
     "100038": "座席组长 38",
-    "100051": "Agent 51, Spanish and Portuguese",
+    "100051": "Spanish and Portuguese desk",
 }
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -64,6 +65,7 @@ async def save(page: Page, path: Path) -> None:
 async def main(directory: Path) -> None:
     """Take all screenshots."""
     stage = Stage(PLAN, seed=26, names=NAMES)
+    name_people(stage.centre)
     async with wallboard_of(stage) as wallboard, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program("chromium"))
         await stage.play(1232)
