@@ -24,7 +24,7 @@ GATHER: Final = 1.0
 FIRST_PAUSE: Final = 5.0
 """Seconds before the first retry; each further pause is twice as long, up to `_LONGEST_PAUSE`."""
 _LONGEST_PAUSE: Final = 300.0
-_TIMEOUT: Final = 30.0
+TIMEOUT: Final = 30.0
 """Timeout in seconds of one attempt."""
 _MOST_LINES: Final = 20
 """How many alerts a message lists; services refuse or split long ones."""
@@ -202,7 +202,7 @@ async def _send_until(destination: Destination, message: Message, send: Send) ->
 
 
 async def in_thread(work: Callable[[], str | None]) -> str | None:
-    """Return the result of a blocking call.
+    """Return the result of a blocking call, or after `TIMEOUT` a reason; the thread is then left to itself.
 
     Not `asyncio.to_thread`: its few threads are shared, so slow destinations would delay others, and the program could
     not end while one hangs.
@@ -221,7 +221,11 @@ async def in_thread(work: Callable[[], str | None]) -> str | None:
             loop.call_soon_threadsafe(finish, result)
 
     threading.Thread(target=run, daemon=True, name="delivery").start()
-    return await future
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await future
+    except TimeoutError:
+        return f"it did not answer within {TIMEOUT:g} s"
 
 
 def senders(destinations: Iterable[Destination], environ: Mapping[str, str]) -> dict[Destination, Send]:
@@ -252,15 +256,15 @@ def _sender(name: str, url: str) -> Send:
     logger = logging.getLogger("apprise")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="sipqueue", app_desc="sipqueue alert"))
+    # With a timeout of its own, Apprise would send in a few shared threads, which destinations that hang would occupy.
+    asset = apprise.AppriseAsset(app_id="sipqueue", app_desc="sipqueue alert", service_timeout=0)
+    service = apprise.Apprise(asset=asset)
     if not service.add(url):
         raise Failure(f"the URL of the destination {name!r} is not one that Apprise understands")
 
     def send(message: Message) -> str | None:
         try:
-            result = service.notify(
-                title=message.title, body=message.body, body_format=apprise.NotifyFormat.TEXT, timeout=_TIMEOUT
-            )
+            result = service.notify(title=message.title, body=message.body, body_format=apprise.NotifyFormat.TEXT)
         except Exception:  # noqa: BLE001  # a service's error may quote its URL
             return "the service failed"
         if result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -28,9 +29,10 @@ from sipqueue_async.cli.exits import UNREACHABLE, Failure
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
 
 RULE = StateLasts("long-talk", AgentState.TALKING, longer_than=60)
+TALKS = '[rules.talks]\nkind = "state-lasts"\nstates = "talking"\nlonger_than = "0 s"\n'
 SECRET = "s3cr3t-t0ken"
 
 # Apprise imports it on Python 3.11 and 3.12.
@@ -175,16 +177,36 @@ async def test_a_retry_carries_the_same_id_and_no_message_quotes_the_url(
     assert SECRET not in caplog.text
 
 
-async def test_a_destination_that_hangs_delays_no_other_and_no_end() -> None:
+async def test_a_destination_that_hangs_delays_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(delivery, "TIMEOUT", 0.2)
     async with receiving() as receiver:
         slow = Destination(name="slow", url=receiver.url("/hangs"))
         async with delivering(slow, Destination(name="fast", url=receiver.url())) as it:
             for number in range(2):
                 it.add(raised(number))
                 await until(partial(receiver.has, received=number + 1))
+            await until(partial(receiver.has, attempts=5))
             assert it.outboxes["slow"].number == 2
         receiver.released.set()
-        await until(lambda: len(receiver.received) == 3)
+        await until(partial(receiver.has, received=5))
+    assert "'slow': it did not answer within 0.2 s; retrying" in capsys.readouterr().err
+
+
+async def test_a_destination_that_hangs_delays_no_end(tmp_path: Path) -> None:
+    """Ctrl-C ends the program while an attempt has not ended."""
+    rules = tmp_path / "rules.toml"
+    async with receiving() as receiver, Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        rules.write_text(TALKS + f'[destinations.slow]\nurl = "{receiver.url("/hangs")}?rto=600"\n', encoding="utf-8")
+        rules.chmod(0o600)
+        async with sipqueue("alert", "--rules", str(rules), env=environment(simulator)) as program:
+            await until(partial(receiver.has, attempts=1))
+            program.send(signal.SIGINT)
+            code, out, err = await program.rest()
+    number = len(out.splitlines())
+    assert (code, err) == (130, f"sipqueue: {number} alerts not delivered yet; no --state-file keeps them\n")
 
 
 async def test_what_was_not_delivered_is_sent_after_a_restart_with_the_same_id(
