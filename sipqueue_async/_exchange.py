@@ -227,7 +227,7 @@ class _CallersSession:
 
 
 def _form(fields: Mapping[str, str], secret: tuple[str, Secret]) -> aiohttp.BytesPayload:
-    """Return the urlencoded body, wrapped at once: the payload's `repr` does not show its content."""
+    """Return the urlencoded body as a payload, whose `repr` does not show the secret."""
     public = urlencode(fields)
     return aiohttp.BytesPayload(
         f"{public}&{secret[0]}={quote_plus(secret[1].reveal())}".encode(),
@@ -301,7 +301,7 @@ def _checked_url(base_url: str) -> URL:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
     if url.scheme not in {"http", "https"} or not url.host:
         # It may be a password in the wrong place, so do not quote it.
-        raise ValueError("base_url must be http://... or https://..., with a host")
+        raise ValueError("base_url must begin with http:// or https:// and name a host")
     return url
 
 

@@ -141,8 +141,9 @@ class StatusWatcher(Feed):
             self._state_times.begin(known.observed_at, watched=False)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
-        # Set when a poll is due or `refresh` asks for one; the futures of waiting `refresh` calls.
+        # Set when a poll is due or `refresh` asks for one.
         self._due = asyncio.Event()
+        # The futures of waiting `refresh` calls.
         self._refreshes: list[asyncio.Future[Snapshot]] = []
         self._own_client: SipQueueClient | None = None
 

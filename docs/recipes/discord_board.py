@@ -27,7 +27,7 @@ def describe(watcher: StatusWatcher) -> str:
     lines = []
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
-        warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} nobody waits"
+        warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} no agent waiting"
         # Names are untrusted: escape markup; AllowedMentions.none() below stops @everyone.
         name = discord.utils.escape_markdown(" ".join(queue.split()))
         waiting, talking = counts[AgentState.WAITING], counts[AgentState.TALKING]

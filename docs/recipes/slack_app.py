@@ -70,9 +70,9 @@ async def announce(updates: Updates, slack: AsyncWebClient) -> None:
             empty = update.snapshot.counts(queue)[AgentState.WAITING] == 0
             if empty != deserted.get(queue, False):
                 sign = (
-                    ":warning: *{}*: nobody is waiting for calls"
+                    ":warning: *{}*: no agent is waiting"
                     if empty
-                    else "*{}*: somebody waits again"
+                    else "*{}*: an agent is waiting again"
                 )
                 await say(slack, sign.format(escaped(queue)))
             deserted[queue] = empty

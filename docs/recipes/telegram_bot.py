@@ -74,9 +74,9 @@ async def announce(updates: Updates, bot: Bot) -> None:
             if empty != deserted.get(queue, False):
                 await say(
                     bot,
-                    f"{queue}: nobody is waiting for calls"
+                    f"{queue}: no agent is waiting"
                     if empty
-                    else f"{queue}: somebody waits again",
+                    else f"{queue}: an agent is waiting again",
                 )
             deserted[queue] = empty
 

@@ -82,10 +82,10 @@ class Demonstration:
 
 
 class SteppedSource:
-    """Snapshots of a simulated call centre whose time moves between requests only.
+    """Snapshots of a simulated call centre whose time stands still between requests.
 
-    Before each request the model advances to the event loop's clock; between requests it stands still. So every
-    snapshot shows one known moment of model time, and the truth can be counted over exactly the watched time.
+    Each request first advances the model to the event loop's clock. So every snapshot shows one known moment of model
+    time, and the truth can be counted over exactly the watched time.
 
     Args:
         simulator: A simulator whose own speed is 0.

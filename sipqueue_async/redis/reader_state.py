@@ -83,7 +83,7 @@ class ReaderState:
         self._confirmed: int | None = None
         self._renewals: int | None = None
         self._asked_at = 0.0
-        # When a relay was last known to be alive, because `renewals` grew.
+        # When a relay was last known to be alive: `renewals` has grown since.
         self._heard_at: float | None = None
         # Silence is measured from here at the earliest: the first answer, or an answer that took longer than a lease.
         self._excused_at: float | None = None
@@ -110,7 +110,7 @@ class ReaderState:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether it is still open if the feed is up or down: no relay has had time to confirm the data."""
+        """Whether the feed is not yet known to be up or down: no relay has had time to confirm the data."""
         return not self.entry and not self._is_down
 
     @property
@@ -140,7 +140,7 @@ class ReaderState:
         Args:
             head: The counters and the feed's condition in the answer.
             asked_at: When the request was sent, by `clock`.
-            is_whole: Whether the answer holds the whole state, and not the entries after this reader's entry.
+            is_whole: False if the answer holds only the entries after this reader's entry.
         """
         if self._confirmed is None or self._clock() - asked_at > head.lease:
             self._excused_at = self._clock()

@@ -76,8 +76,8 @@ class TallyUpdater:
         if not health.up or known is None:
             return
         if self._has_begun:
-            # A reader's snapshot is that of the last change. A watcher's is that of the last good poll, and has its
-            # monotonic time.
+            # A watcher's snapshot is from the last good poll and has its monotonic time. A reader's may be older than
+            # the last good poll, of which only the time is known.
             at = health.last_good_at or known.observed_at
             self._tally.advance(known if at == known.observed_at else at)
             return

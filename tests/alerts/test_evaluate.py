@@ -271,8 +271,8 @@ class TestTime:
         with pytest.raises(ValueError, match="must be an aware datetime"):
             evaluate(AlertState([]), datetime(2026, 1, 1))  # noqa: DTZ001  # that is the point
 
-    def test_updates_begin_with_what_was_known_before(self) -> None:
-        """With `initial=True` a watcher's first update has no snapshot before it."""
+    def test_a_first_update_without_a_previous_snapshot_raises_alerts(self) -> None:
+        """A watcher with `initial=True` begins with such an update."""
         rules = [StateLasts("lasts", AgentState.TALKING, longer_than=0)]
         there = snapshot(agent(state=AgentState.TALKING))
         first = Update(sequence=1, snapshot=there, previous=None, events=diff(None, there))

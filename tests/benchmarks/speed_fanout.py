@@ -67,7 +67,7 @@ class Found:
 
 
 class _Audience:
-    """A watcher with subscriptions, of which some want the update."""
+    """A watcher with subscriptions; some of them want the update."""
 
     def __init__(self, watcher: StatusWatcher, wanting: Sequence[_Subscribe], others: Sequence[_Subscribe]) -> None:
         self._watcher = watcher

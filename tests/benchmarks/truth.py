@@ -44,7 +44,7 @@ from tests.benchmarks.truth_run import INTERVALS, run_scenario, scenarios
 
 
 def _be_quiet() -> None:
-    """Let failed polls, of which there are many, not be logged to the terminal."""
+    """Keep the many failed polls out of the log on the terminal."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 

@@ -199,11 +199,11 @@ class _Answer:
         return self
 
     def at_eof(self) -> bool:
-        """Tell whether all has been read."""
+        """Return whether the whole body has been read."""
         return not self._rest
 
     async def readany(self) -> bytes:
-        """Return what there is to read."""
+        """Return the rest of the body."""
         read, self._rest = self._rest, b""
         return read
 

@@ -124,7 +124,7 @@ async def delivering(
 
 
 def again(saved: Delivery) -> dict[str, Outbox]:
-    """Return the outboxes as a restart reads them."""
+    """Return the outboxes, saved and loaded as in a restart."""
     return {name: Outbox.from_dict(json.loads(json.dumps(outbox.to_dict()))) for name, outbox in saved.outboxes.items()}
 
 

@@ -18,7 +18,7 @@ TOKEN = {"SIPQUEUE_TOKEN": "good-token"}
 def arguments(
     url: str | None = None, config: Path | None = None, timezone: str | None = None, timeout: float | None = None
 ) -> ServerOptions:
-    """Return options, of which most are not given."""
+    """Return options, most of them not given."""
     return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
 
 

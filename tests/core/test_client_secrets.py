@@ -326,7 +326,7 @@ def test_a_refused_argument_shows_nothing(make: Callable[[], object]) -> None:
 
 def test_a_url_that_is_none_is_not_quoted() -> None:
     """A password in the wrong place of a URL is not quoted."""
-    with pytest.raises(ValueError, match="with a host") as refusal:
+    with pytest.raises(ValueError, match="name a host") as refusal:
         SipQueueClient(f"app:{KEY}@platform.example", TOKEN)
     assert KEY not in str(refusal.value)
 

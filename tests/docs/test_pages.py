@@ -167,6 +167,6 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     assert "waiting" in printed[".venv/bin/python snapshot.py"]
     assert "→" in printed[".venv/bin/python changes.py"]
     assert printed[".venv/bin/python bot.py"].startswith(
-        "Good morning. I report queues where nobody waits for calls.\nqueue-"
+        "Good morning. I report queues where no agent is waiting.\nqueue-"
     )
     assert "queue-1: 1000" in printed[".venv/bin/python several.py"]

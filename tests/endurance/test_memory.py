@@ -62,7 +62,7 @@ async def test_thousands_of_subscriptions_come_and_go() -> None:
 
 
 async def come_and_go(watcher: StatusWatcher, extension: str, *, use: bool) -> None:
-    """Make two subscriptions, of which one is closed and the other only dropped."""
+    """Make two subscriptions; close one, and drop the other without closing it."""
     dropped = watcher.subscribe(StateChanged, extension=extension)
     with watcher.subscribe(StateChanged, extension=extension) as closed:
         if use:

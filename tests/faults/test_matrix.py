@@ -133,7 +133,7 @@ def test_the_page_says_what_a_run_gives(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def pieces(secret: str) -> set[str]:
-    """Return what may be left of a secret, in any of its spellings, when a text is cut."""
+    """Return the pieces of a secret, in any of its encodings, that a cut text may contain."""
     spelt = {quote_plus(secret), html.escape(secret), json.dumps(secret)[1:-1], secret.replace("/", "\\/")}
     plain = {secret[start : start + 6] for start in range(len(secret) - 5)}
     return plain | {it[start : start + 10] for it in spelt for start in range(len(it) - 9)}
@@ -143,12 +143,12 @@ PIECES = pieces(TOKEN) | pieces(ACCESSKEY)
 
 
 def leaks(text: str) -> bool:
-    """Tell whether a text has a piece of a secret."""
+    """Return whether a text contains a piece of a secret."""
     return any(piece in text for piece in PIECES)
 
 
 def errors_of(run: MatrixRun) -> Iterator[BaseException]:
-    """Give every exception that a user gets hold of."""
+    """Yield every exception that reaches the user."""
     for asked in (*run.asked.values(), *run.asked_at_login.values()):
         if isinstance(asked.outcome, BaseException):
             yield asked.outcome

@@ -75,7 +75,7 @@ def failure_body(code: int | str, message: str = "no") -> bytes:
 
 
 def without_slowness(complaints: str) -> str:
-    """Return what a process wrote to stderr, but for the steps that took long, which tell of the machine alone."""
+    """Return what a process wrote to stderr, without the warnings of slow steps, which depend on the machine."""
     return re.sub(r"^.*Executing <.*> took [\d.]+ seconds\n", "", complaints, flags=re.MULTILINE)
 
 

@@ -47,11 +47,11 @@ BUSY: Final = Plan(
     breaks_per_hour=3,
     break_minutes=2,
 )
-"""Something happens in each second; nobody leaves, so that what the counters say can be checked to the end."""
+"""Something happens in each second. No agent leaves, so that the counters can be checked to the end."""
 
 
 async def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     time = asyncio.get_running_loop().time
     end = time() + patience
     while not condition() and time() < end:
@@ -60,12 +60,12 @@ async def until(condition: Callable[[], object], what: str, patience: float = PA
 
 
 def patient(url: str) -> Redis:
-    """Return a client that tries again where its connection was lost."""
+    """Return a client that retries after a lost connection."""
     return Redis.from_url(url, decode_responses=True, retry=Retry(ConstantBackoff(0.05), 100))
 
 
 class Office:
-    """A simulated call centre behind a URL, whose time can be stopped to compare what is known of it.
+    """A simulated call centre behind a URL. Its time can be stopped to compare readers with it.
 
     Args:
         seed: What happens in it.
@@ -297,7 +297,7 @@ return dumped
 
 
 async def copy_of(redis: Redis) -> dict[bytes, bytes]:
-    """Return everything that Redis has, but for who leads: that it knows for moments only.
+    """Return everything in Redis except the leader's lock, which expires within moments.
 
     Args:
         redis: A client that decodes nothing.

@@ -128,11 +128,11 @@ class RelayProgram(Program):
 
 
 class Fleet:
-    """Several relays, of which one leads.
+    """Several relays; one of them leads.
 
     Args:
-        relays: They.
-        redis: A client of where they publish.
+        relays: The relays.
+        redis: A client of the Redis on which they publish.
     """
 
     def __init__(self, relays: Sequence[RelayProgram], redis: Redis) -> None:

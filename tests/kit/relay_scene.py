@@ -29,7 +29,7 @@ _SETTLING: Final = 60.0
 
 
 class Scene:
-    """Two relays, three readers, of which one is slow, and a group of three, for whom things go wrong.
+    """Two relays, three readers (one of them slow) and a group of three, through failures.
 
     Args:
         server: Their Redis.

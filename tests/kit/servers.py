@@ -46,12 +46,12 @@ class Platform:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of its API."""
         return str(self._server.make_url("/api"))
 
     @property
     def services(self) -> list[str]:
-        """The last part of the name of each service that was asked for."""
+        """The last part of each requested service's name, in order."""
         return [form["service"].rpartition(".")[2] for form in self.forms]
 
 
@@ -109,7 +109,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of its API."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api"
 

@@ -37,7 +37,7 @@ PLAN: Final = Plan(
     calls_per_hour=80.0,
     shift_hours=0.8,
     off_hours=0.3,
-    # They stay in the records, so that no call is lost for which there are no two records to compare.
+    # Keep signed-out agents in the records: a call is found only by comparing two records of its agent.
     show_signed_out=True,
 )
 
@@ -49,7 +49,7 @@ class Look:
     at: float
     """The model second that it shows."""
     blind_before: bool
-    """Whether nothing was known between the one before and this."""
+    """Whether the status was unknown between the previous answer and this one."""
 
 
 class TallyRun:
@@ -77,8 +77,8 @@ class TallyRun:
         return self._centre.truth
 
     async def run(self) -> None:
-        """Watch until the restart and from then on."""
-        # The watcher's pauses after failures are drawn from the generator that a whole program shares.
+        """Watch until the restart, then from its end to the end of the run."""
+        # The watcher draws its pauses after failures from the shared generator.
         random.seed(7)
         await self._watch(RESTART[0])
         self.fast, self.slow = Tally.from_json(self.fast.to_json()), Tally.from_json(self.slow.to_json())
@@ -89,7 +89,7 @@ class TallyRun:
 
     async def _watch(self, until: float) -> None:
         credentials = AppCredentials(self._platform.appid, self._platform.accesskey)
-        # A client asks no more of its session than what the network stands in for.
+        # The network implements all that a client uses of a session.
         client = SipQueueClient("http://platform.invalid/", credentials, session=self._network, timezone=ZONE)  # type: ignore[arg-type]
 
         async def poll() -> Snapshot:
@@ -118,7 +118,7 @@ class TallyRun:
             tally.advance(watcher.health.last_good_at)
 
     def _looked(self, answered: Snapshot) -> Snapshot:
-        """Take down a good answer; return it with the moment that it shows as the time of its arrival."""
+        """Record a good answer; return it with the moment that it shows as `observed_at`."""
         given = self._network.last
         assert given is not None
         self.looks.append(Look(given.instant, self._blind))

@@ -51,7 +51,7 @@ async def test_the_telegram_bot_answers_its_chat_and_posts_each_change_once(pyth
     answer, *posts, stale = telegram.posts
     assert answer == "queue-1: 1 waiting, 0 talking\nqueue-2: 1 waiting, 0 talking"
     assert re.fullmatch(r"As of \d\d:\d\d: the platform is away\.", stale.removeprefix(f"{answer}\n"))
-    assert posts == ["queue-1: nobody is waiting for calls", "queue-1: somebody waits again"]
+    assert posts == ["queue-1: no agent is waiting", "queue-1: an agent is waiting again"]
     assert telegram.token == "1:secret"
     assert set(telegram.chats) == {str(telegram.CHAT)}
 
@@ -83,7 +83,7 @@ async def test_the_slack_app_answers_and_posts_each_change_once(python: Preloade
     others = "*queue-1*: 1 waiting, 0 talking\n*queue-2*: 1 waiting, 0 talking"
     assert answer == f"{shown}: 1 waiting, 0 talking\n{others}"
     assert re.fullmatch(r"_As of \d\d:\d\d: the platform is away\._", stale.removeprefix(f"{answer}\n"))
-    assert slack.posts == [f":warning: {shown}: nobody is waiting for calls", f"{shown}: somebody waits again"]
+    assert slack.posts == [f":warning: {shown}: no agent is waiting", f"{shown}: an agent is waiting again"]
 
 
 async def test_the_discord_board_is_one_message_that_is_edited(python: Preloaded) -> None:
@@ -99,7 +99,7 @@ async def test_the_discord_board_is_one_message_that_is_edited(python: Preloaded
             await recipe.wait_for(lambda: len(discord.posts) == 2)
     assert discord.failures == 0
     name = r"**\*sales\* @everyone**"
-    deserted = "**queue-1** 0 waiting, 1 talking \N{WARNING SIGN} nobody waits"
+    deserted = "**queue-1** 0 waiting, 1 talking \N{WARNING SIGN} no agent waiting"
     assert discord.posts == [
         f"POST {name} 1 waiting, 0 talking\n**queue-1** 1 waiting, 0 talking\n**queue-2** 1 waiting, 0 talking",
         f"PATCH {name} 1 waiting, 0 talking\n{deserted}\n**queue-2** 1 waiting, 0 talking",

@@ -264,7 +264,7 @@ class TestTrouble:
             assert AgentLeft in {type(event) for event in update.events}
 
     async def test_a_trimmed_stream_tells_the_feeds_condition_once(self, redis_server: RedisServer) -> None:
-        """After entries are lost, a group is handed a feed event exactly if the condition it knows has changed."""
+        """After entries are lost, a group receives one feed event if the feed's condition has changed, else none."""
         down = FeedDown(error=TransportError("half a \ud83d"), since=None)
         up = FeedUp(observed_at=START, outage=timedelta(seconds=7), failures=3)
         told: list[str] = []

@@ -62,7 +62,7 @@ def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **opt
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)

@@ -293,7 +293,7 @@ class TestClients:
 
 
 async def _connections(server: RedisServer) -> int:
-    """Return how many connections there are, but for the one that asks."""
+    """Return the number of connections, without the one that asks."""
     async with server.client() as client:
         async with asyncio.timeout(60):
             while any(each["events"] == "" for each in await client.client_list()):

@@ -92,7 +92,7 @@ def test_how_long_a_state_has_lasted_comes_back() -> None:
 
 
 def test_saving_an_outage_keeps_what_was_seen() -> None:
-    """An outage that a restart interrupts counts as unseen."""
+    """An outage and a restart during it count as unseen; the time before stays counted."""
     tally = Tally(one(0))
     tally.update(down(one(10)))
     again = restored(tally)

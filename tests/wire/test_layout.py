@@ -1,4 +1,4 @@
-"""The layout of an answer's records: which of them differ in the next answer."""
+"""`Layout` finds which records of an answer differ in the next one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def layout_of(records: list[bytes], between: bytes = b",") -> Layout:
 
 
 class Noting:
-    """A reader that notes the records it is given, and reports so many changes in each run."""
+    """A reader that notes the records it receives, and reports `of_a_run` changes in each run."""
 
     def __init__(self, *, knows: bool = True, of_a_run: int | None = None) -> None:
         self.knows = knows

@@ -37,7 +37,7 @@ class Frame(NamedTuple):
     def is_list(self) -> bool:
         """Whether a comma separates the first two records.
 
-        Otherwise there is more between them: a name if the records are in an object, or a repetition of the first one.
+        If the records are in an object, a name is between them too; if the first record is repeated, its copy is.
         """
         return self.between.strip(b" \t\r\n") == b","
 
@@ -59,7 +59,7 @@ class Layout:
 
     @classmethod
     def of(cls, frame: Frame, records: Sequence[bytes]) -> Layout:
-        """Return the layout of a list's records, of which there is at least one."""
+        """Return the layout of a list of one or more records."""
         texts = [record + frame.between for record in records[:-1]] + [records[-1] + frame.behind]
         return cls(frame, [_page(texts[first : first + _PAGE]) for first in range(0, len(texts), _PAGE)])
 
@@ -114,7 +114,7 @@ class Reader(Protocol):
         ...
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read `size` adjacent records, of which the first has the number `first`; return how many have changed.
+        """Read `size` adjacent records from number `first` on; return how many have changed.
 
         Returns:
             None if they must be read one by one.

@@ -46,7 +46,7 @@ class RecordPatch:
         return True
 
     def read_run(self, first: int, size: int, records: bytes) -> int | None:
-        """Read `size` adjacent records, of which the first has the number `first`; return how many have changed.
+        """Read `size` adjacent records from number `first` on; return how many have changed.
 
         Returns:
             None if one of them needs interpretation, or is not of the seat with its number.

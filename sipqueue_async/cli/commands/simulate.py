@@ -63,7 +63,9 @@ async def simulate(
             await stack.enter_async_context(simulator)
         except OSError as error:
             reason = error.strerror or error
-            raise Failure(f"cannot listen on {host}, port {port}: {reason}; try another --port, or 0") from None
+            raise Failure(
+                f"cannot listen on {host}, port {port}: {reason}; try another --port, or 0 for any free one"
+            ) from None
         lines = {"SIPQUEUE_URL": simulator.url, "SIPQUEUE_APPID": simulator.appid}
         if not accesskey:
             # A key from the environment may be a real one, so it is not printed.

@@ -364,8 +364,8 @@ def _why(error: BaseException | None) -> str:
 def _warning(queue: QueueTally) -> str | None:
     """Return a warning if no agent of the queue could take the next call."""
     if not queue.signed_in:
-        return "nobody signed in"
-    return None if queue.agents[AgentState.WAITING] else "nobody waits"
+        return "no agent signed in"
+    return None if queue.agents[AgentState.WAITING] else "no agent waiting"
 
 
 def _state_of(seat: SeatTally) -> str:

@@ -31,7 +31,7 @@ _KEYS: Final = (
 _MARKS: Final = (
     ("0:41+", "in this state for at least so long"),
     ("answered, missed", "calls since the start of this program"),
-    ("nobody waits", "no agent of the queue could take the next call"),
+    ("no agent waiting", "no agent of the queue could take the next call"),
     ("grey board", "the platform is not reachable, and the times stand still"),
 )
 

@@ -180,20 +180,24 @@ class TestQueues:
         later = [agent("1", AgentState.TALKING), agent("2", calls_answered=2), agent("3", AgentState.IDLE, queue="b")]
         shown = rows(compose(scene(tally_of(*people, later=later), at=90), View(), 110, 30).lines, "longest talk")
         assert shown == [
-            ["b", "0", "0", "0", "1", "0", "0", "0", "nobody", "waits"],
+            ["b", "0", "0", "0", "1", "0", "0", "0", "no", "agent", "waiting"],
             ["queue-1", "1", "1", "0", "0", "0", "2", "0", "1:30+"],
             ["all", "1", "1", "0", "1", "0", "2", "0", "1:30+"],
         ]
 
     @pytest.mark.parametrize(
         ("state", "warning"),
-        [(AgentState.WAITING, ""), (AgentState.TALKING, "nobody waits"), (AgentState.OFFLINE, "nobody signed in")],
+        [
+            (AgentState.WAITING, ""),
+            (AgentState.TALKING, "no agent waiting"),
+            (AgentState.OFFLINE, "no agent signed in"),
+        ],
     )
     def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
         """In words, or with a mark where there is no room."""
         lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24).lines
         (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
-        assert "nobody" in line[-1].text if warning else "nobody" not in line[-1].text
+        assert (line[-1].text in {"no agent waiting", "no agent signed in"}) == bool(warning)
         assert (line[-1].text == warning) == bool(warning)
         assert (line[-1].style == "bold red") == bool(warning)
         narrow = compose(scene(tally_of(agent(state=state))), View(), 40, 10).lines
@@ -205,7 +209,7 @@ class TestQueues:
         people[20] = agent(queue="queue-20", state=AgentState.TALKING)
         shown = texts(compose(scene(tally_of(*people)), View(), 80, 24).lines)
         assert any(text.startswith("queue (6 of 30)") for text in shown)
-        assert any(text.startswith("queue-20") and text.endswith("nobody waits") for text in shown)
+        assert any(text.startswith("queue-20") and text.endswith("no agent waiting") for text in shown)
 
 
 class TestFeed:
