@@ -11,14 +11,17 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from sipqueue_async import AgentState, SeatFilter
+from sipqueue_async.alerts.events import Alert
 from sipqueue_async.alerts.hours import Hours
 from sipqueue_async.alerts.rules import RULES, SIGNED_IN, FeedSilent, Rule, SignedOut, check_rules
 from sipqueue_async.alerts.sentences import LANGUAGES
+from sipqueue_async.alerts.texts import Texts, checked_template
 
 _KINDS: Final = {rule.kind: rule for rule in RULES}
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _LONGEST: Final = 366 * _UNITS["d"]
 _DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+_TEMPLATES: Final = ("raised", "cleared")
 _MANY: Final = "write a text, or a list of texts, none of them empty"
 
 
@@ -46,6 +49,11 @@ class RulesFile:
     """The language of the sentences: ``en`` or ``zh``."""
     destinations: tuple[Destination, ...] = ()
     """Where ``sipqueue alert`` delivers alerts."""
+    _texts: Mapping[str, Texts] = attrs.field(factory=dict)
+
+    def text(self, alert: Alert) -> str:
+        """Return the text for an alert: by its rule's template if there is one, or the default sentence."""
+        return self._texts.get(alert.rule.name, Texts()).text(alert, self.language)
 
 
 def read_rules(path: Path) -> RulesFile:
@@ -85,9 +93,17 @@ def _file(document: dict[str, Any]) -> RulesFile:
     rules = [_rule(name, table, zone) for name, table in tables.items()]
     destinations = tuple(_destination(name, table) for name, table in _tables(document, "destinations").items())
     try:
-        return RulesFile(rules=check_rules(rules), language=language, destinations=destinations)
+        checked = check_rules(rules)
     except ValueError as error:
         raise _InvalidError(f"[rules]: {error}") from None
+    texts = {
+        name: _texts_of(f"[rules.{name}]", table) for name, table in tables.items() if table.keys() & {*_TEMPLATES}
+    }
+    return RulesFile(rules=checked, language=language, destinations=destinations, texts=texts)
+
+
+def _texts_of(place: str, table: Mapping[str, Any]) -> Texts:
+    return Texts(**{key: _value(place, key, table[key], _template) for key in _TEMPLATES if key in table})
 
 
 def _tables(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
@@ -107,7 +123,7 @@ def _rule(name: str, table: Mapping[str, Any], zone: str) -> Rule:
     rule = _KINDS[kind]
     fields = {field.name: field for field in attrs.fields(rule) if field.name not in {"name", "seats", "hours"}}
     seats = _seat_keys(rule)
-    _refuse_unknown(place, table, ("kind", *fields, *seats, "hours", "timezone"))
+    _refuse_unknown(place, table, ("kind", *fields, *seats, "hours", "timezone", *_TEMPLATES))
     values = {key: _value(place, key, table[key], _READERS[key]) for key in fields if key in table}
     for key, field in fields.items():
         if field.default is attrs.NOTHING and key not in table:
@@ -176,6 +192,10 @@ def _secret(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise ValueError("write one text in quotes")
+
+
+def _template(value: object) -> str:
+    return checked_template(_text(value))
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -157,6 +157,12 @@ def cleared(alert: About, language: str) -> str:
     return form.format(who=_who(alert, words), time=time, rule=alert.rule.name)
 
 
+def describe(alert: About, language: str) -> tuple[str, str]:
+    """Return the subject of an alert, and how long its condition has lasted."""
+    words = _words(language)
+    return _who(alert, words), _duration((alert.at - alert.since).total_seconds(), words)
+
+
 def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, str]]:
     """Return a rule's template, and its values besides the subject and the duration."""
     match rule:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from sipqueue_async._text import harmless
-from sipqueue_async.alerts import Alert, AlertRaised, Destination
+from sipqueue_async.alerts import Alert, AlertRaised, Destination, RulesFile
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.terminal.lines import clock, counted
 
@@ -28,6 +28,8 @@ TIMEOUT: Final = 30.0
 """Timeout in seconds of one attempt."""
 _MOST_LINES: Final = 20
 """How many alerts a message lists; services refuse or split long ones."""
+
+_NO_RULES: Final = RulesFile(rules=())
 
 _WORDS: Final = {
     "en": {"over": "{}: over", "many": "{} alerts", "more": "and {} more", "test": "Test message of sipqueue alert"},
@@ -58,14 +60,14 @@ class Message:
     """When it was made, in seconds since 1970: the time for retries counts across restarts."""
 
 
-def note_of(alert: Alert, language: str) -> Note:
+def note_of(alert: Alert, rules: RulesFile) -> Note:
     """Return an alert as it is delivered."""
-    name, words = harmless(alert.rule.name), _WORDS[language]
+    name, words = harmless(alert.rule.name), _WORDS[rules.language]
     if isinstance(alert, AlertRaised):
         suffix, title = (f"-{alert.repeat}" if alert.repeat else ""), name
     else:
         suffix, title = "-over", words["over"].format(name)
-    return Note(alert.id + suffix, title, harmless(f"{clock(alert.at)} {alert.text(language)}"))
+    return Note(alert.id + suffix, title, harmless(f"{clock(alert.at)} {rules.text(alert)}"))
 
 
 def message_of(notes: list[Note], language: str) -> Message:
@@ -126,18 +128,18 @@ class Delivery:
 
     Args:
         destinations: The destinations, each with the function that sends to it.
-        language: The language of the messages.
+        rules: The rules file, which has the texts and their language.
         outboxes: The outboxes of an earlier run.
     """
 
     def __init__(
         self,
         destinations: Mapping[Destination, Send] | None = None,
-        language: str = "en",
+        rules: RulesFile = _NO_RULES,
         outboxes: Mapping[str, Outbox] | None = None,
     ) -> None:
         self._destinations = dict(destinations or {})
-        self._language = language
+        self._rules = rules
         saved = outboxes or {}
         self.outboxes = {it.name: saved.get(it.name) or Outbox() for it in self._destinations}
         """The outbox of each destination, by name."""
@@ -153,7 +155,7 @@ class Delivery:
 
     def add(self, alert: Alert) -> None:
         """Deliver an alert to every destination; `run` sends it."""
-        note = note_of(alert, self._language)
+        note = note_of(alert, self._rules)
         for name, outbox in self.outboxes.items():
             outbox.notes.append(note)
             self._filled[name].set()
@@ -174,7 +176,7 @@ class Delivery:
                     filled.clear()
                     await filled.wait()
                 await asyncio.sleep(GATHER)
-                outbox.message = message_of(outbox.notes, self._language)
+                outbox.message = message_of(outbox.notes, self._rules.language)
                 outbox.notes.clear()
                 save()
             await _send_until(destination, outbox.message, send)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sipqueue_async import AgentState, SeatFilter
 from sipqueue_async.alerts import (
     SIGNED_IN,
+    AlertCleared,
+    AlertRaised,
     Available,
     Destination,
     FeedSilent,
@@ -24,6 +27,7 @@ from sipqueue_async.alerts import (
     minutes,
     read_rules,
 )
+from tests.kit.builders import START
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
 EXAMPLE = next(
@@ -106,6 +110,9 @@ AVAILABLE = '[rules.a]\nkind = "available"\n'
         (AVAILABLE + 'hours = "9-17"\nfewer_than = 1', "[rules.a] hours: '9-17' is not a span of the week; write"),
         (AVAILABLE + 'fewer_than = 1\nunless = "b"', "[rules]: the rule 'a' names 'b' in unless, but there is no such"),
         ('[rules.o]\nkind = "occupancy"\nabove = true', "[rules.o] above: write a share from 0 to 1, such as 0.85"),
+        (AWAY + 'raised = "{who"', "[rules.f] raised: a brace has no partner; write {{ or }} for a brace itself"),
+        (AWAY + 'cleared = "{who.x}"', "[rules.f] cleared: there is no value {who.x}; there are {who}, {time}, "),
+        (AWAY + 'raised = "{value:999999d}"', "[rules.f] raised: there is no value {value}; there are "),
         (AWAY + "[destinations.d]", "[destinations.d] needs either url or url_from, the environment variable"),
         (AWAY + '[destinations.d]\nurl = "a"\nurl_from = "B"', "[destinations.d] needs either url or url_from"),
         (AWAY + '[destinations.d]\nurl = ["json://hidden"]', "[destinations.d] url: write one text in quotes"),
@@ -141,3 +148,29 @@ def test_destinations_are_read_and_their_urls_are_not_shown(tmp_path: Path) -> N
         Destination(name="b", url_from="B", retry_for=86400),
     )
     assert "secret" not in repr(found)
+
+
+def test_a_rule_has_texts_of_its_own_and_values_are_not_interpreted(tmp_path: Path) -> None:
+    text = """\
+language = "zh"
+[rules.talk]
+kind = "state-lasts"
+states = "talking"
+longer_than = "10 min"
+raised = "{who} {{{agent}}} {queue}/{extension} {rule} {value} {time}"
+"""
+    found = read(tmp_path, text)
+    about: dict[str, Any] = {
+        "rule": found.rules[0],
+        "id": "1",
+        "queue": "queue-1",
+        "extension": "100001",
+        "agent": "{rule}",
+        "since": START,
+        "at": START + minutes(10),
+        "value": 600.0,
+        "approximate": False,
+    }
+    raised, cleared = AlertRaised(**about), AlertCleared(**about, raised_at=START)
+    assert found.text(raised) == "{rule}（100001）在 queue-1 {{rule}} queue-1/100001 talk 600 10 分"
+    assert found.text(cleared) == cleared.text("zh")

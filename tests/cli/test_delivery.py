@@ -114,7 +114,7 @@ async def receiving() -> AsyncGenerator[Receiver]:
 async def delivering(
     *destinations: Destination, language: str = "en", outboxes: dict[str, Outbox] | None = None
 ) -> AsyncGenerator[Delivery]:
-    it = Delivery(senders(destinations, {}), language, outboxes)
+    it = Delivery(senders(destinations, {}), RulesFile(rules=(), language=language), outboxes)
     task = asyncio.ensure_future(it.run(lambda: None))
     try:
         yield it

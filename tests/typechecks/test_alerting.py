@@ -66,6 +66,7 @@ def test_evaluation() -> None:
     assert_type(AlertState.from_json(state.to_json(), rules), AlertState)
     (alert,) = alerts
     assert not isinstance(alert, AlertCleared) or assert_type(alert.lasted, timedelta)
+    assert_type(RulesFile(rules=state.rules).text(alert), str)
     assert isinstance(alert, AlertRaised)
     assert_type(alert.repeat, int)
     assert_type(alert.key, SeatKey | None)

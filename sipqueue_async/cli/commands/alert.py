@@ -177,9 +177,9 @@ async def alert(
     saved = None if state_file is None else state_file.load()
     progress = Progress(AlertState(rules.rules)) if saved is None else saved
     # A dry run keeps what an earlier run has to deliver.
-    delivery = Delivery(send, rules.language, progress.outboxes) if send else None
+    delivery = Delivery(send, rules, progress.outboxes) if send else None
     async with feed_of(origin, interval=interval, seats=seats, baseline=progress.alerts.snapshot) as feed, feed:
-        run = Run(feed, progress, output, language=rules.language, state_file=state_file, delivery=delivery)
+        run = Run(feed, progress, output, rules, state_file=state_file, delivery=delivery)
         await run.run(_greet(feed, origin, output, rules, seats))
 
 
@@ -189,7 +189,7 @@ async def alert_demo(
     """Print the alerts of a simulated call centre, in its own time."""
     check_seats(rules, seats)
     async with stepped_feed(centre, interval=interval, seats=seats) as (feed, client), feed:
-        run = Run(feed, Progress(AlertState(rules.rules)), output, language=rules.language)
+        run = Run(feed, Progress(AlertState(rules.rules)), output, rules)
         await run.run(_greet(feed, client, output, rules, seats))
 
 
@@ -236,8 +236,8 @@ class Run:
         feed: Feed,
         progress: Progress,
         output: Output,
+        rules: RulesFile,
         *,
-        language: str = "en",
         state_file: StateFile[Progress] | None = None,
         delivery: Delivery | None = None,
     ) -> None:
@@ -245,7 +245,7 @@ class Run:
         self._outboxes = progress.outboxes if delivery is None else delivery.outboxes
         self._delivery = Delivery() if delivery is None else delivery
         self._output = output
-        self._language = language
+        self._rules = rules
         self._state_file = state_file
         self._failed = False
         """Whether an alert could not be printed."""
@@ -278,7 +278,7 @@ class Run:
 
     def _print(self, it: Alert) -> None:
         self._failed = True
-        self._output.wrapped(harmless(f"{clock(it.at)} {it.text(self._language)}"), INDENT)
+        self._output.wrapped(harmless(f"{clock(it.at)} {self._rules.text(it)}"), INDENT)
         self._failed = False
         self._delivery.add(it)
 

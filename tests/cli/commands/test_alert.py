@@ -183,7 +183,7 @@ async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, t
     state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
     snapshots = [snapshot(agent()), snapshot(agent(state=AgentState.TALKING))]
     async with StatusWatcher(ScriptedSource(snapshots), interval=1) as watcher:
-        run = module.Run(watcher, module.Progress(AlertState(TALKS.rules)), paper.output(), state_file=state)
+        run = module.Run(watcher, module.Progress(AlertState(TALKS.rules)), paper.output(), TALKS, state_file=state)
         task = asyncio.ensure_future(run.run(asyncio.sleep(0)))
 
         def cancel_later(left: int) -> None:
