@@ -133,7 +133,7 @@ async def test_a_shared_failure_does_not_grow() -> None:
 
 
 async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
-    """Who cancels the call that happens to log in does not fail the others: the next one logs in, and nobody hangs."""
+    """Cancelling the call that logs in does not fail the others: the next call logs in, and none hangs."""
     logins = Logins()
     first, *others = [asyncio.create_task(logins.source.token()) for _ in range(4)]
     await _settle()

@@ -87,7 +87,7 @@ async def test_call_asks_any_service(platform: Platform) -> None:
 
 
 async def test_call_refuses_what_makes_no_sense(platform: Platform) -> None:
-    """`call` without a service, or with a token of its own, is a ValueError and asks nobody."""
+    """`call` without a service, or with a token of its own, is a ValueError and sends no request."""
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(ValueError, match="service is empty"):
             await client.call("")

@@ -63,12 +63,12 @@ def everything_told_by(error: BaseException) -> str:
 
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
-    """Have everything logged that anybody logs."""
+    """Capture every log record, of every level."""
     caplog.set_level(logging.DEBUG)
 
 
 async def _fails(client: SipQueueClient, caplog: pytest.LogCaptureFixture) -> SipQueueError:
-    """Fetch what fails, and search everything that this shows."""
+    """Fetch a snapshot, which fails, and search everything shown for secrets."""
     asyncio.get_running_loop().set_debug(True)
     with pytest.raises(SipQueueError) as failed:
         await client.fetch_snapshot()

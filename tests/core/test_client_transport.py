@@ -281,7 +281,7 @@ async def test_cancelling_at_any_point_leaves_nothing(raw_server: RawServer) -> 
 
 
 async def test_closing_ends_what_is_under_way(raw_server: RawServer) -> None:
-    """A client that is closed while it fetches leaves nobody waiting, and no socket."""
+    """A client that is closed while it fetches leaves no waiting call and no open socket."""
     asked = asyncio.Event()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -96,7 +96,7 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
     ],
 )
 def test_texts_say_what_happened_and_what_to_do(error: SipQueueError, text: str) -> None:
-    """The text of each error is a sentence for whoever reads the log."""
+    """The text of each error says what happened and what to do, in words for a log."""
     assert str(error) == error.describe() == text
 
 

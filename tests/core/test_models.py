@@ -114,7 +114,7 @@ def test_equality_is_that_of_mappings() -> None:
 
 
 def test_a_snapshot_cannot_be_changed() -> None:
-    """No attribute, no item and no view of a snapshot lets anybody change it."""
+    """A snapshot cannot be changed through an attribute, an item or a view."""
     shown: Any = snapshot(agent())
     with pytest.raises(TypeError):
         shown["queue-1", "1"] = agent("1")

@@ -34,14 +34,14 @@ async def office() -> AsyncIterator[Office]:
 
 
 async def hear_until(reader: ReaderProgram, witness: Witness, records: dict[SeatKey, AgentStatus]) -> None:
-    """Have a witness hear a process until it knows what there is."""
+    """Pass a reader process's updates to a witness until it knows these records."""
     async with asyncio.timeout(PATIENCE):
         while witness.known != records:
             witness.hear(await reader.update())
 
 
 async def publications(redis: Redis, number: int) -> None:
-    """Wait until there have been so many more."""
+    """Wait for this many more publications."""
     last = await published(redis) + number
     async with asyncio.timeout(PATIENCE):
         while await published(redis) < last:

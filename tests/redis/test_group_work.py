@@ -39,7 +39,7 @@ class Counter:
         self.calls = 0
 
     async def __call__(self) -> Snapshot:
-        """Give what there is."""
+        """Return the present snapshot."""
         return snapshot(agent(calls_answered=self.calls), at=self.calls)
 
 

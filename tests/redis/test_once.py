@@ -126,7 +126,7 @@ async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: R
 
 
 async def test_an_empty_call_centre_is_known_to_be_empty(redis_server: RedisServer) -> None:
-    """Readers are ready when nobody is signed in."""
+    """Readers are ready even if the call centre has no seats."""
     source = ScriptedSource([snapshot()])
     async with RedisFeed(redis_server.url) as feed, Relay(source, redis_server.url, interval=0.05, lease=1) as relay:
         assert not await feed.ready(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""`RedisFeed`: what it offers is what a watcher offers, whoever it was that watched; on a real Redis."""
+"""`RedisFeed` offers what a watcher offers, with any relay as the publisher; on a real Redis."""
 
 from __future__ import annotations
 

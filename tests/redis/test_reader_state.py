@@ -697,7 +697,7 @@ class Published(RuleBasedStateMachine):
 
     @invariant()
     def what_is_told_is_true(self) -> None:
-        """Folding what is told gives what is known, and the calls add up to those there were."""
+        """Applying the events gives the reader's snapshot, and the reported calls add up to the counters' growth."""
         assert self.reader.snapshot == self.consumer.known
         total: Counter[tuple[type, SeatKey]] = Counter()
         for event in diff(self.first, self.consumer.known):

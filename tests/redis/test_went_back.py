@@ -102,7 +102,7 @@ async def stage(redis_server: RedisServer) -> AsyncIterator[Stage]:
 
 @pytest.mark.parametrize("dies", [True, False], ids=["the leader dies", "both live"])
 async def test_older_data_while_the_platform_is_away(stage: Stage, dies: bool) -> None:
-    """What a relay finds in Redis is confirmed by nobody before its first good poll, whoever leads then."""
+    """No relay confirms the data that it finds in Redis before its first good poll."""
     older = await copy_of(stage.redis)
     await stage.more(15)
     await stage.office.server.stop()
