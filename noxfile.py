@@ -153,7 +153,7 @@ def tests(session: nox.Session) -> None:
         }
         some = ()
     # Compile the tests once, and not in each worker.
-    session.run("python", "-m", "pytest", "--collect-only", "-qq", *some, *session.posargs, silent=True, env=env)
+    session.run("python", "-m", "pytest", "--collect-only", "-qq", silent=True, env=INSTALLED)
     # One more than there are processors, since many tests wait for something.
     workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'} -X dev"
     session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
