@@ -49,7 +49,7 @@ class RulesFile:
     """The language of the sentences: ``en`` or ``zh``."""
     destinations: tuple[Destination, ...] = ()
     """Where ``sipqueue alert`` delivers alerts."""
-    _texts: Mapping[str, Texts] = attrs.field(factory=dict)
+    _texts: Mapping[str, Texts] = attrs.field(alias="texts", factory=dict)
 
     def text(self, alert: Alert) -> str:
         """Return the text for an alert: by its rule's template if there is one, or the default sentence."""
