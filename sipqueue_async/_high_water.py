@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -50,7 +50,8 @@ class HighWater:
       the platform does not send that time, any later time counts. If a seat joined less than `max_lag` ago and is
       missing, it has not left.
     - A counter that the platform left out keeps its known value, unless the name is another person's; `problems` lists
-      it with `carried`.
+      it with `carried`. If it is lower when it is sent again, and its call time later than when it was last sent,
+      it was reset: its value counts the calls since.
 
     Pass every answer to `accept`, in order, and compare the returned snapshots by `diff`. If no answer lags by more
     than `max_lag`, no call is then made up, and none is lost that the records show. A call whose record goes back is
@@ -79,6 +80,8 @@ class HighWater:
         self._suspects: dict[SeatKey, _Suspect] = {}
         # The last known records from before a reset or from before times went back, and when they were replaced.
         self._replaced: dict[SeatKey, tuple[AgentStatus, float]] = {}
+        # The call times when counters were last sent, of seats whose counters the platform leaves out.
+        self._counted_at: dict[tuple[SeatKey, str], datetime | None] = {}
         self._missing: dict[SeatKey, int] = {}
         self._joined_at: dict[SeatKey, float] = {}
         self._left: dict[SeatKey, tuple[AgentStatus, float]] = {}
@@ -149,7 +152,8 @@ class HighWater:
             # A missing counter is no evidence: use its known value.
             counters = {it: getattr(before, it) for it in left_out[key]} if key in left_out else {}
             after = attrs.evolve(shown, **counters) if counters else shown
-            evidence = _evidence(before, after)
+            unseen = self._after_unseen_reset(key, before, after)
+            evidence = _evidence(before, after) if unseen is None else _FORWARD
             if (
                 self._replaced
                 and key in self._replaced
@@ -166,9 +170,10 @@ class HighWater:
                 is_newer = True
                 if evidence == _BACK or _began_anew(before, after):
                     self._replaced[key] = before, self._clock
-                fall = None if suspect is None else suspect.after_fall
-                if fall is not None and key not in left_out and _is_after_reset(fall, before, after):
-                    resets[key] = fall
+                first = unseen or _first_after_reset(None if key in left_out else suspect, before, after)
+                if first is not None:
+                    resets[key] = first
+            self._note_left_out(key, before, left_out.get(key, ()))
             if evidence != _NEITHER or _fell(after, before):
                 # The counters continue from this record.
                 suspects.pop(key, None)
@@ -182,6 +187,33 @@ class HighWater:
                 suspect.seen_at, suspect.answers = self._clock, 0
                 if is_newer:
                     suspect.after_fall = None
+
+    def _note_left_out(self, key: SeatKey, known: AgentStatus, left_out: Collection[str]) -> None:
+        if not left_out and not self._counted_at:
+            return
+        for counter, time in _COUNTERS:
+            if counter in left_out:
+                self._counted_at.setdefault((key, counter), getattr(known, time))
+            else:
+                self._counted_at.pop((key, counter), None)
+
+    def _after_unseen_reset(self, key: SeatKey, known: AgentStatus, record: AgentStatus) -> AgentStatus | None:
+        """Return the known record with 0 for counters that were reset while the platform left them out, if any were.
+
+        Such a counter fell, and its call time is later than when it was last sent.
+        """
+        if not self._counted_at:
+            return None
+        zero: dict[str, Any] = {
+            counter: 0
+            for counter, time in _COUNTERS
+            if (key, counter) in self._counted_at
+            and getattr(record, counter) < getattr(known, counter)
+            and _direction(self._counted_at[key, counter], getattr(record, time)) == _FORWARD
+        }
+        if not zero or record.name not in {None, known.name} or _BACK in _directions(known, record):
+            return None
+        return attrs.evolve(known, **zero)
 
     def _may_be_from_before(
         self, key: SeatKey, known: AgentStatus, record: AgentStatus, left_out: Collection[str]
@@ -223,6 +255,7 @@ class HighWater:
         for key in left:
             # What goes back when the seat is there again says nothing about this time.
             self._suspects.pop(key, None)
+            self._note_left_out(key, known[key], ())
         # An empty answer is more often a fault than a sign that all agents left at once: they may come back.
         if not is_empty or len(left) == 1:
             self._left.update({key: (known[key], self._clock) for key in left})
@@ -322,6 +355,11 @@ def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collecti
         if not fits:
             return False
     return True
+
+
+def _first_after_reset(suspect: _Suspect | None, known: AgentStatus, record: AgentStatus) -> AgentStatus | None:
+    first = None if suspect is None else suspect.after_fall
+    return first if first is not None and _is_after_reset(first, known, record) else None
 
 
 def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:

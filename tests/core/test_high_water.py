@@ -275,6 +275,25 @@ class TestCountersLeftOut:
             snapshot(changed(last_offered_at=T3)),
         )
 
+    @pytest.mark.parametrize(
+        ("fields", "calls"),
+        [
+            ({"calls_answered": 1, "no_answer_count": 0, "last_answered_at": T3}, 1),
+            ({"calls_answered": 0, "no_answer_count": 1}, 1),
+            ({"calls_answered": 1, "no_answer_count": 1, "last_answered_at": T3}, 2),
+            ({"calls_answered": 6, "no_answer_count": 2}, 0),
+            ({"calls_answered": 0, "no_answer_count": 1, "last_offered_at": T2}, 0),
+            ({"calls_answered": 0, "no_answer_count": 1, "name": "Bob"}, 0),
+        ],
+        ids=["answered", "missed", "both", "no later answer", "an older record", "another person"],
+    )
+    def test_calls_since_a_reset_in_that_time_are_told(self, fields: dict[str, Any], calls: int) -> None:
+        shown = changed(**{"last_offered_at": T3} | fields)
+        blank = attrs.evolve(shown, calls_answered=0, no_answer_count=0, name=None, last_offered_at=T3)
+        it = high_water(KNOWN)
+        answers = self.answer(blank, "callsanswered", "noanswercount"), snapshot(shown, at=4)
+        assert calls_told(it, *answers, snapshot(shown, at=6)) == calls
+
     def test_a_problem_of_no_seat_changes_nothing(self) -> None:
         problem = FieldProblem(None, None, "rsptime", "is odd")
         polled = snapshot(KNOWN, at=2, problems=[problem])
