@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Unpack
 
 import click
@@ -40,24 +41,40 @@ async def config(settings: Settings, output: Output, environ: Mapping[str, str])
         Failure: With these settings neither the platform nor a relay can be reached.
     """
     rows = [
-        [(name, "bold"), (harmless(value), ""), (harmless(settings.origins[name]), "dim")]
+        [(name, "bold"), (harmless(value), ""), (harmless(_origin(settings, name)), "dim")]
         for name, value in settings.shown().items()
     ]
     if rows:
         output.lines(table_lines(_COLUMNS, rows, output.width))
         output.line()
-    output.wrapped(Text(_file(settings, environ), "dim"))
+    label, path = _file(settings, environ)
+    line = Text(f"{label} {path}".rstrip(), "dim")
+    # A path is never broken, so that it can be copied.
+    is_narrow = output.width is not None and line.cell_len > output.width
+    output.lines([Text(label, "dim"), Text(path, "dim")] if is_narrow else [line])
     if settings.redis is None or settings.url is not None:
         # Created only to check the arguments.
         await client_of(settings).aclose()
 
 
-_COLUMNS = (TableColumn("setting"), TableColumn("value"), TableColumn("from", rank=1))
+_COLUMNS = (TableColumn("setting"), TableColumn("value"), TableColumn("from", labelled=True))
 
 
-def _file(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Return which settings file was read, or where one could be."""
+def _origin(settings: Settings, name: str) -> str:
+    """Return where a setting comes from; the settings file is named once, below the table."""
+    origin, file = settings.origins[name], f"{settings.file}, "
+    return f"the file, {origin.removeprefix(file)}" if origin.startswith(file) else origin
+
+
+def _file(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return words about the settings file, and its path or where one could be."""
     if settings.file is not None:
-        return f"settings file: {settings.file}"
+        return "settings file:", _short(settings.file, environ)
     place = default_path(environ)
-    return "no settings file" if place is None else f"no settings file; it could be {place}"
+    return ("no settings file", "") if place is None else ("no settings file; it could be", _short(place, environ))
+
+
+def _short(path: Path, environ: Mapping[str, str]) -> str:
+    """Return a path, with ``~`` for the home directory."""
+    home = environ.get("HOME")
+    return harmless(f"~/{path.relative_to(home).as_posix()}" if home and path.is_relative_to(home) else str(path))

@@ -28,13 +28,15 @@ class TableColumn:
     """On a narrow terminal columns are left out by rank: the highest first, rank 0 never."""
     right: bool = False
     """Whether its cells are right-aligned."""
+    labelled: bool = False
+    """Whether a block shows its heading; with a rank above 0 it always does."""
 
 
 def table_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], width: int | None) -> list[Text]:
     """Return a heading and a line for each row, without the columns that do not fit into the width.
 
     On a terminal of less than 60 cells, or where even the columns of rank 0 do not fit, each row becomes a block of
-    lines: the cells of rank 0, then the others with their headings.
+    lines: the cells of rank 0, then those with a heading.
 
     Args:
         columns: The columns.
@@ -75,10 +77,10 @@ def _line(columns: Sequence[TableColumn], row: Sequence[Cell], widths: Sequence[
 
 def _block(columns: Sequence[TableColumn], row: Sequence[Cell], width: int) -> list[Text]:
     """Return a row as several lines, without breaking a cell."""
-    cells = list(zip(columns, row, strict=True))
-    title = [Text(text, style or "bold") for column, (text, style) in cells if not column.rank and text]
+    cells = [(column, column.labelled or column.rank > 0, *cell) for column, cell in zip(columns, row, strict=True)]
+    title = [Text(text, style or "bold") for _, labelled, text, style in cells if text and not labelled]
     details = [
-        Text(f"{column.heading} ").append(text, style) for column, (text, style) in cells if column.rank and text
+        Text(f"{column.heading} ").append(text, style) for column, labelled, text, style in cells if text and labelled
     ]
     return [*_flowing(title, width, ""), *_flowing(details, width, "  ")]
 

@@ -21,20 +21,56 @@ async def test_every_setting_is_shown_with_its_origin_and_no_secret(tmp_path: Pa
     paper = Paper()
     await config(Settings.load(file, environ), paper.output(), environ)
     assert [line.split(maxsplit=2) for line in paper.lines[1:5]] == [
-        ["url", "http://127.0.0.1:9/", f"{file}, line 1"],
+        ["url", "http://127.0.0.1:9/", "the file, line 1"],
         ["appid", "demo", "SIPQUEUE_APPID"],
-        ["accesskey", "***", f"{file}, line 2"],
-        ["redis", "redis://***@r/0", f"{file}, line 3"],
+        ["accesskey", "***", "the file, line 2"],
+        ["redis", "redis://***@r/0", "the file, line 3"],
     ]
     assert paper.lines[-1] == f"settings file: {file}"
     assert SECRET not in paper.text
 
 
 @pytest.mark.parametrize(
+    ("path", "url", "expected"),
+    [
+        (
+            ".config/settings.toml",
+            "http://h",
+            [
+                "setting  value     from",
+                "url      http://h  the file, line 1",
+                "settings file: ~/.config/settings.toml",
+            ],
+        ),
+        (
+            f"{'long-name/' * 9}settings.toml",
+            f"http://{'h' * 60}",
+            [
+                f"url  http://{'h' * 60}",
+                "  from the file, line 1",
+                "settings file:",
+                f"~/{'long-name/' * 9}settings.toml",
+            ],
+        ),
+    ],
+)
+async def test_on_a_terminal_every_origin_stays_and_no_path_is_broken(
+    tmp_path: Path, path: str, url: str, expected: list[str]
+) -> None:
+    file = tmp_path / path
+    file.parent.mkdir(parents=True)
+    file.write_text(f'url = "{url}"\ntoken = "{SECRET}"\n')
+    environ = {"HOME": str(tmp_path)}
+    paper = Paper(terminal=True)
+    await config(Settings.load(file, environ), paper.output(NO_COLOR="1"), environ)
+    assert [line for line in paper.lines if line and "token" not in line and "line 2" not in line] == expected
+
+
+@pytest.mark.parametrize(
     ("environ", "last", "is_enough"),
     [
         ({}, "no settings file", False),
-        ({"HOME": "/nowhere"}, "no settings file; it could be /nowhere/", False),
+        ({"HOME": "/nowhere"}, "no settings file; it could be ~/", False),
         ({"SIPQUEUE_URL": "http://h"}, "no settings file", False),
         ({"SIPQUEUE_REDIS_URL": "redis://r"}, "no settings file", True),
     ],
