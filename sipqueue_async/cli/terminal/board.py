@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 
 import attrs
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
 
 from sipqueue_async import AgentState, FeedHealth, SeatKey, SipQueueError
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, highlighted, placed, row
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted
 from sipqueue_async.cli.terminal.view import Sort, View
+from sipqueue_async.cli.terminal.wrapping import wrapped
 from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
 
 _NARROWEST_BLOCK: Final = 56
@@ -29,6 +31,9 @@ _ROOMY: Final = 18
 
 _TALL: Final = 8
 """Minimum number of lines for the queues; below it there is room for the agents only."""
+
+_MESSAGE: Final = 3
+"""Maximum number of lines for why the feed is down, and for a notice, where no agent needs them."""
 
 _WORDY: Final = 60
 """Minimum number of columns for queues' warnings in words."""
@@ -140,8 +145,13 @@ class _Picture:
 
     def board(self) -> Board:
         """Return the picture."""
-        head = self._head()
+        head = self._head(1)
         body, footer, board = self._body(self._height - len(head) - 1)
+        spare = max(0, self._height - len(head) - len(body) - 1)
+        taller = self._head(min(_MESSAGE, 1 + spare // 2))
+        if len(taller) > len(head):
+            head = taller
+            body, footer, board = self._body(self._height - len(head) - 1)
         if self._down:
             # During an outage the status may be outdated.
             body = [_restyled(line, "dim") for line in body]
@@ -162,7 +172,8 @@ class _Picture:
 
     # ---- head --------------------------------------------------------------------------------------------------------
 
-    def _head(self) -> list[Line]:
+    def _head(self, limit: int) -> list[Line]:
+        """Return the lines above the queues; `limit` is how many a message may take."""
         time = clock(self._scene.now)
         room = self._width - len("sipqueue  ") - len(time) - 1
         if room > 0:
@@ -172,12 +183,15 @@ class _Picture:
             parts = [(0, cut("sipqueue", self._width, ""), "bold")]
         lines = [tuple(Field(*part) for part in parts)]
         if self._down:
-            lines.append((Field(0, set_cell_size(self._outage(), self._width), "bold white on red"),))
+            outage = self._message(self._outage(), limit)
+            lines += [(Field(0, set_cell_size(text, self._width), "bold white on red"),) for text in outage]
         if self._tally.started_at is not None:
             totals = self._totals(self._tally.started_at)
             lines.append(_restyled(totals, "dim") if self._down else totals)
             if self._scene.notice:
-                lines.append((Field(0, cut(self._scene.notice, self._width, self._scene.ellipsis), "bold yellow"),))
+                lines += [
+                    (Field(0, text, "bold yellow"),) for text in self._message(harmless(self._scene.notice), limit)
+                ]
         elif not self._down:
             lines.append((Field(0, cut("waiting for the first answer", self._width, ""), "dim"),))
         return lines
@@ -187,10 +201,17 @@ class _Picture:
         health = self._scene.health
         since = health.last_good_at
         if since is None:
-            when = "from the start"
+            what = "NO STATUS YET"
         else:
-            when = f"since {clock(since)} ({time_span((self._scene.now - since).total_seconds())})"
-        return cut(f"FEED DOWN {when}: {_why(health.last_error)}", self._width, self._scene.ellipsis)
+            what = f"FEED DOWN since {clock(since)} ({time_span((self._scene.now - since).total_seconds())})"
+        return f"{what}: {_why(health.last_error)}"
+
+    def _message(self, text: str, limit: int) -> list[str]:
+        """Return a message wrapped between words, with an ellipsis if it needs more lines than the limit."""
+        lines = [text] if limit == 1 else [line.plain for line in wrapped(Text(text), self._width)]
+        if len(lines) > limit:
+            lines[limit - 1 :] = [" ".join(lines[limit - 1 :])]
+        return [cut(line, self._width, self._scene.ellipsis) for line in lines]
 
     def _totals(self, started_at: datetime) -> Line:
         total = self._tally.total

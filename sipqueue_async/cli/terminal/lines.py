@@ -200,7 +200,7 @@ def feed_line(event: FeedDown | FeedUp, now: datetime) -> Text:
     if isinstance(event, FeedUp):
         story = f"feed up after {duration(event.outage)}, {counted(event.failures, 'failed poll')}"
         return _stamp(event.observed_at).append(story, "bold green")
-    since = "feed down from the start" if event.since is None else f"feed down since {clock(event.since)}"
+    since = "no status yet" if event.since is None else f"feed down since {clock(event.since)}"
     return _stamp(now).append(f"{since}: {one_line(event.error)}", "bold red")
 
 

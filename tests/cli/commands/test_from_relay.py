@@ -265,9 +265,7 @@ async def test_it_needs_no_platform() -> None:
     """The password of Redis appears nowhere."""
     env = environment(SIPQUEUE_REDIS_URL=f"redis://:a-password@127.0.0.1:{free_port()}")
     async with sipqueue("watch", "--from-relay", env=env) as program:
-        assert "feed down from the start: Redis is away: Connection refused (Redis at 127.0.0.1:" in (
-            line := await program.line()
-        )
+        assert "no status yet: Redis is away: Connection refused (Redis at 127.0.0.1:" in (line := await program.line())
         assert "a-password" not in line
         program.send(signal.SIGTERM)
         assert await program.rest() == (143, "", "")

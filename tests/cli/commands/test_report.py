@@ -176,7 +176,7 @@ class TestTime:
             await report.watch(NOWHERE)
         report.print()
         assert (caught.value.code, len(rows(paper))) == (UNREACHABLE, int(is_resumed))
-        assert ("feed down from the start" in capsys.readouterr().err) != is_resumed
+        assert ("no status yet" in capsys.readouterr().err) != is_resumed
 
     async def test_a_silent_platform_is_named_as_the_reason(self, script: Callable[..., None]) -> None:
         async def silent() -> Snapshot:

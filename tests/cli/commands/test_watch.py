@@ -134,7 +134,7 @@ async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None
             await until(task.done)
             with pytest.raises(AuthError):
                 task.result()
-    assert "feed down from the start" in paper.text
+    assert "no status yet" in paper.text
     assert not (tmp_path / "state").exists()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -228,7 +229,31 @@ class TestFeed:
         assert shown[-1].startswith("q quit")
         error = LookupError("odd")
         shown = texts(compose(scene(Tally(), up=False, last_good_at=None, last_error=error), View(), 80, 24).lines)
-        assert shown[1].rstrip() == "FEED DOWN from the start: odd"
+        assert shown[1].rstrip() == "NO STATUS YET: odd"
+
+    @pytest.mark.parametrize(
+        ("width", "height", "message"),
+        [
+            (80, 24, ["no queue named 'nosuch'; there are queue-1, queue-2, queue-3, queue-4, queue-5"]),
+            (40, 24, ["no queue named 'nosuch'; there are", "queue-1, queue-2, queue-3, queue-4,", "queue-5"]),
+            (24, 24, ["no queue named 'nosuch';", "there are queue-1,", "queue-2, queue-3, queue…"]),
+            (40, 10, ["no queue named 'nosuch'; there are queu…"]),
+        ],
+    )
+    def test_a_message_is_wrapped_where_there_are_free_lines(self, width: int, height: int, message: list[str]) -> None:
+        text = "no queue named 'nosuch'; there are queue-1, queue-2, queue-3, queue-4, queue-5"
+        tally = tally_of(*(agent(f"{number}") for number in range(5)))
+        shown = compose(attrs.evolve(scene(tally), notice=text), View(), width, height).lines
+        assert [field.text for line in shown for field in line if field.style == "bold yellow"][
+            : len(message)
+        ] == message
+        down = scene(Tally(), up=False, last_good_at=None, last_error=TransportError(text))
+        lines = texts(compose(down, View(), 40, 24).lines)
+        assert [line.rstrip() for line in lines[1:4]] == [
+            "NO STATUS YET: no queue named 'nosuch';",
+            "there are queue-1, queue-2, queue-3,",
+            "queue-4, queue-5",
+        ]
 
     def test_a_platform_with_nobody_in_it(self) -> None:
         shown = texts(compose(scene(tally_of()), View(), 80, 24).lines)

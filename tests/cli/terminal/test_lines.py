@@ -112,7 +112,7 @@ EVENTS: list[tuple[Event, str, dict[str, Any]]] = [
     ),
     (
         FeedDown(error=TransportError("no route"), since=None),
-        "feed down from the start: no route",
+        "no status yet: no route",
         {"since": None, "observed_at": None},
     ),
     (
