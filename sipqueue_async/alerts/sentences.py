@@ -65,7 +65,7 @@ _LANGUAGES: Final = {
         state_lasts="{who} has been {states} for {time}",
         fewer="{who}: {value} {states}, fewer than {limit}, for {time}",
         more="{who}: {value} {states}, more than {limit}, for {time}",
-        missed="{who}: {value} calls missed within {window}",
+        missed="{who}: {value} call{plural} missed within {window}",
         no_answers="{who}: no call answered for {time} while agents wait",
         above="{who}: {share} of the time talking, above {limit}, over {window}",
         below="{who}: {share} of the time talking, below {limit}, over {window}",
@@ -172,7 +172,8 @@ def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, st
             form, limit = (words.more, rule.more_than) if rule.fewer_than is None else (words.fewer, rule.fewer_than)
             return form, {"states": _states(rule.states, words), "value": f"{value:g}", "limit": str(limit)}
         case MissedCalls():
-            return words.missed, {"value": f"{value:g}", "window": _duration(rule.within, words)}
+            plural = "" if value == 1 else "s"
+            return words.missed, {"value": f"{value:g}", "plural": plural, "window": _duration(rule.within, words)}
         case Occupancy():
             form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
             return form, {"share": f"{value:.0%}", "limit": f"{share:.0%}", "window": _duration(rule.within, words)}

@@ -67,6 +67,11 @@ def raised(
             "<b>Ann</b>（100）：5 分内未接 3 个电话",
         ),
         (
+            raised(MissedCalls("missed", count=1, within=300), value=1, queue="sales"),
+            "sales: 1 call missed within 5 min",
+            "sales：5 分内未接 1 个电话",
+        ),
+        (
             raised(NoAnswers("quiet", longer_than=600), queue="sales"),
             "sales: no call answered for 10 min 30 s while agents wait",
             "sales：有坐席等待，但已 10 分 30 秒没有接听电话",
