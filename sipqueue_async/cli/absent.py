@@ -11,7 +11,7 @@ from sipqueue_async import AgentState, OperationFailed, SeatFilter, SeatKey, Sip
 _NO_SUCH_EXTENSION: Final = frozenset({1011, 1012})
 """The platform's codes for an extension that it lacks or that is another company's."""
 
-_LISTED: Final = 12
+_LISTED: Final = 10
 """How many names an error lists at most."""
 
 
@@ -70,7 +70,9 @@ def _missing(noun: str, named: Iterable[str] | None, there: Iterable[str]) -> li
         return []
     names = ", ".join(map(repr, absent))
     what = f"no {noun} named {names}" if len(absent) == 1 else f"no {noun}s named {names}"
-    return [f"{what}; there are {_listed(sorted(there))}" if there else what]
+    if there:
+        what += f"; there are {_listed(sorted(there))}"
+    return [f"{what}; repeat --{noun} for several" if any("," in name for name in absent) else what]
 
 
 def _queues_of(extension: str, keys: Iterable[SeatKey]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
@@ -60,6 +61,16 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"sipqueue_async.cli.commands.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            # Click would suggest only commands that are loaded.
+            similar = get_close_matches(args[0], COMMANDS, n=1)
+            if similar:
+                raise click.UsageError(f"No such command {args[0]!r} (did you mean {similar[0]}?)", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

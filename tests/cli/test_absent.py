@@ -35,6 +35,13 @@ NO_QUEUE = "no queue named 'nosuch'; there are queue-1, queue-2"
         (SeatFilter(["a", "b"], "1"), {A1}, EVERYTHING, None),
         (SeatFilter("x"), set(), EVERYTHING, "no queue named 'x'; there are a, b"),
         (SeatFilter("x"), set(), set(), "no queue named 'x'"),
+        (SeatFilter("a,b"), set(), set(), "no queue named 'a,b'; repeat --queue for several"),
+        (
+            SeatFilter(None, "1,2"),
+            set(),
+            {A1, A2},
+            "no extension named '1,2'; there are 1, 2; repeat --extension for several",
+        ),
         (SeatFilter(["x", "y", "a"]), {A1, A2}, EVERYTHING, "no queues named 'x', 'y'; there are a, b"),
         (SeatFilter("x", "9"), set(), {A1}, "no queue named 'x'; there are a; no extension named '9'; there are 1"),
         (SeatFilter("b", "1"), set(), EVERYTHING, "extension '1' is only in a"),
@@ -42,7 +49,7 @@ NO_QUEUE = "no queue named 'nosuch'; there are queue-1, queue-2"
             SeatFilter(None, "x"),
             set(),
             {SeatKey("a", str(number)) for number in range(100, 115)},
-            "no extension named 'x'; there are 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111 and 3 more",
+            "no extension named 'x'; there are 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 5 more",
         ),
     ],
 )

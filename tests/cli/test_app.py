@@ -228,7 +228,8 @@ class TestOptions:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("wacth", "No such command 'wacth'"),
+        ("wacth", "No such command 'wacth' (did you mean watch?); see sipqueue --help"),
+        ("nonsense", "No such command 'nonsense'; see sipqueue --help"),
         ("watch --interval 0", "above 0"),
         ("watch --interval nan", "above 0"),
         ("watch --interval soon", "not a valid float"),
