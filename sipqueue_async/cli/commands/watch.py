@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Unpack
 
+import attrs
 import click
 from rich.text import Text
 
-from sipqueue_async import Feed, SeatFilter, SipQueueError, Snapshot, Update
+from sipqueue_async import Feed, FeedDown, SeatFilter, SipQueueError, Snapshot, Update
 from sipqueue_async.cli import options
 from sipqueue_async.cli.json_lines import KINDS, event_json
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
@@ -151,12 +152,20 @@ class _Stream:
 
     def _print(self, update: Update) -> None:
         if self._lines is not None:
-            for line in self._lines.lines(update, datetime.now(UTC), self._kinds):
+            for line in self._lines.lines(self._without_the_end(update), datetime.now(UTC), self._kinds):
                 self._output.wrapped(line, INDENT)
             return
         for event in update.events:
             if not self._kinds or event.kind in self._kinds:
                 self._output.line(event_json(event))
+
+    def _without_the_end(self, update: Update) -> Update:
+        """Leave out the outage whose error ended the feed: that error is the command's last line, on stderr."""
+        health = self._feed.health
+        if not health.ended:
+            return update
+        events = [it for it in update.events if not (isinstance(it, FeedDown) and it.error is health.last_error)]
+        return attrs.evolve(update, events=tuple(events))
 
     async def _greet(self) -> None:
         """Save the first poll's snapshot, even without an update, and on a terminal print that the feed is up."""
