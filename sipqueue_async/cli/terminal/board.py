@@ -300,7 +300,8 @@ class _Picture:
         first = max(0, min(self._view.first, len(seats) - size))
         shown = seats[first : first + size]
         width = (self._width - (blocks - 1) * _GAP) // blocks
-        columns = self._agent_columns(seats, width)
+        # A search that finds nothing leaves the columns as they are without it.
+        columns = self._agent_columns(seats or list(self._tally.seats.values()), width)
         heading = tuple(
             field._replace(
                 target=Sort(column.name), style="bold underline" if column.name == self._view.sort else "bold"
@@ -313,6 +314,8 @@ class _Picture:
             mine = shown[block * room : (block + 1) * room]
             for index, fields in enumerate([heading, *(self._agent_line(seat, columns, width) for seat in mine)]):
                 lines[index] += _moved(fields, block * (width + _GAP))
+        if self._view.search and not seats and room:
+            lines.append((Field(0, cut("nothing found", self._width, self._scene.ellipsis), "dim"),))
         order = tuple(seat.key for seat in seats)
         return lines, Board(lines=[], order=order, first=first, rows=room, size=size)
 

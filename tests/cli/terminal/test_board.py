@@ -154,6 +154,14 @@ class TestAgents:
         assert heading(few, steady) == at_most
         assert heading(few, steady, View(search="A")) == narrow
 
+    @pytest.mark.parametrize("width", [40, 80])
+    def test_a_search_without_a_hit_says_so_beneath_the_same_heading(self, width: int) -> None:
+        tally = tally_of(agent("100001", queue="a-queue", name="Somebody Long"))
+        before, after = (texts(compose(scene(tally), View(search=it), width, 24).lines) for it in ("", "x9"))
+        (heading,) = [line for line in before if " ext " in line]
+        assert after[after.index(heading) + 1] == "nothing found"
+        assert "nothing found" not in before
+
     def test_a_search_shows_who_has_the_text(self) -> None:
         people = [agent("100", name="Ann"), agent("200", name="Bea", queue="Sales"), agent("300", name=None)]
         for text, expected in (("ann", ["100"]), ("sales 200", ["200"]), ("00", ["100", "300", "200"]), ("x", [])):
