@@ -136,6 +136,8 @@ class StatusWatcher(Feed):
         # Filter the baseline too, or its other seats would seem to have left.
         known = None if baseline is None else self._filter.apply(baseline)
         self._tracker = Tracker(known, initial=initial, leave_after=leave_after, max_lag=max_lag)
+        self._max_lag = max_lag
+        self._was_held_back = False
         self._has_been_good = known is not None
         if known is not None:
             self._state_times.begin(known.observed_at, watched=False)
@@ -342,16 +344,26 @@ class StatusWatcher(Feed):
             # Callers of `refresh` go on waiting, so the next poll comes at once; the third stale answer is accepted.
             self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1, **figures)
             return
-        self._has_been_good = True
+        if not self._has_been_good:
+            self._has_been_good = True
+            for name in _absent(self._filter, polled):
+                _log.warning("the first status has no %s; nothing is reported of it until it appears", name)
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
         figures["held_back_answers"] = self._tracker.answers_held_back
         figures["held_back_records"] = self._tracker.records_held_back
         if self._tracker.is_held_back:
+            if failures and not self._was_held_back:
+                _log.warning(
+                    "the platform answers again, but with older records than before; they are held back for up to %g s",
+                    self._max_lag,
+                )
+            self._was_held_back = True
             self._health = attrs.evolve(self._health, **figures)
             # Return the known snapshot: another poll at once would not bring a newer one.
             self._answer_refreshes()
             return
+        self._was_held_back = False
         self._health = attrs.evolve(
             self._health, up=True, failures_in_a_row=0, last_good_at=polled.observed_at, **figures
         )
@@ -394,6 +406,13 @@ def _fetcher(source: Source, seats: SeatFilter) -> Callable[[], Awaitable[Snapsh
     if callable(source):
         return source
     raise TypeError(f"source must be a SipQueueClient or an async function that returns a Snapshot, not {source!r}")
+
+
+def _absent(seats: SeatFilter, status: Snapshot) -> list[str]:
+    """Return the named queues and extensions that have no seat in a status."""
+    queues = (seats.queues or frozenset()) - {key.queue for key in status}
+    extensions = (seats.extensions or frozenset()) - {key.extension for key in status}
+    return [f"queue {it!r}" for it in sorted(queues)] + [f"extension {it!r}" for it in sorted(extensions)]
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -34,6 +34,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # The tests, and the programs that they start, read no settings file of the person who runs them.
 os.environ["XDG_CONFIG_HOME"] = os.devnull
 
+# pytest-xdist passes the terminal's width to its workers, and what the command prints depends on it.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
+
 # Tests started in the background ignore Ctrl-C, and programs that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -547,6 +548,26 @@ class TestHealth:
             ("DEBUG", "a poll failed: away"),
             ("DEBUG", "a poll failed: away"),
             ("INFO", "polling works again, after 3 failures"),
+        ]
+
+    async def test_warns_of_older_records_after_an_outage_and_of_names_that_are_absent(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each is logged once, so that a silent stream is explained."""
+        calls = [agent(calls_answered=it, last_answered_at=START + timedelta(seconds=it)) for it in (1, 2)]
+        older, later = (snapshot(it, at=10) for it in calls)
+        source = ScriptedSource([later, ERROR, older, older, ERROR, later])
+        async with StatusWatcher(
+            source, interval=1, queues=[TALKING.queue, "nosuch"], extensions=[TALKING.extension, "9"]
+        ) as watcher:
+            await watcher.ready()
+            while watcher.health.polls < 6:
+                await asyncio.sleep(1)
+        logged = [record.getMessage() for record in caplog.records if "poll" not in record.getMessage()]
+        assert logged == [
+            "the first status has no queue 'nosuch'; nothing is reported of it until it appears",
+            "the first status has no extension '9'; nothing is reported of it until it appears",
+            "the platform answers again, but with older records than before; they are held back for up to 60 s",
         ]
 
 

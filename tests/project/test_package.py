@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.skipif("PYTHONSAFEPATH" not in os.environ, reason="`nox -s quick` tests the checkout")
 def test_the_tests_import_the_installed_package() -> None:
     checkout = Path(__file__).parents[2]
     package = Path(sipqueue_async.__file__).resolve()
