@@ -241,7 +241,7 @@ class TopApp(App[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(Page(help_text))
+        self.push_screen(Page(lambda: help_text(self.size.width)))
 
     def action_sort(self) -> None:
         """Sort in the next way."""

@@ -13,6 +13,7 @@ from sipqueue_async import AgentState, Event, Update
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.board import Scene, time_span
 from sipqueue_async.cli.terminal.lines import EventLines, clock, state_text
+from sipqueue_async.cli.terminal.wrapping import wrapped
 from sipqueue_async.tally import SeatTally
 
 _KEYS: Final = (
@@ -36,9 +37,32 @@ _MARKS: Final = (
 )
 
 
-def help_text() -> Text:
-    """Return the page with all keys and marks."""
-    return _titled("Keys", _pairs(_KEYS)).append("\n\n").append_text(_titled("What the board shows", _pairs(_MARKS)))
+_NARROW: Final = 60
+"""Below this width of the screen a description stands below its key."""
+
+_PAGE: Final = 85
+"""The width of a page in percent of the screen's."""
+
+
+def help_text(width: int) -> Text:
+    """Return the page with all keys and marks, for a screen of this width."""
+    keys, marks = (_explained(pairs, width) for pairs in (_KEYS, _MARKS))
+    return _titled("Keys", keys).append("\n\n").append_text(_titled("What the board shows", marks))
+
+
+def _explained(pairs: Collection[tuple[str, str]], width: int) -> Text:
+    """Return names with their descriptions, which are wrapped and indented."""
+    is_narrow = width < _NARROW
+    indent = 2 if is_narrow else max(len(name) for name, _ in pairs) + 2
+    lines: list[Text] = []
+    for name, description in pairs:
+        texts = wrapped(Text(description), width * _PAGE // 100 - indent)
+        if is_narrow:
+            lines.append(Text(name, "dim"))
+        else:
+            lines.append(Text().append(name.ljust(indent), "dim").append_text(texts.pop(0)))
+        lines += [Text(" " * indent).append_text(text) for text in texts]
+    return Text("\n").join(lines)
 
 
 def agent_text(seats: Collection[SeatTally], events: Iterable[Event], scene: Scene) -> Text:
