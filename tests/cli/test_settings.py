@@ -46,7 +46,7 @@ def test_an_option_overrides_environment_and_file(file: Path) -> None:
     [
         (arguments(config=Path("nowhere.toml")), {}, "nowhere.toml cannot be read"),
         (arguments(), TOKEN, "no server given"),
-        (arguments("ftp://somewhere"), TOKEN, "--url: url must be http://"),
+        (arguments("ftp://somewhere"), TOKEN, "--url: url must begin with http://"),
     ],
 )
 def test_settings_that_cannot_work_are_a_usage_error(

@@ -62,7 +62,7 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         ({"SIPQUEUE_APPID": "demo"}, ONLY_URL, "the accesskey is missing: set SIPQUEUE_ACCESSKEY"),
         ({"SIPQUEUE_ACCESSKEY": "secret-key"}, ONLY_URL, "the appid is missing: set SIPQUEUE_APPID"),
         ({**TOKEN, **LOGIN}, ONLY_URL, "both a token and an appid"),
-        (TOKEN, '# a comment\nurl = "ftp://somewhere"', "line 2: url must be http://"),
+        (TOKEN, '# a comment\nurl = "ftp://somewhere"', "line 2: url must begin with http://"),
         ({"SIPQUEUE_TOKEN": "secret-key\n"}, ONLY_URL, "SIPQUEUE_TOKEN: the token has characters"),
         (TOKEN, f'{ONLY_URL}\ntimezone = "no/zone"', "line 2: timezone is 'no/zone', which is no name of a zone"),
         ({**TOKEN, "SIPQUEUE_TIMEOUT": "-1"}, ONLY_URL, "SIPQUEUE_TIMEOUT: timeout must be above 0 seconds, not -1.0"),
