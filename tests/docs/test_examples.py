@@ -83,7 +83,7 @@ async def run(program: Program, code: str) -> Outcome:
     try:
         async with asyncio.timeout(60):
             printed += await program.stdout.read()
-    except TimeoutError:
+    except TimeoutError:  # pragma: no cover  # an example that does not end fails its test
         program.send_signal(signal.SIGKILL)
     return Outcome(printed.decode(), (await errors).decode(), await ended)
 
@@ -96,7 +96,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
     async def run_all(python: Preloaded) -> dict[str, Outcome]:
         async with AsyncExitStack() as stack:
             variables = {"SIPQUEUE_APPID": "docs", "SIPQUEUE_ACCESSKEY": "example"}
-            if HAS_REDIS:
+            if HAS_REDIS:  # pragma: no branch
                 server = await stack.enter_async_context(RedisServer(folder))
                 variables["SIPQUEUE_REDIS_URL"] = server.url
             platform = await python.start(PLATFORM, folder, variables)
@@ -128,10 +128,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
 def test_an_example_runs_and_ends_on_ctrl_c(place: str, outcomes: Mapping[str, Outcome]) -> None:
     printed, errors, code = outcomes[place]
     assert printed, errors
-    if code == -signal.SIGINT:
-        assert errors.endswith("\nKeyboardInterrupt\n")
-    else:
-        assert (code, errors) == (0, "")
+    assert (code, errors) == (0, "")
 
 
 def test_examples_of_tests_pass(tmp_path: Path) -> None:

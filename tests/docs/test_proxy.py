@@ -28,9 +28,9 @@ PLATFORM = Platform(CallCentre())
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("SIPQUEUE_APPID", PLATFORM.appid)
     monkeypatch.setenv("SIPQUEUE_ACCESSKEY", PLATFORM.accesskey)
 

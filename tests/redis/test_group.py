@@ -435,7 +435,7 @@ class TestNobodyListens:
             await writer.publish(WAITING)
             async with asyncio.timeout(60):
                 while not await client.hget("{sipqueue}:group:sales", "entry"):
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # pragma: no cover
             await writer.publish(TALKING)
             (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)

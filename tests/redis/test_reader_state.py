@@ -223,6 +223,14 @@ class TestChanges:
         )
         assert (reader.entry, reader.sequence, reader.seen) == ("8-0", 8, AFTER.observed_at)
 
+    def test_an_entry_of_format_1_is_reported_too(self) -> None:
+        """It lacks `confirmed`."""
+        reader = reader_at(BEFORE)
+        change = attrs.evolve(change_of(BEFORE, AFTER), confirmed=None)
+        update = reader.on_entry(Entry(id="8-0", change=change))
+        assert update is not None
+        assert update.events == diff(BEFORE, AFTER)
+
     def test_one_that_stands_for_several_says_so(self) -> None:
         entry = Entry(id="8-0", change=change_of(BEFORE, AFTER, coalesced=True))
         update = reader_at(BEFORE).on_entry(entry)

@@ -78,13 +78,13 @@ async def test_foreign_markup_styles_images_and_frames_are_blocked(chromium: Bro
         )
         async with asyncio.timeout(60):
             while not all(any(policy in text for text in said) for policy in ("style-src 'self'", "img-src 'self'")):
-                await page.wait_for_timeout(20)
+                await page.wait_for_timeout(20)  # pragma: no cover
         assert await page.locator("body").is_visible()
         frame = await context.new_page()
         frame.on("console", lambda message: said.append(message.text))
         await frame.set_content(f"<iframe src='{wallboard.url}'></iframe>")
         async with asyncio.timeout(60):
             while not any("frame-ancestors" in text for text in said):
-                await frame.wait_for_timeout(20)
+                await frame.wait_for_timeout(20)  # pragma: no cover
         assert await frame.frames[-1].locator(".tile").count() == 0
         await context.close()
