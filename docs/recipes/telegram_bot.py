@@ -88,7 +88,7 @@ async def main() -> None:
     watcher = StatusWatcher.from_env(interval=INTERVAL, initial=True)
     updates = watcher.updates()
 
-    # Anybody can write to a bot, so answer only in this chat.
+    # Anyone can write to a bot, so answer only in this chat.
     @dispatcher.message(Command("queues"), lambda message: str(message.chat.id) == CHAT)
     async def queues(message: Message) -> None:
         await message.answer(describe(watcher))

@@ -158,6 +158,12 @@ async def absent_names(origin: Origin, seats: SeatFilter, known: Collection[Seat
     return describe_absent(seats, known, everything)
 
 
+async def report_absent(origin: Origin, seats: SeatFilter, known: Collection[SeatKey]) -> None:
+    """Say on stderr which of the named queues and extensions do not exist yet; the arguments are `absent_names`'s."""
+    if absent := await absent_names(origin, seats, known):
+        complain(f"{absent}; still watching for it")
+
+
 @asynccontextmanager
 async def reporting_absent(
     origin: Origin, seats: SeatFilter, first: Callable[[], Awaitable[Snapshot]]
@@ -184,5 +190,4 @@ async def _report_absent(origin: Origin, seats: SeatFilter, first: Callable[[], 
         snapshot = await first()
     except SipQueueError:
         return
-    if absent := await absent_names(origin, seats, snapshot):
-        complain(f"{absent}; still watching for it")
+    await report_absent(origin, seats, snapshot)

@@ -45,7 +45,7 @@ class Account:
 
 
 class ChaosPlatform:
-    """Serves a centre, failing in every way at random, and in outages altogether.
+    """Serves a centre with random faults of every kind, and with outages in which every request fails.
 
     Args:
         centre: The model; all its agents stay signed in, so every reported leaving is false.

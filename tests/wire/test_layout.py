@@ -46,7 +46,7 @@ class Noting:
 
     @property
     def changed(self) -> dict[int, bytes]:
-        """The records that were given one by one."""
+        """The changed records that the layout passed on singly, by place."""
         return {place: record for some in self.asked for place, record in some.items()}
 
 

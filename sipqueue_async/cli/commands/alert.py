@@ -22,7 +22,7 @@ from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesF
 from sipqueue_async.cli import options
 from sipqueue_async.cli.delivery import Delivery, Outbox, Send, in_thread, senders, trial
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
-from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
+from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, report_absent
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.statefile import StateFile
@@ -217,8 +217,7 @@ async def _greet(feed: Feed, origin: Origin, output: Output, rules: RulesFile, s
         return  # The alerts end with the same error.
     queues = frozenset(seats.queues or ()).union(*(rule.seats.queues or () for rule in rules.rules))
     extensions = frozenset(seats.extensions or ()).union(*(rule.seats.extensions or () for rule in rules.rules))
-    if absent := await absent_names(origin, SeatFilter(queues or None, extensions or None), snapshot):
-        complain(f"{absent}; still watching for it")
+    await report_absent(origin, SeatFilter(queues or None, extensions or None), snapshot)
     if output.terminal:
         watched = f"{counted(len(snapshot), 'seat')} by {counted(len(rules.rules), 'rule')}"
         output.wrapped(Text(f"watching {watched}; Ctrl-C ends", "dim"))
