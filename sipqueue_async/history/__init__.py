@@ -1,0 +1,5 @@
+"""Figures of any span of time."""
+
+from sipqueue_async.history.figures import Figures
+
+__all__ = ["Figures"]
