@@ -19,5 +19,9 @@ def test_figures() -> None:
     assert_type(figures.answer_rate, float | None)
     assert_type(figures.mean_talk_seconds, float | None)
     assert_type(figures.first_signed_in_at, datetime | None)
+    assert_type(figures.last_signed_in_at, datetime | None)
     assert_type(figures.longest_talk_seconds, float)
+    assert_type(figures.talk_seconds, float)
+    assert_type(figures.signed_in_seconds, float)
+    assert_type(figures.unseen_seconds, float)
     assert figures.answer_rate == 0.5
