@@ -1,4 +1,7 @@
-"""Every check of the project: `nox` runs them all, `nox -s quick` the fast ones, `nox --list` names them."""
+"""The checks of the project. `nox` runs the whole gate, `nox -s quick` its fast part; `nox --list` names all sessions.
+
+`.ci/run` measures coverage too: its full run of the tests is `coverage` instead of `tests`, and takes twice the time.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "side", "tests", "coverage"]
+nox.options.sessions = ["lint", "side", "tests", "others"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -68,7 +71,6 @@ def _note_what_is_not_tested() -> None:
     _last_words[:] = ["", "Not tested:", *lines] if lines else []
     if missing():
         packages = " ".join(package for component in missing() for package in component.packages)
-        _last_words.append("Coverage was not judged, because tests were skipped.")
         _last_words.append(f"To test everything: apt-get install {packages}")
 
 
@@ -135,28 +137,48 @@ def side_results(session: nox.Session) -> None:
         session.error(f"of {', '.join(SIDE)}, at least one failed")
 
 
-@nox.session(python=PYTHONS)
-def tests(session: nox.Session) -> None:
-    """Run the tests against the installed package: all of them on nox's interpreter, the quick ones on the others."""
+def _install_for_tests(session: nox.Session) -> None:
     _note_what_is_not_tested()
     session.install(*_group("test", "recipes"), ".[all]")
-    env = {**INSTALLED, **QUICK}
-    some = QUICK_TESTS
-    if session.python == RUNNING:
-        # No line is for one interpreter only, so this run alone must cover every line.
-        for left in ROOT.glob(".coverage.*"):
-            left.unlink()  # from a failed run, perhaps of other code
-        env = {
-            **INSTALLED,
-            "COVERAGE_FILE": str(ROOT / ".coverage"),
-            "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
-        }
-        some = ()
     # Compile the tests once, and not in each worker.
     session.run("python", "-m", "pytest", "--collect-only", "-qq", silent=True, env=INSTALLED)
-    # One more than there are processors, since many tests wait for something.
-    workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'} -X dev"
-    session.run("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers, *some, *session.posargs, env=env)
+
+
+def _run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None, options: str = "") -> None:
+    """Run the tests against the installed package, in one worker more than processors: many tests wait."""
+    workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'}{options}"
+    pytest = ("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers)
+    session.run(*pytest, *arguments, *session.posargs, env=INSTALLED | (env or {}))
+
+
+@nox.session(python=RUNNING)
+def tests(session: nox.Session) -> None:
+    """All tests, on the interpreter that runs nox, with Python's development mode."""
+    _install_for_tests(session)
+    _run_tests(session, options=" -X dev")
+
+
+@nox.session(python=[version for version in PYTHONS if version != RUNNING])
+def others(session: nox.Session) -> None:
+    """The quick tests on the other interpreters."""
+    _install_for_tests(session)
+    _run_tests(session, *QUICK_TESTS, env=QUICK, options=" -X dev")
+
+
+@nox.session(python=RUNNING)
+def coverage(session: nox.Session) -> None:
+    """All tests, on the interpreter that runs nox: every line and branch of the package and of its tests was run."""
+    _install_for_tests(session)
+    for left in ROOT.glob(".coverage.*"):
+        left.unlink()  # from a failed run, perhaps of other code
+    measure = {"COVERAGE_FILE": str(ROOT / ".coverage"), "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}
+    _run_tests(session, env=measure)
+    # Combining deletes the data files, so that the next run starts anew even if this report fails.
+    session.run("coverage", "combine")
+    # Only a run with every component can reach every line; `_note_what_is_not_tested` says so at the end.
+    session.run("coverage", "report", *(["--fail-under=0"] if missing() else []))
+    if missing():
+        _last_words.append("Coverage was not judged, because tests were skipped.")
 
 
 @nox.session(python="3.11")
@@ -217,16 +239,6 @@ def screenshots(session: nox.Session) -> None:
     session.install(*_group("test", "screenshots"), ".[all]")
     env = INSTALLED | {"PYTHONPATH": "."}
     session.run("python", "tests/wallboard/screenshots.py", "docs/_static", *session.posargs, env=env)
-
-
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """Every line and branch of the package and of its tests was run."""
-    session.install(*_group("test"))
-    # Combining deletes the data files, so that the next run starts anew even if this report fails.
-    session.run("coverage", "combine")
-    # Only a run with every component can reach every line; `_note_what_is_not_tested` says so at the end.
-    session.run("coverage", "report", *(["--fail-under=0"] if missing() else []))
 
 
 @nox.session
