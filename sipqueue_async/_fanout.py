@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -23,6 +23,8 @@ class Fanout:
         self._end = End()
         self._feed: FeedEvent | None = None
         self._boxes: dict[Topic, dict[Types, dict[int, weakref.ref[Mailbox]]]] = {}
+        # Topics of several names, by each of their queues, or by each of their extensions if they are of all queues.
+        self._several: dict[tuple[str, str], dict[Topic, None]] = {}
 
     def mailbox(self, topic: Topic, types: Types, max_pending: int, asked: Callable[[], None] | None = None) -> Mailbox:
         """Return a new mailbox, which receives updates from now on.
@@ -39,6 +41,8 @@ class Fanout:
         # Garbage collection may run at any step, and remove a dict that has lost its last other mailbox: try again.
         while number not in self._boxes.get(topic, {}).get(types, {}):
             self._boxes.setdefault(topic, {}).setdefault(types, {})[number] = reference
+            for name in _index_names(topic):
+                self._several.setdefault(name, {})[topic] = None
         return box
 
     def forget(self, box: Mailbox) -> None:
@@ -51,8 +55,12 @@ class Fanout:
         boxes.pop(number, None)
         if not boxes:
             by_types.pop(types, None)
-        if not by_types:
-            self._boxes.pop(topic, None)
+        if not by_types and self._boxes.pop(topic, None) is not None:
+            for name in _index_names(topic):
+                topics = self._several.get(name, {})
+                topics.pop(topic, None)
+                if not topics:
+                    self._several.pop(name, None)
 
     def _at(self, topic: Topic, types: Types) -> list[Mailbox]:
         # Garbage collection may run at any step, and remove mailboxes and the dicts that they leave empty.
@@ -86,14 +94,22 @@ class Fanout:
     def _by_topic(self, update: Update) -> dict[Topic, Sequence[Event]]:
         """Return the events of each topic that has mailboxes, and all events under `ALL_SEATS`."""
         narrower: dict[Topic, list[Event]] = {}
-        topics = list(self._boxes)
-        several = [topic for topic in topics if _has_several_names(topic)]
-        for event in update.events if len(topics) > (ALL_SEATS in topics) else ():
+        for event in update.events if len(self._boxes) > (ALL_SEATS in self._boxes) else ():
             # Feed events concern every topic.
-            for topic in topics if event.key is None else _topics(event.key, several):
+            for topic in list(self._boxes) if event.key is None else self._topics(event.key):
                 if topic in self._boxes:
                     narrower.setdefault(topic, []).append(event)
         return {**narrower, ALL_SEATS: update.events}
+
+    def _topics(self, key: SeatKey) -> Iterator[Topic]:
+        """Return the topics that a seat belongs to, except `ALL_SEATS`, without a search through the other topics."""
+        queue, extension = frozenset((key.queue,)), frozenset((key.extension,))
+        yield from ((queue, None), (None, extension), (queue, extension))
+        if self._several:
+            for name in (("queue", key.queue), ("extension", key.extension)):
+                for queues, extensions in list(self._several.get(name, ())):
+                    if extensions is None or key.extension in extensions:
+                        yield queues, extensions
 
     @property
     def ended(self) -> bool:
@@ -115,17 +131,14 @@ class Fanout:
             raise self._end.reason()
 
 
-def _topics(key: SeatKey, several: Iterable[Topic]) -> Iterable[Topic]:
-    """Return the topics that a seat belongs to, except `ALL_SEATS`; those of one name need no search."""
-    queue, extension = frozenset((key.queue,)), frozenset((key.extension,))
-    yield from ((queue, None), (None, extension), (queue, extension))
-    for queues, extensions in several:
-        if (queues is None or key.queue in queues) and (extensions is None or key.extension in extensions):
-            yield queues, extensions
-
-
-def _has_several_names(topic: Topic) -> bool:
-    return any(names is not None and len(names) > 1 for names in topic)
+def _index_names(topic: Topic) -> list[tuple[str, str]]:
+    """Return the names under which a topic of several names is indexed; others are looked up themselves."""
+    if all(names is None or len(names) == 1 for names in topic):
+        return []
+    queues, extensions = topic
+    if queues is not None:
+        return [("queue", queue) for queue in queues]
+    return [("extension", extension) for extension in extensions or ()]
 
 
 def _part(update: Update, wanted: tuple[Event, ...]) -> Update | None:

@@ -22,11 +22,13 @@ from sipqueue_async import (
     Update,
     diff,
 )
-from tests.benchmarks.speed_measure import Section, Spread, WrongAnswer, clock, number, table
+from tests.benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, clock, number, table
 
 SUBSCRIPTIONS: Final = 10_000
 ROUNDS: Final = 15
 _SEATS: Final = 10
+_NO_MATCH_LIMIT: Final = 2.0
+"""What an update may cost that no subscription wants, in units of publishing it to the one that does."""
 _REPEAT: Final = 20
 """How many times an update is published while the clock runs, if few want it."""
 
@@ -39,6 +41,10 @@ _FILTERS: Final[dict[str, tuple[_Subscribe, _Subscribe]]] = {
     "queue": (
         lambda watcher: watcher.subscribe(queue="queue-3"),
         lambda watcher: watcher.subscribe(queue=next(_unheard_of)),
+    ),
+    "two queues": (
+        lambda watcher: watcher.subscribe(queues=("queue-3", "another")),
+        lambda watcher: watcher.subscribe(queues=(next(_unheard_of), next(_unheard_of))),
     ),
     "extension": (
         lambda watcher: watcher.subscribe(extension="100003"),
@@ -161,4 +167,8 @@ def section(found: Sequence[Found]) -> Section:
         for it in found
     ]
     titles = (f"{many} subscriptions, filtered by", "no match", "one match", "all match", "all match, each")
-    return Section("fanout", table(titles, *rows))
+    limits = [
+        Limit(f"an update that none of {many} subscriptions by {it.filtered_by} wants", it.none.median, _NO_MATCH_LIMIT)
+        for it in found
+    ]
+    return Section("fanout", table(titles, *rows), limits)
