@@ -283,13 +283,15 @@ class HighWater:
 
 def _evidence(before: AgentStatus, after: AgentStatus) -> int:
     """Return whether a record goes forward, back, or neither."""
-    if after.name not in {None, before.name} and _change(before, after) == _FORWARD:
+    change = _change(before, after)
+    if change == _FORWARD and after.name not in {None, before.name}:
         # Another person has signed in, whose last call may have been earlier.
         return _FORWARD
-    directions = _directions(before, after)
-    if _BACK in directions:
+    answered = _direction(before.last_answered_at, after.last_answered_at)
+    offered = _direction(before.last_offered_at, after.last_offered_at)
+    if change < 0 or answered < 0 or offered < 0:
         return _BACK
-    if _FORWARD in directions:
+    if change or answered or offered:
         return _FORWARD
     return _BACK if _fell(before, after) or _external_fell(before, after) else _NEITHER
 
@@ -310,10 +312,12 @@ def _change(before: AgentStatus, after: AgentStatus) -> int:
 
 
 def _direction(before: datetime | None, after: datetime | None) -> int:
-    if before is after or before == after:
+    if before == after:
         return _NEITHER
-    if before is None or after is None:
-        return _FORWARD if before is None else _BACK
+    if before is None:
+        return _FORWARD
+    if after is None:
+        return _BACK
     if is_later(before, after):
         return _FORWARD
     return _BACK if is_later(after, before) else _NEITHER
