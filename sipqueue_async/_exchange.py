@@ -64,6 +64,8 @@ class Exchange:
         encoding: str | None,
     ) -> None:
         self._url = _checked_url(base_url)
+        if session is not None and not callable(getattr(session, "post", None)):
+            raise TypeError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
         check_above_zero("timeout", timeout)
         check_at_least("max_body", max_body, 1, "byte")
         self._sessions = _OwnSessions() if session is None else _CallersSession(session)
@@ -293,9 +295,11 @@ def _closed_by_server(error: aiohttp.ClientError | OSError) -> bool:
 
 
 def _checked_url(base_url: str) -> URL:
+    if not isinstance(base_url, str | URL):
+        raise TypeError(f"base_url must be a string, not {type(base_url).__name__}")
     try:
         url = URL(base_url)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"base_url is not a URL: {error}") from None
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")

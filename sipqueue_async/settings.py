@@ -62,6 +62,9 @@ class Settings:
     """What a program needs to know to reach the platform; None where nothing is given.
 
     `load` reads them from the environment and a settings file. No `repr` shows a secret.
+
+    Raises:
+        SettingsError: A setting is empty, or has the wrong type.
     """
 
     url: str | None = attrs.field(default=None, repr=_masked_url)
@@ -86,6 +89,11 @@ class Settings:
     """The settings file that was read."""
     file_warning: str | None = None
     """A warning that other users can read the secrets in the file."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in _VARIABLES:
+            if (value := getattr(self, name)) is not None:
+                _checked(name, value, "")
 
     @classmethod
     def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -475,7 +475,9 @@ def _wrong(name: str, words: str, *values: Any, kind: type[Exception] = ValueErr
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        *_wrong("base_url", "base_url", "", "platform.example", "ftp://x.example/", "http://", None, 5),
+        *_wrong("base_url", "base_url", "", "platform.example", "ftp://x.example/", "http://"),
+        *_wrong("base_url", "base_url must be a string, not", None, 5, kind=TypeError),
+        *_wrong("session", "session must be an aiohttp.ClientSession, not int", 5, kind=TypeError),
         *_wrong("base_url", "base_url", "http://x.example:99999/", "http:///path"),
         *_wrong("base_url", "must not hold a user", "http://u:hidden@x.example/", "ftp://u:hidden@x.example/"),
         *_wrong("auth", "the token is empty", "", " "),

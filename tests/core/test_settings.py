@@ -176,6 +176,12 @@ def test_no_secret_is_shown(settings: dict[str, Any], shown: dict[str, str]) -> 
     assert "secret" not in repr(known)
 
 
+@pytest.mark.parametrize(("setting", "words"), [({"url": 5}, "url must be"), ({"timeout": "soon"}, "timeout must be")])
+def test_settings_of_the_wrong_type_are_refused_when_made(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Settings(**setting)
+
+
 async def test_a_watcher_has_a_client_of_its_own_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Simulator(tokens=["good-token"]) as simulator:
         monkeypatch.setenv("SIPQUEUE_URL", simulator.url)
