@@ -107,6 +107,10 @@ class Engine:
     """The present, on the axis."""
     frozen: bool = False
     """Whether the feed is down: only rules about the feed raise and clear alerts."""
+    raised: dict[Watch, None] = attrs.field(init=False, factory=dict)
+    """The watches with a raised alert, in the order of their raising."""
+    standing: dict[str, int] = attrs.field(init=False)
+    """The number of raised alerts by rule; every rule has an entry, so another thread may read it."""
     resumed_at: float = 0.0
     """When the last outage ended, on the axis."""
     _anchor: tuple[float, datetime] | None = None
@@ -121,6 +125,7 @@ class Engine:
 
     def __attrs_post_init__(self) -> None:
         self._watches = [{} for _ in self.rules]
+        self.standing = {rule.name: 0 for rule in self.rules}
         self._held = [{} for _ in self.rules]
         self._waiting = {}
         for number, rule in enumerate(self.rules):
@@ -227,7 +232,10 @@ class Engine:
         present = self._watches[watch.rule].get(watch.subject)
         if present is not None:
             self.cancel_deadline(present)
+            self._forget_raised(present)
         self._watches[watch.rule][watch.subject] = watch
+        if watch.raised_at is not None:
+            self._note_raised(watch)
         self._schedule(watch)
 
     def collect(self) -> tuple[Alert, ...]:
@@ -305,26 +313,43 @@ class Engine:
         watch.started, watch.raised_at = self.wall(watch.since), self.wall(at)
         watch.id = alert_id(self.rules[watch.rule].name, *watch.subject, watch.started)
         watch.repeats = 0
+        self._note_raised(watch)
         self._emit_raised(watch, at)
 
+    def _note_raised(self, watch: Watch) -> None:
+        self.raised[watch] = None
+        self.standing[self.rules[watch.rule].name] += 1
+
+    def _forget_raised(self, watch: Watch) -> None:
+        if watch in self.raised:
+            del self.raised[watch]
+            self.standing[self.rules[watch.rule].name] -= 1
+
     def _emit_raised(self, watch: Watch, at: float) -> None:
-        rule = self.rules[watch.rule]
+        every = self.rules[watch.rule].repeat_every
+        watch.repeat_at = None if every is None else at + every
+        self._alerts.append(self._alert(watch, at, self.wall(at)))
+
+    def raised_alerts(self) -> tuple[AlertRaised, ...]:
+        """Return the raised alerts with their present figures: the feed's own first, then the latest first."""
+        newest = [(it, it.raised_at) for it in reversed(self.raised) if it.raised_at is not None]
+        newest.sort(key=lambda pair: not isinstance(self.rules[pair[0].rule], FeedSilent))
+        return tuple(self._alert(watch, self.now, raised_at) for watch, raised_at in newest)
+
+    def _alert(self, watch: Watch, at: float, raised_at: datetime) -> AlertRaised:
         assert watch.started is not None  # noqa: S101  # set when it was raised
-        watch.repeat_at = None if rule.repeat_every is None else at + rule.repeat_every
         since = at if watch.since is None else watch.since
-        self._alerts.append(
-            AlertRaised(
-                rule=rule,
-                id=watch.id,
-                queue=watch.subject[0],
-                extension=watch.subject[1],
-                agent=watch.agent,
-                since=watch.started,
-                at=self.wall(at),
-                value=self.conditions[watch.rule].value(watch.subject, at, since),
-                approximate=watch.approximate or since < self.resumed_at,
-                repeat=watch.repeats,
-            )
+        return AlertRaised(
+            rule=self.rules[watch.rule],
+            id=watch.id,
+            queue=watch.subject[0],
+            extension=watch.subject[1],
+            agent=watch.agent,
+            since=watch.started,
+            at=raised_at,
+            value=self.conditions[watch.rule].value(watch.subject, at, since),
+            approximate=watch.approximate or since < self.resumed_at,
+            repeat=watch.repeats,
         )
 
     def _clear(self, watch: Watch, at: float) -> None:
@@ -344,6 +369,7 @@ class Engine:
                 raised_at=watch.raised_at,
             )
         )
+        self._forget_raised(watch)
         watch.raised_at = watch.started = watch.repeat_at = watch.clear_at = None
         if watch.since is None:
             self._drop(watch)

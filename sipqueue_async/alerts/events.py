@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeAlias
 import attrs
 
 from sipqueue_async import SeatKey
+from sipqueue_async.alerts import sentences
 from sipqueue_async.alerts.rules import Rule
-from sipqueue_async.alerts.sentences import cleared, raised
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +40,14 @@ class _Alert:
         if self.queue is None or self.extension is None:
             return None
         return SeatKey(self.queue, self.extension)
+
+    def who(self, language: str = "en") -> str:
+        """Return the alert's subject for people, in ``en`` or ``zh``: an agent, a queue, all queues, or the platform.
+
+        Raises:
+            ValueError: There is no such language.
+        """
+        return sentences.who(self, language)
 
     def _common(self, kind: str) -> dict[str, Any]:
         return {
@@ -76,7 +84,15 @@ class AlertRaised(_Alert):
         Raises:
             ValueError: There is no such language.
         """
-        return raised(self, language)
+        return sentences.raised(self, language)
+
+    def what(self, language: str = "en") -> str:
+        """Return the condition in a few words without its duration, for a table with `who`, `since` and a clock.
+
+        Raises:
+            ValueError: There is no such language.
+        """
+        return sentences.what(self, language)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it."""
@@ -107,7 +123,7 @@ class AlertCleared(_Alert):
         Raises:
             ValueError: There is no such language.
         """
-        return cleared(self, language)
+        return sentences.cleared(self, language)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it."""

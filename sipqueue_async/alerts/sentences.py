@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -49,6 +50,11 @@ class _Language:
     signed_out: str
     silent: str
     back: str
+    platform: str
+    what: Mapping[str, str]
+    """What each sentence says, without the subject and the duration, by the sentence's name."""
+    more_alerts: str
+    since: str
     units: tuple[str, str, str, str]
     """Days, hours, minutes, seconds."""
     joint: str
@@ -72,6 +78,20 @@ _LANGUAGES: Final = {
         signed_out="{who} is not signed in, for {time}",
         silent="The platform cannot be reached, for {time}",
         back="The platform can be reached again, after {time}",
+        platform="The platform",
+        what={
+            "state_lasts": "{states}",
+            "fewer": "{value} {states}, fewer than {limit}",
+            "more": "{value} {states}, more than {limit}",
+            "missed": "{value} call{plural} missed within {window}",
+            "no_answers": "no call answered while agents wait",
+            "above": "{share} of the time talking, above {limit}, over {window}",
+            "below": "{share} of the time talking, below {limit}, over {window}",
+            "signed_out": "not signed in",
+            "silent": "cannot be reached",
+        },
+        more_alerts="and {number} more",
+        since="since {time}",
         units=("{} d", "{} h", "{} min", "{} s"),
         joint=" ",
         or_=" or ",
@@ -92,6 +112,20 @@ _LANGUAGES: Final = {
         signed_out="{who}未签入，已 {time}",
         silent="无法连接平台，已 {time}",
         back="平台已恢复连接，中断 {time}",
+        platform="平台",
+        what={
+            "state_lasts": "{states}",
+            "fewer": "{states} {value} 人，少于 {limit} 人",
+            "more": "{states} {value} 人，多于 {limit} 人",
+            "missed": "{window}内未接 {value} 个电话",
+            "no_answers": "有坐席等待，但没有接听电话",
+            "above": "{window}内通话占比 {share}，高于 {limit}",
+            "below": "{window}内通话占比 {share}，低于 {limit}",
+            "signed_out": "未签入",
+            "silent": "无法连接",
+        },
+        more_alerts="另有 {number} 条",
+        since="始于 {time}",
         units=("{} 天", "{} 小时", "{} 分", "{} 秒"),
         joint=" ",
         or_="或",
@@ -144,9 +178,32 @@ class About(Protocol):
 def raised(alert: About, language: str) -> str:
     """Return the sentence for a raised alert."""
     words = _words(language)
-    form, values = _form(alert.rule, alert.value, words)
+    name, values = _form(alert.rule, alert.value, words)
     time = _duration((alert.at - alert.since).total_seconds(), words)
+    form: str = getattr(words, name)
     return form.format(who=_who(alert, words), time=time, **values)
+
+
+def who(alert: About, language: str) -> str:
+    """Return the subject of an alert."""
+    return _who(alert, _words(language))
+
+
+def what(alert: About, language: str) -> str:
+    """Return what a raised alert says about its subject, without the duration."""
+    words = _words(language)
+    name, values = _form(alert.rule, alert.value, words)
+    return words.what[name].format(**values)
+
+
+def and_more(number: int | str, language: str) -> str:
+    """Return the words for further alerts: ``and 3 more``."""
+    return _words(language).more_alerts.format(number=number)
+
+
+def since(time: str, language: str) -> str:
+    """Return the words for the beginning of a condition: ``since 14:03``."""
+    return _words(language).since.format(time=time)
 
 
 def cleared(alert: About, language: str) -> str:
@@ -164,26 +221,22 @@ def describe(alert: About, language: str) -> tuple[str, str]:
 
 
 def _form(rule: Rule, value: float, words: _Language) -> tuple[str, dict[str, str]]:
-    """Return a rule's template, and its values besides the subject and the duration."""
+    """Return the name of a rule's sentence, and its values besides the subject and the duration."""
     match rule:
         case StateLasts():
-            return words.state_lasts, {"states": _states(rule.states, words)}
+            return "state_lasts", {"states": _states(rule.states, words)}
         case Available():
-            form, limit = (words.more, rule.more_than) if rule.fewer_than is None else (words.fewer, rule.fewer_than)
-            return form, {"states": _states(rule.states, words), "value": f"{value:g}", "limit": str(limit)}
+            name, limit = ("more", rule.more_than) if rule.fewer_than is None else ("fewer", rule.fewer_than)
+            return name, {"states": _states(rule.states, words), "value": f"{value:g}", "limit": str(limit)}
         case MissedCalls():
             plural = "" if value == 1 else "s"
-            return words.missed, {"value": f"{value:g}", "plural": plural, "window": _duration(rule.within, words)}
+            return "missed", {"value": f"{value:g}", "plural": plural, "window": _duration(rule.within, words)}
         case Occupancy():
-            form, share = (words.below, rule.below) if rule.above is None else (words.above, rule.above)
-            return form, {"share": f"{value:.0%}", "limit": f"{share:.0%}", "window": _duration(rule.within, words)}
+            name, share = ("below", rule.below) if rule.above is None else ("above", rule.above)
+            return name, {"share": f"{value:.0%}", "limit": f"{share:.0%}", "window": _duration(rule.within, words)}
         case _:
-            forms: dict[type[Rule], str] = {
-                NoAnswers: words.no_answers,
-                SignedOut: words.signed_out,
-                FeedSilent: words.silent,
-            }
-            return forms[type(rule)], {}
+            names: dict[type[Rule], str] = {NoAnswers: "no_answers", SignedOut: "signed_out", FeedSilent: "silent"}
+            return names[type(rule)], {}
 
 
 def _words(language: str) -> _Language:
@@ -194,6 +247,8 @@ def _words(language: str) -> _Language:
 
 def _who(alert: About, words: _Language) -> str:
     queue, extension, agent = alert.queue, alert.extension, alert.agent
+    if isinstance(alert.rule, FeedSilent):
+        return words.platform
     if extension is None:
         return words.all_queues if queue is None else queue
     form = words.agent if agent else words.nameless

@@ -31,7 +31,7 @@ from sipqueue_async.alerts.conditions import (
     StateLastsCondition,
 )
 from sipqueue_async.alerts.engine import Engine
-from sipqueue_async.alerts.events import Alert
+from sipqueue_async.alerts.events import Alert, AlertRaised
 from sipqueue_async.alerts.occupancy import OccupancyCondition
 from sipqueue_async.alerts.rules import (
     Available,
@@ -93,18 +93,25 @@ class AlertState:
         return self._snapshot
 
     @property
+    def raised(self) -> tuple[AlertRaised, ...]:
+        """The alerts that are raised now, with their present figures: the feed's own first, then the latest first.
+
+        While the feed is down they are those of the last known status, besides the feed's own.
+        """
+        return self._engine.raised_alerts()
+
+    @property
     def standing(self) -> int:
         """The number of raised alerts that have not cleared."""
-        return sum(self.standing_by_rule.values())
+        return len(self._engine.raised)
 
     @property
     def standing_by_rule(self) -> dict[str, int]:
-        """The number of raised alerts that have not cleared, by rule; every rule has an entry."""
-        watches = self._engine.watches
-        return {
-            rule.name: sum(watch.raised_at is not None for watch in watches(number))
-            for number, rule in enumerate(self._rules)
-        }
+        """The number of raised alerts that have not cleared, by rule; every rule has an entry.
+
+        It may be read from any thread.
+        """
+        return dict(self._engine.standing)
 
     def to_json(self) -> bytes:
         """Return the state as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""

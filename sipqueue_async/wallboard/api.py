@@ -67,6 +67,7 @@ class Api:
             "observed_at": _iso(self._live.feed.health.last_good_at),
             "fresh": self._live.is_fresh,
             "feed_down": None if down is None else {"since": _iso(down[0]), "error": down[1]},
+            "alerts": None if self._live.alerts is None else [it.to_dict() for it in self._live.alerts.state.raised],
             "total": _group(tally.total),
             "queues": {name: _group(tally.queues[name]) for name in sorted(tally.queues)},
             "seats": [_seat(seat) for seat in present],

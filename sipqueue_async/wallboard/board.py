@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -13,7 +13,9 @@ import attrs
 
 from sipqueue_async import FeedDown, FeedUp, SeatKey, Snapshot, Update
 from sipqueue_async._text import harmless
+from sipqueue_async.alerts import AlertRaised
 from sipqueue_async.tally import SeatTally, Tally
+from sipqueue_async.wallboard.raised import shown
 from sipqueue_async.wallboard.words import reason
 
 FORMAT_VERSION: Final = 1
@@ -118,6 +120,7 @@ class Board:
         self._down_since: int | None = None
         self._end: tuple[datetime | None, str] | None = None
         self._latest_error: BaseException | None = None
+        self._alerts: _Json | None = None
         self._messages: dict[int, bytes] = {}
 
     @property
@@ -169,6 +172,15 @@ class Board:
         if down is None or reason(self._latest_error or down.error) == reason(error):
             return False
         self._latest_error = error
+        self._changed()
+        return True
+
+    def show_alerts(self, alerts: Sequence[AlertRaised], language: str) -> bool:
+        """Show which alerts are raised; return whether that changed."""
+        news = shown(alerts, language, self.time.of)
+        if news == self._alerts:
+            return False
+        self._alerts = news
         self._changed()
         return True
 
@@ -272,6 +284,7 @@ class Board:
             "window": self._window.total_seconds(),
             "feed": self._feed(),
             "outages": list(self._outages),
+            "alerts": self._alerts,
             "seats": [
                 {
                     **row.shown,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sipqueue_async import Feed, FeedDown, FeedHealth, StatusWatcher, Update
+from sipqueue_async.alerts import Alerts, RulesFile
 from sipqueue_async.tally import Tally
 from sipqueue_async.wallboard.board import Board, milliseconds
 from sipqueue_async.wallboard.words import reason
@@ -36,10 +37,17 @@ class Live:
         clock: The time now (aware), on the clock of the snapshots' `observed_at`.
         beat: Seconds between heartbeats.
         stale_after: Seconds after the last good poll or read from which the board is stale.
+        rules: The rules whose raised alerts the board shows.
     """
 
     def __init__(
-        self, feed: Feed, *, clock: Callable[[], datetime] = utc_now, beat: float = BEAT, stale_after: float
+        self,
+        feed: Feed,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        beat: float = BEAT,
+        stale_after: float,
+        rules: RulesFile | None = None,
     ) -> None:
         self.feed = feed
         self.closed = False
@@ -54,6 +62,9 @@ class Live:
         self.board = Board(tally)
         self._stop_following = tally.follow(feed, on_change=self._show)
         self._outages = feed.subscribe(FeedDown)
+        self._language = "en" if rules is None else rules.language
+        self.alerts: Alerts | None = None if rules is None else Alerts(feed, rules.rules)
+        """The alerts of the rules, evaluated by `run`."""
 
     # ---- following ---------------------------------------------------------------------------------------------------
 
@@ -68,9 +79,8 @@ class Live:
         try:
             if self.feed.health.up is not None:
                 self._on_poll(self.feed.health)
-            # The subscription ends, or raises, when the feed does.
-            async for _ in self._outages:
-                pass
+            self._show_alerts()
+            await self._follow()
             self._end(closed)
         except Exception as error:
             self._end(f"{closed}: {reason(error)}")
@@ -79,6 +89,22 @@ class Live:
             remove()
             self._stop_following()
             self._outages.close()
+            if self.alerts is not None:
+                self.alerts.close()
+
+    async def _follow(self) -> None:
+        """Wait for the end of the feed, and evaluate the rules until then."""
+        if self.alerts is None:
+            # The subscription ends, or raises, when the feed does.
+            async for _ in self._outages:
+                pass
+        else:
+            async for _ in self.alerts:
+                self._show_alerts()
+
+    def _show_alerts(self) -> None:
+        if self.alerts is not None and self.board.show_alerts(self.alerts.state.raised, self._language):
+            self._wake()
 
     def _end(self, why: str) -> None:
         self._stop_following()
@@ -101,6 +127,8 @@ class Live:
         if not self.board.has_begun:
             # The first poll or read confirmed the baseline, without an update.
             self._show(None)
+        # The figures of raised alerts change with the polls.
+        self._show_alerts()
         if health.up is False and health.last_error is not None and self.board.explain(health.last_error):
             self._wake()
 

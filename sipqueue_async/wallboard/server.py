@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from sipqueue_async import Feed
+from sipqueue_async.alerts import RulesFile
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
 from sipqueue_async.wallboard.api import Api
 from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
@@ -68,6 +69,8 @@ class Wallboard:
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
         title: The heading of the page.
+        rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the file's
+            language.
 
     Raises:
         ValueError: The key is too short, or missing but required; or the feed shares its changes with a group, so that
@@ -86,6 +89,7 @@ class Wallboard:
         beat: float = BEAT,
         clock: Callable[[], datetime] = utc_now,
         title: str = "Wallboard",
+        rules: RulesFile | None = None,
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"other machines can reach {host}, so an access key is required")
@@ -96,7 +100,7 @@ class Wallboard:
         self._title = title
         self._host = host
         self._port = port
-        self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after)
+        self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
         self._api = Api(self._live)
         most = most_connections()
         # The rest is left for short requests.

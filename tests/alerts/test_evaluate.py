@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -148,6 +149,25 @@ def test_coalesced_updates_give_the_same_final_condition(seed: int, step: int) -
             state, _, _ = evaluate(state, update)
         states.append(evaluate(state, moment(end))[0])
     assert states[0].standing_by_rule == states[1].standing_by_rule
+
+
+def test_raised_alerts_have_their_present_figures_and_the_latest_comes_first() -> None:
+    rules = [Available("few", fewer_than=3), StateLasts("talks", AgentState.TALKING, longer_than=0)]
+    first = snapshot(agent("1"), agent("2"))
+    second = snapshot(agent("1", AgentState.TALKING), agent("2"), at=60)
+    state, _, _ = evaluate(AlertState(rules), first)
+    events = diff(first, second)
+    state, _, _ = evaluate(state, Update(sequence=1, snapshot=second, previous=first, events=events))
+    talks, few = state.raised
+    assert (talks.rule.name, talks.at, talks.value) == ("talks", moment(60), 0)
+    assert (few.rule.name, few.at, few.value) == ("few", moment(0), 1)
+    again = AlertState.from_json(state.to_json(), rules)
+    assert {it.id for it in again.raised} == {talks.id, few.id}
+    assert again.standing_by_rule == state.standing_by_rule == {"few": 1, "talks": 1}
+    # A damaged file may list an alert twice.
+    twice = json.loads(state.to_json())
+    twice["rules"]["few"]["watches"] *= 2
+    assert AlertState.from_json(json.dumps(twice), rules).standing_by_rule == {"few": 1, "talks": 1}
 
 
 class TestOutages:

@@ -124,6 +124,55 @@ def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
     assert away.text("zh") == "平台已恢复连接，中断 2 小时"
 
 
+@pytest.mark.parametrize(
+    ("alert", "english", "chinese"),
+    [
+        (raised(TALKS, queue="s", extension="1"), ("<b>Ann</b> (1) in s", "talking"), ("<b>Ann</b>（1）在 s", "通话")),
+        (
+            raised(Available("few", fewer_than=4), queue="s"),
+            ("s", "3 waiting, fewer than 4"),
+            ("s", "等待来电 3 人，少于 4 人"),
+        ),
+        (
+            raised(Available("many", more_than=2)),
+            ("All queues", "3 waiting, more than 2"),
+            ("所有队列", "等待来电 3 人，多于 2 人"),
+        ),
+        (
+            raised(MissedCalls("missed", count=3, within=300)),
+            ("All queues", "3 calls missed within 5 min"),
+            ("所有队列", "5 分内未接 3 个电话"),
+        ),
+        (
+            raised(NoAnswers("quiet", longer_than=600)),
+            ("All queues", "no call answered while agents wait"),
+            ("所有队列", "有坐席等待，但没有接听电话"),
+        ),
+        (
+            raised(Occupancy("busy", within=3600, above=0.85), value=0.9),
+            ("All queues", "90% of the time talking, above 85%, over 1 h"),
+            ("所有队列", "1 小时内通话占比 90%，高于 85%"),
+        ),
+        (
+            raised(Occupancy("idle", within=3600, below=0.1), value=0.05),
+            ("All queues", "5% of the time talking, below 10%, over 1 h"),
+            ("所有队列", "1 小时内通话占比 5%，低于 10%"),
+        ),
+        (
+            raised(SignedOut("absent", extensions="1"), extension="1"),
+            ("<b>Ann</b> (1)", "not signed in"),
+            ("<b>Ann</b>（1）", "未签入"),
+        ),
+        (raised(FeedSilent("away")), ("The platform", "cannot be reached"), ("平台", "无法连接")),
+    ],
+)
+def test_screens_show_who_and_what_without_the_duration(
+    alert: AlertRaised, english: tuple[str, str], chinese: tuple[str, str]
+) -> None:
+    assert (alert.who(), alert.what()) == english
+    assert (alert.who("zh"), alert.what("zh")) == chinese
+
+
 def test_other_languages_are_refused() -> None:
     with pytest.raises(ValueError, match="language must be one of en, zh, not 'de'"):
         raised(TALKS).text("de")

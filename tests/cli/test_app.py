@@ -65,9 +65,9 @@ class TestOptions:
                 status.status,
                 {"seats": SOME, "states": {AgentState.PAUSED}, "as_json": True},
             ),
-            ("top", top.top, {"seats": ALL, "interval": 2.0}),
-            (f"top {FILTERS} --interval 0.5", top.top, {"seats": SOME, "interval": 0.5}),
-            (f"top --demo --interval 1 {FILTERS}", top.top_demo, {"seats": SOME, "interval": 1.0}),
+            ("top", top.top, {"alert_rules": None, "seats": ALL, "interval": 2.0}),
+            (f"top {FILTERS} --interval 0.5", top.top, {"alert_rules": None, "seats": SOME, "interval": 0.5}),
+            (f"top --demo --interval 1 {FILTERS}", top.top_demo, {"alert_rules": None, "seats": SOME, "interval": 1.0}),
             (
                 "watch",
                 watch.watch,

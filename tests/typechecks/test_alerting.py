@@ -60,6 +60,7 @@ def test_evaluation() -> None:
     assert_type(state.rules, tuple[Rule, ...])
     assert_type(state.snapshot, Snapshot | None)
     assert_type(state.standing, int)
+    assert_type(state.raised, tuple[AlertRaised, ...])
     assert_type(state.standing_by_rule, dict[str, int])
     assert_type(state.note(START), tuple[tuple[Alert, ...], datetime | None])
     assert_type(state.to_json(), bytes)
@@ -71,6 +72,8 @@ def test_evaluation() -> None:
     assert_type(alert.repeat, int)
     assert_type(alert.key, SeatKey | None)
     assert_type(alert.text("zh"), str)
+    assert_type(alert.who("zh"), str)
+    assert_type(alert.what(), str)
     assert_type(alert.to_dict(), dict[str, Any])
     assert alert.id
 

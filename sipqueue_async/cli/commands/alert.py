@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,12 @@ from rich.text import Text
 from sipqueue_async import Feed, SeatFilter, SipQueueError
 from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async._text import harmless
-from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesFile, SignedOut, read_rules
+from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesFile
 from sipqueue_async.cli import options
 from sipqueue_async.cli.delivery import Delivery, Outbox, Send, in_thread, senders, trial
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, report_absent
+from sipqueue_async.cli.rules import check_seats, named_seats, rules_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.statefile import StateFile
@@ -80,7 +80,7 @@ def command(
     """
     options.refuse_relay_with("--demo", demo, origin)
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
-    rules = _read(path)
+    rules = rules_of(path)
     if test:
         return partial(try_out, rules, senders(rules.destinations, os.environ), standard_output())
     send = {} if demo or dry_run else senders(rules.destinations, os.environ)
@@ -100,18 +100,6 @@ def command(
         interval=interval,
         state_file=None if state_file is None else state_file_of(state_file, rules),
     )
-
-
-def _read(path: Path) -> RulesFile:
-    try:
-        rules = read_rules(path)
-        mode = path.stat().st_mode
-    except ValueError as error:
-        raise Failure(str(error)) from None
-    is_secret = any(it.url is not None for it in rules.destinations)
-    if os.name == "posix" and is_secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        complain(f"warning: other users can read the URLs of the destinations in {path}; run: chmod 600 {path}")
-    return rules
 
 
 _FORMAT: Final = SavedFormat(kind="state of the alert command", name="sipqueue_async.cli.alert", version=1)
@@ -193,31 +181,13 @@ async def alert_demo(
         await run.run(_greet(feed, client, output, rules, seats))
 
 
-def check_seats(rules: RulesFile, seats: SeatFilter) -> None:
-    """Check that every rule is about seats that are watched.
-
-    Raises:
-        Failure: A rule names a queue or an extension that the options leave out.
-    """
-    for rule in rules.rules:
-        extensions = rule.extensions if isinstance(rule, SignedOut) else rule.seats.extensions
-        for noun, named, watched in (
-            ("queue", rule.seats.queues, seats.queues),
-            ("extension", extensions, seats.extensions),
-        ):
-            if watched is not None and (outside := sorted({*(named or ())} - watched)):
-                raise Failure(f"the rule {rule.name!r} is about {noun} {outside[0]!r}, which --{noun} leaves out")
-
-
 async def _greet(feed: Feed, origin: Origin, output: Output, rules: RulesFile, seats: SeatFilter) -> None:
     """Report named queues and extensions that do not exist and, on a terminal, print that the feed is up."""
     try:
         snapshot = await feed.ready()
     except SipQueueError:
         return  # The alerts end with the same error.
-    queues = frozenset(seats.queues or ()).union(*(rule.seats.queues or () for rule in rules.rules))
-    extensions = frozenset(seats.extensions or ()).union(*(rule.seats.extensions or () for rule in rules.rules))
-    await report_absent(origin, SeatFilter(queues or None, extensions or None), snapshot)
+    await report_absent(origin, named_seats(rules, seats), snapshot)
     if output.terminal:
         watched = f"{counted(len(snapshot), 'seat')} by {counted(len(rules.rules), 'rule')}"
         output.wrapped(Text(f"watching {watched}; Ctrl-C ends", "dim"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
+from pathlib import Path
 from typing import Unpack
 
 import click
 
 from sipqueue_async import SeatFilter
-from sipqueue_async.cli import options, running
+from sipqueue_async.alerts import RulesFile
+from sipqueue_async.cli import options, rules, running
 from sipqueue_async.cli.commands.status import status
 from sipqueue_async.cli.exits import DONE
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, RelayOrigin, feed_of, origin_of
@@ -29,6 +31,7 @@ from sipqueue_async.simulator import Simulator
 @options.queues
 @options.extensions
 @options.interval
+@rules.option
 @click.option("--demo", is_flag=True, help="Watch a simulated call centre instead.")
 @options.demonstration(speed=10.0)
 @options.origin
@@ -37,6 +40,7 @@ def command(
     queues: frozenset[str],
     extensions: frozenset[str],
     interval: float,
+    rules_path: Path | None,
     demo: bool,
     agents: int,
     demo_queues: int | None,
@@ -50,10 +54,12 @@ def command(
     """
     options.refuse_relay_with("--demo", demo, origin)
     seats = SeatFilter(queues or None, extensions or None)
+    shown = rules.shown_rules(rules_path, seats)
     if demo:
         centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
-        return partial(top_demo, standard_output(), centre, seats=seats, interval=interval)
-    return partial(top, origin_of(origin, os.environ), standard_output(), seats=seats, interval=interval)
+        return partial(top_demo, standard_output(), centre, seats=seats, interval=interval, alert_rules=shown)
+    real = origin_of(origin, os.environ)
+    return partial(top, real, standard_output(), seats=seats, interval=interval, alert_rules=shown)
 
 
 async def top(
@@ -63,6 +69,7 @@ async def top(
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
     title: str | None = None,
+    alert_rules: RulesFile | None = None,
 ) -> int:
     """Show who is doing what until q is pressed; without a screen, print it once. Return the exit code.
 
@@ -72,6 +79,7 @@ async def top(
         seats: Which seats to show.
         interval: Seconds between polls.
         title: What is watched, for the first line.
+        alert_rules: The rules whose raised alerts are shown.
 
     Raises:
         BaseException: The error that ended the feed.
@@ -81,9 +89,10 @@ async def top(
         return DONE
     usual = "read from a relay" if isinstance(origin, RelayOrigin) else f"polled every {interval:g} s"
     async with feed_of(origin, interval=interval, seats=seats) as feed:
-        live = LiveStatus(feed, title or usual, ellipsis=output.ellipsis)
+        live = LiveStatus(feed, title or usual, ellipsis=output.ellipsis, rules=alert_rules)
         async with feed:
-            looking = asyncio.create_task(live.look_for_absent(origin, seats))
+            looking = asyncio.create_task(live.look_for_absent(origin, rules.named_seats(alert_rules, seats)))
+            following = asyncio.create_task(live.follow_alerts())
             # Imported lazily: it takes as long as all that other commands import.
             from sipqueue_async.cli.terminal.app import show  # noqa: PLC0415
 
@@ -91,15 +100,23 @@ async def top(
                 code = await show(live, output.stream)
             finally:
                 looking.cancel()
+                following.cancel()
+                await asyncio.wait([following])
             if feed.health.ended:
                 await feed.ready()
             return code
 
 
 async def top_demo(
-    output: Output, centre: Demonstration, *, seats: SeatFilter = ALL_SEATS, interval: float = 2.0
+    output: Output,
+    centre: Demonstration,
+    *,
+    seats: SeatFilter = ALL_SEATS,
+    interval: float = 2.0,
+    alert_rules: RulesFile | None = None,
 ) -> int:
     """Show a simulated call centre in the same way."""
     async with Simulator(centre.plan, seed=centre.seed, speed=centre.speed) as simulator:
         title = f"a simulated call centre, {centre.speed:g} times as fast as real"
-        return await top(client_of(simulator), output, seats=seats, interval=interval, title=title)
+        client = client_of(simulator)
+        return await top(client, output, seats=seats, interval=interval, title=title, alert_rules=alert_rules)

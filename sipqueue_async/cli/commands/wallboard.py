@@ -17,7 +17,8 @@ import attrs
 import click
 
 from sipqueue_async import Feed, SeatFilter
-from sipqueue_async.cli import options
+from sipqueue_async.alerts import RulesFile
+from sipqueue_async.cli import options, rules
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.running import Work
@@ -65,6 +66,7 @@ _STALE_POLLS: Final = 5
     help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
 )
 @click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
+@rules.option
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
 @options.demonstration(agents=24, speed=5.0)
 @options.origin
@@ -78,6 +80,7 @@ def command(
     host_names: frozenset[str],
     key_file: Path | None,
     title: str,
+    rules_path: Path | None,
     demo: bool,
     agents: int,
     demo_queues: int | None,
@@ -90,26 +93,32 @@ def command(
     It shows who is doing what, live, until Ctrl-C. "sipqueue wallboard --demo" needs no server.
     """
     options.refuse_relay_with("--demo", demo, origin)
+    seats = SeatFilter(queues or None, extensions or None)
+    shown = rules.shown_rules(rules_path, seats)
     demonstration = Demonstration(agents=agents, queues=demo_queues, seed=seed, speed=speed)
     return partial(
         wallboard,
         demonstration if demo else origin_of(origin, os.environ),
         standard_output(),
-        site=Site(host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ), title=title),
-        seats=SeatFilter(queues or None, extensions or None),
+        site=Site(
+            host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ), title=title, rules=shown
+        ),
+        seats=seats,
         interval=interval,
     )
 
 
 @attrs.frozen(kw_only=True)
 class Site:
-    """The page's address and access."""
+    """The page's address, access and content."""
 
     host: str = "127.0.0.1"
     port: int = 0
     host_names: Collection[str] = ()
     key: str | None = attrs.field(default=None, repr=False)
     title: str = "Wallboard"
+    rules: RulesFile | None = None
+    """The rules whose alerts the page shows."""
 
 
 def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> str | None:
@@ -151,7 +160,7 @@ async def wallboard(
         try:
             async with feed:
                 output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
-                async with reporting_absent(real, seats, feed.ready):
+                async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()
         finally:
             await board.stop()
@@ -196,6 +205,7 @@ def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
             key=site.key,
             host_names=site.host_names,
             title=site.title,
+            rules=site.rules,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
         )
     except ValueError as error:

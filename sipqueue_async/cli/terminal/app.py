@@ -27,6 +27,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from sipqueue_async import SeatKey
+from sipqueue_async.cli.terminal.alerts import AlertsTarget, Moments, alerts_text
 from sipqueue_async.cli.terminal.board import Board, QueueTarget, Steady, compose
 from sipqueue_async.cli.terminal.details import agent_text, help_text
 from sipqueue_async.cli.terminal.layout import Line, target_at
@@ -162,6 +163,7 @@ class TopApp(App[None]):
         ("s,S", "sort", "sort"),
         ("r,R", "reverse", "reverse"),
         ("f,F", "queue", "queue"),
+        ("a,A", "alerts", "alerts"),
         ("t,T", "theme", "theme"),
         ("enter", "details", "details"),
         ("up", "move(-1)", ""),
@@ -242,6 +244,14 @@ class TopApp(App[None]):
     def action_help(self) -> None:
         """Show all keys."""
         self.push_screen(Page(lambda: help_text(self.size.width)))
+
+    def action_alerts(self) -> None:
+        """Show all raised alerts."""
+        self.push_screen(Page(self._alerts))
+
+    def _alerts(self) -> Text:
+        scene = self._live.scene()
+        return alerts_text(scene.raised, Moments(scene.at, scene.now), scene.language)
 
     def action_sort(self) -> None:
         """Sort in the next way."""
@@ -351,6 +361,8 @@ class TopApp(App[None]):
             case SeatKey() as key:
                 self._change(attrs.evolve(self._view, selected=key))
                 self.action_details()
+            case AlertsTarget():
+                self.action_alerts()
             case _:
                 pass
 

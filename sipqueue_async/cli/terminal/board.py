@@ -14,8 +14,10 @@ from rich.text import Text
 
 from sipqueue_async import AgentState, FeedHealth, SeatKey, SipQueueError
 from sipqueue_async._text import harmless
+from sipqueue_async.alerts import AlertRaised
+from sipqueue_async.cli.terminal.alerts import Moments, banner
 from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, highlighted, placed, row
-from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, time_span
 from sipqueue_async.cli.terminal.view import Sort, View
 from sipqueue_async.cli.terminal.wrapping import wrapped
 from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
@@ -34,6 +36,9 @@ _TALL: Final = 8
 
 _MESSAGE: Final = 3
 """Maximum number of lines for why the feed is down, and for a notice, where no agent needs them."""
+
+_ALERTS: Final = 3
+"""Maximum number of lines for raised alerts, and one more line says how many others there are."""
 
 _WORDY: Final = 60
 """Minimum number of columns for queues' warnings in words."""
@@ -71,6 +76,10 @@ class Scene:
     """The name of the platform, relay or demonstration."""
     ellipsis: str = "…"
     """The sign for text that was cut off."""
+    raised: Sequence[AlertRaised] = ()
+    """The raised alerts, the most important first."""
+    language: str = "en"
+    """The language of the alerts."""
     notice: str = ""
     """A line for the user, such as about a queue that does not exist."""
 
@@ -185,6 +194,7 @@ class _Picture:
         if self._down:
             outage = self._message(self._outage(), limit)
             lines += [(Field(0, set_cell_size(text, self._width), "bold white on red"),) for text in outage]
+        lines += self._banner()
         if self._tally.started_at is not None:
             totals = self._totals(self._tally.started_at)
             lines.append(_restyled(totals, "dim") if self._down else totals)
@@ -195,6 +205,20 @@ class _Picture:
         elif not self._down:
             lines.append((Field(0, cut("waiting for the first answer", self._width, ""), "dim"),))
         return lines
+
+    def _banner(self) -> list[Line]:
+        scene = self._scene
+        most = _ALERTS if self._height >= _ROOMY else 1
+        moments = Moments(scene.at, scene.now)
+        return banner(
+            scene.raised,
+            moments,
+            language=scene.language,
+            width=self._width,
+            most=most,
+            ellipsis=scene.ellipsis,
+            down=self._down,
+        )
 
     def _outage(self) -> str:
         """Say since when the feed is down, and why."""
@@ -395,13 +419,6 @@ def _warning(queue: QueueTally) -> str | None:
 def _state_of(seat: SeatTally) -> str:
     """Return an agent's state as a word, an unknown one with its code."""
     return f"unknown {seat.agent.state_code}" if seat.state is AgentState.UNKNOWN else seat.state.value
-
-
-def time_span(seconds: float) -> str:
-    """Return a duration in whole seconds as ``0:07``, ``12:34`` or ``1:02:03``."""
-    minutes, second = divmod(max(0, math.floor(seconds)), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def _flowing(parts: Iterable[tuple[str, str]], width: int) -> Line:

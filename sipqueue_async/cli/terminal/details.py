@@ -11,8 +11,8 @@ from rich.text import Text
 
 from sipqueue_async import AgentState, Event, Update
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.terminal.board import Scene, time_span
-from sipqueue_async.cli.terminal.lines import EventLines, clock, state_text
+from sipqueue_async.cli.terminal.board import Scene
+from sipqueue_async.cli.terminal.lines import EventLines, clock, state_text, time_span
 from sipqueue_async.cli.terminal.wrapping import wrapped
 from sipqueue_async.tally import SeatTally
 
@@ -25,6 +25,7 @@ _KEYS: Final = (
     ("s, click on a heading", "sort; a second click reverses"),
     ("r", "reverse the order"),
     ("f, click on a queue", "only that queue's agents; f goes round"),
+    ("a, click on an alert", "all raised alerts"),
     ("t", "next theme (TEXTUAL_THEME sets the first)"),
     ("Ctrl-Z", "suspend; fg continues"),
 )

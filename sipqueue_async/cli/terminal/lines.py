@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -184,6 +185,13 @@ def duration(span: timedelta) -> str:
     """Return a duration as ``4.2 s``, or from a minute on as ``1:02:03``."""
     seconds = span.total_seconds()
     return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def time_span(seconds: float) -> str:
+    """Return a duration in whole seconds as ``0:07``, ``12:34`` or ``1:02:03``."""
+    minutes, second = divmod(max(0, math.floor(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def counted(number: int, noun: str) -> str:

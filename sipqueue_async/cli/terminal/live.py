@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from sipqueue_async import (
     StatusWatcher,
     Update,
 )
+from sipqueue_async.alerts import Alerts, RulesFile
 from sipqueue_async.cli.absent import has_absent
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, absent_names
 from sipqueue_async.cli.terminal.board import Scene
@@ -37,9 +39,10 @@ class LiveStatus:
         feed: A feed that is not started yet.
         title: What is watched.
         ellipsis: The sign for text that was cut off.
+        rules: The rules whose raised alerts are shown.
     """
 
-    def __init__(self, feed: Feed, title: str, *, ellipsis: str = ELLIPSIS) -> None:
+    def __init__(self, feed: Feed, title: str, *, ellipsis: str = ELLIPSIS, rules: RulesFile | None = None) -> None:
         self._feed = feed
         self._title = title
         self._ellipsis = ellipsis
@@ -50,6 +53,8 @@ class LiveStatus:
         self._events: defaultdict[str, deque[Event]] = defaultdict(partial(deque, maxlen=_REMEMBERED))
         self._absent = ""
         self._seats = ALL_SEATS
+        self._language = "en" if rules is None else rules.language
+        self._alerts = None if rules is None else Alerts(feed, rules.rules)
         self.tally = Tally()
         """The figures since the start."""
         self.news = asyncio.Event()
@@ -91,6 +96,16 @@ class LiveStatus:
         self._absent = await absent_names(origin, seats, known) or ""
         self.news.set()
 
+    async def follow_alerts(self) -> None:
+        """Evaluate the rules, if there are any, until the feed ends."""
+        if self._alerts is None:
+            return
+        # The program ends with the error that ended the feed.
+        with contextlib.suppress(SipQueueError, StopAsyncIteration), self._alerts:
+            while True:
+                await anext(self._alerts)
+                self.news.set()
+
     @property
     def ended(self) -> bool:
         """Whether the feed has ended."""
@@ -117,6 +132,8 @@ class LiveStatus:
             now=now,
             title=self._title,
             ellipsis=self._ellipsis,
+            raised=() if self._alerts is None else self._alerts.state.raised,
+            language=self._language,
             notice=self._notice(),
         )
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** The wallboard: connects the server's messages, the view and the parts of the page. */
 
+import { Alerts } from "./alerts.js";
 import { ServerClock } from "./clock.js";
 import { bindControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
@@ -22,6 +23,7 @@ const store = new Store();
 const view = new View();
 const sound = new Sound();
 const notice = new Notice();
+const alerts = new Alerts(clock);
 const pages = new Pages(render);
 const tiles = new Tiles(byId("agents", HTMLElement), store, pages, knownUntil);
 const numbers = new Totals(byId("totals", HTMLElement));
@@ -40,6 +42,11 @@ let heardAt = clock.now();
 /** @returns {number} now, or the start of the outage */
 function knownUntil() {
   if (store.feed.up === false && store.feed.since !== null) return store.feed.since;
+  return lostSince ?? clock.now();
+}
+
+/** @returns {number} now, or when the connection was lost: until then the condition of the feed is known */
+function heardUntil() {
   return lostSince ?? clock.now();
 }
 
@@ -69,6 +76,8 @@ function draw() {
   const counts = totals(chosen);
   const perQueue = store.queues();
   notice.show(trouble(total["signed-in"]), known);
+  // Before the agents, who are fitted to the room that is left.
+  alerts.show(store.alerts, heardUntil(), knownUntil());
   numbers.show(known ? counts : null, view);
   if (known) queues.show(perQueue, store.gone(), view);
   all.hidden = !view.queues.size;
@@ -86,6 +95,7 @@ function tick() {
   const now = clock.now();
   setText(byId("clock", HTMLElement), known ? clock.timeOfDay(now) : "");
   notice.tick(now);
+  alerts.tick(heardUntil(), knownUntil());
   const { changed, more } = tiles.tick(view);
   if (more && view.sound) sound.play();
   return changed;
@@ -138,7 +148,8 @@ new Feed({
     store.apply(message);
     if (wasUp !== store.feed.up) tiles.drawAnew();
     known ||= store.feed.up === true || store.feed.since !== null;
-    if (wasUp && store.feed.up === false && view.sound) sound.play();
+    const isNew = alerts.note(store.alerts);
+    if ((isNew || (wasUp && store.feed.up === false)) && view.sound) sound.play();
     render();
   },
   onBeat(beat) {

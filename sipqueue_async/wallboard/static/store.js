@@ -25,6 +25,7 @@ import { STATES, stateOf } from "./states.js";
  * @property {number} window seconds that a strip shows
  * @property {{up: boolean | null, since: number | null, error: string | null}} feed
  * @property {[number | null, number | null][]} outages
+ * @property {import("./alerts.js").Raised | null} alerts
  * @property {Seat[]} seats
  */
 /**
@@ -48,6 +49,8 @@ export class Store {
   feed = { up: null, since: null, error: null };
   /** @type {Message["outages"]} */
   outages = [];
+  /** @type {Message["alerts"]} */
+  alerts = null;
   window = 900;
   /** @type {Map<string, number>} queues that are gone, and since when (the browser's steady clock) */
   #gone = new Map();
@@ -58,6 +61,7 @@ export class Store {
     if (message.full) this.#seats.clear();
     this.feed = message.feed;
     this.outages = message.outages;
+    this.alerts = message.alerts;
     this.window = message.window;
     for (const seat of message.seats) {
       const key = JSON.stringify([seat.queue, seat.extension]);

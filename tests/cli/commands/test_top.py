@@ -16,7 +16,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from sipqueue_async import AgentStatus, AuthError, Feed, SeatFilter, SeatKey, Snapshot, WatcherHealth
+from sipqueue_async import AgentState, AgentStatus, AuthError, Feed, SeatFilter, SeatKey, Snapshot, WatcherHealth
+from sipqueue_async.alerts import Available, FeedSilent, RulesFile, StateLasts
 from sipqueue_async.cli.commands.top import top, top_demo
 from sipqueue_async.cli.origin import ALL_SEATS, feed_of
 from sipqueue_async.cli.simulation import Demonstration, client_of
@@ -81,16 +82,26 @@ class Top:
 
 @asynccontextmanager
 async def running_top(
-    simulator: Simulator, *, size: tuple[int, int] = (100, 30), interval: float = 0.1, seats: SeatFilter = ALL_SEATS
+    simulator: Simulator,
+    *,
+    size: tuple[int, int] = (100, 30),
+    interval: float = 0.1,
+    seats: SeatFilter = ALL_SEATS,
+    rules: RulesFile | None = None,
 ) -> AsyncGenerator[Top]:
     """Run it on a screen of its own."""
     origin = client_of(simulator)
     async with feed_of(origin, interval=interval, seats=seats) as feed:
-        live = LiveStatus(feed, "a test")
+        live = LiveStatus(feed, "a test", rules=rules)
         program = TopApp(live)
         async with feed, program.run_test(size=size) as pilot:
             await live.look_for_absent(origin, seats)
-            yield Top(program, pilot)
+            following = asyncio.create_task(live.follow_alerts())
+            try:
+                yield Top(program, pilot)
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
 
 
 def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
@@ -219,6 +230,25 @@ async def test_pages_show_an_agent_and_the_help() -> None:
         assert board.app.is_running
 
 
+async def test_raised_alerts_are_lines_above_the_queues_and_have_a_page() -> None:
+    rules = RulesFile(rules=(StateLasts("any", tuple(AgentState), longer_than=0), FeedSilent("away", lasting=0)))
+    async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, rules=rules) as board:
+        await board.until_shown("and 1 more")
+        assert [line[0] for line in board.lines[1:5]] == ["!", "!", "!", " "]
+        await board.click("and 1 more")
+        await board.until(lambda: board.page.count("any, since ") == 4)
+        await board.pilot.press("escape")
+        await simulator.stop_server()
+        await board.until_shown("! The platform cannot be reached")
+        await board.pilot.press("a")
+        assert board.page.startswith("Raised alerts\n! The platform cannot be reached\n  away, since ")
+        await board.pilot.press("escape")
+        await simulator.start_server()
+        await board.until(lambda: "cannot be reached" not in board.text)
+        simulator.server.refuse(601)
+        await until(lambda: not board.app.is_running)
+
+
 async def test_themes_colour_the_board_and_sizes_fit_it() -> None:
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator) as board:
         await board.until_shown("longest talk")
@@ -277,8 +307,10 @@ async def test_a_terminal_is_given_back_in_every_case(monkeypatch: pytest.Monkey
             with pytest.raises(AuthError):
                 await asyncio.wait_for(task, 60)
             await it.until(lambda: it.is_as_before)
-            task = asyncio.create_task(top_demo(output, Demonstration()))
+            rules = RulesFile(rules=(Available("many", more_than=0, states="waiting"),))
+            task = asyncio.create_task(top_demo(output, Demonstration(), alert_rules=rules))
             await it.until_shown("15 seats in 2 queues")
+            await it.until_shown("waiting, more than 0")
             it.press("q")
             assert await asyncio.wait_for(task, 60) == 0
             # The error of a bug too is raised once the terminal is restored.

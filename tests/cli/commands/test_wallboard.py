@@ -16,8 +16,11 @@ import aiohttp
 import pytest
 
 from sipqueue_async import AgentState, AuthError, SeatFilter, SeatKey, SipQueueClient, TransportError
+from sipqueue_async.cli import app
 from sipqueue_async.cli.commands.wallboard import FEW, SOON, Site, read_key, wallboard
 from sipqueue_async.cli.exits import USAGE, Failure
+from sipqueue_async.cli.origin import ALL_SEATS
+from sipqueue_async.cli.rules import shown_rules
 from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
 from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
@@ -60,6 +63,30 @@ async def test_the_demonstration_needs_nothing() -> None:
         assert "<title>Wallboard</title>" in (await _get(url))[1]
         told = await _told(url, lambda told: told["total"]["calls_answered"] > 0)
         assert {seat["extension"] for seat in told["seats"]} == {"100001", "100002", "100003", "100004"}
+
+
+async def test_the_alerts_of_a_rules_file_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        '[rules.any]\nkind = "available"\nmore_than = 0\nstates = "signed-in"\nper = "all"', encoding="utf-8"
+    )
+    shown = shown_rules(path, ALL_SEATS)
+    async with serving(site=Site(rules=shown)) as url:
+        told = await _told(url, lambda told: told["alerts"])
+        (alert,) = told["alerts"]
+        assert (alert["alert"], alert["rule"], alert["queue"]) == ("raised", "any", None)
+    async with serving() as url:
+        assert (await _told(url, lambda told: told["seats"]))["alerts"] is None
+
+
+@pytest.mark.parametrize("command", ["top", "wallboard"])
+def test_rules_about_seats_that_are_not_shown_are_refused(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.few]\nkind = "available"\nfewer_than = 1\nqueues = "queue-1"', encoding="utf-8")
+    assert app.run([command, "--demo", "--rules", str(path), "--queue", "queue-2"]) == 2
+    assert capsys.readouterr().err == ("sipqueue: the rule 'few' is about queue 'queue-1', which --queue leaves out\n")
 
 
 async def test_the_demonstration_shows_trouble_within_a_minute() -> None:

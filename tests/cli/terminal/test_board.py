@@ -15,8 +15,10 @@ from rich.cells import cell_len
 
 from sipqueue_async import AgentState, AgentStatus, FeedDown, SeatKey, TransportError, Update, WatcherHealth, diff
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.terminal.board import QueueTarget, Scene, Steady, compose, time_span
+from sipqueue_async.alerts import AlertState, StateLasts, evaluate
+from sipqueue_async.cli.terminal.board import QueueTarget, Scene, Steady, compose
 from sipqueue_async.cli.terminal.layout import Column, Line, cut, placed, target_at
+from sipqueue_async.cli.terminal.lines import time_span
 from sipqueue_async.cli.terminal.view import Sort, View
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
@@ -275,13 +277,19 @@ class TestAnySize:
         st.integers(1, 130),
         st.integers(1, 40),
         st.booleans(),
+        st.integers(0, 5),
     )
     def test_nothing_is_too_wide_too_high_or_over_another_thing(
-        self, people: list[tuple[str, str, str, AgentState]], width: int, height: int, up: bool
+        self, people: list[tuple[str, str, str, AgentState]], width: int, height: int, up: bool, alerts: int
     ) -> None:
         """At any size, with any names."""
         tally = tally_of(*(agent(extension, state, queue=queue, name=name) for queue, extension, name, state in people))
-        lines = compose(scene(tally, up=up, last_error=None if up else AWAY), View(), width, height).lines
+        known = scene(tally, up=up, last_error=None if up else AWAY)
+        state, _, _ = evaluate(
+            AlertState([StateLasts("lasts", tuple(AgentState), longer_than=0)]), tally.snapshot or START
+        )
+        known = attrs.evolve(known, raised=state.raised[:alerts], language=["en", "zh"][alerts % 2])
+        lines = compose(known, View(), width, height).lines
         assert len(lines) == height
         for line in lines:
             end = 0
