@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sipqueue_async import AgentJoined, AgentState, FeedDown, FeedUp, SeatKey, Snapshot, TransportError, Update, diff
 from sipqueue_async.history.figures import Figures, microseconds, moment_of
 from sipqueue_async.history.fold import Fold
+from sipqueue_async.history.spans import SpanFold
 from sipqueue_async.tally import SeatTally
 from tests.kit.builders import agent, snapshot
 from tests.kit.days import Day, days
@@ -202,6 +203,15 @@ def test_a_change_within_a_gap_is_no_seen_time() -> None:
     fold.gap(moment(10), moment(30), "stopped")
     figures = fold.take(moment(40))[SEAT]
     assert (figures.unseen_seconds, figures.talk_seconds, figures.longest_talk_seconds) == (20, 10, 10)
+
+
+def test_a_gap_without_an_end_lasts_to_the_last_span() -> None:
+    """Of what was read back, outages are gaps, so the events of the feed do not count a second time."""
+    spans = SpanFold(Fold(one(0), moment(0)), [moment(30), moment(60)])
+    spans.update(down(one(10)))
+    spans.gap(moment(20), None, "outage")
+    first, second = spans.finish()
+    assert (first[SEAT].unseen_seconds, second[SEAT].unseen_seconds) == (10, 30)
 
 
 def test_monotonic_times_are_ignored() -> None:
