@@ -1,4 +1,4 @@
-"""Fixtures and hooks of all tests: the event loop of each test, and the servers for clients."""
+"""Fixtures and hooks of all tests: the event loop of each test, and servers for clients."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
-# The same few examples every time, so that every run covers the same lines. `nox -s endurance` searches with many more.
+# Derandomized: every run tests the same few examples, so that it covers the same lines. `nox -s endurance` searches
+# with many more.
 # No deadline: the duration of one example depends on the machine.
 settings.register_profile("gate", settings(), deadline=None, max_examples=25, stateful_step_count=30, derandomize=True)
 settings.register_profile("endurance", settings(), deadline=None, max_examples=1000)
 settings.load_profile("gate")
 
-# Coverage is measured in the processes that tests run in, and not in those that they start.
+# Coverage is measured in the test processes, not in the processes that they start.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
-# The tests, and the programs that they start, read no settings file of the person who runs them.
+# Tests, and the programs that they start, must not read the developer's settings file.
 os.environ["XDG_CONFIG_HOME"] = os.devnull
 
-# pytest-xdist passes the terminal's width to its workers, and what the command prints depends on it.
+# pytest-xdist passes the terminal's width to its workers, and the command's output depends on it.
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)
 
-# Tests started in the background ignore Ctrl-C, and programs that they start would inherit that.
+# Background processes ignore Ctrl-C, and programs that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _skip_if_a_process_starts(event: str, _: tuple[object, ...]) -> None:  # pragma: no cover  # in quick runs only
-    """Skip the running test when it starts a process: quick runs have no time for those."""
+    """Skip the running test when it starts a process: quick runs have no time for processes."""
     if event == "subprocess.Popen":
         pytest.skip("starts a process; not in a quick run")
 
@@ -54,13 +55,13 @@ def _watch_for_processes() -> None:  # pragma: no cover  # in quick runs only
 
 
 def pytest_runtest_setup() -> None:
-    """Watch for processes in a quick run: only from here on, since xdist starts its workers before."""
+    """In a quick run, watch for started processes. Not earlier, because xdist starts its workers first."""
     if os.environ.get("SIPQUEUE_TESTS_QUICK"):  # pragma: no cover  # in quick runs only
         _watch_for_processes()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marks."""
+    """Register the markers."""
     config.addinivalue_line("markers", "virtual_time: the loop's clock jumps to the next thing to do; no real network")
     config.addinivalue_line("markers", "one_python: long, and about something else than Python; run on one interpreter")
     for component in COMPONENTS.values():
@@ -69,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need a component through a fixture as those that say so; skip them where it is missing."""
+    """Mark tests that request a component by fixture like those with the marker; skip them if it is missing."""
     for component in COMPONENTS.values():
         skip = pytest.mark.skip(reason=component.reason)
         is_missing = find(component.name) is None
@@ -83,7 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Give tests that are marked `virtual_time` a loop that never waits."""
+    """Give tests marked `virtual_time` a loop that never waits."""
     if item.get_closest_marker("virtual_time"):
         return {"virtual": async_solipsism.EventLoop}
     return {"real": asyncio.new_event_loop}
@@ -91,22 +92,22 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(scope="session")
 def needs_redis() -> None:
-    """Skip the test where Redis is missing."""
+    """Request Redis; the test is skipped where it is missing."""
 
 
 @pytest.fixture(scope="session")
 def needs_chromium() -> None:
-    """Skip the test where Chromium is missing."""
+    """Request Chromium; the test is skipped where it is missing."""
 
 
 @pytest.fixture(scope="session")
 def needs_haproxy() -> None:
-    """Skip the test where HAProxy is missing."""
+    """Request HAProxy; the test is skipped where it is missing."""
 
 
 @pytest.fixture(scope="session")
 def shared_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One Redis for all tests of a process; a test asks for `redis_server`."""
+    """One Redis for all tests of a process; tests use it through `redis_server`."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()
@@ -114,14 +115,14 @@ def shared_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 async def redis_server(shared_redis: RedisServer) -> RedisServer:
-    """A real Redis, empty and with its first settings; a test may kill, freeze or change it."""
+    """A real Redis, empty and with its initial settings; a test may kill, freeze or change it."""
     await shared_redis.reset()
     return shared_redis
 
 
 @pytest.fixture(scope="session")
 def relay_python() -> Iterator[Preloaded]:
-    """One interpreter that starts relays and readers as processes."""
+    """One interpreter that forks relays and readers."""
     with Preloaded(*relay_processes.MODULES, options=()) as python:
         yield python
 
@@ -137,7 +138,7 @@ async def platform() -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def raw_server() -> AsyncIterator[RawServer]:
-    """A server that sends a test's own bytes."""
+    """A server that sends bytes that the test chooses."""
     server = RawServer()
     await server.start()
     yield server
@@ -146,7 +147,7 @@ async def raw_server() -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 def canned() -> Iterator[Callable[..., None]]:
-    """Return a function that has the next POST to a URL answered without any network."""
+    """Return a function that answers the next POST to a URL without any network."""
     with aioresponses() as replies:
 
         def reply(url: str, **answer: Any) -> None:

@@ -17,7 +17,7 @@ STATES = (AgentState.WAITING, AgentState.TALKING, AgentState.PAUSED, AgentState.
 
 
 def moment(at: float) -> datetime:
-    """Return the time that many seconds after the start."""
+    """Return START plus some seconds."""
     return START + timedelta(seconds=at)
 
 
@@ -38,7 +38,7 @@ class Told(NamedTuple):
 
 
 def history(chance: random.Random, looks: int) -> list[Look]:
-    """Return that many polls of agents with arbitrary changes in between."""
+    """Generate a history: polls of agents with arbitrary changes between them."""
     records = {key: agent(key.extension, chance.choice(STATES), queue=key.queue) for key in SEATS}
     away: set[SeatKey] = set()
     at, polls = 0.0, list[Look]()
@@ -70,11 +70,11 @@ def history(chance: random.Random, looks: int) -> list[Look]:
 
 
 class Evaluation:
-    """Evaluates rules over a history as a program does: at every update, and at every deadline.
+    """Evaluates rules over a history like a program: at every update and every deadline.
 
     Args:
-        rules: Makes the rules, and makes them again after a restart.
-        on_time: Whether deadlines are heeded; else what is due is worked out by the next update.
+        rules: Creates the rules; called again after each restart.
+        on_time: Whether to evaluate at deadlines. If not, alerts that are due appear at the next update.
     """
 
     def __init__(self, rules: Callable[[], Sequence[Rule]], *, on_time: bool = True) -> None:
@@ -86,7 +86,7 @@ class Evaluation:
         self._known: Snapshot | None = None
 
     def take(self, what: Update | Snapshot | datetime) -> None:
-        """Evaluate one thing."""
+        """Evaluate an update, a snapshot or a deadline."""
         self.state, alerts, self.deadline = evaluate(self.state, what)
         self.alerts += alerts
 
@@ -107,7 +107,7 @@ class Evaluation:
         self.take(moment(end))
 
     def restart(self) -> None:
-        """Go on from the saved state, with a poll at once that shows no change."""
+        """Restore the saved state, and poll at once without a change."""
         self.state = AlertState.from_json(self.state.to_json(), self._rules())
         assert self.state.snapshot is not None
         self.take(self.state.snapshot)
@@ -135,7 +135,7 @@ class Evaluation:
 def lasting(
     polls: Sequence[Look], end: float, holds: Sequence[bool], anew: Sequence[bool], delay: float
 ) -> list[tuple[float, str]]:
-    """Return when a condition that `holds` at each poll, or begins `anew` there, is raised and cleared."""
+    """Return when a condition is raised and cleared, given at which polls it holds and at which it starts again."""
     told: list[tuple[float, str]] = []
     since: float | None = None
     is_raised = False
@@ -164,7 +164,7 @@ def expect_state(polls: Sequence[Look], end: float, states: Iterable[AgentState]
 
 
 def _had_a_call(old: AgentStatus | None, new: AgentStatus | None) -> bool:
-    """Tell whether a call came and went, after which the agent is in a state of the same name."""
+    """Return whether a complete call lies between two records with equal states."""
     if old is None or new is None or old.state is not new.state:
         return False
     return old.last_answered_at != new.last_answered_at or old.last_offered_at != new.last_offered_at
@@ -211,7 +211,7 @@ def expect_missed(polls: Sequence[Look], end: float, count: int, within: float) 
 
 
 def shares(polls: Sequence[Look], end: float, at: float, within: float) -> tuple[float, float]:
-    """Return the seconds of talk, and signed in, in the time before a moment, all agents together."""
+    """Return all agents' total seconds of talking and of being signed in, within a window that ends at a moment."""
     talk = signed_in = 0.0
     for look, until in zip(polls, [*(it.at for it in polls[1:]), end + 1.0], strict=True):
         span = max(0.0, min(until, at) - max(look.at, at - within))

@@ -1,4 +1,4 @@
-"""A real browser for the wallboard's tests: Chromium, started once; any console error fails the test."""
+"""A real browser for the wallboard's tests: Chromium, started once. Any console error fails the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.kit.wallboard_screen import BIG_SCREEN, Visit
 PATIENCE = 60_000.0
 expect.set_options(timeout=PATIENCE)
 
-# Console messages about connections that a test has cut.
+# Console messages about connections that a test closes on purpose.
 _EXPECTED = re.compile(r"net::ERR_|Failed to load resource")
 
 
@@ -31,14 +31,14 @@ async def chromium(needs_chromium: None) -> AsyncGenerator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def window(chromium: Browser) -> AsyncGenerator[Page]:
-    """A page that tests use in turn: a page of its own takes each of them two seconds of processor time."""
+    """A page that the tests share: a new page takes two seconds of processor time."""
     async with _context(chromium, {}) as context:
         yield await context.new_page()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visit(chromium: Browser, window: Page) -> AsyncGenerator[Visit]:
-    """Return a function that opens a page; fails if a page logged an error."""
+    """Return a function that opens a page; fail if a page logged an error."""
     errors: list[str] = []
 
     handlers: dict[str, Callable[[Any], object]] = {

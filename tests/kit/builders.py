@@ -1,4 +1,4 @@
-"""Shared by several tests: builders of records, snapshots and bodies, a scripted source, a thread."""
+"""Builders of records, snapshots and bodies, a scripted source, and a call in a separate thread."""
 
 from __future__ import annotations
 
@@ -44,45 +44,45 @@ RECORD: dict[str, Any] = {
     "wrapuptime": 0,
     "maxnoanswer": 0,
 }
-"""The record of the platform's own example."""
+"""The record in the platform's own documentation."""
 
 
 def record(**fields: Any) -> dict[str, Any]:
-    """Return the example's record with other fields."""
+    """Return the example record with some fields replaced."""
     return {**RECORD, **fields}
 
 
 def envelope(result: Any = (), **data: Any) -> dict[str, Any]:
-    """Return a good answer, to be encoded, with these records."""
+    """Return a successful answer with these records, before encoding."""
     fields = {"status": 0, "desc": "get success", "result": result, "reqtime": 1581488746, "rsptime": 1581488746}
     return {"ret": 200, "data": {**fields, **data}, "msg": ""}
 
 
 def body(*records: dict[str, Any], **data: Any) -> bytes:
-    """Return a good answer's body with these records."""
+    """Return the body of a successful answer with these records."""
     return json.dumps(envelope(list(records), **data)).encode()
 
 
 def error_body(ret: int, msg: str = "no") -> bytes:
-    """Return an answer's body that says that the request failed."""
+    """Return the body of an answer that reports a failed request."""
     return json.dumps({"ret": ret, "data": [], "msg": msg}).encode()
 
 
 def failure_body(code: int | str, message: str = "no") -> bytes:
-    """Return an answer's body that says that the operation failed."""
+    """Return the body of an answer that reports a failed operation."""
     data = {"status": 1, "desc": "failed", "errors": {"code": str(code), "codemsg": message}}
     return json.dumps({"ret": 200, "data": data, "msg": ""}).encode()
 
 
 def without_slowness(complaints: str) -> str:
-    """Return what a process wrote to stderr, without the warnings of slow steps, which depend on the machine."""
+    """Return a process's standard error without the warnings about slow steps, which depend on the machine."""
     return re.sub(r"^.*Executing <.*> took [\d.]+ seconds\n", "", complaints, flags=re.MULTILINE)
 
 
 def aside(function: Callable[..., _T], *arguments: Any) -> _T:
-    """Call a function in a thread of its own, and return or raise what it does.
+    """Call a function in a new thread, and return its result or raise its error.
 
-    Where a coroutine is cancelled, Python 3.11 stops tracing the functions beneath, down to the thread's first.
+    After a coroutine is cancelled, Python 3.11 no longer traces the functions below it on that thread's stack.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *arguments).result()

@@ -35,7 +35,7 @@ class Account:
         self._counters: dict[SeatKey, tuple[int, int]] = {}
 
     def take(self, centre: CallCentre) -> None:
-        """Note that a watcher was shown the centre as it is."""
+        """Record that the watcher received the centre's current state."""
         for seat in centre.seats():
             now = seat.calls_answered, seat.no_answer_count
             before = self._counters.get(seat.key, now)
@@ -49,9 +49,9 @@ class ChaosPlatform:
 
     Args:
         centre: The model; all its agents stay signed in, so every reported leaving is false.
-        seed: Settles what goes wrong.
+        seed: Determines the faults.
         clock: The loop's clock.
-        calm: The share of requests at which nothing goes wrong.
+        calm: The share of requests without a fault.
     """
 
     def __init__(self, centre: CallCentre, *, seed: int, clock: Callable[[], float], calm: float = 0.85) -> None:
@@ -63,7 +63,7 @@ class ChaosPlatform:
         self.refusals = 0
         self.login_attempts = 0
         self.last_reset = 0.0
-        """When the counters were last reset, by the clock."""
+        """Time of the last counter reset, by the loop's clock."""
         self._random = random.Random(seed)
         self._clock = clock
         self._calm = calm
@@ -87,7 +87,7 @@ class ChaosPlatform:
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request, well or badly."""
+        """Answer a request, with or without a fault."""
         fields = {name: str(value) for name, value in (await request.post()).items()}
         if self._clock() < self._outage_until:
             return self._gone(request)
@@ -123,7 +123,7 @@ class ChaosPlatform:
         return web.Response(body=before + shifted, content_type="application/json")
 
     def _show(self, body: bytes) -> None:
-        """Note a good answer, if it is one that a watcher does not drop as stale."""
+        """Record a good answer, unless a watcher drops it as stale."""
         match = _SERVER_TIME.search(body)
         assert match is not None
         server_time = int(match[1])
@@ -131,7 +131,7 @@ class ChaosPlatform:
             self._stale_in_a_row += 1
             return
         if server_time < self._newest:
-            # An answer from before the clock stepped back would count as a new one.
+            # After the clock stepped back, an answer from before the step would count as a new one.
             self._bodies.clear()
         self._stale_in_a_row = 0
         self._newest = server_time
@@ -170,7 +170,7 @@ class ChaosPlatform:
         self.platform.revoke_tokens()
 
     def _misleading(self) -> list[Callable[[web.Request, dict[str, str]], web.StreamResponse]]:
-        """Return valid answers that a watcher must hold back; two in a row would have to be accepted."""
+        """Return the faults whose valid answer a watcher must hold back. It would accept a second one in a row."""
         possible = self._good_since and not self._stale_in_a_row and len(self._bodies) > 5
         return [self._nobody, self._replay] if possible else []
 
@@ -179,7 +179,7 @@ class ChaosPlatform:
         return web.Response(body=b'{"ret":200,"data":{"status":0,"desc":"","result":[]},"msg":""}')
 
     def _replay(self, request: web.Request, fields: dict[str, str]) -> web.StreamResponse:
-        # An answer as from a cache.
+        # Repeat an old answer, like a cache.
         self._good_since = False
         self._stale_in_a_row += 1
         return web.Response(body=self._bodies[0])
@@ -201,7 +201,7 @@ class ChaosPlatform:
 
 
 class _Resolver(AbstractResolver):
-    """Knows the one host there is."""
+    """Resolves the single test host."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -210,12 +210,12 @@ class _Resolver(AbstractResolver):
         return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
 
     async def close(self) -> None:
-        """Close nothing."""
+        """There is nothing to close."""
 
 
 @asynccontextmanager
 async def virtual_network(handler: Callable[[web.Request], object]) -> AsyncGenerator[aiohttp.ClientSession]:
-    """Serve requests at URL in virtual time, over sockets that are only memory; give a session that reaches it."""
+    """Serve requests at URL in virtual time, over in-memory sockets; yield a session that reaches the server."""
     server = web.Server(handler)  # type: ignore[arg-type]  # a handler's type is not public
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", PORT)
     connect = "aiohttp.connector.aiohappyeyeballs.start_connection"

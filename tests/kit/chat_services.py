@@ -1,4 +1,4 @@
-"""Local stand-ins for the HTTP APIs of Telegram, Slack and Discord, as far as the recipes' libraries use them."""
+"""Local stand-ins for the HTTP APIs of Telegram, Slack and Discord: the parts that the recipes' libraries use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 
 
 class Service:
-    """A service on a free port that records what is posted to it."""
+    """An HTTP service on a free port that records the posted texts."""
 
     def __init__(self) -> None:
         self.posts: list[str] = []
@@ -40,7 +40,7 @@ class Service:
         return web.json_response(answer)
 
     def refuse(self) -> web.Response:
-        """Return a refusal."""
+        """Return the refusal."""
         status, body = self.refusal
         return (
             web.json_response(body, status=status) if isinstance(body, dict) else web.Response(text=body, status=status)
@@ -48,12 +48,11 @@ class Service:
 
     @property
     def url(self) -> str:
-        """The service's URL."""
         return str(self._server.make_url("/")).rstrip("/")
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Listen."""
+        """Serve until the block ends."""
         await self._server.start_server()
         try:
             yield
@@ -71,10 +70,10 @@ class Telegram(Service):
         self._updates: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.token = ""
         self.chats: list[str] = []
-        """The chats that were written to."""
+        """The ids of the chats that received a message."""
 
     def send(self, text: str, chat_id: int = CHAT) -> None:
-        """Send a message to the bot."""
+        """Queue a message for the bot."""
         chat = {"id": chat_id, "type": "group", "title": "wallboard"}
         command = {"type": "bot_command", "offset": 0, "length": len(text)}
         message = {"message_id": 7, "date": 1767600000, "chat": chat, "text": text, "entities": [command]}
@@ -110,7 +109,7 @@ class Slack(Service):
     def __init__(self) -> None:
         super().__init__()
         self.answers: asyncio.Queue[str] = asyncio.Queue()
-        """The answers to commands."""
+        """The replies to slash commands."""
         self._socket: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
 
     async def send(self, command: str) -> None:

@@ -1,4 +1,4 @@
-"""Helpers for the command line's tests: a stand-in for standard output, and the program as a process."""
+"""Helpers for the command line's tests: a stand-in for standard output, and the program in a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.kit.preloaded import Preloaded, Program
 
 MAIN = "from sipqueue_async.cli import main; raise SystemExit(main())"
 PATIENCE = 60.0
-"""Timeout in seconds for anything that must happen."""
+"""Timeout in seconds for any expected event."""
 
 BUSY = Plan(
     agents=4,
@@ -32,11 +32,11 @@ BUSY = Plan(
     answer_delay=2.0,
     breaks_per_hour=0.0,
 )
-"""A plan in which every few seconds something changes."""
+"""A plan in which something changes every few seconds."""
 
 
 class Paper(io.TextIOWrapper):
-    """A standard output to read."""
+    """A standard output that tests can read."""
 
     def __init__(self, *, terminal: bool = False, encoding: str = "utf-8") -> None:
         self._bytes = io.BytesIO()
@@ -44,21 +44,21 @@ class Paper(io.TextIOWrapper):
         super().__init__(self._bytes, encoding=encoding)
 
     def isatty(self) -> bool:
-        """Tell whether it plays a terminal."""
+        """Return whether it claims to be a terminal."""
         return self._terminal
 
     @property
     def text(self) -> str:
-        """All that was printed."""
+        """The printed text."""
         return self._bytes.getvalue().decode(self.encoding)
 
     @property
     def lines(self) -> list[str]:
-        """All that was printed, by line."""
+        """The printed lines."""
         return self.text.splitlines()
 
     def output(self, **environ: str) -> Output:
-        """Return an output that prints on this."""
+        """Return an output that prints to this stream."""
         return Output(self, environ)
 
 
@@ -70,7 +70,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def environment(simulator: Simulator | None = None, **more: str) -> dict[str, str]:
-    """Return an environment for a process, with these settings of the server only."""
+    """Return a process environment whose only settings are these settings of the server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SIPQUEUE_")}
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         kept.pop(name, None)
@@ -84,20 +84,20 @@ def environment(simulator: Simulator | None = None, **more: str) -> dict[str, st
 
 
 class Sipqueue:
-    """The program as a running process."""
+    """A running `sipqueue` process."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
 
     async def line(self) -> str:
-        """Return the next line of its standard output, which there must be."""
+        """Return the next line of its standard output; fail if there is none."""
         async with asyncio.timeout(PATIENCE):
             line = await self.program.stdout.readline()
         assert line, f"the program has ended: {await self.rest()}"
         return line.decode().rstrip("\n")
 
     async def line_with(self, text: str) -> str:
-        """Return the next line that has `text` in it."""
+        """Return the next line that contains `text`."""
         line = await self.line()
         while text not in line:
             line = await self.line()
@@ -108,12 +108,12 @@ class Sipqueue:
         self.program.send_signal(number)
 
     async def code(self) -> int:
-        """Wait for its end and return its exit code, negative for a signal that killed it."""
+        """Wait for its exit, and return the exit code: negative for a signal."""
         async with asyncio.timeout(PATIENCE):
             return await self.program.wait()
 
     async def rest(self) -> tuple[int, str, str]:
-        """Wait for its end and return its exit code and what was left on stdout and stderr."""
+        """Wait for its exit; return the exit code and the unread stdout and stderr."""
         async with asyncio.timeout(PATIENCE):
             out, err = await asyncio.gather(self.program.stdout.read(), self.program.stderr.read())
         return await self.code(), out.decode(), err.decode()
@@ -121,7 +121,7 @@ class Sipqueue:
 
 @cache
 def _python() -> Preloaded:
-    """Return the interpreter that runs the program; it ends with the tests."""
+    """Yield the interpreter that forks the program; it exits after the tests."""
     commands = [f"sipqueue_async.cli.commands.{it.name}" for it in iter_modules(commands_package.__path__)]
     python = Preloaded("sipqueue_async.cli.app", *commands, "sipqueue_async.redis", options=()).__enter__()
     atexit.register(python.__exit__)
@@ -132,9 +132,9 @@ def _python() -> Preloaded:
 async def sipqueue(
     *arguments: str, env: Mapping[str, str] | None = None, code: str = MAIN, streams: Mapping[int, int] | None = None
 ) -> AsyncGenerator[Sipqueue]:
-    """Run the program, or other code in its place; at the end it is killed, if need be.
+    """Run the program, or other code in its place; kill it at the end if it still runs.
 
-    Its environment has no settings unless `env` is given; descriptors in `streams` replace its standard streams.
+    Its environment has no settings unless `env` is given. Descriptors in `streams` replace its standard streams.
     """
     variables = {**(environment() if env is None else env), "PYTHONUNBUFFERED": ""}
     program = await _python().start(code, Path(__file__).parent, variables, arguments=arguments, streams=streams)

@@ -1,4 +1,4 @@
-"""Random days of a call centre as a watcher sees them: polls, and outages between them."""
+"""Random days of a call centre, seen by a watcher: polls, and outages between them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.kit.tally import down, up, update
 
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 steps = st.integers(0, 10**10)
-"""Microseconds from one poll to the next: up to some hours."""
+"""Microseconds between two polls: up to some hours."""
 
 
 def at(snapshot: Snapshot, moment: datetime) -> Snapshot:
-    """Return the same records, observed at another time."""
+    """Return a snapshot with the same records and another time of observation."""
     return Snapshot(snapshot.values(), observed_at=moment)
 
 
 def timed(polls: Sequence[Snapshot], gaps: Sequence[int]) -> list[Snapshot]:
-    """Return polls at such intervals."""
+    """Return the polls, observed at these intervals."""
     moments, moment = [MIDNIGHT], MIDNIGHT
     for gap in gaps:
         moment += timedelta(microseconds=gap)
@@ -35,13 +35,13 @@ def timed(polls: Sequence[Snapshot], gaps: Sequence[int]) -> list[Snapshot]:
 
 @attrs.frozen
 class Day:
-    """Polls, after some of which the feed is down until the next one."""
+    """Polls; after some of them the feed is down until the next one."""
 
     polls: list[Snapshot]
     outages: list[bool]
 
     def updates(self) -> list[Update]:
-        """Return what a watcher makes of them."""
+        """Return the updates that a watcher derives from the polls."""
         found: list[Update] = []
         for (old, new), outage in zip(pairwise(self.polls), self.outages, strict=True):
             if outage:
@@ -52,12 +52,12 @@ class Day:
         return found
 
     def tally(self) -> Tally:
-        """Return what the day comes to."""
+        """Return the tally of the whole day."""
         return folded(Tally(self.polls[0]), self.updates(), self.polls[-1].observed_at)
 
 
 def folded(tally: Tally, updates: Sequence[Update], until: datetime) -> Tally:
-    """Return a tally after some updates."""
+    """Return a tally after it was fed some updates."""
     for news in updates:
         tally.update(news)
     tally.advance(until)
@@ -66,7 +66,7 @@ def folded(tally: Tally, updates: Sequence[Update], until: datetime) -> Tally:
 
 @st.composite
 def days(draw: st.DrawFn) -> Day:
-    """Return any day."""
+    """Generate a day."""
     polls = draw(st.lists(snapshots(), min_size=2, max_size=4))
     count = len(polls) - 1
     gaps = draw(st.lists(steps, min_size=count, max_size=count))

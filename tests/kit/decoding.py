@@ -1,4 +1,4 @@
-"""Outcomes of decoding to compare, and a reference decoder that reads every answer in full."""
+"""Comparable outcomes of decoding, and a reference decoder that reads every answer in full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.kit.builders import START, envelope
 
 
 def outcome(decoder: SnapshotDecoder, raw: bytes, encoding: str = "utf-8") -> Snapshot | SipQueueError:
-    """Return the snapshot of a body, or the error that it is refused with."""
+    """Return the decoded snapshot, or the error that decoding raised."""
     try:
         return decoder.decode(raw, observed_at=START, encoding=encoding)
     except SipQueueError as error:
@@ -20,22 +20,23 @@ def outcome(decoder: SnapshotDecoder, raw: bytes, encoding: str = "utf-8") -> Sn
 
 
 def essence(read: Snapshot | SipQueueError) -> tuple[Any, ...]:
-    """Return all that an outcome says, to be compared."""
+    """Return every part of an outcome in comparable form."""
     if isinstance(read, Snapshot):
         return list(read.items()), read.server_time, read.problems
     return type(read), read.args
 
 
 class FullDecoder:
-    """Reads each body in full; for counters that are blank now, it knows names and counters of the answer before."""
+    """Reads each body in full; it keeps only names and counters of the last answer, to fill blank counters."""
 
     def __init__(self) -> None:
         self._decoder = SnapshotDecoder()
         self._known: Iterable[AgentStatus] = ()
 
     def outcome(self, raw: bytes, encoding: str = "utf-8") -> Snapshot | SipQueueError:
-        """Return the snapshot of a body, or the error that it is refused with."""
-        # An object in place of the list, and other records, so that nothing of it is found again in the next body.
+        """Return the decoded snapshot, or the error that decoding raised."""
+        # Feed the known counters in an answer of another shape, so that the decoder reuses no part of it for the next
+        # body.
         counters = {
             f"seat {number}": {
                 "queuename": agent.queue,

@@ -1,4 +1,4 @@
-"""A real HAProxy in front of servers of a test's own."""
+"""A real HAProxy in front of a test's servers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ backend servers
 
 @asynccontextmanager
 async def balanced(ports: Sequence[int], folder: Path) -> AsyncGenerator[str, None]:
-    """Give the URL of a balancer that takes servers on these ports in turn, and tells clients apart by a cookie."""
+    """Yield the URL of a balancer that uses the servers on these ports in turn and recognises clients by a cookie."""
     # Connections made before HAProxy is ready wait in the socket's queue.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         path = folder / "haproxy.cfg"

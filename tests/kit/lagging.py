@@ -1,7 +1,7 @@
-"""A platform with lagging back ends: the true history of its seats, and the answers that show it late.
+"""A platform with lagging back ends: the true history of its seats, and the late answers that show it.
 
-`Floor.play` makes up a history of calls; `History.at` gives what an answer shows that is of a certain second. Choose
-for each poll how far behind its answer is, and compare what is told with `History.calls`.
+`Floor.play` generates a history of calls; `History.at` returns the answer that shows it at a given second. A test
+chooses how old each answer is, and compares the reported calls with `History.calls`.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ Calls = Counter[tuple[SeatKey, Kind]]
 
 @attrs.define
 class History:
-    """The true history: each seat's records, by the second from which they hold."""
+    """The true history: each seat's records, with the second from which each one is valid."""
 
     records: dict[SeatKey, list[tuple[float, AgentStatus]]] = attrs.Factory(
         dict[SeatKey, list[tuple[float, AgentStatus]]]
     )
     counted: list[tuple[float, SeatKey, Kind]] = attrs.Factory(list[tuple[float, SeatKey, Kind]])
-    """The calls, by the second at which the platform counted them."""
+    """The calls, with the second at which the platform counted each."""
     resets: list[float] = attrs.Factory(list[float])
 
     def put(self, at: float, key: SeatKey, record: AgentStatus) -> None:
-        """Note a seat's record from a second on."""
+        """Add a seat's record that is valid from a second on."""
         self.records.setdefault(key, []).append((at, record))
 
     def at(self, shown: float, *, arrived: float | None = None) -> Snapshot:
-        """Return the answer that shows a second of the history and arrived at a second (the same one)."""
+        """Return an answer that shows the history at one second and arrives at another one (by default the same)."""
         arrived = shown if arrived is None else arrived
         agents = [
             versions[bisect_right(versions, shown, key=lambda version: version[0]) - 1][1]
@@ -61,11 +61,11 @@ class History:
         return Snapshot(agents, observed_at=START + timedelta(seconds=arrived), steady_at=arrived)
 
     def calls(self, after: float, until: float) -> Calls:
-        """Return the calls that were counted in a stretch of time."""
+        """Return the calls that were counted in a span of time."""
         return Counter((key, kind) for at, key, kind in self.counted if after < at <= until)
 
     def states(self, after: float, until: float) -> int:
-        """Return how many changes of a seat's state there were in a stretch of time."""
+        """Return the number of state changes in a span of time."""
         total = 0
         for versions in self.records.values():
             for (_, before), (at, now) in pairwise(versions):
@@ -75,11 +75,12 @@ class History:
     def untellable(self, shown: Iterable[tuple[float, Container[SeatKey]]]) -> Calls:
         """Return the maximum number of calls around a reset that no answers can show.
 
-        Those were counted after the last answer that shows the time before the reset, and before the first one that
-        shows the time after it.
+        They were counted between the last answer that shows the time before the reset and the first answer that shows
+        the time after it.
 
         Args:
-            shown: For each answer, in order of arrival, the second that it shows and the seats whose counters it lacks.
+            shown: For each answer, in order of arrival, the second that it shows and the seats whose counters are
+                blank.
         """
         answers = list(shown)
         calls: Calls = Counter()
@@ -100,15 +101,15 @@ class Floor:
     """Agents who are offered calls, answer most of them and miss some.
 
     Args:
-        agents: How many.
-        pause: Seconds between an agent's calls, about.
-        talk: Seconds that an agent talks, about.
-        ring: Seconds that a phone rings, about.
-        missed: The share of the offers that are missed.
+        agents: Number of agents.
+        pause: Approximate seconds between an agent's calls.
+        talk: Approximate seconds of a conversation.
+        ring: Approximate seconds of ringing.
+        missed: The share of offers that are missed.
         counts_at_end: Whether the platform counts a call when it ends, not when it is answered.
         sends_times: Whether records have times.
-        blanks_times: Whether a reset of the counters blanks the times of calls too.
-        answered_before: About how many calls each agent has answered before.
+        blanks_times: Whether a counter reset also blanks the times of calls.
+        answered_before: Approximate number of calls that each agent answered before the start.
     """
 
     agents: int = 24
@@ -122,7 +123,7 @@ class Floor:
     answered_before: int = 30
 
     def play(self, rng: random.Random, seconds: float, resets: Sequence[float] = ()) -> History:
-        """Return what happens in some seconds, the counters being reset at some of them."""
+        """Return the history of some seconds, with counter resets at given seconds."""
         history = History(resets=list(resets))
         for number in range(self.agents):
             _Agent(self, history, random.Random(rng.random()), f"{number:03}").work(seconds, sorted(resets))
@@ -193,7 +194,7 @@ class _Agent:
 
 
 def told_calls(events: Iterable[Event]) -> Calls:
-    """Return the calls that events tell."""
+    """Return the calls that the events report."""
     calls: Calls = Counter()
     for event in events:
         if isinstance(event, CallAnswered):
@@ -204,7 +205,7 @@ def told_calls(events: Iterable[Event]) -> Calls:
 
 
 def told_changes(events: Iterable[Event]) -> tuple[int, int]:
-    """Return how many changes of state are told, and how many times a seat joined or left."""
+    """Return how many state changes, and how many joins and leaves, the events report."""
     changes = joins = 0
     for event in events:
         changes += isinstance(event, StateChanged)

@@ -1,8 +1,7 @@
-"""External programs that tests use: where they are searched, and what stays untested without them.
+"""The external programs that tests use: where to find them, and what stays untested without them.
 
-A test asks for one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`.
-It is skipped where the program is missing. The noxfile reads this module too, so it imports nothing but the standard
-library.
+A test requests one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`. It is
+skipped if the program is missing. The noxfile also imports this module, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ class Component:
     packages: tuple[str, ...]
     """The Debian packages that install it."""
     tested: str
-    """The part of the product whose tests need it."""
+    """The part of the product that those tests cover."""
 
     @property
     def marker(self) -> str:
-        """The marker, and the fixture, of the tests that need it."""
+        """The name of the marker and of the fixture."""
         return f"needs_{self.name}"
 
     @property
     def reason(self) -> str:
-        """Why a test is skipped."""
+        """The reason that pytest shows for a skipped test."""
         return f"{self.program} is not on this machine"
 
 
@@ -49,7 +48,7 @@ COMPONENTS: Final = {
         Component(
             "chromium",
             "chromium",
-            # The layout is measured with letters of a known width and with Chinese ones.
+            # The layout tests need letters of known width, and Chinese letters.
             ("chromium", "fonts-liberation", "fonts-wqy-microhei"),
             "the wallboard's page in a browser",
         ),
@@ -59,7 +58,7 @@ COMPONENTS: Final = {
 
 
 def find(name: str) -> Path | None:
-    """Return where a component's program is, or None if it is missing or hidden by the environment variable."""
+    """Return the program's path, or None if it is missing or hidden by the environment variable."""
     component = COMPONENTS[name]
     if name in os.environ.get(HIDE, "").split():
         return None
@@ -68,7 +67,7 @@ def find(name: str) -> Path | None:
 
 
 def program(name: str) -> str:
-    """Return where a component's program is. A test that gets here without the component lacks its marker."""
+    """Return the program's path. A test that calls this on a machine without the component lacks its marker."""
     found = find(name)
     if found is None:
         raise FileNotFoundError(f"{COMPONENTS[name].reason}; mark the test {COMPONENTS[name].marker}")
@@ -76,10 +75,10 @@ def program(name: str) -> str:
 
 
 def missing() -> list[Component]:
-    """Return the components that are not on this machine."""
+    """Return the components that this machine lacks."""
     return [component for name, component in COMPONENTS.items() if find(name) is None]
 
 
 def packages() -> list[str]:
-    """Return the Debian packages that tests need, installed or not."""
+    """Return all Debian packages that the tests need, whether installed or not."""
     return [package for component in COMPONENTS.values() for package in component.packages]

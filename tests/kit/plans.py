@@ -1,4 +1,4 @@
-"""Hypothesis strategies: small, busy call centres in which everything that can happen does."""
+"""Hypothesis strategies: small, busy call centres in which every kind of event occurs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ plans: st.SearchStrategy[Plan] = st.builds(
 
 
 def play(plan: Plan, seed: int, seconds: float) -> CallCentre:
-    """Return a call centre that has run for so many model seconds."""
+    """Return a call centre that has run for some model seconds."""
     centre = CallCentre(plan, seed=seed)
     centre.run_until(seconds)
     return centre
@@ -76,7 +76,7 @@ eventful = Plan(
     external_calls_per_hour=20.0,
     counter_reset=True,
 )
-"""A centre in which everything happens within half an hour, with any other parameters."""
+"""A centre in which every kind of event occurs within half an hour; other parameters may replace these."""
 
 played = st.builds(play, plans, seeds, durations)
-"""Call centres that have been run for up to half an hour."""
+"""Call centres after up to half an hour."""

@@ -1,4 +1,4 @@
-"""A Python with its modules already imported, which forks to run programs: they start at once."""
+"""A Python with imported modules that forks to run programs, so that they start at once."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ exec(compile(job["code"], job["name"], "exec"), main.__dict__)
 
 
 class Program:
-    """A program that runs in a process of its own."""
+    """A program in a forked process."""
 
     def __init__(
         self, stdin: BinaryIO, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader, status: asyncio.StreamReader
@@ -85,34 +85,34 @@ class Program:
         return self
 
     def write(self, line: str) -> None:
-        """Give a line to its standard input; a program that has ended gets none."""
+        """Write a line to its standard input; do nothing if the program has ended."""
         with suppress(BrokenPipeError):
             self._stdin.write(line.encode())
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; a program that has ended gets none."""
+        """Send a signal; do nothing if the program has ended."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     async def wait(self) -> int:
-        """Return the exit code, negative for a signal."""
+        """Wait for the exit, and return the exit code: negative for a signal."""
         if self._code is None:
             self._code = int(await self._status.read())
             self._stdin.close()
         return self._code
 
     async def kill(self) -> None:
-        """Kill it if it runs, and read its last output, so that no pipe is left."""
+        """Kill it if it runs, and read its remaining output so that its pipes close."""
         self.send_signal(signal.SIGKILL)
         await asyncio.gather(self.wait(), self.stdout.read(), self.stderr.read())
 
 
 class Preloaded:
-    """An interpreter with these modules imported; it ends with the block.
+    """An interpreter with these modules imported; it exits at the end of the block.
 
     Args:
-        modules: What the programs will import.
-        options: The interpreter's.
+        modules: The modules to import in advance.
+        options: The interpreter's command-line options.
     """
 
     def __init__(self, *modules: str, options: Sequence[str] = ("-W", "error")) -> None:
@@ -122,7 +122,7 @@ class Preloaded:
     def __enter__(self) -> Self:
         self._requests, served = socket.socketpair()
         with served, ExitStack() as undo:
-            # A quick run skips tests that get here.
+            # In a quick run, starting a process skips the test by an exception.
             undo.callback(self._requests.close)
             self._process = subprocess.Popen(
                 [sys.executable, *self._options, "-c", _SERVER, str(served.fileno()), *self._modules],
@@ -137,7 +137,7 @@ class Preloaded:
     def __exit__(self, *error: object) -> None:
         self._requests.close()
         self._process.wait()
-        # Programs are left only if the test was interrupted.
+        # Programs still run here only if the test was interrupted.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -151,9 +151,9 @@ class Preloaded:
         arguments: Sequence[str] = (),
         streams: Mapping[int, int] | None = None,
     ) -> Program:
-        """Start a program, in a directory and with more environment variables.
+        """Start a program in a directory, with additional environment variables.
 
-        Descriptors in `streams` replace its standard streams 0, 1 and 2, which are pipes otherwise.
+        Descriptors in `streams` replace its standard streams 0, 1 and 2, which otherwise are pipes.
         """
         job: dict[str, object] = {"code": code, "name": name, "arguments": arguments}
         job |= {"directory": str(directory or Path.cwd()), "variables": dict(variables or {})}

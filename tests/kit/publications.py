@@ -1,4 +1,4 @@
-"""What a relay publishes, for tests of what reads it."""
+"""Publications of a relay, for the tests of readers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def payload_of(
     sequence: int = 8,
     coalesced: bool = False,
 ) -> Publication:
-    """Return the publication of the difference between two snapshots."""
+    """Return the publication for the difference between two snapshots."""
     changes = () if after is None else diff(before, after)
     return publication(sequence=sequence, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
 
 
 def fields_of(payload: Publication, after: str = "7-0", confirmed: int = 1) -> dict[str, str]:
-    """Return the fields of an entry of the stream, as the script that publishes writes them."""
+    """Return the fields of a stream entry, as the publishing script writes them."""
     fields = {"after": after, "confirmed": str(confirmed), "update": payload.update}
     return fields | {"seats": payload.seats, "was": payload.was, "now": payload.now}
 
@@ -42,17 +42,17 @@ def change_of(
     follows: str = "7-0",
     confirmed: int = 1,
 ) -> Change:
-    """Return what a reader reads of what lies between two snapshots."""
+    """Return the change that a reader decodes from the publication of two snapshots' difference."""
     payload = payload_of(before, after, feed, sequence=sequence, coalesced=coalesced)
     return read_change(fields_of(payload, after=follows, confirmed=confirmed))
 
 
 class Writer:
-    """A relay whose publications a test writes. It confirms the last one all the time, as a relay does.
+    """A relay whose publications a test writes. Like a real one, it keeps confirming the last one.
 
     Args:
-        server: Its Redis.
-        lease: Its lease.
+        server: The Redis to publish on.
+        lease: Duration of the lead's lease in seconds.
     """
 
     def __init__(self, server: RedisServer, lease: float = 60) -> None:
@@ -106,6 +106,6 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def take(store: Store, group: str, consumer: str, claim: float) -> Entry | None:
-    """Take a group's work as a consumer does that has just begun."""
+    """Begin as a new consumer of the group, and take an entry."""
     await store.begin(group, consumer, "process 1")
     return await store.take(group, consumer, "process 1", claim)

@@ -1,4 +1,4 @@
-"""Recipes that run, and the platform that they are pointed at."""
+"""Running recipes, and the platform that they poll."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.kit.preloaded import Preloaded
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "recipes"
 PATIENCE = 60.0
-"""Limit in seconds for anything that a recipe does; it usually takes one or two."""
+"""Limit in seconds for any step of a recipe; most take one or two."""
 
 TROUBLE = ("Traceback", "never awaited", "was destroyed", "Unclosed", "unclosed", "never retrieved")
 """Text that a cleanly ended program does not write to standard error."""
@@ -31,7 +31,7 @@ _CODES = {AgentState.WAITING: 1213, AgentState.TALKING: 1215, AgentState.PAUSED:
 
 
 class Floor:
-    """A call centre whose seats a test sets."""
+    """A call centre whose seats the test sets."""
 
     extensions = ("100001", "100002")
 
@@ -42,11 +42,10 @@ class Floor:
 
     @property
     def local_time(self) -> datetime:
-        """A fixed time: an answer as old as the last one is accepted."""
+        """A fixed time: a watcher accepts an answer with the same time as the last one."""
         return Plan().start
 
     def seats(self) -> tuple[Seat, ...]:
-        """Return the records."""
         return tuple(self._seats.values())
 
     def put(
@@ -58,7 +57,7 @@ class Floor:
         answered: int = 0,
         name: str = "=Agent",
     ) -> None:
-        """Put an agent into a state."""
+        """Set an agent's state."""
         code = _CODES[state]
         seat = Seat(
             queue=queue,
@@ -81,7 +80,7 @@ class Stage:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The settings that point a recipe at it."""
+        """The settings that make a recipe poll this platform."""
         return {
             "SIPQUEUE_URL": self.server.url,
             "SIPQUEUE_APPID": self.server.appid,
@@ -92,20 +91,20 @@ class Stage:
 
 @asynccontextmanager
 async def stage() -> AsyncGenerator[Stage]:
-    """Serve a floor."""
+    """Serve a new floor."""
     floor = Floor()
     async with PlatformServer(floor) as server:
         yield Stage(floor, server)
 
 
 def command_of(recipe: str) -> list[str]:
-    """Return the command at the top of a recipe."""
+    """Return the command in a recipe's first lines."""
     first = (RECIPES / recipe).read_text(encoding="utf-8").splitlines()[0]
     return shlex.split(first.removeprefix("# "))
 
 
 def load(recipe: str) -> ModuleType:
-    """Import a recipe to call its functions."""
+    """Import a recipe so that a test can call its functions."""
     spec = importlib.util.spec_from_file_location(recipe.removesuffix(".py"), RECIPES / recipe)
     assert spec is not None
     assert spec.loader is not None
@@ -115,18 +114,18 @@ def load(recipe: str) -> ModuleType:
 
 
 def preloaded(*modules: str) -> Preloaded:
-    """Return an interpreter to run recipes, in which the library's and the recipes' warnings are errors."""
+    """Return an interpreter for recipes that raises the library's and the recipes' warnings as errors."""
     options = ("-W", "default", "-W", "error:::__main__", "-W", "error:::sipqueue_async")
     return Preloaded("sipqueue_async", "sipqueue_async.tally", *modules, options=options)
 
 
 class Recipe:
-    """A recipe that runs until the block is left; a signal then ends it, with exit code 0 and without complaints.
+    """A recipe that runs for the length of the block; then a signal must end it with exit code 0 and a clean stderr.
 
     Args:
-        python: The interpreter that runs it.
-        name: Its file's name.
-        variables: Its settings.
+        python: The interpreter that forks it.
+        name: Name of its file.
+        variables: Settings, as environment variables.
         end: The signal that ends it.
     """
 
@@ -156,7 +155,7 @@ class Recipe:
         self._changed.set()
 
     async def until(self, text: str) -> str:
-        """Wait for a line of output that contains a text, and return the line."""
+        """Wait for a line of output that contains a text, and return it."""
 
         def found() -> str | None:
             return next((line for line in [*self.lines, *self.errors] if text in line), None)
@@ -176,7 +175,7 @@ class Recipe:
                 await asyncio.sleep(0.01)
 
     async def polls(self, server: PlatformServer, count: int = 3) -> None:
-        """Wait until the platform has been asked some more times."""
+        """Wait for more requests to the platform."""
         asked = server.requests
         await self.wait_for(lambda: server.requests >= asked + count)
 

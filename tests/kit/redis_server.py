@@ -1,4 +1,4 @@
-"""A real Redis for tests: a server of its own on a free port, and a network between that can be cut."""
+"""A real Redis for tests: a private server on a free port, and a network in front of it that can be cut."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.kit.needs import program
 
 
 class RedisServer:
-    """A Redis on loopback, with its data in a folder: it can be killed, frozen, and started again.
+    """A Redis on loopback with its data in a folder; tests can kill, freeze and restart it.
 
     Args:
-        folder: For its data.
-        options: More of its options, as its command line has them: ``{"maxmemory": "10mb"}``.
-        keeps: Whether it has its data back after it was started again.
+        folder: Folder for its data.
+        options: Further command-line options of Redis: ``{"maxmemory": "10mb"}``.
+        keeps: Whether its data survives a restart.
     """
 
     def __init__(self, folder: Path, *, keeps: bool = True, **options: str) -> None:
@@ -41,7 +41,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> Redis:
-        """Return a client, to look at what is there."""
+        """Return a client to inspect the data."""
         return Redis.from_url(self.url, decode_responses=True)
 
     async def start(self) -> None:
@@ -61,7 +61,7 @@ class RedisServer:
                     return
 
     async def reset(self) -> None:
-        """Make it as good as new: empty, with the settings it was started with; start it again if that takes it."""
+        """Restore the initial state: no data, and the initial settings. Restart the server only if necessary."""
         if self._process is not None and self._process.poll() is None:
             self.thaw()
             try:
@@ -74,14 +74,14 @@ class RedisServer:
         self.kill()
         shutil.rmtree(self._folder)
         self._folder.mkdir()
-        # Another process may have taken the port meanwhile.
+        # Another process may have taken the old port.
         self.port = free_port()
         await self.start()
         async with self.client() as client:
             self._settings = await _settings(client)
 
     def kill(self) -> None:
-        """End it at once, as when its machine goes down."""
+        """Kill the server at once, like a machine that goes down."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
@@ -89,12 +89,12 @@ class RedisServer:
             self._process = None
 
     def freeze(self) -> None:
-        """Let it stand still: connections stay, nothing is answered."""
+        """Freeze the server: connections stay open, but get no answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the frozen server."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -117,11 +117,11 @@ _PIECE = 2**14
 
 
 class Cable:
-    """A network between a client and a server: it can be cut, and it can be silent, as when a cable is pulled.
+    """A network between a client and a server. It can break connections, or go silent like a pulled cable.
 
     Args:
         port: The server's port on loopback.
-        rate: The most bytes a second, in each direction of a connection.
+        rate: Maximum bytes per second, in each direction of a connection.
     """
 
     def __init__(self, port: int, rate: float = math.inf) -> None:
@@ -136,12 +136,12 @@ class Cable:
 
     @property
     def url(self) -> str:
-        """The server behind it."""
+        """The URL that reaches the server through this cable."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def _limit(self) -> int:
-        # A slow line holds little.
+        # A slow line buffers little.
         return 2**16 if self._rate == math.inf else _PIECE
 
     def _listener(self) -> socket.socket:
@@ -178,15 +178,15 @@ class Cable:
                 end.close()
 
     def pull(self) -> None:
-        """Let nothing through any more, and say nothing of it."""
+        """Stop forwarding data, without closing any connection."""
         self._is_whole.clear()
 
     def plug(self) -> None:
-        """Let everything through again, also what was on its way."""
+        """Forward data again, including the data that was held back."""
         self._is_whole.set()
 
     def cut(self) -> None:
-        """Break all connections. New ones work."""
+        """Break all connections; new ones work."""
         for writer in list(self._writers):
             writer.transport.abort()
 
@@ -206,7 +206,7 @@ class Cable:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

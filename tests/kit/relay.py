@@ -1,4 +1,4 @@
-"""What tests of relays and their readers share: a call centre behind a URL, and witnesses to what readers are told."""
+"""Helpers for tests of relays and readers: a call centre behind a URL, and witnesses that check a reader's updates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, PlatformServer
 
 PATIENCE: Final = 60.0
-"""Seconds that anything may take on a busy machine."""
+"""Timeout in seconds for any expected event, even on a busy machine."""
 TOKEN: Final = "T"
 KEYS: Final = "{sipqueue}"
 BUSY: Final = Plan(
@@ -47,7 +47,7 @@ BUSY: Final = Plan(
     breaks_per_hour=3,
     break_minutes=2,
 )
-"""Something happens in each second. No agent leaves, so that the counters can be checked to the end."""
+"""Something happens every second. No agent leaves, so that every seat's counters can be compared at the end."""
 
 
 async def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
@@ -65,11 +65,11 @@ def patient(url: str) -> Redis:
 
 
 class Office:
-    """A simulated call centre behind a URL. Its time can be stopped to compare readers with it.
+    """A simulated call centre behind a URL. A test can stop its time to compare it with the readers.
 
     Args:
-        seed: What happens in it.
-        speed: Model seconds in a second.
+        seed: Seed of its events.
+        speed: Model seconds per second.
     """
 
     def __init__(self, *, seed: int = 0, speed: float = 40.0) -> None:
@@ -78,11 +78,11 @@ class Office:
         self.server = PlatformServer(self.live, tokens=(TOKEN,))
 
     def client(self) -> SipQueueClient:
-        """Return a client of it."""
+        """Return a client of the call centre."""
         return SipQueueClient(self.server.url, TOKEN)
 
     async def records(self) -> dict[SeatKey, AgentStatus]:
-        """Return the records now."""
+        """Fetch the current records."""
         async with self.client() as client:
             return dict((await client.fetch_snapshot()).items())
 
@@ -98,13 +98,13 @@ class Office:
 
 
 class Witness:
-    """Hears what one reader is told, and objects to anything that does not go on from what it was told before.
+    """Checks that each update of one reader continues from the reader's previous one.
 
-    An event told twice, one left out, and one that did not happen: each breaks the chain of a seat's records.
+    A repeated, a lost and an invented event each break the chain of a seat's records.
 
     Args:
-        name: Whose words these are.
-        known: The records that the first update starts from; empty if it has all seats.
+        name: The reader's name in messages.
+        known: The records that the first update starts from; empty if that update contains all seats.
     """
 
     def __init__(self, name: str, known: Iterable[tuple[SeatKey, AgentStatus]] = ()) -> None:
@@ -119,21 +119,21 @@ class Witness:
 
     @property
     def is_up(self) -> bool:
-        """Whether what was told is how things are."""
+        """Whether the feed is up, by its events."""
         return self.turns % 2 == 0
 
     @property
     def events(self) -> list[SeatEvent]:
-        """All that was told of seats."""
+        """All events about seats."""
         return [it for update in self.updates for it in update.events if not isinstance(it, FeedDown | FeedUp)]
 
     @property
     def coalesced(self) -> int:
-        """How many updates stood for several changes."""
+        """The number of coalesced updates."""
         return sum(update.coalesced for update in self.updates)
 
     def hear(self, update: Update) -> None:
-        """Take what comes next."""
+        """Check the next update, and record it."""
         told = Counter((type(event), event.key) for event in update.events)
         assert not told or max(told.values()) == 1, f"{self.name} is told something twice: {update}"
         before = dict(self.known)
@@ -159,7 +159,7 @@ class Witness:
         self.known[event.key] = event.agent
 
     def check(self, office: Office, records: dict[SeatKey, AgentStatus]) -> None:
-        """Compare what was told with what happened."""
+        """Compare the reported records and calls with the call centre's."""
         assert self.known == records, f"{self.name} knows something else than there is"
         truth, now = office.centre.truth, office.centre.now
         for key, began in self.began.items():
@@ -179,13 +179,13 @@ class Witness:
 async def reading(
     feed: RedisFeed, witness: Witness, *, max_pending: int = 64, takes: float = 0.0
 ) -> AsyncGenerator[RedisFeed]:
-    """Run a feed, and have a witness hear all of its updates; what the witness objects to fails the test.
+    """Run a feed, and let a witness check all of its updates; a failed check fails the test.
 
     Args:
         feed: The feed.
         witness: The witness.
-        max_pending: As of the feed.
-        takes: For how many seconds the witness is busy with each update.
+        max_pending: Passed to `RedisFeed.updates`.
+        takes: Seconds that the witness spends on each update.
     """
     updates = feed.updates(max_pending=max_pending)
 
@@ -199,18 +199,18 @@ async def reading(
         async with feed:
             yield feed
     finally:
-        # The stream has ended with the feed.
+        # The feed's end also ends the stream, so the task returns.
         await task
 
 
 class Workers:
-    """A group's consumers in this process, and what each of them was handed.
+    """A group's consumers in this process, and the updates that each of them received.
 
     Args:
-        urls: Where the work is, for each by its name.
-        claim_after: As of the feed.
-        takes: For how many seconds each works on what it is handed.
-        timeout: As of the feed.
+        urls: The URL of Redis for each consumer's name.
+        claim_after: Passed to `RedisFeed`.
+        takes: Seconds that a consumer spends on each update.
+        timeout: Passed to `RedisFeed`.
     """
 
     def __init__(
@@ -241,16 +241,16 @@ class Workers:
         await asyncio.gather(*self._tasks)
 
     def together(self, began: Iterable[tuple[SeatKey, AgentStatus]]) -> Witness:
-        """Return a witness to what all of them were handed, from when the group began."""
+        """Return a witness of the whole group's updates since it began."""
         return together([it for updates in self.handed.values() for it in updates], began)
 
 
 def together(handed: Iterable[Update], began: Iterable[tuple[SeatKey, AgentStatus]]) -> Witness:
-    """Return a witness to what was handed to a group, in the order of publication: the whole of it, and nothing twice.
+    """Return a witness that has checked a group's updates in order of publication: none is missing, none is repeated.
 
     Args:
-        handed: What each was handed, in any order.
-        began: What was known when the group began.
+        handed: The updates of all consumers, in any order.
+        began: The records when the group began.
     """
     witness = Witness("the group", began)
     for update in sorted(handed, key=lambda it: it.sequence):
@@ -259,19 +259,19 @@ def together(handed: Iterable[Update], began: Iterable[tuple[SeatKey, AgentStatu
 
 
 def check_sequences(updates: Iterable[Update], first: int, last: int) -> None:
-    """Check that each publication was handed out once, from a number to another one."""
+    """Check that the updates have each sequence number from `first` to `last` exactly once."""
     assert sorted(update.sequence for update in updates) == list(range(first, last + 1))
 
 
 async def group_is_there(redis: Redis) -> None:
-    """Wait until the group knows where it begins."""
+    """Wait until the group's start is recorded in Redis."""
     async with asyncio.timeout(PATIENCE):
         while not await redis.hget(f"{KEYS}:group:crew", "entry"):
             await asyncio.sleep(0.01)
 
 
 async def group_is_done(redis: Redis, patience: float = PATIENCE) -> None:
-    """Wait until the group has seen and done everything that is published."""
+    """Wait until the group has received and acknowledged every publication."""
     async with asyncio.timeout(patience):
         while True:
             seen = await redis.hget(f"{KEYS}:group:crew", "entry")
@@ -282,7 +282,7 @@ async def group_is_done(redis: Redis, patience: float = PATIENCE) -> None:
 
 
 async def published(redis: Redis) -> int:
-    """Return the number of the last publication."""
+    """Return the sequence number of the last publication."""
     return int(await redis.hget(f"{KEYS}:meta", "sequence") or 0)
 
 
@@ -300,16 +300,16 @@ async def copy_of(redis: Redis) -> dict[bytes, bytes]:
     """Return everything in Redis except the leader's lock, which expires within moments.
 
     Args:
-        redis: A client that decodes nothing.
+        redis: A client without `decode_responses`.
     """
-    # At one moment: a copy of several would have claims whose work is missing.
+    # In one atomic step: a key-by-key copy could have claims without their work.
     dumped: list[bytes] = await cast("Any", redis.eval(_DUMP, 0))
     copy = dict(zip(dumped[::2], dumped[1::2], strict=True))
     return {key: value for key, value in copy.items() if not key.endswith(b":leader")}
 
 
 async def put_back(redis: Redis, copy: dict[bytes, bytes]) -> None:
-    """Let Redis have what it had, and nothing else, and break its connections, as when it is started with that."""
+    """Replace all of Redis's data by a copy and break its connections, as a restart with that data does."""
     async with redis.pipeline() as pipeline:
         pipeline.flushall()
         for key, value in copy.items():

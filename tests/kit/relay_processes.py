@@ -1,4 +1,4 @@
-"""Relays, readers and workers as processes of their own: to be killed, frozen, and started again."""
+"""Relays, readers and workers as separate processes that tests kill, freeze and restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.kit.preloaded import Program as Process
 from tests.kit.relay import KEYS, PATIENCE, TOKEN, Office
 
 MODULES: Final = ("sipqueue_async.redis", "sipqueue_async.cli.commands.relay")
-"""What the interpreter that starts them has imported."""
+"""The modules that the forking interpreter imports in advance."""
 _RELAY: Final = "import sys; from sipqueue_async.cli import main; sys.exit(main())"
 _READER: Final = """
 import asyncio, base64, pickle, sys
@@ -45,13 +45,13 @@ _LEADS: Final = re.compile(r"the relay leads \(term (\d+)\)")
 
 
 class Program:
-    """A program that runs.
+    """A program in a forked process.
 
     Args:
-        python: The interpreter that starts it.
-        code: The program.
-        arguments: Its arguments.
-        variables: Its settings.
+        python: The interpreter that forks it.
+        code: The program's source.
+        arguments: Its command line.
+        variables: Settings, as environment variables.
     """
 
     def __init__(
@@ -65,24 +65,22 @@ class Program:
 
     @property
     def process(self) -> Process:
-        """The process."""
         assert self._process is not None
         return self._process
 
     async def start(self) -> None:
-        """Start it."""
         self._process = await self._python.start(self._code, variables=self._variables, arguments=self._arguments)
 
     def freeze(self) -> None:
-        """Let it stand still."""
+        """Stop the process with SIGSTOP."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the process with SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
-        """End it at once, as when its machine goes down."""
+        """Kill the process at once, like a machine that goes down."""
         if self._process is not None:
             process, self._process = self._process, None
             process.send_signal(signal.SIGKILL)
@@ -99,18 +97,17 @@ class Program:
 
 
 class RelayProgram(Program):
-    """``sipqueue relay``, and what it says of its leading."""
+    """``sipqueue relay``, and the terms in which it led."""
 
     def __init__(self, python: Preloaded, office: Office, redis: str, *, lease: float, interval: float) -> None:
         variables = {"SIPQUEUE_URL": office.server.url, "SIPQUEUE_TOKEN": TOKEN, "SIPQUEUE_REDIS_URL": redis}
         words = ("relay", f"--lease={lease}", f"--interval={interval}")
         super().__init__(python, _RELAY, *words, variables=variables)
         self.terms: list[int] = []
-        """Its turns of leading."""
+        """The numbers of its terms."""
         self._listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start it."""
         await super().start()
         self._listening = asyncio.create_task(self._listen(self.process.stderr))
 
@@ -120,7 +117,7 @@ class RelayProgram(Program):
                 self.terms.append(int(found[1]))
 
     async def kill(self) -> None:
-        """End it at once, once what it said last is known."""
+        """Kill the process at once, after reading its last lines."""
         assert self._listening is not None
         self.process.send_signal(signal.SIGKILL)
         await self._listening
@@ -138,7 +135,7 @@ class Fleet:
     def __init__(self, relays: Sequence[RelayProgram], redis: Redis) -> None:
         self.relays = list(relays)
         self.all = list(relays)
-        """Those that were killed, too."""
+        """All relays so far, including those that were killed."""
         self._redis = redis
 
     async def __aenter__(self) -> Self:
@@ -154,7 +151,7 @@ class Fleet:
             await relay.kill()
 
     async def leader(self, but: RelayProgram | None = None) -> RelayProgram:
-        """Wait until one leads, another one than this perhaps, and return it."""
+        """Wait until one relay leads, other than `but`, and return it."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 lock = str(await self._redis.get(f"{KEYS}:leader") or "0 nobody")
@@ -164,7 +161,7 @@ class Fleet:
                 await asyncio.sleep(0.01)
 
     async def replace(self, old: RelayProgram, new: RelayProgram) -> None:
-        """Kill one, and start another one for it."""
+        """Kill a relay, and start another one in its place."""
         self.relays.remove(old)
         await old.kill()
         self.relays.append(new)
@@ -173,13 +170,13 @@ class Fleet:
 
 
 class ReaderProgram(Program):
-    """A reader of all, or one of the group's workers, as a process; what it is told comes here.
+    """A reader of all changes, or a worker of the group, in a process that passes its updates back.
 
     Args:
-        python: The interpreter that starts it.
-        url: Where from.
-        consumer: The worker's name; none for a reader of all.
-        claim_after: As of the feed.
+        python: The interpreter that forks it.
+        url: The URL of Redis.
+        consumer: The worker's name; empty for a reader of all changes.
+        claim_after: Passed to `RedisFeed`.
     """
 
     def __init__(self, python: Preloaded, url: str, *, consumer: str = "", claim_after: float = 60.0) -> None:
@@ -191,17 +188,17 @@ class ReaderProgram(Program):
         return update
 
     async def line(self) -> bytes:
-        """Return the next line that it says."""
+        """Return the next line of its output."""
         async with asyncio.timeout(PATIENCE):
             line = await self.process.stdout.readline()
         assert line, f"it has ended: {await self.process.stderr.read()!r}"
         return line
 
     def ask(self) -> None:
-        """Let a worker go on: what it was handed is done."""
+        """Let a worker ask for the next entry, which acknowledges the last one."""
         self.process.write("next\n")
 
     async def acknowledge(self) -> None:
-        """Let a worker say that it has done what it was handed, and ask for nothing more."""
+        """Let a worker acknowledge its entry, and ask for no more."""
         self.process.write("acknowledge\n")
         assert await self.line() == b"\n"

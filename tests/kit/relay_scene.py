@@ -1,4 +1,4 @@
-"""Relays, readers and a group around one Redis, each on a cable of its own, for tests of what can go wrong there."""
+"""Relays, readers and a group around one Redis, each behind its own cable, for tests of failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.kit.relay import Office, Witness, Workers, group_is_done, group_is_th
 
 
 class Pace(TypedDict, total=False):
-    """How a reader's witness listens."""
+    """How fast a reader's witness consumes updates."""
 
     takes: float
     max_pending: int
@@ -25,18 +25,18 @@ class Pace(TypedDict, total=False):
 _READERS: Final[dict[str, Pace]] = {"reader 1": {}, "reader 2": {}, "slow reader": {"takes": 0.3, "max_pending": 3}}
 _WORKERS: Final = ("worker 1", "worker 2", "worker 3")
 _SETTLING: Final = 60.0
-"""Limit in seconds for the recovery from any failure; retry pauses grow to 5 s meanwhile."""
+"""Limit in seconds for the recovery from any failure; retry pauses grow to 5 s in the meantime."""
 
 
 class Scene:
-    """Two relays, three readers (one of them slow) and a group of three, through failures.
+    """Two relays, three readers (one of them slow) and a group of three workers.
 
     Args:
-        server: Their Redis.
-        seed: What happens in the call centre.
-        lease: As of the relays, and so on.
-        claim_after: As of the group.
-        timeout: Seconds after which Redis counts as away.
+        server: The Redis that they share.
+        seed: Seed of the call centre's events.
+        lease: Passed to `Relay`, like `max_entries` and `max_age`.
+        claim_after: Passed to `RedisFeed`.
+        timeout: Timeout in seconds of a request to Redis.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Scene:
         self.relays: list[Relay] = []
         self.feeds: dict[str, RedisFeed] = {}
         self.redis: Redis
-        """A client with no trouble but the server's own."""
+        """A client that is connected directly, not through a cable."""
         self.workers: Workers
         self.records: dict[SeatKey, AgentStatus] = {}
         """The call centre's records after the last successful check."""
         self.first = 0
-        """The number of the publication that the group begins after."""
+        """The number of the last publication before the group's start."""
         self._limits = (lease, max_entries, max_age)
         self._claim_after = claim_after
         self._timeout = timeout
@@ -103,7 +103,7 @@ class Scene:
         await self._stack.__aexit__(kind, error, traceback)
 
     async def settle(self) -> None:
-        """Stop the call centre's time, and check that every reader receives everything that happened in it."""
+        """Stop the call centre's time, and check that every reader has received all that happened."""
         self.office.live.stop()
         self.records = await self.office.records()
         await until(
@@ -115,7 +115,7 @@ class Scene:
             witness.check(self.office, self.records)
 
     async def settle_group(self) -> Witness:
-        """See that the group has been handed everything too, and nothing twice."""
+        """Check that the group has received every change exactly once."""
         await group_is_done(self.redis, _SETTLING)
         group = self.workers.together(self._began.items())
         group.check(self.office, self.records)

@@ -17,11 +17,11 @@ Answer = bytes | web.Response | Callable[[web.Request], Awaitable[web.StreamResp
 
 
 class Platform:
-    """A platform on a port of its own: gives one answer a request, the last one over and over."""
+    """A platform on its own port: gives the answers in turn, and repeats the last one."""
 
     def __init__(self) -> None:
         self.forms: list[dict[str, str]] = []
-        """The fields of each request."""
+        """The form fields of each request."""
         self.requests: list[web.Request] = []
         self.answers: list[Answer] = [body()]
         app = web.Application()
@@ -37,7 +37,6 @@ class Platform:
         return answer if isinstance(answer, web.Response) else await answer(request)
 
     async def start(self) -> None:
-        """Listen."""
         await self._server.start_server()
 
     async def stop(self) -> None:
@@ -46,7 +45,6 @@ class Platform:
 
     @property
     def url(self) -> str:
-        """The URL of its API."""
         return str(self._server.make_url("/api"))
 
     @property
@@ -63,7 +61,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def raw_answer(content: bytes, status: str = "200 OK") -> bytes:
-    """Return an HTTP answer, byte for byte."""
+    """Return an HTTP answer as raw bytes."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
 
 
@@ -71,7 +69,7 @@ Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[No
 
 
 class RawServer:
-    """A server of bytes: each connection is handled by the next function, the last one over and over."""
+    """A raw TCP server: each function handles one connection; the last one handles all further connections too."""
 
     def __init__(self) -> None:
         self.connections: list[Connection] = []
@@ -94,11 +92,10 @@ class RawServer:
             writer.close()
 
     async def start(self) -> None:
-        """Listen."""
         self._server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
 
     async def stop(self) -> None:
-        """Stop listening, and end what is under way."""
+        """Stop listening, and cancel the running handlers."""
         assert self._server is not None
         self._server.close()
         tasks = list(self._tasks)
@@ -109,7 +106,6 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """The URL of its API."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api"
 

@@ -1,4 +1,4 @@
-"""Generated records and snapshots, for the properties that must hold for all of them."""
+"""Generated records and snapshots for property tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ moments = st.integers(0, 10_000).map(lambda seconds: datetime(2026, 1, 5, tzinfo
 
 @st.composite
 def agents(draw: st.DrawFn, seat: SeatKey | None = None) -> AgentStatus:
-    """Return any record, of that seat or of any."""
+    """Generate a record, of the given seat or of any."""
     queue, extension = seat or draw(seats)
     code = draw(codes)
     return AgentStatus(
@@ -45,14 +45,14 @@ def agents(draw: st.DrawFn, seat: SeatKey | None = None) -> AgentStatus:
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    """Return any snapshot of a few seats."""
+    """Generate a snapshot of a few seats."""
     keys = draw(st.lists(seats, unique=True, max_size=6))
     return Snapshot([draw(agents(key)) for key in keys], observed_at=draw(moments))
 
 
 @st.composite
 def chains_without_reset(draw: st.DrawFn) -> list[Snapshot]:
-    """Return snapshots of the same seats and people, in which counters never fall and all else may change."""
+    """Generate snapshots of the same seats and people; counters never decrease, every other field may change."""
     keys = draw(st.lists(seats, unique=True, min_size=1, max_size=4))
     names = {key: draw(names_or_none) for key in keys}
     length = draw(st.integers(2, 6))

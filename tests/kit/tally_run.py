@@ -47,13 +47,13 @@ class Look:
     """A good answer."""
 
     at: float
-    """The model second that it shows."""
+    """The model second that the answer shows."""
     blind_before: bool
     """Whether the status was unknown between the previous answer and this one."""
 
 
 class TallyRun:
-    """Keeps the tally of a consumer that keeps up, and of one that does not."""
+    """Keeps the tallies of a fast consumer and of a slow one."""
 
     def __init__(self, interval: float, seed: int) -> None:
         self.interval = interval
@@ -77,7 +77,7 @@ class TallyRun:
         return self._centre.truth
 
     async def run(self) -> None:
-        """Watch until the restart, then from its end to the end of the run."""
+        """Watch until the restart, then from there to the end of the run."""
         # The watcher draws its pauses after failures from the shared generator.
         random.seed(7)
         await self._watch(RESTART[0])
@@ -89,7 +89,7 @@ class TallyRun:
 
     async def _watch(self, until: float) -> None:
         credentials = AppCredentials(self._platform.appid, self._platform.accesskey)
-        # The network implements all that a client uses of a session.
+        # The virtual network implements the parts of a session that a client uses.
         client = SipQueueClient("http://platform.invalid/", credentials, session=self._network, timezone=ZONE)  # type: ignore[arg-type]
 
         async def poll() -> Snapshot:
@@ -118,7 +118,7 @@ class TallyRun:
             tally.advance(watcher.health.last_good_at)
 
     def _looked(self, answered: Snapshot) -> Snapshot:
-        """Record a good answer; return it with the moment that it shows as `observed_at`."""
+        """Record a good answer; return it with the time that it shows as `observed_at`."""
         given = self._network.last
         assert given is not None
         self.looks.append(Look(given.instant, self._blind))
@@ -135,7 +135,7 @@ class TallyRun:
     # ---- expected figures --------------------------------------------------------------------------------------------
 
     def shown(self, key: SeatKey) -> dict[AgentState, float]:
-        """Return a seat's seconds in each state, as the looks show them: each state lasts until the next look."""
+        """Return a seat's seconds in each state according to the polls: each state lasts until the next poll."""
         seconds = dict.fromkeys(AgentState, 0.0)
         for look, after in pairwise(self.looks):
             state = self.truth.state_at(key, look.at)

@@ -1,4 +1,4 @@
-"""A terminal for tests: a pty, and at its other end an emulator whose screen can be read."""
+"""A terminal for tests: a pty, and an emulator whose screen tests can read."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Terminal:
         self._stream = pyte.ByteStream(self._emulated)
         self._news = asyncio.Event()
         self.shown = b""
-        """Every byte that was written to it."""
+        """All bytes that programs wrote to the terminal."""
         self.resize(columns, lines)
         self.mode = termios.tcgetattr(self.descriptor)
-        """How it was set at first."""
+        """The terminal's initial mode."""
 
     def resize(self, columns: int, lines: int) -> None:
-        """Change the terminal's size. Programs notice it only after a SIGWINCH."""
+        """Change the terminal's size. Programs notice only after a SIGWINCH."""
         fcntl.ioctl(self._controller, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._emulated.resize(lines, columns)
 
     def start(self) -> None:
-        """Begin to show what is written."""
+        """Start displaying the written bytes."""
         asyncio.get_running_loop().add_reader(self._controller, self._read)
 
     def _read(self) -> None:
@@ -51,7 +51,7 @@ class Terminal:
 
     @property
     def foreground(self) -> int:
-        """The process group that Ctrl-C is for."""
+        """The process group that Ctrl-C interrupts."""
         return os.tcgetpgrp(self._controller)
 
     def press(self, keys: str) -> None:
@@ -69,7 +69,7 @@ class Terminal:
         return "\n".join(self.lines)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something can be seen."""
+        """Wait until a condition on the screen holds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 while not condition():
@@ -78,18 +78,18 @@ class Terminal:
         assert condition(), f"this is what is shown:\n{self.text}"
 
     async def until_shown(self, text: str) -> None:
-        """Wait until a text can be seen."""
+        """Wait until the screen shows a text."""
         await self.until(lambda: text in self.text)
 
     @property
     def is_as_before(self) -> bool:
-        """Whether it was given back: the mode, the cursor, and the screen with what was on it."""
+        """Whether a program restored the mode, the cursor and the previous screen."""
         same_mode = termios.tcgetattr(self.descriptor) == self.mode
         is_left = self.shown.rfind(GIVEN_BACK) > self.shown.rfind(TAKEN)
         return same_mode and not self._emulated.cursor.hidden and is_left
 
     def close(self) -> None:
-        """Take it away."""
+        """Close the pty."""
         asyncio.get_running_loop().remove_reader(self._controller)
         for descriptor in (self._controller, self.descriptor):
             with contextlib.suppress(OSError):
@@ -98,7 +98,7 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(columns: int = 80, lines: int = 24) -> AsyncGenerator[Terminal]:
-    """Have a terminal."""
+    """Open a terminal for the length of the block."""
     it = Terminal(columns, lines)
     it.start()
     try:

@@ -18,7 +18,7 @@ from tests.kit.wallboard_stage import NEVER
 BIG_SCREEN: ViewportSize = {"width": 1920, "height": 1080}
 
 Visit = Callable[..., Awaitable[Page]]
-"""Opens a page: the URL, and options of a browser's context."""
+"""Opens a page: takes the URL, and options of the browser context."""
 
 ORDER = ["talking", "receiving", "waiting", "idle", "paused", "unknown", "offline"]
 STATES = ':is([data-state]):not([hidden], [data-state="answered"], [data-state="missed"])'
@@ -37,11 +37,11 @@ SHOWN = """() => ({
 
 
 class Wall:
-    """A wallboard of agents who have been in their states since before the start, which was `age` seconds ago.
+    """A wallboard of agents whose states do not change by themselves, at a clock `age` seconds after START.
 
     Args:
-        agents: The seats in the first answer; append to `answers` and refresh the watcher for another.
-        options: Further arguments of the wallboard.
+        agents: The seats in the first answer; to change them, append to `answers` and refresh the watcher.
+        options: Further arguments of `Wallboard`.
     """
 
     def __init__(self, *agents: AgentStatus, **options: Any) -> None:
@@ -72,7 +72,7 @@ class Wall:
 
 
 def truth_of(simulator: Simulator) -> dict[str, Any]:
-    """Return what the page should show, from the simulator's own record."""
+    """Return the content that the page should show, from the simulator's ground truth."""
     truth, now = simulator.truth, simulator.centre.now
     seats = {seat.key: truth.state_at(seat.key, now) for seat in simulator.centre.seats()}
     agents: dict[str, str] = {}

@@ -15,7 +15,7 @@ from sipqueue_async.simulator import CallCentre, Plan
 from sipqueue_async.wallboard import Wallboard
 
 NEVER = 100_000.0
-"""A polling interval with which a watcher polls only when refreshed."""
+"""A polling interval so long that a watcher polls only when refreshed."""
 
 
 class Stage:
@@ -23,9 +23,9 @@ class Stage:
 
     Args:
         plan: Size and traffic.
-        seed: Seed of what happens.
+        seed: Seed of its events.
         names: Names for some extensions.
-        start: The moment of model second 0.
+        start: The time of model second 0.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class Stage:
     ) -> None:
         self.centre = CallCentre(plan, seed=seed)
         self.failure: str | None = None
-        """The error of all polls; None while they work."""
+        """The error that every poll raises; None while polls succeed."""
         self.names = dict(names or {})
-        """Names of extensions, which may be changed."""
+        """The names of some extensions; tests may change them."""
         self._start = start
         self.watcher = StatusWatcher(self, interval=NEVER)
 
     def now(self) -> datetime:
-        """Return the time in the call centre."""
+        """Return the current time in the call centre."""
         return self._start + timedelta(seconds=self.centre.now)
 
     async def __call__(self) -> Snapshot:
-        """Return the present snapshot."""
+        """Return the current snapshot."""
         if self.failure is not None:
             raise TransportError(self.failure)
         return Snapshot(map(self._record, self.centre.seats()), observed_at=self.now())
@@ -61,19 +61,19 @@ class Stage:
         return AgentStatus(**fields)
 
     async def play(self, seconds: float, *, step: float = 2.0) -> None:
-        """Let time pass, with a poll at each step."""
+        """Advance the time, with a poll at each step."""
         for _ in range(round(seconds / step)):
             self.centre.advance(step)
             await self.watcher.refresh()
 
     async def fail(self, reason: str) -> None:
-        """Let this and all following polls fail."""
+        """Fail this and all following polls."""
         self.failure = reason
         (outcome,) = await asyncio.gather(self.watcher.refresh(), return_exceptions=True)
         assert isinstance(outcome, TransportError)
 
     async def recover(self) -> None:
-        """Let polls work again."""
+        """Let polls succeed again."""
         self.failure = None
         await self.watcher.refresh()
 
