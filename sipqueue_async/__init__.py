@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sipqueue_async._state_times import StateSince
     from sipqueue_async._streams import Subscription, Updates
     from sipqueue_async.auth import AppCredentials, Auth
+    from sipqueue_async.calls import CallDirection, CallMethod, CallRecord, HangUpSide
     from sipqueue_async.client import SipQueueClient
     from sipqueue_async.errors import (
         ApiError,
@@ -55,7 +56,10 @@ __all__ = [
     "Auth",
     "AuthError",
     "CallAnswered",
+    "CallDirection",
+    "CallMethod",
     "CallMissed",
+    "CallRecord",
     "Event",
     "Feed",
     "FeedDown",
@@ -63,6 +67,7 @@ __all__ = [
     "FeedHealth",
     "FeedUp",
     "FieldProblem",
+    "HangUpSide",
     "HighWater",
     "HttpStatusError",
     "MalformedResponse",
@@ -99,6 +104,7 @@ _HOMES = {
     "_state_times": "StateSince",
     "_streams": "Subscription Updates",
     "auth": "AppCredentials Auth",
+    "calls": "CallDirection CallMethod CallRecord HangUpSide",
     "client": "SipQueueClient",
     "errors": "ApiError AuthError HttpStatusError MalformedResponse OperationFailed SipQueueError TransportError",
     "events": "AgentChanged AgentJoined AgentLeft CallAnswered CallMissed Event "
@@ -109,7 +115,7 @@ _HOMES = {
     "watcher": "Source StatusWatcher WatcherHealth",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_SUBMODULES = frozenset({"auth", "client", "errors", "events", "feed", "models", "settings", "watcher"})
+_SUBMODULES = frozenset({"auth", "calls", "client", "errors", "events", "feed", "models", "settings", "watcher"})
 
 
 if not TYPE_CHECKING:

@@ -7,7 +7,7 @@ import logging
 import sys
 import zoneinfo
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from types import TracebackType
@@ -18,11 +18,16 @@ import aiohttp
 from sipqueue_async._exchange import Answer, Exchange
 from sipqueue_async._secrets import Secret, forget_frames, scrub
 from sipqueue_async._wire import (
+    CALL_RECORDS,
     LOGIN,
     QUEUE_STATUS,
     Body,
+    CallPage,
+    CallPaging,
     Decoder,
     Service,
+    call_fields,
+    decode_calls,
     decode_data,
     decode_token,
     status_fields,
@@ -38,6 +43,7 @@ from sipqueue_async.auth import (
     TokenSource,
     login_failure,
 )
+from sipqueue_async.calls import CallDirection, CallMethod, CallRecord
 from sipqueue_async.errors import AuthError, SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
 from sipqueue_async.settings import Settings
@@ -161,6 +167,49 @@ class SipQueueClient:
         """
         return await self._fetch(QUEUE_STATUS, status_fields(queue, extension, state))
 
+    def fetch_calls(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        direction: CallDirection | str | None = None,
+        method: CallMethod | str | None = None,
+        extension: str | Iterable[str] | None = None,
+        page_size: int = 500,
+    ) -> AsyncIterator[CallRecord]:
+        """Return an iterator of the records of finished calls that were dialled in a range of time.
+
+        It asks for one page at a time, and gives every record once, in the server's order, which is that of the
+        platform's pages. If calls end meanwhile, it reads the pages again to find them too. The platform's own mark of
+        what was asked before is neither used nor changed.
+
+        Args:
+            since: The earliest time of dialling: aware if the client knows the server's `timezone`, otherwise naive
+                and in the server's local time.
+            until: The latest.
+            direction: Only incoming or only outgoing calls.
+            method: Only calls made in this way.
+            extension: Only calls of this extension, or of these.
+            page_size: Records in one answer, 1 to 1000.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument is invalid.
+            AuthError: While iterating: the credentials were refused.
+            SipQueueError: While iterating: no good answer. Begin again; the records so far are good. Its text quotes
+                nothing of the records, since they contain telephone numbers.
+        """
+        fields = call_fields(
+            since,
+            until,
+            self._settings.zone,
+            direction=direction,
+            method=method,
+            extension=extension,
+            page_size=page_size,
+        )
+        return self._call_pages(fields)
+
     async def call(self, service: str, **fields: str | int | None) -> Any:
         """Call any service of the API, check the envelope of its answer, and return its `data`.
 
@@ -207,6 +256,24 @@ class SipQueueClient:
             return decoder.decode(answer.body(), observed_at=now, steady_at=steady_now, encoding=answer.encoding)
 
         return await self._authorized(service.name, fields, decode, repeatable=True)
+
+    # ---- pages ------------------------------------------------------------------------------------------------------
+
+    async def _call_pages(self, fields: Mapping[str, str]) -> AsyncIterator[CallRecord]:
+        def decode(answer: Answer) -> CallPage:
+            return decode_calls(answer.body(), self._settings.zone, answer.encoding)
+
+        paging = CallPaging()
+        while paging.page is not None:
+            asked = {**fields, "currentpage": str(paging.page)}
+            page = await self._authorized(CALL_RECORDS, asked, decode, repeatable=True)
+            try:
+                news = paging.take(page)
+            except SipQueueError as error:
+                error.where = self._where(CALL_RECORDS)
+                raise
+            for record in news:
+                yield record
 
     # ---- tokens ------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,11 @@
 
 Each polled service is a module such as `queue_status`, with a `Service`, a function that returns the fields of a
 request, and a decoder for the `result` of an answer. The client then needs one method that calls `_fetch` with them.
+A service that is not polled, such as `call_records`, has a function that decodes one answer.
 """
 
+from sipqueue_async._wire.call_paging import CallPaging
+from sipqueue_async._wire.call_records import CALL_RECORDS, CallPage, call_fields, decode_calls
 from sipqueue_async._wire.decoder import SnapshotDecoder
 from sipqueue_async._wire.encoding import Body, body_encoding, text_encoding
 from sipqueue_async._wire.envelope import decode_data
@@ -12,14 +15,19 @@ from sipqueue_async._wire.queue_status import QUEUE_STATUS, status_fields
 from sipqueue_async._wire.service import Decoder, Service, Settings
 
 __all__ = [
+    "CALL_RECORDS",
     "LOGIN",
     "QUEUE_STATUS",
     "Body",
+    "CallPage",
+    "CallPaging",
     "Decoder",
     "Service",
     "Settings",
     "SnapshotDecoder",
     "body_encoding",
+    "call_fields",
+    "decode_calls",
     "decode_data",
     "decode_token",
     "status_fields",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import Any, Final
 
@@ -14,12 +14,12 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from sipqueue_async._wire.encoding import excerpt, trouble, without_lone_surrogates
 from sipqueue_async._wire.regular import RegularReader
+from sipqueue_async._wire.times import server_time
 from sipqueue_async._wire.values import (
     Nonsense,
     counter,
     identity,
     integer,
-    naive_time,
     optional_integer,
     optional_text,
     quoted,
@@ -33,7 +33,7 @@ _Known = Callable[[SeatKey], AgentStatus | None]
 # The counters of calls by their names on the wire.
 _COUNTERS: Final = {"noanswercount": "no_answer_count", "callsanswered": "calls_answered"}
 
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RecordReader:
@@ -86,8 +86,8 @@ class RecordReader:
         """Read a record as `read` does, on the slow path, which accepts PHP's spellings of values."""
         self._nonsense.clear()
         try:
-            fields = _decode(record)
-        except _UNREADABLE as error:
+            fields = decode_record(record)
+        except UNREADABLE as error:
             raise MalformedResponse(f"a record cannot be read: {trouble(error)}", excerpt(record)) from error
         if not isinstance(fields, dict):
             raise MalformedResponse("a record is not an object", excerpt(record))
@@ -129,22 +129,13 @@ class RecordReader:
         return self._state_codes.get(integer(value), AgentState.UNKNOWN)
 
     def _time(self, value: object) -> datetime | None:
-        moment = naive_time(value)
-        if moment is None or self._zone is None:
-            return moment
-        # Attach the offset at that moment, not the zone: such times are equal after a round trip through JSON, and
-        # their differences are right across a change of the clocks.
-        try:
-            offset = self._zone.utcoffset(moment)
-        except Exception as error:  # the caller's zone may raise for an ambiguous time
-            raise Nonsense(f"is {moment}, which the time zone refuses: {error!r}") from error
-        return moment if offset is None else moment.replace(tzinfo=timezone(offset))
+        return server_time(value, self._zone)
 
 
-def _decode(record: bytes) -> object:
+def decode_record(record: bytes) -> object:
     try:
         return msgspec.json.decode(record)
-    except _UNREADABLE:
+    except UNREADABLE:
         mended = without_lone_surrogates(record)
         if mended == record:
             raise

@@ -8,6 +8,7 @@ from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
 from sipqueue_async.simulator.faults import Faults, Reply
 from sipqueue_async.simulator.model import CallCentre
+from sipqueue_async.simulator.past_calls import BilledCentre, PastCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
@@ -17,6 +18,7 @@ from sipqueue_async.simulator.truth import ExternalCall, GroundTruth, Offer, Out
 
 __all__ = [
     "BackEnd",
+    "BilledCentre",
     "CallCentre",
     "Centre",
     "ExternalCall",
@@ -25,6 +27,7 @@ __all__ = [
     "LiveCentre",
     "Offer",
     "Outcome",
+    "PastCall",
     "PastCentre",
     "PhoneCall",
     "PhoneCentre",

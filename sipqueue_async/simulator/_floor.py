@@ -13,6 +13,7 @@ import attrs
 import simpy
 
 from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator.past_calls import CallInLog, CallLog
 from sipqueue_async.simulator.plan import SHORT_CALL, Plan
 from sipqueue_async.simulator.truth import Outcome, TruthRecorder
 
@@ -83,7 +84,7 @@ class _Caller:
     arrived_at: float
     hangs_up_at: float
     talk: float
-    number: str
+    call: CallInLog
 
 
 @attrs.define(eq=False)
@@ -112,6 +113,7 @@ class Floor:
     def __init__(self, plan: Plan, seed: int, truth: TruthRecorder) -> None:
         self.env = simpy.Environment()
         self.seats: list[SeatCell] = []
+        self.calls = CallLog(truth.local_time)
         self.touched = True
         self._plan = plan
         self._truth = truth
@@ -188,7 +190,9 @@ class Floor:
     def _caller(self, queue: _Queue) -> _Caller:
         now, patience = self.env.now, self._plan.patience
         hangs_up_at = now + (queue.rng.expovariate(1 / patience) if patience < math.inf else math.inf)
-        return _Caller(queue, now, hangs_up_at, self._talk(queue.rng), _number(queue.numbers))
+        talk = self._talk(queue.rng)
+        call = self.calls.begin(_number(queue.numbers), now, queue=queue.name, ends_at=hangs_up_at)
+        return _Caller(queue, now, hangs_up_at, talk, call)
 
     def _talk(self, rng: random.Random) -> float:
         plan = self._plan
@@ -276,7 +280,7 @@ class Floor:
         env, seat = self.env, agent.seats[caller.queue]
         outcome, delay = self._reaction(agent, caller)
         seat.last_offered_at = env.now
-        agent.line = Line(caller.number, outgoing=False)
+        agent.line = Line(caller.call.number, outgoing=False)
         self._show(agent, AgentState.IDLE, RINGING, seat, AgentState.RECEIVING)
         offer = self._truth.offer(seat.key, env.now)
         yield env.timeout(delay)
@@ -285,8 +289,10 @@ class Floor:
             seat.calls_answered += not self._plan.counted_at_end
             agent.line = attrs.evolve(agent.line, answered_at=env.now)
             self._truth.answer(offer, env.now)
+            self.calls.answer(caller.call, agent.extension, env.now)
             self._show(agent, AgentState.IDLE, IN_A_CALL, seat, AgentState.TALKING)
             yield env.timeout(caller.talk)
+            caller.call.ends_at = env.now
             seat.calls_answered += self._plan.counted_at_end
             self._truth.end(offer, outcome, env.now)
             yield from self._stay_idle(agent, self._plan.wrap_up)
@@ -297,6 +303,8 @@ class Floor:
             caller.queue.callers.appendleft(caller)
             self._dispatch(caller.queue)
             yield from self._stay_idle(agent, self._plan.no_answer_pause)
+        else:
+            caller.call.extension = agent.extension
         self._show(agent, AgentState.WAITING)
         yield self._lapse(agent, DISPATCH_ROUND)
 
@@ -336,10 +344,14 @@ class Floor:
         agent.errand_due = False
         for seat in agent.seats.values():
             seat.external_calls_count += 1
-        agent.line = Line(_number(agent.numbers), outgoing=True, answered_at=self.env.now)
+        number = _number(agent.numbers)
+        record = self.calls.begin(number, self.env.now, outgoing=True)
+        self.calls.answer(record, agent.extension, self.env.now)
+        agent.line = Line(number, outgoing=True, answered_at=self.env.now)
         self._show(agent, AgentState.IDLE, IN_A_CALL)
         call = self._truth.external_call(agent.extension, self.env.now)
         yield self.env.timeout(self._talk(agent.rng))
+        record.ends_at = self.env.now
         self._truth.end_external_call(call, self.env.now)
 
     # Timed tasks. A break that is due waits until the agent can take it; an errand only happens while the agent waits.

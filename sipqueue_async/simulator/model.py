@@ -13,6 +13,7 @@ import attrs
 from sipqueue_async import AgentState
 from sipqueue_async.simulator._floor import STATE_CODES, Floor, SeatCell
 from sipqueue_async.simulator.calls import PhoneCall
+from sipqueue_async.simulator.past_calls import PastCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.seats import Seat
 from sipqueue_async.simulator.truth import GroundTruth, TruthRecorder
@@ -170,6 +171,13 @@ class CallCentre:
             )
             for extension, line in self._floor.lines.items()
         }
+
+    def past_calls(self) -> tuple[PastCall, ...]:
+        """Return the finished calls, in the order of their ends: what the call records are made of.
+
+        They are the callers of the queues, answered or not, and the calls outside the queues.
+        """
+        return self._floor.calls.past(self._now)
 
     def __repr__(self) -> str:
         return f"<CallCentre of {len(self.extensions)} agents in {len(self.queues)} queues, second {self._now:.1f}>"

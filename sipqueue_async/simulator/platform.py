@@ -16,14 +16,17 @@ from typing import Any, Final, TypedDict
 
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator.back_ends import BackEnd
+from sipqueue_async.simulator.bills import BadFieldError, Bills
 from sipqueue_async.simulator.calls import call_records
 from sipqueue_async.simulator.faults import MESSAGES, Faults, Reply, failed, refused
+from sipqueue_async.simulator.past_calls import BilledCentre
 from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
 
 LOGIN: Final = "App.Sip_Auth.Login"
 LOGOUT: Final = "App.Sip_Auth.Logout"
 STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
 CALLS: Final = "App.Sip_Status.GetSipCallStatus"
+BILLS: Final = "App.Sip_Cdr.GetBill"
 
 STATE_FILTER: Final[Mapping[str, AgentState | None]] = {
     "": None,
@@ -46,6 +49,8 @@ class PlatformOptions(TypedDict, total=False):
     clock: Callable[[], float]
     timezone: tzinfo
     shuffle: bool
+    masked_numbers: bool
+    loose_types: bool
 
 
 class _Refusal(Exception):  # noqa: N818  # carries an answer, and is not an error of the simulator
@@ -66,6 +71,8 @@ class Platform:
         clock: Returns the seconds of a monotonic clock, by which tokens expire.
         timezone: The zone of the centre's local time, needed for `reqtime` and `rsptime`.
         shuffle: Whether to list the records in another order at each request, as real back ends do.
+        masked_numbers: Whether to mask the other party's number in call records.
+        loose_types: Whether call records have integers as strings, strings as integers, and missing fields.
     """
 
     def __init__(
@@ -79,6 +86,8 @@ class Platform:
         clock: Callable[[], float] = time.monotonic,
         timezone: tzinfo = UTC,
         shuffle: bool = False,
+        masked_numbers: bool = False,
+        loose_types: bool = False,
     ) -> None:
         self._centre = centre
         self._appid = appid
@@ -89,6 +98,7 @@ class Platform:
         self._clock = clock
         self._timezone = timezone
         self._shuffler = random.Random(0) if shuffle else None
+        self._bills = Bills(masked=masked_numbers, loose_types=loose_types)
         self._rendered: dict[tuple[SeatKey, float], tuple[Seat, bytes]] = {}
         self._faults = Faults()
         self._services: Counter[str] = Counter()
@@ -172,7 +182,13 @@ class Platform:
         return self._faults.reply(service, lambda: self._right_answer(service, fields))
 
     def _right_answer(self, service: str, fields: Mapping[str, str]) -> bytes:
-        services = {LOGIN: self._login, LOGOUT: self._logout, STATUS: self._status, CALLS: self._calls}
+        services = {
+            LOGIN: self._login,
+            LOGOUT: self._logout,
+            STATUS: self._status,
+            CALLS: self._calls,
+            BILLS: self._bill,
+        }
         service_of = services.get(service)
         if service_of is None:
             return refused(400, f"{MESSAGES[400]}: there is no service {service!r}")
@@ -251,6 +267,15 @@ class Platform:
             return refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
         records = call_records(self._centre, extensions)
         return self._succeeded("get success", json.dumps(records).encode(), self._unix(self._centre.local_time))
+
+    def _bill(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        calls = self._centre.past_calls() if isinstance(self._centre, BilledCentre) else ()
+        try:
+            result = self._bills.result(calls, fields)
+        except BadFieldError as error:
+            return refused(400, f"{MESSAGES[400]}: {error}")
+        return self._succeeded("get success", json.dumps(result).encode(), self._unix(self._centre.local_time))
 
     def _check_token(self, fields: Mapping[str, str]) -> None:
         expiry = self._expiries.get(_digest(fields.get("token", "")))

@@ -12,6 +12,7 @@ from typing import Self, Unpack
 from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.faults import Faults
 from sipqueue_async.simulator.model import CallCentre
+from sipqueue_async.simulator.past_calls import PastCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Seat
@@ -67,6 +68,11 @@ class LiveCentre:
         """Return the calls now, by extension."""
         self.catch_up()
         return self._centre.calls()
+
+    def past_calls(self) -> tuple[PastCall, ...]:
+        """Return the calls that have ended by now, in the order of their ends."""
+        self.catch_up()
+        return self._centre.past_calls()
 
     def start(self) -> None:
         """Let model time follow the clock from now on, starting at the present model time."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, KeysView, Mapping, ValuesView
-from datetime import datetime
+from collections.abc import AsyncIterator, ItemsView, Iterable, KeysView, Mapping, ValuesView
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 import pytest
@@ -14,8 +14,12 @@ from sipqueue_async import (
     ApiError,
     AppCredentials,
     AuthError,
+    CallDirection,
+    CallMethod,
+    CallRecord,
     FeedDown,
     FieldProblem,
+    HangUpSide,
     HttpStatusError,
     MalformedResponse,
     OperationFailed,
@@ -72,6 +76,21 @@ def test_settings() -> None:
     assert settings.token == "good-token"
 
 
+def test_a_call_record() -> None:
+    since = datetime.fromisoformat("2026-01-05 00:00:00")
+    call = CallRecord(id="1", direction=CallDirection.IN, method=CallMethod.GROUP, started_at=since)
+    assert_type(call.caller, str | None)
+    assert_type(call.answered_at, datetime | None)
+    assert_type(call.talk_seconds, int | None)
+    assert_type(call.is_answered, bool)
+    assert_type(call.hang_up_side, HangUpSide | None)
+    assert_type(call.hang_up_cause, str | None)
+    assert_type(call.own_values, Mapping[str, str])
+    assert_type(call.problems, tuple[FieldProblem, ...])
+    assert_type(call.to_dict(numbers=True), dict[str, Any])
+    assert not call.is_answered
+
+
 async def test_a_watcher_with_a_client_of_its_own() -> None:
     settings = Settings(url="http://127.0.0.1:1", token="good-token")
     assert_type(StatusWatcher.from_env(settings, queues=["queue-1"]), StatusWatcher)
@@ -104,6 +123,10 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
     assert_type(await sipqueue_client.fetch_snapshot(queue="queue-1", state=AgentState.IDLE), Snapshot)
     assert_type(await sipqueue_client.fetch_snapshot(state="idle"), Snapshot)
     assert_type(await sipqueue_client.call("App.Sip_Queue.GetQueueSipStatus", queuename="queue-1", state=0), Any)
+    since = datetime.fromisoformat("2026-01-05 00:00:00")
+    async for call in sipqueue_client.fetch_calls(since, since + timedelta(days=1), direction="in"):
+        assert_type(call, CallRecord)
+    assert_type(sipqueue_client.fetch_calls(since, since), AsyncIterator[CallRecord])
     assert_type(AppCredentials("demo", "key").appid, str)
     assert_type(str(AppCredentials("demo", "key").accesskey), str)
     assert_type(StatusWatcher(sipqueue_client), StatusWatcher)

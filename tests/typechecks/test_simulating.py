@@ -18,6 +18,7 @@ from sipqueue_async.simulator import (
     LiveCentre,
     Offer,
     Outcome,
+    PastCall,
     PastCentre,
     PhoneCall,
     PhoneCentre,
@@ -73,6 +74,7 @@ def test_a_call_centre() -> None:
     assert_type(centre.queues, tuple[str, ...])
     assert_type(centre.seats(), tuple[Seat, ...])
     assert_type(centre.calls(), dict[str, PhoneCall])
+    assert_type(centre.past_calls(), tuple[PastCall, ...])
     assert_type(centre.seats()[0].key, SeatKey)
     check_a_centre(centre)
     check_who_calls(centre)

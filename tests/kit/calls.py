@@ -1,0 +1,48 @@
+"""Shared by tests of call records: a record as the platform sends it, and whole answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.kit.builders import envelope
+
+CALL: dict[str, Any] = {
+    "id": 17,
+    "uuid": "u-17",
+    "type": "callin",
+    "callmethod": 6,
+    "starttime": "2026-01-05 09:00:00",
+    "answertime": "2026-01-05 09:00:04",
+    "endtime": "2026-01-05 09:01:00",
+    "duration": 4,
+    "billsec": 56,
+    "disnumber": "02079460123",
+    "destnumber": "4000000000",
+    "extnumber": "100001",
+    "hangupdirection": 10040,
+    "hangupcause": 10001,
+    "userid": "crm-7",
+    "memberid": "",
+    "customuuid": None,
+    "recordurl": "http://recordings.example/02079460123.mp3",
+    "recordfilename": "02079460123.mp3",
+    "downloadip": "192.0.2.7",
+    "taskid": 3,
+    "round": "1",
+    "userkey": "48151623",
+    "companycode": 1001,
+}
+NUMBERS = ("02079460123", "4000000000", "48151623", "recordings.example", "crm-7")
+"""What no error, log line or repr shows."""
+
+
+def call(number: int | str = 17, **fields: Any) -> dict[str, Any]:
+    """Return a call's record with other fields."""
+    return {**CALL, "id": number, **fields}
+
+
+def calls_body(*records: Any, total: Any = None, **result: Any) -> bytes:
+    """Return the body of an answer with these records."""
+    found = {"totalitems": len(records) if total is None else total, "list": list(records), **result}
+    return json.dumps(envelope(found)).encode()
