@@ -1,4 +1,4 @@
-"""A reader that is far behind, while the stream still has everything."""
+"""A reader that is far behind, while the stream still has all entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UPDATES = 130
 
 
 async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_server: RedisServer) -> None:
-    """Entries that are read at once fit into the consumer's mailbox, so none coalesce."""
+    """The entries of one read fit into the subscription's buffer, so none coalesce."""
     calls = 0
     go_on = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Closing a relay or a reader at a bad moment: Redis's client does not notice, or it ends by itself just then."""
+"""Closing a relay or reader at a bad moment: while the Redis client suppresses cancellation, or just as it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.kit.redis_server import RedisServer
 
 
 async def _deaf() -> str:
-    """Answer all the same, though the task is cancelled meanwhile."""
+    """Return a result even though the task was cancelled in the meantime."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -26,7 +26,7 @@ async def _deaf() -> str:
 
 
 async def _deaf_and_broken() -> str:
-    """Fail while the task is cancelled."""
+    """Raise an error after the task was cancelled."""
     await _deaf()
     raise ConnectionResetError
 
@@ -77,7 +77,7 @@ async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
 
 
 async def test_what_cannot_be_closed_says_so() -> None:
-    """The error of closing is raised."""
+    """An error while closing is raised."""
 
     async def close() -> None:
         raise OSError("it is stuck")
@@ -108,7 +108,7 @@ async def test_what_is_closed_just_as_it_ends_leaves_no_connection(
 
 
 async def _close_begins(store: Store) -> None:
-    """Wait until connections begin to be closed."""
+    """Wait until the store starts to close its connections."""
     begins = asyncio.Event()
     close = store._client.aclose
 
@@ -121,7 +121,7 @@ async def _close_begins(store: Store) -> None:
 
 
 def _cancel_meanwhile(ends: RedisFeed | Relay, name: str) -> asyncio.Task[None]:
-    """Let the task of a feed or relay be cancelled once more as it says its last word; return the task."""
+    """Cancel the task of a feed or relay again during its last request; return the task."""
     task, say = ends._task, getattr(ends._store, name)
     assert task is not None
 

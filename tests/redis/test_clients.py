@@ -1,4 +1,4 @@
-"""Clients that a caller brings: of a cluster and of Sentinel, which work, and others, which are refused."""
+"""Redis clients passed by the caller: for a cluster and for Sentinel, which work, and others, which are refused."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.kit.redis_server import RedisServer, free_port
 pytestmark = pytest.mark.one_python
 
 PATIENCE: Final = 60.0
-"""Seconds that anything may take on a busy machine."""
+"""Timeout in seconds for any expected event, even on a busy machine."""
 BEFORE, AFTER = 3, 7
-"""How many calls were answered before and after the trouble of each test."""
+"""The numbers of answered calls before and after each test's failure."""
 
 
 class Calls:
-    """A source that says how many calls were answered."""
+    """A source with a settable number of answered calls."""
 
     answered = 0
 
     async def __call__(self) -> Snapshot:
-        """Say it."""
+        """Return the current snapshot."""
         return snapshot(agent(calls_answered=self.answered), at=self.answered)
 
 
@@ -47,7 +47,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def told(answered: Subscription[CallAnswered], number: int) -> int:
-    """Return of how many calls a feed has told, once it is that many or more."""
+    """Return how many answered calls a feed has reported, once there are at least `number`."""
     count = 0
     async with asyncio.timeout(PATIENCE):
         while count < number:
@@ -58,7 +58,7 @@ async def told(answered: Subscription[CallAnswered], number: int) -> int:
 async def check_each_call_is_told_once(
     client: Callable[[], Redis | RedisCluster], trouble: Callable[[], Awaitable[None]]
 ) -> None:
-    """Let calls be answered before and after some trouble, and a reader and a group be told of them."""
+    """Check that a reader and a group report each call once, before and after a failure."""
     source = Calls()
     async with (
         client() as relays,
@@ -91,7 +91,7 @@ async def _group_has_begun(client: Redis | RedisCluster) -> bool:
 
 @pytest.fixture
 async def cluster(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A cluster of one node, which has all slots."""
+    """A cluster of one node that serves all slots."""
     cluster = RedisServer(tmp_path, cluster_enabled="yes", cluster_port=str(free_port()))
     async with cluster as server, server.client() as client:
         await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ async def cluster(needs_redis: None, tmp_path: Path) -> AsyncIterator[RedisServe
 
 
 async def test_a_cluster_works(cluster: RedisServer) -> None:
-    """Readers report every call once, also after the cluster's node has restarted."""
+    """Readers report every call once, even if the cluster's node restarts."""
 
     async def restart() -> None:
         cluster.kill()
@@ -149,7 +149,7 @@ async def _has_published(relay: Relay) -> bool:
 
 
 async def test_a_node_that_does_not_have_the_keys_says_what_to_do() -> None:
-    """Given one node's URL, the error asks for a `RedisCluster`."""
+    """If the caller gives one node's URL, the error tells them to pass a `RedisCluster`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while asked := await reader.read(65536):
@@ -169,7 +169,7 @@ async def test_a_node_that_does_not_have_the_keys_says_what_to_do() -> None:
 
 @asynccontextmanager
 async def watched(master: RedisServer, folder: Path) -> AsyncGenerator[Sentinel]:
-    """Run a sentinel that watches a master, and give a client of it."""
+    """Run a sentinel that watches a master, and yield a client."""
     port, settings = free_port(), folder / "sentinel.conf"
     settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master.port} 1\n")
     process = subprocess.Popen([program("redis"), str(settings), "--sentinel"], stdout=subprocess.DEVNULL)
@@ -184,7 +184,7 @@ async def watched(master: RedisServer, folder: Path) -> AsyncGenerator[Sentinel]
 
 
 async def test_sentinel_works(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Readers report every call once, also after a failover."""
+    """Readers report every call once, even after a failover."""
     (tmp_path / "replica").mkdir()
     replica = RedisServer(tmp_path / "replica", replicaof=f"127.0.0.1 {redis_server.port}")
     async with replica, watched(redis_server, tmp_path) as sentinel:
@@ -203,7 +203,7 @@ async def test_sentinel_works(redis_server: RedisServer, tmp_path: Path) -> None
         await check_each_call_is_told_once(lambda: sentinel.master_for("main"), fail_over)
 
 
-# ---- any -------------------------------------------------------------------------------------------------------------
+# ---- any client ------------------------------------------------------------------------------------------------------
 
 
 def test_they_say_where_they_are() -> None:
@@ -217,7 +217,7 @@ def test_they_say_where_they_are() -> None:
 
 @pytest.mark.parametrize("client", [redis.Redis(), b"redis://127.0.0.1", None])
 def test_others_are_refused(client: Any) -> None:
-    """A client that is not of `redis.asyncio` is a `TypeError`."""
+    """A client that is not from `redis.asyncio` raises a `TypeError`."""
     with pytest.raises(
         TypeError,
         match=r"a URL, or a Redis or RedisCluster of redis\.asyncio, not (Redis|bytes|NoneType)$",

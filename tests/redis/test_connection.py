@@ -1,4 +1,4 @@
-"""Connections: a large answer may take long, a line on which nothing moves may not."""
+"""Connections: a large answer may take long, but a connection that moves no data times out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def served(stack: AsyncExitStack, serve: Serve) -> str:
-    """Serve connections, and return the URL."""
+    """Serve connections, and yield the URL."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,7 +50,7 @@ async def test_an_answer_that_stops_is_given_up() -> None:
 
 
 async def test_a_request_that_stops_is_given_up() -> None:
-    """The connection is gone at once, although the server never reads what was sent."""
+    """A timed-out request closes its connection at once, even if the server never reads the request."""
     is_over = asyncio.Event()
     servers: list[asyncio.StreamWriter] = []
 
@@ -78,7 +78,7 @@ RATE = 100_000
 
 
 async def test_a_slow_line_takes_its_time(redis_server: RedisServer) -> None:
-    """A call centre that takes longer than `timeout` to cross the line arrives all the same, either way."""
+    """A snapshot that takes longer than `timeout` to cross a slow line still arrives, in both directions."""
     many = snapshot(*(agent(str(number), name="n" * 500) for number in range(SEATS)), at=1)
 
     async def source() -> Snapshot:
@@ -97,7 +97,7 @@ async def test_a_slow_line_takes_its_time(redis_server: RedisServer) -> None:
 
 
 async def test_a_slow_line_and_a_change_of_leader(redis_server: RedisServer) -> None:
-    """A leader that dies while its readers still receive the first snapshot loses nothing."""
+    """If the leader dies while readers still receive the first snapshot, no change is lost."""
     first, then = (
         snapshot(*(agent(str(number), name="n" * 500, calls_answered=calls) for number in range(SEATS)), at=calls)
         for calls in (1, 3)

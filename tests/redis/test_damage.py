@@ -1,4 +1,4 @@
-"""Whatever somebody writes into Redis, a reader ends with `RelayError` or waits; it never fails in another way."""
+"""With any damaged data in Redis, a reader raises `RelayError` or waits; it never fails in another way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUES: Final = (
 
 
 async def spoiled(redis: Redis, prefix: str, chance: random.Random) -> None:
-    """Write a publication into Redis, with one field of `meta` spoiled or missing."""
+    """Write a publication into Redis, with one damaged or missing field in `meta`."""
     said = payload_of(None, snapshot(agent()))
     entry: Any = await redis.xadd(f"{{{prefix}}}:events", {"after": "", "confirmed": 5, "update": said.update})
     meta: dict[str, Any] = {
@@ -50,7 +50,7 @@ async def spoiled(redis: Redis, prefix: str, chance: random.Random) -> None:
 
 
 async def test_readers_of_damaged_data(redis_server: RedisServer) -> None:
-    """Damage is refused with `RelayError`; what can be read is read."""
+    """Damaged data raises `RelayError`; readable data is read."""
     chance = random.Random(16)
 
     some = asyncio.Semaphore(16)
@@ -67,7 +67,7 @@ async def test_readers_of_damaged_data(redis_server: RedisServer) -> None:
             while not ready.done() and feed.health.last_error is None:
                 await asyncio.sleep(0.02)
             if not ready.done():
-                # It is waited for a confirmation.
+                # The reader waits for a confirmation.
                 await redis.hset(f"{{{prefix}}}:meta", "confirmed", "100")
                 await asyncio.wait([ready], timeout=1)
             if not ready.done():
@@ -85,7 +85,7 @@ async def test_readers_of_damaged_data(redis_server: RedisServer) -> None:
 
 
 async def test_a_password_that_was_added_is_a_refusal(redis_server: RedisServer) -> None:
-    """A large request without a login is answered with a protocol error, which says nothing about passwords."""
+    """Without a login, Redis answers a large request with a protocol error that does not mention passwords."""
     async with redis_server.client() as client:
         store = Store(redis_server.url, "x")
         await store.read()
@@ -101,7 +101,7 @@ async def test_a_password_that_was_added_is_a_refusal(redis_server: RedisServer)
 
 
 async def test_an_old_redis_is_refused(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before version 7, scripts have no `redis.REDIS_VERSION`."""
+    """Redis before version 7 has no `redis.REDIS_VERSION` in scripts."""
     async with Redis.from_url(redis_server.url) as client:
         store = Store(client, "x")
         old = "local redis = {call = redis.call, error_reply = redis.error_reply}\n"

@@ -1,4 +1,4 @@
-"""Readers and leaders that stand still for a while, and readers that come late."""
+"""Readers and leaders that freeze for a while, and readers that start late."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.one_python
 LEASE: Final = 0.5
 TAKEOVERS: Final = 2
 BEHIND: Final = 130
-"""Two pages of what a reader reads at once."""
+"""More entries than a reader fetches in two requests of 64."""
 
 
 @pytest.fixture
 async def office() -> AsyncIterator[Office]:
-    """A call centre, which stands still until it is started."""
+    """A call centre whose time starts when the test says so."""
     async with Office(seed=7, speed=200) as office:
         yield office
 
 
 async def hear_until(reader: ReaderProgram, witness: Witness, records: dict[SeatKey, AgentStatus]) -> None:
-    """Pass a reader process's updates to a witness until it knows these records."""
+    """Pass a reader process's updates to a witness until the witness has these records."""
     async with asyncio.timeout(PATIENCE):
         while witness.known != records:
             witness.hear(await reader.update())
@@ -52,7 +52,7 @@ async def publications(redis: Redis, number: int) -> None:
 async def test_a_reader_frozen_for_longer_than_anything_is_kept(
     redis_server: RedisServer, relay_python: Preloaded, office: Office, entries: int, seconds: float
 ) -> None:
-    """A reader that was away for too long gets the difference, with each call once."""
+    """A reader frozen for longer than the stream keeps entries gets one difference that includes each call once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         await redis.config_set("stream-node-max-entries", "1")
@@ -78,7 +78,7 @@ async def test_a_reader_frozen_for_longer_than_anything_is_kept(
 
 
 async def test_a_reader_frozen_for_less(redis_server: RedisServer, relay_python: Preloaded, office: Office) -> None:
-    """A reader that falls behind gets each change by itself, as long as the stream still has them."""
+    """A reader that falls behind gets each change separately, as long as the stream still has them."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         client = await stack.enter_async_context(office.client())
@@ -99,7 +99,7 @@ async def test_a_reader_frozen_for_less(redis_server: RedisServer, relay_python:
 
 
 async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Office) -> None:
-    """A reader that starts late knows the present state at once, and then gets each change once."""
+    """A reader that starts late gets the current state at once, and then each change once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         client = await stack.enter_async_context(office.client())
@@ -123,7 +123,7 @@ async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Offic
 async def test_a_leader_frozen_while_another_one_takes_over(
     redis_server: RedisServer, relay_python: Preloaded, office: Office
 ) -> None:
-    """Redis refuses what a frozen leader still had to publish: readers report each call once."""
+    """Redis refuses the publications of a frozen, replaced leader, so readers report each call once."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(redis_server.client())
         witness = Witness("a reader")
@@ -133,7 +133,7 @@ async def test_a_leader_frozen_while_another_one_takes_over(
         await fleet.leader()
         office.live.start()
         for _ in range(TAKEOVERS):
-            # It polls all the time, so that there is something under way at any moment.
+            # The leader polls continuously, so a request is under way whenever it freezes.
             frozen = await fleet.leader()
             await publications(redis, 2)
             frozen.freeze()

@@ -1,4 +1,4 @@
-"""Groups: each change goes to one consumer, and to another one where the first does not say that it is done."""
+"""Groups: each change goes to one consumer, and to another one if the first does not acknowledge it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MISSED = snapshot(agent("1", "talking", no_answer_count=1), agent("2"), at=4)
 
 
 def member(server: RedisServer, consumer: str = "one", **options: Any) -> RedisFeed:
-    """Return a feed that shares the work of a group."""
+    """Return a feed that belongs to a group."""
     return RedisFeed(server.url, group="sales", consumer=consumer, **options)
 
 
 async def begun(writer: Writer, feed: RedisFeed) -> None:
-    """Publish what the group knows from its start on, and let the group start with it."""
+    """Publish the state that the group starts from, and start the group there."""
     await writer.publish(WAITING)
     await feed.ready(timeout=60)
     store = Store(feed._store._client, "sipqueue")
@@ -36,14 +36,14 @@ async def begun(writer: Writer, feed: RedisFeed) -> None:
 
 
 async def left(server: RedisServer) -> int:
-    """Return how many works are not done yet."""
+    """Return the number of entries that are not acknowledged yet."""
     async with server.client() as client:
         number: int = await client.hlen("{sipqueue}:group-work:sales")
         return number
 
 
 async def handed_out(feed: RedisFeed, number: int = 1) -> list[Event]:
-    """Return the next events of a feed's one stream."""
+    """Return the next events of a feed's stream."""
     return await collect(feed, until=number, timeout=60)
 
 
@@ -102,7 +102,7 @@ class TestSharing:
 
 
 async def _next(feed: RedisFeed, seconds: float) -> Event | None:
-    """Return the next event if it comes within some time."""
+    """Return the next event, or None if it does not come in time."""
     try:
         async with asyncio.timeout(seconds):
             return await anext(aiter(feed))
@@ -112,7 +112,7 @@ async def _next(feed: RedisFeed, seconds: float) -> Event | None:
 
 class TestDone:
     async def test_asking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
-        """Asking for the next entry acknowledges the one before."""
+        """Asking for the next entry acknowledges the previous one."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -126,7 +126,7 @@ class TestDone:
         assert isinstance(missed, CallMissed)
 
     async def test_looking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
-        """`get_nowait` asks for the next entry, and acknowledges the one before."""
+        """`get_nowait` asks for the next entry, and so acknowledges the previous one."""
         async with Writer(redis_server) as writer, member(redis_server) as feed:
             await begun(writer, feed)
             await writer.publish(TALKING)
@@ -225,7 +225,7 @@ class TestDone:
 
 class TestStreams:
     async def test_a_second_one_is_refused(self, redis_server: RedisServer) -> None:
-        """A feed with a group has one open stream."""
+        """A feed with a group can have only one open stream."""
         async with member(redis_server) as feed:
             with feed.updates() as updates:
                 for make in (feed.updates, feed.subscribe, feed.__aiter__):
@@ -235,7 +235,7 @@ class TestStreams:
             assert feed.subscribe().pending == 0
 
     async def test_an_old_one_asks_for_nothing(self, redis_server: RedisServer) -> None:
-        """A replaced stream no longer asks for entries."""
+        """A replaced stream stops asking for entries."""
         feed = member(redis_server)
         work = feed._work_of_group
         assert work is not None
@@ -248,7 +248,7 @@ class TestStreams:
 
 class TestTrouble:
     async def test_a_trimmed_stream_is_a_difference(self, redis_server: RedisServer) -> None:
-        """A group whose next entries are gone gets the difference to the present."""
+        """A group whose next entries were trimmed gets the difference to the current state."""
         later = snapshot(agent("1", "talking", calls_answered=4), agent("3"), at=90)
         async with (
             Writer(redis_server) as writer,
@@ -264,7 +264,7 @@ class TestTrouble:
             assert AgentLeft in {type(event) for event in update.events}
 
     async def test_a_trimmed_stream_tells_the_feeds_condition_once(self, redis_server: RedisServer) -> None:
-        """After entries are lost, a group receives one feed event if the feed's condition has changed, else none."""
+        """After trimming, a group receives one feed event if the feed's condition has changed, otherwise none."""
         down = FeedDown(error=TransportError("half a \ud83d"), since=None)
         up = FeedUp(observed_at=START, outage=timedelta(seconds=7), failures=3)
         told: list[str] = []
@@ -441,7 +441,7 @@ class TestNobodyListens:
         assert isinstance(event, StateChanged)
 
     async def test_no_name_of_a_group_disturbs_another_one(self, redis_server: RedisServer) -> None:
-        """A group may be named like another group's keys."""
+        """A group may have the same name as another group's keys."""
         other = RedisFeed(redis_server.url, group="sales:due", consumer="one")
         async with Writer(redis_server) as writer, member(redis_server) as sales, other as due:
             await begun(writer, sales)
@@ -455,11 +455,11 @@ class TestNobodyListens:
 
 class TestUnheard:
     async def test_work_whose_answer_was_lost_is_handed_out_all_the_same(self, redis_server: RedisServer) -> None:
-        """A request that the client repeats returns the entry that the first one claimed."""
+        """If the client repeats a request whose answer was lost, it gets the entry that the first request claimed."""
 
         class Repeating(Redis):
             async def evalsha(self, sha: str, numkeys: int, *arguments: Any) -> Any:
-                # Only what takes work has so many keys, and only once something was taken it is of consequence.
+                # Only the `take` script has so many keys; losing its answer matters only once it has claimed an entry.
                 if numkeys == 8:
                     await super().evalsha(sha, numkeys, *arguments)
                 return await super().evalsha(sha, numkeys, *arguments)
@@ -548,7 +548,7 @@ class TestLateWords:
         assert isinstance(event, CallMissed)
 
     async def test_a_worker_that_has_left_is_forgotten(self, redis_server: RedisServer) -> None:
-        """Redis keeps nothing of a consumer that left, and its delayed requests claim nothing."""
+        """Redis keeps nothing of a consumer that left, and the consumer's delayed requests claim nothing."""
         async with Writer(redis_server) as writer, redis_server.client() as client:
             async with member(redis_server) as feed:
                 await begun(writer, feed)
@@ -567,7 +567,7 @@ class TestLateWords:
     async def test_a_name_that_two_have_is_said(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Two consumers with one name are a warning."""
+        """Two consumers with the same name cause a warning."""
         async with Writer(redis_server) as writer, member(redis_server) as one, member(redis_server) as same:
             await begun(writer, one)
             async with asyncio.TaskGroup() as tasks:

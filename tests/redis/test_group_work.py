@@ -1,4 +1,4 @@
-"""A group's work when workers die, are slow, or are started again."""
+"""A group's work when workers die, are slow, or restart."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ pytestmark = pytest.mark.one_python
 
 CLAIM: Final = 1.5
 AGES: Final = 300.0
-"""A time after which work is given to another one that no test waits for."""
+"""A claim timeout that never expires within a test."""
 
 
 KEPT: Final = 5
-"""How many changes the stream has."""
+"""The number of entries that the stream keeps."""
 
 
 class Counter:
-    """A source in which one call more is answered each time that it is told so."""
+    """A source whose next snapshot has one more answered call whenever `calls` was increased."""
 
     def __init__(self) -> None:
         self.calls = 0
 
     async def __call__(self) -> Snapshot:
-        """Return the present snapshot."""
+        """Return the current snapshot."""
         return snapshot(agent(calls_answered=self.calls), at=self.calls)
 
 
 class Shop:
-    """A relay whose source waits to be told, and a client of its Redis."""
+    """A relay whose source changes only when the test says so, and a client of its Redis."""
 
     def __init__(self, server: RedisServer, redis: Redis, python: Preloaded) -> None:
         self.url = server.url
@@ -54,15 +54,15 @@ class Shop:
         self._python = python
 
     def worker(self, name: str, claim_after: float = CLAIM) -> ReaderProgram:
-        """Return a worker that is a process."""
+        """Return a worker in a separate process."""
         return ReaderProgram(self._python, self.url, consumer=name, claim_after=claim_after)
 
     def feed(self, name: str, claim_after: float = AGES) -> RedisFeed:
-        """Return a worker of this process."""
+        """Return a worker in this process."""
         return RedisFeed(self.url, group="crew", consumer=name, claim_after=claim_after)
 
     async def change(self, number: int = 1) -> None:
-        """Let something happen so often, and be published each time."""
+        """Make some changes, and wait until each one is published."""
         for _ in range(number):
             last = await published(self.redis)
             self.source.calls += 1
@@ -71,13 +71,13 @@ class Shop:
                     await asyncio.sleep(0.01)
 
     async def work(self) -> int:
-        """Return how many entries are handed out and not acknowledged."""
+        """Return the number of entries that are claimed but not acknowledged."""
         return await self.redis.hlen(f"{KEYS}:group-work:crew")
 
 
 @pytest.fixture
 async def shop(redis_server: RedisServer, relay_python: Preloaded) -> AsyncIterator[Shop]:
-    """A group, which has begun, and no worker."""
+    """A started group without workers."""
     async with patient(redis_server.url) as redis:
         shop = Shop(redis_server, redis, relay_python)
         await redis.config_set("stream-node-max-entries", "1")
@@ -108,7 +108,7 @@ async def test_work_of_a_killed_worker_goes_to_another_once_its_claim_expires(sh
 
 
 async def test_a_worker_that_starts_again_gets_what_it_had_not_acknowledged(shop: Shop) -> None:
-    """Asking for the next entry acknowledges the one before, and so does `acknowledge`."""
+    """A restarted worker gets its last entry again unless it asked for the next one or called `acknowledge`."""
     async with shop.worker("the same", AGES) as worker:
         await shop.change(2)
         assert (await worker.update()).sequence == 2
@@ -128,7 +128,7 @@ async def test_a_worker_that_starts_again_gets_what_it_had_not_acknowledged(shop
 
 
 async def test_a_frozen_worker_loses_its_work(shop: Shop) -> None:
-    """Another worker gets it; the frozen one goes on with new work once it is back."""
+    """Another worker gets the entry; after the thaw, the frozen worker goes on with new entries."""
     async with shop.worker("frozen") as frozen:
         await shop.change()
         assert (await frozen.update()).sequence == 2
@@ -144,7 +144,7 @@ async def test_a_frozen_worker_loses_its_work(shop: Shop) -> None:
 
 
 async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
-    """An acknowledgement that did not reach Redis can be repeated."""
+    """If an acknowledgement does not reach Redis, the worker can repeat it."""
     async with AsyncExitStack() as stack:
         cable = await stack.enter_async_context(Cable(shop.server.port))
         feed = RedisFeed(cable.url, group="crew", consumer="careful", claim_after=AGES)
@@ -158,13 +158,13 @@ async def test_acknowledging_again_after_a_failure(shop: Shop) -> None:
         await shop.server.start()
         async with asyncio.timeout(PATIENCE):
             while await shop.work():
-                # A connection from before may still have to be found broken.
+                # The first request may still find the old, broken connection.
                 with contextlib.suppress(TransportError):
                     await feed.acknowledge()
 
 
 async def test_a_group_that_falls_behind_what_is_kept_gets_the_difference(shop: Shop) -> None:
-    """The difference has every call once, and a worker still gets what it had taken before."""
+    """The difference includes each call once, and a worker still gets the entries that it had claimed before."""
     async with shop.worker("slow", AGES) as slow:
         await shop.change(2)
         assert (await slow.update()).sequence == 2
@@ -185,5 +185,5 @@ async def test_a_group_that_falls_behind_what_is_kept_gets_the_difference(shop: 
 
 
 def answered(update: Update) -> int:
-    """Return the calls of an update, which has nothing else."""
+    """Return the answered calls of an update that has no other events."""
     return sum(event.count for event in update.events if isinstance(event, CallAnswered))

@@ -1,4 +1,4 @@
-"""A Redis that comes back with less than it knew, and relays that come back to one that knows more."""
+"""Redis restarts with older data or none, and relays reconnect to a Redis with newer data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.kit.relay import (
 from tests.kit.relay_scene import Scene
 
 AWAY: Final = 1.5
-"""Seconds after which Redis counts as away."""
+"""Seconds until a silent Redis counts as away."""
 
 pytestmark = [
     pytest.mark.needs_redis,
@@ -41,7 +41,7 @@ pytestmark = [
 
 
 class Views:
-    """A source that gives one snapshot, over and over until it is given the next."""
+    """A source that repeats one snapshot until the test sets the next."""
 
     def __init__(self, first: Snapshot) -> None:
         self.view = first
@@ -50,7 +50,7 @@ class Views:
         self._for_ever = asyncio.Event()
 
     async def __call__(self) -> Snapshot:
-        """Give it, or never give anything."""
+        """Return the snapshot, or block forever if stuck."""
         self.polls += 1
         if self.is_stuck:
             self.stuck += 1
@@ -59,7 +59,7 @@ class Views:
 
 
 async def more(scene: Scene, number: int) -> None:
-    """Wait until there have been so many more publications."""
+    """Wait for this many more publications."""
     last = await published(scene.redis) + number
     async with asyncio.timeout(PATIENCE):
         while await published(scene.redis) < last:
@@ -75,12 +75,12 @@ async def test_redis_loses_everything(tmp_path: Path) -> None:
             await server.start()
         await more(scene, 5)
         await scene.settle()
-        # What the group had seen is lost too: it begins anew.
+        # Redis lost the group's position too, so the group starts again.
         await group_is_done(scene.redis)
 
 
 async def test_redis_loses_everything_while_nothing_happens(redis_server: RedisServer) -> None:
-    """A relay publishes everything again even if nothing has changed since it took over."""
+    """A relay publishes everything again even if nothing has changed since it became the leader."""
     source = ScriptedSource([snapshot(agent())])
     witness = Witness("a reader")
     async with AsyncExitStack() as stack:
@@ -113,12 +113,13 @@ async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
         await server.start()
         await more(scene, 5)
         await scene.settle()
-        # What had been taken when the copy was made is somebody's for as long as that, also if it was done since.
+        # Entries that were claimed at the time of the copy are claimed again, even if they were acknowledged
+        # afterwards.
         await group_is_done(scene.redis)
 
 
 async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
-    """A reader that finds older data in Redis goes down, and keeps what it knows until a relay has published again."""
+    """A reader that finds older data in Redis goes down, and keeps its snapshot until a relay publishes again."""
     source = Views(snapshot(agent(calls_answered=7), at=7))
     witness = Witness("a reader")
     async with AsyncExitStack() as stack:
@@ -147,7 +148,7 @@ async def test_older_data_is_not_believed(redis_server: RedisServer) -> None:
 
 
 async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server: RedisServer) -> None:
-    """With a baseline, a reader whose relay first finds the platform away gets the difference afterwards."""
+    """A reader with a baseline gets the difference once a relay that started during an outage reaches the platform."""
     known = snapshot(agent("1", calls_answered=7), agent("2"), at=7)
     source = ScriptedSource([TransportError("away"), snapshot(agent("1", calls_answered=9), agent("3"), at=9)])
     feed = RedisFeed(redis_server.url, baseline=known)
@@ -169,7 +170,7 @@ async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server
 
 @pytest.mark.parametrize("terms", ["0", "50"])
 async def test_a_relay_comes_back_to_what_another_one_knows_better(redis_server: RedisServer, terms: str) -> None:
-    """A relay that was cut off polls again before it publishes, even if Redis numbers the terms anew."""
+    """A relay that was cut off polls again before it publishes, even if Redis restarts the numbering of terms."""
     before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
     old, new = Views(before), Views(now)
     witness = Witness("a reader")

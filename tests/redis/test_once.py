@@ -1,4 +1,4 @@
-"""Each reader is told every event once and in order, and so is a group between its workers."""
+"""Each reader gets every event once and in order, and so does a group as a whole."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ POLLS = 50
 
 
 class Recorder:
-    """A source that keeps what it gave, and gives the next only when the last one is published.
+    """A source that records its snapshots, and returns the next one only when the last one is published.
 
     Args:
-        office: Where it polls.
-        polls: After so many of them nothing happens there any more.
-        begun: Waits until everybody who is to hear of the changes is there.
+        office: The call centre that it polls.
+        polls: The number of polls after which nothing changes any more.
+        begun: Waits until all readers and workers have started.
     """
 
     def __init__(self, office: Office, polls: int, begun: Callable[[], Awaitable[None]]) -> None:
         self.given: list[Snapshot] = []
         self.changes = 1
-        """How many of the snapshots so far brought something new, the first one included."""
+        """The number of snapshots so far that differed from their predecessor, including the first one."""
         self.relay: Relay | None = None
         self._office = office
         self._client = office.client()
@@ -48,11 +48,11 @@ class Recorder:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether no more changes will come."""
         return len(self.given) > self._polls
 
     async def __call__(self) -> Snapshot:
-        """Poll."""
+        """Poll once the previous change is published."""
         relay = self.relay
         assert relay is not None
         if self.given:
@@ -66,12 +66,11 @@ class Recorder:
         return polled
 
     async def aclose(self) -> None:
-        """Close the client."""
         await self._client.aclose()
 
 
 async def told_by_a_watcher(snapshots: list[Snapshot]) -> list[Update]:
-    """Return what a watcher on the spot tells of these snapshots."""
+    """Return the updates of a watcher that polls these snapshots directly."""
     source = ScriptedSource(snapshots)
     watcher = StatusWatcher(source, interval=0.001, initial=True)
     updates = watcher.updates()
@@ -85,12 +84,12 @@ async def told_by_a_watcher(snapshots: list[Snapshot]) -> list[Update]:
 
 
 def seat_events(update: Update) -> tuple[SeatEvent, ...]:
-    """Return what an update tells of seats."""
+    """Return an update's events about seats."""
     return tuple(event for event in update.events if not isinstance(event, FeedDown | FeedUp))
 
 
 async def test_readers_are_told_what_a_watcher_on_the_spot_tells(redis_server: RedisServer) -> None:
-    """Readers and a group get the events of a watcher: each once, in order, and equal."""
+    """Readers and a group get the same events as a watcher: each one once, and in order."""
     readers = [Witness(f"reader {number}") for number in range(3)]
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(Office(seed=3, speed=0))

@@ -1,4 +1,4 @@
-"""What relays write and readers read: nothing is lost on the way, and damage is never taken for news."""
+"""The format of publications: readers decode exactly what relays encode, and reject damaged entries."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PROBLEM = FieldProblem(queue="queue-1", extension=None, field="lastanswertime", 
 
 
 def damaged(name: str, change: Callable[[Any], object], said: Publication | None = None) -> dict[str, str]:
-    """Return an entry's fields, with the JSON in one of them changed."""
+    """Return an entry's fields after a change to the JSON in one of them."""
     fields = fields_of(said or payload_of(snapshot(WAITING), snapshot(TALKING, server=1, problems=[PROBLEM]), UP))
     document = json.loads(fields[name])
     given_instead = change(document)
@@ -77,7 +77,7 @@ class TestThereAndBack:
     def test_a_reader_is_told_what_a_watcher_was(
         self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None, coalesced: bool
     ) -> None:
-        """All of it is lines of ASCII, of which Redis's scripts take each as one record."""
+        """A publication consists of ASCII lines, because Redis's scripts treat each line as one record."""
         said = payload_of(before, after, feed, coalesced=coalesced)
         change = read_change(fields_of(said))
         assert change.seat_events == diff(before, after)
@@ -113,7 +113,7 @@ class TestThereAndBack:
             )
 
     def test_lone_surrogates_survive(self) -> None:
-        """A name with half of a surrogate pair, which JSON can spell and UTF-8 cannot, is published and read."""
+        """A name with half of a surrogate pair, which JSON can express and UTF-8 cannot, survives publication."""
         before, after = snapshot(agent(name="\udcff", queue="q\ud800")), snapshot(agent(name="\udcfe", queue="q\ud800"))
         said = payload_of(before, after)
         change = read_change({name: text.encode().decode() for name, text in fields_of(said).items()})
@@ -126,7 +126,7 @@ class TestThereAndBack:
         assert read_change(fields_of(payload_of(before, after))).seat_events == diff(before, after)
 
     def test_before_anything_is_known(self) -> None:
-        """A platform that was never reached differs from one without agents."""
+        """A platform that was never reached differs from a platform without agents."""
         change = read_change(fields_of(payload_of(None, None, FeedDown(error=TransportError("away"), since=None))))
         assert (change.moment, change.before_snapshot, change.after_snapshot) == (None, None, None)
         assert (change.seats, change.agents, change.seat_events) == ((), {}, ())

@@ -1,4 +1,4 @@
-"""`RedisFeed` offers what a watcher offers, with any relay as the publisher; on a real Redis."""
+"""`RedisFeed` offers the same as a watcher, and works with any relay; on a real Redis."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TestLikeAWatcher:
             assert event == update.events[0]
 
     async def test_some_queues_or_extensions_are_all_that_is_read(self, redis_server: RedisServer) -> None:
-        """A reader with `queues` or `extensions` gets the events and records of these only."""
+        """A reader with `queues` or `extensions` gets only their events and records."""
         known = snapshot(agent("1"), agent("2"), agent("1", queue="b"))
         other = snapshot(agent("1"), agent("2", "talking"), agent("1", queue="b"), at=2)
         wanted = snapshot(agent("1", "talking"), agent("2", "talking"), agent("1", "talking", queue="b"), at=4)
@@ -75,7 +75,7 @@ class TestLikeAWatcher:
             assert whole.health.last_good_at == wanted.observed_at
 
     async def test_of_a_baseline_only_what_is_read_counts(self, redis_server: RedisServer) -> None:
-        """Seats outside the filter are removed from the baseline, so they do not leave."""
+        """Seats outside the filter are removed from the baseline, so they are not reported as leaving."""
         known, now = (
             snapshot(agent(), agent(state=state, queue="b"), at=at) for state, at in (("idle", 0), ("talking", 4))
         )
@@ -100,7 +100,7 @@ class TestLikeAWatcher:
         assert [event for event in events if event.key] == list(diff(None, WAITING))
 
     async def test_a_state_began_when_a_tally_shows(self, redis_server: RedisServer) -> None:
-        """`state_since` agrees with the tally; with a baseline, a change in the first reading began unseen."""
+        """`state_since` agrees with the tally; after a baseline, a change in the first read has an approximate time."""
         async with Writer(redis_server) as writer:
             await writer.publish(snapshot(agent("1"), agent("2"), at=4))
             feeds = RedisFeed(redis_server.url), RedisFeed(redis_server.url, baseline=snapshot(agent("1"), agent("3")))
@@ -256,7 +256,7 @@ class TestFeedEvents:
     async def test_what_redis_has_lost_is_not_believed_until_a_relay_confirms_it(
         self, redis_server: RedisServer
     ) -> None:
-        """A reader keeps its snapshot when Redis is emptied, and reports that the feed is down."""
+        """If Redis loses its data, a reader keeps its snapshot and reports that the feed is down."""
         async with (
             Writer(redis_server) as writer,
             RedisFeed(redis_server.url) as feed,
@@ -345,7 +345,7 @@ class TestHealth:
         assert last == (False, ["feed-down"], TALKING.observed_at)
 
     def test_one_of_a_group_says_that_it_has_a_part(self) -> None:
-        """`is_shared` is true for a feed with a group only."""
+        """`is_shared` is true only for a feed with a group."""
         assert not RedisFeed("redis://127.0.0.1").is_shared
         assert RedisFeed("redis://127.0.0.1", group="bots", consumer="a").is_shared
         assert not StatusWatcher(ScriptedSource([WAITING])).is_shared

@@ -1,4 +1,4 @@
-"""What a reader knows and tells, publication by publication and trouble by trouble."""
+"""What a reader knows and reports, publication by publication and failure by failure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LEASE = 10.0
 
 
 class Reader(ReaderState):
-    """A reader's state with a clock that a test sets. It asks Redis as a feed does."""
+    """A reader's state that sends the same requests as a feed; the test sets its clock."""
 
     def __init__(
         self, baseline: Snapshot | None = None, *, initial: bool = False, seats: SeatFilter | None = None
@@ -66,16 +66,16 @@ class Reader(ReaderState):
         takes: float = 0.0,
         renewals: int | None = None,
     ) -> list[Update]:
-        """Ask Redis once, a second after the last time: for everything, or for the little that shows a relay at work.
+        """Ask Redis once, a second after the last time.
 
         Args:
-            number: How often relays have confirmed what is published.
-            whole: What is published, if the reader's entry does not lead there.
+            number: Number of confirmations by relays so far.
+            whole: The published state, if the stream no longer continues from the reader's entry.
             feed: The last event about the feed.
             entries: The entries after the reader's.
-            seen: When the platform was seen last; by default, when the snapshot was made.
-            takes: Seconds that the answer takes.
-            renewals: How often relays have renewed their locks, if not as often.
+            seen: Time of the last good poll; by default that of the snapshot.
+            takes: Duration of the request in seconds.
+            renewals: Number of lock renewals, if it differs from `number`.
         """
         self.now += 1
         asked_at, is_sure = self.now, self.is_sure
@@ -98,7 +98,7 @@ class Reader(ReaderState):
         return updates(*told, self.on_reading(Reading(head=head, entries=entries, state=whole)))
 
     def begin(self, whole: State) -> list[Update]:
-        """Begin to read while a relay is at work; return what is told."""
+        """Start reading while a relay is working; return the updates."""
         return [update for number in (1, 2, 2) for update in self.ask(number, whole)]
 
     def take(
@@ -109,17 +109,17 @@ class Reader(ReaderState):
 
 
 def updates(*told: Update | None) -> list[Update]:
-    """Return the updates among what was told."""
+    """Return the updates without None."""
     return [update for update in told if update is not None]
 
 
 def state(known: Snapshot | None, feed: FeedEvent | None = None, *, entry: str = "7-0", sequence: int = 7) -> State:
-    """Return everything that is published."""
+    """Return a complete published state."""
     return State(entry=entry, sequence=sequence, lock="1 me" if entry else "", snapshot=known, feed=feed)
 
 
 def reader_at(known: Snapshot) -> Reader:
-    """Return a reader that knows this, and that it is up to date."""
+    """Return a reader that has this snapshot and whose feed is up."""
     reader = Reader()
     assert reader.begin(state(known)) == []
     assert reader.is_up
@@ -127,7 +127,7 @@ def reader_at(known: Snapshot) -> Reader:
 
 
 def only(told: Sequence[Update] | Update | None) -> FeedEvent:
-    """Return the one event that was told, which is about the feed."""
+    """Return the single event, which must be about the feed."""
     found = updates(told) if isinstance(told, Update | None) else told
     (event,) = [event for update in found for event in update.events]
     assert isinstance(event, FeedDown | FeedUp)
@@ -135,7 +135,7 @@ def only(told: Sequence[Update] | Update | None) -> FeedEvent:
 
 
 def kinds(*told: Update | None) -> list[type]:
-    """Return the classes of what is told."""
+    """Return the classes of the events."""
     return [type(event) for update in updates(*told) for event in update.events]
 
 
@@ -160,7 +160,7 @@ class TestBeginning:
         assert reader.resyncs == 0
 
     def test_old_data_is_not_up_to_date(self) -> None:
-        """What Redis holds is believed once a relay has confirmed it while this reader watched, and not before."""
+        """A reader accepts the data in Redis only after it has seen a relay confirm it."""
         reader = Reader()
         for _ in range(19):
             assert reader.ask(5, state(BEFORE)) == []
@@ -199,7 +199,7 @@ class TestBeginning:
 
     @pytest.mark.parametrize("initial", [False, True])
     def test_the_platform_may_be_away_at_first(self, initial: bool) -> None:
-        """A relay that has not reached the platform confirms nothing, and its readers hear why."""
+        """A relay that has not reached the platform confirms nothing, and its readers get the reason."""
         reader = Reader(initial=initial)
         assert only(reader.ask(0, state(None, PLATFORM_DOWN))) is PLATFORM_DOWN
         assert (reader.is_up, reader.trouble) == (False, PLATFORM_DOWN.error)
@@ -224,7 +224,7 @@ class TestChanges:
         assert (reader.entry, reader.sequence, reader.seen) == ("8-0", 8, AFTER.observed_at)
 
     def test_an_entry_of_format_1_is_reported_too(self) -> None:
-        """It lacks `confirmed`."""
+        """Entries of format 1 lack `confirmed`."""
         reader = reader_at(BEFORE)
         change = attrs.evolve(change_of(BEFORE, AFTER), confirmed=None)
         update = reader.on_entry(Entry(id="8-0", change=change))
@@ -270,7 +270,7 @@ class TestResync:
 
     @pytest.mark.parametrize("after", [BEFORE, AFTER])
     def test_a_number_that_falls_is_coalesced(self, after: Snapshot) -> None:
-        """Where Redis went back, the next update says that its number does not follow the last one."""
+        """When Redis returns to older data, sequence numbers decrease, and the next update is marked as coalesced."""
         reader = reader_at(BEFORE)
         told = [update for number in (1, 2, 2) for update in reader.ask(number, state(after, entry="5-0", sequence=5))]
         latest = snapshot(agent("1", "talking"), agent("2", calls_answered=1), at=90)
@@ -339,7 +339,7 @@ class TestFeed:
 
     def test_a_silent_relay_is_gone_after_two_leases(self) -> None:
         reader = reader_at(BEFORE)
-        reader.now = reader.now + 17  # it was confirmed two seconds before
+        reader.now = reader.now + 17  # a relay confirmed it two seconds earlier
         assert reader.ask(2) == [], "two leases of silence are allowed"
         assert reader.is_up
         down = only(reader.ask(2))
@@ -352,7 +352,7 @@ class TestFeed:
         assert up == FeedUp(observed_at=later, outage=timedelta(seconds=24), failures=2)
 
     def test_entries_show_a_relay_at_work(self) -> None:
-        """An entry is younger than the last request that left none."""
+        """An entry proves that a relay was working after the last request that found none."""
         reader = reader_at(BEFORE)
         for number in range(8, 20):
             asked_at, reader.now = reader.now, reader.now + 5
@@ -361,7 +361,7 @@ class TestFeed:
             assert reader.is_up
 
     def test_entries_that_waited_show_no_relay_at_work(self) -> None:
-        """After the line was slow or cut, what is left to read may be old."""
+        """Entries that arrive after a delay may be old, so they do not prove that a relay is working."""
         reader = reader_at(BEFORE)
         reader.on_entries(reader.now, found=False, is_complete=True)
         reader.now += 3600
@@ -370,7 +370,7 @@ class TestFeed:
         assert not reader.is_sure
 
     def test_an_answer_that_takes_long_is_no_silence(self) -> None:
-        """Over a slow line a large first answer neither makes the feed fail nor counts as up to date."""
+        """A large first answer over a slow line neither fails the feed nor counts as up to date."""
         reader = Reader()
         assert reader.ask(1, state(BEFORE)) + reader.ask(2, state(BEFORE)) == []
         assert reader.ask(2, state(BEFORE), takes=60) == []
@@ -402,7 +402,7 @@ class TestFeed:
         assert up == FeedUp(observed_at=START, outage=timedelta(seconds=7.5), failures=1)
 
     def test_the_platform_came_back_while_redis_was_away(self) -> None:
-        """An outage with several reasons lasts until the last of them is gone."""
+        """An outage with several causes lasts until the last cause is gone."""
         reader = reader_at(BEFORE)
         reader.on_failure(AWAY)
         reader.now += 5
@@ -420,7 +420,7 @@ class TestFeed:
         assert update.events == (PLATFORM_UP, *diff(BEFORE, AFTER))
 
     def test_when_the_platform_was_seen_is_known_from_the_snapshot(self) -> None:
-        """A relay that has not seen the platform itself leaves what its predecessor said."""
+        """A relay that has not polled yet keeps its predecessor's time of the last good poll."""
         reader = Reader()
         for number in (1, 2, 2):
             reader.ask(number, attrs.evolve(state(BEFORE), feed=PLATFORM_DOWN), seen=START)
@@ -429,7 +429,7 @@ class TestFeed:
     @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
     @pytest.mark.parametrize("back", list(itertools.permutations(range(3))))
     def test_three_reasons_are_one_condition(self, order: Sequence[int], back: Sequence[int]) -> None:
-        """The feed goes down with the first reason and comes up when the last one is gone."""
+        """The feed goes down with the first cause and comes up when the last one is gone."""
         told: list[type] = []
         reader, number = reader_at(BEFORE), 2
         is_there = [True, True, True]
@@ -460,7 +460,7 @@ class TestFeed:
 
 class TestLoss:
     def test_older_data_waits_for_a_confirmation(self) -> None:
-        """A Redis that lost its last writes is believed again once a relay confirms what it holds."""
+        """After Redis lost its last writes, readers accept its data again once a relay confirms it."""
         reader = reader_at(BEFORE)
         reader.take(BEFORE, AFTER, at=9)
         old = state(BEFORE, entry="7-0")
@@ -474,7 +474,7 @@ class TestLoss:
         assert kinds(update) == [FeedUp]
 
     def test_a_relay_that_has_not_polled_confirms_nothing(self) -> None:
-        """After Redis went back, a new leader's `FeedDown` is heard, and the older data under it is not believed."""
+        """When Redis returns to older data, readers report a new leader's `FeedDown`, but keep their snapshot."""
         reader = reader_at(BEFORE)
         reader.take(BEFORE, AFTER, at=9)
         old = state(BEFORE, PLATFORM_DOWN, entry="9-5", sequence=8)
@@ -502,7 +502,7 @@ class TestLoss:
 
     @pytest.mark.parametrize("seconds", [5, 3600])
     def test_a_reader_that_was_away_waits_for_a_relay_at_work(self, seconds: int) -> None:
-        """After a long absence a number that grew may be old; after a short one it is recent."""
+        """After a long absence, a higher number of confirmations may be old; after a short one it is recent."""
         reader = reader_at(BEFORE)
         reader.on_failure(AWAY)
         reader.now += seconds
@@ -511,11 +511,11 @@ class TestLoss:
         assert kinds(*told) == ([FeedUp, StateChanged] if seconds == 5 else [])
 
 
-# ---- whatever happens ------------------------------------------------------------------------------------------------
+# ---- any sequence of events ------------------------------------------------------------------------------------------
 
 
 class Consumer:
-    """Folds what is told."""
+    """Applies the updates in turn, and checks that each one continues from the last."""
 
     def __init__(self, known: Snapshot) -> None:
         self.known = known
@@ -524,7 +524,7 @@ class Consumer:
         self.calls: Counter[tuple[type, SeatKey]] = Counter()
 
     def take(self, update: Update | None) -> None:
-        """Take what is told, if anything."""
+        """Check and apply an update, if there is one."""
         if update is None:
             return
         assert update.events, "an update without events"
@@ -543,7 +543,7 @@ class Consumer:
 
 @attrs.frozen
 class Copy:
-    """What Redis holds."""
+    """The data in Redis."""
 
     entries: tuple[Entry, ...]
     known: Snapshot
@@ -553,11 +553,11 @@ class Copy:
 
 
 class Published(RuleBasedStateMachine):
-    """A Redis whose stream is trimmed and which goes back to older data, and a reader who now reads it, now cannot."""
+    """A Redis that trims its stream and returns to older data, and a reader that sometimes cannot reach it."""
 
     @initialize(seed=st.integers(0, 2**32))
     def start(self, seed: int) -> None:
-        """Begin with somebody there, and a reader."""
+        """Start with three agents and a reader that is up."""
         self.random = random.Random(seed)
         self.at = self.writes = 0
         self.platform = {SeatKey("queue-1", str(number)): agent(str(number)) for number in range(3)}
@@ -574,11 +574,11 @@ class Published(RuleBasedStateMachine):
         self.first = self.redis.known
 
     def shown(self) -> Snapshot:
-        """Return the platform as it is."""
+        """Return the platform's current snapshot."""
         return snapshot(*self.platform.values(), at=self.at)
 
     def publish(self, feed: FeedEvent | None = None, *, confirms: bool = True) -> None:
-        """Publish how things are or, by a relay that has not polled, only what happened to the feed."""
+        """Publish the current snapshot, or only a feed event if the relay has not polled yet."""
         redis = self.redis
         after = self.shown() if confirms else redis.known
         self.writes += 1
@@ -598,12 +598,12 @@ class Published(RuleBasedStateMachine):
 
     @property
     def is_away(self) -> bool:
-        """Whether the feed is down, as far as is published."""
+        """Whether the published feed is down."""
         return isinstance(self.redis.feed, FeedDown)
 
     @rule(calls=st.integers(0, 3), missed=st.integers(0, 2), joins=st.booleans())
     def change(self, calls: int, missed: int, joins: bool) -> None:
-        """Something happens; it is published unless the relay cannot see it."""
+        """A seat changes; the relay publishes the change unless the platform is away or it has not polled yet."""
         self.at += 2
         self.reader.now += 2
         key = self.random.choice(list(self.platform))
@@ -622,7 +622,7 @@ class Published(RuleBasedStateMachine):
 
     @rule()
     def platform_turns(self) -> None:
-        """The platform goes down, or comes back, and then is polled."""
+        """The platform goes down or comes back; when it comes back, the relay polls it."""
         self.at += 2
         self.reader.now += 2
         if self.is_away:
@@ -634,24 +634,24 @@ class Published(RuleBasedStateMachine):
 
     @rule()
     def confirm(self) -> None:
-        """The relay says that nothing has changed, if it can tell."""
+        """The relay confirms that nothing has changed, unless it has not polled yet."""
         self.reader.now += 1
         if self.has_polled:
             self.redis = attrs.evolve(self.redis, number=self.redis.number + 1)
 
     @rule()
     def no_relay_is_there(self) -> None:
-        """The relay is dead for longer than a reader waits."""
+        """No relay works for longer than a reader waits."""
         self.reader.now += 30
 
     @rule()
     def copy(self) -> None:
-        """Redis saves what it holds."""
+        """Redis saves its data."""
         self.copies.append(self.redis)
 
     @rule(place=st.integers(0, 100), wins=st.booleans())
     def go_back(self, place: int, wins: bool) -> None:
-        """Redis comes back with an older copy; the relay that leads then knows the present, or nothing yet."""
+        """Redis restarts with older data; the next leader has either polled already or not."""
         self.redis = self.copies[place % len(self.copies)]
         self.has_polled = False
         if wins:
@@ -667,16 +667,16 @@ class Published(RuleBasedStateMachine):
 
     @rule()
     def trim(self) -> None:
-        """All entries but the last are gone."""
+        """Redis drops all entries but the last."""
         self.redis = attrs.evolve(self.redis, entries=self.redis.entries[-1:])
 
     @rule()
     def redis_is_away(self) -> None:
-        """Reading fails."""
+        """The reader cannot reach Redis."""
         self.consumer.take(self.reader.on_failure(AWAY))
 
     def ask(self) -> None:
-        """Ask Redis once."""
+        """Ask Redis once, and apply the updates."""
         ids = [entry.id for entry in self.redis.entries]
         position = ids.index(self.reader.entry) + 1 if self.reader.entry in ids else None
         whole = state(self.redis.known, self.redis.feed, entry=ids[-1], sequence=self.redis.sequence)
@@ -695,7 +695,7 @@ class Published(RuleBasedStateMachine):
 
     @rule()
     def look_at_a_relay_at_work(self) -> None:
-        """The reader looks often enough to see a relay confirm."""
+        """The reader asks often enough to see a relay confirm."""
         for _ in range(4):
             self.confirm()
             self.ask()
@@ -705,7 +705,7 @@ class Published(RuleBasedStateMachine):
 
     @invariant()
     def what_is_told_is_true(self) -> None:
-        """Applying the events gives the reader's snapshot, and the reported calls add up to the counters' growth."""
+        """The events lead to the reader's snapshot, and the reported calls add up to the growth of the counters."""
         assert self.reader.snapshot == self.consumer.known
         total: Counter[tuple[type, SeatKey]] = Counter()
         for event in diff(self.first, self.consumer.known):
@@ -729,7 +729,7 @@ def test_no_call_is_lost_between_publications_and_resyncs(chain: list[Snapshot],
         else:
             consumer.take(reader.take(before, after, at=place + 8))
     for number in range(100, 115):
-        # What went back is kept out for up to a minute.
+        # A reader waits for up to a minute before it accepts data that went back.
         reader.now += 4
         for update in reader.ask(number):
             consumer.take(update)

@@ -1,4 +1,4 @@
-"""Relays: who leads, what is published and when, what readers learn of a change of leader, and how a relay ends."""
+"""Relays: which one leads, what it publishes and when, what readers see of a change of leader, and how a relay ends."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ WAITING, TALKING = agent(), agent(state="talking")
 
 
 class LastingTransportError(TransportError):
-    """An error of a caller's own source that does not pass."""
+    """A permanent error from the caller's own source."""
 
     retryable = False
 
 
 class Platform:
-    """A source whose answer is set."""
+    """A source whose snapshot a test sets."""
 
     def __init__(self, *agents: Any) -> None:
         self.polls = 0
@@ -47,7 +47,7 @@ class Platform:
         self.agents = agents
 
     async def __call__(self) -> Snapshot:
-        """Answer."""
+        """Return the snapshot, or raise the error."""
         self.polls += 1
         self.at += 0.01
         if self.error is not None:
@@ -56,7 +56,7 @@ class Platform:
 
 
 def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **options: Any) -> Relay:
-    """Return a relay that is quick."""
+    """Return a relay with short intervals."""
     given: dict[str, Any] = {"interval": 0.05, "max_backoff": 0.05, **options}
     return Relay(source, server.url, lease=lease, **given)
 
@@ -69,7 +69,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def entries(server: RedisServer) -> list[Entry]:
-    """Return all that was published."""
+    """Return all published entries."""
     store = Store(server.url, "sipqueue")
     found = await store.follow("", 0.01)
     await store.aclose()
@@ -77,7 +77,7 @@ async def entries(server: RedisServer) -> list[Entry]:
 
 
 async def told(server: RedisServer, number: int) -> list[Entry]:
-    """Return what was published, once it is that much."""
+    """Return the published entries once there are at least `number`."""
     async with asyncio.timeout(60):
         while len(found := await entries(server)) < number:
             await asyncio.sleep(0.02)
@@ -107,7 +107,7 @@ class TestPublishing:
             assert entry.change.after_snapshot == snapshot()
 
     async def test_what_readers_know_is_confirmed_in_silence(self, redis_server: RedisServer) -> None:
-        """While nothing changes, the relay confirms what it has published."""
+        """While nothing changes, the relay keeps confirming its last publication."""
         store = Store(redis_server.url, "sipqueue")
         async with relay(Platform(WAITING), redis_server, lease=0.3):
             await told(redis_server, 1)
@@ -198,7 +198,7 @@ class TestLeading:
         assert len(await entries(redis_server)) == 1
 
     async def test_another_one_takes_over_at_once_and_goes_on(self, redis_server: RedisServer) -> None:
-        """A successor publishes each change once, without waiting for the lease of a leader that closed."""
+        """A successor publishes each change once, and does not wait for the lease of a leader that closed."""
         two = Platform(TALKING)
         async with relay(Platform(WAITING), redis_server, lease=10):
             await told(redis_server, 1)
@@ -209,7 +209,7 @@ class TestLeading:
         assert [type(event) for event in second.change.seat_events] == [StateChanged]
 
     async def test_an_outage_that_ended_with_the_leader_is_told_to_have_ended(self, redis_server: RedisServer) -> None:
-        """The next leader's first good poll publishes `FeedUp`."""
+        """If an outage ends during a change of leader, the next leader's first good poll publishes `FeedUp`."""
         old = Platform(WAITING)
         async with RedisFeed(redis_server.url) as feed:
             async with relay(old, redis_server):
@@ -227,7 +227,7 @@ class TestLeading:
     async def test_a_platform_that_was_never_seen_comes_up_under_the_next_leader(
         self, redis_server: RedisServer
     ) -> None:
-        """The first good poll of all publishes `FeedUp`, under whichever leader."""
+        """The very first good poll publishes `FeedUp`, no matter which leader makes it."""
         old = Platform()
         old.error = TransportError("no route")
         async with relay(old, redis_server):
@@ -256,7 +256,7 @@ class TestLeading:
     async def test_whoever_has_led_meanwhile_knows_better(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay that was cut off does not publish over its successor's changes."""
+        """A relay that was cut off does not overwrite its successor's changes."""
         async with (
             Cable(redis_server.port) as cable,
             relay(Platform(WAITING), cable, lease=0.3) as it,
@@ -271,10 +271,10 @@ class TestLeading:
 
 
 class TestUnheard:
-    """Answers that are lost on their way, so that a relay does not know what it has done."""
+    """Lost answers: the relay does not know whether its request took effect."""
 
     async def test_a_lead_that_was_not_heard_of_is_led(self, redis_server: RedisServer) -> None:
-        """A relay whose lock was granted in a lost answer leads without waiting for a lease."""
+        """A relay leads without waiting for a lease if it got the lock but the answer was lost."""
         lost = asyncio.Event()
 
         class Breaking(Redis):
@@ -312,7 +312,7 @@ class TestUnheard:
     async def test_troubles_in_a_row_leave_the_watcher_alone(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A relay recognises its own publication after a lost lock and a failed read, and goes on."""
+        """A relay recognises its own publication after a lost lock and a failed read, and continues."""
         caplog.set_level(logging.INFO, "sipqueue_async")
         platform = Platform(WAITING)
         troubles = ["the answer to a publication", "the read after it"]
@@ -343,7 +343,7 @@ class TestUnheard:
 
 class TestTrouble:
     async def test_a_lead_that_was_lost_for_want_of_a_word_is_taken_again(self, redis_server: RedisServer) -> None:
-        """A relay whose lock is gone takes it again, and publishes what has changed."""
+        """A relay whose lock expired takes it again, and publishes the changes since."""
         platform = Platform(WAITING)
         async with relay(platform, redis_server) as it, redis_server.client() as client:
             await told(redis_server, 1)
@@ -357,7 +357,7 @@ class TestTrouble:
     async def test_a_lead_that_was_lost_before_anything_was_published_is_taken_again(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Its predecessor's publication is no sign that another relay has led since."""
+        """A predecessor's publication does not show that another relay has led in the meantime."""
         caplog.set_level(logging.INFO, "sipqueue_async")
         platform = Platform(WAITING)
         async with relay(platform, redis_server):
@@ -491,7 +491,7 @@ class TestTrouble:
         assert "the relay ends: RelayError: " in caplog.text
 
     async def test_a_lock_that_is_something_else_ends_it(self, redis_server: RedisServer) -> None:
-        """A lock key of another type is a `RelayError`, no standby."""
+        """If the lock key has another type, the relay raises `RelayError` instead of standing by."""
         async with redis_server.client() as client:
             await client.rpush("{sipqueue}:leader", "x")
         async with relay(Platform(), redis_server) as it:

@@ -1,4 +1,4 @@
-"""A platform's place in Redis: the keys, what is done there, who may, and what the errors mean; on a real Redis."""
+"""The store: its keys, its requests, the permissions that they need, and how errors are translated; on a real Redis."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ KEYS: Final = "~{sipqueue}:*"
 READER: Final = "+evalsha +script|load +hmget +hvals +xrange +xread"
 GROUP: Final = f"{READER} +time +hget +hset +hgetall +hdel +zadd +zrange +zrem"
 RELAY: Final = "+evalsha +script|load +hincrby +set +get +del +hget +hset +hdel +xadd +xtrim +hmget +hvals"
-"""What users of Redis must be allowed, and no more: for any reader, for a reader in a group, and for a relay. A
-database other than 0 takes ``+select`` as well."""
+"""The permissions that a relay needs; above, those of any reader and of a reader in a group.
+
+No other permission is needed, except ``+select`` for a database other than 0.
+"""
 
 SECRET: Final = "a-password-that-nobody-may-see"
 BEFORE, AFTER = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), at=2)
@@ -41,7 +43,7 @@ Work = Callable[[Store], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def opened(redis: str | Redis, prefix: str = "sipqueue") -> AsyncGenerator[Store]:
-    """Give a store, and close it."""
+    """Yield a store, and close it."""
     store = Store(redis, prefix)
     try:
         yield store
@@ -73,14 +75,14 @@ async def published(
 
 
 async def leads(store: Store, owner: str = "me") -> str:
-    """Take the lock, which is free, and return it."""
+    """Take the lock, which must be free, and return it."""
     lock = await store.acquire(owner)
     assert lock.is_of(owner)
     return lock.lock
 
 
 async def lead(store: Store) -> None:
-    """Do all that a relay does."""
+    """Send every request of a relay."""
     lock = await leads(store)
     assert not (await store.acquire("other")).is_of("other")
     state = (await store.read()).state
@@ -95,7 +97,7 @@ async def lead(store: Store) -> None:
 
 
 async def read(store: Store) -> None:
-    """Do all that a reader does."""
+    """Send every request of a reader."""
     whole = await store.read()
     assert whole.state is not None
     assert (whole.state.snapshot, whole.state.feed) == (AFTER, None)
@@ -115,7 +117,7 @@ async def read(store: Store) -> None:
 
 
 async def share(store: Store) -> None:
-    """Do all that a group's consumer does, with a change that was published after the group's start."""
+    """Send every request of a group's consumer, with a change published after the group's start."""
     work = await take(store, "group", "me", 10)
     assert work is not None
     assert work.change.agents
@@ -128,7 +130,7 @@ async def share(store: Store) -> None:
 
 
 async def everything(store: Store, other: Store) -> None:
-    """Do all that is ever done."""
+    """Send every request of a relay, a reader and a group."""
     await lead(other)
     await read(store)
     assert await take(store, "group", "me", 10) is None
@@ -140,7 +142,7 @@ async def everything(store: Store, other: Store) -> None:
 
 class TestPlace:
     async def test_its_keys_begin_with_the_prefix_in_braces(self, redis_server: RedisServer) -> None:
-        """A cluster keeps the keys of one prefix together, and those of two prefixes differ."""
+        """All keys of one prefix are on one node of a cluster; two prefixes share no key."""
         async with opened(redis_server.url, "north") as store, redis_server.client() as client:
             await lead(store)
             await take(store, "sales", "me", 10)
@@ -201,7 +203,7 @@ class TestPlace:
 
 
 def has_tls() -> bool:
-    """Tell whether Redis was built with TLS: only then it knows what is wrong with the option."""
+    """Return whether Redis was built with TLS: only then its error names the wrong option value."""
     said = subprocess.run([find("redis") or "false", "--port", "0", "--tls-replication", "maybe"], capture_output=True)
     return b"must be 'yes' or 'no'" in said.stdout + said.stderr
 
@@ -211,7 +213,7 @@ def has_tls() -> bool:
 class TestTls:
     @pytest.fixture
     async def port(self, tmp_path: Path) -> AsyncIterator[int]:
-        """A Redis's TLS port; its authority is in the folder as ca.pem."""
+        """The TLS port of a Redis; the certificate of its authority is in the folder as ca.pem."""
         authority = trustme.CA()
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         certificate = authority.issue_cert("localhost")
@@ -293,7 +295,7 @@ class TestClients:
 
 
 async def _connections(server: RedisServer) -> int:
-    """Return the number of connections, without the one that asks."""
+    """Return the number of connections, except the one that this request uses."""
     async with server.client() as client:
         async with asyncio.timeout(60):
             while any(each["events"] == "" for each in await client.client_list()):
@@ -304,7 +306,7 @@ async def _connections(server: RedisServer) -> int:
 class TestPermissions:
     @pytest.fixture
     async def user(self, redis_server: RedisServer) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, str]]]:
-        """Return a function that makes a user who is allowed something, and returns its URL."""
+        """Return a function that creates a user with some permissions, and returns the user's URL."""
         async with redis_server.client() as client:
 
             async def make(rules: str, name: str = "relay") -> str:
@@ -379,7 +381,7 @@ class TestPermissions:
     async def test_it_needs_that_much(
         self, user: Any, redis_server: RedisServer, work: Work, rules: str, command: str
     ) -> None:
-        """Each documented permission is needed, and the error names the one that is missing."""
+        """Each documented permission is necessary, and the error names the missing one."""
         if work is not lead:
             async with opened(redis_server.url) as other:
                 await lead(other)
@@ -543,7 +545,7 @@ class TestTrouble:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while asked := await reader.read(65536):
-                # Each command begins with a star, and several may come at once.
+                # One read may contain several commands; each begins with a star.
                 writer.write(f"-{said}\r\n".encode() * asked.count(b"*"))
             writer.close()
 
@@ -592,7 +594,7 @@ class TestFencing:
             assert await store.read() == before
 
     async def test_a_lock_that_was_renewed_is_not_taken(self, redis_server: RedisServer) -> None:
-        """A standby takes the lock only if it stands as the standby has seen it stand for a lease."""
+        """A standby takes the lock only if it has not changed for a lease."""
         async with opened(redis_server.url) as store:
             lock = await leads(store)
             seen = await store.acquire("other")
@@ -618,7 +620,7 @@ class TestFencing:
             assert await client.ttl("{sipqueue}:leader") == -1
 
     async def test_an_owner_that_asks_again_gets_its_lock(self, redis_server: RedisServer) -> None:
-        """A relay whose connection broke before it heard that it leads still leads; its lock is not renewed by that."""
+        """A relay that asks again for its own lock gets it, and keeps the lock's expiry."""
         async with opened(redis_server.url) as store:
             lock = await store.acquire("me")
             assert await store.acquire("me") == lock

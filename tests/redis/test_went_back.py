@@ -1,4 +1,4 @@
-"""A Redis that goes back in its data or in its time, with the platform or a leader away: no call made up or lost."""
+"""Redis returns to older data or its clock steps back while the platform or a leader is away: calls stay exact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs_redis, pytest.mark.one_python, pytest.mark.timeo
 
 
 class Stage:
-    """A call centre with calls going on, two relays on cables, and two readers."""
+    """A call centre with calls in progress, two relays on cables, and two readers."""
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server
@@ -36,7 +36,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             await enter(self.office)
-            # It decodes nothing, so that it can copy keys.
+            # Without `decode_responses`, so that it can copy keys.
             self.redis = await enter(Redis.from_url(self.server.url))
             for witness in self.witnesses:
                 feed = RedisFeed(self.server.url, initial=True, timeout=1.5)
@@ -59,20 +59,20 @@ class Stage:
         await self._stack.__aexit__(*details)
 
     async def more(self, number: int) -> None:
-        """Wait until there have been so many more publications."""
+        """Wait for this many more publications."""
         last = await published(self.redis) + number
         async with asyncio.timeout(PATIENCE):
             while await published(self.redis) < last:
                 await asyncio.sleep(0.01)
 
     async def says(self, feed: bytes) -> None:
-        """Wait until Redis holds this event about the feed."""
+        """Wait until Redis has this event about the feed."""
         async with asyncio.timeout(PATIENCE):
             while feed not in (await self.redis.hget(f"{KEYS}:meta", "feed") or b""):
                 await asyncio.sleep(0.01)
 
     async def looks(self, number: int) -> None:
-        """Wait until each reader has looked so many times."""
+        """Wait until each reader has asked Redis this many times."""
         counts = [0] * len(self.feeds)
         for place, feed in enumerate(self.feeds):
 
@@ -83,7 +83,7 @@ class Stage:
         await until(lambda: min(counts) >= number, "the readers look")
 
     async def check(self) -> None:
-        """Let the call centre stand still, and compare what the readers were told with what happened."""
+        """Stop the call centre's time, and compare the readers' reports with the ground truth."""
         self.office.live.stop()
         records = await self.office.records()
         await until(
@@ -95,14 +95,14 @@ class Stage:
 
 @pytest.fixture
 async def stage(redis_server: RedisServer) -> AsyncIterator[Stage]:
-    """A stage on which all is well."""
+    """A stage after its first publications."""
     async with Stage(redis_server) as stage:
         yield stage
 
 
 @pytest.mark.parametrize("dies", [True, False], ids=["the leader dies", "both live"])
 async def test_older_data_while_the_platform_is_away(stage: Stage, dies: bool) -> None:
-    """No relay confirms the data that it finds in Redis before its first good poll."""
+    """A relay does not confirm the data that it finds in Redis before its first good poll."""
     older = await copy_of(stage.redis)
     await stage.more(15)
     await stage.office.server.stop()
@@ -122,7 +122,7 @@ async def test_older_data_while_the_platform_is_away(stage: Stage, dies: bool) -
 
 
 async def test_older_data_and_readers_that_were_away(stage: Stage) -> None:
-    """A leader is killed, Redis goes back, and a reader's connection is gone meanwhile."""
+    """A leader is killed and Redis returns to older data, while one reader's connection is broken."""
     older = await copy_of(stage.redis)
     await stage.more(15)
     stage.cables[0].pull()
@@ -137,14 +137,14 @@ async def test_older_data_and_readers_that_were_away(stage: Stage) -> None:
 
 
 async def step(redis: Redis) -> None:
-    """Let Redis's clock step: an hour forward, and back again. From then on it numbers entries as if it stood still."""
+    """Step Redis's clock an hour forward and back. After that, Redis numbers entries as if its clock stood still."""
     last, _ = await redis.time()
     await redis.execute_command("XSETID", f"{KEYS}:events", f"{(last + 3600) * 1000}-0")  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("is_away", [False, True], ids=["the platform there", "the platform away"])
 async def test_the_clock_steps_as_the_leader_dies(stage: Stage, is_away: bool) -> None:
-    """Who leads, and what readers take, does not depend on Redis's clock. No script of theirs may even ask for it."""
+    """Leadership and reading do not depend on Redis's clock; no script even asks for the time."""
     await step(stage.redis)
     assert await stage.redis.ttl(f"{KEYS}:leader") == -1, "the lock has no expiry, which a clock could move"
     stage.cables[0].pull()
@@ -160,7 +160,7 @@ async def test_the_clock_steps_as_the_leader_dies(stage: Stage, is_away: bool) -
 
 
 async def test_old_data_is_not_up_to_date(stage: Stage) -> None:
-    """Once all relays are dead, neither a reader that knows the data nor a new one takes it for the present."""
+    """Once all relays are dead, neither an existing reader nor a new one treats the data as current."""
     await step(stage.redis)
     for cable in stage.cables:
         cable.pull()
