@@ -293,6 +293,18 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SIPQUEUE_URL" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("command", ["", *app.COMMANDS])
+def test_help_fits_the_terminal(
+    command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert app.run([*command.split(), "--help"]) == 0
+    # Commands to copy and option names stay on one line.
+    text = capsys.readouterr().out.partition("Examples:")[0].partition("Exit codes:")[0]
+    assert [line for line in text.splitlines() if len(line) > columns and not line.startswith("  --")] == []
+
+
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
     context = click.Context(app.cli)
