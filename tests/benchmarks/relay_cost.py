@@ -104,8 +104,7 @@ class Found:
     rounds: Sequence[Round]
 
 
-# ---- the participants, each in its own process
-# ------------------------------------------------------------------------
+# ---- the participants, each in its own process -----------------------------------------------------------------------
 
 
 class _Platform(Player):
