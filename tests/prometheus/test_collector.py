@@ -241,7 +241,7 @@ class TestAgents:
         watcher = StatusWatcher(ScriptedSource(self.ANSWERS), interval=1)
         collector = WatcherCollector(watcher, agents=True)
         await run(watcher, 9)
-        scrape = Scrape(collector, OPEN_METRICS)
+        scrape = Scrape(collector, accept=OPEN_METRICS)
         assert scrape.by("sipqueue_agent_state", "extension", state="talking") == {"1": 1}
         assert scrape.by("sipqueue_calls_missed_total", "queue") == {"queue-1": 2}, "the queue's total fell"
 

@@ -62,7 +62,7 @@ def test_control_characters_of_names_are_shown_as_escapes(name: str, label: str)
 @pytest.mark.parametrize("accept", ["", OPEN_METRICS])
 def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, str, str]]) -> None:
     known = snapshot(*(agent(extension, queue=queue, name=name) for queue, extension, name in names))
-    scrape = Scrape(collector_of(known, agents=True), accept)
+    scrape = Scrape(collector_of(known, agents=True), accept=accept)
     queues = scrape.by("sipqueue_agents", "queue", state="waiting")
     assert list(queues.values()) == [1] * len(names)
     infos = [labels for series in scrape.samples if "name" in (labels := dict(series.labels))]
@@ -74,7 +74,7 @@ def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, s
 
 def test_the_format_follows_the_accept_header() -> None:
     collector = collector_of(snapshot(agent()))
-    plain, open_metrics = Scrape(collector), Scrape(collector, f"{OPEN_METRICS};q=0.5,text/plain;q=0.1")
+    plain, open_metrics = Scrape(collector), Scrape(collector, accept=f"{OPEN_METRICS};q=0.5,text/plain;q=0.1")
     assert plain.content_type.startswith("text/plain")
     assert open_metrics.content_type.startswith("application/openmetrics-text")
     assert plain.samples == open_metrics.samples
@@ -87,14 +87,14 @@ def test_the_format_follows_the_accept_header() -> None:
 def test_any_accept_header_gets_a_valid_exposition(junk: str) -> None:
     collector = collector_of(snapshot(agent()))
     for accept in (junk, f"application/openmetrics-text; version={junk}", f"text/plain;version={junk};q=0.5"):
-        scrape = Scrape(collector, accept)
+        scrape = Scrape(collector, accept=accept)
         assert scrape.get("sipqueue_feed_up") == 0
         assert scrape.content_type.isascii()
-    assert Scrape(collector, f"text/plain;version={junk},{OPEN_METRICS}").content_type
+    assert Scrape(collector, accept=f"text/plain;version={junk},{OPEN_METRICS}").content_type
 
 
 def test_names_and_units_follow_the_conventions() -> None:
-    families = Scrape(collector_of(snapshot(agent()), agents=True), OPEN_METRICS).families
+    families = Scrape(collector_of(snapshot(agent()), agents=True), accept=OPEN_METRICS).families
     assert len(families) == 17
     for name, family in families.items():
         assert name.startswith("sipqueue_")

@@ -15,7 +15,9 @@ import yaml
 from promql_parser import AggregateExpr, BinaryExpr, Expr, VectorSelector
 
 from sipqueue_async import StatusWatcher
-from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.alerts import Alerts, Destination, FeedSilent
+from sipqueue_async.cli.delivery import Delivery
+from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.exposition import Scrape
 
@@ -39,6 +41,10 @@ def exposition() -> dict[str, dict[str, set[str]]]:
         labels = found.setdefault(series.name, {})
         for label, value in series.labels:
             labels.setdefault(label, set()).add(value)
+    alerts = Alerts(watcher, [FeedSilent("away")])
+    delivery = Delivery({Destination(name="duty"): lambda message: None})
+    for series in Scrape(AlertsCollector(alerts, delivery)).samples:
+        found[series.name] = {label: {value} for label, value in series.labels}
     # It has no sample before the first poll.
     return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
 

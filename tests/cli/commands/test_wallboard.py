@@ -75,6 +75,7 @@ async def test_the_alerts_of_a_rules_file_are_shown(tmp_path: Path) -> None:
         told = await _told(url, lambda told: told["alerts"])
         (alert,) = told["alerts"]
         assert (alert["alert"], alert["rule"], alert["queue"]) == ("raised", "any", None)
+        assert 'sipqueue_alerts_raised{rule="any"} 1.0' in (await _get(f"{url}metrics"))[1]
     async with serving() as url:
         assert (await _told(url, lambda told: told["seats"]))["alerts"] is None
 
