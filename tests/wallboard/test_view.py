@@ -233,14 +233,16 @@ async def test_todays_calls_and_the_answer_rate_are_shown(visit: Visit) -> None:
         agent("1", queue="b", calls_answered=1),
         agent("2", AgentState.PAUSED, queue="b", no_answer_count=2),
         agent("3", queue="new"),
+        agent("4", AgentState.RECEIVING, queue="new"),
     ]
     async with Wall(*seats) as wall:
         page = await visit(wall.url)
-        await _tiles(page, 3)
-        totals = page.locator("#totals > div:not([hidden]) dd")
-        assert (await totals.all_inner_texts())[-3:] == ["9", "3", "75 %"]
+        await _tiles(page, 4)
+        *_, answered, missed, rate, ring = await page.locator("#totals > div:not([hidden]) dd").all_inner_texts()
+        assert [answered, missed, rate] == ["9", "3", "75 %"]
+        assert re.fullmatch(r"\d+:\d\d", ring)
         assert await page.locator(".queue .rate").all_inner_texts() == ["89 %", "33 %", "–"]
-        assert await page.locator(".tile .calls").all_inner_texts() == ["9 1", "0 2", "0 0"]
+        assert await page.locator(".tile .calls").all_inner_texts() == ["9 1", "0 2", "0 0", "0 0"]
         await expect(page.locator("#several")).to_be_visible()
         short = [await it.get_attribute("title") for it in await page.locator(".queue.short").all()]
         assert short == []
@@ -319,7 +321,7 @@ async def test_screen_readers_get_numbers_and_outages_but_no_clocks(visit: Visit
             """() => [...document.querySelectorAll("[role=status], [role=alert], [aria-live]")].map(
               (it) => it.id || it.parentElement.id)"""
         )
-        assert sorted(live) == ["alert", "condition"]
+        assert sorted(live) == ["alert", "condition", "raised"]
         tree = await page.locator("main").aria_snapshot()
         assert re.search(
             r'button "queue-1 2 signed in, 2 waiting, 0 receiving, 0 talking, 0 idle, 0 paused, 0 answ', tree
