@@ -1,4 +1,4 @@
-"""The `repr` of public objects; a class that shows more conditions tests them beside its other tests."""
+"""The `repr` of public objects; a class with several forms tests them beside its other tests."""
 
 from __future__ import annotations
 

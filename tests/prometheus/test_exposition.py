@@ -32,7 +32,7 @@ ESCAPES = st.lists(
 
 
 def collector_of(known: Snapshot, *, agents: bool = False) -> WatcherCollector:
-    """Return a collector over a watcher that knows a snapshot."""
+    """Return a collector of a watcher that has this snapshot."""
     return WatcherCollector(StatusWatcher(ScriptedSource([known]), baseline=known), agents=agents)
 
 
@@ -100,7 +100,7 @@ def test_names_and_units_follow_the_conventions() -> None:
         assert name.startswith("sipqueue_")
         assert family.documentation.endswith(".")
         assert (family.type == "histogram") <= name.endswith("_seconds")
-        # The parser takes the suffix away from counters' families, and leaves it on their samples.
+        # The parser removes the suffix from the names of counter families, but not from their samples.
         assert all(sample.name.endswith("_total") == (family.type == "counter") for sample in family.samples)
 
 
@@ -118,7 +118,7 @@ async def test_a_scrape_from_another_thread_sees_whole_polls() -> None:
     numbers = itertools.count()
 
     async def source() -> Snapshot:
-        # At each poll, each has answered one more call, and the two have changed places.
+        # At each poll, each agent has answered one more call, and the two agents have swapped places.
         number = next(numbers)
         states = AgentState.TALKING, AgentState.WAITING
         return snapshot(

@@ -33,7 +33,7 @@ EXPRESSIONS = [*(target["expr"] for target in TARGETS), *(rule["expr"] for rule 
 
 @cache
 def exposition() -> dict[str, dict[str, set[str]]]:
-    """Return each metric's labels and their values, from a scrape of two platforms."""
+    """Return the labels and label values of each metric, from a scrape of two platforms."""
     known = snapshot(agent())
     watcher, other = (StatusWatcher(ScriptedSource([known]), baseline=known) for _ in range(2))
     found: dict[str, dict[str, set[str]]] = {}
@@ -45,7 +45,7 @@ def exposition() -> dict[str, dict[str, set[str]]]:
     delivery = Delivery({Destination(name="duty"): lambda message: None})
     for series in Scrape(AlertsCollector(alerts, delivery)).samples:
         found[series.name] = {label: {value} for label, value in series.labels}
-    # It has no sample before the first poll.
+    # This metric has no sample before the first poll.
     return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
 
 
