@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import async_solipsism
@@ -17,6 +18,7 @@ from hypothesis import settings
 
 from tests.kit import relay_processes
 from tests.kit.needs import COMPONENTS, find
+from tests.kit.postgres_server import PostgresServer
 from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
@@ -106,6 +108,11 @@ def needs_haproxy() -> None:
 
 
 @pytest.fixture(scope="session")
+def needs_postgres() -> None:
+    """Skip the test where PostgreSQL is missing."""
+
+
+@pytest.fixture(scope="session")
 def shared_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis for all tests of a process; tests use it through `redis_server`."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
@@ -118,6 +125,30 @@ async def redis_server(shared_redis: RedisServer) -> RedisServer:
     """A real Redis, empty and with its initial settings; a test may kill, freeze or change it."""
     await shared_redis.reset()
     return shared_redis
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(needs_postgres: None) -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests of a process; a test asks for `postgres_server`."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres_server(shared_postgres: PostgresServer) -> PostgresServer:
+    """A real PostgreSQL that runs; `database` makes an empty database. A test may stop and kill it."""
+    shared_postgres.start()
+    return shared_postgres
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)])
+def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/history.db"
+    server: PostgresServer = request.getfixturevalue("shared_postgres")
+    server.start()
+    return server.database()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,9 @@
-"""Figures of any span of time."""
+"""History: records what a feed reports into SQLite or PostgreSQL, and reads it back."""
 
+from sipqueue_async.history.errors import HistoryError, RecordedError
 from sipqueue_async.history.figures import Figures
+from sipqueue_async.history.history import History
+from sipqueue_async.history.recorder import Recorder, RecorderHealth
+from sipqueue_async.history.store import Outage
 
-__all__ = ["Figures"]
+__all__ = ["Figures", "History", "HistoryError", "Outage", "RecordedError", "Recorder", "RecorderHealth"]

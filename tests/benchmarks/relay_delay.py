@@ -1,4 +1,4 @@
-"""The delay from a poll to its update at a reader, at a rate that every participant can keep up with."""
+"""How long after a poll a reader has what changed, while there is time enough for everything."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _WAYS: Final = ("a relay and a reader", "bare `XADD` and `XREAD` of the same byt
 
 @attrs.frozen(kw_only=True)
 class Delay:
-    """The delays of one participant's updates, in seconds."""
+    """How long updates were on one way, in seconds."""
 
     median: float
     p99: float
     ratio: Spread
-    """Each round's median, in units of the bare commands' median."""
+    """Each round's median in units of the bare commands'."""
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """The delays of all participants."""
+    """How long updates were on their way."""
 
     course: Course
     rounds: int
     delays: Sequence[Delay]
-    """Of the relay, of bare commands, and within one process."""
+    """By relay, bare commands, and in one process."""
 
 
 def course(interval: float, updates: int) -> Course:
-    """Return the course of a low, steady rate."""
+    """Return what is sent: a calm stream."""
     return Course(changed=_CHANGED, updates=updates, interval=interval)
 
 
 async def run(track: Track, sent: Course, rounds: int) -> Found:
-    """Send a course at its own rate."""
+    """Send a course in its own time."""
     ways = await race(track, "delay", sent, rounds)
     unit = _medians(ways[1])
     delays = [

@@ -1,4 +1,4 @@
-"""The maximum number of events per second from a relay to a reader through one stream."""
+"""How many events a second go through one stream, from a relay that always has the next update to a reader."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ CHANGED: Final = (1, 10, 100)
 UPDATES: Final = 400
 ROUNDS: Final = 11
 _CALM: Final = 10
-"""Above this number of changes per update, courses have fewer updates, so that rounds take about equally long."""
+"""How many changes an update may have before there are fewer updates, so that rounds take about as long."""
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """Throughput, and the time per update in units of the other participants' time in the same round."""
+    """How fast it went, and what an update took in units of what the others took in the same round."""
 
     course: Course
     events: Spread
-    """Events per second, through relay and reader."""
+    """Events a second, through relay and reader."""
     updates: Spread
-    """Updates per second. Each update takes two round trips to Redis."""
+    """Updates a second; as many times two round trips to Redis."""
     bare: Spread
-    """The relay's time, in units of bare commands with the same bytes."""
+    """Bare commands with the same bytes are the unit."""
     within: Spread
-    """The relay's time, in units of a watcher with a consumer in its process."""
+    """A watcher with a consumer in its process is the unit."""
 
 
 def courses(changed: Sequence[int], updates: int) -> list[Course]:
-    """Return the courses to measure."""
+    """Return what is sent."""
     return [Course(changed=each, updates=max(1, min(updates, updates * _CALM // each))) for each in changed]
 
 
 async def run(track: Track, course: Course, rounds: int) -> Found:
-    """Send a course as fast as possible."""
+    """Send a course as fast as it goes."""
     relay, bare, within = (
         [passage.seconds for passage in passages]
         for passages in await race(track, f"rate-{course.changed}", course, rounds)

@@ -1,4 +1,4 @@
-"""The times of polls."""
+"""When the next poll is due."""
 
 from __future__ import annotations
 

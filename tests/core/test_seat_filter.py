@@ -1,4 +1,4 @@
-"""`SeatFilter`: a selection of queues and extensions."""
+"""`SeatFilter`: some queues and extensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of HTTP: statuses, redirects, and proxies."""
+"""Faults of HTTP: statuses, redirects, and what proxies do."""
 
 from __future__ import annotations
 

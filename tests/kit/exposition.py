@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-import attrs
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from prometheus_client.registry import Collector
 
-from sipqueue_async.prometheus import exposition
+from sipqueue_async.prometheus import WatcherCollector
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
-
-
-@attrs.frozen
-class Counts:
-    """The delivery of alerts to one destination."""
-
-    undelivered: Mapping[str, int] = attrs.field(factory=lambda: {"duty": 3})
-    given_up: Mapping[str, int] = attrs.field(factory=lambda: {"duty": 2})
 
 
 class Series(NamedTuple):
@@ -35,12 +25,12 @@ class Scrape:
     """The samples of one scrape.
 
     Args:
-        collectors: The collectors to scrape.
+        collector: The collector to scrape.
         accept: The header ``Accept``.
     """
 
-    def __init__(self, *collectors: Collector, accept: str = "") -> None:
-        body, self.content_type = exposition(*collectors, accept=accept)
+    def __init__(self, collector: WatcherCollector, accept: str = "") -> None:
+        body, self.content_type = collector.exposition(accept)
         parse = parse_open_metrics if self.content_type.startswith("application/openmetrics-text") else parse_text
         families: Iterable[Metric] = parse(body.decode())
         self.families = {family.name: family for family in families}

@@ -1,7 +1,8 @@
 """The external programs that tests use: where to find them, and what stays untested without them.
 
-A test requests one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`. It is
-skipped if the program is missing. The noxfile also imports this module, so it uses only the standard library.
+A test requests one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`,
+`needs_postgres`. It is skipped if the program is missing. The noxfile also imports this module, so it uses only the
+standard library.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Component:
     """The Debian packages that install it."""
     tested: str
     """The part of the product that those tests cover."""
+    places: tuple[str, ...] = ()
+    """Folders that are searched too, as glob patterns below the root."""
 
     @property
     def marker(self) -> str:
@@ -52,6 +55,14 @@ COMPONENTS: Final = {
             ("chromium", "fonts-liberation", "fonts-wqy-microhei"),
             "the wallboard's page in a browser",
         ),
+        Component(
+            "postgres",
+            "postgres",
+            ("postgresql",),
+            "the history in PostgreSQL",
+            # Debian keeps each version's programs in a folder of its own.
+            ("usr/lib/postgresql/*/bin",),
+        ),
         Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),
     )
 }
@@ -62,7 +73,11 @@ def find(name: str) -> Path | None:
     component = COMPONENTS[name]
     if name in os.environ.get(HIDE, "").split():
         return None
-    found = shutil.which(component.program, path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
+    places = [
+        *PLACES,
+        *(place for pattern in component.places for place in sorted(map(str, Path("/").glob(pattern)), reverse=True)),
+    ]
+    found = shutil.which(component.program, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
     return None if found is None else Path(found)
 
 

@@ -1,4 +1,4 @@
-"""The external components that tests need."""
+"""Components that tests need."""
 
 from __future__ import annotations
 

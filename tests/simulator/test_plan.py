@@ -1,4 +1,4 @@
-"""Plans: refused values, and derived figures."""
+"""Plans: what they refuse, and what they derive."""
 
 from __future__ import annotations
 

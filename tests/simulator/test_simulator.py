@@ -1,4 +1,4 @@
-"""Model and server together: model time follows the clock, even across restarts."""
+"""Model and server joined: model time follows the clock, restarts included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The builders of agents and snapshots for tests."""
+"""Agents and snapshots made up for tests."""
 
 from __future__ import annotations
 

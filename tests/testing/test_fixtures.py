@@ -1,4 +1,4 @@
-"""The fixtures, used as in a user's tests."""
+"""The fixtures, as a user's tests have them."""
 
 from __future__ import annotations
 

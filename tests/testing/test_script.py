@@ -1,4 +1,4 @@
-"""`ScriptedSource`: a source that plays a script."""
+"""A source that plays a script."""
 
 from __future__ import annotations
 

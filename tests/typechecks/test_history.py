@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import assert_type
+from pathlib import Path
+from typing import Literal, assert_type
 
-from sipqueue_async import AgentState
-from sipqueue_async.history import Figures
+import pytest
+
+from sipqueue_async import AgentState, CallMissed, Event, Snapshot, StatusWatcher, Update
+from sipqueue_async.history import Figures, History, HistoryError, Outage, RecordedError, Recorder, RecorderHealth
+from sipqueue_async.testing import ScriptedSource
+from tests.kit.builders import START, snapshot
 
 
 def test_figures() -> None:
@@ -25,3 +30,41 @@ def test_figures() -> None:
     assert_type(figures.signed_in_seconds, float)
     assert_type(figures.unseen_seconds, float)
     assert figures.answer_rate == 0.5
+
+
+async def test_a_history(tmp_path: Path) -> None:
+    async with History(f"sqlite:///{tmp_path}/day.db", platform="main") as history:
+        assert_type(history, History)
+        assert_type(history.platform, str)
+        assert_type(await history.baseline(), Snapshot | None)
+        assert_type(await history.snapshot_at(START), Snapshot | None)
+        assert_type(history.updates(START, START), AsyncIterator[Update])
+        missed = history.events(START, START, queue=["queue-1"], extension="100001", types=CallMissed)
+        assert_type(missed, AsyncIterator[Event])
+        assert_type(history.outages(START, START), AsyncIterator[Outage])
+        watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=60)
+        async with watcher, Recorder(history, watcher, max_pending=10, close_timeout=5.0) as recorder:
+            assert_type(recorder, Recorder)
+            assert_type(recorder.pending, int)
+            assert_type(recorder.health, RecorderHealth)
+            assert_type(recorder.health.up, bool | None)
+            assert_type(recorder.health.ended, bool)
+            assert_type(recorder.health.updates, int)
+            assert_type(recorder.health.events, int)
+            assert_type(recorder.health.coalesced, int)
+            assert_type(recorder.health.failures_in_a_row, int)
+            assert_type(recorder.health.last_error, BaseException | None)
+            assert_type(recorder.health.recorded_until, datetime | None)
+    with pytest.raises(RuntimeError):
+        assert_type(await Recorder(history, watcher).wait(), None)
+
+
+def test_an_outage() -> None:
+    outage = Outage(began_at=START, ended_at=None, reason="outage")
+    assert_type(outage.began_at, datetime)
+    assert_type(outage.ended_at, datetime | None)
+    assert_type(outage.reason, Literal["outage", "stopped", "clock"])
+    assert_type(outage.failures, int)
+    assert_type(outage.error, str | None)
+    assert issubclass(HistoryError, Exception)
+    assert issubclass(RecordedError, Exception)

@@ -1,0 +1,159 @@
+"""`History`: a database of what happened, to read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from sipqueue_async import Event, SeatFilter, Snapshot, Update
+from sipqueue_async.history.database import Database
+from sipqueue_async.history.figures import microseconds
+from sipqueue_async.history.replay import Replay
+from sipqueue_async.history.store import Names, Outage, Store
+
+
+class History:
+    """What happened at one platform, in a database that a `Recorder` writes.
+
+    An async context manager: inside the block the database is open. The schema is created or brought up to date first.
+    Any number of programs may read a database while one records.
+
+    Times given must be aware. A span contains its beginning and not its end.
+
+    Args:
+        url: ``sqlite:///day.db`` (a file; four slashes begin an absolute path) or ``postgresql://user@host/name``.
+        platform: The name of the platform, if several share the database.
+
+    Raises:
+        ValueError: The URL is invalid, or the name is empty.
+    """
+
+    def __init__(self, url: str, *, platform: str = "main") -> None:
+        if not platform:
+            raise ValueError("platform needs a name; leave it out for 'main'")
+        self._platform = platform
+        self._database = Database(url)
+        self._store = Store(self._database, platform)
+
+    async def __aenter__(self) -> Self:
+        """Open the database.
+
+        Raises:
+            HistoryError: It cannot be opened, or a newer release wrote its schema.
+        """
+        await self._database.open()
+        try:
+            await self._store.open()
+        except BaseException:
+            await self._database.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._database.close()
+
+    def __repr__(self) -> str:
+        return f"<History of {self._platform!r} in {self._database}>"
+
+    @property
+    def platform(self) -> str:
+        """The name of the platform."""
+        return self._platform
+
+    async def baseline(self) -> Snapshot | None:
+        """Return the last recorded status, to resume with: ``StatusWatcher(client, baseline=...)``.
+
+        Its `observed_at` is the last moment at which the status is known to have held. None if nothing is recorded.
+
+        Raises:
+            HistoryError: The database cannot be read.
+        """
+        until = await self._store.recorded_until()
+        if until is None:
+            return None
+        found = (await self._store.replay_at(microseconds(until))).snapshot
+        if found is None:
+            return None
+        return found.with_changes({}, observed_at=until, server_time=found.server_time, problems=found.problems)
+
+    async def snapshot_at(self, time: datetime) -> Snapshot | None:
+        """Return the status at a time, with the `observed_at` of the last change before; None before the first one.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: The time is naive.
+        """
+        return (await self._store.replay_at(microseconds(time))).snapshot
+
+    async def updates(self, since: datetime, until: datetime) -> AsyncIterator[Update]:
+        """Yield the recorded updates of a span, in order, as a consumer that keeps up received them.
+
+        `observed_at` is exact unless the wall clock was set back. Snapshots have no `steady_at`.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive.
+        """
+        async for update in self._store.updates(*_span(since, until)):
+            yield update
+
+    async def events(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        queue: Names = None,
+        extension: Names = None,
+        types: type[Event] | tuple[type[Event], ...] | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yield the recorded events of a span, in order.
+
+        Args:
+            since: The beginning.
+            until: The end.
+            queue: Only events of this queue or these queues, and feed events, which concern every queue.
+            extension: Only events of this extension or these extensions, and feed events.
+            types: Only events of this class or these classes.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive, or a name is empty.
+        """
+        seats = SeatFilter(_names(queue), _names(extension))
+        begin, end = _span(since, until)
+        start = await self._store.replay_at(begin - 1)
+        replay = Replay(self._store.seats, start.snapshot)
+        async for rows in self._store.rows(begin, end, seats):
+            replay.seats = self._store.seats
+            for event in replay.events(rows):
+                if types is None or isinstance(event, types):
+                    yield event
+
+    async def outages(self, since: datetime, until: datetime) -> AsyncIterator[Outage]:
+        """Yield the times in which the status was unknown and that overlap a span, in order.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive.
+        """
+        for outage in await self._store.outages(*_span(since, until)):
+            yield outage
+
+
+def store_of(history: History) -> Store:
+    """Return what recorders use of a history's database."""
+    return history._store  # noqa: SLF001
+
+
+def _span(since: datetime, until: datetime) -> tuple[int, int]:
+    return microseconds(since), microseconds(until)
+
+
+def _names(names: Names) -> list[str] | None:
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names)

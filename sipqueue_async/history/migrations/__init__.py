@@ -1,0 +1,1 @@
+"""The migrations of the schema, applied by Alembic when a history is opened."""

@@ -1,0 +1,81 @@
+"""The database: its URL, its schema and its migrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from sipqueue_async.history import History, HistoryError
+from sipqueue_async.history.history import store_of
+from sipqueue_async.history.schema import metadata
+from tests.kit.postgres_server import PostgresServer
+
+VIEWS = ("v_seats", "v_calls", "v_intervals", "v_hourly", "v_outages")
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("", "the history's URL is invalid"),
+        ("day.db", "the history's URL is invalid"),
+        ("mysql://root:secret@host/x", "the history's URL begins with mysql: use sqlite:///FILE"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_an_invalid_url_is_refused(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        History(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_platform_needs_a_name() -> None:
+    with pytest.raises(ValueError, match="platform needs a name"):
+        History("sqlite:///day.db", platform="")
+
+
+async def test_a_missing_server_is_an_error_without_the_password() -> None:
+    history = History("postgresql://user:secret@127.0.0.1:1/day")
+    with pytest.raises(HistoryError, match=r"the history postgresql://user:\*\*\*@127.0.0.1:1/day cannot be opened"):
+        await history.__aenter__()
+    assert "secret" not in repr(history)
+
+
+async def test_an_unknown_database_is_an_error(postgres_server: PostgresServer) -> None:
+    url = postgres_server.database()
+    with pytest.raises(HistoryError, match='database "nowhere" does not exist'):
+        await History(url.rpartition("/")[0] + "/nowhere").__aenter__()
+
+
+async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "day.db"
+    path.write_text("not a database, but the only copy of something" * 100)
+    with pytest.raises(HistoryError, match="cannot be opened: file is not a database"):
+        await History(f"sqlite:///{path}").__aenter__()
+    assert path.read_text().startswith("not a database")
+
+
+async def test_a_history_that_is_not_open_says_so() -> None:
+    with pytest.raises(RuntimeError, match="the history is not open: use it in 'async with'"):
+        await History("sqlite:///day.db").baseline()
+
+
+async def test_the_migrations_make_the_schema(history_url: str) -> None:
+    def differences(connection: Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with History(history_url) as history, store_of(history).database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+        for view in VIEWS:
+            assert (await connection.exec_driver_sql(f"SELECT * FROM {view}")).fetchall() == []
+
+
+async def test_a_newer_schema_is_refused(history_url: str) -> None:
+    async with History(history_url) as history, store_of(history).database.writing() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(HistoryError, match=r"has schema 9999, which a newer release wrote; .* upgrade sipqueue_async"):
+        await History(history_url).__aenter__()

@@ -1,0 +1,110 @@
+"""A real PostgreSQL for tests: a server of its own on a free port, in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tests.kit.needs import program
+from tests.kit.redis_server import free_port
+
+_SETTINGS: Final = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "32MB"}
+
+
+class PostgresServer:
+    """A PostgreSQL on loopback: it can be stopped, killed, and started again. It trusts every client.
+
+    PostgreSQL refuses to run as root; as root this class runs it as the user ``postgres`` of Debian's package.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+        self.port = free_port()
+
+    def database(self) -> str:
+        """Create an empty database; return its URL."""
+        self._databases += 1
+        name = f"history_{self._databases}"
+        options = ["-q", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
+        self._run("psql", *options, "-c", f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it answers."""
+        if self._process is not None:
+            return
+        data = self._folder / "data"
+        if not data.exists():
+            self._initialise(data)
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [program("postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([*command, *settings], stdout=log, stderr=log, **self._as_user())
+        limit = time.monotonic() + 60
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "log").read_text(errors="replace")
+            assert time.monotonic() < limit, "PostgreSQL does not answer"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Shut it down: clients are disconnected."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it at once, as when its machine goes down."""
+        self._end(signal.SIGQUIT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def _initialise(self, data: Path) -> None:
+        if os.geteuid() == 0:  # pragma: no branch  # always or never on one machine
+            owner = pwd.getpwnam("postgres")
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        options = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
+        self._run("initdb", "-D", str(data), *options)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+                pass
+        except OSError:
+            return False
+        options = ["-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run([self._program("pg_isready"), *options], check=False).returncode == 0
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(60)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [self._program(name), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_user())
+        assert result.returncode == 0, result.stderr
+
+    @staticmethod
+    def _program(name: str) -> str:
+        return str(Path(program("postgres")).resolve().with_name(name))
+
+    def _as_user(self) -> dict[str, Any]:
+        return {"user": "postgres", "group": "postgres", "cwd": "/"} if os.geteuid() == 0 else {}

@@ -1,0 +1,97 @@
+"""Records scripted answers of a platform into a history, and keeps what a consumer was told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import attrs
+
+from sipqueue_async import Event, FeedDown, SipQueueError, Snapshot, StatusWatcher, Update, Updates
+from sipqueue_async.history import History, Recorder
+from sipqueue_async.testing import ScriptedSource
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+END = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@attrs.define
+class Run:
+    """A recorder, its watcher, and what else the watcher reports to."""
+
+    history: History
+    recorder: Recorder
+    watcher: StatusWatcher
+    told: Updates
+
+    async def poll(self, times: int = 1) -> None:
+        """Let the watcher poll."""
+        for _ in range(times):
+            with suppress(SipQueueError):
+                await self.watcher.refresh()
+
+    async def recorded(self) -> None:
+        """Wait until the recorder has written what it was told, and the first status."""
+        while self.recorder.pending or (self.watcher.health.up and self.recorder.health.recorded_until is None):
+            await asyncio.sleep(0.001)
+
+    def updates(self) -> list[Update]:
+        """Return what the consumer was told since the last call."""
+        return list(iter(self.told.get_nowait, None))
+
+
+@asynccontextmanager
+async def running(
+    url: str,
+    answers: Iterable[Snapshot | BaseException],
+    *,
+    baseline: Snapshot | None = None,
+    resume: bool = False,
+    initial: bool = False,
+    max_pending: int = 1000,
+    close_timeout: float = 30.0,
+) -> AsyncIterator[Run]:
+    """Give a recorder that runs. Nothing is polled but by `poll`."""
+    async with History(url) as history:
+        watcher = StatusWatcher(
+            ScriptedSource(answers),
+            interval=86400,
+            max_backoff=86400,
+            leave_after=1,
+            baseline=await history.baseline() if resume else baseline,
+            initial=initial,
+        )
+        recorder = Recorder(history, watcher, max_pending=max_pending, close_timeout=close_timeout)
+        told = watcher.updates(max_pending=10_000)
+        # The watcher polls by itself once: answer that with the first poll that a test asks for.
+        async with recorder, watcher:
+            yield Run(history, recorder, watcher, told)
+
+
+async def record(
+    url: str,
+    answers: Sequence[Snapshot | BaseException],
+    *,
+    baseline: Snapshot | None = None,
+    resume: bool = False,
+    initial: bool = False,
+) -> list[Update]:
+    """Record answers; return what another consumer was told."""
+    async with running(url, answers, baseline=baseline, resume=resume, initial=initial) as run:
+        for _ in answers:
+            await run.poll()
+            await run.recorded()
+        return run.updates()
+
+
+async def recorded(url: str) -> list[Update]:
+    """Return all updates of a history."""
+    async with History(url) as history:
+        return [update async for update in history.updates(BEGINNING, END)]
+
+
+def comparable(events: Iterable[Event]) -> list[object]:
+    """Return events in a form that can be compared: errors by their text."""
+    return [(event.since, str(event.error)) if isinstance(event, FeedDown) else event for event in events]
