@@ -13,6 +13,7 @@ from sipqueue_async import Snapshot
 from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async.alerts.conditions import Condition
 from sipqueue_async.alerts.engine import Engine, Watch
+from sipqueue_async.alerts.rules import FeedSilent
 
 FORMAT: Final = SavedFormat(kind="alert state", name="sipqueue_async.alerts", version=1)
 
@@ -23,6 +24,8 @@ class Loaded:
 
     snapshot: Snapshot | None
     rules: dict[str, Any]
+    at: datetime | None
+    """The moment of saving, if there is no snapshot: the platform has not answered yet."""
 
     def put_into(self, engine: Engine, conditions: Sequence[Condition[Any]]) -> None:
         """Restore the data of each rule that still exists with the same kind."""
@@ -36,10 +39,13 @@ class Loaded:
 
 def dump(engine: Engine, conditions: Sequence[Condition[Any]], snapshot: Snapshot | None) -> bytes:
     """Return a state as JSON."""
-    content: dict[str, Any] = {"snapshot": None, "rules": {}}
-    if snapshot is not None:
+    content: dict[str, Any] = {"snapshot": None, "rules": {}, "at": None}
+    if engine.started:
         now = engine.wall(engine.now)
-        content["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
+        if snapshot is None:
+            content["at"] = now.isoformat()
+        else:
+            content["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
         content["rules"] = {
             condition.rule.name: {
                 "kind": condition.rule.kind,
@@ -61,7 +67,8 @@ def load(data: bytes | str) -> Loaded:
     with FORMAT.decoding():
         snapshot = document["snapshot"]
         rules = {str(name): _checked(rule) for name, rule in document["rules"].items()}
-        return Loaded(None if snapshot is None else Snapshot.from_json(json.dumps(snapshot)), rules)
+        known = None if snapshot is None else Snapshot.from_json(json.dumps(snapshot))
+        return Loaded(known, rules, _moment(document.get("at")))
 
 
 def _row(watch: Watch, now: float) -> list[Any]:
@@ -95,15 +102,24 @@ def _checked_watch(row: Any) -> tuple[Any, ...]:
         if not (text is None or isinstance(text, str)):
             raise ValueError(f"{text!r} is not a name")
     numbers = [None if number is None else float(number) for number in (since, repeat_at, clear_at)]
-    moments = [None if moment is None else datetime.fromisoformat(moment) for moment in (started, raised_at)]
-    if (moments[0] is None) != (moments[1] is None) or any(it and it.utcoffset() is None for it in moments):
+    moments = [_moment(moment) for moment in (started, raised_at)]
+    if (moments[0] is None) != (moments[1] is None):
         raise ValueError(f"{started!r} and {raised_at!r} are not the times of an alert")
     return (queue, extension, agent, numbers[0], bool(approximate), *moments, str(identity), int(repeats), *numbers[1:])
 
 
+def _moment(text: Any) -> datetime | None:
+    moment = None if text is None else datetime.fromisoformat(text)
+    if moment is not None and moment.utcoffset() is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return moment
+
+
 def _restore(engine: Engine, rule: int, row: tuple[Any, ...]) -> None:
     queue, extension, agent, since, approximate, started, raised_at, identity, repeats, repeat_at, clear_at = row
-    holds = engine.holds(rule, (queue, extension))
+    # Whether the platform answers is unknown until the first poll, which continues or ends its alert.
+    of_feed = isinstance(engine.rules[rule], FeedSilent)
+    holds = since is not None and started is not None if of_feed else engine.holds(rule, (queue, extension))
     if started is None and not holds:
         return
     watch = Watch(engine, rule, (queue, extension))

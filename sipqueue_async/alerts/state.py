@@ -132,7 +132,11 @@ class AlertState:
         loaded = saved.load(data)
         if loaded.snapshot is not None:
             state._begin(loaded.snapshot)
-            state._engine.frozen = state._is_resuming = True
+            state._is_resuming = True
+        elif loaded.at is not None:
+            state._engine.anchor(0.0, loaded.at)
+        if state._engine.started:
+            state._engine.frozen = True
             with saved.FORMAT.decoding():
                 loaded.put_into(state._engine, state._conditions)
             # Discard alerts of the conditions' initial evaluation.
@@ -168,6 +172,7 @@ class AlertState:
         """Apply a snapshot up to which no event has happened beyond those already applied."""
         if self._snapshot is None:
             self._begin(snapshot)
+            self._end_outage()
             self._engine.run(self._engine.now, including=True)
         else:
             self._fold(diff(self._snapshot, snapshot) if self._is_resuming else (), snapshot, coalesced=False)
@@ -223,13 +228,17 @@ class AlertState:
 
     def _resume(self, at: float) -> None:
         engine = self._engine
-        engine.frozen = self._is_resuming = False
+        self._is_resuming = False
         engine.resumed_at = at
         for condition in self._conditions:
             if isinstance(condition, OccupancyCondition):
                 condition.pause(at - self._blind_since)
+        self._end_outage()
+
+    def _end_outage(self) -> None:
+        self._engine.frozen = False
         for number in self._feed_rules:
-            engine.end(number, (None, None))
+            self._engine.end(number, (None, None))
 
     def _went_down(self, event: FeedDown) -> None:
         engine = self._engine

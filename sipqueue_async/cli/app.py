@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
@@ -31,27 +32,56 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 """The commands, each a module of `sipqueue_async.cli.commands`, with their summaries for the list of commands."""
 
 _EPILOG: Final = """\
-\b
-status, watch, report, alert, top, wallboard and relay read the server and the secrets from the environment
-  SIPQUEUE_URL                             the API's one URL
-  SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY    to log in with, or
-  SIPQUEUE_TOKEN                           a ready token
-  SIPQUEUE_REDIS_URL                       where relay publishes, and --from-relay reads
-or from a TOML file with url, appid, accesskey, token: --config FILE, or the file that "sipqueue config" names.
-No option takes a secret, because other users can see a program's arguments.
+Commands that need a platform read its URL and the secrets from the environment:
 
 \b
-exit codes
-  0  done                         5    no such queue or extension
-  1  trouble on this machine      130  Ctrl-C
-  2  wrong usage or settings      141  the pipe's reader ended
-  3  credentials refused          143  SIGTERM
-  4  platform unreachable, or it refused
+  SIPQUEUE_URL        the API's URL
+  SIPQUEUE_APPID      the id, and
+  SIPQUEUE_ACCESSKEY  the key; or
+  SIPQUEUE_TOKEN      a token
+  SIPQUEUE_REDIS_URL  a relay's URL
+
+or from a TOML file with url, appid, accesskey, token: --config FILE, or the file that "sipqueue config" names. No
+option takes a secret, because other users can see a program's arguments.
+
+\b
+Exit codes:
+  0    done
+  1    trouble on this machine
+  2    wrong usage or settings
+  3    credentials refused
+  4    platform unreachable, or it refused
+  5    no such queue or extension
+  130  Ctrl-C
+  141  the pipe's reader ended
+  143  SIGTERM
 """
+
+
+_NARROW: Final = 52
+"""Click wraps help at 50 columns or more; on a narrower terminal, words would break."""
+
+
+class _HelpFormatter(click.HelpFormatter):
+    """Formats help for terminals of any width. On narrow ones, an option's text begins on the line below its name."""
+
+    def __init__(self, width: int | None = None, **options: Any) -> None:
+        columns = shutil.get_terminal_size().columns
+        self._is_narrow = columns < _NARROW
+        super().__init__(width=columns - 2 if self._is_narrow else width, **options)
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, 4 if self._is_narrow else col_max, col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _HelpFormatter
 
 
 class _LazyGroup(click.Group):
     """Loads a command's module when the command is used: most modules have imports that other commands do not need."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -60,6 +90,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"sipqueue_async.cli.commands.{cmd_name}").command
+        command.context_class = _Context
         return command
 
     def resolve_command(

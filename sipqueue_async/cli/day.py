@@ -117,7 +117,7 @@ class Day:
             seats = [_row(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
             output.lines(table_lines([*names, *self._columns()], seats, output.width))
             output.line()
-            names = [TableColumn("queue"), TableColumn("agents", right=True)]
+            names = [TableColumn("queue"), TableColumn("agents", right=True, labelled=True)]
             queues = [_row(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
             total = _row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
             output.lines(table_lines([*names, *self._columns()], [*queues, total], output.width))

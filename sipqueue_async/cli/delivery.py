@@ -143,6 +143,8 @@ class Delivery:
         saved = outboxes or {}
         self.outboxes = {it.name: saved.get(it.name) or Outbox() for it in self._destinations}
         """The outbox of each destination, by name."""
+        self.given_up = dict.fromkeys(self.outboxes, 0)
+        """How many alerts were never delivered to each destination, since the start, by name."""
         self._filled = {name: asyncio.Event() for name in self.outboxes}
         for name, outbox in saved.items():
             if outbox.number and name not in self.outboxes:
@@ -152,6 +154,11 @@ class Delivery:
     def number(self) -> int:
         """The number of deliveries that are due."""
         return sum(outbox.number for outbox in self.outboxes.values())
+
+    @property
+    def undelivered(self) -> dict[str, int]:
+        """The number of alerts that each destination has not received yet, by name."""
+        return {name: outbox.number for name, outbox in self.outboxes.items()}
 
     def add(self, alert: Alert) -> None:
         """Deliver an alert to every destination; `run` sends it."""
@@ -179,13 +186,14 @@ class Delivery:
                 outbox.message = message_of(outbox.notes, self._rules.language)
                 outbox.notes.clear()
                 save()
-            await _send_until(destination, outbox.message, send)
+            if not await _send_until(destination, outbox.message, send):
+                self.given_up[destination.name] += outbox.message.number
             outbox.message = None
             save()
 
 
-async def _send_until(destination: Destination, message: Message, send: Send) -> None:
-    """Send a message until it is accepted, or the destination's time for retries has passed."""
+async def _send_until(destination: Destination, message: Message, send: Send) -> bool:
+    """Send a message until it is accepted, or the destination's time for retries has passed; return whether it was."""
     place, pause, failures = f"destination {destination.name!r}", FIRST_PAUSE, 0
     while (reason := await in_thread(lambda: send(message))) is not None:
         failures += 1
@@ -194,13 +202,14 @@ async def _send_until(destination: Destination, message: Message, send: Send) ->
             complain(
                 f"{place}: {counted(message.number, 'alert')} given up after {destination.retry_for:g} s: {reason}"
             )
-            return
+            return False
         if failures == 1:
             complain(f"{place}: {reason}; retrying for {left:.0f} s")
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)
     if failures:
         complain(f"{place}: delivered after {counted(failures, 'failure')}")
+    return True
 
 
 async def in_thread(work: Callable[[], str | None]) -> str | None:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 
-from sipqueue_async import Feed
 from sipqueue_async.tally import GroupTally, SeatTally, Tally
 from sipqueue_async.wallboard.board import FORMAT_VERSION
 from sipqueue_async.wallboard.guard import HEALTH
 from sipqueue_async.wallboard.live import Live
 
 if TYPE_CHECKING:
-    from sipqueue_async.prometheus import WatcherCollector
+    from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
 
 _REMEDY: Final = "pip install 'sipqueue_async[prometheus]'"
 
@@ -31,12 +30,12 @@ class Api:
     def __init__(self, live: Live) -> None:
         self._live = live
         # The metrics count from now on.
-        self._collector = _collector(live.feed)
+        self._collectors = _collectors(live)
 
     def close(self) -> None:
         """Stop counting."""
-        if self._collector is not None:
-            self._collector.close()
+        if self._collectors is not None:
+            self._collectors[0].close()
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -49,9 +48,11 @@ class Api:
         return web.Response(status=200 if fresh else 503, text="fresh\n" if fresh else "stale\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if self._collector is None:
+        if self._collectors is None:
             raise web.HTTPNotImplemented(text=f"Metrics need prometheus-client: {_REMEDY}\n")
-        body, content_type = self._collector.exposition(request.headers.get(hdrs.ACCEPT, ""))
+        from sipqueue_async.prometheus import exposition  # noqa: PLC0415  # as in `_collectors`
+
+        body, content_type = exposition(*self._collectors, accept=request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
     async def _snapshot(self, _request: web.Request) -> web.Response:
@@ -74,13 +75,14 @@ class Api:
         }
 
 
-def _collector(feed: Feed) -> WatcherCollector | None:
+def _collectors(live: Live) -> tuple[WatcherCollector, *tuple[AlertsCollector, ...]] | None:
     try:
         # Imported lazily: the wallboard does not require the extra.
-        from sipqueue_async.prometheus import WatcherCollector  # noqa: PLC0415
+        from sipqueue_async.prometheus import AlertsCollector, WatcherCollector  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    return WatcherCollector(feed)
+    of_feed = WatcherCollector(live.feed)
+    return (of_feed,) if live.alerts is None else (of_feed, AlertsCollector(live.alerts))
 
 
 def _iso(moment: datetime | None) -> str | None:

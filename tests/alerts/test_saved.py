@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AgentState
+from sipqueue_async import AgentState, FeedDown, Snapshot, TransportError, Update
 from sipqueue_async.alerts import AlertState, Available, FeedSilent, StateLasts, evaluate
 from tests.kit.alerts import moment
-from tests.kit.builders import agent, snapshot
+from tests.kit.builders import START, agent, snapshot
 
 RULES = (StateLasts("lasts", AgentState.TALKING, longer_than=0), Available("few", fewer_than=1))
 
@@ -40,6 +40,28 @@ def test_alerts_of_rules_that_are_gone_are_forgotten() -> None:
     other = [FeedSilent("few"), StateLasts("new", AgentState.PAUSED, longer_than=0)]
     state = AlertState.from_json(a_state().to_json(), other)
     assert state.standing == 0
+
+
+@pytest.mark.parametrize("known", [snapshot(agent()), None])
+def test_a_restart_in_an_outage_neither_clears_nor_repeats_the_alert_about_it(known: Snapshot | None) -> None:
+    """It is not known whether the platform answers before the first poll; it may never have answered yet."""
+    rules = [FeedSilent("away", lasting=30)]
+    down = Update(sequence=1, snapshot=known, previous=known, events=(FeedDown(error=TransportError("x"), since=None),))
+    state, _, _ = evaluate(AlertState(rules), known or START)
+    state, _, _ = evaluate(state, down)
+    # Not raised yet: the time before the first poll of the next run is no outage.
+    pending = AlertState.from_json(state.to_json(), rules)
+    assert evaluate(pending, moment(100))[1:] == ((), None)
+    state, alerts, _ = evaluate(state, moment(40))
+    assert len(alerts) == 1
+    state = AlertState.from_json(state.to_json(), rules)
+    told = [alert for what in (moment(50), down, moment(100)) for alert in evaluate(state, what)[1]]
+    assert told == []
+    assert state.standing == 1
+    again = AlertState.from_json(state.to_json(), rules)
+    (cleared,) = evaluate(again, snapshot(agent(), at=200))[1]
+    assert (cleared.id, cleared.at) == (alerts[0].id, moment(200))
+    assert evaluate(again, moment(1000))[1:] == ((), None)
 
 
 def test_an_alert_of_a_condition_that_is_over_meanwhile_is_cleared() -> None:
@@ -89,9 +111,10 @@ def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
         (rows([], watches=[[1] * 11]), "damaged: .*1 is not a name"),
         (rows([], watches=[["q"]]), "damaged"),
         (
-            rows([], watches=[["q", None, None, 1, False, "2026-01-01", None, "", 0, None, None]]),
+            rows([], watches=[["q", None, None, 1, False, "2026-01-01T00:00:00Z", None, "", 0, None, None]]),
             "not the times of an alert",
         ),
+        (damaged(snapshot=None, at="2026-01-01"), "has no offset from UTC"),
         (rows([5]), "damaged"),
     ],
 )

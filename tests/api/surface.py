@@ -1,4 +1,4 @@
-"""The public interface as text: every public module, name, signature and member, the same on every Python."""
+"""The public interface as text: every public module, name, signature and member, equal on every version of Python."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ def _base(base: Any) -> str:
 
 
 def _traits(kind: Any) -> Iterator[str]:
-    """Return the attrs settings of a class that other programs can notice."""
+    """Return the attrs settings of a class that affect other programs."""
     yield "frozen" if "frozen" in kind.__setattr__.__name__ else "mutable"
     yield "compared by identity" if kind.__eq__ is object.__eq__ else "compared by value"
     yield "hashable" if kind.__hash__ is not None else "not hashable"
 
 
 def _members(kind: type) -> Iterator[tuple[str, object]]:
-    """Return the members of a class itself: annotated, set in `__init__`, or defined."""
+    """Return a class's own members: annotated, set in `__init__`, or defined."""
     found: dict[str, object] = {name: Text(_plain(it)) for name, it in inspect.get_annotations(kind).items()}
     found |= {name: Text(type_) for name, type_ in _set_when_made(kind).items()}
     fields = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set(getattr(kind, "_fields", ()))
@@ -157,7 +157,7 @@ def _annotated(kind: type, name: str) -> str | None:
 
 
 def _set_when_made(kind: type) -> dict[str, str]:
-    """Return the attributes that a class's own `__init__` sets, with their types where the source shows them."""
+    """Return the attributes that a class's own `__init__` sets, with their types if the source shows them."""
     init = vars(kind).get("__init__")
     if init is None or _is_generated(init) or _is_protocol(kind):
         return {}

@@ -1,4 +1,4 @@
-"""The `repr` of public objects; a class that shows more conditions tests them beside its other tests."""
+"""The `repr` of public objects; a class with several forms tests them beside its other tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sipqueue_async import (
     Update,
     diff,
 )
-from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.alerts import Alerts
+from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, Platform, Simulator
 from sipqueue_async.tally import Tally
 from sipqueue_async.testing import ScriptedSource
@@ -79,3 +80,5 @@ def test_figures_and_metrics_show_whose_they_are() -> None:
     assert repr(WatcherCollector(watcher)) == "<WatcherCollector of a feed>"
     named = WatcherCollector({"north": watcher, "south": watcher}, agents=True)
     assert repr(named) == "<WatcherCollector of north, south, agents too>"
+    of_alerts = AlertsCollector(Alerts(watcher, []))
+    assert repr(of_alerts) == "<AlertsCollector of <Alerts by 0 rules, 0 alerts stand>>"

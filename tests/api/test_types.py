@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "typechecks"
 
 
 def told_types() -> set[str]:
-    """Return the names that an `assert_type` in tests/typechecks is about."""
+    """Return the names in the `assert_type` calls of tests/typechecks."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FOLDER.glob("test_*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     told = [call.args[0] for call in calls if ast.unparse(call.func) == "assert_type"]

@@ -1,1 +1,1 @@
-"""Programs that measure the library; the small runs of them that the tests make keep them honest."""
+"""Programs that measure the library. The tests run each one at a small size, so that it keeps working."""

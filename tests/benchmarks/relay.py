@@ -1,11 +1,11 @@
-"""The relay's benchmark: how much goes through Redis, how soon it is there, and what it saves and costs.
+"""The relay's benchmark: throughput and delay through Redis, and the cost compared with separate pollers.
 
-Everything runs on one machine, over loopback, with a Redis of its own that writes its log once a second. Relay,
-readers and Redis are processes by themselves. Who is compared takes turns, round by round, or runs at the same time;
-what counts is the ratio within each round: its median, and where the middle four fifths of the rounds lie. What happens
-while processes warm up does not count. Events a second and delays say something about the machine, which is named.
+Everything runs on one machine, over loopback, with a private Redis that syncs its log once a second. Relay, readers and
+Redis are separate processes. The compared participants take turns, round by round, or run at the same time. The result
+is the ratio within each round: its median, and the 10th and 90th percentiles. Rounds during the warm-up do not count.
+Events per second and delays depend on the machine, so the page names it.
 
-In each round it is checked that every reader has every event, each update by itself, and the right records at the end.
+Each round checks that every reader has every event, no update is coalesced, and the records at the end are right.
 
 Run it with ``python tests/benchmarks/relay.py``.
 """
@@ -33,7 +33,7 @@ _LIBRARIES: Final = ("redis", "aiohttp", "attrs", "msgspec")
 
 
 class _Benchmark:
-    """The parts, as they were asked for."""
+    """The parts of the benchmark, with the arguments of the command line."""
 
     def __init__(self, asked: argparse.Namespace, url: str) -> None:
         self._asked = asked

@@ -1,4 +1,4 @@
-"""Compares many readers of a relay with as many separate pollers: requests, bytes, and processor time."""
+"""Compares many readers of one relay with as many separate pollers: requests, bytes, and processor time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROUNDS: Final = 5
 _SHARE: Final = 0.01
 _PATIENCE: Final = 60.0
 _SLOW_START: Final = 30.0
-"""Seconds that the story lasts beyond the measured time."""
+"""Seconds that the story continues beyond the measured time."""
 
 Used: TypeAlias = Mapping[str, float]
 """The resources used by one participant: ``cpu`` in seconds, ``bytes``, ``requests``, ``logins``."""
@@ -43,14 +43,14 @@ class Plan:
 
     readers: int
     interval: float = INTERVAL
-    """Seconds between polls: of each reader by itself, or of the relay."""
+    """Seconds between polls: of each separate poller, or of the relay."""
     polls: int = POLLS
-    """The number of polls during which resources are measured."""
+    """The number of polls in the measured time."""
     seats: int = SEATS
 
     @property
     def story(self) -> Story:
-        """The platform's answers; each client gets them from the first one on."""
+        """The platform's answers; each client starts with the first one."""
         return Story(records=self.seats, share=_SHARE, polls=self.polls + round(_SLOW_START / self.interval))
 
 
@@ -68,11 +68,11 @@ class Tally:
     events: int
 
     def check(self, plan: Plan) -> int:
-        """Return the number of the story's last snapshot that the reader has, counted from 1.
+        """Return the number of the reader's last snapshot in the story, counted from 1.
 
         Raises:
             WrongAnswer: The reader's snapshots are not the story's, or its events are not the differences between them.
-                A snapshot may be absent, since a busy machine gives up a request that takes too long.
+                A snapshot may be absent, because requests can time out on a busy machine.
         """
         snapshots, events = told(plan.story)
         numbers = _numbers_by_digest(plan.story)
@@ -87,13 +87,13 @@ class Tally:
 
 @attrs.frozen(kw_only=True)
 class Round:
-    """The resources used by all participants in the measured time. Logins come before it, and are counted too."""
+    """The resources that each participant used in the measured time, plus all logins, which happen before it."""
 
     seconds: float
     alone: Mapping[str, Used]
-    """Without a relay, where each reader polls: ``platform`` and ``readers``."""
+    """Without a relay, where each reader polls: the resources of ``platform`` and ``readers``."""
     relayed: Mapping[str, Used]
-    """With a relay: ``platform``, ``relay``, ``redis`` and ``readers``."""
+    """With a relay: the resources of ``platform``, ``relay``, ``redis`` and ``readers``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,11 +104,11 @@ class Found:
     rounds: Sequence[Round]
 
 
-# ---- the participants, each in a process -----------------------------------------------------------------------------
+# ---- the participants, each in its own process -----------------------------------------------------------------------
 
 
 class _Platform(Player):
-    """Accepts every login, and counts them."""
+    """Accepts every login, and counts logins."""
 
     def __init__(self, bodies: Sequence[bytes]) -> None:
         super().__init__(bodies)
@@ -134,7 +134,7 @@ def _login(number_: int) -> bytes:
 
 
 def platform(plan: Plan, parent: Connection) -> None:
-    """Serve the story to each token, from its beginning."""
+    """Serve the story to each token, from its first answer."""
     player = _Platform([step.body for step in plan.story.steps()])
     asyncio.run(play(player, parent, {"used": player.used}))
 
@@ -150,7 +150,7 @@ def relay(plan: Plan, platform_url: str, url: str, prefix: str, parent: Connecti
 
 
 def readers_of_relay(plan: Plan, url: str, prefix: str, parent: Connection) -> None:
-    """Read what the relay publishes."""
+    """Read the relay's publications."""
 
     async def run() -> None:
         await _read([RedisFeed(url, prefix=prefix, initial=True) for _ in range(plan.readers)], parent)
@@ -159,7 +159,7 @@ def readers_of_relay(plan: Plan, url: str, prefix: str, parent: Connection) -> N
 
 
 def readers_alone(plan: Plan, platform_url: str, parent: Connection) -> None:
-    """Poll, each reader by itself: with its own connection and its own login."""
+    """Poll with separate clients: each reader has its own connection and its own login."""
 
     async def run() -> None:
         async with AsyncExitStack() as running:
@@ -174,7 +174,7 @@ def _client(platform_url: str) -> SipQueueClient:
 
 
 class _Consumer:
-    """Takes all updates of one feed."""
+    """Receives all updates of one feed."""
 
     def __init__(self, feed: Feed) -> None:
         self._updates = feed.updates()
@@ -213,7 +213,7 @@ def _used() -> Used:
 
 
 def run(url: str, plans: Sequence[Plan], rounds: int) -> list[Found]:
-    """Let readers poll by themselves and, at the same time, as many others read what a relay publishes."""
+    """Run separate pollers and, at the same time, a relay with as many readers."""
     found: list[list[Round]] = [[] for _ in plans]
     for round_ in range(rounds):
         for plan, those in zip(plans, found, strict=True):
@@ -244,12 +244,12 @@ def _round(url: str, prefix: str, plan: Plan) -> Round:
                 {name: ask(member, "used") for name, member in relayed.items()} | {"redis": _used_by_redis(redis)},
             )
 
-        # Exclude the work left over from the start.
+        # Skip the work that is left over from the start.
         time.sleep(plan.interval / 2)
         begun, before = time.monotonic(), used()
         time.sleep(plan.polls * plan.interval)
         seconds, after = time.monotonic() - begun, used()
-        # Readers must have received what was served before the end: each poller its part, each reader of the relay all.
+        # Every answer served before the end must have arrived: at its poller, or at all readers of the relay.
         served = [int(each["platform"]["requests"] - each["platform"]["logins"]) for each in after]
         _wait_until(lambda: sum(_numbers(alone["readers"], plan)) >= min(served[0], plan.readers * plan.story.polls))
         _wait_until(lambda: min(_numbers(relayed["readers"], plan)) >= min(served[1], plan.story.polls))
@@ -260,7 +260,7 @@ def _round(url: str, prefix: str, plan: Plan) -> Round:
 
 
 def _numbers(readers: Connection, plan: Plan) -> list[int]:
-    """Check what each reader received, and return the number of its last snapshot."""
+    """Check each reader's updates, and return the numbers of their last snapshots."""
     return [tally.check(plan) for tally in ask(readers, "tallies")]
 
 
@@ -284,17 +284,17 @@ _CPU: Final = ("used_cpu_sys", "used_cpu_user", "used_cpu_sys_children", "used_c
 
 
 def _between(before: Used, after: Used) -> Used:
-    """Return the resources used in between; logins count from the start."""
+    """Return the resources used between two measurements; logins count from the start."""
     return {name: value - (0 if name == "logins" else before.get(name, 0)) for name, value in after.items()}
 
 
-# ---- for people ------------------------------------------------------------------------------------------------------
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 _MEMBERS: Final = ("platform", "relay", "redis", "readers")
 
 
 def section(found: Sequence[Found]) -> Section:
-    """Return the two tables: what goes over the network, and what processors do."""
+    """Return the two tables: network traffic and processor time."""
     return Section("cost", [*_traffic(found), "", *_cpu(found)])
 
 

@@ -1,4 +1,4 @@
-"""How long after a poll a reader has what changed, while there is time enough for everything."""
+"""The delay from a poll to its update at a reader, at a rate that every participant can keep up with."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _WAYS: Final = ("a relay and a reader", "bare `XADD` and `XREAD` of the same byt
 
 @attrs.frozen(kw_only=True)
 class Delay:
-    """How long updates were on one way, in seconds."""
+    """The delays of one participant's updates, in seconds."""
 
     median: float
     p99: float
     ratio: Spread
-    """Each round's median in units of the bare commands'."""
+    """Each round's median, in units of the bare commands' median."""
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """How long updates were on their way."""
+    """The delays of all participants."""
 
     course: Course
     rounds: int
     delays: Sequence[Delay]
-    """By relay, bare commands, and in one process."""
+    """Of the relay, of bare commands, and within one process."""
 
 
 def course(interval: float, updates: int) -> Course:
-    """Return what is sent: a calm stream."""
+    """Return the course of a low, steady rate."""
     return Course(changed=_CHANGED, updates=updates, interval=interval)
 
 
 async def run(track: Track, sent: Course, rounds: int) -> Found:
-    """Send a course in its own time."""
+    """Send a course at its own rate."""
     ways = await race(track, "delay", sent, rounds)
     unit = _medians(ways[1])
     delays = [

@@ -1,4 +1,4 @@
-"""How many events a second go through one stream, from a relay that always has the next update to a reader."""
+"""The maximum number of events per second from a relay to a reader through one stream."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ CHANGED: Final = (1, 10, 100)
 UPDATES: Final = 400
 ROUNDS: Final = 11
 _CALM: Final = 10
-"""How many changes an update may have before there are fewer updates, so that rounds take about as long."""
+"""Above this number of changes per update, courses have fewer updates, so that rounds take about equally long."""
 
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """How fast it went, and what an update took in units of what the others took in the same round."""
+    """Throughput, and the time per update in units of the other participants' time in the same round."""
 
     course: Course
     events: Spread
-    """Events a second, through relay and reader."""
+    """Events per second, through relay and reader."""
     updates: Spread
-    """Updates a second; as many times two round trips to Redis."""
+    """Updates per second. Each update takes two round trips to Redis."""
     bare: Spread
-    """Bare commands with the same bytes are the unit."""
+    """The relay's time, in units of bare commands with the same bytes."""
     within: Spread
-    """A watcher with a consumer in its process is the unit."""
+    """The relay's time, in units of a watcher with a consumer in its process."""
 
 
 def courses(changed: Sequence[int], updates: int) -> list[Course]:
-    """Return what is sent."""
+    """Return the courses to measure."""
     return [Course(changed=each, updates=max(1, min(updates, updates * _CALM // each))) for each in changed]
 
 
 async def run(track: Track, course: Course, rounds: int) -> Found:
-    """Send a course as fast as it goes."""
+    """Send a course as fast as possible."""
     relay, bare, within = (
         [passage.seconds for passage in passages]
         for passages in await race(track, f"rate-{course.changed}", course, rounds)

@@ -1,4 +1,4 @@
-"""One stream of updates, from its source to its consumer: by a relay, by bare commands, and within one process."""
+"""One stream of updates from its source to its consumer: through a relay, by bare commands, and within one process."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tests.benchmarks.speed_measure import WrongAnswer
 
 SEATS: Final = 200
 AT_ONCE: Final = 1e-6
-"""An interval after which the next poll is always due."""
+"""An interval so short that the next poll is always due."""
 _MOST: Final = 100_000
-"""Entries of a stream: what a relay keeps unless told otherwise."""
+"""The number of entries that a stream keeps: the relay's default."""
 _PAGE: Final = 64
-"""Entries that are read at once, at most, as a `RedisFeed` does."""
+"""The maximum number of entries per read, the same as for `RedisFeed`."""
 _PATIENCE: Final = 60.0
 _OPTIONS: Final[dict[str, Any]] = {"protocol": 2, "socket_timeout": None}
-"""Of clients that wait for the other half: redis-py gives up after 5 seconds unless told otherwise."""
+"""Options of clients that wait for the other half: redis-py's default timeout is 5 seconds."""
 _STARTED: Final = datetime(2026, 1, 6, tzinfo=UTC)
 
-# The same clock in all processes of a machine, where `time.perf_counter` need not be.
+# All processes of a machine share this clock; `time.perf_counter` does not guarantee that.
 clock: Final[Callable[[], float]] = time.monotonic
 
 Moments: TypeAlias = Sequence[float]
@@ -43,10 +43,10 @@ class Course:
     """The updates to send."""
 
     changed: int
-    """How many seats change with each update."""
+    """The number of seats that change with each update."""
     updates: int
     interval: float = AT_ONCE
-    """Seconds between them."""
+    """Seconds between updates."""
     seats: int = SEATS
 
     @property
@@ -56,13 +56,13 @@ class Course:
 
     @property
     def events(self) -> int:
-        """The number of events in all updates."""
+        """The number of events of all updates."""
         return sum(told(self.story)[1][1:])
 
 
 @attrs.frozen(kw_only=True)
 class Passage:
-    """The times at which snapshots left the source and reached the consumer, the first one included."""
+    """The times at which snapshots left the source and reached the consumer, including the first snapshot."""
 
     given: Moments
     had: Moments
@@ -73,16 +73,16 @@ class Passage:
 
     @property
     def seconds(self) -> float:
-        """How long all updates took together."""
+        """Seconds from the first update's start to the last one's arrival."""
         return self.had[-1] - self.given[1]
 
     @property
     def delays(self) -> Sequence[float]:
-        """How long each update was on its way, in seconds."""
+        """Each update's delay in seconds."""
         return [had - given for given, had in zip(self.given[1:], self.had[1:], strict=True)]
 
     def check(self, course: Course) -> None:
-        """Raise `WrongAnswer` unless everything has arrived, each update by itself."""
+        """Raise `WrongAnswer` unless all updates have arrived and none was coalesced."""
         expected = (course.updates + 1, course.updates + 1, course.events, digest(told(course.story)[0][-1]))
         if (len(self.given), len(self.had), self.events, self.digest) != expected:
             raise WrongAnswer("something else came out of a stream than what went into it")
@@ -90,7 +90,7 @@ class Passage:
 
 @lru_cache(maxsize=8)
 def told(story: Story) -> tuple[Sequence[Snapshot], Sequence[int]]:
-    """Return a story's snapshots, and how many events each of them means."""
+    """Return a story's snapshots, and the number of events that lead to each."""
     decoder = SnapshotDecoder()
     steps = story.steps()
     return (
@@ -109,12 +109,12 @@ def digest(snapshot: Snapshot) -> str:
 
 
 # ---- the ways --------------------------------------------------------------------------------------------------------
-# Each has two halves, which run in two processes. The reader says in Redis that it is there once it has the first
-# snapshot; then the updates begin.
+# Each way has two halves, in two processes. The reader pushes to a Redis list once it has the first snapshot; then the
+# updates begin.
 
 
 class _Client(Redis):
-    """A client that says when it has an answer."""
+    """A client that signals when it has an answer."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -162,7 +162,7 @@ async def follow(url: str, prefix: str, course: Course) -> tuple[Moments, int, s
 
 
 async def add(url: str, prefix: str, course: Course, entries: str) -> Moments:
-    """Add entries that a relay has published before, one after the other."""
+    """Add the entries that a relay published before, one after the other."""
     given: list[float] = []
     async with asyncio.timeout(_PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
         due = clock()
@@ -209,7 +209,7 @@ async def watch(course: Course) -> Passage:
         return snapshots[min(len(given), len(snapshots)) - 1]
 
     async def tell() -> None:
-        """Do nothing: the consumer is there from the beginning."""
+        """Do nothing: the consumer starts together with the watcher."""
 
     async with asyncio.timeout(_PATIENCE), StatusWatcher(source, interval=course.interval, initial=True) as watcher:
         had, events, last = await _take(watcher, course, tell)
@@ -248,7 +248,7 @@ async def _reader_is_there(url: str, prefix: str) -> None:
 # ---- both halves together --------------------------------------------------------------------------------------------
 
 Submit: TypeAlias = Callable[..., Awaitable[Any]]
-"""Runs one of the functions above in another process, and returns what it does."""
+"""Runs one of the functions above in another process, and returns its result."""
 
 
 @attrs.frozen(kw_only=True)
@@ -256,7 +256,7 @@ class Track:
     """The environment of the comparison: a Redis and two processes."""
 
     url: str
-    """A Redis."""
+    """The URL of Redis."""
     publisher: Submit
     reader: Submit
 
@@ -270,7 +270,7 @@ async def by_relay(track: Track, prefix: str, course: Course) -> Passage:
 
 
 async def by_hand(track: Track, prefix: str, course: Course, entries: str) -> Passage:
-    """Send a relay's entries through a stream again with bare commands, without decoding them."""
+    """Send a relay's entries through another stream with bare commands, without decoding them."""
     given, (had, found) = await asyncio.gather(
         track.publisher(add, track.url, prefix, course, entries), track.reader(read, track.url, prefix, course)
     )
@@ -283,15 +283,15 @@ async def by_hand(track: Track, prefix: str, course: Course, entries: str) -> Pa
 
 
 async def within(track: Track, course: Course) -> Passage:
-    """Send a course from a watcher to a consumer in its process."""
+    """Send a course from a watcher to a consumer in the same process."""
     passage: Passage = await track.publisher(watch, course)
     return passage
 
 
 async def race(track: Track, name: str, course: Course, rounds: int) -> tuple[list[Passage], ...]:
-    """Send a course on each way, in turn; return the passages of each: relay, bare commands, one process."""
+    """Send a course each way in turn; return the passages of the relay, of bare commands, and within one process."""
     entries = f"{name}-entries"
-    # The warm-up run also leaves the entries that the bare commands send.
+    # The warm-up run also produces the entries that the bare commands send.
     (await by_relay(track, entries, course)).check(course)
 
     def way(number: int, prefix: str) -> Awaitable[Passage]:

@@ -1,4 +1,4 @@
-"""The environment of stream comparisons: a Redis, and a process on either side of it."""
+"""The environment of stream comparisons: a Redis, a publishing process and a reading process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.kit.redis_server import RedisServer
 
 @contextmanager
 def redis_running() -> Generator[str]:
-    """Run a Redis that writes its log once a second, as most do; yield where."""
+    """Run a Redis that syncs its log once a second, a common setting; yield its URL."""
     with TemporaryDirectory() as folder:
         server = RedisServer(Path(folder), keeps=False, appendonly="yes", appendfsync="everysec")
         try:
@@ -29,13 +29,13 @@ def redis_running() -> Generator[str]:
 
 @contextmanager
 def track(url: str) -> Generator[Track]:
-    """Have a process that publishes to a Redis, and one that reads from it."""
+    """Run a process that publishes to a Redis, and one that reads from it."""
     with one_process() as publisher, one_process() as reader:
         yield Track(url=url, publisher=_submitting(publisher), reader=_submitting(reader))
 
 
 def one_process() -> Executor:
-    """Return where functions run in another process, one at a time."""
+    """Yield a function that runs functions in another process, one at a time."""
     return ProcessPoolExecutor(1, mp_context=processes())
 
 

@@ -1,9 +1,9 @@
-"""The speed benchmark: what a poll costs, always in units of something that is measured beside it.
+"""The speed benchmark: the cost of a poll, always in units of a reference that is measured beside it.
 
-Times by themselves say as much about the machine as about the program, so there are none here, but for how late a
-fleet's polls are. The contestants take turns in one process, round by round, and what counts is the ratio within each
-round: its median, and where the middle four fifths of the rounds lie. The first rounds, in which a process warms up, do
-not count. The garbage collector is left as Python has it, except where a table says otherwise.
+Absolute times depend on the machine as much as on the program, so the tables have only ratios, except for the delay of
+a fleet's polls. The contestants take turns in one process, round by round. The result is the ratio within each round:
+its median, and the 10th and 90th percentiles. The first rounds are a warm-up and do not count. The garbage collector
+has Python's default settings, except where a table says otherwise.
 
 Each round checks that every contestant finds exactly the right changes.
 
@@ -28,7 +28,7 @@ from tests.benchmarks.speed_report import machine, verdicts, write
 
 
 class _Benchmark:
-    """The parts, as they were asked for."""
+    """The parts of the benchmark, with the arguments of the command line."""
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self._asked = asked
@@ -65,7 +65,7 @@ class _Benchmark:
 
 
 _PARTS: Final[Mapping[str, Callable[[_Benchmark], Section]]] = {
-    # Parts that run in this process are ordered by the memory that they leave occupied, the smallest first.
+    # Parts that run in this process are in order of the memory that they leave occupied, the smallest first.
     "import": _Benchmark.import_,
     "memory": _Benchmark.memory,
     "poll": _Benchmark.poll,

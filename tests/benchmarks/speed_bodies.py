@@ -16,10 +16,10 @@ Seat: TypeAlias = tuple[str, str]
 """Queue and extension."""
 
 _NOON: Final = datetime(2026, 1, 6, 12)  # noqa: DTZ001  # the records' times have no zone
-_UNIX_NOON: Final = 1767672000  # in a platform of China
+_UNIX_NOON: Final = 1767672000  # noon in China, the platform's time zone
 _SEATS_A_QUEUE: Final = 25
 _STATE_LASTS: Final = 90.0
-"""How many seconds an agent stays in one state, on average: about ten calls an hour."""
+"""Average seconds that an agent stays in one state: about ten calls an hour."""
 
 # The cycle of an agent's codes of `state` and `status`.
 _WAITING, _RECEIVING, _TALKING, _IDLE = range(4)
@@ -28,18 +28,19 @@ _CODES: Final = {_WAITING: (1213, 1213), _RECEIVING: (1214, 1202), _TALKING: (12
 
 @attrs.frozen
 class Step:
-    """One poll's answer."""
+    """The answer of one poll."""
 
     body: bytes
     events: int
-    """How many events tell what changed: a change of state each, and a call for each who began to talk."""
+    """The number of events: one per change of state, and one per call of an agent who began to talk."""
     _seats: Sequence[Seat]
-    # Which of them. Numbers are nothing that the garbage collector would look through while the clock runs.
+    # Indices of the changed seats. An array, because the garbage collector does not traverse numbers while the clock
+    # runs.
     _changed: array[int]
 
     @property
     def changed(self) -> set[Seat]:
-        """The seats whose records are not those of the body before; of the first body, all."""
+        """The seats whose records differ from the previous body's; for the first body, all seats."""
         return {self._seats[number] for number in self._changed}
 
 
@@ -52,9 +53,9 @@ class Story:
     """The share of records that change from one poll to the next, from 0 to 1."""
     polls: int
     shuffled: bool = False
-    """Whether the records come in another order each time."""
+    """Whether each body has the records in another order."""
     escaped: bool = True
-    """Whether characters beyond ASCII are written as ``\\uXXXX``, as PHP does unless told otherwise."""
+    r"""Whether non-ASCII characters are escaped as ``\uXXXX``, the default in PHP."""
     seed: int = 1
 
     def steps(self) -> Sequence[Step]:
@@ -63,7 +64,8 @@ class Story:
 
     def _told(self) -> Iterator[Step]:
         rng = random.Random(self.seed)
-        # Changes come as fast as agents' states do, so that one poll's new times are as many as they would be.
+        # Choose the interval so that an agent's state lasts `_STATE_LASTS` on average: then as many times change as in
+        # reality.
         interval = max(2.0, _STATE_LASTS * self.share)
         agents = [_Agent(number, rng) for number in range(self.records)]
         texts = [self._text(agent) for agent in agents]
@@ -84,13 +86,13 @@ class Story:
             yield Step(body, events, seats, array("L", changed))
 
     def _text(self, agent: _Agent) -> bytes:
-        # PHP writes no spaces, and escapes slashes.
+        # Like PHP: no spaces, and escaped slashes.
         text = json.dumps(agent.record, separators=(",", ":"), ensure_ascii=self.escaped)
         return text.replace("/", "\\/").encode()
 
 
 class _Agent:
-    """One record, and where in the cycle its agent is."""
+    """One record, and its agent's position in the cycle."""
 
     def __init__(self, number: int, rng: random.Random) -> None:
         queue = number // _SEATS_A_QUEUE
@@ -120,7 +122,7 @@ class _Agent:
         return self.record["queuename"], self.record["extnumber"]
 
     def go_on(self, at: float) -> int:
-        """Take the next step of the cycle, in some second; return how many events tell it."""
+        """Take the next step of the cycle at some second; return the number of events that it causes."""
         self._phase = (self._phase + 1) % 4
         self.record["state"], self.record["status"] = _CODES[self._phase]
         if self._phase == _RECEIVING:

@@ -1,7 +1,6 @@
-"""Ways to find what changed in an answer: this library's, and those that one would write by hand.
+"""Ways to find the changes in an answer: this library's, and hand-written comparisons.
 
-What is compared with is imported only once it takes part, so that the processes of the benchmark's other parts are not
-the larger for it.
+The other libraries are imported lazily, so that they take no memory in the processes of the benchmark's other parts.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ _Records: TypeAlias = Mapping[Seat, object]
 
 
 class Contestant(ABC):
-    """Takes one body after the other."""
+    """Takes one body after the other, and finds the changed seats."""
 
     def __init__(self, name: str, *, largest: int | None = None, rounds: int | None = None) -> None:
         self.name = name
         self.largest = largest
-        """How many records it can be asked to take; None for any number."""
+        """The largest number of records that it can handle in reasonable time; None for any number."""
         self.rounds = rounds
-        """In how many rounds it can be asked to take part; None for all of them."""
+        """The number of rounds in which it takes part; None for all of them."""
 
     @abstractmethod
     def take(self, body: bytes) -> Any:
-        """Take the next body and return what was found. This is what is timed."""
+        """Take the next body and return the changes. Only this method is timed."""
 
     @abstractmethod
     def seats(self, found: Any) -> Iterable[Seat] | None:
-        """Return the seats that were found to have changed, or None if that was not asked for."""
+        """Return the seats of the changes, or None if the contestant does not look for any."""
 
 
 class _Library(Contestant):
@@ -62,7 +61,7 @@ class _Library(Contestant):
 
 
 class _Parsing(Contestant):
-    """Parses and frees a body without comparing anything, which is the minimum for every contestant that parses."""
+    """Parses and frees a body without comparing anything: the minimum for every contestant that parses."""
 
     def __init__(self, name: str, parse: Callable[[bytes], object]) -> None:
         super().__init__(name)
@@ -76,7 +75,7 @@ class _Parsing(Contestant):
 
 
 class _Comparing(Contestant):
-    """Reads all records, and compares each with the last one of its seat."""
+    """Reads all records, and compares each with its seat's previous one."""
 
     def __init__(self, name: str, read: Callable[[bytes], _Records], *, largest: int | None = None) -> None:
         super().__init__(name, largest=largest)
@@ -104,7 +103,7 @@ class _DeepDiff(Contestant):
 
     def take(self, body: bytes) -> Any:
         new = _by_seat(json.loads(body))
-        # Without a threshold it would call two answers that have little in common one change.
+        # Without a threshold, DeepDiff reports two answers with little in common as a single change.
         found = self._deepdiff(self._known, new, view="tree", threshold_to_diff_deeper=0)
         self._known = new
         return found
@@ -114,19 +113,19 @@ class _DeepDiff(Contestant):
 
 
 def library() -> Contestant:
-    """Return this library."""
+    """Return the contestant that uses this library."""
     return _Library()
 
 
 def parsers() -> list[Contestant]:
-    """Return those who find nothing: the unit, and the least that may be done with JSON."""
+    """Return the contestants that only parse: the unit, and the least work that any JSON reader must do."""
     import orjson
 
     return [_Parsing(UNIT, orjson.loads), _Parsing(SPLITTING, msgspec.json.Decoder(_RawEnvelope).decode)]
 
 
 def others(records: int) -> list[Contestant]:
-    """Return all others who can take so many records."""
+    """Return the other contestants that can handle that many records."""
     import orjson
 
     everyone = [

@@ -33,7 +33,7 @@ _OTHERS_WARM_UP: Final = 2
 _OTHERS_SHARE: Final = 0.25
 _OTHERS_FEWEST_ROUNDS: Final = 3
 
-# In units, for each share of changes.
+# Limits in units, for each share of changes.
 _LIMITS: Final[dict[int, tuple[float, ...]]] = {
     1_000: (0.10, 0.50, 0.90, 4.5),
     10_000: (0.05, 0.30, 0.65, 2.6),
@@ -58,7 +58,7 @@ class Case:
 
     @property
     def special(self) -> str:
-        """The case's peculiarity after a comma, or nothing."""
+        """The case's special condition after a comma, or an empty string."""
         order = ", in another order each time" if self.shuffled else ""
         return order + ("" if self.escaped else ", raw UTF-8") + (", gc tuned" if self.tuned else "")
 
@@ -67,7 +67,7 @@ class Case:
 
 
 _UNTUNED: Final = (Case(100_000, 1.0),)
-"""Limits apply to these cases only if tuned: otherwise most time goes into full collections of long-lived objects."""
+"""These limits apply only with tuning: without it, full collections of long-lived objects take most time."""
 
 
 @attrs.frozen
@@ -77,7 +77,7 @@ class Found:
     case: Case
     rounds: int
     events: float
-    """How many events a poll brought, on average."""
+    """The average number of events per poll."""
     units: Mapping[str, Spread]
     """The times of the library, of splitting, and of the other contestants, in units."""
     in_splits: Spread
@@ -109,7 +109,7 @@ class Found:
 
 
 def cases(sizes: Collection[int]) -> list[Case]:
-    """Return all cases of these sizes. The order of records, and how they are written, is tried at one size each."""
+    """Return all cases of these sizes. Shuffled records and unescaped text are measured at one size each."""
     found = [Case(size, share) for size in sizes for share in SHARES]
     found += [attrs.evolve(case, tuned=True) for case in _UNTUNED if case.records in sizes]
     found += [Case(size, share, shuffled=True) for size in sizes if size == 10_000 for share in SHARES[:2]]
@@ -118,9 +118,9 @@ def cases(sizes: Collection[int]) -> list[Case]:
 
 
 def run(sizes: Collection[int], effort: float) -> list[Found]:
-    """Run all cases of these sizes, with so many times the usual number of rounds."""
+    """Run all cases of these sizes, with `effort` times the usual number of rounds."""
     chosen = cases(sizes)
-    # The library first, while nothing that it is compared with has been imported.
+    # Measure the library first, before the other libraries are imported.
     found = [run_own(case, effort) for case in chosen]
     return [run_others(it) for it in found]
 
@@ -140,12 +140,12 @@ def run_own(case: Case, effort: float) -> Found:
 
 
 def run_others(found: Found) -> Found:
-    """Race each of the others against the unit, with the bodies that the library was given."""
+    """Race each of the others against the unit, with the same bodies as the library's."""
     rounds = min(found.rounds, max(_OTHERS_FEWEST_ROUNDS, round(found.rounds * _OTHERS_SHARE)))
     steps = _steps(found.case, rounds)[: _OTHERS_WARM_UP + rounds]
     unit, _ = parsers()
     units = dict(found.units)
-    # One by one: objects kept by one contestant would slow down the garbage collection of another.
+    # One at a time: the objects that one contestant keeps would slow down garbage collection for another.
     for contestant in others(found.case.records):
         took = race([contestant, unit], steps, _OTHERS_WARM_UP, tuned=found.case.tuned)
         units[contestant.name] = Spread.of_ratios(took[contestant.name], took[UNIT])
@@ -164,9 +164,9 @@ def _steps(case: Case, rounds: int) -> Sequence[Step]:
 
 
 def race(everyone: Sequence[Contestant], steps: Sequence[Step], warm_up: int, *, tuned: bool = False) -> Seconds:
-    """Let everyone take one body after the other, in turn; the first few are to warm up, and do not count.
+    """Give each contestant the bodies in turn; the first bodies warm up and do not count.
 
-    If the garbage collector is to be tuned, it is once everyone has taken the first of these, as a program would do it.
+    If the garbage collector is to be tuned, that happens after the first body, as in a real program.
 
     Raises:
         WrongAnswer: A contestant found the wrong changes.
@@ -176,7 +176,7 @@ def race(everyone: Sequence[Contestant], steps: Sequence[Step], warm_up: int, *,
         for round_, step in enumerate(steps):
             if tuned and round_ == 1:
                 tuning.enter_context(tuned_gc())
-            # Each is first in turn.
+            # The contestants take turns at going first.
             first = round_ % len(everyone)
             for contestant in (*everyone[first:], *everyone[:first]):
                 if contestant.rounds is None or round_ < warm_up + contestant.rounds:
@@ -187,7 +187,7 @@ def race(everyone: Sequence[Contestant], steps: Sequence[Step], warm_up: int, *,
 
 
 def _take(contestant: Contestant, step: Step) -> float:
-    # Copy the body, so that it is in the processor's cache for the first contestant as for the others.
+    # Copy the body, so that it is in the processor's cache for every contestant, including the first.
     body = bytes(memoryview(step.body))
     begun = clock()
     found = contestant.take(body)
@@ -198,7 +198,7 @@ def _take(contestant: Contestant, step: Step) -> float:
     return seconds
 
 
-# ---- for people ------------------------------------------------------------------------------------------------------
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 
 def section(found: Sequence[Found]) -> Section:

@@ -1,4 +1,4 @@
-"""The cost of publishing an update, by the number of subscriptions and by how many of them want it."""
+"""The cost of publishing an update, by the number of subscriptions and by how many of them match."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SUBSCRIPTIONS: Final = 10_000
 ROUNDS: Final = 15
 _SEATS: Final = 10
 _NO_MATCH_LIMIT: Final = 2.0
-"""What an update may cost that no subscription wants, in units of publishing it to the one that does."""
+"""The limit for an update that no subscription wants, in units of publishing it to the one subscription that does."""
 _REPEAT: Final = 20
-"""How many times an update is published while the clock runs, if few want it."""
+"""The number of times that an update is published while the clock runs, if at most one subscription wants it."""
 
 _Subscribe: TypeAlias = Callable[[StatusWatcher], Subscription[Any]]
 
@@ -55,7 +55,7 @@ _FILTERS: Final[dict[str, tuple[_Subscribe, _Subscribe]]] = {
         lambda watcher: watcher.subscribe(CallMissed),
     ),
 }
-"""By what is asked for: who wants exactly one event of the update, and who wants none."""
+"""By kind of filter: a subscription that wants exactly one event of the update, and one that wants none."""
 
 
 @attrs.frozen
@@ -65,11 +65,11 @@ class Found:
     filtered_by: str
     subscriptions: int
     none: Spread
-    """None of them wants the update."""
+    """With no subscription that wants the update."""
     one: Spread
-    """One of them does."""
+    """With one subscription that wants it."""
     all: Spread
-    """All of them do."""
+    """With only subscriptions that want it."""
 
 
 class _Audience:
@@ -83,7 +83,7 @@ class _Audience:
         self._repeat = _REPEAT if len(wanting) <= 1 else 1
 
     async def publish(self, update: Update) -> float:
-        """Publish an update, and return how many seconds that took."""
+        """Publish an update, and return the seconds that it took."""
         fanout = self._watcher._fanout
         begun = clock()
         for _ in range(self._repeat):
@@ -93,7 +93,7 @@ class _Audience:
         return took
 
     async def _check(self, update: Update) -> None:
-        """Empty all subscriptions, and check that each received what it asked for."""
+        """Empty all subscriptions, and check that each one received exactly the matching events."""
         got = [it.pending for it in self._wanting]
         if set(got) - {self._repeat} or any(it.pending for it in self._others):
             raise WrongAnswer("an update went to others than those who want it")
@@ -105,7 +105,7 @@ class _Audience:
 
 
 def run(subscriptions: int, rounds: int) -> list[Found]:
-    """Publish an update to so many subscriptions, by what they ask for."""
+    """Publish an update to that many subscriptions, with each kind of filter."""
     return [asyncio.run(_run(filtered_by, subscriptions, rounds)) for filtered_by in _FILTERS]
 
 
@@ -127,7 +127,7 @@ async def _run(filtered_by: str, subscriptions: int, rounds: int) -> Found:
 
 
 def _silent() -> StatusWatcher:
-    """Return a watcher whose source says nothing, ever."""
+    """Return a watcher whose source never answers."""
     return StatusWatcher(asyncio.get_running_loop().create_future)
 
 

@@ -1,4 +1,4 @@
-"""One process that watches very many platforms at once: does it keep its schedule, and what does that take?"""
+"""A single process that watches very many platforms: whether it keeps its schedule, and at what cost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Plan:
     @property
     def story(self) -> Story:
         """The answers for each watcher."""
-        # Long enough for slow starts.
+        # Long enough even if the start is slow.
         return Story(records=self.seats, share=_SHARE, polls=round((self.seconds + 60) / self.interval))
 
 
@@ -54,28 +54,28 @@ class Found:
 
     plan: Plan
     polls: float
-    """Polls that worked, as a share of those that were due."""
+    """Successful polls, as a share of those that were due."""
     lateness_median: float
-    """How late polls began, in seconds."""
+    """The median delay of a poll's start, in seconds."""
     lateness_p99: float
     cpu: float
-    """Seconds of the processor a second."""
+    """Seconds of processor time per second."""
 
 
 def run(plan: Plan) -> Found:
-    """Watch in a process that has done nothing else, on the first core."""
+    """Run the watchers in a fresh process, on the first core."""
     pool = ProcessPoolExecutor(1, mp_context=processes(), initializer=pin, initargs=(0,))
     with playing(plan.story) as url, pool:
         return pool.submit(watch, plan, url).result()
 
 
 def watch(plan: Plan, url: str) -> Found:
-    """Watch in this process."""
+    """Run the watchers in this process."""
     return asyncio.run(_watch(plan, url))
 
 
 class _Member:
-    """One watcher, its consumer, and what is known of both."""
+    """One watcher, its consumer, and their figures."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, number: int, interval: float) -> None:
         self.watcher = StatusWatcher(SipQueueClient(url, f"watcher-{number}", session=session), interval=interval)
@@ -88,18 +88,18 @@ class _Member:
         self.lateness.append(health.last_lateness)
 
     async def consume(self) -> None:
-        """Take every event, as a program would."""
+        """Consume every event, like a real program."""
         async for event in self.watcher:
             self.events += event.key is not None
 
     @property
     def polls(self) -> int:
-        """How many polls have ended."""
+        """The number of completed polls."""
         return self.watcher.health.polls
 
     @property
     def failures(self) -> int:
-        """How many of them failed."""
+        """The number of failed polls."""
         return self.watcher.health.failures
 
 
@@ -136,7 +136,7 @@ async def _measure(plan: Plan, members: list[_Member]) -> Found:
 
 
 def section(found: list[Found]) -> Section:
-    """Return the table, and limits for those who were tuned."""
+    """Return the table, with limits for the tuned fleets."""
     rows = [("", "polls done, of those due", "late by, median", "late by, p99", "of one core")]
     limits: list[Limit] = []
     for it in found:

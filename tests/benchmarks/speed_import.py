@@ -1,4 +1,4 @@
-"""The start-up cost of the library and of the command, against the packages that they are built on."""
+"""The start-up cost of the library and of the command, compared with the packages that they use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Start:
 _LIBRARY: Final = "from sipqueue_async import SipQueueClient, StatusWatcher"
 _STARTS: Final = (
     Start(_LIBRARY, _LIBRARY, "import aiohttp", 1.3),
-    # 0.15 seconds more than the unit's 0.15 are the most that a person does not notice.
+    # The unit takes 0.15 s. Another 0.15 s is the most that a user does not notice.
     Start("sipqueue --help", "from sipqueue_async.cli.app import run; run(['--help'])", "import click, rich", 2.0),
 )
 

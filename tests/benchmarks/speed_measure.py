@@ -1,4 +1,4 @@
-"""How the benchmark measures: contestants take turns in one process, and only their ratios count."""
+"""The benchmark's method: contestants take turns in one process, and only their ratios count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _THRESHOLDS: Final = (50_000, 20, 100)
 
 @contextmanager
 def tuned_gc() -> Generator[None]:
-    """Tell the garbage collector what the page about speed advises a large process that lives long to tell it."""
+    """Tune the garbage collector as the page about speed advises for large, long-lived processes."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -51,20 +51,20 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Return the spread of some values, at least one."""
+        """Return the spread of at least one value."""
         return cls(percentile(values, 0.5), percentile(values, 0.1), percentile(values, 0.9))
 
     @classmethod
     def of_ratios(cls, took: Sequence[float], units: Sequence[float]) -> Self:
-        """Return the spread of what was taken in units of what something else took in the same rounds.
+        """Return the spread of the ratios of two contestants' times in the same rounds.
 
-        Who took part in the first rounds only is compared with those.
+        If one of them took part in the first rounds only, the other rounds do not count.
         """
         return cls.of([mine / unit for mine, unit in zip(took, units, strict=False)])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that is no smaller than some share of them, from 0 to 1."""
+    """Return the smallest value that is at least as large as a share of the values, from 0 to 1."""
     return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
@@ -76,9 +76,9 @@ class Limit:
     measured: float
     limit: float
     at_least: bool = False
-    """Whether the figure may not be below the limit; otherwise, not above."""
+    """Whether the limit is a minimum; otherwise it is a maximum."""
     stretch: bool = False
-    """Whether the limit is only hoped for: missing it is no failure."""
+    """Whether the limit is only a goal: missing it is no failure."""
 
     @property
     def met(self) -> bool:
@@ -95,13 +95,13 @@ class Section:
     """The results of one part of the benchmark as Markdown, and its limits."""
 
     part: str
-    """Which part: the name of its marks in the page."""
+    """The name of the part, which its marks in the page contain."""
     lines: Sequence[str]
     limits: Sequence[Limit] = ()
 
 
 def number(value: float) -> str:
-    """Return a figure with as many digits as mean something."""
+    """Return a figure, rounded to its significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     if value >= 10:
@@ -115,7 +115,7 @@ def verdict(limit: Limit) -> str:
 
 
 def table(*rows: Sequence[str]) -> list[str]:
-    """Return a table in Markdown; the first row has its titles, the first column what the others are about."""
+    """Return a Markdown table. The first row contains the titles; the first column labels the rows."""
     titles, *others = rows
     rule = [":--", *("--:" for _ in titles[1:])]
     return [f"| {' | '.join(row)} |" for row in (titles, rule, *others)]

@@ -1,4 +1,4 @@
-"""The memory that the decoder and snapshots keep, per seat and per generation."""
+"""The memory that the decoder and the kept snapshots use, per seat and per generation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _GENERATIONS_LIMIT: Final = 1.25
 
 @attrs.frozen
 class Kept:
-    """The memory kept, in bytes, without garbage."""
+    """The memory in use, in bytes, after garbage collection."""
 
     seats: int
     generations: tuple[int, ...]
-    """With one snapshot kept, with two, and so on."""
+    """With one kept snapshot, with two, and so on."""
 
     @property
     def a_seat(self) -> float:
@@ -43,7 +43,7 @@ class Kept:
 
 
 def run(seats: int) -> Kept:
-    """Measure in a process that has done nothing else."""
+    """Measure in a fresh process."""
     with ProcessPoolExecutor(1, mp_context=processes()) as pool:
         return pool.submit(measure, seats).result()
 

@@ -1,4 +1,4 @@
-"""The picture: what it costs to find the changes, by how many there are."""
+"""The picture: the cost of finding the changes, by the number of changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _STYLE: Final = """
     .s7 .line { stroke: #ff8a80; } .s7 .mark { fill: #ff8a80; }
   }
 """
-# Colours alone tell too few people which line is which.
+# Lines differ in shape too, for readers who cannot tell the colours apart.
 _SHAPES: Final = (
     "m-5,0a5,5 0 1 0 10,0a5,5 0 1 0 -10,0",
     "m-4,-1.5h8v3h-8z",
@@ -65,7 +65,7 @@ _LEGEND_COLUMNS: Final = 3
 
 
 def picture(found: Sequence[Found]) -> str:
-    """Return the picture of two sizes at most, with bodies as they usually are."""
+    """Return the picture of at most two sizes, with bodies of the usual form."""
     usual = [it for it in found if not it.case.special]
     sizes = [size for size in _PICTURED if any(it.case.records == size for it in usual)]
     if not sizes:
@@ -104,7 +104,7 @@ def _chart(left: int, size: int, found: Sequence[Found], names: Sequence[str], d
     for place, it in enumerate(found):
         lines.append(_text(x(place), _BOTTOM + 20, f"{100 * it.case.share:g} %", "middle"))
     lines.append(_text(left + _PLOT_WIDTH / 2, _BOTTOM + 42, "of the records changed", "middle"))
-    # The library comes last, on top of the others.
+    # Draw the library last, on top of the others.
     for number, name in reversed(list(enumerate(names))):
         points = [(x(place), y(it.units[name].median)) for place, it in enumerate(found) if name in it.units]
         if points:

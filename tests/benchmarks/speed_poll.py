@@ -24,7 +24,7 @@ _LONG: Final = 3600.0
 _Poll: TypeAlias = Callable[[], Awaitable[None]]
 """The function to time."""
 _Seats: TypeAlias = Callable[[], set[SeatKey]]
-"""Says afterwards which seats the poll found to have changed."""
+"""Returns the seats that the last poll reported as changed."""
 
 
 @attrs.frozen
@@ -114,7 +114,8 @@ def _refreshing(watcher: StatusWatcher) -> tuple[_Poll, _Seats]:
 def section(found: Found) -> Section:
     """Return the table and limits."""
     client = Limit(f"a poll of {found.records:,} records over HTTP", found.client.median, _LIMIT)
-    # It asks another task, which answers it, and the bare request does neither.
+    # A refresh is carried out by the watcher's task, which costs two switches between tasks that the bare request
+    # avoids.
     asked = f"a poll of {found.records:,} records over HTTP that a watcher is asked for"
     watcher = Limit(asked, found.watcher.median, _LIMIT, stretch=True)
     rows = [

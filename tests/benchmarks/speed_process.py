@@ -1,4 +1,4 @@
-"""Processes beside the benchmark's own: each does its work and answers questions, until it is not needed any more."""
+"""Processes beside the benchmark's own: each does its work and answers questions until its connection closes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IMPORTED: Final = ("sipqueue_async.client", "sipqueue_async.watcher", "sipqueue
 
 
 def processes() -> ForkServerContext:
-    """Return how processes start: with nothing of this one, but with modules imported once for all of them."""
+    """Return the context that starts processes: without this process's memory, with modules imported once for all."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_IMPORTED))
     return context
@@ -22,7 +22,7 @@ def processes() -> ForkServerContext:
 
 @contextmanager
 def beside(work: Callable[..., None], *arguments: object) -> Generator[Connection]:
-    """Do some work in a process of its own, which is given one end of a connection too; yield the other end."""
+    """Run a function in a separate process with one end of a connection; yield the other end."""
     context = processes()
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
@@ -36,7 +36,7 @@ def beside(work: Callable[..., None], *arguments: object) -> Generator[Connectio
 
 
 async def attend(parent: Connection, answers: Mapping[str, Callable[[], Any]]) -> None:
-    """Answer the questions that come over the connection, until its other end is closed."""
+    """Answer the questions from the connection until its other end is closed."""
     loop = asyncio.get_running_loop()
     closed = asyncio.Event()
 
@@ -52,6 +52,6 @@ async def attend(parent: Connection, answers: Mapping[str, Callable[[], Any]]) -
 
 
 def ask(member: Connection, question: str) -> Any:
-    """Return what a process answers."""
+    """Ask a process a question, and return its answer."""
     member.send(question)
     return member.recv()

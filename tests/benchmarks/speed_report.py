@@ -20,7 +20,7 @@ _CPUS: Final = Path("/proc/cpuinfo")
 
 
 def machine(cpus: Path = _CPUS, others: Sequence[str] = _LIBRARIES) -> Section:
-    """Return what the benchmark ran on, as far as that matters: the machine, Python, and versions of others."""
+    """Return the machine, and the versions of Python and of the compared libraries."""
     found = re.search(r"^model name\s*: (.+)$", cpus.read_text("utf-8"), re.MULTILINE) if cpus.exists() else None
     model = found[1] if found else platform.machine()
     libraries = ", ".join(f"{name} {version(name)}" for name in others)
@@ -32,24 +32,24 @@ def machine(cpus: Path = _CPUS, others: Sequence[str] = _LIBRARIES) -> Section:
 
 
 def begin(part: str, program: str = "speed") -> str:
-    """Return the mark before what a part of a program writes."""
+    """Return the mark before a program's part."""
     return f"<!-- written by tests/benchmarks/{program}.py, {part}: begin -->"
 
 
 def end(part: str, program: str = "speed") -> str:
-    """Return the mark behind what a part of a program writes."""
+    """Return the mark after a program's part."""
     return f"<!-- written by tests/benchmarks/{program}.py, {part}: end -->"
 
 
 def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
-    """Return a line for each limit, and the limits that are missed."""
+    """Return a line for each limit, and the list of missed limits."""
     limits = [limit for section in sections for limit in section.limits]
     lines = [f"{'met' if it.met else 'NOT MET'}{' (only hoped for)' if it.stretch else ''}: {it}" for it in limits]
     return lines, [it for it in limits if not it.met and not it.stretch]
 
 
 def write_page(sections: Iterable[Section], directory: Path, program: str) -> None:
-    """Put the sections into the directory's page of the program's name, each between its marks."""
+    """Write the sections into the program's page in a directory, each between its marks."""
     page = directory / f"{program}.md"
     text = page.read_text("utf-8")
     for section in sections:
@@ -62,7 +62,7 @@ def write_page(sections: Iterable[Section], directory: Path, program: str) -> No
 
 
 def write(sections: Iterable[Section], found: Sequence[Found], directory: Path) -> None:
-    """Put the sections into the directory's ``speed.md``, and the picture into ``_static``."""
+    """Write the sections into the directory's ``speed.md``, and the picture into ``_static``."""
     write_page(sections, directory, "speed")
     if found:
         static = directory / "_static"

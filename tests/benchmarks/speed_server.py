@@ -1,4 +1,4 @@
-"""A platform that only plays back: bodies made beforehand, over real HTTP, from a process of its own."""
+"""A platform that plays back prepared bodies over real HTTP, from a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(rb"\btoken=([^&]*)")
 
 
 class Player:
-    """Tells each token the same story, from its beginning; once it is over, its last body again and again."""
+    """Serves the same story to each token, from its first answer; at the end it repeats the last body."""
 
     def __init__(self, bodies: Sequence[bytes]) -> None:
         head = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n\r\n"
@@ -35,7 +35,7 @@ class Player:
 
 
 class _Connection(asyncio.Protocol):
-    """As much of HTTP as one well-behaved client needs."""
+    """The part of HTTP that one well-behaved client needs."""
 
     def __init__(self, player: Player) -> None:
         self._player = player
@@ -57,20 +57,20 @@ class _Connection(asyncio.Protocol):
 
 
 def pin(core: int) -> None:
-    """Keep this process on one core, if the system lets it and there is more than one."""
+    """Pin this process to one core, if the system allows it and has more than one."""
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
 
 
 def serve(story: Story, parent: Connection, *, pinned: bool = True) -> None:
-    """Play a story back until the other end of the connection is closed; tell it the port first."""
+    """Play a story back until the other end of the connection closes. First send the port."""
     if pinned:
         pin(-1)
     asyncio.run(play(Player([step.body for step in story.steps()]), parent, {}))
 
 
 async def play(player: Player, parent: Connection, answers: Mapping[str, Callable[[], Any]]) -> None:
-    """Play a story back until the other end of the connection is closed; tell it the port first, then what it asks."""
+    """Play a story back until the other end of the connection closes. First send the port, then answer questions."""
     loop = asyncio.get_running_loop()
     async with await loop.create_server(lambda: _Connection(player), "127.0.0.1", 0, backlog=4096) as server:
         parent.send(server.sockets[0].getsockname()[1])
@@ -79,6 +79,6 @@ async def play(player: Player, parent: Connection, answers: Mapping[str, Callabl
 
 @contextmanager
 def playing(story: Story) -> Generator[str]:
-    """Play a story back in a process of its own, on the last core; yield where."""
+    """Play a story back in a separate process, on the last core; yield its connection."""
     with beside(serve, story) as server:
         yield f"http://127.0.0.1:{server.recv()}/api"

@@ -1,4 +1,4 @@
-"""The relay's benchmark at its smallest size, with a real Redis; it notices wrong answers."""
+"""The relay's benchmark at its smallest size, with a real Redis; it detects wrong results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALL = "--effort 0.01 --changed 2 --updates 3 --pace 0.01 --readers 2 --interva
 
 
 def test_a_passage_that_is_not_whole_is_noticed() -> None:
-    """A passage that lost or added anything is an error."""
+    """A passage with a lost or an additional update is an error."""
     course = Course(changed=2, updates=2, seats=20)
     snapshots, events = relay_stream.told(course.story)
     digest = relay_stream.digest(snapshots[-1])
@@ -51,7 +51,7 @@ def test_a_passage_that_is_not_whole_is_noticed() -> None:
 
 
 def test_a_reader_that_heard_something_else_is_noticed() -> None:
-    """A lost or added event, and a snapshot that was not served, are errors; a skipped poll is none."""
+    """A lost or added event and a snapshot that was not served are errors; a skipped poll is not."""
     plan = Plan(readers=1, interval=10, polls=3)
     snapshots, events = relay_stream.told(plan.story)
     digests = [relay_stream.digest(snapshot) for snapshot in snapshots]
@@ -100,7 +100,7 @@ def test_a_machine_without_redis_is_told_what_is_missing(
 
 
 def test_a_page_without_a_place_for_a_table_is_an_error(tmp_path: Path) -> None:
-    """Marks of another program are not used."""
+    """The program does not write between another program's marks."""
     (tmp_path / "relay.md").write_text(f"{begin('rate')}\n{end('rate')}\n")
     with pytest.raises(ValueError, match=r"relay.md has no marks for rate"):
         write_page([Section("rate", [])], tmp_path, "relay")

@@ -1,4 +1,4 @@
-"""The speed benchmark at its smallest size: it runs, and it notices wrong answers and missed limits."""
+"""The speed benchmark at its smallest size: it runs, and detects wrong results and missed limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth benchmark in small: what a watcher tells is what happened, at any interval and in spite of faults."""
+"""The truth benchmark at a small size: a watcher's reports are true at any interval and despite faults."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ STEADY, SHIFTS, FAULTS, EVERYTHING = scenarios(0.5, 40, 2)
 
 @pytest.fixture(scope="module")
 def shifts() -> tuple[Truth, WatcherRun]:
-    """Return a run with people who come and go: what happened, and what was told."""
+    """Return a run in which agents sign in and out: the ground truth, and the watcher's reports."""
     with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
         return runner.run(play(SHIFTS, 20, 1))
 
 
 def tampered(run: WatcherRun, **told: Any) -> WatcherRun:
-    """Return a run that told something else."""
+    """Return a run with other reports."""
     copy = object.__new__(WatcherRun)
     copy.__dict__ = {**run.__dict__, "told": attrs.evolve(run.told, **told)}
     return copy
@@ -66,7 +66,7 @@ async def test_changes_are_told_as_soon_and_as_precisely_as_polling_can() -> Non
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("interval", [5.0, 60.0])
 async def test_only_the_calls_around_a_leaving_are_lost(interval: float) -> None:
-    """Each call that two records show is reported, and so is each joining and leaving."""
+    """Each call that two records can show is reported, and so is each joining and leaving."""
     result = await watch(SHIFTS, interval, 1)
     assert result.exact
     assert result.answered.lost_reset == result.missed.lost_reset == 0
@@ -77,7 +77,7 @@ async def test_only_the_calls_around_a_leaving_are_lost(interval: float) -> None
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("interval", [3.0, 30.0])
 async def test_faults_take_nothing_but_what_a_reset_takes(interval: float) -> None:
-    """Only a counter reset costs calls: no other fault does, and none makes up an event."""
+    """Only counter resets cost calls: the other faults lose no call, and no fault leads to a false event."""
     result = await watch(FAULTS, interval, 1)
     assert result.exact
     assert result.answered.lost_away == result.missed.lost_away == 0
@@ -101,7 +101,7 @@ async def test_everything_at_once() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_run_is_settled_by_its_seed() -> None:
-    """The same seed gives the same result, another seed another one."""
+    """The same seed gives the same result; another seed gives another one."""
     first, again, other = [await watch(FAULTS, 60, seed) for seed in (1, 1, 2)]
     assert first == again != other
 
@@ -117,7 +117,7 @@ def test_the_check_finds_calls_that_were_not_told(shifts: tuple[Truth, WatcherRu
 
 
 def test_the_check_finds_calls_that_did_not_happen(shifts: tuple[Truth, WatcherRun]) -> None:
-    """A made-up call is found, even if another seat lost one and the sum is right."""
+    """A made-up call is detected, even if another seat lost one and the sum is right."""
     truth, run = shifts
     first, *others = run.told.answered
     doubled = ToldCalls(first.key, first.poll, first.count + 1)
@@ -137,11 +137,11 @@ def test_the_check_finds_states_that_were_not_held(shifts: tuple[Truth, WatcherR
 
 
 def test_the_check_finds_people_who_did_not_join_or_leave(shifts: tuple[Truth, WatcherRun]) -> None:
-    """A joining or leaving that is false, or missing, is found."""
+    """A false or a missing report of a joining or leaving is detected."""
     truth, run = shifts
     for kind in ("joined", "left"):
         told = getattr(run.told, kind)
-        # An agent who has just joined can neither join again nor leave at once.
+        # An agent who has just joined cannot join again, and cannot leave at once.
         later = attrs.evolve(run.told.joined[0], poll=run.told.joined[0].poll + 1)
         assert Check(truth, tampered(run, **{kind: [*told, later]})).result().false_events == 1
         assert Check(truth, tampered(run, **{kind: told[1:]})).result().presence_wrong == 1
@@ -150,7 +150,7 @@ def test_the_check_finds_people_who_did_not_join_or_leave(shifts: tuple[Truth, W
 def test_the_program_writes_tables_and_picture_and_fails_if_the_watcher_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A small run replaces what is between the page's marks; a result that is not exact is named and fails the run."""
+    """A small run replaces the text between the page's marks; an inexact result is named and fails the run."""
     page = ROOT / "docs" / "accuracy.md"
     shutil.copy(page, tmp_path)
     command = [
@@ -197,7 +197,7 @@ def test_the_full_run_uses_several_cores() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_run_in_which_nothing_happens_has_tables_and_a_picture() -> None:
-    """A run shorter than its polling interval has figures of zero."""
+    """A run that is shorter than its polling interval has figures of zero."""
     nothing = await watch(attrs.evolve(STEADY, duration=5.0), 60, 1)
     assert nothing.exact
     assert "| 60 s | 0 | 0 | 0 |" in tables({"steady": [nothing]})

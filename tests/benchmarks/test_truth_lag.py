@@ -1,4 +1,4 @@
-"""The part of the truth benchmark about back ends that lag, in small."""
+"""The truth benchmark's part about lagging back ends, at a small size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.one_python, pytest.mark.virtual_time]
 
 
 async def test_the_comparison_finds_calls_that_were_made_up_or_lost() -> None:
-    """A call too many or too few at one seat is found, also if the sum is right."""
+    """A made-up or lost call at one seat is detected, even if the sum is right."""
     run = LagRun(Case(interval=10, behind=0, hours=0.1), 1)
     await run.play()
     result = run.result()
@@ -25,7 +25,7 @@ async def test_the_comparison_finds_calls_that_were_made_up_or_lost() -> None:
 
 
 async def test_the_comparison_finds_changes_that_did_not_happen() -> None:
-    """A reported state that the seat did not enter is false, once each time it is reported."""
+    """A reported state that the seat did not enter counts as false each time it is reported."""
     run = LagRun(Case(interval=10, behind=0, hours=0.05), 1)
     await run.play()
     run.changes.append(run.changes[-1]._replace(after=AgentState.UNKNOWN))

@@ -1,25 +1,24 @@
-"""The truth benchmark: recall and precision of what a watcher tells, against what really happened.
+"""The truth benchmark: recall and precision of a watcher's reports, compared with the ground truth.
 
-A simulated call centre of known truth is watched for a day of virtual time, at intervals from half a second to five
-minutes, and everything the watcher tells is held against everything that happened. The whole library is at work: a
-`StatusWatcher` polls through a `SipQueueClient`, which logs in and decodes the bytes that the simulated platform
-answers with. Only the socket is missing: where the client expects its aiohttp session there is a stand-in that lets
-virtual time pass for a round trip, and brings faults. Beside each watcher, a plain differ as one would write it by hand
-makes use of the very same answers.
+Watchers observe a simulated call centre for a day of virtual time, at intervals from half a second to five minutes. The
+benchmark compares each watcher's reports with everything that happened. It uses the whole library: a `StatusWatcher`
+polls through a `SipQueueClient`, which logs in and decodes the simulated platform's bytes. Only the socket is missing:
+instead of an aiohttp session, the client gets a stand-in that lets virtual time pass for each round trip, and causes
+faults. Beside each watcher, a simple hand-written comparison (the plain differ) gets the same answers.
 
-What is counted:
+The figures:
 
-- *answered* and *missed* calls: the sum of the events' `count` against the number of true calls between the moments
-  that the first and the last poll show;
-- *not knowable*: calls that no comparison of records can find, by a computation of its own from the true times
-  (see `truth_check`). The watcher is exact if it tells all others and no more, at each seat;
+- *answered* and *missed* calls: the sum of the events' `count`, compared with the number of true calls between the
+  moments that the first and the last poll show;
+- *not knowable*: calls that no comparison of records can find, computed independently from the true times (see
+  `truth_check`). The watcher is exact if it reports all the other calls and no more, at each seat;
 - *false events* of the watcher: a `StateChanged` whose `before` or `after` was not the seat's state at the moment that
   the respective answer shows; an `AgentJoined` or `AgentLeft` without a sign-in or sign-out since the last answer that
   showed otherwise; each call of a `count` beyond the calls that happened since the last answer that showed the seat;
-- false events of the plain differ: a change, a joining or leaving that did not happen between its two answers, a call
-  that did not happen or was told before;
-- *delay*: from the true moment of a change of state to its event's arrival at a consumer, over all told changes (they
-  are those still in force when the platform answered). The limit of the median is half an interval and a round trip;
+- *false events* of the plain differ: a change, a joining or leaving that did not happen between its two answers, a call
+  that did not happen or was already reported;
+- *delay*: from a true change of state to its event's arrival at a consumer, over all reported changes (those that still
+  hold when the platform answers). The limit of the median is half an interval and a round trip;
 - *off by*: the difference between a `StateChanged`'s `occurred_at` and the true moment.
 
 Run it with ``python tests/benchmarks/truth.py``; it fails if the watcher was not exact.
@@ -44,7 +43,7 @@ from tests.benchmarks.truth_run import INTERVALS, run_scenario, scenarios
 
 
 def _be_quiet() -> None:
-    """Keep the many failed polls out of the log on the terminal."""
+    """Keep the many failed polls out of the terminal's log."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 
@@ -71,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark, print its tables, and return the exit status: 1 if the watcher was not exact."""
     asked = _arguments(argv)
     days = [day for day in scenarios(asked.hours, asked.agents, asked.queues) if day.name != "everything"]
-    # The short intervals take longest, so they begin.
+    # The short intervals take longest, so start with them.
     tasks = list(product(sorted(asked.intervals), days))
     with _pool(asked.jobs) as pool:
         found = list(pool.map(run_scenario, *zip(*((day, each, asked.seed) for each, day in tasks), strict=True)))

@@ -1,16 +1,16 @@
 """Compares a watcher's reports with the ground truth.
 
-The comparison knows the ground truth, the moments that a watcher's answers show and the documented rules, but neither
-counters nor snapshots: what ought to be told is worked out anew, from the times of the true calls.
+The comparison uses the ground truth, the moments that a watcher's answers show, and the documented rules. It uses
+neither counters nor snapshots: it computes the expected reports from the times of the true calls.
 
-A watcher's *polls* are the good answers that it believed. An answer *shows* a seat if the seat was there at that moment
-and the answer was not one of the wrong ones with nobody in them. A *stay* is a row of polls that show a seat, without
-an absence of `LEAVE_AFTER` polls in between. Then
+A watcher's *polls* are the good answers that it accepted. An answer *shows* a seat if the seat was present at that
+moment and the answer did not wrongly lack all agents. A *stay* is a sequence of polls that show a seat, without an
+absence of `LEAVE_AFTER` polls in between. Then
 
-- the calls of a stay that happened after its first poll and not after its last are told, and no others: what was
-  counted before the first or after the last is in no two records that could be compared (`lost_away`);
-- where the counters were reset between two polls that show the seat, the calls are told that were counted since the
-  reset if the counter has fallen, and the difference if it has not (`lost_reset` is what then is missing).
+- the reports contain exactly the calls of a stay after its first poll, up to its last: no two records exist to compare
+  for the other calls (`lost_away`);
+- if the counters were reset between two polls that show the seat, the reports contain the calls since the reset if the
+  counter decreased, and the counter's increase otherwise (`lost_reset` is the rest).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_LAG: Final = 60.0
 """The watcher's default."""
 
 LEAVE_AFTER: Final = 2
-"""The watcher's default, which these runs leave as it is."""
+"""The watcher's default, which these runs use."""
 
 
 @attrs.define
@@ -42,25 +42,25 @@ class SeatTruth:
     """One seat's ground truth, in sorted lists."""
 
     starts: list[float] = attrs.Factory(list[float])
-    """When each state began."""
+    """The times at which each state began."""
     states: list[AgentState] = attrs.Factory(list[AgentState])
     presences: list[tuple[float, float]] = attrs.Factory(list[tuple[float, float]])
-    """From when until when the seat was there."""
+    """The spans in which the seat was present."""
     answered: list[float] = attrs.Factory(list[float])
     missed: list[float] = attrs.Factory(list[float])
 
     @property
     def joins(self) -> list[float]:
-        """When the seat came."""
+        """The times at which the seat joined."""
         return [since for since, _ in self.presences]
 
     @property
     def leaves(self) -> list[float]:
-        """When the seat went."""
+        """The times at which the seat left."""
         return [until for _, until in self.presences]
 
     def state_at(self, moment: float) -> AgentState | None:
-        """Return the state at a moment, or None if the seat was not there."""
+        """Return the state at a moment, or None if the seat was absent."""
         there = any(since <= moment < until for since, until in self.presences)
         return self.states[bisect_right(self.starts, moment) - 1] if there else None
 
@@ -94,19 +94,19 @@ class Truth:
 
 @attrs.frozen(kw_only=True)
 class Calls:
-    """Answered or missed calls, of all seats together."""
+    """Answered or missed calls of all seats."""
 
     true: int
-    """How many there were between the first poll and the last."""
+    """The number of true calls between the first poll and the last."""
     told: int
-    """How many the watcher reported."""
+    """The number of reported calls."""
     lost_away: int
-    """How many no two records can show, because the seat was in no poll before, or in none after, of the same stay."""
+    """The number of calls that no two records can show: no poll of their stay comes before, or none after them."""
     lost_reset: int
-    """How many a reset of the counters has taken away."""
+    """The number of calls that a counter reset erased."""
     on_return: int
-    """How many of the first kind a consumer can make up for who compares the counters of an agent who comes back with
-    those that the same agent left with, on a platform that keeps them."""
+    """The part of `lost_away` that a consumer can recover, on a platform that keeps counters, by comparing a returning
+    agent's counters with those at the agent's leaving."""
     wrong_seats: int
     """The number of seats with a wrong number of reported calls."""
     plain: int
@@ -116,7 +116,7 @@ class Calls:
 
     @property
     def exact(self) -> bool:
-        """Whether each seat's reported calls are exactly those that records can show."""
+        """Whether each seat's reported calls are exactly those that its records can show."""
         return not self.wrong_seats and self.told == self.true - self.lost_away - self.lost_reset
 
 
@@ -126,31 +126,31 @@ class Result:
 
     interval: float
     polls: int
-    """How many were made."""
+    """The number of polls."""
     failures: int
-    """How many of them failed."""
+    """The number of failed polls."""
     dropped: int
-    """How many of them were answered with an old answer, and dropped."""
+    """The number of polls whose answer was stale and therefore dropped."""
     answered: Calls
     missed: Calls
     joined_true: int
-    """How many times a seat joined between the first poll and the last."""
+    """The true number of joins between the first poll and the last."""
     joined: int
-    """How many times the watcher told it."""
+    """The number of reported joins."""
     left_true: int
-    """How many times a seat left between the first poll and the last."""
+    """The true number of leaves between the first poll and the last."""
     left: int
-    """How many times the watcher told it."""
+    """The number of reported leaves."""
     presence_wrong: int
-    """At how many seats the number of joined or left is not what the polls can show."""
+    """The number of seats whose reported joins or leaves differ from those that the polls can show."""
     false_events: int
-    """The watcher's reports of things that did not happen."""
+    """The watcher's reports of changes that did not happen."""
     plain_false_events: int
-    """The plain differ's reports of things that did not happen, calls included."""
+    """The plain differ's reports of changes that did not happen, including calls."""
     changes_true: int
-    """How many changes of state there were."""
+    """The number of true changes of state."""
     changes_told: int
-    """How many of them were reported; the others ended before a poll could show them."""
+    """The number of reported changes; the others ended before a poll could show them."""
     occurred_share: float
     """The share of the reported changes that have `occurred_at`, from 0 to 1."""
     occurred_error: float
@@ -166,24 +166,24 @@ class Result:
 
     @property
     def exact(self) -> bool:
-        """Whether everything that polls can show was reported, and nothing else."""
+        """Whether all that the polls can show was reported, and nothing else."""
         return self.answered.exact and self.missed.exact and not self.presence_wrong and not self.false_events
 
 
 class _Watched:
-    """A seat, as one watcher's polls could show it."""
+    """A seat, as one watcher's polls can show it."""
 
     def __init__(self, seat: SeatTruth, polls: Polls, showing: Sequence[int], instants: Sequence[float]) -> None:
         self._seat = seat
         self._polls = polls
-        # Numbers of polls, and the records that they show; polls that show no agent are left out.
+        # The indices of the polls that show any agent, and the moments that those polls show.
         self._showing = showing
         self._instants = instants
         ranges = ((bisect_left(instants, since), bisect_left(instants, until)) for since, until in seat.presences)
         self._ranges = [(low, high) for low, high in ranges if low < high]
 
     def before(self, moment: float) -> float | None:
-        """Return what the last poll before a moment shows that shows the seat."""
+        """Return the moment of the seat's last poll before a given moment."""
         limit = bisect_left(self._instants, moment)
         for low, high in reversed(self._ranges):
             if low < limit:
@@ -191,13 +191,13 @@ class _Watched:
         return None
 
     def not_before(self, moment: float) -> float:
-        """Return what the first poll at or after a moment shows that shows the seat; there must be one."""
+        """Return the moment of the seat's first poll at or after a given moment; there must be one."""
         limit = bisect_left(self._instants, moment)
         low = next(low for low, high in self._ranges if high > limit)
         return self._instants[max(low, limit)]
 
     def stays(self) -> Iterator[tuple[float, float, bool]]:
-        """Yield what the first and the last poll of each stay show, and whether the polls show that it has ended."""
+        """Yield the moments of each stay's first and last poll, and whether the polls show its end."""
         first: int | None = None
         for number, (low, high) in enumerate(self._ranges):
             first = low if first is None else first
@@ -209,18 +209,18 @@ class _Watched:
                 first = None
 
     def _has_left(self, since: int, until: int) -> bool:
-        """Tell whether the seat's absence from a range of polls is long enough; a restarted watcher counts anew."""
+        """Return whether the seat is absent for long enough to have left; a restarted watcher counts from zero."""
         lives = [*self._polls.lives, len(self._polls.instants)]
         return any(min(until, end) - max(since, begin) >= LEAVE_AFTER for begin, end in pairwise(lives))
 
 
 def _between(times: Sequence[float], since: float, until: float) -> int:
-    """Return how many times are after `since` and not after `until`."""
+    """Return the number of times after `since` and not after `until`."""
     return bisect_right(times, until) - bisect_right(times, since)
 
 
 def _step(before: int, now: int) -> int:
-    """Return what a counter tells: a counter that fell counts anew."""
+    """Return the increase of a counter; a counter that decreased was reset to zero in between."""
     return now - before if now >= before else now
 
 
@@ -276,7 +276,7 @@ class Check:
         )
 
     def _change(self, change: ToldChange) -> tuple[float, bool]:
-        """Return when the state began that a change tells of, and whether both states were really held when shown."""
+        """Return when the reported state began, and whether the polls really showed the seat in both states."""
         seat = self._truth.seats[change.key]
         now = self._polls.instants[change.poll]
         before = self._seats[change.key].before(now)
@@ -285,11 +285,11 @@ class Check:
         return seat.starts[held], right or self._late_after_reset(change, now)
 
     def _late_after_reset(self, change: ToldChange, now: float) -> bool:
-        """Return whether a change was reported late, because a reset kept the records of idle seats back."""
+        """Return whether a change was reported late because a reset delayed the records of idle seats."""
         seat = self._truth.seats[change.key]
         polls = self._polls.instants
         for reset in self._truth.resets:
-            # The reset shows at the next poll, and is accepted by the first poll that is max_lag later.
+            # The next poll shows the reset; the first poll at least max_lag later is the one whose answer is accepted.
             shown = bisect_left(polls, reset)
             if 0 < shown <= change.poll <= bisect_left(polls, polls[shown] + MAX_LAG) + 1:
                 since = polls[shown - 1]
@@ -303,12 +303,12 @@ class Check:
     # Calls
 
     def _counter(self, times: Sequence[float], moment: float) -> int:
-        """Return what a counter of such times showed at a moment."""
+        """Return a counter's value at a moment, given the times of its calls."""
         reset = max((at for at in self._truth.resets if at <= moment), default=-1.0)
         return _between(times, reset, moment)
 
     def _told_of(self, key: SeatKey, times: Sequence[float], first: float, last: float) -> int:
-        """Return how many calls ought to be told of a stay."""
+        """Return the number of calls that should be reported for a stay."""
         marks = {first, last}
         for reset in self._truth.resets:
             if first < reset <= last:
@@ -346,7 +346,7 @@ class Check:
         )
 
     def _false_calls(self, told: Iterable[ToldCalls], kind: str) -> int:
-        """Return how many told calls did not happen between the poll that told them and the one before."""
+        """Return the number of reported calls that did not happen since the seat's previous poll."""
         false = 0
         for call in told:
             now = self._polls.instants[call.poll]
@@ -359,7 +359,7 @@ class Check:
     # Joining and leaving
 
     def _false_presences(self, told: Told) -> int:
-        """Return how many seats did not join or leave between the poll that told it and the last to show otherwise."""
+        """Return the number of reported joins and leaves that did not happen since the last poll to show otherwise."""
         return sum(not self._true_join(event) for event in told.joined) + sum(
             not self._true_leave(event) for event in told.left
         )
@@ -393,7 +393,7 @@ class _PlainCheck:
         self._plain = plain
 
     def calls(self, kind: str) -> tuple[int, int]:
-        """Return how many of the calls it told happened, and how many did not, or were told twice."""
+        """Return how many of the reported calls happened, and how many were made up or reported twice."""
         told: list[ToldPresence] = getattr(self._plain, kind)
         found: set[tuple[SeatKey, float]] = set()
         for event in told:
@@ -404,7 +404,7 @@ class _PlainCheck:
         return len(found), len(told) - len(found)
 
     def false_events(self) -> int:
-        """Return how much it told that did not happen between its poll and the one before."""
+        """Return the number of reports about things that did not happen since the previous poll."""
         false = sum(self.calls(kind)[1] for kind in ("answered", "missed"))
         for event in self._plain.changes:
             false += _between(self._truth.seats[event.key].starts, *self._span(event)) <= 0

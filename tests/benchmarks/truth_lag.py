@@ -1,9 +1,9 @@
-"""Back ends that lag: what a watcher reports of a platform whose answers are now and then some seconds old.
+"""Lagging back ends: a watcher's reports about a platform that sometimes answers with data some seconds old.
 
-A seat's reported calls are compared with the true ones, report by report. A call is *made up* if with it more calls of
-the seat were reported than had happened up to the newest answer. A call is *lost* if it was never reported, unless it
-fell between the last answer before a reset of the counters and the reset. A change of state is *false* if the seat's
-true states, in their order, hold no such state after the one reported before.
+Each seat's reported calls are compared with the true ones, report by report. A report contains *made-up* calls if it
+raises the seat's reported calls above the true calls up to the newest answer. A call is *lost* if it was never
+reported, unless it fell between the last answer before a counter reset and the reset. A change of state is *false* if
+the seat did not enter that state after the previously reported one.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from tests.benchmarks.truth_watch import ZONE
 NOON: Final = datetime(2026, 1, 5, 12)  # noqa: DTZ001  # the records' times have no zone
 MIDNIGHT: Final = datetime(2026, 1, 6)  # noqa: DTZ001
 WARM_UP: Final = 900.0
-"""Model seconds before the watching begins, so that most seats have had a call."""
+"""Model seconds before the watcher starts, so that most seats have had a call."""
 SETTLING: Final = 150.0
-"""Model seconds at the end in which no answer is old, so that what was held back has been accepted."""
+"""Model seconds at the end without old answers, so that a watcher accepts the data that it held back."""
 BUSY: Final = Plan(
     start=NOON,
     queues=2,
@@ -66,28 +66,28 @@ BUSY: Final = Plan(
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """A platform of which one back end of two lags, and how it is polled."""
+    """A platform with two back ends, one of which lags, and a way of polling it."""
 
     interval: float
     behind: float
     kind: str = "counts at the answer"
     plan: Plan = BUSY
     polls: tuple[int, int] = (1, 1)
-    """The least and the most polls in a row that reach the same back end."""
+    """The minimum and maximum number of consecutive polls that reach the same back end."""
     fresh_time: bool = True
     reset: Literal["", "all", "all, fresh away"] = ""
     """The back ends whose counters are reset midway; after "fresh away", only the lagging back end answers."""
     hand_over: int = 0
-    """At how many extensions another agent, with other counters, sits from midway on."""
+    """The number of extensions that another agent, with other counters, takes over midway."""
     restart: bool = False
-    """Whether the watcher is stopped midway, and another goes on from the saved tally."""
+    """Whether the watcher is stopped midway, and another one resumes from the saved tally."""
     warm_up: float = WARM_UP
     faults: Faults = attrs.field(factory=Faults)
     hours: float = 1.0
 
 
 def cases(hours: float = 1.0) -> tuple[Case, ...]:
-    """Return the cases of the table."""
+    """Return the cases in the table."""
     kept = attrs.evolve(BUSY, start=MIDNIGHT - timedelta(seconds=WARM_UP + hours * 1800), counter_reset=True)
     at_end = attrs.evolve(BUSY, counted_at_end=True)
     everything = Faults(failing=0.05, blank=0.01, blank_counters=0.05, absent=0.02)
@@ -122,24 +122,24 @@ class LagResult:
 
     case: Case
     true: int
-    """Calls that happened between the first answer and the last, answered and missed ones."""
+    """The number of calls, answered and missed, between the first answer and the last."""
     unknowable: int
-    """How many of them fell between the last answer before a reset and the reset."""
+    """The number of calls between the last answer before a reset and the reset."""
     made_up: int
     lost: int
     tally_wrong: int
-    """Seats at which the tally has other calls than were reported; at a restart it is saved and restored."""
+    """The number of seats whose tally differs from the reported calls; at a restart the tally is saved and restored."""
     changes: int
-    """Changes of state that were reported."""
+    """The number of reported changes of state."""
     false_changes: int
     delay_median: float | None
-    """From a call to its report, in seconds; None if it is not known which calls were reported, since some are not
-    knowable."""
+    """The delay from a call to its report, in seconds. None if some calls are not knowable, because then reports cannot
+    be matched to calls."""
     delay_longest: float | None
 
     @property
     def exact(self) -> bool:
-        """Whether no call was made up or lost, and the tally has the same."""
+        """Whether no call was made up or lost, and the tally agrees."""
         return not self.made_up and not self.lost and not self.tally_wrong
 
 
@@ -150,7 +150,7 @@ def run_case(case: Case, seed: int) -> LagResult:
 
 
 async def watch_case(case: Case, seed: int) -> LagResult:
-    """Do the same on a loop of virtual time that is running already."""
+    """Play and watch a case on a running loop of virtual time."""
     random.seed(seed)
     run = LagRun(case, seed)
     await run.play()
@@ -165,7 +165,7 @@ class ToldCalls(NamedTuple):
     """Reported calls."""
 
     answers: int
-    """How many answers there had been."""
+    """The number of answers so far."""
     delivered: float
     calls: _Calls
     number: int
@@ -175,7 +175,7 @@ class ToldState(NamedTuple):
     """A reported change of state."""
 
     answers: int
-    """How many answers there had been."""
+    """The number of answers so far."""
     key: SeatKey
     after: AgentState
 
@@ -205,7 +205,7 @@ class LagRun:
         self.changes: list[ToldState] = []
 
     async def play(self) -> None:
-        """Watch from the first answer, which is a fresh one, to the end, when no answer lags any more."""
+        """Watch from the first answer, which is current, until no answer lags any more."""
         case = self._case
         middle, end = (case.warm_up + case.hours * seconds for seconds in (1800, 3600))
         asyncio.get_running_loop().call_at(self._epoch + middle, self._reset)
@@ -229,7 +229,7 @@ class LagRun:
         """Watch until a model second."""
         credentials = AppCredentials(self._platform.appid, self._platform.accesskey)
         faults = self._platform.faults
-        # A client asks no more of its session than what the network stands in for.
+        # The network implements the parts of a session that a client uses.
         client = SipQueueClient("http://platform.invalid/", credentials, session=self._network, timezone=ZONE)  # type: ignore[arg-type]
 
         async def poll() -> Snapshot:
@@ -254,7 +254,7 @@ class LagRun:
         return asyncio.get_running_loop().time() - self._epoch
 
     def _note_answer(self, answered: Snapshot) -> Snapshot:
-        """Note what moment an answer shows; return it with the time at which it arrived."""
+        """Record the moment that an answer shows; return the answer, observed at its time of arrival."""
         given = self._network.last
         assert given is not None
         self._instants.append(given.instant)
@@ -280,7 +280,7 @@ class LagRun:
     # ---- the comparison ----------------------------------------------------------------------------------------------
 
     def result(self) -> LagResult:
-        """Compare what was reported with what happened."""
+        """Compare the reports with the ground truth."""
         truth = self._centre.truth
         newest = list(accumulate(self._instants, max))
         times = _call_times(truth, newest[0], newest[-1])
@@ -294,7 +294,7 @@ class LagRun:
             made_up += before + call.number - told[call.calls]
             delays += (call.delivered - times[call.calls][place] for place in range(before, told[call.calls]))
         unknowable = {calls: sum(_between(found, *gap) for gap in gaps) for calls, found in times.items()}
-        # The counter fell and rose again without a new time: such a call looks like one from before the reset.
+        # If the counter fell and rose again without a new call time, the call looks like one from before the reset.
         under_way = [(*call, reset) for _, reset in gaps for call in _counted_calls(truth)]
         for calls, began, counted, reset in under_way:
             unknowable[calls] += began <= reset < counted
@@ -316,7 +316,7 @@ class LagRun:
         )
 
     def _tally_wrong(self) -> int:
-        """Return at how many seats the tally has other calls than were reported."""
+        """Return the number of seats whose tally differs from the reported calls."""
         reported: Counter[_Calls] = Counter()
         for call in self.told:
             reported[call.calls] += call.number
@@ -327,7 +327,7 @@ class LagRun:
         )
 
     def _false_changes(self, newest: Sequence[float]) -> int:
-        """Return how many reported changes are to a state that the seat did not enter after the one before."""
+        """Return the number of reported changes to a state that the seat did not enter after the previous one."""
         truth = self._centre.truth
         intervals = {key: truth.intervals_of(key) for key in {interval.key for interval in truth.intervals}}
         place = {key: sum(interval.start <= newest[0] for interval in found) - 1 for key, found in intervals.items()}
@@ -346,7 +346,7 @@ class LagRun:
 
 
 def _counted_calls(truth: GroundTruth) -> Iterator[tuple[_Calls, float, float]]:
-    """Yield each call that was counted: the moment of its call time, and the one at which it was counted."""
+    """Yield each counted call, with its call time and the moment at which it was counted."""
     for offer in truth.offers:
         counted = truth.counted_answer(offer)
         if counted is not None and offer.answered_at is not None:
@@ -356,7 +356,7 @@ def _counted_calls(truth: GroundTruth) -> Iterator[tuple[_Calls, float, float]]:
 
 
 def _call_times(truth: GroundTruth, since: float, until: float) -> dict[_Calls, list[float]]:
-    """Return when each call of a seat and kind was counted, after one moment and not after another."""
+    """Return, by seat and kind, the times at which calls were counted, after one moment and not after another."""
     times: dict[_Calls, list[float]] = {}
     for calls, _, counted in _counted_calls(truth):
         times.setdefault(calls, [])
@@ -366,7 +366,7 @@ def _call_times(truth: GroundTruth, since: float, until: float) -> dict[_Calls, 
 
 
 def _last_before(instants: Iterable[float], reset: float) -> float:
-    """Return the newest moment before a reset that an answer showed before any answer showed a later one."""
+    """Return the newest moment that an answer showed before the first answer after a reset."""
     return max(takewhile(lambda instant: instant < reset, instants))
 
 

@@ -1,4 +1,4 @@
-"""The way between a client and the simulated platform, without sockets and in virtual time: a delay, and faults."""
+"""The network between a client and the simulated platform, in virtual time and without sockets: delays and faults."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import attrs
 from sipqueue_async.simulator import CallCentre, LiveCentre, Platform
 
 ONE_WAY: Final = (0.015, 0.035)
-"""The shortest and the longest way of a request, or of its answer, in seconds; evenly distributed."""
+"""The minimum and maximum one-way delay of a request or answer, in seconds; uniformly distributed."""
 ROUND_TRIP: Final = sum(ONE_WAY)
 """The mean time from a request to its answer, in seconds."""
 STALE_BY: Final = 2.0
-"""How much older than the newest one given a stale answer is at least, in seconds.
+"""The minimum age of a stale answer, in seconds, relative to the newest one sent.
 
-`rsptime` is in whole seconds, so an answer that is older by less may not be told from one that is newer.
+`rsptime` has whole seconds, so it may not distinguish a smaller age.
 """
 _SILENCE: Final = 86400.0
 _STATUS: Final = "App.Sip_Queue.GetQueueSipStatus"
@@ -37,36 +37,36 @@ class Faults:
 
     failing: float = 0.0
     """The share of polls that fail: refused connections, silence until the client's timeout, HTTP 502, bodies cut
-    short, `ret` 500 and operations that failed, each as often as the others."""
+    short, `ret` 500 and operations that failed, each with the same frequency."""
     outages: tuple[tuple[float, float], ...] = ()
-    """From when until when every connection is refused."""
+    """The spans in which every connection is refused."""
     blank: float = 0.0
     """The share of polls with a valid answer without agents; never two in a row."""
     stale: float = 0.0
-    """The share of polls that are answered with an old answer, as by a slower server of several; never three in a row,
-    because the watcher believes the third."""
+    """The share of polls with a stale answer, as from a slow server among several; never three in a row, because the
+    watcher accepts the third."""
 
     blank_counters: float = 0.0
-    """The share of polls that are answered with counters that are `null`, empty or missing."""
+    """The share of polls whose counters are `null`, empty or missing."""
     absent: float = 0.0
-    """The share of polls in whose answer one seat is missing; never two in a row."""
+    """The share of polls whose answer lacks one seat; never two in a row."""
 
 
 @attrs.frozen(kw_only=True)
 class Given:
-    """One status answer, as it was given."""
+    """One status answer that was sent."""
 
     body: bytes
     instant: float
-    """The model second that it shows."""
+    """The model second that the answer shows."""
     blank: bool = False
-    """Whether it wrongly has no agents."""
+    """Whether the answer wrongly has no agents."""
 
 
 class Network:
-    """Stands in for the client's `aiohttp.ClientSession`: a request takes its time, and an answer comes, or does not.
+    """Stands in for the client's `aiohttp.ClientSession`: delays each request, and answers it or fails.
 
-    The answer shows the model at the moment at which the request has arrived at the platform.
+    The answer shows the model at the moment at which the request reaches the platform.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Network:
         self._recent: deque[Given] = deque(maxlen=32)
         self._stale_in_a_row = 0
         self.last: Given | None = None
-        """The status answer that was given last, be it stale."""
+        """The last status answer, which may be stale."""
 
     def post(self, url: object, *, data: Any, **options: object) -> _Exchange:
         """Return the exchange of one request, as `aiohttp.ClientSession.post` does."""
         return _Exchange(self, dict(parse_qsl(data.decode())))
 
     async def answer(self, fields: dict[str, str]) -> _Answer:
-        """Carry a request there and its answer back."""
+        """Pass a request to the platform, and return its answer."""
         await self._go()
         answer = await self._answer(fields)
         await self._go()
@@ -156,7 +156,7 @@ class Network:
         return body
 
     def _old(self) -> Given | None:
-        """Return the newest answer that is older than the last one by enough for `rsptime` to tell."""
+        """Return the newest answer that is old enough for `rsptime` to show its age."""
         return next(
             (
                 given

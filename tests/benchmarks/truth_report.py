@@ -1,4 +1,4 @@
-"""Renders the results as tables in Markdown and a picture in SVG."""
+"""Renders the results as Markdown tables and an SVG picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _measured(value: float) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """Return a number and its share, which says 100 % only if nothing is missing."""
+    """Return a number and its share; the share is 100 % only if none is missing."""
     if not whole:
         return f"{part:,}"
     if part >= whole:
@@ -86,7 +86,7 @@ _TIMES: Final[tuple[_Column, ...]] = (
     ("changes of state", lambda result: f"{result.changes_true:,}"),
     ("reported", lambda result: _share(result.changes_told, result.changes_true)),
     ("of these with `occurred_at`", lambda result: f"{100 * result.occurred_share:.0f} %"),
-    # Rounded down: a time cut to the second is off by less than one.
+    # Rounded down: a time that is cut to the second is off by less than one.
     ("off by at most", lambda result: f"{math.floor(result.occurred_error * 100) / 100:.2f} s"),
     ("delay, median", lambda result: _measured(result.delay_median)),
     ("limit", lambda result: _measured(result.delay_limit)),
@@ -162,12 +162,12 @@ _LAG: Final[tuple[tuple[str, Callable[[LagResult], str]], ...]] = (
 
 
 def lag_table(results: Sequence[LagResult]) -> str:
-    """Return the table of the back ends that lag, under a heading."""
+    """Return the table about lagging back ends, under a heading."""
     return "\n".join(["### Back ends that lag", "", *_table(_LAG, results), ""])
 
 
 def write(results: Results, report: str, directory: Path) -> None:
-    """Put the report into the directory's ``accuracy.md``, between its marks, and the picture into its ``_static``."""
+    """Write the report between the marks in the directory's ``accuracy.md``, and the picture into ``_static``."""
     page = directory / "accuracy.md"
     head, _, rest = page.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -207,15 +207,15 @@ _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_TOP = 330, 210, 118
 class _Series:
     name: str
     style: str
-    """A class of the style sheet: its colour."""
+    """A class of the style sheet, which sets the colour."""
     shape: str
-    """Colours alone tell too few people which line is which."""
+    """A shape, for readers who cannot tell the colours apart."""
     dashes: str
     values: Sequence[float]
 
 
 class _Chart:
-    """One plot: the intervals on a logarithmic axis, and something else on the other."""
+    """One plot: the intervals on a logarithmic axis, and a value on the other."""
 
     def __init__(self, left: float, title: str, intervals: Sequence[float]) -> None:
         self._left = left
@@ -229,7 +229,7 @@ class _Chart:
         return self._left + part * _PLOT_WIDTH
 
     def draw(self, series: Sequence[_Series], scale: Callable[[float], float], ticks: Mapping[float, str]) -> list[str]:
-        """Return the plot; `scale` gives a value's height as a part of the plot's."""
+        """Return the plot; `scale` maps a value to a share of the plot's height."""
 
         def y(value: float) -> float:
             return self._bottom - scale(value) * _PLOT_HEIGHT
@@ -245,7 +245,7 @@ class _Chart:
             self._text(x, self._bottom + 20, f"{interval:g}", "middle")
         self._text(self._left + _PLOT_WIDTH / 2, self._bottom + 44, "interval between polls, in seconds", "middle")
         self._lines.append(f'<path class="axis" d="M{self._left},{_PLOT_TOP}V{self._bottom}H{right}"/>')
-        # The first in the legend is drawn last, on top of the others.
+        # The first series of the legend is drawn last, on top of the others.
         for number, one in reversed(list(enumerate(series))):
             points = [(self._x(x), y(value)) for x, value in zip(self._intervals, one.values, strict=True)]
             self._one(one, points)
@@ -274,7 +274,7 @@ _NONE: Final = ""
 
 
 def picture(results: Sequence[Result]) -> str:
-    """Return the picture: how many of the calls were told, and how long it took."""
+    """Return the picture: the share of calls that were reported, and the delay."""
     intervals = [result.interval for result in results]
     calls = _Chart(64, "Calls reported, of all calls", intervals).draw(
         [

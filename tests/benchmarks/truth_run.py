@@ -1,4 +1,4 @@
-"""The runs: a simulated day in virtual time, watched at one interval or another."""
+"""The runs: a simulated day in virtual time, watched at a given interval."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INTERVALS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 @attrs.frozen(kw_only=True)
 class Scenario:
-    """A call centre, what goes wrong with its platform, and whether the watchers are restarted. Times are seconds."""
+    """A call centre, its platform's faults, and an optional restart of the watchers. Times are seconds."""
 
     name: str
     plan: Plan
@@ -30,14 +30,14 @@ class Scenario:
     faults: Faults = attrs.field(factory=Faults)
     token_lifetime: float = 12 * 3600.0
     restart: tuple[float, float] | None = None
-    """When every watcher is stopped, and when new ones go on from the snapshots that were saved then."""
+    """The times at which every watcher stops and at which new ones resume from the saved snapshots."""
 
 
 def scenarios(hours: float, agents: int, queues: int) -> tuple[Scenario, ...]:
-    """Return the scenarios; in a run of fewer than 24 hours the day is the shorter, and everything happens sooner.
+    """Return the scenarios; a run of fewer than 24 hours has a shorter day in which everything happens sooner.
 
-    In the full day, shifts last four hours with two off between them, a token lives an hour, the platform is away for
-    20 minutes twice, once by day and once over midnight, and the watchers are down for ten minutes.
+    In the full day, shifts last four hours with two hours off between them, a token is valid for an hour, the platform
+    is away for 20 minutes twice, once by day and once over midnight, and the watchers are down for ten minutes.
     """
     duration = hours * 3600
 
@@ -87,23 +87,23 @@ def scenarios(hours: float, agents: int, queues: int) -> tuple[Scenario, ...]:
 
 
 def run_scenario(scenario: Scenario, interval: float, seed: int) -> Result:
-    """Do the same as `watch`, on a loop of virtual time of its own."""
+    """Run `watch` on a new loop of virtual time."""
     with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
         return runner.run(watch(scenario, interval, seed))
 
 
 async def watch(scenario: Scenario, interval: float, seed: int) -> Result:
-    """Play a scenario, watch it at an interval, and hold what was told against what happened."""
+    """Play a scenario, watch it at an interval, and compare the reports with the ground truth."""
     truth, run = await play(scenario, interval, seed)
     return Check(truth, run).result()
 
 
 async def play(scenario: Scenario, interval: float, seed: int) -> tuple[Truth, WatcherRun]:
-    """Play a scenario and watch it at an interval, on a loop of virtual time; return what happened and what was told.
+    """Play a scenario, watch it at an interval on a loop of virtual time, and return the truth and the watcher's run.
 
-    Plan and seed settle what happens in the call centre, so every interval is tried on the very same day.
+    Plan and seed determine all that happens in the call centre, so every interval watches the same day.
     """
-    # The watcher's pauses after failures are drawn from the generator that a whole program shares.
+    # The watcher draws its pauses after failures from the shared generator.
     random.seed(seed)
     loop = asyncio.get_running_loop()
     centre = CallCentre(scenario.plan, seed=seed)

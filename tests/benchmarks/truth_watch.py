@@ -1,7 +1,7 @@
-"""One watcher in virtual time, and beside it a differ as one would write it by hand: what each of them told, and when.
+"""One watcher in virtual time, and a hand-written differ beside it: their reports, and the times of these.
 
-Everything is kept by poll: a told event has the number of the poll that told it, and a poll has the model second that
-its answer shows. Whether it is true is looked at when the run is over, in `truth_check`.
+Everything is recorded by poll: an event has the index of the poll that reported it, and a poll has the model second
+that its answer shows. `truth_check` compares the records with the ground truth after the run.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ ZONE: Final = timezone(timedelta(hours=8))
 
 @attrs.define
 class Polls:
-    """The answers that a watcher believed, in order, in parallel lists."""
+    """The answers that a watcher accepted, in order, in parallel lists."""
 
     instants: list[float] = attrs.Factory(list[float])
-    """The model second that each shows."""
+    """The model second that each answer shows."""
     blank: list[bool] = attrs.Factory(list[bool])
-    """Whether it wrongly had no agents."""
+    """Whether the answer wrongly had no agents."""
     lives: list[int] = attrs.Factory(list[int])
-    """How many polls there had been when each life of the watcher began."""
+    """The number of polls before each start of the watcher."""
 
 
 @attrs.frozen
@@ -57,7 +57,7 @@ class ToldChange:
     after: AgentState
     occurred_at: datetime | None
     delivered: float
-    """The model second at which a consumer had it."""
+    """The model second at which a consumer received it."""
 
 
 @attrs.frozen
@@ -79,7 +79,7 @@ class ToldPresence:
 
 @attrs.define
 class Told:
-    """The events that a watcher told."""
+    """The events that a watcher reported."""
 
     changes: list[ToldChange] = attrs.Factory(list[ToldChange])
     answered: list[ToldCalls] = attrs.Factory(list[ToldCalls])
@@ -87,18 +87,18 @@ class Told:
     joined: list[ToldPresence] = attrs.Factory(list[ToldPresence])
     left: list[ToldPresence] = attrs.Factory(list[ToldPresence])
     answered_away: int = 0
-    """By how much `calls_answered` of those who came back differs from what it was when they left."""
+    """The growth of `calls_answered` between the leaving and the return of agents who came back."""
     missed_away: int = 0
-    """By how much `no_answer_count` of those who came back differs from what it was when they left."""
+    """The growth of `no_answer_count` between the leaving and the return of agents who came back."""
 
 
 @attrs.define
 class PlainDiffer:
-    """The comparison that one would write by hand: `state` against the last poll's.
+    """A hand-written comparison of `state` with the previous poll's.
 
-    A failed poll is skipped (the exception is caught and logged), an agent who begins to talk has answered a call, one
-    who stops being rung without talking has missed one, and whatever a good answer says is believed. It makes use of
-    the very same answers as the watcher, at the same times.
+    It skips failed polls (as code does that catches and logs the exception), counts an answered call when an agent
+    starts to talk and a missed one when a phone stops ringing without a conversation, and trusts every good answer. It
+    gets the same answers as the watcher, at the same times.
     """
 
     instants: list[float] = attrs.Factory(list[float])
@@ -110,11 +110,11 @@ class PlainDiffer:
     _known: Snapshot | None = None
 
     def restart(self) -> None:
-        """Forget what is known: what is written by hand saves nothing."""
+        """Forget all state: hand-written code saves nothing."""
         self._known = None
 
     def poll(self, snapshot: Snapshot, instant: float) -> None:
-        """Take a good answer."""
+        """Compare a good answer with the previous one."""
         poll = len(self.instants)
         self.instants.append(instant)
         known, self._known = self._known, snapshot
@@ -135,12 +135,12 @@ class PlainDiffer:
 
 
 class WatcherRun:
-    """Watches the simulated platform at one interval, through a real client, and takes down what is told.
+    """Watches the simulated platform at one interval, through a real client, and records its reports.
 
     Args:
         interval: Seconds between polls.
-        network: What the client takes for its aiohttp session.
-        platform: Whose credentials to use.
+        network: Stands in for the client's aiohttp session.
+        platform: The platform whose credentials to use.
         epoch: The loop's time at model second 0.
     """
 
@@ -158,10 +158,10 @@ class WatcherRun:
         self._away: dict[SeatKey, AgentStatus] = {}
 
     async def live(self, until: float, baseline: bytes | None = None) -> bytes:
-        """Watch until a model second, from a saved snapshot on if there is one; return the last snapshot, saved."""
+        """Watch until a model second, from a saved snapshot if there is one; return the last snapshot, saved."""
         credentials = AppCredentials(self.platform.appid, self.platform.accesskey)
         self.polls.lives.append(len(self.polls.instants))
-        # A client asks no more of its session than what the network stands in for.
+        # The network implements the parts of a session that a client uses.
         client = SipQueueClient("http://platform.invalid/", credentials, session=self._network, timezone=ZONE)  # type: ignore[arg-type]
 
         async def poll() -> Snapshot:
@@ -186,7 +186,7 @@ class WatcherRun:
         return asyncio.get_running_loop().time() - self._epoch
 
     def _take(self, answered: Snapshot) -> Snapshot:
-        """Take down a good poll; return it with the time at which it arrived, which the machine's clock cannot say."""
+        """Record a good poll; return its snapshot, observed at the virtual time of arrival instead of the machine's."""
         given = self._network.last
         assert given is not None
         polls = self.polls

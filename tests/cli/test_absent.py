@@ -1,4 +1,4 @@
-"""Names on the command line that the platform does not know."""
+"""Queues and extensions on the command line that the platform does not have."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_only_an_unknown_extension_is_an_empty_answer() -> None:
         simulator.faults.next(code="1002", service=STATUS)
         with pytest.raises(OperationFailed):
             await platform.fetch_snapshot(extension="100001")
-        # Without the list of names the sentence is shorter.
+        # Without the list of queues, the sentence is shorter.
         simulator.faults.next(status=404, service=STATUS)
         assert await absent_names(client, SeatFilter("nosuch"), []) == "no queue named 'nosuch'"
 

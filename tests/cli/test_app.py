@@ -1,4 +1,4 @@
-"""The command line: its arguments, what they ask of the commands, and how it ends."""
+"""The command line: its arguments, the calls that they lead to, and the exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestOptions:
-    """The options of each command arrive where they are used, and the defaults are the documented ones."""
+    """Each command passes its options on, and the defaults are the documented ones."""
 
     ALL, SOME = SeatFilter(), SeatFilter(["a", "b"], "1")
     FILTERS = "--queue a --queue=b --extension 1"
@@ -137,7 +137,7 @@ class TestOptions:
 
     @pytest.fixture
     def work(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
-        """Catch what would be run."""
+        """Return a list that receives the calls instead of running them."""
         (tmp_path / "key").write_text(KEY)
         (tmp_path / "key").chmod(0o600)
         (tmp_path / "rules").write_text(RULES)
@@ -293,6 +293,18 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SIPQUEUE_URL" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("command", ["", *app.COMMANDS])
+def test_help_fits_the_terminal(
+    command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert app.run([*command.split(), "--help"]) == 0
+    # Commands that users copy, and option names, stay on one line.
+    text = capsys.readouterr().out.partition("Examples:")[0].partition("Exit codes:")[0]
+    assert [line for line in text.splitlines() if len(line) > columns and not line.startswith("  --")] == []
+
+
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_the_list_of_commands_has_the_summary_of_each(name: str) -> None:
     context = click.Context(app.cli)
@@ -397,7 +409,7 @@ class TestMain:
         assert _main_without(KeyboardInterrupt()) == 130
 
     def test_only_what_is_asked_for_is_imported(self) -> None:
-        """The library imports nothing of the extra, and the list of commands no command, no rich and no aiohttp."""
+        """The library imports nothing from the extra; the list of commands imports no command, rich or aiohttp."""
         code = (
             "import sys, sipqueue_async; loaded = {'click', 'rich', 'simpy'} & set(sys.modules)\n"
             "from sipqueue_async.cli import app; code = app.run(['--help'])\n"
@@ -419,7 +431,7 @@ class TestMain:
 
 
 def _main_without(error: BaseException) -> int:
-    """Run main where every import raises an error."""
+    """Run `main` in an environment where every import raises an error."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builtins, "__import__", Mock(side_effect=error))
         return cli.main()

@@ -1,4 +1,4 @@
-"""Shell completion: in a real bash, and the answers that zsh and fish are given."""
+"""Shell completion: in a real bash, and by the answers for zsh and fish."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.kit.terminal import terminal
 @pytest.mark.one_python
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="bash is not on this machine")
 async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> None:
-    """The documented line in ~/.bashrc is all that is needed."""
+    """The documented line in ~/.bashrc is sufficient."""
     command = tmp_path / "sipqueue"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m sipqueue_async "$@"\n')
     command.chmod(0o755)

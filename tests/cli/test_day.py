@@ -1,4 +1,4 @@
-"""How the day's figures are printed."""
+"""The printed figures of a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TALKING = AgentState.TALKING
 
 
 def a_day(*agents: Any, **choice: Any) -> Day:
-    """Return a day on which everyone talks after 100 seconds and waits after another 50, by default one agent."""
+    """Return a day on which all agents, by default one, talk after 100 seconds and wait again after another 50."""
     people = agents or (agent(name="Agent 01"),)
     steps = [
         snapshot(*people, at=0),
@@ -47,7 +47,7 @@ def printed(day: Day, *, terminal: bool = False) -> Paper:
 
 
 def rows(day: Day) -> list[dict[str, str]]:
-    """Return the lines of the CSV as a program reads them."""
+    """Return the rows of the CSV."""
     return list(csv.DictReader(io.StringIO(day.csv())))
 
 
@@ -103,7 +103,7 @@ def test_names_are_printed_as_they_are_and_do_no_harm() -> None:
 
 
 def test_who_left_and_whoever_was_not_chosen() -> None:
-    """An agent who left is included; a filter applies to the sums too."""
+    """An agent who left is included; a filter also applies to the sums."""
     people = (agent("1"), agent("2"), agent("1", queue="b"))
     assert len(rows(a_day(*people))) == 3
     assert [row["extension"] for row in rows(a_day(*people, seats=SeatFilter("queue-1")))] == ["1", "2"]
@@ -117,7 +117,7 @@ def test_who_left_and_whoever_was_not_chosen() -> None:
 
 
 def test_nobody_is_told_in_words() -> None:
-    """An empty call centre has no tables."""
+    """An empty call centre has a sentence instead of tables."""
     assert [line.partition(": ")[2] for line in printed(Day(Tally(snapshot(at=0)))).lines] == ["no agents"]
     assert printed(Day(Tally())).lines == ["nothing was seen"]
 

@@ -46,7 +46,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def about(number: int = 0, agent: str = "Ann") -> dict[str, Any]:
-    """Return what alerts have in common."""
+    """Return the fields that the alerts share."""
     return {
         "rule": RULE,
         "id": f"id-{number}",
@@ -65,13 +65,13 @@ def raised(number: int = 0, agent: str = "Ann", repeat: int = 0) -> AlertRaised:
 
 
 class Receiver:
-    """An HTTP server that notes the messages of Apprise's ``json://``, by path."""
+    """An HTTP server that records the messages of Apprise's ``json://``, by path."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, str]] = []
         self.attempts: list[str] = []
         self.refusals = 0
-        """How many requests it still answers with 500."""
+        """The number of requests that it still answers with 500."""
         self.released = asyncio.Event()
         self.port = 0
 
@@ -124,7 +124,7 @@ async def delivering(
 
 
 def again(saved: Delivery) -> dict[str, Outbox]:
-    """Return the outboxes, saved and loaded as in a restart."""
+    """Return the outboxes after saving and loading, as in a restart."""
     return {name: Outbox.from_dict(json.loads(json.dumps(outbox.to_dict()))) for name, outbox in saved.outboxes.items()}
 
 
@@ -195,7 +195,7 @@ async def test_a_destination_that_hangs_delays_no_other(
 
 
 async def test_a_destination_that_hangs_delays_no_end(tmp_path: Path) -> None:
-    """Ctrl-C ends the program while an attempt has not ended."""
+    """Ctrl-C ends the program during a delivery attempt."""
     rules = tmp_path / "rules.toml"
     async with receiving() as receiver, Simulator(BUSY, speed=0) as simulator:
         simulator.advance(10)
@@ -238,7 +238,7 @@ async def test_retries_end_after_the_stated_time(capsys: pytest.CaptureFixture[s
 
 
 class Mailbox:
-    """A mail server that keeps what it gets."""
+    """A mail server that keeps received mail."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []

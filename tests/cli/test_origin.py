@@ -42,7 +42,7 @@ async def test_a_redis_in_the_environment_alone_changes_nothing() -> None:
 
 
 def test_a_relay_is_found_as_its_publisher_finds_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A warning says that others can read the file."""
+    """A warning says that other users can read the file."""
     assert origin_of(arguments(), REDIS) == RelayOrigin(
         redis="redis://of-the-environment", prefix="sipqueue", timeout=10.0
     )

@@ -1,4 +1,4 @@
-"""The program as its users run it: a process with signals, pipes, a terminal and exit codes."""
+"""The program as users run it: a process with signals, pipes, a terminal and exit codes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.kit.terminal import terminal
 
 
 async def saved(path: Path) -> Snapshot:
-    """Wait for a state file and return its snapshot."""
+    """Wait for a state file, and return its snapshot."""
     await until(path.exists)
     return Snapshot.from_json(path.read_bytes())
 
 
 def exports(lines: list[str]) -> dict[str, str]:
-    """Return the variables that a shell has after evaluating lines of `export`."""
+    """Return the variables that lines of `export` set in a shell."""
     words = [shlex.split(line) for line in lines]
     assert all(first == "export" for first, _ in words)
     return dict(assignment.split("=", 1) for _, assignment in words)
@@ -73,7 +73,7 @@ async def test_a_signal_ends_report_with_the_figures(tmp_path: Path) -> None:
 
 
 async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
-    """The output after Ctrl-C has no time limit."""
+    """After Ctrl-C, the output has no time limit."""
     state = tmp_path / "state"
     seats = [agent(str(100_000 + number), name="x" * 500) for number in range(2000)]
     state.write_bytes(Tally(snapshot(*seats)).to_json())
@@ -93,7 +93,7 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
         os.close(writer)
         loop = asyncio.get_running_loop()
         chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
-        # Longer than the program waits for anything but its output.
+        # Longer than the program waits for anything except its output.
         await asyncio.sleep(0.3)
         while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
             chunks.append(chunk)

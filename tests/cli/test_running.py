@@ -18,12 +18,12 @@ from sipqueue_async.cli.exits import Failure
 
 
 class Exited(BaseException):
-    """Stands for the end of the process."""
+    """Stands for the exit of the process."""
 
 
 @pytest.fixture
 def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Replace `os._exit`, which would end the tests too; return its exit codes."""
+    """Replace `os._exit`, which would also end the tests; return the list of exit codes."""
     codes: list[int] = []
 
     def leave(code: int) -> None:

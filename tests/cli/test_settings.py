@@ -1,4 +1,4 @@
-"""A command's settings: options, over environment, over settings file."""
+"""The order of a command's settings: options, then environment, then settings file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKEN = {"SIPQUEUE_TOKEN": "good-token"}
 def arguments(
     url: str | None = None, config: Path | None = None, timezone: str | None = None, timeout: float | None = None
 ) -> ServerOptions:
-    """Return options, most of them not given."""
+    """Return options, most of them absent."""
     return {"url": url, "config": config, "timezone": timezone, "timeout": timeout}
 
 

@@ -54,7 +54,7 @@ def test_a_damaged_file_is_refused_and_left_alone(content: bytes, tmp_path: Path
 
 
 def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    """Before the first poll, and with the reason."""
+    """The path is refused before the first poll, with the reason."""
     for path, reason in (
         (tmp_path, "is not a regular file"),
         (tmp_path / ("x" * 300), "cannot be read: "),
@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
 
 
 def test_temporary_files_that_killed_runs_left_are_removed(tmp_path: Path) -> None:
-    """Only old ones that a save of this file made: a run under way, other files and other users' files are safe."""
+    """Only old files of saves of the same state file are removed, not those of other files, users or running saves."""
     yesterday = time.time() - 86_400
     left = tmp_path / ".state.abcd_123"
     kept = {

@@ -1,4 +1,4 @@
-"""Where tokens come from."""
+"""Credentials, and how the client gets and renews tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HIDDEN = "s3cr/et+key=&x"
 
 
 def test_credentials_show_the_appid_only() -> None:
-    """The access key is in no repr."""
+    """The access key appears in no repr."""
     credentials = AppCredentials("app-1", HIDDEN)
     assert repr(credentials) == "AppCredentials(appid='app-1', accesskey='***')"
     assert credentials.appid == "app-1"
@@ -26,7 +26,7 @@ def test_credentials_show_the_appid_only() -> None:
 
 
 def test_credentials_are_values() -> None:
-    """Equal credentials are equal, and have the same hash; nothing else is equal to them."""
+    """Equal credentials compare equal and have the same hash; they equal no object of another type."""
     one = AppCredentials("app-1", HIDDEN)
     assert one == AppCredentials("app-1", HIDDEN)
     assert hash(one) == hash(AppCredentials("app-1", HIDDEN))
@@ -50,13 +50,13 @@ def test_credentials_are_values() -> None:
     ],
 )
 def test_impossible_credentials_are_refused(appid: Any, accesskey: Any, kind: type[Exception], words: str) -> None:
-    """Credentials that cannot work are refused when they are made, not at the first poll."""
+    """Invalid credentials are refused by the constructor, not at the first poll."""
     with pytest.raises(kind, match=words):
         AppCredentials(appid, accesskey)
 
 
 async def test_a_fixed_token_cannot_be_renewed() -> None:
-    """A ready token is given out as it is, and its refusal is final and says what to do."""
+    """A fixed token is returned unchanged; its refusal is final, and the error says what to do."""
     source = FixedToken(Secret(HIDDEN))
     token = await source.token()
     assert token.reveal() == HIDDEN
@@ -72,7 +72,7 @@ async def test_a_fixed_token_cannot_be_renewed() -> None:
 
 
 class Logins:
-    """Counts the logins, and lets each end when it is told to."""
+    """Counts the logins; a test decides when each one ends."""
 
     def __init__(self) -> None:
         self.started = 0
@@ -93,7 +93,7 @@ async def _settle() -> None:
 
 
 async def test_many_calls_share_one_login() -> None:
-    """However many calls need a token at once, the platform sees one login, and all get its token."""
+    """If many calls need a token at once, the platform sees one login, and all calls get its token."""
     logins = Logins()
     calls = [asyncio.create_task(logins.source.token()) for _ in range(20)]
     await _settle()
@@ -105,7 +105,7 @@ async def test_many_calls_share_one_login() -> None:
 
 
 async def test_a_failure_is_shared_by_those_who_waited_and_no_longer() -> None:
-    """A failed login is raised to all who waited for it; the next call tries again."""
+    """A failed login raises in all calls that waited for it; the next call tries again."""
     logins = Logins()
     calls = [asyncio.create_task(logins.source.token()) for _ in range(5)]
     await _settle()
@@ -119,7 +119,7 @@ async def test_a_failure_is_shared_by_those_who_waited_and_no_longer() -> None:
 
 
 async def test_a_shared_failure_does_not_grow() -> None:
-    """However many share a failure, its traceback is that of the one attempt."""
+    """The error of a failed login has the same traceback, no matter how many calls share it."""
     logins = Logins()
     calls = [asyncio.create_task(logins.source.token()) for _ in range(50)]
     await _settle()
@@ -133,7 +133,7 @@ async def test_a_shared_failure_does_not_grow() -> None:
 
 
 async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
-    """Cancelling the call that logs in does not fail the others: the next call logs in, and none hangs."""
+    """If the call that logs in is cancelled, the next waiting call logs in, and none hangs."""
     logins = Logins()
     first, *others = [asyncio.create_task(logins.source.token()) for _ in range(4)]
     await _settle()
@@ -149,7 +149,7 @@ async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
 
 
 async def test_a_cancelled_waiter_disturbs_nobody() -> None:
-    """A call that is cancelled while it waits for another one's login leaves the login alone."""
+    """A call that is cancelled while it waits for another call's login leaves the login running."""
     logins = Logins()
     first, second, third = [asyncio.create_task(logins.source.token()) for _ in range(3)]
     await _settle()
@@ -162,7 +162,7 @@ async def test_a_cancelled_waiter_disturbs_nobody() -> None:
 
 
 async def test_a_refused_token_is_renewed_once_for_all() -> None:
-    """Any number of calls whose token is refused, at once or late, cost one login."""
+    """Any number of calls with the same refused token cost one login, at once or later."""
     logins = Logins()
     logins.outcomes.put_nowait("t1")
     old = await logins.source.token()
@@ -179,7 +179,7 @@ async def test_a_refused_token_is_renewed_once_for_all() -> None:
 
 
 async def test_a_failed_renewal_is_tried_again() -> None:
-    """After a renewal that failed, the refused token is not given out again."""
+    """After a failed renewal, the refused token is not used again."""
     logins = Logins()
     logins.outcomes.put_nowait("t1")
     old = await logins.source.token()

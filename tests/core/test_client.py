@@ -1,4 +1,4 @@
-"""The client against a platform: what it asks, what it makes of the answers, and how it gets its token."""
+"""The client against a platform: its requests, its results, and how it gets its token."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ CREDENTIALS = AppCredentials("app-1", "accesskey-1")
 
 
 def login_body(token: str) -> bytes:
-    """Return the answer to a login."""
+    """Return the body of the answer to a login."""
     return json.dumps(envelope({"token": token, "companycode": "c"})).encode()
 
 
-# ---- what is asked ---------------------------------------------------------------------------------------------------
+# ---- requests --------------------------------------------------------------------------------------------------------
 
 
 async def test_the_request_is_the_references(platform: Platform) -> None:
-    """One POST, urlencoded, with service and token and nothing else: that asks for everybody."""
+    """A poll is one urlencoded POST with service and token and nothing else, which requests all agents."""
     async with SipQueueClient(platform.url, "t/0+k=&n") as client:
         await client.fetch_snapshot()
     (request,) = platform.requests
@@ -60,7 +60,7 @@ async def test_the_request_is_the_references(platform: Platform) -> None:
     ],
 )
 async def test_filters_are_sent(platform: Platform, filters: dict[str, Any], fields: dict[str, str]) -> None:
-    """The filters reach the platform as the reference names and numbers them."""
+    """Filters are sent with the names and codes of the platform's reference."""
     async with SipQueueClient(platform.url, "t0ken") as client:
         await client.fetch_snapshot(**filters)
     (form,) = platform.forms
@@ -68,7 +68,7 @@ async def test_filters_are_sent(platform: Platform, filters: dict[str, Any], fie
 
 
 async def test_wrong_filters_ask_nobody(platform: Platform) -> None:
-    """A filter that the platform cannot be asked for is a ValueError before anything is sent, a login included."""
+    """A filter that the platform does not support is a ValueError before any request, even a login."""
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         wrong: list[dict[str, Any]] = [{"queue": ""}, {"extension": ""}, {"state": "paused"}, {"state": "asleep"}]
         for filters in wrong:
@@ -78,7 +78,7 @@ async def test_wrong_filters_ask_nobody(platform: Platform) -> None:
 
 
 async def test_call_asks_any_service(platform: Platform) -> None:
-    """`call` sends the fields as they are, leaves None out, and returns the answer's `data`."""
+    """`call` sends the fields unchanged, omits None, and returns the answer's `data`."""
     platform.answers = [json.dumps(envelope({"a": [1]})).encode()]
     async with SipQueueClient(platform.url, "t0ken") as client:
         data = await client.call("App.Sip_Other.Do", number=5, text="x y", nothing=None)
@@ -87,7 +87,7 @@ async def test_call_asks_any_service(platform: Platform) -> None:
 
 
 async def test_call_refuses_what_makes_no_sense(platform: Platform) -> None:
-    """`call` without a service, or with a token of its own, is a ValueError and sends no request."""
+    """`call` without a service, or with a field for the token, is a ValueError and sends no request."""
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(ValueError, match="service is empty"):
             await client.call("")
@@ -100,7 +100,7 @@ async def test_call_refuses_what_makes_no_sense(platform: Platform) -> None:
 
 
 async def test_a_snapshot_says_when_it_was_observed(platform: Platform) -> None:
-    """`observed_at` is aware UTC, and `steady_at` the loop's time, when the answer had arrived."""
+    """`observed_at` is aware UTC and `steady_at` the loop's time, both from when the answer arrived."""
     async with SipQueueClient(platform.url, "t0ken") as client:
         before, steady_before = datetime.now(UTC), asyncio.get_running_loop().time()
         shown = await client.fetch_snapshot()
@@ -113,7 +113,7 @@ async def test_a_snapshot_says_when_it_was_observed(platform: Platform) -> None:
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", timezone(timedelta(hours=8))])
 async def test_timezone_and_codes_reach_the_decoder(platform: Platform, zone: Any) -> None:
-    """`timezone` makes times aware and `state_codes` adds codes."""
+    """`timezone` makes times aware, and `state_codes` adds codes."""
     platform.answers = [body(record(state=1299))]
     async with SipQueueClient(platform.url, "t0ken", timezone=zone, state_codes={1299: AgentState.PAUSED}) as client:
         (agent,) = (await client.fetch_snapshot()).values()
@@ -122,7 +122,7 @@ async def test_timezone_and_codes_reach_the_decoder(platform: Platform, zone: An
 
 
 async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> None:
-    """Each set of filters has its own memory, 64 of them are kept, and the one used longest ago goes."""
+    """Each set of filters has its own decoder memory; the client keeps the 64 most recently used ones."""
     platform.answers = [body(record())]
     async with SipQueueClient(platform.url, "t0ken") as client:
 
@@ -153,7 +153,7 @@ class _QueueNames:
 
 
 async def test_another_service_needs_no_more_than_a_decoder(platform: Platform) -> None:
-    """A further service is a name, fields and a decoder; logging in, errors and memory are those of the first one."""
+    """To support another service, a name, fields and a decoder suffice; login, errors and memory are shared."""
     queue_list = Service("App.Sip_Queue.GetQueueList", _QueueNames)
     platform.answers = [login_body("t1"), json.dumps(envelope([{"queuename": "sales"}])).encode()]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
@@ -171,7 +171,7 @@ async def test_another_service_needs_no_more_than_a_decoder(platform: Platform) 
     [("application/json; charset=GBK", None), ("text/html", "gbk"), ("text/html;charset=hex", "gbk")],
 )
 async def test_gbk(platform: Platform, content_type: str, encoding: str | None) -> None:
-    """Names in GBK are read where the Content-Type or the caller says so."""
+    """Names in GBK are decoded if the Content-Type or the caller declares GBK."""
     raw = json.dumps(envelope([record(seatsname="张三")]), ensure_ascii=False).encode("gbk")
     platform.answers = [web.Response(body=raw, headers={"Content-Type": content_type})]
     async with SipQueueClient(platform.url, "t0ken", encoding=encoding) as client:
@@ -180,7 +180,7 @@ async def test_gbk(platform: Platform, content_type: str, encoding: str | None) 
 
 
 async def test_a_refused_login_in_gbk_is_readable(platform: Platform) -> None:
-    """The platform's words about a login are read in the encoding that it uses."""
+    """The error of a refused login decodes the platform's message in the declared encoding."""
     platform.answers = [json.dumps({"ret": 601, "msg": "未授权"}, ensure_ascii=False).encode("gbk")]
     async with SipQueueClient(platform.url, CREDENTIALS, encoding="gbk") as client:
         with pytest.raises(AuthError, match="未授权"):
@@ -202,7 +202,7 @@ async def test_credentials_log_in_when_needed(platform: Platform) -> None:
 
 
 async def test_a_dead_token_costs_one_login_and_one_repeat(platform: Platform) -> None:
-    """A token refused with 600 is renewed, and the call repeated, once; `call` too, for a refused one did nothing."""
+    """A token refused with 600 is renewed, and the request repeated once, in `call` too: it had no effect before."""
     platform.answers = [login_body("t1"), error_body(600), login_body("t2"), body(record())]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         assert len(await client.fetch_snapshot()) == 1
@@ -213,7 +213,7 @@ async def test_a_dead_token_costs_one_login_and_one_repeat(platform: Platform) -
 
 
 async def test_a_fresh_token_that_is_refused_is_the_servers_trouble(platform: Platform) -> None:
-    """600 straight after a login is an AuthError that may pass, and no third attempt is made."""
+    """A 600 straight after a login is a retryable AuthError, without a third attempt."""
     platform.answers = [login_body("t1"), error_body(600, "dead"), login_body("t2"), error_body(600, "dead")]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         with pytest.raises(AuthError, match="refuses a fresh token") as refusal:
@@ -224,7 +224,7 @@ async def test_a_fresh_token_that_is_refused_is_the_servers_trouble(platform: Pl
 
 
 async def test_a_second_refusal_of_another_kind_is_told_as_it_is(platform: Platform) -> None:
-    """What the repeat is answered counts, be it another refusal."""
+    """The answer to the repeated request counts, even if it is another refusal."""
     platform.answers = [login_body("t1"), error_body(600), login_body("t2"), error_body(603)]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         with pytest.raises(AuthError, match="not licensed") as refusal:
@@ -233,7 +233,7 @@ async def test_a_second_refusal_of_another_kind_is_told_as_it_is(platform: Platf
 
 
 async def test_a_ready_token_cannot_be_renewed(platform: Platform) -> None:
-    """A plain token that is refused is an AuthError that does not pass, after one request."""
+    """If a plain token is refused, the error is a final AuthError after one request."""
     platform.answers = [error_body(600)]
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(AuthError, match="a ready token cannot be renewed") as refusal:
@@ -244,7 +244,7 @@ async def test_a_ready_token_cannot_be_renewed(platform: Platform) -> None:
 
 
 async def test_a_token_that_reads_like_the_protocol_is_no_trouble(platform: Platform) -> None:
-    """Keeping the token out of an error never makes another error of it."""
+    """Redaction leaves an error's type and codes unchanged, even if the token is a word of the protocol."""
     platform.answers = [error_body(600)]
     async with SipQueueClient(platform.url, "600") as client:
         with pytest.raises(AuthError) as refusal:
@@ -259,7 +259,7 @@ async def test_a_token_that_reads_like_the_protocol_is_no_trouble(platform: Plat
 @pytest.mark.parametrize("ret", [601, 602, 603, 604])
 @pytest.mark.parametrize("at_login", [False, True])
 async def test_refused_authorization_is_final(platform: Platform, ret: int, at_login: bool) -> None:
-    """601 to 604 are an AuthError at once, at the login and after it; nothing is tried again."""
+    """601 to 604 are an AuthError at once, during the login and after it, without another attempt."""
     platform.answers = [error_body(ret, "no")] if at_login else [login_body("t1"), error_body(ret, "no")]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         with pytest.raises(AuthError) as refusal:
@@ -278,7 +278,7 @@ async def test_refused_authorization_is_final(platform: Platform, ret: int, at_l
     ],
 )
 async def test_a_refused_login_is_an_auth_error(platform: Platform, answer: bytes, ret: int) -> None:
-    """However the platform refuses a login, it is an AuthError that is final, says what to check, and says where."""
+    """Any refusal of a login is a final AuthError that says what to check and where."""
     platform.answers = [answer]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         with pytest.raises(AuthError, match="check the appid and the accesskey") as refusal:
@@ -299,7 +299,7 @@ async def test_a_refused_login_is_an_auth_error(platform: Platform, answer: byte
     ],
 )
 async def test_a_login_that_only_failed_may_work_later(platform: Platform, answer: Any, kind: type[Exception]) -> None:
-    """A login that fails for the server's reasons is that error, retryable, and the next call logs in anew."""
+    """If a login fails for the server's reasons, the error is retryable, and the next call logs in again."""
     platform.answers = [answer]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         with pytest.raises(kind) as failure:
@@ -311,7 +311,7 @@ async def test_a_login_that_only_failed_may_work_later(platform: Platform, answe
 
 
 async def test_a_function_gives_tokens(platform: Platform) -> None:
-    """A function is asked for a token when one is needed, and again after a refusal, and not for every call."""
+    """A token function is called when a token is needed and again after a refusal, not for every request."""
     asked = 0
 
     async def provide() -> str:
@@ -330,7 +330,7 @@ async def test_a_function_gives_tokens(platform: Platform) -> None:
     ("token", "kind"), [(None, TypeError), (b"t", TypeError), (5, TypeError), ("", ValueError), ("a\nb", ValueError)]
 )
 async def test_a_function_that_gives_no_token(platform: Platform, token: Any, kind: type[Exception]) -> None:
-    """What a function gives that cannot be a token is an error of the program, and is not sent."""
+    """If a function returns a value that cannot be a token, that is a program error, and nothing is sent."""
 
     async def provide() -> Any:
         return token
@@ -342,7 +342,7 @@ async def test_a_function_that_gives_no_token(platform: Platform, token: Any, ki
 
 
 async def test_a_functions_own_error_comes_out(platform: Platform) -> None:
-    """An exception of the function is the caller's to see; one of this library says where it happened."""
+    """An exception of the function reaches the caller; one of this library also names the function."""
     errors: list[Exception] = [KeyError("vault"), TransportError("vault is away")]
 
     async def provide() -> str:
@@ -373,7 +373,7 @@ async def test_a_functions_own_error_comes_out(platform: Platform) -> None:
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 408, 425, 429, 500, 502, 503, 504])
 async def test_an_http_status_that_is_not_2xx(platform: Platform, status: int) -> None:
-    """Any HTTP status but 2xx is an HttpStatusError, whatever the body says."""
+    """Any HTTP status but 2xx is an HttpStatusError, no matter what the body contains."""
     platform.answers = [web.Response(status=status, body=None if status == 304 else body())]
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(HttpStatusError) as refusal:
@@ -396,7 +396,7 @@ async def test_an_http_status_that_is_not_2xx(platform: Platform, status: int) -
     ],
 )
 async def test_retry_after(platform: Platform, header: str, least: float, most: float) -> None:
-    """`Retry-After` is read as seconds and as a date; a date that has passed is now."""
+    """`Retry-After` may be seconds or a date; a date in the past means now."""
     if header.startswith("%"):
         header = f"{datetime.now(UTC) + timedelta(hours=1):{header}}"
     platform.answers = [web.Response(status=503, headers={"Retry-After": header})]
@@ -411,7 +411,7 @@ async def test_retry_after(platform: Platform, header: str, least: float, most: 
     "header", ["", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015 07:28:00 GMT", "Mon, 01 Jan 2024 00:00:00 +99999"]
 )
 async def test_a_retry_after_that_makes_no_sense(platform: Platform, header: str) -> None:
-    """A `Retry-After` of nonsense is none."""
+    """An invalid `Retry-After` is ignored."""
     platform.answers = [web.Response(status=503, headers={"Retry-After": header})]
     async with SipQueueClient(platform.url, "t0ken") as client:
         with pytest.raises(HttpStatusError) as refusal:
@@ -421,7 +421,7 @@ async def test_a_retry_after_that_makes_no_sense(platform: Platform, header: str
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(platform: Platform, status: int) -> None:
-    """A redirect is an error that says where it points to; the other host is not asked, so the token stays here."""
+    """A redirect is an error that names its target. It is not followed, so the other host does not get the token."""
     other = Platform()
     await other.start()
     elsewhere = other.url
@@ -434,11 +434,11 @@ async def test_a_redirect_is_not_followed(platform: Platform, status: int) -> No
     assert other.requests == []
 
 
-# ---- life and death --------------------------------------------------------------------------------------------------
+# ---- closing and arguments -------------------------------------------------------------------------------------------
 
 
 async def test_the_callers_session_is_used_and_left_open(platform: Platform) -> None:
-    """A session of the caller's carries the requests, whatever its own settings, and is never closed."""
+    """The caller's session sends the requests whatever its settings, and is never closed."""
     platform.answers = [body(), web.Response(status=503)]
     async with aiohttp.ClientSession(headers={"X-Own": "1"}, raise_for_status=True) as session:
         async with SipQueueClient(platform.url, "t0ken", session=session) as client:
@@ -452,7 +452,7 @@ async def test_the_callers_session_is_used_and_left_open(platform: Platform) -> 
 
 
 async def test_a_closed_client_is_closed(platform: Platform) -> None:
-    """Closing closes the client's own session, can be done twice and before any call, and ends its use."""
+    """Closing closes the client's own session; it may be repeated, needs no earlier request, and is final."""
     client = SipQueueClient(platform.url, "t0ken")
     assert repr(client) == f"<SipQueueClient of {platform.url}>"
     await client.fetch_snapshot()
@@ -495,7 +495,7 @@ def _wrong(name: str, words: str, *values: Any, kind: type[Exception] = ValueErr
     ],
 )
 def test_arguments_that_make_no_sense(arguments: dict[str, Any], kind: type[Exception], words: str) -> None:
-    """A wrong argument is refused when the client is made, by its name, and without showing a secret."""
+    """The constructor refuses an invalid argument by name, without showing a secret."""
     every: dict[str, Any] = {"base_url": "http://x.example/", "auth": "t0ken", **arguments}
     with pytest.raises(kind, match=words) as refusal:
         SipQueueClient(**every)

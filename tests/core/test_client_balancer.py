@@ -1,4 +1,4 @@
-"""The client behind a load balancer: it stays with one server as long as that server is well."""
+"""The client behind a load balancer: it stays with one server as long as that server works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cookies(platform: Platform) -> list[str | None]:
 
 
 def setting(*values: str) -> web.Response:
-    """Return a good answer that sets cookies."""
+    """Return a successful answer that sets cookies."""
     answer = web.Response(body=body(record()))
     for value in values:
         answer.headers.add("Set-Cookie", value)
@@ -33,7 +33,7 @@ def setting(*values: str) -> web.Response:
 
 
 async def test_the_api_hosts_cookies_are_sent_back(platform: Platform) -> None:
-    """A cookie goes back as it came, is replaced by a newer one, and one of another host is not kept."""
+    """A cookie is returned unchanged and replaced by a newer one; other hosts' cookies are not stored."""
     platform.answers = [
         setting("AWSALB=a/b+c==; Path=/", "OTHER=1; Domain=elsewhere.example", "HERE=2; Path=/elsewhere"),
         setting("AWSALB=d"),
@@ -51,7 +51,7 @@ async def test_the_api_hosts_cookies_are_sent_back(platform: Platform) -> None:
 
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_a_callers_session_has_its_own_policy(platform: Platform, keeps: bool) -> None:
-    """What a caller's session does with cookies is left to it, after failures too."""
+    """The cookie policy of a caller's session stays in force, even after failures."""
     platform.answers = [setting("SERVERID=a"), web.Response(status=503), setting()]
     jar = aiohttp.CookieJar(unsafe=True) if keeps else aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
@@ -64,7 +64,7 @@ async def test_a_callers_session_has_its_own_policy(platform: Platform, keeps: b
 
 
 async def test_after_a_failure_the_balancer_chooses_again(platform: Platform) -> None:
-    """A cookie that led to a server in trouble is not sent again."""
+    """A cookie that led to a failing server is not sent again."""
     platform.answers = [setting("SERVERID=a"), web.Response(status=503), setting()]
     async with SipQueueClient(platform.url, "t0ken") as client:
         await client.fetch_snapshot()
@@ -81,7 +81,7 @@ def test_a_client_that_asked_nothing_has_no_cookies_to_forget() -> None:
 
 
 async def test_cookies_do_not_pile_up(platform: Platform) -> None:
-    """A server that sets a new cookie with each answer is not sent ever more of them."""
+    """If a server sets a new cookie with each answer, the number of cookies stays bounded."""
 
     async def answer(request: web.Request) -> web.Response:
         return setting(f"session{len(platform.requests)}=1")
@@ -94,7 +94,7 @@ async def test_cookies_do_not_pile_up(platform: Platform) -> None:
 
 
 async def test_one_connection_is_preferred(platform: Platform) -> None:
-    """After any number of calls at once, calls one after the other go on by one connection, the first one."""
+    """After concurrent calls, sequential calls all use the same connection, the first one."""
     together = asyncio.Barrier(6)
     ports: list[int] = []
 
@@ -119,7 +119,7 @@ async def test_one_connection_is_preferred(platform: Platform) -> None:
 
 TOKEN = "known-to-both"
 LAG = 10.0
-"""Seconds of model time by which one of two servers is behind the other."""
+"""Seconds of model time by which the second server lags."""
 
 
 class Pair:
@@ -145,26 +145,26 @@ class Pair:
         await self._stack.aclose()
 
     def advance(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance both servers' time."""
         self.ahead.advance(seconds)
         self.behind.advance(seconds)
 
     async def answering(self, snapshot: Snapshot) -> Simulator:
-        """Return the server that gave a snapshot just now."""
+        """Return the server that produced the latest snapshot."""
         async with SipQueueClient(self.ahead.url, TOKEN) as client:
             newest = await client.fetch_snapshot()
         return self.ahead if snapshot.server_time == newest.server_time else self.behind
 
 
 def calls(simulator: Simulator) -> tuple[int, int]:
-    """Return how many calls were answered, and how many were missed, so far."""
+    """Return the number of answered and of missed calls so far."""
     return simulator.truth.answered(), simulator.truth.missed()
 
 
 @pytest.mark.usefixtures("needs_haproxy")
 @pytest.mark.parametrize("own_session", [True, False])
 async def test_a_lagging_server_is_not_mixed_in(tmp_path: Path, own_session: bool) -> None:
-    """All polls of an own session go to one server; those of a session without cookies go to both in turn."""
+    """With the client's own session all polls reach one server; a session without cookies alternates between both."""
     async with (
         Pair(tmp_path) as pair,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
@@ -177,7 +177,7 @@ async def test_a_lagging_server_is_not_mixed_in(tmp_path: Path, own_session: boo
 @pytest.mark.usefixtures("needs_haproxy")
 @pytest.mark.parametrize("dies", ["the one that answers", "the other one"])
 async def test_a_server_that_dies_is_replaced(tmp_path: Path, dies: str) -> None:
-    """The next server takes over without a failed poll, and the calls that are told stay the true ones."""
+    """The other server takes over without a failed poll, and the reported calls stay exact."""
     async with (
         Pair(tmp_path) as pair,
         SipQueueClient(pair.url, TOKEN) as client,

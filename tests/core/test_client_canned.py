@@ -1,4 +1,4 @@
-"""Canned replies for the client: the envelope's errors, and the shim that this way of testing needs."""
+"""Canned replies for the client: the errors of the envelope, and the shim that this kind of test needs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ async def test_the_shim_for_aioresponses_is_still_needed() -> None:
 
 
 async def test_a_canned_snapshot(canned: Canned) -> None:
-    """A good answer becomes a snapshot."""
     canned(URL, body=body(record()))
     async with SipQueueClient(URL, "t0ken") as client:
         assert list(await client.fetch_snapshot()) == [("queue-1", "100001")]
@@ -48,7 +47,7 @@ async def test_a_canned_snapshot(canned: Canned) -> None:
     ],
 )
 async def test_a_canned_refusal(canned: Canned, answer: dict[str, Any], kind: type[Exception]) -> None:
-    """Each way to say no is its own error."""
+    """Each kind of refusal is a different error."""
     canned(URL, **answer)
     async with SipQueueClient(URL, "t0ken") as client:
         with pytest.raises(kind) as refusal:
@@ -57,7 +56,7 @@ async def test_a_canned_refusal(canned: Canned, answer: dict[str, Any], kind: ty
 
 
 async def test_a_canned_renewal(canned: Canned) -> None:
-    """A token that died is renewed, and the question asked again."""
+    """After an expired token is renewed, the request is repeated."""
     canned(URL, body=error_body(600))
     canned(URL, body=body(record()))
     given = iter(["old", "new"])

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, the token and the access key are shown nowhere."""
+"""No failure shows the token or the access key anywhere."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sipqueue_async import AppCredentials, SipQueueClient, SipQueueError
 from tests.kit.builders import body, envelope, error_body, failure_body, record
 from tests.kit.servers import Platform, RawServer, raw_answer, read_request
 
-# In no local variable of any function here, for the frames of the tests are searched too.
+# Module constants, not local variables: the search includes the locals of the tests' own frames.
 TOKEN = "T/" + secrets.token_urlsafe(40) + "+=&"
 FRESH = "F/" + secrets.token_urlsafe(40) + "+=&"
 KEY = "K/" + secrets.token_urlsafe(40) + "+=&"
 COOKIE = "C/" + secrets.token_urlsafe(40) + "+=&"
 
 PIECE = 10
-"""So many characters of a secret are too many."""
+"""The minimum length of a leak: this many consecutive characters of a secret."""
 
 
 def leaks(text: str) -> list[str]:
-    """Return the places of a text that show a piece of a secret."""
+    """Return the parts of a text that contain a piece of a secret."""
     found: list[str] = []
     for name in ("TOKEN", "FRESH", "KEY", "COOKIE"):
         for at in range(len(globals()[name]) - PIECE + 1):
@@ -53,7 +53,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def everything_told_by(error: BaseException) -> str:
-    """Return all that an error, what led to it, and the local variables of all their frames show."""
+    """Return all text in an error and its causes, including the local variables of all their frames."""
     told: list[str] = []
     for link in _chain(error):
         told += [str(link), repr(link), repr(link.args), repr(vars(link))]
@@ -63,12 +63,12 @@ def everything_told_by(error: BaseException) -> str:
 
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
-    """Capture every log record, of every level."""
+    """Capture log records of every level."""
     caplog.set_level(logging.DEBUG)
 
 
 async def _fails(client: SipQueueClient, caplog: pytest.LogCaptureFixture) -> SipQueueError:
-    """Fetch a snapshot, which fails, and search everything shown for secrets."""
+    """Fetch a snapshot, which must fail, and search all visible text for secrets."""
     asyncio.get_running_loop().set_debug(True)
     with pytest.raises(SipQueueError) as failed:
         await client.fetch_snapshot()
@@ -94,7 +94,7 @@ def _client(url: str, auth: str, **options: Any) -> SipQueueClient:
 
 
 Said = Callable[[bytes], bytes]
-"""What a server says when it was sent a body."""
+"""Returns a server's answer to a request body."""
 
 
 def _in_json(ret: int, **fields: Any) -> Callable[[str], bytes]:
@@ -141,7 +141,7 @@ ECHOES: dict[str, Said] = {
 async def test_a_server_that_quotes_the_request(
     platform: Platform, caplog: pytest.LogCaptureFixture, echo: str, auth: str
 ) -> None:
-    """What a server quotes of a request, whole or in pieces, never shows the secret that was in it."""
+    """A quoted request, whole or in part, never shows the secret that was in it."""
 
     async def quote(request: web.Request) -> web.Response:
         return web.Response(body=ECHOES[echo](await request.read()))
@@ -156,7 +156,7 @@ async def test_a_server_that_quotes_the_request(
 async def test_an_http_error_that_quotes_the_request(
     platform: Platform, caplog: pytest.LogCaptureFixture, status: int, auth: str
 ) -> None:
-    """A redirect or an error page that has the request in it does not show the secret."""
+    """A redirect or an error page that quotes the request does not show the secret."""
 
     async def quote(request: web.Request) -> web.Response:
         sent = await request.text()
@@ -190,7 +190,7 @@ RAW_ECHOES: dict[str, Said] = {
 async def test_broken_http_that_quotes_the_request(
     raw_server: RawServer, caplog: pytest.LogCaptureFixture, echo: str, auth: str
 ) -> None:
-    """What aiohttp says about broken HTTP may quote it; none of that gets out with a secret in it."""
+    """Messages of aiohttp about malformed HTTP may quote it; none of them shows a secret."""
 
     async def quote(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(RAW_ECHOES[echo](await read_request(reader)))
@@ -204,7 +204,7 @@ async def test_broken_http_that_quotes_the_request(
 @pytest.mark.parametrize("auth", ["token", "credentials"])
 @pytest.mark.parametrize("fault", ["silence", "reset before reading", "no server"])
 async def test_a_broken_line(raw_server: RawServer, caplog: pytest.LogCaptureFixture, fault: str, auth: str) -> None:
-    """An exchange that ends in the middle of sending or waiting does not show what was to be sent."""
+    """A connection that breaks while sending or waiting does not show the unsent request."""
 
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
@@ -236,7 +236,7 @@ LOGINS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("login", LOGINS)
 async def test_a_login_that_is_malformed(platform: Platform, caplog: pytest.LogCaptureFixture, login: str) -> None:
-    """An answer to a login that cannot be read may hold the new token, so nothing of it is shown."""
+    """A malformed login answer may contain the new token, so no part of it is shown."""
     platform.answers = [LOGINS[login]()]
     async with _client(platform.url, "credentials") as client:
         failed = await _fails(client, caplog)
@@ -244,7 +244,7 @@ async def test_a_login_that_is_malformed(platform: Platform, caplog: pytest.LogC
 
 
 async def test_a_refused_token(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the old token, nor the new one, nor the key is in the error of a token that stays refused."""
+    """If a renewed token is refused too, the error shows neither of the tokens nor the key."""
     good = json.dumps(envelope({"token": TOKEN})).encode()
     fresh = json.dumps(envelope({"token": FRESH})).encode()
     platform.answers = [good, error_body(600), fresh, error_body(600)]
@@ -254,7 +254,7 @@ async def test_a_refused_token(platform: Platform, caplog: pytest.LogCaptureFixt
 
 
 async def test_a_server_that_quotes_a_cookie(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """A cookie that the platform set, and that it quotes later, is not shown."""
+    """A cookie that the platform set and later quotes is not shown."""
 
     async def quote(request: web.Request) -> web.Response:
         said = f"no, {request.headers.get('Cookie')}: {quote_plus(request.headers.get('Cookie', ''))}"
@@ -270,7 +270,7 @@ async def test_a_server_that_quotes_a_cookie(platform: Platform, caplog: pytest.
 
 @pytest.mark.parametrize("stops", ["before its answer", "in its answer"])
 async def test_a_cancelled_fetch_shows_nothing(raw_server: RawServer, stops: str) -> None:
-    """The traceback of a fetch that was cancelled has nothing of the request in its variables, cookies included."""
+    """The traceback of a cancelled fetch has no part of the request in its variables, including cookies."""
     started = asyncio.Event()
 
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -317,7 +317,7 @@ def _frames(error: BaseException) -> list[FrameType]:
     ],
 )
 def test_a_refused_argument_shows_nothing(make: Callable[[], object]) -> None:
-    """A client or credentials that cannot be made do not show what they were to be made of."""
+    """If a client or credentials cannot be created, the error does not show their arguments."""
     with pytest.raises((TypeError, ValueError)) as refusal:
         make()
     assert len(_frames(refusal.value)) > 2
@@ -332,7 +332,7 @@ def test_a_url_that_is_none_is_not_quoted() -> None:
 
 
 async def test_the_address_is_shown_without_its_query() -> None:
-    """A key in the URL's query is in no `repr` and no error."""
+    """A key in the URL's query appears in no `repr` and no error."""
     async with SipQueueClient(f"http://127.0.0.1:1/?key={KEY}", "t0ken") as client:
         with pytest.raises(SipQueueError) as refusal:
             await client.fetch_snapshot()
@@ -340,7 +340,7 @@ async def test_the_address_is_shown_without_its_query() -> None:
 
 
 async def test_the_callers_own_error_keeps_its_frames() -> None:
-    """An error that the caller was handling when the fetch failed is left as it was, and stays the context."""
+    """An error that the caller was handling when the fetch failed is unchanged, and stays the context."""
     async with SipQueueClient("http://127.0.0.1:1/", "t0ken") as client:
 
         async def fetch_while_handling() -> None:
@@ -357,7 +357,7 @@ async def test_the_callers_own_error_keeps_its_frames() -> None:
 
 
 def test_the_search_finds_what_there_is_to_find() -> None:
-    """The search above is not blind: it finds a piece of a secret in a text and in a local variable."""
+    """The search above works: it finds a piece of a secret in a text and in a local variable."""
 
     def fail(token: str) -> None:
         raise ValueError(f"wrong: {token[:20]}")

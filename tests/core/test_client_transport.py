@@ -1,4 +1,4 @@
-"""The client on a bad line: too slow, broken, without an end, or cancelled in the middle."""
+"""The client on a bad connection: too slow, broken, endless, or cancelled midway."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Fault = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def failure(
     client: SipQueueClient, kind: type[SipQueueError] = TransportError, *, says: str = ""
 ) -> SipQueueError:
-    """Fetch what fails, and return how."""
+    """Make a fetch that must fail, and return its error."""
     with pytest.raises(kind) as failed:
         await client.fetch_snapshot()
     assert failed.value.retryable
@@ -42,7 +42,7 @@ async def failure(
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Break a connection with a reset instead of an orderly end."""
+    """Break a connection with a reset instead of closing it in order."""
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -53,7 +53,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n", GOOD[:-400], GOOD[:-1]])
 async def test_the_timeout_covers_everything(raw_server: RawServer, sent: bytes) -> None:
-    """Whether nothing, half the headers or half the body came: the timeout ends it."""
+    """The timeout applies to the whole request, even after half the headers or half the body."""
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -66,7 +66,7 @@ async def test_the_timeout_covers_everything(raw_server: RawServer, sent: bytes)
 
 
 async def test_a_callers_own_timeout_is_the_callers() -> None:
-    """A timeout around the call is told apart from the client's, and comes out as what it is."""
+    """A timeout around the call is raised unchanged, not as the client's own timeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with SipQueueClient(f"http://127.0.0.1:{silent.getsockname()[1]}/", "t0ken") as client:
             with pytest.raises(TimeoutError):
@@ -75,7 +75,7 @@ async def test_a_callers_own_timeout_is_the_callers() -> None:
 
 
 class _Resolver(AbstractResolver):
-    """A name server that fails in its own way."""
+    """A name server that fails in a given way."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -83,18 +83,17 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Fail."""
         raise self._error
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """There is nothing to close."""
 
 
 @pytest.mark.parametrize(
     ("error", "words"), [(OSError(None, "no such name"), "cannot be resolved"), (TimeoutError(), "TimeoutError")]
 )
 async def test_a_name_that_cannot_be_resolved(error: Exception, words: str) -> None:
-    """A host whose name cannot be looked up, or not in the resolver's time, is a TransportError that says so."""
+    """If a host cannot be resolved, or not in time, the error is a TransportError that says so."""
     resolver = _Resolver(error)
     connector = aiohttp.TCPConnector(resolver=resolver)
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -153,7 +152,7 @@ def _answering_once_then(fault: Fault) -> Fault:
 
 @pytest.mark.parametrize("fault", [_close_at_once, _reset_at_once])
 async def test_a_fetch_on_a_kept_connection_is_repeated_once(raw_server: RawServer, fault: Fault) -> None:
-    """A server that closes a kept connection just as the next poll uses it does not cost that poll."""
+    """If the server closes a kept connection just as the next poll uses it, the poll succeeds anyway."""
     raw_server.connections = [_answering_once_then(fault), _answering_once_then(fault), fault]
     async with SipQueueClient(raw_server.url, "t0ken") as client:
         first = await client.fetch_snapshot()
@@ -166,7 +165,7 @@ async def test_a_fetch_on_a_kept_connection_is_repeated_once(raw_server: RawServ
 
 @pytest.mark.parametrize("fault", [_close_at_once, _reset_at_once])
 async def test_a_call_is_never_repeated(raw_server: RawServer, fault: Fault) -> None:
-    """`call` may do something, so it is sent once, and a broken connection is the caller's to judge."""
+    """`call` may have an effect, so it is sent once, and the caller decides about a broken connection."""
     raw_server.connections = [_answering_once_then(fault), _sending(GOOD)]
     async with SipQueueClient(raw_server.url, "t0ken") as client:
         await client.call("App.Sip_Other.Do")
@@ -176,7 +175,7 @@ async def test_a_call_is_never_repeated(raw_server: RawServer, fault: Fault) -> 
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_used(raw_server: RawServer) -> None:
-    """A server that closes a kept connection between two polls is connected to again, however soon the next one is."""
+    """If the server closed a kept connection between two polls, the client reconnects, even for an immediate poll."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -192,7 +191,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used(raw_server: Ra
 
 
 async def test_a_connection_that_never_was_is_not_repeated(raw_server: RawServer) -> None:
-    """A server that breaks off every connection before there is one is not asked twice at each poll."""
+    """If the server breaks a new connection, the request is not repeated."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
@@ -208,7 +207,7 @@ async def test_a_connection_that_never_was_is_not_repeated(raw_server: RawServer
 
 
 async def test_max_body_is_the_largest_that_is_taken(platform: Platform) -> None:
-    """A body of exactly `max_body` bytes is read; one byte more is refused, with the name of the limit."""
+    """A body of exactly `max_body` bytes is read; one byte more raises an error that names the limit."""
     whole = body(record())
     platform.answers = [whole]
     async with SipQueueClient(platform.url, "t0ken", max_body=len(whole)) as client:
@@ -222,7 +221,7 @@ async def test_max_body_is_the_largest_that_is_taken(platform: Platform) -> None
 async def test_a_bomb_is_refused_before_it_is_unpacked(
     raw_server: RawServer, coding: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """The limit counts what a body unpacks to, and what lies beyond it is never in memory."""
+    """The limit applies to the decompressed size, and the excess is never in memory."""
     packed = pack(b" " * (64 * 2**20))
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
     raw_server.connections = [_sending(head + packed)]
@@ -241,7 +240,7 @@ async def test_a_bomb_is_refused_before_it_is_unpacked(
 
 @asynccontextmanager
 async def nothing_left() -> AsyncGenerator[None]:
-    """See to it that no task and no open file is left behind."""
+    """Check that no task and no open file remains."""
     gc.collect()
     tasks, files = asyncio.all_tasks(), set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     yield
@@ -252,7 +251,7 @@ async def nothing_left() -> AsyncGenerator[None]:
 
 
 async def test_cancelling_at_any_point_leaves_nothing(raw_server: RawServer) -> None:
-    """A fetch that is cancelled, after however many steps, leaves no task and no socket, and the client works."""
+    """A fetch that is cancelled after any number of steps leaves no task and no socket, and the client still works."""
 
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -281,7 +280,7 @@ async def test_cancelling_at_any_point_leaves_nothing(raw_server: RawServer) -> 
 
 
 async def test_closing_ends_what_is_under_way(raw_server: RawServer) -> None:
-    """A client that is closed while it fetches leaves no waiting call and no open socket."""
+    """Closing a client during a fetch leaves no waiting call and no open socket."""
     asked = asyncio.Event()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -48,7 +48,7 @@ def told(events: tuple[Event, ...]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
-# A change of state speaks for these; and a record of another seat is another record.
+# A change of state covers these fields; a changed queue or extension is another seat.
 TOLD_WITH_A_STATE = {
     "queue",
     "extension",
@@ -63,7 +63,7 @@ TOLD_WITH_A_STATE = {
 
 class TestSeats:
     def test_from_nothing_everybody_joins(self) -> None:
-        """Without an old snapshot every seat has joined, in the order of the seats."""
+        """Without an old snapshot, every seat joins, in the order of the seats."""
         first, second = agent("2"), agent("1", queue="queue-2")
         new = snapshot(second, first)
         assert diff(None, new) == (
@@ -139,7 +139,7 @@ class TestStateChanged:
         ("state", "field"), [(AgentState.TALKING, "last_answered_at"), (AgentState.RECEIVING, "last_offered_at")]
     )
     def test_a_time_that_is_not_new_tells_nothing(self, state: AgentState, field: str) -> None:
-        """The time of an earlier call is not the time of this change."""
+        """Without a new time, the time of an earlier call is not reported for this change."""
         (event,) = changes(timed(field, EARLIER), timed(field, EARLIER, state))
         assert isinstance(event, StateChanged)
         assert event.occurred_at is None
@@ -189,7 +189,7 @@ class TestCallAnswered:
         assert ("calls_answered" in named) is (count == 0)
 
     def test_a_reset_to_zero_is_no_call(self) -> None:
-        """A counter set to 0 is an `AgentChanged` and no call."""
+        """A counter set to 0 is an `AgentChanged`, not a call."""
         (event,) = changes(agent(calls_answered=7, no_answer_count=3), agent())
         assert isinstance(event, AgentChanged)
         assert event.fields == {"calls_answered", "no_answer_count"}
@@ -258,7 +258,7 @@ class TestCallAnswered:
         assert (event.hidden_count, event.hidden) == (hidden_count, hidden_count > 0)
 
     def test_hidden_alone_means_all_of_them(self) -> None:
-        """Programs that make events themselves need not pass `hidden_count`."""
+        """Programs that create events themselves may omit `hidden_count`."""
         (event,) = (it for it in changes(agent(), agent(calls_answered=3)) if isinstance(it, CallAnswered))
         arguments: dict[str, Any] = {
             "key": event.key,
@@ -277,7 +277,7 @@ class TestCallAnswered:
 
 
 class TestAnotherPerson:
-    """A changed name whose counters do not continue: the statistics of another person."""
+    """A changed name whose counters do not continue: these are another person's statistics."""
 
     ANN = agent(name="Ann", calls_answered=3, no_answer_count=1, last_answered_at=EARLIER, last_offered_at=EARLIER)
 
@@ -343,7 +343,7 @@ def test_a_counter_that_the_platform_never_sent_tells_no_calls(field: str) -> No
 
 class TestCallMissed:
     def test_counts_what_the_counter_grew_by(self) -> None:
-        """Offers missed between two polls are counted."""
+        """Offers that were missed between two polls are counted."""
         (event,) = changes(agent(no_answer_count=1), agent(no_answer_count=4, last_offered_at=LATER))
         assert isinstance(event, CallMissed)
         assert (event.count, event.offered_at) == (3, LATER)
@@ -369,7 +369,7 @@ class TestAgentChanged:
         assert event.fields == {field}
 
     def test_names_only_what_no_other_event_told(self) -> None:
-        """A call has no second event about its times, and a rename at the same time has one."""
+        """A call has no second event for its times, and a rename at the same time has exactly one."""
         before = agent(name="old")
         after = agent(
             state=AgentState.TALKING,
@@ -387,7 +387,7 @@ class TestAgentChanged:
     def test_no_other_field_hides_behind_a_state(self, field: str) -> None:
         """Every other changed field is reported beside a change of state."""
         old: dict[str, Any] = {field: "old" if field == "name" else 5}
-        # A counter that fell to 0 was reset, which is no call.
+        # A counter that decreased to 0 was reset, so no call is reported.
         new: dict[str, Any] = {field: None if field == "name" else 0}
         before = agent(**old)
         after = attrs.evolve(before, state=AgentState.TALKING, **new)

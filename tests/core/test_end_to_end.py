@@ -75,7 +75,7 @@ async def test_a_token_that_dies_costs_one_login_and_no_event(simulator: Simulat
 
 
 async def test_logging_out_gets_a_new_token_for_the_next_call(simulator: Simulator) -> None:
-    """A new token is what shows extensions that were added since the login."""
+    """A new token is needed to see extensions that were added since the login."""
     async with client_of(simulator) as client:
         before = await client.fetch_snapshot()
         await client.call("App.Sip_Auth.Logout")

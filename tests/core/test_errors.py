@@ -58,7 +58,7 @@ def test_the_tree_is_the_documented_one() -> None:
     ],
 )
 def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
-    """A watcher goes on after what passes by itself, and only after that."""
+    """Errors of temporary conditions are retryable, others are not."""
     assert error.retryable is retryable
 
 
@@ -96,13 +96,13 @@ def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
     ],
 )
 def test_texts_say_what_happened_and_what_to_do(error: SipQueueError, text: str) -> None:
-    """The text of each error says what happened and what to do, in words for a log."""
+    """Each error's text says what happened and what to do, in a form that fits a log."""
     assert str(error) == error.describe() == text
 
 
 @pytest.mark.parametrize("ret", [400, 500, 600, 601, 602, 603, 604])
 def test_every_ret_of_the_reference_has_words(ret: int) -> None:
-    """No code of the platform's table is shown as a bare number."""
+    """Every code in the platform's table has an explanation."""
     assert "a code that the reference does not list" not in str(ApiError(ret))
 
 
@@ -111,21 +111,21 @@ def test_every_ret_of_the_reference_has_words(ret: int) -> None:
     [1001, 1002, 1010, 1011, 1012, 1013, 1014, 1015, 1019, 1020, 1021, *range(1024, 1030), 1031, 1032, 1033, 1209],
 )
 def test_every_operation_code_has_words(code: int) -> None:
-    """No code of a failed operation in the platform's tables is shown as a bare number."""
+    """Every code in the platform's tables of failed operations has an explanation."""
     told = str(OperationFailed(code))
     assert told.startswith(f"error {code}: ")
     assert told != f"error {code}: the operation failed"
 
 
 def test_where_comes_last() -> None:
-    """Once a client is involved, the text ends with the service and the server that were asked."""
+    """If a client raised the error, its text ends with the service and the server."""
     error = ApiError(400)
     error.where = "App.Sip_Auth.Login at https://x.example/"
     assert str(error) == f"{error.describe()} (App.Sip_Auth.Login at https://x.example/)"
 
 
 def test_an_excerpt_is_short() -> None:
-    """A body of megabytes does not get into a log line by way of an error."""
+    """A body of megabytes does not enter a log line through an error."""
     error = MalformedResponse("odd", "x" * 10_000)
     assert error.excerpt == "x" * 256
     assert len(str(error)) < 400
@@ -135,7 +135,7 @@ def test_an_excerpt_is_short() -> None:
 @pytest.mark.parametrize("remake", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("error", EVERY, ids=repr)
 def test_errors_survive_pickling(error: SipQueueError, remake: object) -> None:
-    """An error can cross processes, with its text and everything a program asks it."""
+    """An error can cross processes, with its text and all attributes."""
     assert callable(remake)
     error.where = "somewhere"
     again = remake(error)
@@ -147,7 +147,7 @@ def test_errors_survive_pickling(error: SipQueueError, remake: object) -> None:
 
 
 def test_attributes_are_the_documented_ones() -> None:
-    """What a program asks an error is there under the documented names."""
+    """The attributes have the documented names."""
     http = HttpStatusError(302, 1.0, "/x")
     assert (http.status, http.retry_after, http.location) == (302, 1.0, "/x")
     malformed = MalformedResponse("odd", "<p>")

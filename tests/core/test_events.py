@@ -1,4 +1,4 @@
-"""Events as people and programs read them."""
+"""The texts and the JSON of events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TALKING = agent(state=AgentState.TALKING)
 
 
 def only(old: Snapshot | None, new: Snapshot) -> Event:
-    """Return the one event between two snapshots."""
+    """Return the single event between two snapshots."""
     (event,) = diff(old, new)
     return event
 
@@ -97,7 +97,7 @@ def test_events_are_frozen() -> None:
 
 
 class TestJson:
-    """Events as JSON, for programs in other languages and readers of the command line."""
+    """Events as JSON, for programs in other languages and for the command line's readers."""
 
     def test_every_class_has_a_name_of_its_own(self) -> None:
         kinds = [kind.kind for kind in get_args(Event)]
@@ -115,7 +115,7 @@ class TestJson:
             assert written["observed_at"] == event.observed_at.isoformat()
 
     def test_each_has_what_it_is_about(self) -> None:
-        """The JSON has everything that the Python object has."""
+        """The JSON contains everything that the Python object contains."""
         seat = {"queue": "queue-1", "extension": "100001", "name": None, "observed_at": START.isoformat()}
         at = datetime(2026, 1, 5, 9, tzinfo=UTC)
         joined = only(None, snapshot(BEFORE)).to_dict()

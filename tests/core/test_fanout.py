@@ -1,4 +1,4 @@
-"""From one watcher to many consumers."""
+"""Delivery from one watcher to many consumers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 
 
 class Feed:
-    """Publishes as a watcher does, and remembers the last snapshot."""
+    """Publishes like a watcher, and keeps the last snapshot."""
 
     def __init__(self, start: Snapshot | None) -> None:
         self.fanout = Fanout()
@@ -47,12 +47,12 @@ class Feed:
         self.sequence = 0
 
     def show(self, *agents: AgentStatus, feed: Sequence[Event] = ()) -> None:
-        """Publish the difference from the last snapshot to these records."""
+        """Publish the difference between the last snapshot and these records."""
         now = snapshot(*agents)
         self._publish((*feed, *diff(self.known, now)), now)
 
     def tell(self, *events: Event) -> None:
-        """Publish events that leave the snapshot as it is."""
+        """Publish events without a change to the snapshot."""
         self._publish(events, self.known)
 
     def _publish(self, events: tuple[Event, ...], now: Snapshot | None) -> None:
@@ -82,7 +82,7 @@ def feed() -> Feed:
 
 class TestFilters:
     async def test_types(self, feed: Feed) -> None:
-        """A consumer receives exactly the event types that it asked for."""
+        """A consumer receives exactly the event types that it requested."""
         subscription = feed.subscribe(StateChanged, FeedDown)
         feed.show(agent("1", TALKING, calls_answered=1))
         feed.tell(DOWN)
@@ -100,13 +100,13 @@ class TestFilters:
         ],
     )
     async def test_topics(self, feed: Feed, topic: Topic, expected: list[tuple[str, str]]) -> None:
-        """A consumer receives exactly the events of the queue and the extension that it asked for."""
+        """A consumer receives exactly the events of the requested queues and extensions."""
         subscription = feed.subscribe(topic=topic)
         feed.show(agent("1", TALKING), agent("2", TALKING), agent("2", TALKING, queue="queue-2"))
         assert [event.key for event in await feed.rest(subscription)] == expected
 
     async def test_the_feeds_condition_concerns_every_place(self, feed: Feed) -> None:
-        """A consumer of one queue receives feed events too."""
+        """A consumer of one queue also receives feed events."""
         subscription = feed.subscribe(topic=(frozenset({"queue-3"}), frozenset({"8", "9"})))
         feed.tell(DOWN)
         feed.tell(UP)
@@ -124,7 +124,7 @@ class TestCost:
     async def test_who_asked_for_other_things_costs_nothing(
         self, feed: Feed, topic: Topic, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """An event is not offered to subscriptions of other events, however many there are."""
+        """An event is not offered to subscriptions of other topics, however many there are."""
         offers: list[Mailbox] = []
         offer = Mailbox.offer
 
@@ -165,7 +165,7 @@ class TestCoalescing:
         ]
 
     async def test_can_be_taken_without_waiting(self, feed: Feed) -> None:
-        """`get_nowait` returns what is pending, without changes that were undone meanwhile."""
+        """`get_nowait` returns the pending update, without changes that were undone in the meantime."""
         updates = feed.updates(max_pending=1)
         assert updates.get_nowait() is None
         feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
@@ -196,7 +196,7 @@ class TestCoalescing:
         assert event.previous == agent("1")
 
     async def test_keeps_to_what_was_asked_for(self, feed: Feed) -> None:
-        """A coalesced update too has only the queues and types that its consumer asked for."""
+        """A coalesced update also contains only the requested queues and types."""
         subscription = feed.subscribe(StateChanged, topic=(frozenset({"queue-1"}), None), max_pending=1)
         for state in (TALKING, IDLE, TALKING):
             feed.show(agent("1", state, calls_answered=5), agent("2", state, queue="queue-2"), agent("3"))
@@ -210,7 +210,7 @@ class TestCoalescing:
         ids=["came back", "down after all", "down again", "up after all"],
     )
     async def test_the_feeds_present_condition_stays(self, feed: Feed, told: list[Event], left: list[Event]) -> None:
-        """A coalesced update reports whether the feed is up or down now."""
+        """A coalesced update reports the feed's current condition."""
         feed.tell(UP if told[0] is DOWN else DOWN)
         subscription = feed.subscribe(max_pending=1)
         one_sided = feed.subscribe(*map(type, left), max_pending=1)
@@ -220,7 +220,7 @@ class TestCoalescing:
         assert await feed.rest(one_sided) == left
 
     async def test_the_condition_counts_as_last_taken(self, feed: Feed) -> None:
-        """Only a condition that differs from the one last taken is reported."""
+        """The condition is reported only if it differs from the last one that the consumer took."""
         subscription = feed.subscribe(max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -229,7 +229,7 @@ class TestCoalescing:
         assert await feed.rest(subscription) == [UP]
 
     async def test_a_condition_that_was_not_asked_for_counts_too(self, feed: Feed) -> None:
-        """A consumer of `FeedDown` alone gets the second outage too, without asking for the end of the first."""
+        """A consumer of `FeedDown` only also gets the second outage, without requesting the end of the first."""
         subscription = feed.subscribe(FeedDown, max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -244,7 +244,7 @@ class TestCoalescing:
     async def test_it_counts_also_if_it_came_before_the_last_was_taken(
         self, feed: Feed, max_pending: int, later: Sequence[FeedEvent]
     ) -> None:
-        """A consumer of `FeedDown` alone that takes the first outage after its end gets the later ones too."""
+        """A consumer of `FeedDown` only that takes the first outage after its end also gets the later ones."""
         subscription = feed.subscribe(FeedDown, max_pending=max_pending)
         for event in (DOWN, UP):
             feed.tell(event)
@@ -254,7 +254,7 @@ class TestCoalescing:
         assert await feed.rest(subscription) == [DOWN]
 
     async def test_it_counts_also_if_it_came_with_what_was_asked_for(self, feed: Feed) -> None:
-        """A state that changed as the first outage ended does not hide the next outage."""
+        """If a state changes as the first outage ends, that does not hide the next outage."""
         subscription = feed.subscribe(FeedDown, StateChanged, max_pending=1)
         feed.tell(DOWN)
         assert await anext(subscription) == DOWN
@@ -274,7 +274,7 @@ class TestCoalescing:
         assert [type(event) for event in await feed.rest(up)] == [FeedUp, StateChanged]
 
     async def test_before_anything_was_known(self) -> None:
-        """A feed that starts down gives no `AgentJoined` when it comes up."""
+        """A feed that starts down yields no `AgentJoined` when it comes up."""
         feed = Feed(None)
         subscription = feed.subscribe(max_pending=1)
         feed.tell(DOWN)
@@ -360,11 +360,11 @@ class TestIterating:
 class TestGarbage:
     @pytest.mark.parametrize("events", [[DOWN], []], ids=["of the feed", "of seats"])
     async def test_collecting_while_an_update_is_handed_out(self, feed: Feed, events: list[Event]) -> None:
-        """Garbage collection may drop subscriptions while an update is delivered."""
+        """Garbage collection may drop subscriptions during the delivery of an update."""
 
         class Collecting(Mailbox):
             def offer(self, update: Update | None, feed: FeedEvent | None) -> None:
-                """Act as garbage collection may at any moment."""
+                """Drop references, as garbage collection may do at any moment."""
                 doomed.clear()
                 super().offer(update, feed)
 
@@ -380,9 +380,9 @@ class TestGarbage:
         assert list(feed.fanout._boxes) == [ALL_SEATS]
 
     def test_collecting_while_a_stream_is_made(self) -> None:
-        """A subscription is served although garbage collection drops the last other one of its topic as it is made."""
+        """A new subscription receives events even if its topic's last other one is collected at the same time."""
         thresholds = gc.get_threshold()
-        gc.freeze()  # what is there already is not collected, which takes most of the time
+        gc.freeze()  # existing objects are not collected, which would take most of the time
         try:
             for allocations in range(1, 60):
                 gc.disable()
@@ -420,7 +420,7 @@ class TestClosing:
             assert await waiting is None
 
     async def test_a_dropped_one_is_forgotten(self, feed: Feed) -> None:
-        """A subscription without references costs neither memory nor time."""
+        """A subscription without references costs no memory and no time."""
         kept = feed.subscribe()
         dropped = [feed.subscribe(topic=(frozenset({f"queue-{number}"}), None)) for number in range(100)]
         dropped += [feed.subscribe() for _ in range(100)]

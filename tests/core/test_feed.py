@@ -1,4 +1,4 @@
-"""What every feed offers beside its streams: waiting for one event, and since when a state lasts."""
+"""What every feed offers beside its streams: `wait_for`, and `state_since`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ONE, OTHER = agent("1", state=TALKING), agent("2", queue="queue-2", state=TALKIN
 
 
 def both_change() -> ScriptedSource:
-    """Return a source whose second snapshot shows changes in two queues, and that has no news then."""
+    """Return a source whose second snapshot changes two queues; nothing changes after that."""
     return ScriptedSource([snapshot(agent("1"), agent("2", queue="queue-2")), snapshot(ONE, OTHER, at=2)])
 
 
@@ -78,7 +78,7 @@ class TestWaitFor:
                 await watcher.wait_for(StateChanged, where=fail, timeout=30)
 
     async def test_the_end_of_the_feed_ends_it(self) -> None:
-        """With the feed's error, if it failed."""
+        """The error is the feed's own if the feed failed."""
         watcher = StatusWatcher(both_change())
         with pytest.raises(RuntimeError, match="is not running"):
             await watcher.wait_for(StateChanged)
@@ -135,7 +135,7 @@ class TestStateSince:
     @given(data=st.data())
     @settings(max_examples=40)
     async def test_it_is_what_a_tally_shows(self, data: st.DataObject) -> None:
-        """Over outages, hidden calls, agents who come and go, and with a baseline."""
+        """They agree across outages, hidden calls, leaving and returning agents, and with a baseline."""
         records = st.lists(
             st.builds(
                 agent,

@@ -1,4 +1,4 @@
-"""`HighWater`: what is accepted of an answer, rule by rule. test_lagging.py compares what is told with what is true."""
+"""`HighWater`: the rules for accepting an answer, one by one. test_lagging.py compares reported with true calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def high_water(*known: AgentStatus, at: float = 0, **arguments: Any) -> HighWate
 
 
 def calls_told(it: HighWater, *answers: Snapshot) -> int:
-    """Return how many calls of the first seat are told by these answers."""
+    """Return the number of the first seat's calls that these answers report."""
     old, told = it.snapshot, 0
     for answer in answers:
         for new in it.accept(answer):
@@ -111,7 +111,7 @@ def test_what_does_not_go_back_is_accepted_at_once(record: AgentStatus) -> None:
 
 
 def test_a_seat_that_goes_back_for_good_stalls_the_others_for_max_lag_at_most() -> None:
-    """Other seats go back in turn, so that no record waits for long enough."""
+    """The seats go back in turn, so that no single record waits for `max_lag`."""
     seats = [attrs.evolve(KNOWN, extension=str(number)) for number in range(3)]
     it = high_water(*seats, max_lag=10)
     accepted = [
@@ -161,7 +161,7 @@ class TestSeats:
         assert it.accept(snapshot(OTHER, changed(calls_answered=8, last_answered_at=T3), at=4))[0] == snapshot(OTHER)
 
     def test_a_record_from_before_it_left_tells_no_calls(self) -> None:
-        """Its counters began anew when it joined again."""
+        """The counters started from zero when the seat joined again."""
         left = changed(last_changed_at=None)
         joined = changed(
             calls_answered=0, no_answer_count=0, last_answered_at=None, last_offered_at=None, last_changed_at=T3
@@ -301,7 +301,7 @@ class TestCountersLeftOut:
 
 
 class TestResets:
-    """After a reset, calls are counted from the records just after it."""
+    """After a reset, calls are counted from the first records after it."""
 
     RESET = changed(calls_answered=0, no_answer_count=0)
 
@@ -353,7 +353,7 @@ class TestResets:
         assert it.snapshot == snapshot(record)
 
     def test_a_record_from_before_a_reset_is_held_back_for_max_lag(self) -> None:
-        """It has the known times: the call was answered just before the reset, and a lagging back end counts it."""
+        """The record's times are known: a call was answered just before the reset, and a lagging back end counts it."""
         it = high_water(KNOWN, max_lag=10)
         reset = changed(calls_answered=0, last_answered_at=T3)
         before = changed(calls_answered=8, no_answer_count=3, last_answered_at=T3)
@@ -469,7 +469,7 @@ def test_invalid_arguments_raise_value_error_naming_the_argument(arguments: dict
 
 
 def test_a_back_end_that_alone_counts_from_0_makes_no_call_up() -> None:
-    """Counters of 0 are no reset if a newer answer shows the known record again: they are another back end's."""
+    """Counters of 0 are another back end's, not a reset, if a newer answer shows the known record again."""
     it = high_water(KNOWN, OTHER)
     zeros = changed(calls_answered=0, no_answer_count=0)
     newer = attrs.evolve(FORWARD, calls_answered=3, last_answered_at=T3)
@@ -478,7 +478,7 @@ def test_a_back_end_that_alone_counts_from_0_makes_no_call_up() -> None:
 
 
 def test_a_reset_counts_from_0_also_where_a_back_end_lagged_before() -> None:
-    """An old record that was held back an hour ago does not keep a reset from being recognized."""
+    """An old record that was held back an hour ago does not prevent the recognition of a reset."""
     seat = attrs.evolve(OTHER, no_answer_count=0)
     it = high_water(seat, KNOWN)
     before = it.snapshot

@@ -1,4 +1,4 @@
-"""The told calls are the true ones, however the answers lag and whatever else is wrong with them."""
+"""The reported calls are the true calls, no matter how the answers lag and which other faults they have."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from tests.kit.lagging import Floor, History, told_calls, told_changes
 MAX_LAG: Final = 30.0
 SECONDS: Final = 80.0
 QUIET: Final = 2 * MAX_LAG + 20
-"""Seconds at the end in which nothing happens, so that all can be told."""
+"""Seconds at the end without changes, so that everything can be reported."""
 
 
 @attrs.frozen
 class Schedule:
-    """When polls are made, how far behind their answers are, and what else is wrong with them."""
+    """The times of polls, the age of their answers, and the answers' other faults."""
 
     interval: float = 2.0
     lag: float = 5.0
     lagging: float = 0.5
-    """The part of the answers that lag."""
+    """The share of answers that lag."""
     in_a_row: int = 1
-    """How many answers in a row come from the same back end, at most."""
+    """The maximum number of consecutive answers from the same back end."""
     varies: bool = False
-    """Whether each lagging answer lags by another time."""
+    """Whether lagging answers differ in their age."""
     fails: float = 0.0
-    """The part of the polls that fail."""
+    """The share of polls that fail."""
     absent: float = 0.0
-    """The part of the records that an answer lacks."""
+    """The share of records that an answer lacks."""
     blank: float = 0.0
-    """The part of the counters that an answer leaves out."""
+    """The share of counters that an answer leaves blank."""
     restarts: bool = False
-    """Whether the program ends once and goes on later from a saved snapshot."""
+    """Whether the program restarts once from a saved snapshot."""
 
 
 @attrs.define
 class Watch:
-    """Polls a history on schedule, and takes down what is told; a tally counts along, and is saved at a restart."""
+    """Polls a history on schedule, and records the events; a tally counts them too, and is saved at the restart."""
 
     history: History
     schedule: Schedule
@@ -54,7 +54,7 @@ class Watch:
     shown: list[tuple[float, frozenset[SeatKey]]] = attrs.Factory(list[tuple[float, frozenset[SeatKey]]])
     tally: Tally = attrs.Factory(Tally)
     _absent: frozenset[SeatKey] = frozenset()
-    """The seats that the last accepted answer and those since lack: missing once more, they would have left."""
+    """The seats that are missing since the last accepted answer: if they were missing again, they would have left."""
     _behind: float = 0.0
     _left: int = 0
 
@@ -109,7 +109,7 @@ class Watch:
 
 
 def check(floor: Floor, schedule: Schedule, seed: int, resets: list[float], *, may_lose: bool = False) -> Watch:
-    """Compare what is told with what is true."""
+    """Compare the reported calls with the true ones."""
     rng = random.Random(seed)
     history = floor.play(rng, SECONDS, resets)
     watch = Watch(history, schedule, rng)
@@ -182,7 +182,7 @@ def test_whatever_is_wrong_with_the_answers(floor: Floor, schedule: Schedule, se
 def test_a_reset_adds_no_calls_whatever_else_is_wrong(
     schedule: Schedule, seed: int, reset: float, blanks_times: bool
 ) -> None:
-    """Calls under way may be lost if their counters or times are left out as well."""
+    """Calls in progress may be lost if their counters or times are blank as well."""
     floor = Floor(agents=3, answered_before=40, blanks_times=blanks_times)
     schedule = attrs.evolve(schedule, restarts=False)
     check(floor, schedule, seed, [reset], may_lose=blanks_times or schedule.blank > 0)

@@ -29,7 +29,7 @@ def test_replay(old: Snapshot | None, new: Snapshot) -> None:
 
 @given(snapshot=snapshots(), seed=st.integers(0, 100))
 def test_silence(snapshot: Snapshot, seed: int) -> None:
-    """Law 2, silence: equal records give no events, in whatever order they come."""
+    """Law 2, silence: equal records yield no events, in any order."""
     records = list(snapshot.values())
     random.Random(seed).shuffle(records)
     assert diff(snapshot, Snapshot(records, observed_at=snapshot.observed_at)) == ()
@@ -37,7 +37,7 @@ def test_silence(snapshot: Snapshot, seed: int) -> None:
 
 @given(chain=chains_without_reset(), data=st.data())
 def test_no_call_lost(chain: list[Snapshot], data: st.DataObject) -> None:
-    """Law 3, no call lost: the number of reported calls does not depend on how often one polls."""
+    """Law 3, no call lost: the number of reported calls does not depend on the frequency of polls."""
     kept = data.draw(st.lists(st.booleans(), min_size=len(chain) - 2, max_size=len(chain) - 2))
     polled = [chain[0], *(each for each, keep in zip(chain[1:-1], kept, strict=True) if keep), chain[-1]]
     step_by_step: Counter[tuple[type, SeatKey]] = Counter()
@@ -47,7 +47,7 @@ def test_no_call_lost(chain: list[Snapshot], data: st.DataObject) -> None:
 
 
 def calls(old: Snapshot, new: Snapshot) -> Counter[tuple[type, SeatKey]]:
-    """Return how many calls were answered and missed by each seat."""
+    """Return how many calls each seat answered and missed."""
     told: Counter[tuple[type, SeatKey]] = Counter()
     for event in diff(old, new):
         if isinstance(event, CallAnswered | CallMissed):
@@ -72,7 +72,7 @@ async def test_coalescing(start: Snapshot, later: list[Snapshot], max_pending: i
 
 
 async def folded(stream: Updates, start: Snapshot) -> Snapshot:
-    """Return what a consumer makes of its updates, applied in turn."""
+    """Return a consumer's snapshot after it applied its updates in turn."""
     seen = start
     async for update in stream:
         assert update.events

@@ -1,4 +1,4 @@
-"""The laws over whole histories: a platform that changes in every way it can, polled through its own bytes."""
+"""The laws for whole histories: a platform with every kind of change, polled through its encoded answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Consumer:
         self.calls: Counter[tuple[type, SeatKey]] = Counter()
 
     def take_all(self) -> None:
-        """Take what is pending."""
+        """Apply the pending updates."""
         while (update := self.mailbox.get_nowait()) is not None:
             self._take(update)
 
@@ -62,7 +62,7 @@ class Consumer:
 
 
 class Platform(RuleBasedStateMachine):
-    """The platform's records, the way of its bytes to consumers, and the actual calls."""
+    """The platform's records, the path from its bytes to the consumers, and the true calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Platform(RuleBasedStateMachine):
 
     @initialize(bound=st.integers(1, 3), seats=st.sets(st.tuples(queues, extensions)))
     def start(self, bound: int, seats: set[tuple[str, str]]) -> None:
-        """Watch from the beginning, with a fast consumer and a slow one."""
+        """Start a watcher with a fast consumer and a slow one."""
         for queue, extension in sorted(seats):
             self.join(queue, extension, 1213)
         first = self._polled(random.Random(0))
@@ -85,11 +85,11 @@ class Platform(RuleBasedStateMachine):
         self.fast = Consumer(self.fanout.mailbox(ALL_SEATS, (), 64), first)
         self.slow = Consumer(self.fanout.mailbox(ALL_SEATS, (), bound), first)
 
-    # ---- what happens on the platform --------------------------------------------------------------------------------
+    # ---- changes on the platform -------------------------------------------------------------------------------------
 
     @rule(queue=queues, extension=extensions, code=CODES)
     def join(self, queue: str, extension: str, code: int | str) -> None:
-        """An agent signs in without a call yet: its counters are below those of an earlier shift."""
+        """An agent signs in, with counters below those of an earlier shift."""
         fields = record(queuename=queue, extnumber=extension, state=code, callsanswered=0, noanswercount=0)
         fields["lastanswertime"] = fields["lastassigntime"] = "0000-00-00 00:00:00"
         self.records.setdefault(SeatKey(queue, extension), fields)
@@ -129,11 +129,11 @@ class Platform(RuleBasedStateMachine):
         for fields in self.records.values():
             fields["callsanswered"] = fields["noanswercount"] = 0
 
-    # ---- what a watcher sees of it -----------------------------------------------------------------------------------
+    # ---- polls and consumers -----------------------------------------------------------------------------------------
 
     @rule(seed=st.integers(0, 99))
     def poll(self, seed: int) -> None:
-        """Poll, some agents having taken a call, the records being shuffled and some of them sent twice."""
+        """Poll after some agents took calls, with shuffled records, some of which are sent twice."""
         before, chance = self.tracker.snapshot, random.Random(seed)
         for seat in self.records:
             self._take_calls(seat, answered=chance.randrange(2), missed=chance.randrange(2))
@@ -169,7 +169,7 @@ class Platform(RuleBasedStateMachine):
 
     @invariant()
     def the_fast_consumer_knows_what_is_known(self) -> None:
-        """A fast consumer has the watcher's records, and got every call."""
+        """The fast consumer has the watcher's records, and received every call."""
         assert self.fast.known == self.tracker.snapshot
         assert self.fast.up == self.up
         for kind, counts in ((CallAnswered, self.answered), (CallMissed, self.missed)):
@@ -198,4 +198,4 @@ class Platform(RuleBasedStateMachine):
 
 
 TestHistories = Platform.TestCase
-TestHistories.__doc__ = "After any history, every consumer knows what is the case."
+TestHistories.__doc__ = "After any history, every consumer has the current snapshot."

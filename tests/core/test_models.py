@@ -25,7 +25,7 @@ EAST = timezone(timedelta(hours=8))
 
 
 def test_state_codes_are_the_platforms_table() -> None:
-    """The record's state codes mean what the platform's table says; no code more, none less."""
+    """The record's state codes are exactly those of the platform's table, with the same meanings."""
     assert dict(STATE_CODES) == {
         1: "idle",
         2: "waiting",
@@ -44,7 +44,7 @@ def test_state_codes_are_the_platforms_table() -> None:
 
 
 def test_labels_are_the_platforms_words() -> None:
-    """Every code of the platform's tables has the table's word; any other code is shown as its number."""
+    """Every code in the platform's tables has the table's word as its label; other codes are shown as numbers."""
     later = {1022, 1023, 1030}
     known = {*range(1, 5), *range(1012, 1034), 1200, 1201, 1202, 1203, 1204, *range(1208, 1218)} - later
     assert CODE_LABELS.keys() == known
@@ -55,13 +55,13 @@ def test_labels_are_the_platforms_words() -> None:
 
 @pytest.mark.parametrize("table", [STATE_CODES, CODE_LABELS])
 def test_code_tables_are_read_only(table: Any) -> None:
-    """No program can change the tables for another one in the same process."""
+    """A program cannot change the tables, which all programs in the process share."""
     with pytest.raises(TypeError):
         table[1213] = "other"
 
 
 def test_a_record_knows_its_labels_and_its_seat() -> None:
-    """A record gives the table's words for both of its codes, and the seat as a tuple with names."""
+    """A record returns the table's words for both of its codes, and its seat as a named tuple."""
     record = agent("100001", AgentState.WAITING, queue="q", status_code=1017)
     assert (record.state_label, record.status_label) == ("waiting", "registered")
     assert record.key == ("q", "100001")
@@ -71,7 +71,7 @@ def test_a_record_knows_its_labels_and_its_seat() -> None:
 
 
 def test_a_record_is_frozen_and_has_slots() -> None:
-    """A record cannot be changed, so that old and new are never the same object in different states."""
+    """A record is immutable, so an old and a new record are never the same object."""
     record: Any = agent()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         record.state = AgentState.TALKING
@@ -82,7 +82,7 @@ def test_a_record_is_frozen_and_has_slots() -> None:
 
 
 def test_a_snapshot_is_a_mapping_from_seat_to_record() -> None:
-    """Look-up, length, order, views and membership are those of a mapping, and a plain tuple is a good key."""
+    """Look-up, length, order, views and membership work as for any mapping, and a plain tuple works as a key."""
     first, second = agent("1", queue="b"), agent("2", queue="a")
     shown = snapshot(first, second)
     assert isinstance(shown, Mapping)
@@ -102,7 +102,7 @@ def test_a_snapshot_is_a_mapping_from_seat_to_record() -> None:
 
 
 def test_equality_is_that_of_mappings() -> None:
-    """Neither order, nor time, nor problems count in equality; every field of every record does."""
+    """Equality ignores order, time and problems, and compares every field of every record."""
     first, second = agent("1"), agent("2")
     shown = snapshot(first, second, at=0)
     problem = FieldProblem("queue-1", "1", "lastanswertime", "is odd")
@@ -128,7 +128,7 @@ def test_a_snapshot_cannot_be_changed() -> None:
 
 
 def test_what_is_given_is_not_kept() -> None:
-    """A list that is changed after the snapshot was made of it does not change the snapshot."""
+    """Changing a list after a snapshot was made of it does not change the snapshot."""
     agents, problems = [agent("1")], [FieldProblem(None, None, "rsptime", "is odd")]
     shown = Snapshot(agents, observed_at=START, problems=problems)
     agents.clear()
@@ -138,7 +138,7 @@ def test_what_is_given_is_not_kept() -> None:
 
 
 def test_queues_group_the_records() -> None:
-    """`queues` has every record under its queue, in the snapshot's order, and an agent of two queues in both."""
+    """`queues` contains every record under its queue, in the snapshot's order, and an agent of two queues in both."""
     a1, b1, a2 = agent("1", queue="a"), agent("1", queue="b"), agent("2", queue="a")
     shown = snapshot(a1, b1, a2)
     assert dict(shown.queues) == {"a": (a1, a2), "b": (b1,)}
@@ -147,7 +147,7 @@ def test_queues_group_the_records() -> None:
 
 
 def test_counts_have_every_state() -> None:
-    """`counts` counts the agents by state, in all queues or one; states that nobody is in are 0."""
+    """`counts` returns the number of agents by state, in all queues or one; unused states are 0."""
     shown = snapshot(
         agent("1", AgentState.TALKING, queue="a"),
         agent("2", AgentState.TALKING, queue="b"),
@@ -160,28 +160,28 @@ def test_counts_have_every_state() -> None:
 
 
 def test_equal_records_of_a_seat_are_one_and_different_ones_are_refused() -> None:
-    """A snapshot never picks one of two contradicting records silently."""
+    """A snapshot never chooses silently between two contradicting records."""
     assert len(snapshot(agent("1"), agent("1"))) == 1
     with pytest.raises(ValueError, match="two different records of queue 'queue-1', extension '1'"):
         snapshot(agent("1"), agent("1", calls_answered=3))
 
 
 class _NoZone(tzinfo):
-    """A tzinfo that knows no offset, which leaves a datetime naive."""
+    """A tzinfo without an offset, which leaves a datetime naive."""
 
     def utcoffset(self, moment: datetime | None) -> None:
-        """Know nothing."""
+        """Return no offset."""
 
     def tzname(self, moment: datetime | None) -> None:
-        """Have no name."""
+        """Return no name."""
 
     def dst(self, moment: datetime | None) -> None:
-        """Know nothing."""
+        """Return no offset."""
 
 
 @pytest.mark.parametrize("naive", [datetime(2026, 1, 5), datetime(2026, 1, 5, tzinfo=_NoZone())])  # noqa: DTZ001
 def test_naive_times_of_a_snapshot_are_refused(naive: datetime) -> None:
-    """The times of a snapshot can always be compared with one another."""
+    """All times of snapshots can be compared with one another."""
     with pytest.raises(ValueError, match="observed_at must be an aware datetime"):
         Snapshot(observed_at=naive)
     with pytest.raises(ValueError, match="server_time must be an aware datetime"):
@@ -189,7 +189,7 @@ def test_naive_times_of_a_snapshot_are_refused(naive: datetime) -> None:
 
 
 def test_the_repr_says_how_much_and_when() -> None:
-    """A snapshot of thousands of agents has a short repr."""
+    """Even a snapshot of thousands of agents has a short repr."""
     assert repr(snapshot(agent("1"), agent("2"))) == ("<Snapshot of 2 agents in 1 queues, 2026-01-05T08:00:00+00:00>")
 
 
@@ -220,7 +220,7 @@ class TestSteadyTime:
 
 @pytest.mark.parametrize("remake", [lambda s: pickle.loads(pickle.dumps(s)), copy.copy, copy.deepcopy])
 def test_snapshots_can_be_pickled_and_copied(remake: Any) -> None:
-    """A snapshot travels to another process whole, also after its queues were looked at."""
+    """A snapshot survives pickling, even after its queues were accessed."""
     problem = FieldProblem("queue-1", "1", "lastanswertime", "is odd")
     shown = Snapshot([agent("1")], observed_at=START, server_time=START, problems=[problem])
     assert list(shown.queues) == ["queue-1"]
@@ -230,9 +230,9 @@ def test_snapshots_can_be_pickled_and_copied(remake: Any) -> None:
     assert again.queues == shown.queues
 
 
-# ---- kept as JSON ----------------------------------------------------------------------------------------------------
+# ---- JSON ------------------------------------------------------------------------------------------------------------
 
-# A surrogate of each half side by side would be one character in JSON, so one half is enough.
+# Two adjacent halves of a surrogate pair would become one character in JSON, so use only one kind of half.
 _texts = st.text(st.characters(exclude_categories=[]).filter(lambda c: not "\udc00" <= c <= "\udfff"), max_size=8)
 _naive = st.datetimes()
 _zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -268,7 +268,7 @@ _snapshots = st.builds(
 
 @given(shown=_snapshots)
 def test_json_gives_back_the_snapshot(shown: Snapshot) -> None:
-    """What was saved is what is read back: every field, order, time, zone offset, problem and odd character."""
+    """A loaded snapshot equals the saved one: every field, order, time, zone offset, problem and unusual character."""
     again = Snapshot.from_json(shown.to_json())
     assert Snapshot.from_dict(json.loads(json.dumps(shown.to_dict()))) == again
     assert json.loads(shown.to_json()) == shown.to_dict()
@@ -282,7 +282,7 @@ def test_json_gives_back_the_snapshot(shown: Snapshot) -> None:
 
 
 def test_json_is_readable_utf8_with_a_version() -> None:
-    """The saved form can be read by other programs, and says what it is."""
+    """Other programs can read the saved form, and it has a version."""
     saved = snapshot(agent(name="张三")).to_json()
     assert "张三" in saved.decode()
     document = json.loads(saved)
@@ -291,7 +291,7 @@ def test_json_is_readable_utf8_with_a_version() -> None:
 
 
 def test_a_lone_surrogate_survives() -> None:
-    """A name that UTF-8 cannot spell does not stop the snapshot from being saved."""
+    """A name that UTF-8 cannot encode does not prevent saving the snapshot."""
     shown = snapshot(agent(name="x\ud800y"))
     assert Snapshot.from_json(shown.to_json()) == shown
 
@@ -321,20 +321,20 @@ def _refused(document: Any) -> str:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"nonsense", b"[" * 100_000, "{", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json_is_refused(data: bytes | str) -> None:
-    """Something that is no JSON is a ValueError that says so, whatever is wrong with it."""
+    """Text that is not JSON is a ValueError that says so, whatever the defect."""
     with pytest.raises(ValueError, match="the saved snapshot is not JSON"):
         Snapshot.from_json(data)
 
 
 @pytest.mark.parametrize("document", [None, [], {}, 1, "x", {"format": "other", "version": 1}, {"version": 1}])
 def test_other_documents_are_refused(document: Any) -> None:
-    """JSON of another kind is not taken for a snapshot."""
+    """JSON of another kind is not accepted as a snapshot."""
     assert "this is not a saved snapshot" in _refused(document)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0])
 def test_other_versions_are_refused(version: object) -> None:
-    """A version that this release does not know is refused by its name, not guessed at."""
+    """An unknown version is refused, and the error names it."""
     told = _refused({**_document(), "version": version})
     assert repr(version) in told
     assert "this release reads version 1" in told
@@ -342,7 +342,7 @@ def test_other_versions_are_refused(version: object) -> None:
 
 @pytest.mark.parametrize("where", ["", "agents", "problems"])
 def test_missing_and_unknown_fields_are_damage(where: str) -> None:
-    """A saved snapshot with a field too few is refused, and so is a record with a field too many."""
+    """A record with a missing or an additional field is refused."""
     fields = (_document()[where][0] if where else _document()).keys() - {"format", "version", "carried"}
     for name in sorted(fields):
         document = _document()
@@ -378,7 +378,7 @@ _PLACES = [
 
 @pytest.mark.parametrize(("where", "name", "kind", "optional"), _PLACES)
 def test_fields_of_a_wrong_type_are_damage(where: str | None, name: str, kind: str, optional: bool) -> None:
-    """Each field of a wrong type or a nonsensical value is refused; above all, nothing empty passes for no agents."""
+    """A field with a wrong type or an invalid value is refused, and never read as an empty list of agents."""
     for wrong in [*_WRONG[kind], *([] if optional else [None])]:
         document = _document()
         (document[where][0] if where else document)[name] = wrong
@@ -390,7 +390,7 @@ def test_fields_of_a_wrong_type_are_damage(where: str | None, name: str, kind: s
 
 
 def test_the_table_of_wrong_types_has_every_field() -> None:
-    """No field of the saved form was forgotten above."""
+    """The table above contains every field of the saved form."""
     document = _document()
     fields: set[tuple[str | None, str]] = {(None, name) for name in document.keys() - {"format", "version"}}
     fields |= {(where, name) for where in ("agents", "problems") for name in document[where][0]}
@@ -398,7 +398,7 @@ def test_the_table_of_wrong_types_has_every_field() -> None:
 
 
 def test_a_naive_time_of_observation_is_damage() -> None:
-    """A saved snapshot cannot smuggle in what a new one refuses."""
+    """A naive time is refused in a saved snapshot too."""
     assert "damaged" in _refused({**_document(), "observed_at": "2026-01-05T08:00:00"})
     twice = _document()
     twice["agents"].append({**twice["agents"][0], "calls_answered": 7})
@@ -406,7 +406,7 @@ def test_a_naive_time_of_observation_is_damage() -> None:
 
 
 def test_a_truncated_snapshot_is_refused_at_every_byte() -> None:
-    """A file that was cut off while it was written is never read as a smaller snapshot."""
+    """A truncated file is never read as a smaller snapshot."""
     saved = snapshot(agent("1", name="张三"), agent("2")).to_json()
     for length in range(len(saved)):
         with pytest.raises(ValueError):
@@ -427,7 +427,7 @@ def test_views_behave_as_those_of_a_dict() -> None:
     assert shown.keys() & {("queue-1", "1"), ("queue-1", "3")} == {first.key}
 
 
-# ---- one record, and a later snapshot --------------------------------------------------------------------------------
+# ---- a single record, and changed snapshots --------------------------------------------------------------------------
 
 
 @given(record=agents())

@@ -1,4 +1,4 @@
-"""`sipqueue_async.run`: a program's coroutine, ended by itself or by signals."""
+"""`sipqueue_async.run`: runs a program's coroutine until it ends or a signal arrives."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 @pytest.fixture(autouse=True)
 def same_handlers_afterwards() -> Generator[None]:
-    """Check that every test leaves the process's signal handlers as they were."""
+    """Check that each test restores the process's signal handlers."""
     before = [signal.getsignal(number) for number in SIGNALS]
     yield
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 async def send_and_wait(number: signal.Signals) -> str:
-    """Send the process a signal and wait to be cancelled."""
+    """Send a signal to this process, and wait for cancellation."""
     signal.raise_signal(number)
     return await asyncio.sleep(60, "not cancelled")
 
@@ -93,7 +93,7 @@ def test_a_cancellation_from_within_is_raised() -> None:
 
 
 def test_main_does_not_start_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal before the loop runs counts too, and the coroutine is closed without a warning."""
+    """A signal before the loop runs counts too: the coroutine is closed without a warning."""
 
     def enter(self: StopSignals) -> StopSignals:
         entered = real(self)
@@ -131,7 +131,7 @@ def test_another_thread_runs_main_without_touching_the_handlers() -> None:
 
 
 class LostStdout(io.TextIOWrapper):
-    """A pipe whose reader has ended, as Python opens standard output without and with its option -u."""
+    """A pipe whose reader has exited, opened like standard output with and without Python's option -u."""
 
     def __init__(self, *, unbuffered: bool) -> None:
         reader, writer = os.pipe()
@@ -223,7 +223,7 @@ wait $program
     [("TERM", "", 0), ("INT", "", 0), ("TERM INT", "hang", 130), ("INT TERM", "hang", 143)],
 )
 def test_a_background_program_of_a_shell_ends_quietly(signals: str, argument: str, code: int, tmp_path: Path) -> None:
-    """SIGINT and SIGTERM end a program that was started with SIGINT ignored, also one whose event loop is blocked."""
+    """SIGINT and SIGTERM end a program that was started with SIGINT ignored, even if its event loop is blocked."""
     command = ["sh", "-c", SCRIPT, sys.executable, signals, argument]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=os.environ | {"PROGRAM": PROGRAM}

@@ -1,4 +1,4 @@
-"""When the next poll is due."""
+"""The times of polls."""
 
 from __future__ import annotations
 

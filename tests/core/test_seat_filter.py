@@ -1,4 +1,4 @@
-"""`SeatFilter`: some queues and extensions."""
+"""`SeatFilter`: a selection of queues and extensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets are shown nowhere: not by themselves, and not where a server quotes them."""
+"""Secrets are never shown, neither directly nor in a server's quotation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "q7/R+x2'Zk&91=mNv0=="
 
 
 def test_a_secret_shows_itself_only_when_asked() -> None:
-    """Neither repr, str, formatting nor a container's repr shows a secret."""
+    """No repr, str, formatting or container's repr shows a secret."""
     secret = Secret(HIDDEN)
     for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", repr({"token": secret}), "%s" % secret):  # noqa: UP031
         assert HIDDEN not in shown
@@ -34,7 +34,7 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
     "quoted", [HIDDEN, "s3cr%2Fet%2Bkey%3D%26x", "s3cr/et%2Bkey%3D%26x", r"s3cr\/et+key=&x", "s3cr/et+key=&amp;x"]
 )
 def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
-    """A server that quotes the request, its body, or either of them in JSON or HTML, does not get the secret logged."""
+    """A secret is redacted when a server quotes the request or its body, plain or in JSON or HTML."""
     secret = Secret(HIDDEN)
     assert secret.scrub(f"<{quoted}> and <{quoted}>") == "<***> and <***>"
     assert secret.scrub_bytes(f"<{quoted}>".encode()) == b"<***>"
@@ -54,17 +54,17 @@ def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
     ],
 )
 def test_what_cannot_be_a_secret_is_refused_without_being_shown(value: Any, kind: type[Exception], words: str) -> None:
-    """A token read from the wrong place is refused at once, and the refusal does not show it."""
+    """A value that cannot be a token is refused at once, and the error does not show it."""
     with pytest.raises(kind, match=words) as refusal:
         Secret(value).check("the token")
     assert "hidden" not in str(refusal.value)
 
 
-# ---- quoted in any way -----------------------------------------------------------------------------------------------
+# ---- quoted in any encoding ------------------------------------------------------------------------------------------
 
 
 def _escaped(template: str) -> Callable[[str], str]:
-    """Return an encoder that writes everything but letters and digits as a template says."""
+    """Return an encoder that applies a template to all characters except letters and digits."""
     return lambda text: re.sub(r"[^0-9A-Za-z]", lambda found: template.format(ord(found[0])), text)
 
 
@@ -102,7 +102,7 @@ SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_siz
 
 
 def _longest_run(secret: str, text: str) -> int:
-    """Return how many of a secret's letters and digits in a row a text shows."""
+    """Return the length of the longest run of a secret's letters and digits in a text."""
     secret, text = (re.sub("[^0-9A-Za-z]", "", it) for it in (secret, text))
     runs = (
         end - start
@@ -129,7 +129,7 @@ def _longest_run(secret: str, text: str) -> int:
 def test_no_piece_of_a_secret_is_quoted(
     secret: str, chain: list[str], before: str, after: str, cut: tuple[int, int]
 ) -> None:
-    """However often a server encodes what it quotes, and wherever it cuts it, no eight of its characters show."""
+    """However often a server encodes a quotation, and wherever it cuts it, no eight consecutive characters show."""
     quoted = secret
     for name in chain:
         quoted = ENCODINGS[name][0](quoted)
@@ -143,20 +143,20 @@ def test_no_piece_of_a_secret_is_quoted(
 
 
 def test_what_is_encoded_without_end_is_not_quoted() -> None:
-    """A text that stays encoded after many steps is taken for one that quotes the secret."""
+    """A text that is still encoded after many decoding steps is redacted as if it quoted the secret."""
     assert Secret(KEY).scrub("%" + "25" * 50 + "41") == "(not shown: it quotes a secret)"
 
 
 @pytest.mark.parametrize("short", ["e", "600", "token", "===&&&===="])
 def test_a_short_secret_mangles_no_text(short: str) -> None:
-    """A secret that is no longer than a word is not looked for."""
+    """A secret as short as a word is not redacted."""
     text = f"the error of token {short}: there were 600"
     assert Secret(short).scrub(text) == text
     assert Secret(short).scrub_bytes(text.encode()) == text.encode()
 
 
 def test_all_texts_of_an_error_are_scrubbed() -> None:
-    """Every secret goes from every text of an error, and what is no text stays."""
+    """Every secret is redacted from every text of an error; other values stay."""
     error = ApiError(500, f"no {KEY} or {quote(HIDDEN)}")
     scrub(error, [Secret(KEY), Secret(HIDDEN)])
     assert (error.ret, error.msg, error.args) == (500, "no *** or ***", (500, "no *** or ***"))

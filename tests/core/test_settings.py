@@ -1,4 +1,4 @@
-"""Settings from the environment and the settings file, and the clients and watchers made of them."""
+"""Settings from the environment and the settings file, and the clients and watchers created from them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_client_uses_the_environment_and_then_the_file(
 def test_settings_that_cannot_work_are_refused_with_place_and_advice(
     environ: dict[str, str], text: str | None, message: str, tmp_path: Path
 ) -> None:
-    """The message shows no secret."""
+    """The message names the place, says what to do, and shows no secret."""
     path = None
     if text is not None:
         path = tmp_path / "settings.toml"
@@ -150,7 +150,7 @@ def test_a_file_of_secrets_that_others_can_read_is_warned_of(mode: int, text: st
 def test_a_secret_too_short_to_be_masked_is_warned_of(
     settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The settings list the warning, and the client logs it."""
+    """The warning is part of the settings, and the client logs it."""
     known = Settings(url=URL, file_warning="other users can read it", **settings)
     SipQueueClient.from_env(known)
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -192,7 +192,8 @@ async def test_a_watcher_has_a_client_of_its_own_and_closes_it(monkeypatch: pyte
         StatusWatcher.from_env(cast("Any", "settings.toml"))
     with pytest.raises(ValueError, match="interval"):
         StatusWatcher.from_env(interval=-1)
-    # A source that is not the watcher's own stays open; here an unclosed session would be a warning, and so an error.
+    # A watcher does not close a source that it did not create; an unclosed session would cause a warning and so an
+    # error.
     async with Simulator(tokens=["good-token"]) as simulator, SipQueueClient(simulator.url, "good-token") as client:
         async with StatusWatcher(client, interval=0.05) as watcher:
             await watcher.ready(30)

@@ -1,4 +1,4 @@
-"""What is known, poll by poll."""
+"""The tracker's snapshot and updates, poll by poll."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class TestStale:
 
 
 class TestHeldBack:
-    """Answers that are older than what is known. The rules themselves are tested in test_high_water.py."""
+    """Answers that are older than the known snapshot. test_high_water.py tests the rules themselves."""
 
     OLD = agent(calls_answered=7, last_answered_at=datetime(2026, 1, 5, 9, 0))  # noqa: DTZ001
     NEW = agent(calls_answered=8, last_answered_at=datetime(2026, 1, 5, 9, 1))  # noqa: DTZ001
@@ -238,7 +238,7 @@ class TestHeldBack:
         assert kinds(it.polled(snapshot(self.NEW, at=4, server=11), 4.0)) == [FeedUp]
 
     def test_calls_after_a_reset_are_counted_from_it(self) -> None:
-        """A ring at midnight ends in a missed call: its offer's time is the known one."""
+        """A call that rings at midnight is missed after the reset, although its offer's time is already known."""
         known = agent(no_answer_count=3, last_offered_at=LATER, state=AgentState.RECEIVING)
         it = tracker(snapshot(known))
         reset = attrs.evolve(known, no_answer_count=0)

@@ -1,4 +1,4 @@
-"""The watcher, in virtual time against scripted sources: no test here waits for a clock."""
+"""The watcher, in virtual time with scripted sources: no test waits for real time."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ pytestmark = pytest.mark.virtual_time
 
 
 def alternating(changes: int = 1_000_000) -> Iterable[Snapshot]:
-    """Return snapshots of an agent who is now waiting, now talking."""
+    """Return snapshots of an agent who alternates between waiting and talking."""
     for at, state in zip(range(changes), itertools.cycle([AgentState.WAITING, AgentState.TALKING]), strict=False):
         yield snapshot(agent(state=state), at=at)
 
 
 def others() -> set[asyncio.Task[Any]]:
-    """Return the tasks other than this test's."""
+    """Return all tasks except this test's own."""
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
@@ -64,7 +64,7 @@ async def aenumerate(watcher: StatusWatcher, number: int):  # type: ignore[no-un
 
 class TestSchedule:
     async def test_polls_at_a_fixed_rate_from_the_start(self) -> None:
-        """The first poll is at once, and the duration of polls does not add to the interval."""
+        """The first poll is immediate, and a poll's duration does not add to the interval."""
         source = ScriptedSource([snapshot()], takes=0.25)
         async with StatusWatcher(source, interval=1):
             await asyncio.sleep(10.5)
@@ -96,7 +96,7 @@ class TestSchedule:
         assert source.polled_at[1] == pytest.approx(30)
 
     async def test_retry_after_has_a_limit(self) -> None:
-        """A Retry-After of years does not stop the polling."""
+        """A Retry-After of years is limited, so polling continues."""
         source = ScriptedSource([HttpStatusError(503, 1e12), snapshot()])
         async with StatusWatcher(source, interval=1) as watcher:
             await watcher.ready()
@@ -111,7 +111,7 @@ class TestStream:
         assert (event.before, event.after) == (AgentState.WAITING, AgentState.TALKING)
 
     async def test_initial_events_wait_for_their_consumer(self) -> None:
-        """Events from before the first iteration are kept."""
+        """Events that occur before the first iteration are kept."""
         async with StatusWatcher(ScriptedSource([snapshot(agent())]), initial=True) as watcher:
             await watcher.ready()
             await asyncio.sleep(100)
@@ -193,7 +193,7 @@ class TestFatal:
     async def test_an_answer_of_another_server_ends_it_only_before_the_first_good_one(
         self, error: SipQueueError
     ) -> None:
-        """After that it is an outage, and a baseline comes from a good answer."""
+        """Later it counts as an outage; the baseline always comes from a good answer."""
         async with StatusWatcher(ScriptedSource([TransportError("away"), error])) as watcher:
             with pytest.raises(type(error)):
                 await watcher.ready()
@@ -207,7 +207,7 @@ class TestFatal:
                 assert [type(event) for event in await collected(watcher, 2)] == [FeedDown, FeedUp]
 
     async def test_a_source_that_gives_something_else(self) -> None:
-        """A source that does not return a snapshot is a TypeError."""
+        """A source that returns no snapshot is a TypeError."""
 
         async def source() -> Snapshot:
             return cast("Snapshot", None)
@@ -225,7 +225,7 @@ class TestFatal:
                 await watcher.ready()
 
     async def test_a_source_that_has_come_to_its_end_says_so(self) -> None:
-        """An exhausted source is an error, and no normal end of the watcher."""
+        """An exhausted source is an error, not a normal end of the watcher."""
         async with StatusWatcher(ScriptedSource([snapshot(), StopAsyncIteration()])) as watcher:
             with pytest.raises(RuntimeError, match="no more snapshots"):
                 async for _ in watcher:
@@ -233,7 +233,7 @@ class TestFatal:
 
     @pytest.mark.parametrize(("errors", "fatal"), [([ERROR, ERROR], False), ([ERROR, LookupError()], True)])
     async def test_a_group_is_as_bad_as_its_worst(self, errors: list[Exception], fatal: bool) -> None:
-        """A group of errors is retryable if all of them are."""
+        """A group of errors is retryable only if all of them are."""
         async with StatusWatcher(ScriptedSource([ExceptionGroup("both", errors), snapshot()])) as watcher:
             with pytest.raises(ExceptionGroup) if fatal else contextlib.nullcontext():
                 await watcher.ready()
@@ -359,7 +359,7 @@ class TestRefresh:
 
 class TestWhatIsWatched:
     class Platform:
-        """A source that can filter, and records what it was asked for."""
+        """A source that supports filters, and records the requested ones."""
 
         def __init__(self) -> None:
             self.asked: list[tuple[str | None, str | None]] = []
@@ -367,7 +367,7 @@ class TestWhatIsWatched:
         async def fetch_snapshot(
             self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
         ) -> Snapshot:
-            """Return everybody, like a platform that ignores filters."""
+            """Return all agents, like a platform that ignores filters."""
             self.asked.append((queue, extension))
             return snapshot(*(agent(number, queue=name) for name in ("a", "b", "c") for number in ("1", "2")))
 
@@ -394,7 +394,7 @@ class TestWhatIsWatched:
         assert platform.asked == [asked]
 
     async def test_of_a_baseline_too(self) -> None:
-        """A baseline's agents in unwatched queues have not left."""
+        """Agents of a baseline in unwatched queues are not reported as leaving."""
         baseline = snapshot(agent("1"), agent("2", queue="queue-2"))
         source = ScriptedSource([snapshot(agent("1"), at=at) for at in range(9)])
         async with StatusWatcher(source, interval=1, queues=["queue-1"], baseline=baseline) as watcher:
@@ -439,7 +439,7 @@ class TestArguments:
             StatusWatcher(cast("Any", None))
 
     def test_a_baseline_that_is_none(self) -> None:
-        """A baseline that is not a Snapshot is a TypeError that names the baseline."""
+        """A baseline that is not a Snapshot is a TypeError that names the argument."""
         with pytest.raises(TypeError, match="baseline must be a Snapshot"):
             StatusWatcher(ScriptedSource([snapshot()]), baseline=cast("Any", snapshot().to_json()))
 
@@ -553,7 +553,7 @@ class TestHealth:
     async def test_warns_of_older_records_after_an_outage_and_of_names_that_are_absent(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Each is logged once, so that a silent stream is explained."""
+        """Each warning is logged once, and explains why a stream is silent."""
         calls = [agent(calls_answered=it, last_answered_at=START + timedelta(seconds=it)) for it in (1, 2)]
         older, later = (snapshot(it, at=10) for it in calls)
         source = ScriptedSource([later, ERROR, older, older, ERROR, later])
@@ -591,7 +591,7 @@ class TestStaggering:
         assert times[3:] == pytest.approx([at + 1 for at in times[:3]])
 
     async def test_a_place_in_the_row_is_given_back(self) -> None:
-        """A watcher that ended frees its place for the next one."""
+        """When a watcher ends, the next one gets its place in the queue of polls."""
         loop = asyncio.get_running_loop()
         for _ in range(3):
             began = loop.time()
@@ -600,7 +600,7 @@ class TestStaggering:
             assert loop.time() == pytest.approx(began)
 
     async def test_whoever_asks_need_not_wait_for_the_turn(self) -> None:
-        """A refresh polls at once, whatever the watcher's place."""
+        """A refresh polls at once, whatever the watcher's place in the queue of polls."""
         loop = asyncio.get_running_loop()
         first, second = (StatusWatcher(ScriptedSource([snapshot()]), interval=60) for _ in range(2))
         async with first, second:

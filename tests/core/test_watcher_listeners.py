@@ -1,4 +1,4 @@
-"""Listeners of a feed, as a watcher calls them after every poll."""
+"""Listeners of a feed, which a watcher calls after every poll."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_streams_have_what_the_poll_brought() -> None:
 
 
 async def test_a_listener_that_fails_changes_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
-    """The exception is logged; the watcher and the other listeners go on."""
+    """The exception is logged; the watcher and the other listeners continue."""
     told: list[WatcherHealth] = []
 
     def fail(health: WatcherHealth) -> None:

@@ -1,4 +1,4 @@
-"""The documentation's examples, run as they are written against a simulated platform."""
+"""The documentation's examples, run unchanged against a simulated platform."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
-# The calls in which programs wait that run until they are ended.
+# Statements with which a program waits until it is ended.
 FOR_EVER = re.compile(r"^(?!.*asyncio\.timeout\().*(async for|while True|\.wait\(\))", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 EXAMPLES = {
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 async def run(program: Program, code: str) -> Outcome:
-    """Let an example run; end it by Ctrl-C a moment after its first line, unless it ends by itself."""
+    """Run an example. Unless it ends by itself, press Ctrl-C a moment after its first line."""
     errors = asyncio.create_task(program.stderr.read())
     ended = asyncio.create_task(program.wait())
     printed = b""
@@ -90,7 +90,7 @@ async def run(program: Program, code: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
-    """Run all programs, many at the same time, with a platform and, where there is a Redis, a relay."""
+    """Run all programs, many at the same time, with a platform and, if Redis is installed, a relay."""
     folder = tmp_path_factory.mktemp("examples")
 
     async def run_all(python: Preloaded) -> dict[str, Outcome]:
@@ -102,7 +102,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
             platform = await python.start(PLATFORM, folder, variables)
             variables["SIPQUEUE_URL"] = (await platform.stdout.readline()).decode().strip()
             programs = {place: code for place, code in PROGRAMS.items() if HAS_REDIS or place not in NEEDS_REDIS}
-            # More at once would wait for processors, and run into the client's timeout on a busy machine.
+            # More would wait for processors, and exceed the client's timeout on a busy machine.
             at_once = asyncio.Semaphore(12)
 
             async def run_one(number: int, code: str) -> Outcome:
@@ -132,7 +132,7 @@ def test_an_example_runs_and_ends_on_ctrl_c(place: str, outcomes: Mapping[str, O
 
 
 def test_examples_of_tests_pass(tmp_path: Path) -> None:
-    """With the settings that their page gives."""
+    """The tests run with the settings that their page shows."""
     settings = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
     for number, code in enumerate(TESTS.values()):
@@ -154,7 +154,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_code_fits_the_pages_width() -> None:
-    """A page in a window of 1366 pixels shows 100 columns of code without scrolling."""
+    """In a window of 1366 pixels, a page shows 100 columns of code without scrolling."""
     assert [
         f"{place}: {line}" for place, code in EXAMPLES.items() for line in code.splitlines() if len(line) > 100
     ] == []

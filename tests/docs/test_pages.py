@@ -33,7 +33,7 @@ def _text(page: Path) -> str:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Return what can be linked to in a page: its headings, as GitHub and MyST name them, and its labels."""
+    """Return a page's link targets: its headings, as GitHub and MyST name them, and its labels."""
     text = FENCE.sub("", _text(page))
     headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(text)}
     return headings | set(LABEL.findall(text))
@@ -49,7 +49,7 @@ def _shell_lines(page: Path) -> Iterator[str]:
 
 
 def _commands(line: str) -> Iterator[tuple[str, ...]]:
-    """Return the arguments of each `sipqueue` that a line of shell starts."""
+    """Return the arguments of each `sipqueue` command in a line of shell."""
     words = shlex.shlex(line.removeprefix("$ ").removeprefix("ExecStart="), posix=True, punctuation_chars=True)
     words.whitespace_split = True
     command: list[str] | None = None
@@ -75,7 +75,7 @@ def test_a_command_is_understood(arguments: tuple[str, ...], monkeypatch: pytest
         os, "environ", {it: value for it, value in os.environ.items() if not it.startswith("SIPQUEUE_")}
     )
     name, *rest = arguments
-    # In the program's context: a command keeps the help options that it first had.
+    # Create the program's context first: a command keeps the help options of its first context.
     program = click.Context(cli, info_name="sipqueue", **cli.context_settings)
     command = cli.get_command(program, name)
     assert command is not None
@@ -111,7 +111,7 @@ def test_the_service_file_can_be_read() -> None:
 
 
 class Terminal:
-    """Types the tutorial's commands, in a directory where `.venv` is the tests' own environment."""
+    """Runs the tutorial's commands in a directory where `.venv` is the tests' own environment."""
 
     def __init__(self, directory: Path) -> None:
         (directory / ".venv").symlink_to(sys.prefix, target_is_directory=True)
@@ -119,7 +119,7 @@ class Terminal:
         self._variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 
     def export(self, line: str) -> None:
-        """Take the variables of a line that exports some."""
+        """Set the variables of a line of `export`."""
         self._variables |= dict(word.split("=", 1) for word in shlex.split(line)[1:])
 
     async def start(self, line: str) -> asyncio.subprocess.Process:
@@ -133,7 +133,7 @@ class Terminal:
         )
 
     async def run(self, line: str) -> str:
-        """Run a command until it has printed three lines, or ended, and return what it printed."""
+        """Run a command until it has printed three lines or ended, and return its output."""
         process = await self.start(line)
         assert process.stdout is not None
         shown = [await process.stdout.readline() for _ in range(3)]
@@ -154,7 +154,7 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     assert pip == ".venv/bin/pip install '.[cli]'"
     terminal = Terminal(tmp_path)
     terminal.export(exported)
-    # On any free port, and faster, so that the bot has something to say soon.
+    # Use any free port, and a faster clock, so that the bot soon has something to report.
     platform = await terminal.start(simulate.replace("8080", "0").replace("--speed 10", "--speed 60"))
     assert platform.stdout is not None
     url = (await platform.stdout.readline()).decode().strip()

@@ -1,4 +1,4 @@
-"""The examples of the page about proxies and private CAs, where there is a proxy, and a private CA."""
+"""The examples of the page about proxies and private CAs, with a real proxy and a real private CA."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _front(asked: list[str]) -> TestServer:
-    """Return a server that shows the platform at any address, as a proxy does, and notes what it was asked for."""
+    """Return a server that serves the platform at any address, like a proxy, and records the requested URLs."""
 
     async def handle(request: web.Request) -> web.Response:
         asked.append(str(request.url))
@@ -49,7 +49,7 @@ def _front(asked: list[str]) -> TestServer:
 
 
 async def _run(code: str) -> None:
-    """Run an example in a thread, beside the server."""
+    """Run an example in a thread, so that the server can answer."""
     await asyncio.to_thread(exec, compile(code, str(PAGE), "exec"), {"__name__": "__main__"})
 
 
@@ -67,7 +67,7 @@ async def test_the_proxy_of_the_environment_is_asked(
 
 @asynccontextmanager
 async def _behind_a_private_ca(monkeypatch: pytest.MonkeyPatch, folder: Path) -> AsyncGenerator[str]:
-    """Serve the platform with a certificate of a private CA; give the name of the CA's file."""
+    """Serve the platform with a certificate of a private CA; yield the name of the CA's file."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(folder / "company.pem")
@@ -93,7 +93,7 @@ async def test_a_private_ca_is_trusted_once_the_context_has_it(
 
 async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _behind_a_private_ca(monkeypatch, tmp_path) as authority:
-        # In a process of its own: aiohttp reads the variable when it is imported.
+        # Use a new process, because aiohttp reads the variable during import.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", BEHIND_A_PROXY),
             env={**os.environ, "SSL_CERT_FILE": authority},

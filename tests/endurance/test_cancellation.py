@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class AtSuspension(Generic[T]):
-    """Awaits something and calls back as it suspends, each time."""
+    """Awaits something, and calls back at each suspension."""
 
     def __init__(self, awaitable: Awaitable[T], suspended: Callable[[], None]) -> None:
         self._awaitable = awaitable
@@ -40,10 +40,10 @@ class AtSuspension(Generic[T]):
 
 
 def sockets() -> int:
-    """Return how many sockets this process has open."""
+    """Return the number of open sockets of this process."""
     found = 0
     for path in Path("/proc/self/fd").iterdir():
-        # The directory's own descriptor is gone by the time it is looked at.
+        # The descriptor of the listed directory is already closed.
         with contextlib.suppress(OSError):
             found += str(path.readlink()).startswith("socket:")
     return found
@@ -66,13 +66,13 @@ async def test_a_watcher_cancelled_at_any_suspension_leaves_nothing() -> None:
                     assert await again.ready(timeout=10)
             await asyncio.sleep(0)
         assert suspension > 5, "a login and three polls suspend more often than that"
-    # Client and server have closed their ends, and asyncio lets go of them in its next turns.
+    # Give asyncio time to release the closed connections.
     await asyncio.sleep(0.1)
     assert sockets() <= idle
 
 
 async def watched_until(client: SipQueueClient, suspension: int) -> bool:
-    """Watch for three polls, or cancel the watching at that suspension of the polling; tell whether it got through."""
+    """Watch for three polls, or cancel the polling task at the given suspension; return whether it finished."""
     suspensions = 0
 
     def suspended() -> None:

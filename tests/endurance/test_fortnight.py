@@ -1,6 +1,6 @@
-"""A long run in virtual time with everything going wrong at random.
+"""A long run in virtual time with random faults of every kind.
 
-`ENDURANCE_DAYS` says how long: 14 for the full size, much less in the gate.
+`ENDURANCE_DAYS` sets its length: 14 for the full size, much less in the gate.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(3600)]
 
 
 class Consumer:
-    """Folds updates into a snapshot and counts what it is told."""
+    """Folds updates into a snapshot, and counts the reported events."""
 
     def __init__(self, known: Snapshot) -> None:
         self.known = known
@@ -67,7 +67,7 @@ class Consumer:
         assert self.known == update.snapshot
 
     async def follow(self, updates: Updates, stalls: Iterable[float]) -> None:
-        """Take updates until the watcher ends, pausing now and then."""
+        """Take updates until the watcher ends, with a pause after each."""
         pauses = iter(stalls)
         async for update in updates:
             self.take(update)
@@ -75,29 +75,29 @@ class Consumer:
 
 
 def no_pause() -> Iterable[float]:
-    """Return the pauses of a consumer that keeps up."""
+    """Yield the pauses of a consumer that keeps up."""
     while True:
         yield 0.0
 
 
 def long_pauses(seed: int) -> Iterable[float]:
-    """Return the pauses of a consumer that is stuck for an hour now and then."""
+    """Yield the pauses of a consumer that sometimes stalls for an hour."""
     chance = random.Random(seed)
     while True:
         yield 3600.0 if chance.random() < 0.05 else 0.0
 
 
 def alive(kind: type) -> int:
-    """Return how many instances there are."""
+    """Return the number of instances of a class."""
     gc.collect()
     return sum(type(it) is kind for it in gc.get_objects())
 
 
 async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
-    """No event is made up or lost, no task or memory piles up, and logins stay few."""
-    # Captured records would keep errors, whose tracebacks keep what this test counts.
+    """No event is made up or lost, neither tasks nor memory grow, and logins stay few."""
+    # Captured records would keep errors, whose tracebacks would keep the objects that this test counts.
     caplog.set_level(logging.CRITICAL, "sipqueue_async")
-    # The watcher's backoff is drawn; with the same draws each time, the same things go wrong.
+    # The watcher draws its backoff from the shared generator; a fixed seed repeats the same faults in each run.
     random.seed(8)
     loop = asyncio.get_running_loop()
     chaos = ChaosPlatform(CallCentre(PLAN, seed=5), seed=6, clock=loop.time)
@@ -122,7 +122,8 @@ async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
                     asyncio.create_task(slow.follow(late, long_pauses(chance.randrange(1000)))),
                 ]
                 await asyncio.sleep(chance.uniform(600, 3600 if DAYS < 1 else 20 * 3600))
-                # Fallen counters are believed after `max_lag`: before that, a baseline would not have the reset.
+                # A watcher accepts decreased counters after `max_lag`; a baseline saved earlier would not include the
+                # reset.
                 while loop.time() < chaos.last_reset + 90 or not watcher.health.up:
                     await asyncio.sleep(INTERVAL)
                 # Mailboxes are bounded and share their records, so only a few generations exist at any time.
@@ -136,7 +137,7 @@ async def test_a_fortnight_of_trouble(caplog: pytest.LogCaptureFixture) -> None:
             fast.feed_up = slow.feed_up = True
             await asyncio.sleep(chance.uniform(0, 900))
         await client.aclose()
-    # The platform holds the longest unanswered request for this time.
+    # The platform holds unanswered requests for at most this time.
     await asyncio.sleep(61)
     assert len(asyncio.all_tasks()) == tasks_before, asyncio.all_tasks()
     assert fast.calls == {CallAnswered: chaos.account.answered, CallMissed: chaos.account.missed}

@@ -1,6 +1,6 @@
-"""Bodies mutated at random: only the library's own errors come out.
+"""Randomly mutated bodies: the decoder raises only the library's own errors.
 
-`FUZZ_BODIES` says how many: 200000 for the full size, fewer in the gate.
+`FUZZ_BODIES` sets their number: 200000 for the full size, fewer in the gate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VALUES: list[object] = [
 
 
 def seeds() -> list[bytes]:
-    """Return the answers to start from."""
+    """Return the answers to mutate."""
     several = [record(extnumber=str(number), queuename=f"queue-{number % 2}") for number in range(3)]
     return [
         body(*several),
@@ -49,7 +49,7 @@ def seeds() -> list[bytes]:
 
 
 def mutated(original: bytes, chance: random.Random) -> bytes:
-    """Return a body with a few things wrong."""
+    """Return a body with a few random mutations."""
     if chance.random() < 0.3:
         return with_odd_value(original, chance)
     changed = bytearray(original)
@@ -61,7 +61,7 @@ def mutated(original: bytes, chance: random.Random) -> bytes:
 
 
 def with_odd_value(original: bytes, chance: random.Random) -> bytes:
-    """Return a body that is JSON, with one value that is not what it should be."""
+    """Return a valid JSON body with one invalid value."""
     at = original.find(b'{"ret"')
     document = json.loads(original[at:])
     place = document
@@ -77,7 +77,7 @@ def with_odd_value(original: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.timeout(3600)
 def test_only_the_librarys_errors_come_out() -> None:
-    """A broken answer is read, or refused with an error of the library's; a warm decoder reads what a cold one does."""
+    """A broken answer is decoded or raises one of the library's errors; a warm and a cold decoder agree."""
     chance = random.Random(20260105)
     originals = seeds()
     incremental, full = SnapshotDecoder(), FullDecoder()

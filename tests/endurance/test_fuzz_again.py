@@ -1,6 +1,6 @@
-"""Answers that follow each other, changed at random: a decoder that remembers reads what one that does not reads.
+"""Successive answers with random changes: a warm decoder reads the same as one without memory.
 
-`FUZZ_STEPS` says how many: 200000 for the full size, fewer in the gate.
+`FUZZ_STEPS` sets the number of answers: 200000 for the full size, fewer in the gate.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TWICE = [
 
 
 class Platform:
-    """Sends one answer after the other, each a little different from the one before."""
+    """Sends successive answers, each a little different from the previous one."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -73,7 +73,7 @@ class Platform:
         return {**RECORD, "queuename": f"queue-{number % 3}", "extnumber": str(100000 + number)}
 
     def step(self) -> None:
-        """Apply a random change: mostly a usual one, to a few agents."""
+        """Apply a random change: mostly a common one, to a few agents."""
         weights, events = zip(*self._events, strict=True)
         self.chance.choices(events, weights)[0]()
         self.clock += self.chance.choice([0, 1, 1, 10**9])
@@ -101,7 +101,7 @@ class Platform:
             record["externalcallscount"] = self.clock
 
     def join(self) -> None:
-        """Let an agent sign in, anywhere in the list; it may be one that is listed already."""
+        """Let an agent sign in at any position of the list; the agent may already be in it."""
         self.records.insert(self.chance.randint(0, len(self.records)), self.record(self.chance.randrange(60)))
 
     def leave(self) -> None:
@@ -110,11 +110,11 @@ class Platform:
             self.records.pop(self.chance.randrange(len(self.records)))
 
     def reorder(self) -> None:
-        """The records come in another order."""
+        """Shuffle the records."""
         self.chance.choice([self.chance.shuffle, list.reverse])(self.records)
 
     def send_twice(self) -> None:
-        """A record comes twice, perhaps at once, and the two may come to differ, or to mean the same in other words."""
+        """Send a record twice. The copies may later differ, or have equal values in another notation."""
         if self.records:
             at = self.chance.choice([0, self.chance.randrange(len(self.records))])
             copy = dict(self.records[at])
@@ -123,11 +123,11 @@ class Platform:
             self.records.insert(self.chance.choice([at, at + 1, len(self.records)]), copy)
 
     def be_another_size(self) -> None:
-        """The platform is sound again, with some number of agents."""
+        """Make all records valid again, with another number of agents."""
         self.records = [self.record(number) for number in range(self.chance.choice(SIZES))]
 
     def be_written_otherwise(self) -> None:
-        """Write the same data with another layout, as after an update of the platform."""
+        """Change the layout of the same data, as an update of the platform might."""
         self.separators = self.chance.choice([(",", ":"), (", ", ": "), (" , ", ":")])
         self.is_ascii = self.chance.random() < 0.5
         self.notice = self.chance.choice([b"", b"", b"\xef\xbb\xbf", b"<br />\n<b>Notice</b>: {\n"])
@@ -136,7 +136,7 @@ class Platform:
         )
 
     def body(self) -> bytes:
-        """Return an answer, now and then damaged."""
+        """Return an answer, sometimes a damaged one."""
         data: dict[str, Any] = {"status": 0, "result": self.records, "rsptime": self.clock}
         document = {"ret": 200, "data": {**data, **self.ends}, "msg": "\u6210\u529f"}
         text = json.dumps(document, ensure_ascii=self.is_ascii, separators=self.separators)
@@ -144,7 +144,7 @@ class Platform:
         return self.damaged(whole) if self.chance.random() < 0.1 else whole
 
     def damaged(self, body: bytes) -> bytes:
-        """Return a body with something wrong; at times it is still JSON, with a name twice in an object."""
+        """Return a damaged body. Some are still JSON, with a repeated name in an object."""
         at = self.chance.randrange(len(body) + 1)
         kind = self.chance.random()
         if kind < 0.2:

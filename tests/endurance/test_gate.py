@@ -1,4 +1,4 @@
-"""The noxfile's own tests session on a machine that has none of the programs that tests need."""
+"""The noxfile's own session `tests` on a machine without the programs that tests need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTS = os.environ.get("GATE_TESTS", "").split()
 
 @pytest.mark.skipif(not TESTS, reason="takes as long as the gate; part of the endurance session")
 def test_the_gate_passes_without_redis_chromium_and_haproxy(tmp_path: Path) -> None:  # pragma: no cover
-    """It skips the tests that need them, and ends with what to install and that coverage was not judged."""
+    """The session skips the tests that need them, and ends with what to install and that coverage was not checked."""
     checkout = tmp_path / "checkout"
     left_out = shutil.ignore_patterns(".git", ".nox", ".venv", "_build", "__pycache__", ".coverage*", ".*_cache")
     shutil.copytree(ROOT, checkout, ignore=left_out)

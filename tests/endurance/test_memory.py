@@ -26,7 +26,7 @@ class Fleet:
         self.last: Snapshot | None = None
 
     async def __call__(self) -> Snapshot:
-        """Return the fleet after one more change."""
+        """Return the fleet's snapshot after one more change."""
         at = next(self._at)
         state = AgentState.TALKING if at // SEATS % 2 else AgentState.PAUSED
         self._records[at % SEATS] = agent(str(at % SEATS), state, calls_answered=at)
@@ -52,7 +52,7 @@ async def test_a_stalled_subscription_costs_little_and_then_gets_the_difference(
 
 
 async def test_thousands_of_subscriptions_come_and_go() -> None:
-    """A closed subscription costs nothing."""
+    """Closed and dropped subscriptions cost nothing."""
     fleet = Fleet()
     async with StatusWatcher(fleet, interval=1) as watcher:
         await watcher.ready()
@@ -70,7 +70,7 @@ async def come_and_go(watcher: StatusWatcher, extension: str, *, use: bool) -> N
 
 
 async def test_memory_is_flat() -> None:
-    """A watcher that runs for months does not grow."""
+    """The memory of a watcher does not grow over months."""
     async with StatusWatcher(Fleet(), interval=1) as watcher:
         await watcher.ready()
         consumer = asyncio.create_task(drain(watcher))
@@ -79,7 +79,7 @@ async def test_memory_is_flat() -> None:
         tracemalloc.start()
         try:
             for _ in range(6):
-                # A multiple of the stuck mailbox's size, so that it is equally full at each measurement.
+                # A multiple of the stuck mailbox's size, so that the mailbox is equally full at each measurement.
                 await asyncio.sleep(160)
                 gc.collect()
                 sizes.append(tracemalloc.get_traced_memory()[0])
@@ -93,6 +93,6 @@ async def test_memory_is_flat() -> None:
 
 
 async def drain(watcher: StatusWatcher) -> None:
-    """Take every event."""
+    """Consume every event."""
     async for _ in watcher:
         pass

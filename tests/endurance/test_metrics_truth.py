@@ -1,4 +1,4 @@
-"""The metrics against what really happened, through every kind of trouble, in virtual time."""
+"""The metrics compared with the ground truth, during faults of every kind, in virtual time."""
 
 from __future__ import annotations
 

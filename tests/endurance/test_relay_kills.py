@@ -1,6 +1,6 @@
-"""Leading relays killed at random moments, one after the other, while calls go on.
+"""Leading relays that are killed at random moments, one after the other, while calls go on.
 
-`RELAY_KILLS` says how many: 50 for the full size, fewer in the gate.
+`RELAY_KILLS` sets the number of kills: 50 for the full size, fewer in the gate.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ pytestmark = [pytest.mark.timeout(60 + 20 * KILLS), pytest.mark.one_python]
 
 
 def relay(relay_python: Preloaded, office: Office, redis_server: RedisServer) -> RelayProgram:
-    """Return a further relay."""
+    """Return another relay."""
     return RelayProgram(relay_python, office, redis_server.url, lease=LEASE, interval=INTERVAL)
 
 
 async def take_over(fleet: Fleet) -> None:
-    """Freeze the leader until another one leads."""
+    """Freeze the leader until another relay leads."""
     frozen = await fleet.leader()
     frozen.freeze()
     await fleet.leader(but=frozen)
@@ -57,7 +57,7 @@ async def take_over(fleet: Fleet) -> None:
 
 
 async def test_leaders_are_killed(redis_server: RedisServer, relay_python: Preloaded) -> None:
-    """When a leader dies or freezes, another takes over, and every change is reported once."""
+    """When a leader dies or freezes, another one takes over, and every change is reported once."""
     chance = random.Random(KILLS)
     readers = [Witness(f"reader {number}") for number in range(3)]
     began = time.monotonic()
@@ -79,7 +79,7 @@ async def test_leaders_are_killed(redis_server: RedisServer, relay_python: Prelo
             if number % 3 == 1:
                 await take_over(fleet)
             await fleet.leader()
-            # In some of these moments it has only just begun, in others it has led for a while.
+            # Sometimes the leader has only just begun, sometimes it has led for a while.
             await asyncio.sleep(chance.uniform(0, 2 * LEASE))
             await fleet.replace(await fleet.leader(), relay(relay_python, office, redis_server))
         await fleet.leader()
@@ -93,7 +93,7 @@ async def test_leaders_are_killed(redis_server: RedisServer, relay_python: Prelo
     for witness in (*readers, group):
         witness.check(office, records)
     for witness in readers:
-        # A reader reports the absence of a relay with its own update, which repeats the previous number.
+        # A reader reports the absence of a relay in its own update, which repeats the previous number.
         numbers = list(dict.fromkeys(it.sequence for it in witness.updates))
         assert numbers[first - last :] == list(range(first + 1, last + 1))
         assert witness.events == readers[0].events
@@ -105,25 +105,25 @@ async def test_leaders_are_killed(redis_server: RedisServer, relay_python: Prelo
 
 
 class Crew:
-    """Workers as processes, each of which dies after a while and is replaced.
+    """Workers in processes that are killed after a while and replaced.
 
     Args:
-        python: The interpreter that starts them.
-        url: Where the work is.
-        kills: How many of them are to die.
+        python: The interpreter that forks them.
+        url: The URL of Redis.
+        kills: The number of workers to kill.
     """
 
     def __init__(self, python: Preloaded, url: str, kills: int) -> None:
         self._python = python
         self.handed: list[Update] = []
         self.in_hand = Counter[int]()
-        """How often a worker died that had, or may have had, a work in hand; by the work's number."""
+        """How often a worker was killed that had, or may have had, an entry to acknowledge; by its sequence number."""
         self._url = url
         self._kills = kills
         self._chance = random.Random(kills)
 
     async def work(self, name: str) -> None:
-        """Work under a name, and now and then under another one, until enough workers are dead."""
+        """Work as one consumer, and sometimes as a second one, until enough workers were killed."""
         while self.in_hand.total() < self._kills:
             consumer = self._chance.choice([name, f"{name} again"])
             async with ReaderProgram(self._python, self._url, consumer=consumer, claim_after=1.5) as worker:
@@ -131,7 +131,7 @@ class Crew:
                     await self._take(worker)
                     worker.ask()
                 last = await self._take(worker)
-                # If the worker dies while it acknowledges, it is unknown whether that work was done.
+                # If the worker dies while it acknowledges, the entry may be acknowledged or not.
                 self._chance.choice([worker.ask, worker.freeze])()
                 self.in_hand[last.sequence] += 1
                 await asyncio.sleep(self._chance.uniform(0, 0.01))
@@ -144,7 +144,7 @@ class Crew:
 
 
 async def test_workers_are_killed(redis_server: RedisServer, relay_python: Preloaded) -> None:
-    """When a worker dies, its unacknowledged work goes to another, and nothing else is handed out twice."""
+    """When a worker dies, its unacknowledged entry goes to another one; no other entry is handed out twice."""
     crew, reader = Crew(relay_python, redis_server.url, KILLS), Witness("a reader")
     began = time.monotonic()
     async with AsyncExitStack() as stack:

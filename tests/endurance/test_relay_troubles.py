@@ -1,6 +1,6 @@
-"""Redis, the network to it and the platform going wrong in every way at random moments, while calls go on.
+"""Redis, its network and the platform, with random failures of every kind, while calls go on.
 
-`RELAY_TROUBLES` says how many times: 150 for the full size, fewer in the gate.
+`RELAY_TROUBLES` sets the number of failures: 150 for the full size, fewer in the gate.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _log: Final = logging.getLogger(__name__)
 TROUBLES: Final = int(os.environ.get("RELAY_TROUBLES", "8"))
 LOSSES: Final = TROUBLES // 2 + 1
 FEW: Final = 8
-"""So many entries are gone after about a second."""
+"""The number of entries that the stream keeps: about a second's worth."""
 PATIENCE: Final = 1.5
-"""Seconds after which Redis counts as away here, so that this does not take all night."""
+"""Seconds until Redis counts as away, short enough that the test does not take all night."""
 
 pytestmark = [
     pytest.mark.timeout(120 + 10 * TROUBLES),
@@ -64,7 +64,7 @@ class Troubles:
         self._left: list[Callable[[], Awaitable[None]]] = []
 
     async def happen(self) -> None:
-        """Let something go wrong, at a random moment and each kind in its turn."""
+        """Cause a failure at a random moment; the kinds take turns."""
         if not self._left:
             self._left = self._chance.sample(self._kinds, len(self._kinds))
         trouble = self._left.pop()
@@ -109,7 +109,7 @@ class Troubles:
             cable.plug()
 
     async def _relays_pulled(self) -> None:
-        # For longer than the lease, so that the other one takes over while this one has something on its way.
+        # For longer than the lease, so that the other relay takes over while this one's request is still on its way.
         cable = self._scene.cables[self._chance.choice(["relay 1", "relay 2"])]
         cable.pull()
         await asyncio.sleep(1.2)
@@ -168,6 +168,6 @@ async def test_redis_loses_what_it_knew(redis_server: RedisServer) -> None:
                 await scene.settle()
                 scene.office.live.start()
         await scene.settle()
-        # The group may have lost work with Redis's data, but it must continue.
+        # The group may have lost entries with Redis's data, but it must continue.
         await group_is_done(scene.redis)
     _log.info("%d losses: %s", LOSSES, scene.readers)

@@ -1,4 +1,4 @@
-"""Faults of what a whole answer says: its body, its envelope, its records, and its time."""
+"""Faults in the content of an answer: its body, its envelope, its records, and its time."""
 
 from __future__ import annotations
 

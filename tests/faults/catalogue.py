@@ -1,4 +1,4 @@
-"""The fault matrix as data: what a network, a proxy or a platform does wrong, and what the library makes of it."""
+"""The fault matrix as data: faults of a network, a proxy or a platform, and the library's reaction to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of HTTP: statuses, redirects, and what proxies do."""
+"""Faults of HTTP: statuses, redirects, and proxies."""
 
 from __future__ import annotations
 

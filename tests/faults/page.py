@@ -26,7 +26,7 @@ _VARYING = (
 
 
 def page(old: str, run: MatrixRun) -> str:
-    """Return the page with its tables written anew."""
+    """Return the page with new tables."""
     introduction, _, _ = old.partition(BEGIN)
     return f"{introduction}{BEGIN}\n{tables(run)}"
 
@@ -49,7 +49,7 @@ def _given(fault: Fault, asked: Asked) -> str:
         return "a good snapshot" + "".join(_lacks(outcome))
     text = outcome.describe()
     if isinstance(outcome, MalformedResponse) and outcome.excerpt and not outcome.wrong_url:
-        # The excerpt is of this very answer; what matters is that there is one.
+        # The excerpt differs from run to run; the page only shows that there is one.
         text = f"malformed response: {outcome.reason}; it reads '...'"
     for pattern, replacement in _VARYING:
         text = pattern.sub(replacement, text)
@@ -70,7 +70,7 @@ def _as_code(text: str) -> str:
 
 def _told(watched: Watched) -> str:
     told = [_name(it) for it in watched.told_of_fault]
-    # An event for each of several seats is one thing to say.
+    # The same event for several seats is listed once.
     names = ", ".join(f"`{name}`" for name, _ in groupby(told))
     if watched.end is not None:
         return f"{names}, and ends"

@@ -1,4 +1,4 @@
-"""Runs the fault matrix: records how a client and a watcher react to each fault, and everything that they logged."""
+"""Runs the fault matrix: records how a client and a watcher react to each fault, and what they log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.ways import HANG_TIMEOUT, TIMEOUT, Fault
 from tests.kit.builders import aside
 
 INTERVAL = 0.02
-"""The watchers' interval, and the longest pause of theirs, in seconds."""
+"""The watchers' interval and maximum pause, in seconds."""
 
 _AT_ONCE = 24
 
@@ -49,9 +49,9 @@ class Watched:
     """A watcher's reports of a platform that was good, faulty and good again."""
 
     told: list[Event]
-    """Every event."""
+    """All events."""
     told_of_fault: list[Event]
-    """The ones that the fault is the reason for."""
+    """The events that the fault caused."""
     before: Snapshot
     during: Snapshot
     """The watcher's snapshot at the end of the fault."""
@@ -59,7 +59,7 @@ class Watched:
     """The watcher's last snapshot."""
     polls: list[Poll]
     mended_at: float
-    """When the fault was gone, in the loop's time."""
+    """The loop's time at which the fault was removed."""
     stale: int
     """Polls dropped for their age."""
     end: BaseException | None
@@ -69,7 +69,7 @@ class Watched:
 
 
 class Recorder:
-    """A source that keeps a record of the polls."""
+    """A source that records its polls."""
 
     def __init__(self, client: SipQueueClient, server: FaultServer, fault: Fault) -> None:
         self.client = client
@@ -81,14 +81,14 @@ class Recorder:
         self._fault = fault
 
     async def __call__(self) -> Snapshot:
-        """Poll."""
+        """Poll once, and record it."""
         async with self.polling:
             return await self._poll()
 
     async def _poll(self) -> Snapshot:
         loop = asyncio.get_running_loop()
         if not self._fault.hangs:
-            # On a busy machine, too, the server's remaining bytes must arrive before the next poll.
+            # The server must send its remaining bytes before the next poll, even on a busy machine.
             await self._server.idle()
             await asyncio.sleep(0.001)
         poll = Poll(began=loop.time())
@@ -105,7 +105,7 @@ class Recorder:
             self._has_polled.set()
 
     async def wait_for(self, count: int, *, since: float) -> None:
-        """Wait until so many polls that began since then have ended."""
+        """Wait until this many polls that began after `since` have ended."""
         while sum(poll.began >= since for poll in self.polls) < count:
             self._has_polled.clear()
             await self._has_polled.wait()
@@ -115,7 +115,7 @@ class Recorder:
 async def _client(
     server: FaultServer, fault: Fault, *, logs_in: bool, timeout: float
 ) -> AsyncGenerator[SipQueueClient, None]:
-    """Give a client of the server."""
+    """Return a client of the server."""
     session = server.session()
     auth = credentials() if logs_in else TOKEN
     client = SipQueueClient(server.url, auth, session=session, timeout=timeout, encoding=fault.encoding)
@@ -131,7 +131,7 @@ async def _client(
 
 
 async def ask(fault: Fault, *, at_login: bool = False) -> Asked:
-    """Ask a faulty platform once; with `at_login`, it is the login that meets the fault."""
+    """Send one request to a faulty platform. With `at_login`, the fault affects the login."""
     _speed_up()
     async with FaultServer(fault.link, fault.encoding or "utf-8") as server:
         async with _client(server, fault, logs_in=False, timeout=TIMEOUT) as client:
@@ -149,7 +149,7 @@ async def ask(fault: Fault, *, at_login: bool = False) -> Asked:
 
 
 async def watch(fault: Fault) -> Watched:
-    """Watch a platform that is sound, faulty for some polls, and sound again, when it has news."""
+    """Watch a platform that works, is faulty for some polls, and then works again and has news."""
     loop = _speed_up()
     told: list[Event] = []
     told_of_fault: list[Event] = []
@@ -163,10 +163,11 @@ async def watch(fault: Fault) -> Watched:
         async with StatusWatcher(source, interval=INTERVAL, max_backoff=INTERVAL) as watcher:
             updates = watcher.updates()
             before = during = await watcher.ready()
-            # Between two polls: a patient one that meets a black hole would take a minute.
+            # Switch clients between two polls: with the long timeout, a poll without an answer would take a minute.
             async with source.polling:
                 await fault.start(server)
-                # Hasty only while nothing else ends a poll, since a busy machine may be slow at any time.
+                # Use the short timeout only if nothing else ends a poll, because a busy machine may be slow at any
+                # time.
                 source.client = hasty_client if fault.hangs else client
             if fault.goes_on:
                 await source.wait_for(fault.polls, since=loop.time())
@@ -174,7 +175,7 @@ async def watch(fault: Fault) -> Watched:
                 server.records = records_later()
                 await server.mend()
                 source.client = client
-                # A fault is not gone while its bytes are still to come, unless they never come.
+                # A fault lasts until its last bytes have arrived, unless they never arrive.
                 if not fault.hangs:
                     await server.idle()
             mended_at = loop.time()
@@ -222,16 +223,16 @@ class MatrixRun:
     """The results of a run of the whole matrix."""
 
     asked: dict[str, Asked]
-    """By the fault's name."""
+    """The results of calls, by the fault's name."""
     asked_at_login: dict[str, Asked]
     watched: dict[str, Watched]
     said: list[str]
-    """Everything that was logged."""
+    """All log records."""
 
 
 @cache
 def run_matrix() -> MatrixRun:
-    """Run every fault for a call, for a login and for a watcher, several at once; a second time gives the same run."""
+    """Run every fault for a call, for a login and for a watcher, several at once. A second run gives equal results."""
     said: list[str] = []
     with listening(said):
         return aside(lambda: asyncio.run(_run_all(said)))
@@ -266,7 +267,7 @@ class _Ear(logging.Handler):
 
 @contextmanager
 def listening(said: list[str]) -> Generator[None, None, None]:
-    """Collect what every logger says, at DEBUG."""
+    """Collect the log records of every logger, at DEBUG."""
     loggers = [logging.getLogger(name) for name in ("", "sipqueue_async", "aiohttp", "asyncio")]
     levels = [it.level for it in loggers]
     ear = _Ear(said)
@@ -282,7 +283,7 @@ def listening(said: list[str]) -> Generator[None, None, None]:
 
 
 def shown(error: BaseException) -> list[str]:
-    """Return every representation of an error and of its causes that a user may see."""
+    """Return every representation of an error and its causes that a user may see."""
     texts: list[str] = []
     links, seen = [error], set[int]()
     while links:
@@ -292,6 +293,6 @@ def shown(error: BaseException) -> list[str]:
         seen.add(id(link))
         texts += [str(link), repr(link), repr(link.args), repr(vars(link))]
         texts += traceback.TracebackException.from_exception(link, capture_locals=True).format()
-        # Also the ones that a traceback leaves out.
+        # Include the links that a traceback omits.
         links += [it for it in (link.__cause__, link.__context__) if it is not None]
     return texts

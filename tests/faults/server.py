@@ -26,19 +26,19 @@ from sipqueue_async.simulator.server import reset_connection
 LOGIN = "App.Sip_Auth.Login"
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 
-# With characters that forms, JSON and HTML escape differently: a server may quote any of these spellings.
+# Contains characters that forms, JSON and HTML escape differently, because a server may quote any of these forms.
 TOKEN = 'tok/EN+7"Qz<41>&kWv09mXe'
 ACCESSKEY = 'acc/KEY+3"Rj<88>&bYh52nUs'
 
 HOST_NAME = "platform.invalid"
-"""The host of a "name" link. The session's resolver knows it, so that no name server is ever asked."""
+"""The host of a "name" link. The session's resolver knows it, so no name server is ever asked."""
 
 Link: TypeAlias = Literal["plain", "tls", "name"]
-"""How a client gets to the server: by its address; by TLS, trusting its authority; by a name."""
+"""How a client connects: by the server's address; by TLS with a trusted authority; or by the server's name."""
 
 
 def records() -> list[dict[str, Any]]:
-    """Return the platform's records before anything happens."""
+    """Return the platform's initial records."""
     seat = {
         "queuename": "queue-1",
         "seatsname": "王小明",
@@ -62,7 +62,7 @@ def records() -> list[dict[str, Any]]:
 
 
 def records_later() -> list[dict[str, Any]]:
-    """Return the records once a call was answered, another one missed, and an agent has joined; no agent has left."""
+    """Return the records after an answered and a missed call and the joining of an agent; no agent has left."""
     first, second, third = records()
     answered = {"state": 1215, "status": 1215, "callsanswered": 18, "lastanswertime": "2026-01-05 08:10:02"}
     return [
@@ -74,12 +74,12 @@ def records_later() -> list[dict[str, Any]]:
 
 
 def encoded(ret: int, data: object, msg: str = "") -> bytes:
-    """Return an envelope as bytes; surrogates are escaped, as PHP does."""
+    """Return an envelope as bytes; surrogates are escaped, as in PHP."""
     return json.dumps({"ret": ret, "data": data, "msg": msg}, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 class Exchange:
-    """One request, and the means to answer it well or badly."""
+    """One request, and the methods to answer it correctly or not."""
 
     def __init__(self, server: FaultServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.server = server
@@ -87,9 +87,9 @@ class Exchange:
         self.writer = writer
         self.service = ""
         self.quote = ""
-        """The request's body, secrets and all, for servers that quote what they were sent."""
+        """The request's body, including secrets, for servers that quote requests."""
         self.number = 0
-        """The how many-th request it is since the fault began, from 1."""
+        """The number of the request since the fault began, from 1."""
         self.over = False
         """Whether the connection is unusable."""
 
@@ -97,7 +97,7 @@ class Exchange:
         """Read the request.
 
         Raises:
-            ConnectionError: It is no HTTP, which the client has been told.
+            ConnectionError: The request is not HTTP; the client has received an error.
         """
         start = await self.reader.readexactly(5)
         if start != b"POST ":
@@ -111,17 +111,17 @@ class Exchange:
 
     @property
     def good(self) -> bytes:
-        """The body that a sound platform answers with."""
+        """The body of a platform without faults."""
         return self.server.good_body(self.service)
 
     async def send(self, *pieces: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         for piece in pieces:
             self.writer.write(piece)
             await self.writer.drain()
 
     async def answer(self, body: bytes, *headers: str, status: str = "200 OK") -> None:
-        """Send a whole answer, correct as HTTP."""
+        """Send a complete answer in correct HTTP."""
         await self.send(self.head(len(body), *headers, status=status) + body)
 
     @staticmethod
@@ -139,11 +139,11 @@ class Exchange:
         self.over = True
 
     def close(self) -> None:
-        """Close the connection in good order."""
+        """Close the connection in order."""
         self.over = True
 
     def reset(self) -> None:
-        """Break the connection off: the client gets a TCP reset."""
+        """Break the connection with a TCP reset."""
         self.over = True
         reset_connection(self.writer.transport)
 
@@ -153,12 +153,12 @@ Behaviour: TypeAlias = Callable[[Exchange], Awaitable[None]]
 
 
 async def sound(exchange: Exchange) -> None:
-    """Answer as a platform should."""
+    """Answer like a platform without faults."""
     await exchange.answer(exchange.good)
 
 
 class Names(AbstractResolver):
-    """A name server's stand-in: it knows the one host, or says what the real one says of a name that does not exist."""
+    """Stands in for a name server: it knows the one host, or reports that a name does not exist."""
 
     def __init__(self) -> None:
         self.known = True
@@ -172,24 +172,24 @@ class Names(AbstractResolver):
         return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": 0}]
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """There is nothing to close."""
 
 
 class FaultServer:
-    """The platform, without faults at first, on a port of 127.0.0.1 that stays reserved while it does not listen."""
+    """The platform, initially without faults, on a port of 127.0.0.1 that stays reserved while it does not listen."""
 
     def __init__(self, link: Link = "plain", encoding: str = "utf-8") -> None:
         self.link = link
         self.encoding = encoding
         self.records = records()
         self.clock = 1_767_600_000
-        """The platform's clock, Unix seconds: a second later at each answer."""
+        """The platform's clock in Unix seconds; each answer advances it by a second."""
         self.names = Names()
         self.paths: list[str] = []
         """The path of each request."""
         self.logins = 0
         self.refuses_token = False
-        """Whether the token has died; a login makes it good again."""
+        """Whether the token has expired; a login makes it valid again."""
         self._fault: Behaviour | None = None
         self._faulty_service = STATUS
         self._faulty_requests = 0
@@ -219,17 +219,16 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        """The URL to ask."""
+        """The URL of the API."""
         scheme = "https" if self.link == "tls" else "http"
         return f"{scheme}://{HOST_NAME if self.link == 'name' else '127.0.0.1'}:{self._port}/"
 
     @property
     def port(self) -> int:
-        """The port."""
         return self._port
 
     def session(self) -> aiohttp.ClientSession | None:
-        """Return the session that the link takes; None for a client's own."""
+        """Return the session that the link needs, or None for a client's own session."""
         if self.link == "plain":
             return None
         trust = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())
@@ -238,18 +237,18 @@ class FaultServer:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    # ---- what goes wrong ---------------------------------------------------------------------------------------------
+    # ---- faults ------------------------------------------------------------------------------------------------------
 
     def answer_with(self, behaviour: Behaviour, service: str = STATUS) -> None:
-        """Treat requests for a service like this from now on."""
+        """From now on, answer requests for a service with this behaviour."""
         self._fault, self._faulty_service, self._faulty_requests = behaviour, service, 0
 
     def move_fault(self, service: str) -> None:
-        """Let the fault befall another service's requests."""
+        """Move the fault to requests for another service."""
         self._faulty_service = service
 
     def greet_with(self, greeting: Callable[[Exchange], None]) -> None:
-        """Treat connections like this from now on, before anything is read."""
+        """From now on, treat new connections with this behaviour before reading anything."""
         self.hang_up()
         self._greeting = greeting
 
@@ -273,7 +272,7 @@ class FaultServer:
         listener = _bound(self._port)
         listener.listen(0)
         self._blocked.append(listener)
-        # The kernel drops connections that arrive while the queue of new ones is full.
+        # The kernel drops new connections while the queue of unaccepted ones is full.
         for _ in range(4):
             filler = socket.socket()
             filler.setblocking(False)
@@ -288,25 +287,25 @@ class FaultServer:
         await self._listen()
 
     async def forget_name(self) -> None:
-        """Let the host's name resolve no more."""
+        """Stop resolving the host's name."""
         self.hang_up()
         self.names.known = False
 
     def hang_up(self) -> None:
-        """Close the connections that there are."""
+        """Close all open connections."""
         for task, writer in self._connections.items():
             task.cancel()
             writer.transport.abort()
 
     async def mend(self) -> None:
-        """Be a sound platform again, on connections new and old."""
+        """Remove all faults, for new and existing connections."""
         self._fault = self._greeting = None
         self.names.known = True
         if self._listener is None or self._certificate != self._sound_certificate:
             await self.show(self._sound_certificate)
 
     async def idle(self) -> None:
-        """Wait until nothing more will be sent in answer to what was asked."""
+        """Wait until all answers to the received requests have been sent."""
         while self._answering:
             await asyncio.sleep(0.001)
 
@@ -323,7 +322,7 @@ class FaultServer:
         return self.good_envelope(result).decode().encode(self.encoding)
 
     def good_envelope(self, result: object) -> bytes:
-        """Return a good answer with any result."""
+        """Return a successful answer with any result."""
         clock = {"reqtime": self.clock, "rsptime": self.clock}
         return encoded(200, {"status": 0, "desc": "get success", "result": result, **clock})
 
@@ -350,7 +349,7 @@ class FaultServer:
             writer.close()
 
     async def _serve_once(self, exchange: Exchange) -> bool:
-        """Serve one request and tell whether the connection may serve another one."""
+        """Serve one request, and return whether the connection can serve another one."""
         if self._greeting is not None:
             self._greeting(exchange)
             return False
@@ -373,7 +372,7 @@ class FaultServer:
 
 
 def credentials() -> AppCredentials:
-    """Return what the server accepts at a login."""
+    """Return the credentials that a login accepts."""
     return AppCredentials("fault-matrix", ACCESSKEY)
 
 
@@ -394,7 +393,7 @@ def _context(certificate: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority = _authority()
     if certificate == "self-signed":
-        # The only certificate here that is signed by itself is the authority's own.
+        # trustme makes only self-signed certificates of authorities, so serve the certificate of an unknown authority.
         stranger = trustme.CA()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "both.pem")

@@ -1,4 +1,4 @@
-"""Limits of a fault's cost: memory, logins, requests, and the order of answers."""
+"""Limits of a fault's cost: memory, logins, requests; and the order of answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_a_body_without_end_does_not_fill_the_memory() -> None:
     finally:
         tracemalloc.stop()
     assert isinstance(asked.outcome, MalformedResponse)
-    # The 32 MiB that are accepted, and the buffers on the way there.
+    # The accepted 32 MiB, and the buffers on the way.
     assert peak < 1.5 * 32 * 2**20
 
 
@@ -38,7 +38,7 @@ async def test_a_token_that_is_always_refused_costs_one_login_a_call() -> None:
 
 
 async def test_answers_that_overtake_one_another_each_reach_their_caller() -> None:
-    """Each of two calls under way is given its own answer."""
+    """Each of two concurrent calls gets its own answer."""
 
     async def slow_then_fast(exchange: Exchange) -> None:
         content = exchange.good

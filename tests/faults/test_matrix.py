@@ -1,6 +1,6 @@
-"""The fault matrix: what a call and a watcher make of each fault, what the page says of it, and no secret in any of it.
+"""The fault matrix: the reactions of a call and a watcher to each fault, the documentation page, and secrets.
 
-One file, because the matrix is run once for each process of tests.
+All tests are in one file, because the matrix runs once in each test process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.faults.run import MatrixRun, listening, run_matrix, shown
 from tests.faults.server import ACCESSKEY, TOKEN
 from tests.faults.ways import COUNTERS, Fault
 
-# The faults are those of networks and platforms.
+# The faults belong to networks and platforms, not to a Python version.
 pytestmark = pytest.mark.one_python
 
 FIRST = SeatKey("queue-1", "100001")
@@ -35,7 +35,7 @@ every_fault = pytest.mark.parametrize("fault", [pytest.param(it, id=it.name) for
 
 
 def known_of(fault: Fault, sound: Snapshot, *, first_answer: bool = False) -> Snapshot:
-    """Return what is to be known of a platform that shows `sound` when it is.
+    """Return the expected snapshot of a fault, given the snapshot of the platform without it.
 
     In a client's first answer a blank counter is 0.
     """
@@ -53,9 +53,9 @@ def known_of(fault: Fault, sound: Snapshot, *, first_answer: bool = False) -> Sn
 
 @every_fault
 def test_a_call_gives_the_truth_or_the_right_error(fault: Fault) -> None:
-    """A call ends with the platform's records, or with the error of the fault and a text to act on.
+    """A call returns the platform's records, or raises the fault's error with a text to act on.
 
-    A login that meets the fault ends with a token or an error of the library.
+    A login with the fault returns a token or raises one of the library's errors.
     """
     assert isinstance(run_matrix().asked_at_login[fault.name].outcome, Snapshot | SipQueueError)
     assert isinstance(run_matrix().asked_at_login[fault.name].outcome, Snapshot | SipQueueError)
@@ -80,7 +80,7 @@ def test_a_call_gives_the_truth_or_the_right_error(fault: Fault) -> None:
 
 
 def essence(event: Event) -> tuple[object, ...]:
-    """Return an event without when it was seen."""
+    """Return an event without its time of observation."""
     when = {"observed_at", "error", "since", "outage", "failures"}
     names = [it.name for it in attrs.fields(type(event)) if it.init and it.name not in when]
     return type(event), {name: getattr(event, name) for name in names}
@@ -90,7 +90,7 @@ def essence(event: Event) -> tuple[object, ...]:
 def test_a_watcher_tells_what_happened_and_goes_on(fault: Fault) -> None:
     """A watcher reports what happened and nothing else, and the first poll after the fault brings the news."""
     watched = run_matrix().watched[fault.name]
-    # A record that lost its call time is held back, and so is an answer with nobody in it.
+    # A record that lost its call time is held back, and so is an answer without agents.
     is_held_back = fault.shows == "nobody" or fault.loses == "last_answered_at"
     known = watched.before if is_held_back else known_of(fault, watched.before)
     told = [essence(it) for it in watched.told]
@@ -116,9 +116,9 @@ def test_a_watcher_tells_what_happened_and_goes_on(fault: Fault) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the page has the words of Linux for errors")
 def test_the_page_says_what_a_run_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script writes the tables of the page from a run, and keeps the text above them.
+    """The script writes the page's tables from a run, and keeps the text above them.
 
-    After a change, write the page anew with `python -m tests.faults.write_docs`.
+    After a change, run `python -m tests.faults.write_docs` to write the page.
     """
     path = tmp_path / "faults.md"
     path.write_text(f"# Faults\n\n{BEGIN}\nsomething old\n", encoding="utf-8")
@@ -133,7 +133,7 @@ def test_the_page_says_what_a_run_gives(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def pieces(secret: str) -> set[str]:
-    """Return the pieces of a secret, in any of its encodings, that a cut text may contain."""
+    """Return the pieces of a secret, in any of its encodings, that a truncated text may contain."""
     spelt = {quote_plus(secret), html.escape(secret), json.dumps(secret)[1:-1], secret.replace("/", "\\/")}
     plain = {secret[start : start + 6] for start in range(len(secret) - 5)}
     return plain | {it[start : start + 10] for it in spelt for start in range(len(it) - 9)}
@@ -148,7 +148,7 @@ def leaks(text: str) -> bool:
 
 
 def errors_of(run: MatrixRun) -> Iterator[BaseException]:
-    """Yield every exception that reaches the user."""
+    """Yield every exception that a user receives."""
     for asked in (*run.asked.values(), *run.asked_at_login.values()):
         if isinstance(asked.outcome, BaseException):
             yield asked.outcome
@@ -160,21 +160,21 @@ def errors_of(run: MatrixRun) -> Iterator[BaseException]:
 
 
 def snapshots_of(run: MatrixRun) -> Iterator[Snapshot]:
-    """Give every snapshot."""
+    """Yield every snapshot."""
     for asked in (*run.asked.values(), *run.asked_at_login.values()):
         if isinstance(asked.outcome, Snapshot):
             yield asked.outcome
 
 
 def test_no_exception_shows_a_secret() -> None:
-    """No error's text, nor its traceback with all local variables, shows the token or the access key."""
+    """No error's text, and no traceback with all local variables, shows the token or the access key."""
     errors = list(errors_of(run_matrix()))
     assert len(errors) > 300
     assert [text for error in errors for text in shown(error) if leaks(text)] == []
 
 
 def test_no_log_record_shows_a_secret() -> None:
-    """Nothing that the library, aiohttp or asyncio log at DEBUG shows the token or the access key."""
+    """No record that the library, aiohttp or asyncio log at DEBUG shows the token or the access key."""
     said = run_matrix().said
     assert any("a poll failed" in text for text in said)
     assert any("polling works again" in text for text in said)
@@ -191,7 +191,7 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 def test_a_secret_would_be_found() -> None:
-    """The search finds a secret in a text, in a local variable and in an error that led to another."""
+    """The search finds a secret in a text, in a local variable and in an error's cause."""
 
     def fail(unlucky: str) -> None:
         raise LookupError

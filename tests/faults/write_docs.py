@@ -1,6 +1,6 @@
-"""Writes the tables of docs/faults.md, or of the page that is given, from a run of the fault matrix.
+"""Writes the tables of docs/faults.md, or of a given page, from a run of the fault matrix.
 
-It takes no one's word: every text on the page is what the library said just now.
+Every text in the tables comes from the library's behaviour in that run.
 """
 
 from __future__ import annotations

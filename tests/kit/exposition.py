@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import attrs
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
-from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.prometheus import exposition
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@attrs.frozen
+class Counts:
+    """The delivery of alerts to one destination."""
+
+    undelivered: Mapping[str, int] = attrs.field(factory=lambda: {"duty": 3})
+    given_up: Mapping[str, int] = attrs.field(factory=lambda: {"duty": 2})
 
 
 class Series(NamedTuple):
@@ -25,12 +35,12 @@ class Scrape:
     """The samples of one scrape.
 
     Args:
-        collector: The collector to scrape.
+        collectors: The collectors to scrape.
         accept: The header ``Accept``.
     """
 
-    def __init__(self, collector: WatcherCollector, accept: str = "") -> None:
-        body, self.content_type = collector.exposition(accept)
+    def __init__(self, *collectors: Collector, accept: str = "") -> None:
+        body, self.content_type = exposition(*collectors, accept=accept)
         parse = parse_open_metrics if self.content_type.startswith("application/openmetrics-text") else parse_text
         families: Iterable[Metric] = parse(body.decode())
         self.families = {family.name: family for family in families}

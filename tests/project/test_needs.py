@@ -1,4 +1,4 @@
-"""Components that tests need."""
+"""The external components that tests need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package as a whole: its exports, what importing it imports, and that the tests use the installed one."""
+"""The package as a whole: its exports, its imports, and that the tests use the installed package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTRACT = {
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in its own interpreter, with warnings as errors."""
+    """Run code in a new interpreter, with warnings as errors."""
     return subprocess.run(
         [sys.executable, "-I", "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
     )

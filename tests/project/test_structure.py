@@ -25,7 +25,7 @@ def test_the_drawing_shows_the_import_rules_and_the_page_describes_each_module()
 
 
 def undocumenting_strings(node: ast.AST) -> list[int]:
-    """Return the lines of string statements that are neither a docstring nor behind an assignment."""
+    """Return the lines of string statements that are neither a docstring nor follow an assignment."""
     found = []
     for name in ("body", "orelse", "finalbody", "handlers"):
         found_there = getattr(node, name, None)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 async def run(watcher: StatusWatcher, seconds: float) -> None:
-    """Let a watcher run for some seconds."""
+    """Run a watcher for some seconds."""
     async with watcher:
         await asyncio.sleep(seconds)
 
@@ -175,11 +175,11 @@ class TestQueues:
         assert Scrape(collector).get("sipqueue_calls_answered_total", queue="queue-1") == 3
 
     async def test_counts_are_exact_however_rarely_it_is_scraped(self) -> None:
-        """Across resets, and with agents who leave."""
+        """The counts stay exact across resets, and when agents leave."""
         answers = list[Snapshot]()
         for day in range(100):
             for calls in range(9):
-                # The counter is reset at midnight, and the time of the last call is kept.
+                # The counter is reset at midnight, but the time of the last call is kept.
                 last = START.replace(tzinfo=None) + timedelta(seconds=10 * day + calls)
                 answers.append(snapshot(agent(calls_answered=calls, last_answered_at=last), at=len(answers)))
             answers += [snapshot(at=len(answers)) for _ in range(3 if day % 2 else 0)]
@@ -241,7 +241,7 @@ class TestAgents:
         watcher = StatusWatcher(ScriptedSource(self.ANSWERS), interval=1)
         collector = WatcherCollector(watcher, agents=True)
         await run(watcher, 9)
-        scrape = Scrape(collector, OPEN_METRICS)
+        scrape = Scrape(collector, accept=OPEN_METRICS)
         assert scrape.by("sipqueue_agent_state", "extension", state="talking") == {"1": 1}
         assert scrape.by("sipqueue_calls_missed_total", "queue") == {"queue-1": 2}, "the queue's total fell"
 

@@ -32,7 +32,7 @@ ESCAPES = st.lists(
 
 
 def collector_of(known: Snapshot, *, agents: bool = False) -> WatcherCollector:
-    """Return a collector over a watcher that knows a snapshot."""
+    """Return a collector of a watcher that has this snapshot."""
     return WatcherCollector(StatusWatcher(ScriptedSource([known]), baseline=known), agents=agents)
 
 
@@ -62,7 +62,7 @@ def test_control_characters_of_names_are_shown_as_escapes(name: str, label: str)
 @pytest.mark.parametrize("accept", ["", OPEN_METRICS])
 def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, str, str]]) -> None:
     known = snapshot(*(agent(extension, queue=queue, name=name) for queue, extension, name in names))
-    scrape = Scrape(collector_of(known, agents=True), accept)
+    scrape = Scrape(collector_of(known, agents=True), accept=accept)
     queues = scrape.by("sipqueue_agents", "queue", state="waiting")
     assert list(queues.values()) == [1] * len(names)
     infos = [labels for series in scrape.samples if "name" in (labels := dict(series.labels))]
@@ -74,7 +74,7 @@ def test_any_names_make_a_valid_exposition(accept: str, names: list[tuple[str, s
 
 def test_the_format_follows_the_accept_header() -> None:
     collector = collector_of(snapshot(agent()))
-    plain, open_metrics = Scrape(collector), Scrape(collector, f"{OPEN_METRICS};q=0.5,text/plain;q=0.1")
+    plain, open_metrics = Scrape(collector), Scrape(collector, accept=f"{OPEN_METRICS};q=0.5,text/plain;q=0.1")
     assert plain.content_type.startswith("text/plain")
     assert open_metrics.content_type.startswith("application/openmetrics-text")
     assert plain.samples == open_metrics.samples
@@ -87,20 +87,20 @@ def test_the_format_follows_the_accept_header() -> None:
 def test_any_accept_header_gets_a_valid_exposition(junk: str) -> None:
     collector = collector_of(snapshot(agent()))
     for accept in (junk, f"application/openmetrics-text; version={junk}", f"text/plain;version={junk};q=0.5"):
-        scrape = Scrape(collector, accept)
+        scrape = Scrape(collector, accept=accept)
         assert scrape.get("sipqueue_feed_up") == 0
         assert scrape.content_type.isascii()
-    assert Scrape(collector, f"text/plain;version={junk},{OPEN_METRICS}").content_type
+    assert Scrape(collector, accept=f"text/plain;version={junk},{OPEN_METRICS}").content_type
 
 
 def test_names_and_units_follow_the_conventions() -> None:
-    families = Scrape(collector_of(snapshot(agent()), agents=True), OPEN_METRICS).families
+    families = Scrape(collector_of(snapshot(agent()), agents=True), accept=OPEN_METRICS).families
     assert len(families) == 17
     for name, family in families.items():
         assert name.startswith("sipqueue_")
         assert family.documentation.endswith(".")
         assert (family.type == "histogram") <= name.endswith("_seconds")
-        # The parser takes the suffix away from counters' families, and leaves it on their samples.
+        # The parser removes the suffix from the names of counter families, but not from their samples.
         assert all(sample.name.endswith("_total") == (family.type == "counter") for sample in family.samples)
 
 
@@ -118,7 +118,7 @@ async def test_a_scrape_from_another_thread_sees_whole_polls() -> None:
     numbers = itertools.count()
 
     async def source() -> Snapshot:
-        # At each poll, each has answered one more call, and the two have changed places.
+        # At each poll, each agent has answered one more call, and the two agents have swapped places.
         number = next(numbers)
         states = AgentState.TALKING, AgentState.WAITING
         return snapshot(

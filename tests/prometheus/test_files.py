@@ -15,7 +15,9 @@ import yaml
 from promql_parser import AggregateExpr, BinaryExpr, Expr, VectorSelector
 
 from sipqueue_async import StatusWatcher
-from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.alerts import Alerts, Destination, FeedSilent
+from sipqueue_async.cli.delivery import Delivery
+from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.exposition import Scrape
 
@@ -31,7 +33,7 @@ EXPRESSIONS = [*(target["expr"] for target in TARGETS), *(rule["expr"] for rule 
 
 @cache
 def exposition() -> dict[str, dict[str, set[str]]]:
-    """Return each metric's labels and their values, from a scrape of two platforms."""
+    """Return the labels and label values of each metric, from a scrape of two platforms."""
     known = snapshot(agent())
     watcher, other = (StatusWatcher(ScriptedSource([known]), baseline=known) for _ in range(2))
     found: dict[str, dict[str, set[str]]] = {}
@@ -39,7 +41,11 @@ def exposition() -> dict[str, dict[str, set[str]]]:
         labels = found.setdefault(series.name, {})
         for label, value in series.labels:
             labels.setdefault(label, set()).add(value)
-    # It has no sample before the first poll.
+    alerts = Alerts(watcher, [FeedSilent("away")])
+    delivery = Delivery({Destination(name="duty"): lambda message: None})
+    for series in Scrape(AlertsCollector(alerts, delivery)).samples:
+        found[series.name] = {label: {value} for label, value in series.labels}
+    # This metric has no sample before the first poll.
     return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
 
 

@@ -1,4 +1,4 @@
-"""The collector on a reader of a relay, on a real Redis."""
+"""The collector of a reader of a relay, on a real Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def feed_series(collector: WatcherCollector) -> tuple[float | None, float | None
 
 
 def played(answers: list[Snapshot], begun: asyncio.Event) -> Callable[[], Awaitable[Snapshot]]:
-    """Return a source that stays at its first answer until `begun` is set, and then at its last."""
+    """Return a source that repeats its first answer until `begun` is set, and then its last one."""
     left = answers.copy()
 
     async def source() -> Snapshot:

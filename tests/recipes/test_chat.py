@@ -1,4 +1,4 @@
-"""The recipes for chat services, each with its service's own library, against a local stand-in of the service."""
+"""The recipes for chat services, each with the service's own library, against a local stand-in of the service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_telegram_bot_answers_its_chat_and_posts_each_change_once(pyth
         settings["TELEGRAM_RETRY"] = "0.1"
         async with Recipe(python, "telegram_bot.py", it.variables | settings) as recipe:
             await recipe.polls(it.server)
-            telegram.send("/queues", chat_id=12345)  # a stranger
+            telegram.send("/queues", chat_id=12345)  # from an unknown chat
             telegram.send("/queues")
             await recipe.wait_for(lambda: telegram.posts)
             telegram.failures = 1
@@ -133,9 +133,9 @@ def test_the_alert_does_not_flap() -> None:
     changes = [
         (seconds, alarm.on)
         for seconds, waiting in [
-            *((0, 0), (29, 0), (29, 1), (30, 0)),  # short, but not for 30 s in a row
+            *((0, 0), (29, 0), (29, 1), (30, 0)),  # short of agents, but not for 30 s without interruption
             *((59, 0), (60, 0), (61, 0)),
-            *((62, 2), (121, 2), (121, 1), (122, 2)),  # recovered, but not for 60 s in a row
+            *((62, 2), (121, 2), (121, 1), (122, 2)),  # enough agents, but not for 60 s without interruption
             *((181, 3), (182, 2), (183, 2)),
         ]
         if alarm.changes(waiting, start + timedelta(seconds=seconds))

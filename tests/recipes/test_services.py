@@ -1,4 +1,4 @@
-"""The recipes that serve, report, log and join."""
+"""The recipes that serve, report, log, and combine with other services."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Mailbox:
 
 @asynccontextmanager
 async def mail_server(mailbox: Mailbox) -> AsyncGenerator[dict[str, str]]:
-    """Run a mail server that puts everything into a mailbox; give the settings that point to it."""
+    """Run a mail server that puts everything into a mailbox; yield the settings of its address."""
     loop = asyncio.get_running_loop()
     async with await loop.create_server(lambda: SMTP(mailbox, loop=loop), "127.0.0.1", 0) as server:
         place = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
@@ -112,7 +112,7 @@ async def test_the_report_comes_by_mail(python: Preloaded) -> None:
             await recipe.polls(it.server)
             it.floor.put(AgentState.TALKING, answered=3)
             await recipe.wait_for(lambda: any("all: 3 answered" in text for text in mailbox.texts[:-1]))
-    # Each day is of its own, so the calls are in one report.
+    # Each day has its own report, so all calls are in one report.
     assert ["3 answered" in text for text in mailbox.texts].count(True) == 1
     place = next(place for place, text in enumerate(mailbox.texts) if "queue-1: 3 answered, 0 missed" in text)
     attachment = next(mailbox.mails[place].iter_attachments()).get_content()

@@ -17,7 +17,7 @@ BUSY = Plan(agents=6, calls_per_hour=400, talk_median=20)
 
 
 class Presence:
-    """A centre without agents, which does not remember its past."""
+    """A centre without agents that does not keep its past."""
 
     extensions = ()
     local_time = Plan().start
@@ -28,19 +28,19 @@ class Presence:
 
 
 def answer(platform: Platform) -> dict[str, Any]:
-    """Return `data` of a status answer."""
+    """Return the `data` of a status answer."""
     data: dict[str, Any] = json.loads(platform.answer({"service": STATUS, "token": "t"}))["data"]
     return data
 
 
 def counts(data: dict[str, Any]) -> list[int]:
-    """Return how many calls each record counts."""
+    """Return the number of calls in each record."""
     return [record["callsanswered"] for record in data["result"]]
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_the_past_is_as_it_was(steps: int) -> None:
-    """`seats_before` gives the records of that moment, with what was done by hand, however the model is stepped."""
+    """`seats_before` returns that moment's records, including manual changes, however the model is stepped."""
     then, now = (CallCentre(BUSY, seed=4) for _ in range(2))
     for centre, seconds in ((then, 600.0), (now, 630.0)):
         centre.run_until(200)
@@ -62,7 +62,7 @@ def test_the_past_is_as_it_was(steps: int) -> None:
 
 @pytest.mark.parametrize("fresh_time", [True, False])
 def test_a_back_end_that_lags_shows_the_past(*, fresh_time: bool) -> None:
-    """Records are as many seconds old as the back end lags, and `rsptime` as fresh as was asked for."""
+    """Records are as old as the back end's lag, while `rsptime` has the requested age."""
     centre = CallCentre(BUSY, seed=4)
     platform = Platform(centre, tokens=["t"])
     centre.run_until(600)
@@ -79,7 +79,7 @@ def test_a_back_end_that_lags_shows_the_past(*, fresh_time: bool) -> None:
 
 
 def test_requests_are_dealt_out_by_share_and_in_rows() -> None:
-    """Each back end gets its share of the requests, in rows of the asked length, the same ones for the same seed."""
+    """Each back end gets its share of the requests in runs of the given length; a seed determines the order."""
     platform = Platform(CallCentre(BUSY), tokens=["t"])
 
     def asked(*shares: float, polls: tuple[int, int], seed: int = 0) -> str:
@@ -100,7 +100,7 @@ def test_requests_are_dealt_out_by_share_and_in_rows() -> None:
 
 
 def test_a_back_end_may_go_away_midway() -> None:
-    """A back end whose share is set to 0 is asked no more, also not for the rest of its row."""
+    """A back end whose share becomes 0 gets no further request, not even in the middle of its run."""
     platform = Platform(CallCentre(BUSY), tokens=["t"])
     first, second = BackEnd(share=1), BackEnd(share=0)
     platform.faults.balance(first, second, polls=(100, 100))
@@ -112,7 +112,7 @@ def test_a_back_end_may_go_away_midway() -> None:
 
 
 def test_a_reset_of_one_back_end_alone() -> None:
-    """Its counters begin at 0 and grow with the calls since, while the other's go on."""
+    """Its counters restart at 0 and count the calls since, while the other back end's continue."""
     centre = CallCentre(BUSY, seed=4)
     platform = Platform(centre, tokens=["t"])
     centre.run_until(600)
@@ -135,7 +135,7 @@ def test_a_back_end_has_sensible_numbers(ends: dict[str, float]) -> None:
 
 
 def test_what_cannot_be_balanced_is_refused() -> None:
-    """No back ends, rows of no requests, and a centre without a past are refused."""
+    """No back ends, empty runs, and a centre without a past are refused."""
     platform = Platform(Presence(), tokens=["t"])
     with pytest.raises(ValueError, match="at least one back end"):
         platform.faults.balance()
@@ -151,7 +151,7 @@ def test_what_cannot_be_balanced_is_refused() -> None:
 
 
 def test_another_agent_sits_at_an_extension() -> None:
-    """Name and counters of all the extension's seats change together, and no other seat changes."""
+    """Name and counters of all the extension's seats change together; no other seat changes."""
     centre = CallCentre(attrs.evolve(BUSY, several_queues=1.0), seed=4)
     centre.run_until(600)
     before = {seat.key: seat for seat in centre.seats()}
@@ -166,7 +166,7 @@ def test_another_agent_sits_at_an_extension() -> None:
 
 
 def test_a_platform_may_count_calls_when_they_end() -> None:
-    """The counter grows at the end of a call, and the ground truth counts it then too."""
+    """The counter increases at the end of a call, and the ground truth counts the call at the same time."""
     centre = CallCentre(attrs.evolve(BUSY, counted_at_end=True), seed=4)
     talked = 0
     for second in range(0, 900, 5):
@@ -181,7 +181,7 @@ def test_a_platform_may_count_calls_when_they_end() -> None:
 
 @pytest.mark.parametrize("blanked", [False, True])
 def test_a_reset_may_blank_the_times(*, blanked: bool) -> None:
-    """Call times stay or go with the counters, as the plan says."""
+    """The plan decides whether call times are reset together with the counters."""
     centre = CallCentre(attrs.evolve(BUSY, time_reset=blanked), seed=4)
     centre.run_until(600)
     centre.reset_counters()

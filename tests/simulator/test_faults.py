@@ -1,4 +1,4 @@
-"""A platform that goes wrong as it is told to, over loopback."""
+"""A platform with configured faults, over loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sipqueue_async.simulator.platform import LOGIN, STATUS
 
 @pytest.fixture
 async def client(sipqueue_client: SipQueueClient) -> SipQueueClient:
-    """Give a client that has logged in."""
+    """Yield a client that has logged in."""
     await sipqueue_client.fetch_snapshot()
     return sipqueue_client
 
@@ -45,7 +45,7 @@ async def client(sipqueue_client: SipQueueClient) -> SipQueueClient:
 async def test_each_fault_is_what_it_says_and_passes(
     sipqueue_simulator: Simulator, client: SipQueueClient, fault: dict[str, Any], error: type[SipQueueError], says: str
 ) -> None:
-    # A connection that breaks is tried once more by the client itself.
+    # The client itself retries a broken connection once.
     sipqueue_simulator.faults.next(**fault, times=None, service=STATUS)
     with pytest.raises(error, match=says):
         await client.fetch_snapshot()
@@ -54,7 +54,7 @@ async def test_each_fault_is_what_it_says_and_passes(
 
 
 async def test_a_reset_is_one_of_tcp(sipqueue_simulator: Simulator) -> None:
-    """The connection is reset, not closed."""
+    """The connection ends with a TCP reset instead of being closed in order."""
     sipqueue_simulator.faults.next(reset=True)
     host, _, port = sipqueue_simulator.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))

@@ -1,4 +1,4 @@
-"""The call centre: single promises of its behaviour."""
+"""The call centre: individual promises of its behaviour."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_time_does_not_go_back_or_away(moment: float) -> None:
 
 
 def test_a_plan_is_a_plan() -> None:
-    """A mark with something else than a plan is refused by name."""
+    """A value of another type is a TypeError that names the argument."""
     with pytest.raises(TypeError, match="plan must be a Plan, not 'lively'"):
         CallCentre(cast("Any", "lively"))
 

@@ -1,4 +1,4 @@
-"""The call centre: laws that hold for every plan and every seed, each worked out here from the raw truth."""
+"""The call centre: laws for every plan and every seed, computed here from the ground truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ law = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def _periods(centre: CallCentre) -> dict[str, list[tuple[float, float | None]]]:
-    """Return the times between sign-in and sign-out, an open one with None, by extension."""
+    """Return each extension's times from sign-in to sign-out; an open one ends with None."""
     found: dict[str, list[tuple[float, float | None]]] = defaultdict(list)
     ends: dict[str, list[float]] = defaultdict(list)
     for signing in centre.truth.sign_outs:
@@ -42,7 +42,7 @@ def _keys(centre: CallCentre) -> set[SeatKey]:
 @example(play(eventful, 1, 1800))
 @example(play(attrs.evolve(eventful, show_signed_out=True), 1, 1800))
 def test_intervals_tile_the_time_signed_in(centre: CallCentre) -> None:
-    """A seat's history has no gap and no overlap within a shift."""
+    """A seat's history has neither gaps nor overlaps within a shift."""
     periods = _periods(centre)
     assert {key.extension for key in _keys(centre)} >= set(periods)
     for key in _keys(centre):
@@ -133,7 +133,7 @@ def test_counters_equal_the_outcomes_since_the_last_reset(
 @example(eventful, 1, 1800, [200] * 7)
 @given(plans, seeds, durations, st.lists(st.floats(0, 200), max_size=30))
 def test_stepping_and_looking_change_nothing(plan: Plan, seed: int, seconds: float, steps: list[float]) -> None:
-    """A run with one seed is the same however the model is stepped or read."""
+    """The same seed gives the same run, no matter how the model is stepped or read."""
     straight, stepped = CallCentre(plan, seed=seed), CallCentre(plan, seed=seed)
     straight.run_until(seconds)
     for step in steps:

@@ -1,4 +1,4 @@
-"""Plans: what they refuse, and what they derive."""
+"""Plans: refused values, and derived figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform without a socket: what each request is answered, by the protocol."""
+"""The platform without a socket: its answer to each request of the protocol."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGE_SEAT = Seat(
     last_changed_at=datetime.fromisoformat("2020-02-05 21:03:29"),
     calls_answered=1,
 )
-"""The record of the reference page's example."""
+"""The record in the reference page's example."""
 
 
 def _seat(queue: str, extension: str, state: AgentState) -> Seat:
@@ -40,7 +40,7 @@ def _seat(queue: str, extension: str, state: AgentState) -> Seat:
 
 @attrs.define
 class _Script:
-    """A centre that is what the test says."""
+    """A centre with records and a history that the test sets."""
 
     records: Sequence[Seat] = (
         PAGE_SEAT,
@@ -75,7 +75,7 @@ def _log_in(platform: Platform) -> str:
 
 
 def _refusal(answer: dict[str, Any]) -> int:
-    """Return the `ret` of an answer that refuses, having checked its form."""
+    """Check the form of a refusal, and return its `ret`."""
     ret: int = answer["ret"]
     assert answer == {"ret": ret, "data": [], "msg": answer["msg"]}
     assert answer["msg"]
@@ -84,7 +84,7 @@ def _refusal(answer: dict[str, Any]) -> int:
 
 
 def _failure(answer: dict[str, Any]) -> str:
-    """Return the code of an answer that an operation failed, having checked its form."""
+    """Check the form of a failed operation's answer, and return its code."""
     code: str = answer["data"]["errors"]["code"]
     meaning = answer["data"]["desc"]
     assert meaning
@@ -326,7 +326,7 @@ def test_no_secret_shows_in_a_repr() -> None:
 
 
 def test_a_real_call_centre_can_be_shown() -> None:
-    """The model fits the platform."""
+    """The model can be served by the platform."""
     centre = CallCentre(Plan(agents=5))
     platform = Platform(centre, tokens=["T"])
     records = _ask(platform, token="T")["data"]["result"]

@@ -15,25 +15,25 @@ from sipqueue_async.simulator import CallCentre, Plan, PlatformServer
 
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 EXAMPLE = {"service": STATUS, "token": "ABCDEFG", "queuename": "queue-1", "extnumber": "100001", "state": "0"}
-"""The request of the reference page's PHP example."""
+"""The request in the reference page's PHP example."""
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[PlatformServer]:
-    """Give a server of a quiet centre that accepts the page's token."""
+    """Yield a server of a quiet centre that accepts the page's token."""
     async with PlatformServer(CallCentre(Plan(several_queues=0)), tokens=["ABCDEFG"]) as server:
         yield server
 
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Give a client's session."""
+    """Yield an HTTP client session."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 def _multipart(fields: dict[str, str], content_type: str | None = None) -> aiohttp.MultipartWriter:
-    """Return a body as PHP's curl sends an array: parts without a content type of their own, if none is given."""
+    """Return a multipart body like PHP's curl for an array; parts have no content type unless one is given."""
     writer = aiohttp.MultipartWriter("form-data")
     for name, value in fields.items():
         part = writer.append(value)

@@ -1,4 +1,4 @@
-"""Model and server joined: model time follows the clock, restarts included."""
+"""Model and server together: model time follows the clock, even across restarts."""
 
 from __future__ import annotations
 

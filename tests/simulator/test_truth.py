@@ -1,4 +1,4 @@
-"""Ground truth: what is recorded can be asked for, to the moment."""
+"""Ground truth: the recorded history of any moment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_intervals_begin_where_the_one_before_ends() -> None:
 
 
 def test_a_state_that_took_no_time_leaves_no_trace() -> None:
-    """The truth lists only states that could have been observed."""
+    """The truth contains only states that could have been observed."""
     truth = TruthRecorder(START)
     truth.show(SEAT, AgentState.IDLE, 0.0)
     truth.show(SEAT, AgentState.IDLE, 1.0)

@@ -1,4 +1,4 @@
-"""The fold, case by case: what each kind of update comes to."""
+"""The fold, case by case: the effect of each kind of update."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 
 
 def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another() -> None:
-    """Time between two snapshots belongs to the state of the earlier one, measured by their own clock."""
+    """Time between two snapshots belongs to the state in the earlier one, measured by the snapshots' own clock."""
     tally = Tally(one(0))
     tally.update(update(one(8), one(10, TALKING)))
     tally.update(update(one(28, TALKING), one(30, IDLE)))
@@ -30,7 +30,7 @@ def test_a_state_lasts_from_the_look_that_shows_it_to_the_one_that_shows_another
 
 
 def test_a_time_before_the_last_look_is_the_last_look() -> None:
-    """Asking for an earlier moment gives the figures of the last look."""
+    """Asking for an earlier moment returns the figures at the last poll."""
     tally = Tally(one(10))
     assert elapsed(tally, 5) == {}
     tally.update(update(one(18), one(20, TALKING)))
@@ -47,7 +47,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 def test_offline_is_not_signed_in() -> None:
-    """Time offline counts neither as signed in nor in the occupancy."""
+    """Offline time counts neither as signed in nor in the occupancy."""
     tally = Tally(one(0, AgentState.OFFLINE))
     assert seat(tally).occupancy(moment(10)) is None
     tally.update(update(one(8, AgentState.OFFLINE), one(10, TALKING)))
@@ -57,7 +57,7 @@ def test_offline_is_not_signed_in() -> None:
 
 
 def test_what_was_there_at_the_first_sight_began_before() -> None:
-    """A state seen in the first snapshot has an approximate beginning; a later one is precise."""
+    """A state in the first snapshot has an approximate beginning; a later one is precise."""
     tally = Tally(one(0, TALKING))
     assert began(tally) == (0, True)
     tally.update(update(one(8, TALKING), one(10)))
@@ -65,7 +65,7 @@ def test_what_was_there_at_the_first_sight_began_before() -> None:
 
 
 def test_who_joins_begins_then() -> None:
-    """Time counts from joining; a seat of the first snapshot has an approximate beginning."""
+    """Time counts from joining; a seat in the first snapshot has an approximate beginning."""
     tally = Tally(snapshot(at=0))
     tally.update(update(snapshot(at=8), one(10)))
     assert (began(tally), elapsed(tally, 15)) == ((10, False), {"waiting": 5})
@@ -83,7 +83,7 @@ def test_without_a_start_it_begins_with_what_was_before_the_first_update() -> No
 
 
 def test_an_outage_is_of_no_state() -> None:
-    """The time of an outage is unseen and counts for no state."""
+    """The time of an outage is unseen and belongs to no state."""
     tally = Tally(one(0, TALKING))
     tally.update(down(one(10, TALKING)))
     assert (tally.feed_down is not None, elapsed(tally, 30)) == (True, {"talking": 10, "unseen": 20})
@@ -106,7 +106,7 @@ def test_what_is_the_same_after_an_outage_has_lasted() -> None:
 
 @pytest.mark.parametrize("after", [one(30, IDLE), one(30, calls_answered=1), one(30, no_answer_count=2)])
 def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
-    """A state or counter that differs after an outage begins then, approximately."""
+    """A state or counter that differs after an outage changed then, at an approximate time."""
     tally = Tally(one(0))
     tally.update(down(one(20)))
     tally.update(update(one(20), after, up(after)))
@@ -133,7 +133,7 @@ def test_several_changes_in_one_began_sometime() -> None:
 
 
 def test_changes_seen_while_the_feed_came_up_and_went_down_again_are_not_seen_time() -> None:
-    """Two outages coalesced into one are unseen, and so is the time between them."""
+    """Two coalesced outages are unseen, and so is the time between them."""
     tally = Tally(one(0))
     tally.update(down(one(10)))
     tally.update(update(one(10), one(30, TALKING), coalesced=True))
@@ -151,7 +151,7 @@ def test_a_call_between_two_polls_begins_the_state_anew() -> None:
 
 
 def test_a_counter_that_lags_begins_nothing() -> None:
-    """A counter that follows the state by a poll does not begin the state again."""
+    """If a counter follows the state by a poll, the state does not begin again."""
     before, after = datetime(2026, 1, 5, 8), datetime(2026, 1, 5, 9)  # noqa: DTZ001  # as the platform sends them
     tally = Tally(one(0, last_answered_at=before, last_offered_at=before))
     shown = one(10, TALKING, last_answered_at=after, last_offered_at=after)
@@ -171,7 +171,7 @@ def test_another_unknown_code_is_another_state() -> None:
 
 
 def test_who_leaves_stays_in_the_figures() -> None:
-    """An agent who left keeps their figures, and no more time counts."""
+    """An agent who left keeps their figures, and no further time counts."""
     tally = Tally(one(0, TALKING, calls_answered=3))
     tally.update(update(one(8, TALKING, calls_answered=3), one(10, TALKING, calls_answered=4)))
     tally.update(update(one(18), snapshot(at=20)))
@@ -195,7 +195,7 @@ def test_who_comes_back_goes_on() -> None:
 
 
 def test_queues_and_their_total() -> None:
-    """Queue and total figures are the sums of their seats, where each queue of an agent has its own seat."""
+    """The figures of queues and the total are the sums of their seats; an agent has a seat in each queue."""
     first = snapshot(agent("1", TALKING), agent("1", IDLE, queue="b"), agent("2", AgentState.OFFLINE, queue="b"), at=0)
     second = snapshot(
         agent("1", IDLE, calls_answered=1), agent("1", IDLE, queue="b"), agent("2", queue="b", no_answer_count=2), at=10
@@ -221,7 +221,7 @@ def test_queues_and_their_total() -> None:
 
 
 def test_the_longest_talk() -> None:
-    """The longest talk is the one under way that began first."""
+    """The longest conversation in progress is the one that began first."""
 
     def talking(*extensions: str, at: float) -> Snapshot:
         return snapshot(*(agent(it, TALKING if it in extensions else WAITING) for it in ("1", "2", "3")), at=at)
@@ -241,7 +241,7 @@ def test_the_longest_talk() -> None:
 
 
 def test_time_goes_on_without_a_change() -> None:
-    """Polls without a change advance the time once, and none while the feed is down."""
+    """Polls without a change advance the time, but not while the feed is down."""
     tally = Tally(one(0))
     tally.advance(moment(10))
     tally.advance(moment(9.5))
@@ -276,7 +276,7 @@ def test_a_step_of_the_wall_clock_is_no_time(step: float, *, back: bool) -> None
 
 
 def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
-    """Without a steady time, a wall clock that goes back counts as no time, and time goes on from there."""
+    """Without a steady time, a wall clock that is set back adds no time, and time continues from there."""
     tally = Tally(one(100))
     tally.update(update(one(108), one(110, TALKING)))
     tally.update(update(one(60, TALKING), one(62, IDLE)))
@@ -286,7 +286,7 @@ def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
 
 
 def test_calm_counts_on_after_the_clock_is_set_back() -> None:
-    """Calm after a step back is seen time, also after a restart; the start is never after the end."""
+    """Calm after a step back is seen time, even after a restart; the start is never after the end."""
     tally = Tally(one(0))
     tally.advance(moment(100))
     for second in range(-3500, 51, 10):
@@ -301,7 +301,7 @@ def test_calm_counts_on_after_the_clock_is_set_back() -> None:
 
 
 def test_updates_about_what_is_known_already_change_nothing() -> None:
-    """Joining and leaving events for seats whose status is known already change no figures."""
+    """Joining and leaving events for seats whose status is already known change no figures."""
     tally = Tally(one(0, calls_answered=5))
     tally.update(update(None, one(0, calls_answered=5)))
     assert (began(tally), calls(tally), tally.total.signed_in) == ((0, True), (0, 0), 1)
@@ -312,7 +312,7 @@ def test_updates_about_what_is_known_already_change_nothing() -> None:
 
 
 def test_what_was_never_known_is_taken_as_it_comes() -> None:
-    """An update registers an unknown seat, and its calls count; a leaving of one is ignored."""
+    """An update registers an unknown seat, and its calls count; an unknown seat's leaving is ignored."""
     tally = Tally(snapshot(at=0))
     tally.update(Update(sequence=1, snapshot=one(10), previous=one(8), events=update(one(8), snapshot(at=10)).events))
     assert (dict(tally.seats), dict(tally.queues)) == ({}, {})
@@ -328,7 +328,7 @@ def test_it_shows_itself_in_short() -> None:
 
 
 def test_nobody_else_can_change_it() -> None:
-    """Mappings that a tally gives out are read-only."""
+    """The mappings that a tally returns are read-only."""
     tally = Tally(one(0))
     shown: list[Any] = [tally.seats, tally.queues, tally.total.agents, tally.total.seats]
     for mapping in shown:

@@ -21,22 +21,22 @@ TALKING = AgentState.TALKING
 
 
 def watching(*answers: Snapshot | Exception, **options: Any) -> StatusWatcher:
-    """Return a watcher that polls these answers when asked to."""
+    """Return a watcher that polls these answers when refreshed."""
     return StatusWatcher(ScriptedSource(answers), interval=1000, **options)
 
 
 async def poll(watcher: StatusWatcher, times: int) -> None:
-    """Let a watcher poll so many times, whether it works or not."""
+    """Make a watcher poll a number of times, successfully or not."""
     for _ in range(times):
         with contextlib.suppress(TransportError):
             await watcher.refresh()
-    # Python 3.11 does not trace the callers of a coroutine that an exception resumed, until they are resumed again.
+    # Python 3.11 stops tracing the callers of a coroutine that an exception resumed, until they are resumed again.
     await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("initial", [False, True])
 async def test_the_first_known_status_is_the_baseline(*, initial: bool) -> None:
-    """The tally begins at the first good look, also after failures, and is up to date with each further one."""
+    """The tally begins at the first good poll, even after failures, and every further good poll updates it."""
     tally, changes = Tally(), list[Update | None]()
     answers = AWAY, one(0, calls_answered=7), one(4, calls_answered=7), one(6, TALKING, calls_answered=8)
     watcher = watching(*answers, initial=initial)
@@ -54,7 +54,7 @@ async def test_the_first_known_status_is_the_baseline(*, initial: bool) -> None:
 
 
 async def test_a_baseline_of_the_feed_is_where_it_begins() -> None:
-    """Calls since the baseline count, and the time until the first look is unseen."""
+    """Calls since the baseline count; the time until the first poll is unseen."""
     tally = Tally()
     watcher = watching(AWAY, one(100, calls_answered=9), one(110, calls_answered=9), baseline=one(0, calls_answered=7))
     tally.follow(watcher)
@@ -65,7 +65,7 @@ async def test_a_baseline_of_the_feed_is_where_it_begins() -> None:
 
 @pytest.mark.parametrize("answers", [[one(50)], [AWAY, one(50)]])
 async def test_a_saved_tally_goes_on(answers: list[Snapshot | Exception]) -> None:
-    """Calls while the program was down count, and the time is unseen; a look without a change ends it."""
+    """Calls while the program was down count, and the time is unseen; a poll without a change ends it."""
     tally = Tally(one(0))
     tally.advance(moment(10))
     tally = Tally.from_json(tally.to_json())
@@ -78,7 +78,7 @@ async def test_a_saved_tally_goes_on(answers: list[Snapshot | Exception]) -> Non
 
 
 async def test_a_running_feed_is_followed_from_its_last_good_look() -> None:
-    """Of a feed that has been up for a while, calls and time count from then on."""
+    """A tally that follows a running feed counts from its last good poll."""
     watcher = watching(one(0), one(10, calls_answered=1), one(20, calls_answered=1), one(30, calls_answered=2))
     async with watcher:
         await poll(watcher, 3)
@@ -90,7 +90,7 @@ async def test_a_running_feed_is_followed_from_its_last_good_look() -> None:
 
 
 async def test_a_feed_that_is_down_is_shown_so_and_counts_once_it_is_up() -> None:
-    """The last known status is shown while the feed is down; what happened before the tally began does not count."""
+    """While the feed is down, the tally shows the last known status; earlier events do not count."""
     watcher = watching(one(0), AWAY, one(30, TALKING, calls_answered=5), one(40, TALKING, calls_answered=5))
     async with watcher:
         await poll(watcher, 2)
@@ -104,11 +104,11 @@ async def test_a_feed_that_is_down_is_shown_so_and_counts_once_it_is_up() -> Non
 
 
 async def test_stopping_folds_what_is_pending() -> None:
-    """An update that no look has folded yet is not lost."""
+    """A pending update that no poll has folded yet is not lost."""
     watcher = watching(one(0), one(5, TALKING))
     tally = Tally()
     async with watcher:
-        # This listener comes before the tally's, so the update is pending when it stops.
+        # This listener is called before the tally's, so the update is pending when following stops.
         watcher.add_listener(lambda _: watcher.snapshot == one(5, TALKING) and stop())
         stop = tally.follow(watcher)
         await poll(watcher, 2)
@@ -116,7 +116,7 @@ async def test_stopping_folds_what_is_pending() -> None:
 
 
 async def test_the_lock_is_held_while_the_tally_changes() -> None:
-    """Another thread that holds the lock sees the tally between two looks."""
+    """Another thread that holds the lock sees the tally between two polls."""
     lock, held = threading.Lock(), list[bool]()
     watcher = watching(one(0), one(5, TALKING))
     Tally().follow(watcher, on_change=lambda _: held.append(lock.locked()), lock=lock)
@@ -126,7 +126,7 @@ async def test_the_lock_is_held_while_the_tally_changes() -> None:
 
 
 async def test_a_part_of_the_changes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed that shares its changes with a group gives no tally."""
+    """A feed that shares its changes within a group cannot be followed."""
     watcher = watching(one(0))
     monkeypatch.setattr(StatusWatcher, "is_shared", True)
     with pytest.raises(ValueError, match="follow one without"):

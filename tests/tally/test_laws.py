@@ -21,18 +21,18 @@ pytestmark = pytest.mark.one_python
 
 
 def without_calls(snapshot: Snapshot) -> Snapshot:
-    """Return the same, with counters that stand still."""
+    """Return the same snapshots with constant counters."""
     agents = [attrs.evolve(agent, calls_answered=0, no_answer_count=0) for agent in snapshot.values()]
     return Snapshot(agents, observed_at=snapshot.observed_at)
 
 
 def state_of(agent: AgentStatus) -> str:
-    """Return the state; an unknown one with its code, which is all there is to tell it by."""
+    """Return the state; for an unknown state the code, which distinguishes it from others."""
     return agent.state if agent.state is not AgentState.UNKNOWN else str(agent.state_code)
 
 
 def microseconds(seconds: float) -> int:
-    """Return microseconds, which the tally counts by; a float of this size holds them exactly."""
+    """Return whole microseconds, in which the tally counts; a float of this size holds them exactly."""
     return round(seconds * 1_000_000)
 
 
@@ -111,7 +111,7 @@ def test_a_state_began_when_it_was_first_seen(day: Day) -> None:
 
 @given(days(), st.data())
 def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.DataObject) -> None:
-    """A restart keeps calls, states and the sum of all time; some time may become unseen."""
+    """A restart keeps calls, states and the total time; some time may become unseen."""
     updates = day.updates()
     cut = data.draw(st.integers(0, len(updates)))
     until = day.polls[-1].observed_at
@@ -128,7 +128,7 @@ def test_saving_and_going_on_keeps_all_but_the_time_away(day: Day, data: st.Data
         other = again.seats[key]
         assert (other.calls_answered, other.calls_missed) == (seat.calls_answered, seat.calls_missed)
         assert (other.since, other.present) == (seat.since, seat.present)
-        # Time between the two programs may have moved from a state to unseen; the sum is the same.
+        # Time between the two programs may move from a state to unseen; the sum stays the same.
         assert all(other.seconds()[state] <= seconds for state, seconds in seat.seconds().items())
         time, left = sum(seat.seconds().values()) + seat.unseen(), sum(other.seconds().values()) + other.unseen()
         assert microseconds(time) == microseconds(left)
@@ -152,7 +152,7 @@ def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, i
     """Calm time is neither lost nor negative when the machine's clock is set back."""
     tally, now, passed = Tally(at(known, MIDNIGHT)), MIDNIGHT, 0
     for set_by, spell in spells:
-        # Setting it by less than a second back is no setting, and setting it ahead is time.
+        # A step back of less than a second does not count as a step; a step ahead counts as time.
         step = set_by if set_by >= 0 else min(set_by, -1_000_000)
         now += timedelta(microseconds=step)
         tally.advance(now)
@@ -166,7 +166,7 @@ def test_all_calm_time_counts_however_the_clock_is_set(spells: list[tuple[int, i
 
 @given(chains_without_reset(), st.data())
 def test_a_slow_consumer_counts_the_same_calls(chain: list[Snapshot], data: st.DataObject) -> None:
-    """Coalesced updates give the same calls and the same sum of time."""
+    """Coalesced updates lead to the same calls and the same total time."""
     fast, slow = Tally(chain[0]), Tally(chain[0])
     seen = 0
     for number in range(1, len(chain)):

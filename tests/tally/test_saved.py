@@ -1,4 +1,4 @@
-"""A tally that is saved and read back: whole, or refused."""
+"""Saving and restoring a tally: the result is complete, or an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def a_tally() -> Tally:
 
 
 def restored(tally: Tally) -> Tally:
-    """Return the tally as after a restart."""
+    """Return the tally after a save and a restore, as in a restart."""
     return Tally.from_json(tally.to_json())
 
 
@@ -55,7 +55,7 @@ def test_everything_comes_back() -> None:
 
 
 def test_a_counter_that_the_platform_left_out_stays_unknown() -> None:
-    """The tally's snapshot is as good a baseline as the feed's own: it names the same counters."""
+    """The tally's snapshot is as good a baseline as the feed's own: both list the same blank counters."""
     other = agent("7")
     blank, nonsense = (FieldProblem(*other.key, it, "is null") for it in ("callsanswered", "wrapuptime"))
     before = snapshot(agent(), other, at=0, problems=[blank, nonsense])
@@ -92,7 +92,7 @@ def test_how_long_a_state_has_lasted_comes_back() -> None:
 
 
 def test_saving_an_outage_keeps_what_was_seen() -> None:
-    """An outage and a restart during it count as unseen; the time before stays counted."""
+    """An outage and a restart during it count as unseen; the time before them stays counted."""
     tally = Tally(one(0))
     tally.update(down(one(10)))
     again = restored(tally)
@@ -126,7 +126,7 @@ def test_polls_without_a_change_before_the_first_update_are_known_of() -> None:
 
 
 def test_a_platform_that_is_away_after_a_restart_is_an_outage_like_any() -> None:
-    """A restart followed by an outage is one unseen time, counted once."""
+    """A restart followed by an outage is one unseen span, counted once."""
     again = restored(Tally(one(0)))
     again.update(down(one(0)))
     again.update(update(one(0), one(50, TALKING), up(one(50))))

@@ -1,4 +1,4 @@
-"""The tally against what happened: hours of a simulated call centre, through an outage and a restart."""
+"""The tally compared with the ground truth: hours of a simulated call centre, with an outage and a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.one_python
 
 @pytest.fixture(scope="module", params=[10.0, 20.0])
 def run(request: pytest.FixtureRequest) -> TallyRun:
-    """Return what was watched, at one interval or another."""
+    """Return a run at a given polling interval."""
 
     async def watch() -> TallyRun:
         found = TallyRun(request.param, seed=3)
@@ -46,8 +46,8 @@ def test_time_is_what_the_polls_show(run: TallyRun) -> None:
 
 
 def test_time_is_true_to_an_interval_for_each_change(run: TallyRun) -> None:
-    """An error in time is at most one polling interval for each change of state."""
-    longest = run.interval + 1.0  # an answer takes its time
+    """Each change of state causes an error in time of at most one polling interval."""
+    longest = run.interval + 1.0  # plus the duration of a request
     apart = 0.0
     for key, seat in run.fast.seats.items():
         for state, (true, pieces) in run.true(key).items():
@@ -63,6 +63,6 @@ def test_what_nobody_saw_is_of_no_state(run: TallyRun) -> None:
     away = OUTAGE[1] - OUTAGE[0] + RESTART[1] - RESTART[0]
     watched = run.looks[-1].at - run.looks[0].at
     for seat in run.fast.seats.values():
-        # Polls fail besides, and after an outage the watcher tries again only now and then.
+        # Some other polls fail too, and after an outage the watcher retries only at intervals.
         assert away < seat.unseen() < away + 0.2 * END
         assert sum(seat.seconds().values()) + seat.unseen() == pytest.approx(watched, abs=0.01)

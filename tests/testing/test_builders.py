@@ -1,4 +1,4 @@
-"""Agents and snapshots made up for tests."""
+"""The builders of agents and snapshots for tests."""
 
 from __future__ import annotations
 

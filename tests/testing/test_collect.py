@@ -1,4 +1,4 @@
-"""Waiting for what a watcher tells."""
+"""`collect`: gathers the events of a watcher."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 def day() -> ScriptedSource:
-    """Return a source with a call and an outage in it."""
+    """Return a source with a call and an outage."""
     return ScriptedSource(
         [
             make_snapshot(make_agent(), at=0),
@@ -63,7 +63,7 @@ async def test_until_something_is_true() -> None:
 async def test_for_a_time() -> None:
     async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())])) as watcher:
         begun = asyncio.get_running_loop().time()
-        # A separate task: Python 3.11 does not trace a task that a timeout resumes.
+        # Use a separate task: Python 3.11 does not trace a task that a timeout resumes.
         assert await asyncio.create_task(collect(watcher, until=timedelta(seconds=60))) == []
         assert asyncio.get_running_loop().time() - begun == pytest.approx(60)
     async with StatusWatcher(day()) as watcher:

@@ -1,6 +1,6 @@
 """The tests of a user's bot: run here, and by `nox -s package` in a project that has installed the wheel.
 
-They do without this project's settings: where pytest-asyncio is in its strict mode, tests are marked.
+They do not depend on this project's settings: tests are marked for pytest-asyncio's strict mode.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sipqueue_async.testing import ScriptedSource, collect, make_agent, make_sna
 
 
 async def announce(watcher: StatusWatcher, say: Callable[[str], None]) -> None:
-    """Say who does what, until the watcher ends: the bot."""
+    """The bot: report each change of state until the watcher ends."""
     async for event in watcher.subscribe(StateChanged):
         say(f"{event.extension} is {event.after}")
 
@@ -44,7 +44,7 @@ async def test_an_outage_is_scripted(scripted_source: type[ScriptedSource]) -> N
 @pytest.mark.asyncio
 @pytest.mark.sipqueue(Plan(agents=20, queues=2), seed=1)
 async def test_an_hour_passes(sipqueue_simulator: Simulator, sipqueue_client: SipQueueClient) -> None:
-    """A bot is tried on an hour of a call centre without waiting."""
+    """The simulator advances by an hour without waiting."""
     async with StatusWatcher(sipqueue_client, interval=60) as watcher:
         await watcher.ready()
         sipqueue_simulator.advance(3600)

@@ -1,4 +1,4 @@
-"""The plugin, in projects that merely have the package installed and in those that use it."""
+"""The plugin, in projects that only have the package installed and in projects that use it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_nothing_was_loaded(pytestconfig):
 
 
 def test_a_bystander_notices_nothing(tmp_path: Path) -> None:
-    """A project that only has the package installed imports nothing of it, and is given no warnings."""
+    """A project that only has the package installed imports no part of it, and gets no warnings."""
     (tmp_path / "test_bystander.py").write_text(BYSTANDER)
     common = (
         "-W",

@@ -1,4 +1,4 @@
-"""A source that plays a script."""
+"""`ScriptedSource`: a source that plays a script."""
 
 from __future__ import annotations
 

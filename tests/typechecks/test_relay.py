@@ -30,7 +30,7 @@ from tests.kit.redis_server import RedisServer
 
 
 async def known(feed: Feed) -> Snapshot:
-    """Accept a watcher or a reader, as programs should."""
+    """Accept a watcher or a reader, the way programs should."""
     assert_type(feed.snapshot, Snapshot | None)
     assert_type(feed.subscribe(StateChanged), Subscription[StateChanged])
     assert_type(feed.updates(), Updates)

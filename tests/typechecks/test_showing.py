@@ -9,11 +9,13 @@ from typing import assert_type
 from prometheus_client import Metric
 
 from sipqueue_async import AgentState, Feed, StatusWatcher, Update, diff
-from sipqueue_async.prometheus import WatcherCollector
+from sipqueue_async.alerts import Alerts, FeedSilent
+from sipqueue_async.prometheus import AlertsCollector, Deliveries, WatcherCollector, exposition
 from sipqueue_async.tally import GroupTally, Tally
 from sipqueue_async.testing import START, ScriptedSource
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import agent, snapshot
+from tests.kit.exposition import Counts
 
 
 def test_figures() -> None:
@@ -52,6 +54,12 @@ def test_metrics() -> None:
     collector = WatcherCollector({"north": watcher}, agents=True)
     assert_type(collector.collect(), Iterable[Metric])
     assert_type(collector.exposition("text/plain"), tuple[bytes, str])
+    of_alerts = AlertsCollector(Alerts(watcher, [FeedSilent("away")]), Counts())
+    assert_type(of_alerts.collect(), Iterable[Metric])
+    assert_type(exposition(collector, of_alerts, accept="text/plain"), tuple[bytes, str])
+    counts: Deliveries = Counts()
+    assert_type(counts.undelivered, Mapping[str, int])
+    assert_type(counts.given_up, Mapping[str, int])
     assert_type(collector.close(), None)
     assert list(collector.collect())
     feed: Feed = StatusWatcher(ScriptedSource([snapshot(agent())]))

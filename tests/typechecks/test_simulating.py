@@ -44,7 +44,7 @@ def test_a_plan() -> None:
 
 
 def check_a_centre(centre: Centre) -> None:
-    """Use what a platform needs of any call centre."""
+    """Use all methods that a platform needs of any call centre."""
     assert_type(centre.extensions, Collection[str])
     assert_type(centre.local_time, datetime)
     assert_type(centre.seats(), Sequence[Seat])

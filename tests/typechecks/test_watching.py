@@ -79,7 +79,7 @@ async def test_a_subscription_is_to_what_was_asked_for(watcher: StatusWatcher) -
     event = await anext(watcher.subscribe(StateChanged))
     assert_type(event, StateChanged)
     assert_type(event.after, AgentState)
-    # Checkers show the union's name differently, but the events have its type.
+    # Type checkers print the union differently, but the events have its type.
     feed: Subscription[FeedDown | FeedUp] | Subscription[Event] = watcher.subscribe(FeedEvent)
     assert feed.pending == 0
 

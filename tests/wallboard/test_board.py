@@ -1,4 +1,4 @@
-"""Messages from the board to browsers: everything once, then the changes."""
+"""The board's messages to browsers: first the full state, then the changes."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ BUSY = Plan(agents=12, queues=3, several_queues=0.5, calls_per_hour=200.0, openi
 
 
 def milliseconds(seconds: float) -> float:
-    """Return a moment so many seconds after the start, in milliseconds since 1970."""
+    """Return START plus some seconds, in milliseconds since 1970."""
     return (START + timedelta(seconds=seconds)).timestamp() * 1000
 
 
 class Browser:
-    """Keeps what messages told, as the page does."""
+    """Keeps the seats of the messages, like the page."""
 
     def __init__(self) -> None:
         self.revision = 0
@@ -51,7 +51,7 @@ class Browser:
         self.told = 0
 
     def read(self, board: Board) -> None:
-        """Read what is new."""
+        """Read the next message."""
         message = json.loads(board.since(self.revision))
         self.revision = board.revision
         if message["full"]:
@@ -65,7 +65,7 @@ class Browser:
             self.seats[key] = seat
 
     def shown(self, window: float) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return the seats that are present, with as much history as a strip shows."""
+        """Return the present seats, with as much history as a strip shows."""
         shown = {key: dict(seat) for key, seat in self.seats.items() if seat["present"]}
         for seat in shown.values():
             spans = seat["history"]
@@ -76,7 +76,7 @@ class Browser:
 
 
 class Screen:
-    """A board that is shown snapshot after snapshot, and the browser that reads it."""
+    """A board that receives successive snapshots, and a browser that reads its messages."""
 
     def __init__(self, *agents: AgentStatus, browser: Browser | None = None) -> None:
         self.board = Board(Tally())
@@ -88,7 +88,7 @@ class Screen:
             self.board.begin(first)
 
     def show(self, new: Snapshot | None = None, *more: Event) -> dict[str, Any]:
-        """Go on to a snapshot, or with feed events only, and return the full message."""
+        """Apply a snapshot, or feed events only, and return the full message."""
         old, self.known = self.known, new or self.known
         update = Update(sequence=1, snapshot=self.known, previous=old, events=(*more, *(diff(old, new) if new else ())))
         self.board.tally.update(update)
@@ -100,7 +100,7 @@ class Screen:
         return message
 
     def down(self, error: Exception, since: datetime | None) -> dict[str, Any]:
-        """Let the feed go down; return what is told of it."""
+        """Report that the feed is down; return the message."""
         feed: dict[str, Any] = self.show(None, FeedDown(error=error, since=since))["feed"]
         return feed
 
@@ -211,7 +211,7 @@ def test_seats_that_left_are_dropped_once_no_strip_shows_them() -> None:
         screen.show(snapshot(agent(str(number)), at=60 * number))
     assert len(board._rows) <= 17
     assert {key.extension for key in board._rows} >= {"39", "30"}
-    # A browser that missed the departure of a dropped seat gets everything.
+    # A browser that missed the departure of a dropped seat gets the full state.
     assert json.loads(board.since(first))["full"] is True
     browser.read(board)
     assert set(browser.seats) == {("queue-1", "39")}
@@ -283,7 +283,7 @@ def test_the_reason_of_an_outage_is_the_latest_one() -> None:
 
 
 def test_a_step_of_the_wall_clock_counts_as_no_time() -> None:
-    """Durations come from the snapshots' steady time; forward and backward steps of an hour do not change them."""
+    """Durations follow the snapshots' steady time; forward and backward steps of an hour do not change them."""
     screen = Screen()
     for number, step in enumerate((0, 0, 3600, 3600, -3600)):
         # One seat changes at each poll; they are 10 s apart.

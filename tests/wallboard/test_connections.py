@@ -1,4 +1,4 @@
-"""The limit of connections, and which connection is closed for another."""
+"""The limit of connections, and the choice of the connection to close at the limit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def silent(wallboard: Wallboard) -> tuple[asyncio.StreamReader, asyncio.St
 
 
 async def health(wallboard: Wallboard) -> bytes:
-    """Request the health on a new connection."""
+    """Request the health page on a new connection."""
     reader, writer = await silent(wallboard)
     writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
     async with asyncio.timeout(60):

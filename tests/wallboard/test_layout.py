@@ -29,7 +29,7 @@ LONG_NAMES = [
 CUT = """(parts) => [...document.querySelectorAll(parts)].filter((it) => it.checkVisibility())
   .filter((it) => it.scrollWidth > it.clientWidth)
   .map((it) => [it.className, it.textContent.slice(0, 60), it.scrollWidth, it.clientWidth])"""
-# Elements that stick out of their box or of the screen.
+# Returns the elements that extend beyond their box or the screen.
 OUTSIDE = """([parts, box]) => [...document.querySelectorAll(parts)].filter((it) => it.checkVisibility())
   .map((it) => [it, it.getBoundingClientRect(), it.closest(box).getBoundingClientRect()])
   .filter(([, own, around]) => own.left < Math.max(0, around.left) - 0.5
@@ -39,7 +39,7 @@ OUTSIDE = """([parts, box]) => [...document.querySelectorAll(parts)].filter((it)
 
 
 def _people(count: int, queue: str = "queue-1") -> list[AgentStatus]:
-    """Return agents in each state in turn."""
+    """Return agents that take each of the states in turn."""
     states = list(AgentState)
     return [
         agent(str(100_001 + number), states[number % len(states)], queue=queue, name=f"Agent {number + 1:02}")
@@ -60,7 +60,7 @@ async def test_states_and_times_of_any_length_fit_in_their_tiles(visit: Visit) -
         for age, told in AGES.items():
             wall.age = age
             await expect(page.locator(".tile .time").first).to_have_text(told)
-            # The widest texts.
+            # The widest texts appear at these ages.
             for screen in SCREENS.values() if age in {3599, 86_399} else ():
                 await page.set_viewport_size(screen)
                 assert await page.evaluate(CUT, ".tile :is(.word, .time, .code)") == [], (age, screen)
@@ -85,7 +85,7 @@ async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visi
     async with Wall(*_people(7)) as wall:
         page = await visit(wall.url)
         await expect(page.locator(".tile")).to_have_count(7)
-        # Totals of a large call centre, without rendering its tiles.
+        # Set the totals of a large call centre without rendering its tiles.
         await page.evaluate("document.querySelectorAll('#totals dd').forEach((it) => { it.textContent = '1400'; })")
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 1080})

@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows the truth, and says when it cannot."""
+"""The page in a real browser: it shows the truth, or says that it cannot."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_times_use_the_servers_clock_and_mark_inexact_ones(visit: Visit) -
             began_before = interval.start == 0
             minutes, seconds = time.removeprefix("≥ ").split(":")
             assert time.startswith("≥ ") == began_before
-            # Seen up to one poll late; the page has been ticking for a while.
+            # The time counts from the poll that showed the state, which is later than the change.
             assert 60 - interval.start - (int(minutes) * 60 + int(seconds)) < 3
         await expect(page.locator(".tile .time").first).not_to_have_text(times[0])
 
@@ -137,7 +137,6 @@ class _Gate:
 
     @property
     def url(self) -> str:
-        """Its URL."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
 

@@ -23,7 +23,7 @@ WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talkin
 
 
 async def told(wallboard: Wallboard, condition: Callable[[Any], object]) -> Any:
-    """Return the snapshot for programs once it meets a condition."""
+    """Return the JSON snapshot once it meets a condition."""
     async with asyncio.timeout(60), aiohttp.ClientSession(wallboard.url) as client:
         while True:
             async with client.get("/api/snapshot") as answer:

@@ -1,4 +1,4 @@
-"""The wallboard's HTTP interface: who gets which answer."""
+"""The wallboard's HTTP interface: access and answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATHS = ["/", "/login", "/static/main.js", "/static/icon.svg", "/api/snapshot", 
 
 @asynccontextmanager
 async def served(**options: Any) -> AsyncGenerator[aiohttp.ClientSession]:
-    """Serve a small call centre; gives a client of it."""
+    """Serve a small call centre; yield a client."""
     async with wallboard_of(Stage(SMALL), **options) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
         yield client
 
@@ -112,7 +112,7 @@ async def test_a_correct_key_sets_a_cookie_that_scripts_cannot_read() -> None:
         async with client.post("/logout", cookies=known, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "login")
             assert answer.cookies[cookie.key].value == ""
-        # Without the cookie, as in a form of another site, a logout changes nothing.
+        # A form on another site sends no cookie, so it cannot log a user out.
         async with client.post("/logout", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "login")
             assert not answer.cookies
@@ -128,7 +128,7 @@ async def test_wrong_keys_are_throttled_and_the_correct_key_is_not() -> None:
                 assert message in await answer.text()
                 assert not answer.cookies
                 assert (0 < int(answer.headers.get("Retry-After", 0)) <= 60) == (status == 429)
-        # Programs are throttled separately.
+        # Programs are throttled separately from logins in a browser.
         for status in [401] * 5 + [429]:
             async with client.get("/api/snapshot", headers={"Authorization": "Bearer wrong"}) as answer:
                 assert answer.status == status
@@ -301,7 +301,7 @@ def test_the_static_files_obey_the_content_security_policy() -> None:
     for path in static.glob("*.html"):
         assert " style=" not in path.read_text()
         assert "<style" not in path.read_text()
-        # Absolute paths would break below a proxy's path.
+        # Absolute paths would not work behind a proxy that adds a path prefix.
         assert not re.search(r'(src|href|action)="/', path.read_text())
     assert page.count("<script") == page.count('<script type="module" src="static/main.js"></script>') == 1
     assert all("innerHTML" not in path.read_text() for path in static.glob("*.js"))

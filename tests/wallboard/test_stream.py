@@ -1,4 +1,4 @@
-"""The event stream: everything once, then changes, and bounded memory for slow browsers."""
+"""The event stream: first the full state, then changes, with bounded memory for slow browsers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 
 
 async def events(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """Read a stream: each event's fields, with its data decoded."""
+    """Yield the events of a stream: each one's fields, with decoded data."""
     fields: dict[str, Any] = {}
     async for line in answer.content:  # pragma: no branch  # no stream here ends by itself
         name, _, value = line.decode().rstrip("\r\n").partition(": ")
@@ -133,7 +133,7 @@ async def _served(live: Live, **options: Any) -> AsyncGenerator[str]:
 
 
 class _Flood:
-    """A call centre where all names change with every poll, and are long."""
+    """A call centre whose long names all change with every poll."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -156,7 +156,7 @@ async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> 
         for _ in range(60):
             await flood.watcher.refresh()
             await asyncio.sleep(0.01)
-        # 60 updates of 400 kB each happened, but only as much as the sockets buffer was sent.
+        # 60 updates of 400 kB each happened, but the server sent only as much as the sockets buffered.
         assert len(sent) < 40
         assert len(live.board._messages) <= 1
         newest = f"{flood.number} x".encode()
@@ -198,7 +198,7 @@ async def _slow_reader(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 def _calls(board: Board, method: str) -> list[int]:
-    """Return the list of revisions that a method of the board is called with from now on."""
+    """Start recording the calls of a board's method; return the list of their revisions."""
     revisions: list[int] = []
     original = getattr(board, method)
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: how it fills screens of any size, and what can be set."""
+"""The page in a real browser: how it fills screens of any size, and its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
 BUSY = Plan(agents=60, queues=5, several_queues=0.2, calls_per_hour=170.0, opening_callers=4, breaks_per_hour=2.0)
 SCREENS = {1920: 1080, 1366: 768, 3840: 2160}
 
-# The boxes whose content does not fit in them.
+# Returns the boxes whose content does not fit.
 OVERFLOWING = """() => [...document.querySelectorAll(
     "main, section, :is(.tile, .queue), :is(.tile, .queue) *, #totals > div, header, footer > span")]
   .filter((box) => box.checkVisibility() && box.matches(":not(.name, .unseen, canvas, svg, svg *)"))
@@ -34,7 +34,7 @@ WALL = """() => ({
   footer: innerHeight - document.querySelector("footer").getBoundingClientRect().bottom,
 })"""
 
-# The contrast of each text with its background, as defined by WCAG 2.
+# Returns the contrast of each text with its background, as defined by WCAG 2.
 FAINT = """() => {
   const channel = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -57,7 +57,7 @@ FAINT = """() => {
 
 
 def people(agents: int, queues: int = 1) -> list[AgentStatus]:
-    """Return agents in all states, in turn in each queue, and every third in two."""
+    """Return agents in all states, in turn in each queue; every third one is in two queues."""
     states = list(AgentState)[:4]
     places = {
         (it, queue)
@@ -76,7 +76,7 @@ async def _tiles(page: Page, count: int) -> None:
 
 @pytest.mark.parametrize(("agents", "queues"), [(5, 1), (60, 5), (1000, 25)])
 async def test_a_wall_shows_everything_without_scrolling(visit: Visit, agents: int, queues: int) -> None:
-    """What does not fit in letters that can be read from 4 m is on further pages, and the footer says how much."""
+    """Text stays legible from 4 m; tiles that do not fit go to further pages, and the footer says how many."""
     async with Wall(*people(agents, queues)) as wall:
         page = await visit(wall.url)
         await expect(page.locator(".tile").first).to_be_visible()
@@ -157,7 +157,7 @@ async def test_text_has_the_contrast_of_wcag_aa(visit: Visit) -> None:
         await page.click("summary")
         for is_down in (False, True):
             for theme in ("dark", "light"):
-                # The setting wins over the system's.
+                # The setting overrides the system's.
                 await page.emulate_media(color_scheme="light" if theme == "dark" else "dark")
                 await page.select_option("#theme", theme)
                 lightness = "parseInt(getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/))"
@@ -210,7 +210,7 @@ async def test_agents_over_a_threshold_stand_out_and_come_first(visit: Visit) ->
         for state, overdue, sign, word, time in tiles:
             minutes, seconds = map(int, time.removeprefix("≥ ").split(":"))
             age = 60 * minutes + seconds
-            # It changes within the second that is shown.
+            # A displayed time that equals the limit may be just before or just after it.
             assert (overdue == "true") == (age > limits.get(state, 9999)) or age == limits[state]
             assert (sign, word.lower()) == ("#i-warning" if overdue == "true" else f"#i-{state}", state)
         standing_out = [overdue for _, overdue, *_ in tiles]
@@ -221,7 +221,7 @@ async def test_agents_over_a_threshold_stand_out_and_come_first(visit: Visit) ->
         await expect(page.locator(".tile").first).to_have_attribute("data-state", "talking")
         states = [ranks.index(state) for state, *_ in await page.evaluate(read)]
         assert states == sorted(states)
-        # After a click the page may play a sound for the next agents that stand out.
+        # After a click, the browser allows the page to play a sound for the next alarm.
         await page.mouse.click(5, 5)
         await stage.play(60)
         await expect(page.locator('.tile[data-overdue="true"]').first).to_be_visible()
@@ -233,14 +233,16 @@ async def test_todays_calls_and_the_answer_rate_are_shown(visit: Visit) -> None:
         agent("1", queue="b", calls_answered=1),
         agent("2", AgentState.PAUSED, queue="b", no_answer_count=2),
         agent("3", queue="new"),
+        agent("4", AgentState.RECEIVING, queue="new"),
     ]
     async with Wall(*seats) as wall:
         page = await visit(wall.url)
-        await _tiles(page, 3)
-        totals = page.locator("#totals > div:not([hidden]) dd")
-        assert (await totals.all_inner_texts())[-3:] == ["9", "3", "75 %"]
+        await _tiles(page, 4)
+        *_, answered, missed, rate, ring = await page.locator("#totals > div:not([hidden]) dd").all_inner_texts()
+        assert [answered, missed, rate] == ["9", "3", "75 %"]
+        assert re.fullmatch(r"\d+:\d\d", ring)
         assert await page.locator(".queue .rate").all_inner_texts() == ["89 %", "33 %", "–"]
-        assert await page.locator(".tile .calls").all_inner_texts() == ["9 1", "0 2", "0 0"]
+        assert await page.locator(".tile .calls").all_inner_texts() == ["9 1", "0 2", "0 0", "0 0"]
         await expect(page.locator("#several")).to_be_visible()
         short = [await it.get_attribute("title") for it in await page.locator(".queue.short").all()]
         assert short == []
@@ -249,7 +251,7 @@ async def test_todays_calls_and_the_answer_rate_are_shown(visit: Visit) -> None:
 
 
 async def test_an_empty_call_centre_or_queue_is_a_warning(visit: Visit) -> None:
-    # The returning agent has had a call: an unchanged record would count as one of a lagging back end.
+    # The returning agent needs another call: an unchanged record would count as one from a lagging back end.
     later = agent("1", calls_answered=1, last_answered_at=START.replace(tzinfo=None))
     steps = [([agent("1")], "No agents in night"), ([], "Nobody is signed in"), ([later], "No agents in night")]
     wall = Wall(agent("1"), agent("2", queue="night"))
@@ -319,7 +321,7 @@ async def test_screen_readers_get_numbers_and_outages_but_no_clocks(visit: Visit
             """() => [...document.querySelectorAll("[role=status], [role=alert], [aria-live]")].map(
               (it) => it.id || it.parentElement.id)"""
         )
-        assert sorted(live) == ["alert", "condition"]
+        assert sorted(live) == ["alert", "condition", "raised"]
         tree = await page.locator("main").aria_snapshot()
         assert re.search(
             r'button "queue-1 2 signed in, 2 waiting, 0 receiving, 0 talking, 0 idle, 0 paused, 0 answ', tree

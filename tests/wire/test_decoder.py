@@ -1,4 +1,4 @@
-"""A whole answer: from a body to a snapshot."""
+"""The decoder: from a whole answer's body to a snapshot."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def decode(raw: bytes, *, encoding: str = "utf-8", **options: Any) -> Snapshot:
 
 
 def only(raw: bytes, **options: Any) -> AgentStatus:
-    """Decode and return the one record."""
+    """Decode, and return the only record."""
     (agent,) = decode(raw, **options).values()
     return agent
 
 
 def refusal(raw: bytes, **options: Any) -> str:
-    """Decode what is to be refused and return why."""
+    """Decode a body that must be refused, and return the reason."""
     with pytest.raises(MalformedResponse) as refused:
         decode(raw, **options)
     assert len(refused.value.excerpt) <= 256
@@ -54,7 +54,7 @@ def refusal(raw: bytes, **options: Any) -> str:
 
 
 def test_the_references_example() -> None:
-    """The example of the platform's reference page is read to the last field."""
+    """Every field of the example in the platform's reference page is decoded."""
     shown = decode(body(RECORD))
     assert list(shown.values()) == [
         AgentStatus(
@@ -84,7 +84,7 @@ def test_the_references_example() -> None:
 
 @pytest.mark.parametrize("result", ["[]", "{}", "null", '""', None])
 def test_nobody_in_every_spelling(result: str | None) -> None:
-    """An empty result, in any of PHP's spellings, is an empty snapshot and no error."""
+    """An empty result, in any of PHP's notations, is an empty snapshot and no error."""
     field = "" if result is None else f', "result": {result}'
     assert len(decode(f'{{"ret": 200, "data": {{"status": 0{field}}}, "msg": ""}}'.encode())) == 0
 
@@ -96,31 +96,31 @@ def test_a_result_that_is_no_list_is_refused(result: Any) -> None:
 
 
 def test_one_record_as_an_object() -> None:
-    """One record in place of a list of one is read as that."""
+    """A single record in place of a list counts as a list of one."""
     assert decode(json.dumps(envelope(RECORD)).encode()) == decode(body(RECORD))
     assert "extnumber is missing" in refusal(json.dumps(envelope({"queuename": "q"})).encode())
 
 
 def test_a_list_with_gaps_is_an_object() -> None:
-    """PHP's list with gaps in its indexes, an object, is read as the list; blanks within it do not matter."""
+    """PHP sends a list with gaps in its indexes as an object; it is read as a list, whatever the blanks in it."""
     spaced = json.dumps(envelope({"1": record(), "7": record(extnumber="2")}), indent=2).encode()
     assert decode(spaced) == decode(body(record(), record(extnumber="2")))
 
 
 @pytest.mark.parametrize("odd", [None, 1, "x", [], [RECORD], True])
 def test_a_record_that_is_no_object_refuses_the_body(odd: Any) -> None:
-    """One record that is no object refuses the whole body: to leave it out would read as an agent who left."""
+    """One record that is not an object refuses the whole body: omitting it would look like an agent who left."""
     assert "a record is not an object" in refusal(body(RECORD, odd))
 
 
 def test_a_record_that_cannot_be_read_refuses_the_body() -> None:
-    """A record with a number that no machine has refuses the body."""
+    """A record with a number too large for any machine refuses the body."""
     assert "a record cannot be read" in refusal(body(record(status="VALUE")).replace(b'"VALUE"', b"1e999"))
 
 
 @pytest.mark.parametrize("field", ["queuename", "extnumber", "state"])
 def test_a_missing_load_bearing_field_refuses_the_body(field: str) -> None:
-    """Without queue, extension or state the body is refused, naming queue, extension and field."""
+    """A body without queue, extension or state is refused, and the error names queue, extension and field."""
     fields = record()
     del fields[field]
     told = refusal(body(record(extnumber="9"), fields))
@@ -140,7 +140,7 @@ def test_a_missing_load_bearing_field_refuses_the_body(field: str) -> None:
     ],
 )
 def test_nonsense_in_a_load_bearing_field_refuses_the_body(field: str, nonsense: list[Any]) -> None:
-    """The refusal names queue, extension and field."""
+    """The error names queue, extension and field."""
     for wrong in nonsense:
         told = refusal(body(record(**{field: wrong})))
         assert "record of queue " in told
@@ -151,7 +151,7 @@ def test_nonsense_in_a_load_bearing_field_refuses_the_body(field: str, nonsense:
 @pytest.mark.parametrize(("blank", "spelt"), [(..., "missing"), (None, "null"), ("", "empty")])
 @pytest.mark.parametrize("many", [1, 40])
 def test_a_blank_counter_is_unknown(field: str, attribute: str, blank: Any, spelt: str, many: int) -> None:
-    """A blank counter keeps the seat's known value, is 0 where none is known, and is listed as a problem."""
+    """A blank counter keeps the seat's known value, is 0 if none is known, and is listed as a problem."""
     records = [record(extnumber=str(number), callsanswered=41, noanswercount=7) for number in range(many)]
     counted = body(*records)
     records[0][field] = blank
@@ -181,7 +181,7 @@ def test_another_person_does_not_inherit_a_counter(name: str | None, count: int)
 
 
 def test_a_seat_that_was_away_has_no_known_counter() -> None:
-    """The decoder knows what the answer before said; what a seat had earlier is the watcher's to know."""
+    """The decoder remembers only the previous answer; the watcher remembers earlier values."""
     decoder, _ = _warm(body(record(callsanswered=41), record(extnumber="2")))
     decoder.decode(body(record(extnumber="2")), observed_at=START)
     shown = decoder.decode(body(record(callsanswered=None), record(extnumber="2")), observed_at=START)
@@ -202,7 +202,7 @@ _LESSER = {
 
 @pytest.mark.parametrize("field", _LESSER)
 def test_a_lesser_field_degrades_and_is_told(field: str) -> None:
-    """An optional field with an invalid value is None and listed as a problem; the rest of the record is untouched."""
+    """An optional field with an invalid value is None and listed as a problem; all other fields are decoded."""
     attribute, odd = _LESSER[field]
     good = only(body(RECORD))
     for wrong in odd:
@@ -229,33 +229,33 @@ def test_a_lesser_field_that_is_not_given_is_none(field: str) -> None:
 
 
 def test_extension_numbers_are_strings() -> None:
-    """Leading zeros of an extension count, and one that PHP made a number of is a string again."""
+    """An extension keeps its leading zeros; a number that PHP made of an extension becomes a string again."""
     assert only(body(record(extnumber="007"))).extension == "007"
     assert only(body(record(extnumber=7))).extension == "7"
     assert len(decode(body(record(extnumber="007"), record(extnumber="7")))) == 2
 
 
 def test_unknown_fields_are_ignored() -> None:
-    """Fields that the vendor adds, anywhere, do not disturb."""
+    """Additional fields from the platform, at any level, have no effect."""
     document = envelope([record(novelty={"a": [1]}, other=None)], novelty=[1])
     assert decode(json.dumps({**document, "novelty": {}}).encode()) == decode(body(RECORD))
 
 
 @pytest.mark.parametrize("code", [1203, 1208, 1210, 1211, 1212, 1216, 0, -1, 1299, 2**63 - 1])
 def test_an_unlisted_code_survives(code: int) -> None:
-    """A code that no table lists is kept as its number and shown as unknown."""
+    """An unlisted code is kept as a number, and its state is unknown."""
     agent = only(body(record(state=code, status=code)))
     assert (agent.state, agent.state_code, agent.status_code) == ("unknown", code, code)
 
 
 def test_the_requests_own_codes_are_taken_too() -> None:
-    """A deployment that answers with the request's 1 to 4 is understood."""
+    """The codes 1 to 4 of the request are accepted in answers too."""
     states = [only(body(record(state=str(code)))).state for code in (1, 2, 3, 4)]
     assert states == ["idle", "waiting", "receiving", "talking"]
 
 
 def test_codes_of_a_deployments_own() -> None:
-    """`state_codes` lies over the built-in table: it adds and replaces, and leaves the rest."""
+    """`state_codes` adds to the built-in table and overrides its entries."""
     own = {1299: AgentState.PAUSED, 1213: AgentState.IDLE}
     states = [only(body(record(state=code)), state_codes=own).state for code in (1299, 1213, 1215)]
     assert states == ["paused", "idle", "talking"]
@@ -263,7 +263,7 @@ def test_codes_of_a_deployments_own() -> None:
 
 
 def test_identical_records_of_a_seat_are_one_and_different_ones_refuse() -> None:
-    """The same record twice is one, also in other bytes; two that differ refuse the body, naming the seat."""
+    """Equal records of a seat count as one, even in other bytes; different ones refuse the body and name the seat."""
     strings = {name: str(value) if isinstance(value, int) else value for name, value in RECORD.items()}
     assert len(decode(body(RECORD, RECORD, strings))) == 1
     told = refusal(body(RECORD, record(callsanswered=2)))
@@ -278,7 +278,7 @@ def _in(encoding: str, *records: dict[str, Any]) -> bytes:
 
 
 def test_gbk_that_nobody_announced() -> None:
-    """A name that is no UTF-8 is a problem and None; a queue or extension that is none refuses the body."""
+    """A name that is not UTF-8 is a problem and None; such a queue or extension refuses the body."""
     shown = decode(_in("gbk", record(seatsname="张三")))
     (agent,) = shown.values()
     assert agent.name is None
@@ -298,7 +298,7 @@ WHOLE_EMOJI = json.dumps("😀")[1:-1]
     [HALF_EMOJI, f"a{HALF_EMOJI}b", HALF_EMOJI.upper().replace("U", "u"), "\\ude00", f"{HALF_EMOJI}{WHOLE_EMOJI}"],
 )
 def test_half_a_surrogate_pair_is_no_text(spelt: str) -> None:
-    """A name with half a surrogate pair is a problem and None; a queue or extension with one refuses the body."""
+    """A name with half a surrogate pair is a problem and None; such a queue or extension refuses the body."""
     good = decode(body(record(extnumber="2"), record()))
     raw = body(record(extnumber="2"), record(seatsname="NAME"), desc="NAME").replace(b"NAME", spelt.encode())
     decoder, _ = _warm(body(record(extnumber="2"), record()))
@@ -314,7 +314,7 @@ def test_half_a_surrogate_pair_is_no_text(spelt: str) -> None:
 
 
 def test_whole_surrogate_pairs_are_text() -> None:
-    """An emoji, and a text that only looks like an escape, stay what they are beside a broken name."""
+    """An emoji, and a text that only looks like an escape, stay unchanged beside a broken name."""
     names = ["😀", "\\ud83d", "\\\\ud83d\\", "x"]
     raw = body(*(record(extnumber=name, seatsname=name) for name in names)).replace(
         b'"seatsname": "x"', b'"seatsname": "\\ud83d"'
@@ -330,7 +330,7 @@ def _answered(text: str, zone: tzinfo | None) -> datetime | None:
 
 
 def test_times_are_aware_when_the_zone_is_known() -> None:
-    """With the server's zone the times are aware, in the zone's offset; without it they are as sent."""
+    """With the server's zone, times are aware and have its offset; without it, they stay as sent."""
     aware = _answered("2020-02-05 21:03:36", SHANGHAI)
     assert aware == datetime(2020, 2, 5, 13, 3, 36, tzinfo=UTC)
     assert aware is not None
@@ -342,7 +342,7 @@ def test_times_are_aware_when_the_zone_is_known() -> None:
 
 
 def test_a_time_that_happens_twice_is_the_first() -> None:
-    """In the hour that the clocks repeat, a time is the earlier one; differences across the change are true."""
+    """In the hour that the clocks repeat, a time means its first occurrence; differences across it are right."""
     first = _answered("2025-11-02 01:30:00", NEW_YORK)
     assert first is not None
     assert first.utcoffset() == timedelta(hours=-4)
@@ -352,22 +352,22 @@ def test_a_time_that_happens_twice_is_the_first() -> None:
 
 
 def test_a_time_that_the_clocks_skip_is_read() -> None:
-    """A time in the hour that the clocks skip is read with the offset before the change, and is no problem."""
+    """A time in the hour that the clocks skip has the offset before the change, and is no problem."""
     skipped = _answered("2025-03-09 02:30:00", NEW_YORK)
     assert skipped == datetime(2025, 3, 9, 7, 30, tzinfo=UTC)
 
 
 class _Unsure(tzinfo):
-    """A zone that does not know."""
+    """A zone without an offset."""
 
     def utcoffset(self, moment: datetime | None) -> None:
-        """Know nothing."""
+        """Return no offset."""
 
     def tzname(self, moment: datetime | None) -> None:
-        """Have no name."""
+        """Return no name."""
 
     def dst(self, moment: datetime | None) -> None:
-        """Know nothing."""
+        """Return no offset."""
 
 
 def test_a_zone_without_an_offset_leaves_times_naive() -> None:
@@ -375,15 +375,15 @@ def test_a_zone_without_an_offset_leaves_times_naive() -> None:
 
 
 class _Strict(_Unsure):
-    """A zone that raises for a time that the clocks show twice, as some packages' zones do."""
+    """A zone that raises for ambiguous times, like the zones of some packages."""
 
     def utcoffset(self, moment: datetime | None) -> None:
-        """Refuse every time."""
+        """Raise for every time."""
         raise LookupError(moment)
 
 
 def test_a_zone_that_raises_is_a_problem_of_the_field() -> None:
-    """A time that the zone refuses is a problem of its field, and the record is read."""
+    """A time that the zone refuses is a problem of its field; the rest of the record is read."""
     read = SnapshotDecoder(zone=_Strict()).decode(body(record()), observed_at=START)
     assert read["queue-1", "100001"].last_answered_at is None
     assert {problem.field for problem in read.problems} == {"lastanswertime", "lastassigntime", "seatschangetime"}
@@ -402,7 +402,7 @@ def test_the_ends_of_the_calendar(zone: tzinfo, text: str) -> None:
     ("rsptime", "second"), [(0, 0), (1581488746, 1581488746), ("1581488746", 1581488746), (None, None), ("", None)]
 )
 def test_the_servers_clock(rsptime: Any, second: int | None) -> None:
-    """The server's clock is read from a number or a string; a server that does not tell the time is no problem."""
+    """The server's time may be a number or a string; a missing one is no problem."""
     shown = decode(body(rsptime=rsptime))
     assert shown.server_time == (None if second is None else datetime.fromtimestamp(second, UTC))
     assert shown.problems == ()
@@ -410,7 +410,7 @@ def test_the_servers_clock(rsptime: Any, second: int | None) -> None:
 
 @pytest.mark.parametrize("rsptime", ["x", 1.5, [], {}, True, 2**62, -(2**62), 2**64, "9" * 18])
 def test_a_servers_clock_that_makes_no_sense(rsptime: Any) -> None:
-    """An impossible server clock is a problem of no record, and stops nothing."""
+    """An invalid server time is not a problem of any record, and does not prevent decoding."""
     shown = decode(body(RECORD, rsptime=rsptime))
     assert len(shown) == 1
     assert shown.server_time is None
@@ -427,7 +427,7 @@ def _warm(raw: bytes) -> tuple[SnapshotDecoder, Snapshot]:
 
 
 def test_unchanged_records_are_the_same_objects() -> None:
-    """A record whose bytes did not change is the same object in the next snapshot, wherever the body has it."""
+    """A record with the same bytes is the same object in the next snapshot, wherever it is in the body."""
     records = [record(extnumber=str(number)) for number in range(20)]
     decoder, first = _warm(body(*records))
     records[7] = record(extnumber="7", state=1215)
@@ -462,7 +462,7 @@ def test_a_snapshot_is_not_touched_by_the_next_one() -> None:
     ],
 )
 def test_a_refused_body_leaves_the_decoder_as_it_was(refused: bytes) -> None:
-    """After a body that was refused, the next good one shares its records with the last good one, problems included."""
+    """After a refused body, the next good one shares its records with the last good one, including their problems."""
     good = body(record(lastanswertime="odd"), record(extnumber="2"))
     decoder, first = _warm(good)
     with pytest.raises(SipQueueError):
@@ -474,7 +474,7 @@ def test_a_refused_body_leaves_the_decoder_as_it_was(refused: bytes) -> None:
 
 
 def test_a_problem_lasts_as_long_as_its_record() -> None:
-    """A problem is in every snapshot that has the record, not only in the first, and goes when the record is mended."""
+    """A problem is in every snapshot with the record, not only in the first, and disappears when the field is valid."""
     decoder, first = _warm(body(record(lastanswertime="odd")))
     expected = (FieldProblem("queue-1", "100001", "lastanswertime", "is 'odd', not a time like 2020-02-05 21:03:36"),)
     assert first.problems == expected
@@ -513,7 +513,7 @@ def _many(**fields: Any) -> list[dict[str, Any]]:
 
 
 def test_where_everybody_changed_each_is_read() -> None:
-    """All changes are read when most records change at each poll."""
+    """All changes are found when most records change at each poll."""
     odd = _many(state=1214, callsanswered=12)
     odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
     braces = _many(state=1215, seatsname="},{")
@@ -529,7 +529,7 @@ def test_where_everybody_changed_each_is_read() -> None:
 
 
 def test_where_some_changed_these_are_told() -> None:
-    """Events concern the seats that changed, in any order of the records."""
+    """Events concern exactly the seats that changed, in any order of the records."""
     records = _many()
     decoder, known = _warm(_compact(*reversed(records)))
     for place in (3, 25, 39):
@@ -540,7 +540,7 @@ def test_where_some_changed_these_are_told() -> None:
 
 
 def test_an_order_that_differs_further_on_is_another_order() -> None:
-    """Two agents who change places are not confused, also if the first changed record is in its old place."""
+    """Two agents who swap places are not confused, even if the first changed record is in its old place."""
     decoder, _ = _warm(_compact(*_many()))
     records = _many()
     records[0]["state"] = 1215
@@ -550,7 +550,7 @@ def test_an_order_that_differs_further_on_is_another_order() -> None:
 
 
 def test_a_record_that_comes_twice_hides_no_other() -> None:
-    """A record that comes twice does not hide a contradicting one in the next answer."""
+    """A repeated record does not hide a contradicting one in the next answer."""
     first, second = record(extnumber="1"), record(extnumber="2")
     decoder, _ = _warm(_compact(first, first, second, tail="x" * 500))
     with pytest.raises(MalformedResponse, match="two different records"):
@@ -573,11 +573,11 @@ def test_of_two_records_of_a_seat_the_problem_goes_with_its_own() -> None:
     assert decoder.decode(_compact(good), observed_at=START).problems == ()
 
 
-# ---- nothing else gets out -------------------------------------------------------------------------------------------
+# ---- no other errors -------------------------------------------------------------------------------------------------
 
 
 def test_a_body_cut_at_any_byte_is_malformed() -> None:
-    """Wherever a body is cut off, it is refused as malformed, and never read as fewer agents."""
+    """A body that is cut at any byte is malformed, and never read as fewer agents."""
     raw = _in("utf-8", record(seatsname="张三"), record(extnumber="2"))
     for length in range(len(raw)):
         assert refusal(raw[:length])
@@ -585,7 +585,7 @@ def test_a_body_cut_at_any_byte_is_malformed() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_bodies_raise_only_the_librarys_errors(seed: int) -> None:
-    """A body with arbitrary damage is read, or refused with an error of this library."""
+    """A body with arbitrary damage is decoded, or raises one of this library's errors."""
     chance = random.Random(seed)
     good = _in("utf-8", record(seatsname="张三"), record(extnumber="2", state="1215"), record(queuename="q2"))
     pieces = [*b'{ } [ ] " , : \\ \\u null 1e999 NaN \xff \0 -'.split(b" "), b"9" * 25]

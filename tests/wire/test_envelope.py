@@ -17,13 +17,13 @@ def _body(document: Any) -> bytes:
 
 
 def test_data_is_given_as_it_is() -> None:
-    """The answers of other services reach the caller complete, as plain values."""
+    """`data` of other services reaches the caller complete, as plain values."""
     result = [{"a": 1, "b": [1.5, None, True], "c": {"d": "张三"}}]
     assert decode_data(_body(envelope(result))) == envelope(result)["data"]
 
 
 def test_strings_for_integers_are_fine_in_the_envelope() -> None:
-    """An envelope whose ret and status are decimal strings is as good as one with numbers."""
+    """An envelope may have decimal strings for `ret` and `status`."""
     assert decode_data(b'{"ret": "200", "data": {"status": "0"}, "msg": ""}') == {"status": "0"}
 
 
@@ -39,7 +39,7 @@ def test_strings_for_integers_are_fine_in_the_envelope() -> None:
     ],
 )
 def test_what_stands_before_the_json_is_skipped(prefix: bytes) -> None:
-    """A byte order mark, blanks and PHP's notices before the JSON do not stop the feed."""
+    """A byte order mark, blanks and PHP's notices before the JSON are skipped."""
     assert decode_data(prefix + _body(envelope([1])))["result"] == [1]
     with pytest.raises(ApiError, match="ret 400"):
         decode_data(prefix + error_body(400))
@@ -103,14 +103,14 @@ def test_nesting_that_the_envelope_skips_is_refused_all_the_same() -> None:
 
 
 def test_data_that_only_looks_right_from_outside_is_refused() -> None:
-    """Data that the envelope's check skips is still validated before a caller gets it."""
+    """Data that the check of the envelope skips is still validated before a caller gets it."""
     with pytest.raises(MalformedResponse, match="data cannot be read"):
         decode_data(b'{"ret": 200, "data": {"status": 0, "result": [1e999]}}')
 
 
 @pytest.mark.parametrize("ret", [0, -1, 201, 400, 500, 599, 605, "400"])
 def test_another_ret_is_an_api_error(ret: Any) -> None:
-    """Any ret but 200 is an ApiError with the code and the server's words."""
+    """Any `ret` except 200 is an ApiError with the code and the server's message."""
     with pytest.raises(ApiError) as refusal:
         decode_data(error_body(ret, "没有"))
     assert type(refusal.value) is ApiError
@@ -119,7 +119,7 @@ def test_another_ret_is_an_api_error(ret: Any) -> None:
 
 @pytest.mark.parametrize("ret", [600, 601, 602, 603, 604])
 def test_refused_authorization_is_an_auth_error(ret: int) -> None:
-    """Ret 600 to 604 are an AuthError, because only they end a watcher."""
+    """A `ret` of 600 to 604 is an AuthError, the kind of error that ends a watcher."""
     with pytest.raises(AuthError) as refusal:
         decode_data(error_body(ret))
     assert refusal.value.ret == ret
@@ -130,7 +130,7 @@ def test_refused_authorization_is_an_auth_error(ret: int) -> None:
     "data", ["[]", "{}", "null", '""', "false", "1.5", '"x"', '{"status": "x", "result": {"a": 1}}']
 )
 def test_an_error_is_read_whatever_its_data(data: str) -> None:
-    """The `ret` is reported for any form of an empty `data` that PHP sends."""
+    """The `ret` is reported whatever form of an empty `data` PHP sends."""
     with pytest.raises(ApiError, match="ret 500"):
         decode_data(f'{{"ret": 500, "data": {data}, "msg": null}}'.encode())
 
@@ -144,7 +144,7 @@ def test_a_msg_of_any_type_is_words(msg: str, words: str) -> None:
 
 
 def test_words_that_are_no_text_are_readable() -> None:
-    """Text in an unannounced encoding is shown with the usual replacement character."""
+    """Text in an undeclared encoding is shown with the standard replacement character."""
     with pytest.raises(ApiError) as refusal:
         decode_data(b'{"ret": 500, "msg": "a\xff"}')
     assert refusal.value.msg == "a\N{REPLACEMENT CHARACTER}"
@@ -154,7 +154,7 @@ def test_words_that_are_no_text_are_readable() -> None:
 
 
 def test_a_failed_operation_has_the_codes_number() -> None:
-    """A failed operation is an OperationFailed whose code is a number, though the platform sends a string."""
+    """The code of an OperationFailed is a number, although the platform sends a string."""
     for code in ("1003", 1003):
         with pytest.raises(OperationFailed) as refusal:
             decode_data(failure_body(code, "没有"))
@@ -179,7 +179,7 @@ def test_the_token_of_a_login() -> None:
     "result", [None, [], {}, "", "t1", ["t1"], {"token": ""}, {"token": None}, {"token": 5}, {"x": "t1"}]
 )
 def test_a_login_without_a_token(result: Any) -> None:
-    """A login's answer without a token is refused, and nothing of it is quoted."""
+    """A login's answer without a token is refused, and no part of it is quoted."""
     with pytest.raises(MalformedResponse, match="has no token") as refusal:
         decode_token(_body(envelope(result)))
     assert refusal.value.excerpt == ""

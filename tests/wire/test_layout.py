@@ -1,4 +1,4 @@
-"""`Layout` finds which records of an answer differ in the next one."""
+"""`Layout` finds the records that differ between an answer and the next one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEPARATORS = pytest.mark.parametrize("between", [b",", b", ", b" ,\n    "])
 
 
 def objects(*values: object) -> list[bytes]:
-    """Return JSON objects, one for each value."""
+    """Return one JSON object for each value."""
     return [json.dumps({"value": value}).encode() for value in values]
 
 
@@ -23,12 +23,12 @@ def answer(records: list[bytes], between: bytes = b",", *, clock: int = 1) -> by
 
 
 def layout_of(records: list[bytes], between: bytes = b",") -> Layout:
-    """Return the layout that an answer with these records has."""
+    """Return the layout of an answer with these records."""
     return Layout.of(Frame.of(answer(records, between), records), records)
 
 
 class Noting:
-    """A reader that notes the records it receives, and reports `of_a_run` changes in each run."""
+    """A reader that keeps the records it receives, and reports `of_a_run` changes in each run."""
 
     def __init__(self, *, knows: bool = True, of_a_run: int | None = None) -> None:
         self.knows = knows
@@ -46,12 +46,12 @@ class Noting:
 
     @property
     def changed(self) -> dict[int, bytes]:
-        """The changed records that the layout passed on singly, by place."""
+        """The changed records that the layout passed on individually, by place."""
         return {place: record for some in self.asked for place, record in some.items()}
 
 
 def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes], bytes, bytes] | None:
-    """Return the changed records, all records, the head and the tail of a body, or None if it was given up."""
+    """Return a body's changed records, all records, the head and the tail; None if the layout gave up."""
     noting = Noting()
     found = layout.follow(body, noting)
     return None if found is None else (noting.changed, found.layout.records(), found.head, found.tail)
@@ -60,7 +60,7 @@ def followed(layout: Layout, body: bytes) -> tuple[dict[int, bytes], list[bytes]
 @SEPARATORS
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 32, 33])
 def test_changed_records_are_found_in_their_places(size: int, between: bytes) -> None:
-    """Every changed record is found under its number, at the edge of a page too."""
+    """Every changed record is found under its number, even at the edge of a page."""
     before = objects(*range(size))
     for place in range(size):
         now = [*before[:place], *objects("long" * place), *before[place + 1 :]]
@@ -78,7 +78,7 @@ def test_all_records_may_differ(between: bytes) -> None:
 
 
 def test_an_answer_without_a_change_has_the_same_layout() -> None:
-    """A body that repeats the last one makes no new layout."""
+    """A body that repeats the last one keeps the layout."""
     layout = layout_of(objects(*range(20)))
     noting = Noting()
     found = layout.follow(answer(objects(*range(20)), clock=2), noting)
@@ -100,7 +100,7 @@ def test_an_answer_without_a_change_has_the_same_layout() -> None:
     ids=["one less", "one more", "a page less", "none", "cut off", "no object", "a blank behind"],
 )
 def test_another_kind_of_answer_is_not_followed(now: list[bytes]) -> None:
-    """A longer or shorter list, and a list of anything but objects, is left to full decoding."""
+    """Longer and shorter lists, and lists of anything but objects, are left to full decoding."""
     assert followed(layout_of(objects(*range(20))), answer(now)) is None
 
 
@@ -111,7 +111,7 @@ def test_another_head_is_not_followed() -> None:
 
 
 def test_another_order_is_noticed_at_once() -> None:
-    """A body in another order is given up after the first page that differs."""
+    """The layout gives up a body in another order after the first page that differs."""
     records = objects(*range(40))
     noting = Noting(knows=False)
     backwards = [records[0], *records[:0:-1]]
@@ -121,7 +121,7 @@ def test_another_order_is_noticed_at_once() -> None:
 
 @SEPARATORS
 def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> None:
-    """After a page in which most records changed, the next ones are given to the reader as a whole."""
+    """After a page in which most records changed, the reader gets the next ones as a whole run."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting(of_a_run=16)
     found = layout_of(before, between).follow(answer(now, between), noting)
@@ -133,7 +133,7 @@ def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> Non
 
 
 def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
-    """A run that the reader refuses is given record by record."""
+    """If the reader refuses a run, it gets the run's records one by one."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting()
     assert layout_of(before).follow(answer(now), noting) is not None
@@ -143,7 +143,7 @@ def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
 @SEPARATORS
 @pytest.mark.parametrize("longer", [*range(16, 40)])
 def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
-    """A run ends where its records end, with any lengths."""
+    """The end of a run follows from its records, whatever their lengths."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     now[longer], now[39] = b'{"value": 1000}', b"{}"
     noting = Noting(of_a_run=16)
@@ -184,7 +184,7 @@ def test_a_run_with_blanks_in_other_places_is_not_followed_again() -> None:
     ("text", "found"), [(b'{"a":1},{"b":2}', b'{"a":1}'), (b'{"a":"}"}', b'{"a":"}'), (b"[1,2]", b""), (b"", b"")]
 )
 def test_the_first_object(text: bytes, found: bytes) -> None:
-    """The first object ends at its first brace; it is only a guess."""
+    """The first object ends at its first brace, which is only a guess."""
     frame = Frame(b"[", b",", b"]")
     assert frame.first_object(b"[" + text) == found
     assert frame.first_object(b" [" + text) == b""

@@ -1,4 +1,4 @@
-"""The fast path for a record gives what the slow path gives, or nothing."""
+"""The fast path for a record returns the same as the slow path, or nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MISSING = st.sets(st.sampled_from(list(RECORD)), max_size=3)
 
 
 def unknown(seat: SeatKey) -> None:
-    """Know no seat."""
+    """Return None: no record of the seat is known."""
 
 
 @given(odd=ODD, missing=MISSING)
@@ -68,7 +68,7 @@ def test_what_is_not_regular_is_left_to_the_slow_path(raw: bytes) -> None:
 
 
 def read_after(known: dict[str, Any], *records: dict[str, Any]) -> tuple[AgentStatus, list[AgentStatus] | None]:
-    """Return what a record says, and what records say that should be the same agent's."""
+    """Read a record, then others as the next ones of the same seat; return both results."""
     reader = RegularReader(STATE_CODES, naive_time)
     first = reader.read(json.dumps(known).encode(), [None])
     assert first is not None
@@ -91,7 +91,7 @@ def test_a_name_that_is_no_text_is_left_to_the_slow_path() -> None:
 
 @pytest.mark.parametrize("name", [None, "", "王芳"])
 def test_what_did_not_change_is_shared(name: str | None) -> None:
-    """Unchanged texts of a changed record are the same objects."""
+    """The unchanged texts of a changed record are the same objects."""
     old, again = read_after(record(seatsname=name), record(seatsname=name, state=1215, status=1204))
     assert again is not None
     assert again[0] == attrs.evolve(old, state=AgentState.TALKING, state_code=1215, status_code=1204)
@@ -101,7 +101,7 @@ def test_what_did_not_change_is_shared(name: str | None) -> None:
 
 
 def test_a_record_that_says_the_same_is_the_same() -> None:
-    """A record that is only spelled in another way is the same object."""
+    """A record with equal values in another notation is the same object."""
     reader = RegularReader(STATE_CODES, naive_time)
     known = reader.read(json.dumps(RECORD).encode(), [None])
     assert known is not None

@@ -36,7 +36,7 @@ BIGGEST = 2**63 - 1
     ],
 )
 def test_integers_may_be_strings(value: Any, number: int) -> None:
-    """An integer is read alike as a number and as a decimal string."""
+    """An integer may be a number or a decimal string."""
     assert integer(value) == number
     assert optional_integer(value) == number
 
@@ -45,14 +45,14 @@ def test_integers_may_be_strings(value: Any, number: int) -> None:
     "value", [None, "", " ", True, 1.0, "1.0", "1e3", "0x1", "１２", "1_000", "--1", "1 2", [], {}, "x", "²"]
 )
 def test_what_is_no_integer(value: Any) -> None:
-    """Only integers and decimal strings as PHP writes them are integers: no float, no bool, no other notation."""
+    """Only integers and decimal strings in PHP's notation are integers: no floats, booleans or other notations."""
     with pytest.raises(Nonsense, match="not an integer"):
         integer(value)
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, "9" * 20, "9" * 5000, 10**30])
 def test_integers_too_large(value: Any) -> None:
-    """A number beyond 64 bits is refused as such, and its thousand digits are not shown."""
+    """A number beyond 64 bits is refused, and the error does not show its thousand digits."""
     with pytest.raises(Nonsense, match="beyond 64 bits") as nonsense:
         integer(value)
     assert len(str(nonsense.value)) < 100
@@ -64,7 +64,7 @@ def test_every_integer_of_64_bits_is_read(number: int) -> None:
 
 
 def test_counters_are_cast_as_php_casts_and_never_negative() -> None:
-    """Null and the empty string count as 0; a negative counter is refused, for it would be taken for a reset."""
+    """Null and the empty string count as 0; a negative counter is refused, because it would look like a reset."""
     given: list[Any] = [None, "", 0, "0", 5, "5"]
     assert [counter(value) for value in given] == [0, 0, 0, 0, 5, 5]
     negative: list[Any] = [-1, "-1"]
@@ -74,7 +74,7 @@ def test_counters_are_cast_as_php_casts_and_never_negative() -> None:
 
 
 def test_texts_may_be_numbers() -> None:
-    """A text that PHP made a number of is a text again; nothing else is."""
+    """A number that PHP made of a text becomes a text again; other types are refused."""
     assert [text(value) for value in ("a", "", 5, "007")] == ["a", "", "5", "007"]
     wrong: list[Any] = [None, True, 1.5, [], {}]
     for value in wrong:
@@ -86,7 +86,7 @@ def test_texts_may_be_numbers() -> None:
 
 
 def test_a_text_with_lost_bytes_is_none() -> None:
-    """Two different names that were damaged alike are never taken for one; a long one is not shown whole."""
+    """A text with undecodable bytes is refused: different names could look alike. The error quotes little of it."""
     with pytest.raises(Nonsense, match="not text in the body's encoding") as nonsense:
         text(f"a{LOST}" * 1000)
     assert LOST not in str(nonsense.value)
@@ -94,7 +94,7 @@ def test_a_text_with_lost_bytes_is_none() -> None:
 
 
 def test_what_identifies_is_not_empty() -> None:
-    """A queue or an extension without a name is refused."""
+    """An empty queue or extension is refused."""
     assert identity("1") == "1"
     with pytest.raises(Nonsense, match="is empty"):
         identity("")
@@ -104,7 +104,7 @@ def test_what_identifies_is_not_empty() -> None:
     "never", [None, "", "0000-00-00 00:00:00", "0000-00-00", "0000-00-00T00:00:00", "0000-00-00 12:00:00"]
 )
 def test_ways_to_say_never(never: Any) -> None:
-    """MySQL's zero date, in every shape, is "never", and so is nothing at all."""
+    """MySQL's zero date in every notation means "never", and so does a missing or empty time."""
     assert naive_time(never) is None
 
 
@@ -124,7 +124,7 @@ def test_a_time_is_read_as_sent() -> None:
     ],
 )
 def test_what_is_no_time(value: Any) -> None:
-    """Only the protocol's notation of a possible time is a time."""
+    """Only possible times in the protocol's notation are times."""
     with pytest.raises(Nonsense, match="not a time like"):
         naive_time(value)
 
@@ -138,7 +138,7 @@ def test_every_time_to_the_second_is_read(moment: datetime) -> None:
 
 
 def test_request_fields() -> None:
-    """The filters go out under the names and in the codes that the reference gives the request."""
+    """The filters are sent with the names and codes of the platform's reference."""
     assert status_fields() == {}
     assert status_fields("q", "007") == {"queuename": "q", "extnumber": "007"}
     states = {"idle": "1", "waiting": "2", "receiving": "3", "talking": "4"}
@@ -157,7 +157,7 @@ def test_request_fields() -> None:
     ],
 )
 def test_filters_that_cannot_be_asked_for(filters: dict[str, Any], words: str) -> None:
-    """A filter that the platform would read as "all", or not at all, is refused before anything is sent."""
+    """A filter that the platform would ignore or read as "all" is refused before any request."""
     with pytest.raises(ValueError, match=words):
         status_fields(**filters)
 
@@ -166,7 +166,7 @@ def test_filters_that_cannot_be_asked_for(filters: dict[str, Any], words: str) -
 
 
 def test_the_mark_for_lost_bytes_is_for_reading_only() -> None:
-    """Writing with the library's handler for lost bytes is an error as without it."""
+    """The library's error handler for undecodable bytes does not apply to encoding, which raises as usual."""
     with pytest.raises(UnicodeEncodeError):
         "\ud800".encode(errors="sipqueue_async.lost")
 
@@ -182,12 +182,12 @@ def test_the_mark_for_lost_bytes_is_for_reading_only() -> None:
     ],
 )
 def test_charsets_of_the_content_type(charset: str | None, encoding: str) -> None:
-    """A charset that means something is followed; one that means nothing, or is none for text, is UTF-8."""
+    """The charset of a Content-Type is used if it is a text encoding; otherwise the answer is read as UTF-8."""
     assert body_encoding(charset) == encoding
 
 
 def test_an_encoding_that_was_asked_for_is_meant() -> None:
-    """An encoding that a person gives is used, also one that means nothing in a Content-Type."""
+    """An encoding that the caller names is used, even one that is not a charset of the Content-Type."""
     assert text_encoding("latin-1") == "iso8859-1"
     assert text_encoding("GBK") == "gb18030"
     for label in ("hex", "nonsense", "idna", "a\0b"):
@@ -196,7 +196,7 @@ def test_an_encoding_that_was_asked_for_is_meant() -> None:
 
 
 def test_utf8_is_left_alone_but_for_its_mark() -> None:
-    """Text that is right stays as it is, byte for byte; a byte order mark goes."""
+    """Valid UTF-8 stays unchanged, byte for byte, except that a byte order mark is removed."""
     right = '{"a": "张三 \U0001f600"}'.encode()
     assert as_utf8(right, "utf-8") == right
     assert as_utf8(b"\xef\xbb\xbf" + right, "utf-8") == right
@@ -204,7 +204,7 @@ def test_utf8_is_left_alone_but_for_its_mark() -> None:
 
 
 def test_what_is_no_text_is_marked_as_lost() -> None:
-    """Bytes of no text become the mark for it, in UTF-8, and so do surrogates that an encoding lets in."""
+    """Undecodable bytes become the mark for lost bytes in UTF-8, and so do surrogates that an encoding permits."""
     assert as_utf8(b'"\xff"', "utf-8").decode() == f'"{LOST}"'
     assert LOST in as_utf8(b'"+2AA-"', "utf-7").decode()
     assert as_utf8(b'"\\ud800"', "raw_unicode_escape").decode() == f'"{LOST}"'
@@ -215,19 +215,19 @@ _ENCODINGS = ["utf-8", "gb18030", "utf-16", "utf-7", "utf-8-sig", "shift_jis", "
 
 @given(st.binary(), st.sampled_from(_ENCODINGS))
 def test_any_bytes_become_utf8(body: bytes, encoding: str) -> None:
-    """Any bytes under any charset become valid UTF-8, without an error of the codec."""
+    """Any bytes in any encoding become valid UTF-8, without an error of the codec."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the codecs for escapes have their own views of escapes
+        warnings.simplefilter("ignore", DeprecationWarning)  # codecs for escapes warn about invalid escapes
         as_utf8(body, encoding).decode()
 
 
 def test_a_body_shows_its_size_only() -> None:
-    """A traceback with local variables shows nothing of an answer."""
+    """A traceback with local variables shows no part of an answer."""
     assert repr(Body(b"secret")) == str(Body(b"secret")) == "<6 bytes>"
 
 
 def test_an_excerpt_is_for_people() -> None:
-    """An excerpt is the beginning of any bytes, as text."""
+    """An excerpt is the beginning of any bytes as text."""
     assert excerpt(b"  <html>\xff") == "<html>\ufffd"
     assert excerpt(f"a{LOST}".encode()) == "a\ufffd"
     assert len(excerpt(b"x" * 10_000)) == 1024

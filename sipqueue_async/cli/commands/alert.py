@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -18,9 +19,11 @@ from sipqueue_async import Feed, SeatFilter, SipQueueError
 from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesFile
+from sipqueue_async.cli import metrics as metrics_option
 from sipqueue_async.cli import options
 from sipqueue_async.cli.delivery import Delivery, Outbox, Send, in_thread, senders, trial
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
+from sipqueue_async.cli.metrics import Address, serving
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, report_absent
 from sipqueue_async.cli.rules import check_seats, named_seats, rules_of
 from sipqueue_async.cli.running import Work
@@ -53,6 +56,7 @@ SAVE_EVERY: Final = 10.0
     type=click.Path(path_type=Path),
     help="Keep the raised alerts in this file, so that a restart neither repeats nor forgets one.",
 )
+@metrics_option.option
 @click.option("--demo", is_flag=True, help="Watch a simulated call centre instead.")
 @options.demonstration(speed=60.0)
 @options.origin
@@ -66,6 +70,7 @@ def command(
     extensions: frozenset[str],
     interval: float,
     state_file: Path | None,
+    metrics: Address | None,
     demo: bool,
     agents: int,
     demo_queues: int | None,
@@ -89,7 +94,7 @@ def command(
     seats = SeatFilter(queues or None, extensions or None)
     if demo:
         centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
-        return partial(alert_demo, centre, standard_output(), rules, seats=seats, interval=interval)
+        return partial(alert_demo, centre, standard_output(), rules, seats=seats, interval=interval, metrics=metrics)
     return partial(
         alert,
         origin_of(origin, os.environ),
@@ -99,6 +104,7 @@ def command(
         seats=seats,
         interval=interval,
         state_file=None if state_file is None else state_file_of(state_file, rules),
+        metrics=metrics,
     )
 
 
@@ -159,6 +165,7 @@ async def alert(
     interval: float = 2.0,
     state_file: StateFile[Progress] | None = None,
     send: Mapping[Destination, Send] | None = None,
+    metrics: Address | None = None,
 ) -> None:
     """Print and deliver alerts until the feed ends, which takes an error that a retry cannot fix."""
     check_seats(rules, seats)
@@ -166,19 +173,27 @@ async def alert(
     progress = Progress(AlertState(rules.rules)) if saved is None else saved
     # A dry run keeps what an earlier run has to deliver.
     delivery = Delivery(send, rules, progress.outboxes) if send else None
-    async with feed_of(origin, interval=interval, seats=seats, baseline=progress.alerts.snapshot) as feed, feed:
+    async with feed_of(origin, interval=interval, seats=seats, baseline=progress.alerts.snapshot) as feed:
         run = Run(feed, progress, output, rules, state_file=state_file, delivery=delivery)
-        await run.run(_greet(feed, origin, output, rules, seats))
+        async with run.serving(metrics), feed:
+            await run.run(_greet(feed, origin, output, rules, seats))
 
 
 async def alert_demo(
-    centre: Demonstration, output: Output, rules: RulesFile, *, seats: SeatFilter = ALL_SEATS, interval: float = 2.0
+    centre: Demonstration,
+    output: Output,
+    rules: RulesFile,
+    *,
+    seats: SeatFilter = ALL_SEATS,
+    interval: float = 2.0,
+    metrics: Address | None = None,
 ) -> None:
     """Print the alerts of a simulated call centre, in its own time."""
     check_seats(rules, seats)
-    async with stepped_feed(centre, interval=interval, seats=seats) as (feed, client), feed:
+    async with stepped_feed(centre, interval=interval, seats=seats) as (feed, client):
         run = Run(feed, Progress(AlertState(rules.rules)), output, rules)
-        await run.run(_greet(feed, client, output, rules, seats))
+        async with run.serving(metrics), feed:
+            await run.run(_greet(feed, client, output, rules, seats))
 
 
 async def _greet(feed: Feed, origin: Origin, output: Output, rules: RulesFile, seats: SeatFilter) -> None:
@@ -210,6 +225,7 @@ class Run:
         state_file: StateFile[Progress] | None = None,
         delivery: Delivery | None = None,
     ) -> None:
+        self._feed = feed
         self._alerts = Alerts(feed, progress.alerts)
         self._outboxes = progress.outboxes if delivery is None else delivery.outboxes
         self._delivery = Delivery() if delivery is None else delivery
@@ -218,6 +234,15 @@ class Run:
         self._state_file = state_file
         self._failed = False
         """Whether an alert could not be printed."""
+
+    @asynccontextmanager
+    async def serving(self, address: Address | None) -> AsyncGenerator[None]:
+        """Serve metrics inside the block, and say where."""
+        deliveries = self._delivery if self._delivery.outboxes else None
+        async with serving(address, self._feed, self._alerts, deliveries) as served:
+            if served is not None:
+                complain(f"metrics are at {served.url}")
+            yield
 
     async def run(self, greet: Coroutine[Any, Any, None]) -> None:
         """Print until the feed ends or the command is cancelled, then save the state."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +18,7 @@ from sipqueue_async import Feed, SeatFilter
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.cli import options, rules
 from sipqueue_async.cli.exits import Failure, complain
+from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
@@ -156,7 +155,7 @@ async def wallboard(
         try:
             await board.start()
         except (OSError, UnicodeError) as error:
-            raise Failure(f"cannot listen on {site.host}, port {site.port}: {_trouble(error)}") from None
+            raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
             async with feed:
                 output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
@@ -164,16 +163,6 @@ async def wallboard(
                     await board.wait()
         finally:
             await board.stop()
-
-
-def _trouble(error: OSError | UnicodeError) -> str:
-    """Describe what is wrong with an address, and what to do."""
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "the name is unknown; give --host an address of this machine"
-    # asyncio's error has no number if it could listen on none of the addresses.
-    if error.errno in {None, errno.EADDRNOTAVAIL}:
-        return "it is not an address of this machine; give --host one that is, or 0.0.0.0 for all"
-    return f"{error.strerror}; try another --port"
 
 
 @asynccontextmanager

@@ -373,7 +373,7 @@ async def show(live: LiveStatus, output: TextIO) -> int:
     Raises:
         Exception: An unexpected error, once the terminal is restored.
     """
-    # The keyboard's signals arrive as signals, as for every other command.
+    # Let Ctrl-C and Ctrl-Z send signals as in every other command; Textual would otherwise read them as key presses.
     os.environ["TEXTUAL_ALLOW_SIGNALS"] = "1"
     app = TopApp(live)
     emergency: contextlib.AbstractContextManager[None] = contextlib.nullcontext()

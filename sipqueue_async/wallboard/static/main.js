@@ -10,7 +10,7 @@ import { startKiosk } from "./kiosk.js";
 import { connectionLost, feedDown, Notice, warning } from "./notice.js";
 import { Pages } from "./pages.js";
 import { Sound } from "./sound.js";
-import { Store, totals } from "./store.js";
+import { ringingSince, Store, totals } from "./store.js";
 import { forgetColours } from "./strip.js";
 import { Queues, Totals } from "./summary.js";
 import { Tiles } from "./tiles.js";
@@ -78,7 +78,7 @@ function draw() {
   notice.show(trouble(total["signed-in"]), known);
   // Before the agents, who are fitted to the room that is left.
   alerts.show(store.alerts, heardUntil(), knownUntil());
-  numbers.show(known ? counts : null, view);
+  numbers.show(known ? counts : null, ringingSince(chosen), view);
   if (known) queues.show(perQueue, store.gone(), view);
   all.hidden = !view.queues.size;
   const seats = [...perQueue.values()].reduce((sum, queue) => sum + queue["signed-in"], 0);
@@ -96,6 +96,7 @@ function tick() {
   setText(byId("clock", HTMLElement), known ? clock.timeOfDay(now) : "");
   notice.tick(now);
   alerts.tick(heardUntil(), knownUntil());
+  numbers.tick(knownUntil());
   const { changed, more } = tiles.tick(view);
   if (more && view.sound) sound.play();
   return changed;
@@ -140,7 +141,7 @@ addEventListener("resize", render);
 dark.addEventListener("load", redraw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 notice.show(null, false);
-numbers.show(null, view);
+numbers.show(null, null, view);
 
 new Feed({
   onBoard(message) {

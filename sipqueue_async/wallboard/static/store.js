@@ -182,6 +182,15 @@ function countCalls(numbers, seat) {
 }
 
 /**
+ * @param {Agent[]} agents
+ * @returns {number | null} when the call began that has been ringing the longest
+ */
+export function ringingSince(agents) {
+  const since = agents.flatMap((agent) => agent.seats).filter((seat) => stateOf(seat.state) === "receiving").map((seat) => seat.since);
+  return since.length ? Math.min(...since) : null;
+}
+
+/**
  * @param {{answered: number, missed: number}} calls
  * @returns {string} the share of offered calls that were answered
  */

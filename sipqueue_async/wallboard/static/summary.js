@@ -1,6 +1,7 @@
 // @ts-check
 /** The totals at the top, and the queues: a card for each, or a compact table of many. */
 
+import { duration } from "./clock.js";
 import { element, icon, setText } from "./dom.js";
 import { isWall } from "./pages.js";
 import { FIGURES, WORDS } from "./states.js";
@@ -23,6 +24,9 @@ export class Totals {
   /** @type {Map<string, {part: HTMLElement, number: HTMLElement}>} */
   #parts = new Map();
   #rate = element("dd", "", "–");
+  #ring = element("dd", "", "–");
+  /** @type {number | null} */
+  #ringing = null;
 
   /** @param {HTMLElement} list */
   constructor(list) {
@@ -34,13 +38,16 @@ export class Totals {
       list.append(part);
     }
     list.append(element("div", "rate", element("dt", "", "Answer rate"), this.#rate));
+    list.append(element("div", "ring", element("dt", "", "Longest ring"), this.#ring));
   }
 
   /**
    * @param {Numbers | null} numbers null as long as nothing is known
+   * @param {number | null} ringing when the call began that has been ringing the longest
    * @param {View} view
    */
-  show(numbers, view) {
+  show(numbers, ringing, view) {
+    this.#ringing = ringing;
     for (const [name, { part, number }] of this.#parts) {
       const figure = numbers?.[/** @type {keyof Numbers} */ (name)];
       setText(number, figure === undefined ? "–" : String(figure));
@@ -48,6 +55,11 @@ export class Totals {
       part.classList.toggle("short", name === "waiting" && figure !== undefined && view.isShort(figure));
     }
     setText(this.#rate, numbers ? answerRate(numbers) : "–");
+  }
+
+  /** @param {number} now */
+  tick(now) {
+    setText(this.#ring, this.#ringing === null ? "–" : duration(now - this.#ringing));
   }
 }
 

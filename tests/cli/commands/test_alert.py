@@ -41,7 +41,7 @@ async def alerting(
 
 
 async def polled(simulator: Simulator) -> None:
-    """Wait until the command has evaluated an answer to a request that began after this call."""
+    """Wait until the command has evaluated an answer to a request made after this call."""
     requests = simulator.server.requests
     await until(lambda: simulator.server.requests >= requests + 3)
 
@@ -54,7 +54,7 @@ async def talking(simulator: Simulator) -> set[SeatKey]:
 
 
 def seats(paper: Paper, words: str) -> list[SeatKey]:
-    """Return the seats of the printed alerts with these words, in a stable order."""
+    """Return the seats in the printed alerts with these words, in a stable order."""
     found = [line.partition("(")[2].partition(")") for line in paper.lines if words in line]
     return sorted(SeatKey(rest.split()[1].rstrip(":"), extension) for extension, _, rest in found)
 
@@ -91,7 +91,7 @@ async def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
 
 
 async def test_time_without_alerts_is_saved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a crash the outage begins with the last save."""
+    """After a crash, the outage begins at the last save."""
     monkeypatch.setattr(module, "SAVE_EVERY", 0.01)
     quiet = RulesFile(rules=(FeedSilent("away", lasting=60),))
     state = state_file_of(tmp_path / "state", quiet)
@@ -112,7 +112,7 @@ async def test_the_language_is_that_of_the_file_and_refused_credentials_end_it()
 
 
 class Jammed(Output):
-    """An output that cannot take a line."""
+    """An output that fails for every line."""
 
     def wrapped(self, text: object, indent: int = 0) -> None:
         """Raise the error of a closed pipe."""
@@ -164,7 +164,7 @@ async def test_a_demonstration_is_watched_in_its_own_time() -> None:
 
 
 def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It needs no settings of a platform."""
+    """It needs no settings of the platform."""
     path = tmp_path / "rules.toml"
     path.write_text('[rules.away]\nkind = "feed-silent"\n', encoding="utf-8")
     assert app.run(["alert", "--rules", str(path), "--check"]) == 0
@@ -178,7 +178,7 @@ def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, tmp_path: Path) -> None:
-    """The steps of the event loop between a poll with an alert and the cancellation."""
+    """`steps` is the number of event loop iterations between a poll with an alert and the cancellation."""
     loop = asyncio.get_running_loop()
     state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
     snapshots = [snapshot(agent()), snapshot(agent(state=AgentState.TALKING))]

@@ -45,7 +45,7 @@ async def test_a_report_that_differs_from_the_truth_says_so() -> None:
 
 
 async def test_the_first_event_comes_within_a_second() -> None:
-    """A second is ten of the simulated centre."""
+    """One second is ten seconds of the simulated centre."""
     async with Simulator(Plan.lively(), speed=0) as simulator, client_of(simulator) as client:
         before = await client.fetch_snapshot()
         simulator.advance(10)

@@ -1,4 +1,4 @@
-"""``--from-relay``: the commands with a relay in the platform's place, on a real Redis."""
+"""``--from-relay``: the commands read from a relay instead of the platform, on a real Redis."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_report_counts_the_calls_that_the_relay_saw(redis_server: RedisSer
 
 
 async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer, tmp_path: Path) -> None:
-    """It fails, and prints only what the state file had."""
+    """The command fails, and prints only the contents of the state file."""
     paper = Paper()
     state = StateFile(tmp_path / "state", Tally.from_json)
     state.save(Tally(KNOWN))
@@ -157,7 +157,7 @@ async def test_a_report_begins_when_it_is_started(redis_server: RedisServer) -> 
 
 
 async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server: RedisServer) -> None:
-    """The figures lack the calls of the outage."""
+    """The figures lack the calls during the outage."""
     paper = Paper()
     async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:
         await feed.ready(timeout=60)
@@ -165,7 +165,7 @@ async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server
     async with RedisFeed(redis_server.url) as feed:
         await until(lambda: feed.health.up is False)
     async with running(report.watch(RelayOrigin(redis=redis_server.url))) as watching:
-        # Long enough for the report to have been told of the outage, and of what was known before.
+        # Long enough for the report to receive the outage and the relay's earlier data.
         await asyncio.sleep(0.7)
         async with Relay(ScriptedSource([LATER]), redis_server.url, interval=0.05, lease=0.5):
             await watching
@@ -176,7 +176,7 @@ async def test_a_report_that_waited_for_a_relay_begins_when_it_came(redis_server
 
 
 async def test_status_prints_what_is_known_now(redis_server: RedisServer) -> None:
-    """With the time of the relay's last look, not of its last change."""
+    """The time is that of the relay's last poll, not of its last change."""
     paper = Paper()
     later = snapshot(*KNOWN.values(), at=600)
     place = RelayOrigin(redis=redis_server.url)
@@ -217,7 +217,7 @@ async def test_top_shows_the_truth_that_the_relay_tells(
 
 
 def shown(lines: list[str]) -> Counter[tuple[str, str, str]]:
-    """Return queue, extension and state of every seat on a screen."""
+    """Return the queue, extension and state of every seat on a screen."""
     rows = [line.split() for line in lines if line.startswith("queue-")]
     return Counter((row[0], row[1], row[4]) for row in rows if row[2] == "Agent")
 

@@ -22,12 +22,12 @@ SECRET = "a-password-that-nobody-may-see"
 
 
 def target(url: str, prefix: str = "sipqueue", lease: float = 10.0) -> RelayTarget:
-    """Return a target for the relay."""
+    """Return the place where the relay publishes."""
     return RelayTarget(redis=url, prefix=prefix, lease=lease)
 
 
 async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under its prefix, the chosen seats only; stderr says that Redis is away."""
+    """Readers of the prefix get only the chosen seats; stderr reports an outage of Redis."""
     paper = Paper()
     log = logging.getLogger("sipqueue_async")
     before = (log.level, list(log.handlers))
@@ -98,7 +98,7 @@ async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_signal_ends_it() -> None:
-    """Also while Redis is away; the password appears nowhere."""
+    """A signal also works while Redis is away; the password appears nowhere."""
     port = free_port()
     async with Simulator(BUSY, speed=0) as simulator:
         env = environment(simulator, SIPQUEUE_REDIS_URL=f"redis://:{SECRET}@127.0.0.1:{port}")

@@ -35,12 +35,12 @@ def state_in(directory: Path) -> StateFile[Tally]:
 async def watching(
     simulator: Simulator, paper: Paper, **options: Any
 ) -> AsyncGenerator[tuple[Report, asyncio.Future[None]]]:
-    """Run the command until the block ends, which begins after the first poll; then print."""
+    """Run the command until the block ends, and print the report; the block begins after the first poll."""
     options = {"interval": 0.02, "form": Form.CSV, **options}
     report = Report(paper.output(NO_COLOR="1"), **options)
     polls = simulator.server.requests
     task = asyncio.ensure_future(report.watch(client_of(simulator)))
-    # A login, a poll, and another poll: when that is asked for, the first one's answer has been dealt with.
+    # A login, a poll, and a second poll: its request shows that the first answer has been processed.
     await until(lambda: simulator.server.requests >= polls + 3 or task.done())
     try:
         yield report, task
@@ -51,13 +51,13 @@ async def watching(
 
 
 async def polled(simulator: Simulator) -> None:
-    """Wait until the simulator's present status was polled."""
+    """Wait until the command has polled the simulator's current status."""
     polls = simulator.server.requests
     await until(lambda: simulator.server.requests >= polls + 2)
 
 
 def rows(paper: Paper) -> list[dict[str, str]]:
-    """Return the lines of the CSV."""
+    """Return the rows of the CSV."""
     return list(csv.DictReader(io.StringIO(paper.text)))
 
 
@@ -103,7 +103,7 @@ async def test_only_what_was_chosen_is_watched() -> None:
 
 
 async def test_a_terminal_is_told_that_all_is_well() -> None:
-    """A program that reads the figures is not."""
+    """The line is printed only to a terminal, not to programs that read the figures."""
     for form, told in [(Form.TABLE, True), (Form.CSV, False)]:
         paper = Paper(terminal=True)
         async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, form=form):
@@ -112,7 +112,7 @@ async def test_a_terminal_is_told_that_all_is_well() -> None:
 
 
 async def test_trouble_is_told_beside_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    """An outage is reported on stderr, waited out, and counts as unseen."""
+    """An outage is reported on stderr, waited out, and counted as unseen."""
     paper = Paper()
     said = ""
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
@@ -136,7 +136,7 @@ NOWHERE = RelayOrigin(redis="redis://nowhere")
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what replaces the platform by a source of snapshots and errors."""
+    """Return a function that replaces the platform by a source."""
 
     def replace(source: Callable[[], Coroutine[Any, Any, Snapshot]]) -> None:
         @asynccontextmanager
@@ -230,7 +230,7 @@ async def test_credentials_that_never_worked_are_refused_without_figures() -> No
 
 
 async def test_it_goes_on_with_the_same_day(tmp_path: Path) -> None:
-    """Calls answered meanwhile count, and the time away is unseen."""
+    """Calls during the restart count, and the time away is unseen."""
     first, second, third = Paper(), Paper(), Paper()
     state = state_in(tmp_path)
     async with Simulator(BUSY, speed=0) as simulator:
@@ -245,7 +245,7 @@ async def test_it_goes_on_with_the_same_day(tmp_path: Path) -> None:
         assert answered(first) < answered(second) == simulator.truth.answered(start)
         assert all(float(row["unseen_seconds"]) > 0.2 for row in rows(second))
         assert rows(second)[0]["started_at"] == rows(first)[0]["started_at"]
-        # And once more, in a calm.
+        # Restart again while nothing changes.
         async with watching(simulator, third, state_file=state):
             await polled(simulator)
     assert answered(third) == answered(second)
@@ -316,6 +316,6 @@ async def test_a_demonstration_counts_the_centres_time() -> None:
 
 async def test_a_demonstration_stops_after_seconds_of_its_time() -> None:
     report = Report(Paper().output(), interval=6.0, seconds=300.0)
-    # A platform cannot answer within a third of a millisecond.
+    # The platform cannot answer within a third of a millisecond.
     with pytest.raises(Failure, match="no status came within 300 s"):
         await report.watch_demo(Demonstration(speed=1e6))

@@ -24,7 +24,7 @@ SMALL = Demonstration(agents=4)
 async def serving(
     environ: dict[str, str] | None = None, centre: Demonstration = SMALL, **options: Any
 ) -> AsyncGenerator[dict[str, str]]:
-    """Run the command; yield the variables that a shell has after evaluating its output."""
+    """Run the command; yield the variables that its output sets in a shell."""
     paper = Paper()
     task = asyncio.ensure_future(simulate(paper.output(), environ or {}, centre, **options))
     await until(lambda: paper.text.endswith("\n") or task.done())

@@ -81,7 +81,7 @@ async def test_json_is_one_documented_object() -> None:
 
 
 async def test_nobody_is_told_in_words() -> None:
-    """An empty call centre has no table."""
+    """An empty call centre has a sentence instead of a table."""
     plan = Plan(agents=1, queues=1, calls_per_hour=0, breaks_per_hour=0, shift_hours=1, off_hours=1)
     async with Simulator(plan, speed=0) as simulator:
         simulator.advance(3700)
@@ -91,7 +91,7 @@ async def test_nobody_is_told_in_words() -> None:
 
 
 async def test_fields_without_sense_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr, with queue, extension and field."""
+    """The warning on stderr names queue, extension and field."""
     async with Simulator(BUSY, speed=0) as simulator:
         right = Platform(simulator.centre, tokens=["ABCDEFG"]).answer({"service": STATUS, "token": "ABCDEFG"})
         ten = right.replace(b'"wrapuptime":10', b'"wrapuptime":"ten"', 1)

@@ -1,4 +1,4 @@
-"""``sipqueue top`` without a terminal: what stands on the screen is what the simulator knows to be true."""
+"""``sipqueue top`` without a terminal: the screen agrees with the simulator's ground truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.kit.terminal import terminal
 
 
 class Top:
-    """The program on a screen that can be read."""
+    """The program on a screen that tests can read."""
 
     def __init__(self, program: TopApp, pilot: Pilot[None]) -> None:
         self.app = program
@@ -52,30 +52,30 @@ class Top:
 
     @property
     def seats(self) -> Counter[tuple[str, str, str]]:
-        """Queue, extension and state of every seat on the board."""
+        """The queue, extension and state of every seat on the board."""
         rows = [line.split() for line in self.lines if line.startswith("queue-")]
         return Counter((row[0], row[1], row[4]) for row in rows if row[2] == "Agent")
 
     @property
     def page(self) -> str:
-        """The text of the page over the board; nothing if there is none."""
+        """The text of the page over the board; empty if there is none."""
         return str(self.app.screen.query_one(Static).content) if isinstance(self.app.screen, Page) else ""
 
     def fits(self, lines: int) -> bool:
-        """Return whether the board has so many lines, the last one included."""
+        """Return whether the board has this many lines, including the last one."""
         return len(self.lines) == lines and "q quit" in self.lines[-1]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something can be seen."""
+        """Wait until a condition on the screen holds."""
         await until(lambda: condition() or not self.app.is_running)
         assert condition(), self.text
 
     async def until_shown(self, text: str) -> None:
-        """Wait until a text can be seen."""
+        """Wait until the screen shows a text."""
         await self.until(lambda: text in self.text)
 
     async def click(self, text: str) -> None:
-        """Click on the first place with this text."""
+        """Click on the first occurrence of a text."""
         y, line = next((y, line) for y, line in enumerate(self.lines) if text in line)
         await self.pilot.click(Picture, offset=(line.index(text), y))
 
@@ -89,7 +89,7 @@ async def running_top(
     seats: SeatFilter = ALL_SEATS,
     rules: RulesFile | None = None,
 ) -> AsyncGenerator[Top]:
-    """Run it on a screen of its own."""
+    """Run the program on a screen of a given size."""
     origin = client_of(simulator)
     async with feed_of(origin, interval=interval, seats=seats) as feed:
         live = LiveStatus(feed, "a test", rules=rules)
@@ -105,7 +105,7 @@ async def running_top(
 
 
 def truth(simulator: Simulator) -> Counter[tuple[str, str, str]]:
-    """Return queue, extension and state of every seat."""
+    """Return the queue, extension and state of every seat."""
     return Counter((seat.queue, seat.extension, seat.state.value) for seat in simulator.centre.seats())
 
 
@@ -135,7 +135,7 @@ async def test_shows_the_truth_through_changes_and_an_outage() -> None:
 
 
 async def test_time_passes_also_where_nothing_changes() -> None:
-    """Times in state count on between two polls."""
+    """Durations keep counting between two polls."""
     async with Simulator(BUSY, speed=0) as simulator, running_top(simulator, interval=600) as board:
         await board.until_shown(" 0:01+")
         await board.until_shown(" 0:02+")
@@ -157,7 +157,7 @@ async def test_keys_and_clicks_change_what_is_seen() -> None:
         assert board.seats == first
         await press("pagedown", "pageup")
         assert board.seats == first
-        # The order.
+        # Change the order.
         await press("s")
         await board.until_shown("s sort: time")
         await press("R")
@@ -167,7 +167,7 @@ async def test_keys_and_clicks_change_what_is_seen() -> None:
         await board.click("ext")
         await board.until_shown("s sort: extension reversed")
         await board.click("ext")
-        # The queue.
+        # Choose a queue.
         await press("f")
         await board.until_shown("f queue: queue-1")
         await press("escape")
@@ -175,7 +175,7 @@ async def test_keys_and_clicks_change_what_is_seen() -> None:
         await board.until_shown("f queue: queue-2")
         await board.click("queue-2")
         await board.until_shown("f queue: all")
-        # The selection.
+        # Move the selection.
         await press("down")
         assert view().selected == SeatKey("queue-1", "100001")
         await press("down", "down", "down", "down")
@@ -313,7 +313,7 @@ async def test_a_terminal_is_given_back_in_every_case(monkeypatch: pytest.Monkey
             await it.until_shown("waiting, more than 0")
             it.press("q")
             assert await asyncio.wait_for(task, 60) == 0
-            # The error of a bug too is raised once the terminal is restored.
+            # The error of a bug is also raised after the terminal is restored.
             monkeypatch.setattr(app, "compose", Mock(side_effect=ZeroDivisionError))
             with pytest.raises(ZeroDivisionError):
                 await asyncio.wait_for(top_demo(output, Demonstration()), 60)
@@ -331,7 +331,7 @@ async def test_where_there_is_no_screen_it_prints_one_table(is_terminal: bool, t
 
 
 class Slow(Feed):
-    """A feed that reports late that nothing has changed."""
+    """A feed whose polls without a change are reported late."""
 
     _health = WatcherHealth()
 
@@ -341,26 +341,26 @@ class Slow(Feed):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The same snapshot every time."""
+        """The constant snapshot."""
         return self._known
 
     @property
     def health(self) -> WatcherHealth:
-        """The health set by `look`."""
+        """The health that `look` sets."""
         return self._health
 
     async def _work(self) -> None:
         await asyncio.Event().wait()
 
     def look(self, seconds: float) -> None:
-        """Report a look at this second."""
+        """Report a good poll at this second."""
         self._health = WatcherHealth(up=True, last_good_at=START + timedelta(seconds=seconds))
         self._call_listeners()
 
 
 @pytest.mark.virtual_time
 async def test_times_do_not_step_back_where_an_answer_is_heard_of_late() -> None:
-    """They follow the clock of the answers if that was set back."""
+    """Durations follow the answers' clock if it was set back."""
     async with Slow() as feed:
         live = LiveStatus(feed, "")
 

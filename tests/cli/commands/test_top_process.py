@@ -1,4 +1,4 @@
-"""``sipqueue top`` as a process on a terminal of its own: keys, signals, and the terminal given back at the end."""
+"""``sipqueue top`` as a process on its own terminal: keys, signals, and the restored terminal at the end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.kit.terminal import GIVEN_BACK, Terminal, terminal
 
 pytestmark = pytest.mark.one_python
 
-# The terminal must be the program's own one, or no key would be a signal.
+# The terminal must control the program's session, or keys would cause no signals.
 OWN_TERMINAL = (
     "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    # A terminal session with a single process cannot be stopped, because no other process could continue it.
+    # A session's only process cannot be stopped, because no other process could resume it.
     "if (child := os.fork()):\n"
     "    os.setpgid(child, child); os.tcsetpgrp(0, child)\n"
     "    while True:\n"
@@ -40,7 +40,6 @@ class Top:
         self._shell = shell
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
         os.kill(self.terminal.foreground, number)
 
     async def code(self) -> int:
@@ -77,7 +76,7 @@ async def test_a_hang_up_ends_it_and_the_terminal_is_as_before() -> None:
 
 
 async def test_an_impatient_second_signal_does_no_harm() -> None:
-    """The terminal is restored before the process ends at once."""
+    """The terminal is restored before the second signal ends the process at once."""
     stuck = (
         "import os, time; from sipqueue_async.cli.terminal import app\n"
         "def compose(*rest):\n"
@@ -122,7 +121,7 @@ async def test_it_can_be_suspended_and_goes_on() -> None:
 
 
 async def test_ends_on_a_terminal_that_nobody_reads() -> None:
-    """SIGTERM works after Ctrl-S."""
+    """SIGTERM works even after Ctrl-S stopped the terminal's output."""
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")
         top.terminal.press("\x13")

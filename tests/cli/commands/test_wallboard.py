@@ -51,7 +51,7 @@ async def _get(url: str, **headers: str) -> tuple[int, Any]:
 
 
 async def _told(url: str, condition: Callable[[Any], bool]) -> Any:
-    """Return the snapshot once it meets the condition."""
+    """Return the wallboard's snapshot once it meets the condition."""
     async with asyncio.timeout(60):
         while not condition(told := (await _get(f"{url}api/snapshot"))[1]):
             await asyncio.sleep(0.02)
@@ -75,6 +75,7 @@ async def test_the_alerts_of_a_rules_file_are_shown(tmp_path: Path) -> None:
         told = await _told(url, lambda told: told["alerts"])
         (alert,) = told["alerts"]
         assert (alert["alert"], alert["rule"], alert["queue"]) == ("raised", "any", None)
+        assert 'sipqueue_alerts_raised{rule="any"} 1.0' in (await _get(f"{url}metrics"))[1]
     async with serving() as url:
         assert (await _told(url, lambda told: told["seats"]))["alerts"] is None
 
@@ -90,7 +91,7 @@ def test_rules_about_seats_that_are_not_shown_are_refused(
 
 
 async def test_the_demonstration_shows_trouble_within_a_minute() -> None:
-    """By the thresholds in the printed address: agents over each of them, and a queue with few agents waiting."""
+    """With the thresholds in the printed address, agents exceed each limit, and a queue has few waiting agents."""
     centre = CallCentre(Demonstration(agents=24).plan)
     name_people(centre)
     assert len({seat.name for seat in centre.seats()}) == 24
@@ -127,7 +128,7 @@ async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
 
 
 async def test_the_platforms_credentials_stay_where_they_are() -> None:
-    """No answer of the wallboard holds the platform's token."""
+    """No answer of the wallboard contains the platform's token."""
     secret = "a-token-of-the-platform"
     simulator = Simulator(BUSY, speed=0, tokens=[secret])
     await simulator.start_server()
@@ -184,7 +185,7 @@ async def test_refused_credentials_end_it() -> None:
 
 
 def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
-    """A warning says that others can read the file."""
+    """A warning says that other users can read the file."""
     warnings: list[str] = []
     environ = {"SIPQUEUE_WALLBOARD_KEY": "of the environment"}
     assert read_key(None, {}, warnings.append) is None

@@ -25,12 +25,12 @@ from tests.kit.cli import BUSY, Paper, until
 async def watching(
     simulator: Simulator, paper: Paper, *, polled: bool = True, **options: Any
 ) -> AsyncGenerator[asyncio.Future[None]]:
-    """Run the command until the block ends, which begins after the first poll."""
+    """Run the command until the block ends; the block begins after the first poll."""
     polls = simulator.server.requests
     options = {"interval": 0.02, **options}
     task = asyncio.ensure_future(watch(client_of(simulator), paper.output(NO_COLOR="1"), **options))
     if polled:
-        # A login, a poll, and another poll: when that is asked for, the first one's answer has been dealt with.
+        # A login, a poll, and a second poll: its request shows that the first answer has been processed.
         await until(lambda: simulator.server.requests >= polls + 3 or task.done())
     try:
         yield task
@@ -40,19 +40,19 @@ async def watching(
 
 
 async def snapshot_of(simulator: Simulator) -> Snapshot:
-    """Return what the simulator shows."""
+    """Return the simulator's current snapshot."""
     async with client_of(simulator) as client:
         return await client.fetch_snapshot()
 
 
 def stories(paper: Paper) -> list[tuple[str, str, str]]:
-    """Return event, queue and extension of what was printed as JSON."""
+    """Return the event, queue and extension of each printed JSON line."""
     found = [json.loads(line) for line in paper.lines]
     return [(event["event"], event["queue"], event["extension"]) for event in found]
 
 
 async def test_it_prints_what_the_platform_did() -> None:
-    """Every event, no other, in order."""
+    """It prints every event in order, and nothing else."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         before = await snapshot_of(simulator)
@@ -78,7 +78,7 @@ async def test_only_what_was_chosen_is_printed() -> None:
 
 
 async def test_a_terminal_is_told_that_all_is_well() -> None:
-    """A calm centre can be told from a hung program."""
+    """The line distinguishes a calm centre from a hung program."""
     paper = Paper(terminal=True)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         await until(lambda: paper.text)
@@ -99,7 +99,7 @@ async def test_the_feeds_ups_and_downs_are_told() -> None:
 
 
 async def test_a_token_that_dies_is_nothing_to_tell() -> None:
-    """An expired token is renewed without a line."""
+    """An expired token is renewed without any output."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         simulator.server.revoke_tokens()
@@ -110,7 +110,7 @@ async def test_a_token_that_dies_is_nothing_to_tell() -> None:
 
 
 async def test_refused_credentials_end_it(tmp_path: Path) -> None:
-    """The last known status is saved; the error is left to the command's last line."""
+    """The last known status is saved; the error appears only in the command's last line."""
     paper = Paper()
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
@@ -139,7 +139,7 @@ async def test_refused_from_the_start_it_leaves_no_state(tmp_path: Path) -> None
 
 
 async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
-    """It prints what happened while the program was down, once."""
+    """It prints the events during the restart, once."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         async with watching(simulator, Paper(), state_file=state):
@@ -158,7 +158,7 @@ async def test_a_restart_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 async def test_a_restart_with_another_choice_tells_no_leaving(tmp_path: Path) -> None:
-    """Seats that are no longer watched have not left."""
+    """Seats that are no longer watched are not reported as leaving."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:
         state.save(await snapshot_of(simulator))
@@ -170,7 +170,7 @@ async def test_a_restart_with_another_choice_tells_no_leaving(tmp_path: Path) ->
 
 
 class Jammed(Output):
-    """An output that cannot take a line."""
+    """An output that fails for every line."""
 
     def line(self, text: object = "") -> None:
         """Raise the error of a closed pipe."""
@@ -190,7 +190,7 @@ async def test_what_could_not_be_printed_is_not_saved_as_told(tmp_path: Path) ->
 
 
 async def test_it_is_saved_after_it_was_printed(tmp_path: Path) -> None:
-    """A crash in between repeats an update and loses none."""
+    """A crash between printing and saving repeats an update, and loses none."""
     order: list[str] = []
 
     class Noted(StateFile[Snapshot]):

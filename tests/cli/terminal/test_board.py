@@ -1,4 +1,4 @@
-"""The board of `sipqueue top` as a picture: what is on it, at any size and with any names."""
+"""The rendered board of `sipqueue top`, at any size and with any names."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = st.sampled_from(
 
 
 def tally_of(*agents: AgentStatus, later: Iterable[AgentStatus] = (), at: float = 60) -> Tally:
-    """Return a tally of these agents, which after a minute are replaced by others."""
+    """Return a tally of these agents, who are replaced by others after a minute."""
     first, second = snapshot(*agents), snapshot(*later, at=at)
     tally = Tally(first)
     if later:
@@ -51,7 +51,7 @@ def tally_of(*agents: AgentStatus, later: Iterable[AgentStatus] = (), at: float 
 
 
 def scene(tally: Tally, *, at: float = 60, **health: Any) -> Scene:
-    """Return a scene at this second."""
+    """Return the scene at this second."""
     moment = START + timedelta(seconds=at)
     given: dict[str, Any] = {"up": True, "last_good_at": moment, **health}
     return Scene(
@@ -60,7 +60,7 @@ def scene(tally: Tally, *, at: float = 60, **health: Any) -> Scene:
 
 
 def texts(lines: Iterable[Line]) -> list[str]:
-    """Return lines as they look on the screen."""
+    """Return the lines as the screen shows them."""
     shown: list[str] = []
     for line in lines:
         text = ""
@@ -87,7 +87,7 @@ class TestAgents:
     LATER = (*PEOPLE[:2], agent("3", AgentState.TALKING, calls_answered=3, no_answer_count=1), *PEOPLE[3:])
 
     def order(self, view: View) -> list[str]:
-        """Return the extensions in the order shown."""
+        """Return the extensions in the displayed order."""
         tally = tally_of(*self.PEOPLE, later=self.LATER)
         return [row[1] for row in rows(compose(scene(tally), view, 100, 30).lines, " ext ")[:5]]
 
@@ -106,7 +106,7 @@ class TestAgents:
         assert self.order(View(sort=sort)) == expected
 
     def test_one_queue_alone(self) -> None:
-        """Without the column of the queue."""
+        """The column of queues is omitted."""
         view = View(queue="queue-1")
         shown = compose(scene(tally_of(*self.PEOPLE)), view, 100, 30).lines
         assert [row[0] for row in rows(shown, "ext ")] == ["3", "4", "5", "1"]
@@ -205,7 +205,7 @@ class TestQueues:
         ],
     )
     def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
-        """In words, or with a mark where there is no room."""
+        """The warning is a sentence, or a mark if there is no room."""
         lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24).lines
         (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
         assert (line[-1].text in {"no agent waiting", "no agent signed in"}) == bool(warning)

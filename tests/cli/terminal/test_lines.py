@@ -1,4 +1,4 @@
-"""Events and records in words and as JSON, and outside text made harmless."""
+"""Events and records as text and as JSON; control characters in outside text are escaped."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def update(events: Iterable[Event], after: Snapshot | None = None) -> Update:
 def printed(
     events: Iterable[Event], *others: AgentStatus, verbose: bool = False, kinds: Collection[str] = ()
 ) -> list[str]:
-    """Return the lines for an update with these events, where the snapshot has other agents too."""
+    """Return the lines for an update with these events, in a snapshot that has other agents too."""
     lines = EventLines(verbose=verbose).lines(update(events, snapshot(*others)), START, kinds)
     return [line.plain for line in lines]
 
@@ -161,7 +161,7 @@ def test_json_has_whole_records_of_who_joined_and_who_left() -> None:
 
 
 def test_every_class_of_event_has_a_name() -> None:
-    """The cases above have every kind of event."""
+    """The cases above contain every class of event."""
     assert {event.kind for event, _, _ in EVENTS} == set(KINDS)
 
 

@@ -1,4 +1,4 @@
-"""Standard output as the commands see it."""
+"""The commands' standard output."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_a_line_longer_than_the_terminal_is_not_cut() -> None:
 
 
 class Broken(io.StringIO):
-    """A pipe whose reader has ended."""
+    """A pipe whose reader has exited."""
 
     def write(self, _: str) -> int:
         raise BrokenPipeError
 
 
 def test_a_closed_pipe_raises() -> None:
-    """The process does not end while printing, so the command can save and clean up."""
+    """The process does not exit while printing, so the command can save and clean up."""
     with pytest.raises(BrokenPipeError):
         Output(Broken(), {}).line("lost")
 
@@ -84,7 +84,7 @@ def test_output_appended_to_half_a_line_begins_with_a_newline(
 
 
 def test_only_regular_files_get_a_newline(tmp_path: Path) -> None:
-    """A pipe cannot be read from, and a file may not be readable."""
+    """A pipe cannot be read back, and a file may not be readable."""
     path = tmp_path / "write-only"
     path.write_text("half")
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Tables at terminals of any width."""
+"""Tables on terminals of any width."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_columns_leave_in_a_fixed_order(width: int, last: str) -> None:
 
 @pytest.mark.parametrize("width", [59, 40, 24])
 def test_a_narrow_terminal_has_a_block_for_each_row(width: int) -> None:
-    """No cell is broken, and cells without a text are left out."""
+    """No cell is split, and empty cells are omitted."""
     text = "\n".join(shown(width))
     assert max(line.cell_len for line in table_lines(COLUMNS, ROWS, width)) <= width
     assert text.count("100001") == text.count("receiving") == text.count("answered 12") == 2

@@ -1,11 +1,7 @@
-"""Prometheus metrics of feeds: agents, calls, feed health and polling. Needs the extra ``prometheus``.
-
-`docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
-"""
+"""`WatcherCollector`: agents, calls, feed health and polling."""
 
 from __future__ import annotations
 
-import re
 import threading
 from bisect import bisect_left
 from collections import Counter
@@ -14,6 +10,14 @@ from itertools import accumulate
 from typing import Final, TypeVar
 
 import attrs
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
 
 from sipqueue_async import (
     AgentState,
@@ -26,37 +30,14 @@ from sipqueue_async import (
     StatusWatcher,
     TransportError,
 )
-from sipqueue_async._text import harmless
+from sipqueue_async.prometheus.labels import label
+from sipqueue_async.prometheus.scrape import exposition
 from sipqueue_async.tally import Tally
-
-try:
-    from prometheus_client.core import (
-        CounterMetricFamily,
-        GaugeMetricFamily,
-        HistogramMetricFamily,
-        InfoMetricFamily,
-        Metric,
-    )
-    from prometheus_client.exposition import choose_encoder
-    from prometheus_client.registry import Collector
-except ModuleNotFoundError as error:
-    remedy = "pip install 'sipqueue_async[prometheus]'"
-    raise ModuleNotFoundError(
-        f"sipqueue_async.prometheus needs prometheus-client, which is not installed: {remedy}", name=error.name
-    ) from None
-
-__all__ = ["WatcherCollector"]
 
 _F = TypeVar("_F", bound=Metric)
 
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENESSES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-_AMBIGUOUS: Final = re.compile(r"\\+(?=[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|(?P<escaped>.))", re.DOTALL)
-"""Backslashes before the rest of an escape, or before a character that may become one."""
-
-_UNREADABLE_VERSION: Final = re.compile(r";\s*version=(?![0-9]{1,4}(\.[0-9]{1,4}){0,3}\s*(;|$))")
-"""A version in a media range that prometheus-client cannot compare with its own."""
 
 # Export these from the start, at 0: Prometheus calculates no rate from a series that begins with its first failure.
 _FAILURES: Final = (TransportError, HttpStatusError, MalformedResponse, ApiError, AuthError, OperationFailed)
@@ -97,7 +78,7 @@ class WatcherCollector(Collector):
         if any(feed.is_shared for feed in named.values()):
             raise ValueError("a feed with a group receives only part of the changes: use one without a group")
         self._labels: tuple[str, ...] = () if alone else ("platform",)
-        self._recorders = [(() if alone else (_text(name),), _Recorder(feed)) for name, feed in named.items()]
+        self._recorders = [(() if alone else (label(name),), _Recorder(feed)) for name, feed in named.items()]
         self._agents = agents
         self._polls = any(isinstance(feed, StatusWatcher) for feed in named.values())
 
@@ -114,9 +95,7 @@ class WatcherCollector(Collector):
         Args:
             accept: The request's header ``Accept``, which names the formats that Prometheus prefers.
         """
-        readable = [media for media in accept.split(",") if not _UNREADABLE_VERSION.search(media)]
-        encode, content_type = choose_encoder(",".join(readable))
-        return encode(self), content_type
+        return exposition(self, accept=accept)
 
     def close(self) -> None:
         """Stop counting and detach from the feeds; the collector keeps its last values."""
@@ -124,7 +103,7 @@ class WatcherCollector(Collector):
             recorder.close()
 
     def __repr__(self) -> str:
-        names = ", ".join(label for labels, _ in self._recorders for label in labels)
+        names = ", ".join(name for labels, _ in self._recorders for name in labels)
         return f"<WatcherCollector of {names or 'a feed'}{', agents too' if self._agents else ''}>"
 
 
@@ -273,15 +252,15 @@ class _Recorder:
 
     def _queues(self) -> list[_Queue]:
         return [
-            _Queue(_text(it.name), dict(it.agents), it.calls_answered, it.calls_missed)
+            _Queue(label(it.name), dict(it.agents), it.calls_answered, it.calls_missed)
             for it in self._tally.queues.values()
         ]
 
     def _seats(self) -> list[_Seat]:
         return [
             _Seat(
-                (_text(it.key.queue), _text(it.key.extension)),
-                _text(it.agent.name or ""),
+                (label(it.key.queue), label(it.key.extension)),
+                label(it.agent.name or ""),
                 it.state,
                 it.calls_answered,
                 it.calls_missed,
@@ -397,17 +376,3 @@ class _Families:
     def _add(self, family: _F) -> _F:
         self.all.append(family)
         return family
-
-
-def _text(name: str) -> str:
-    """Return a name as a label shows it: with control characters and lone surrogates as escapes.
-
-    Backslashes that would then read as part of an escape are doubled, so that different names stay different labels.
-    """
-    return harmless(_AMBIGUOUS.sub(_doubled, name), plain_spaces=False)
-
-
-def _doubled(backslashes: re.Match[str]) -> str:
-    following = backslashes["escaped"]
-    run = backslashes[0]
-    return run if following is not None and harmless(following, plain_spaces=False) == following else 2 * run

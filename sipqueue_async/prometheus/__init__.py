@@ -1,0 +1,23 @@
+"""Prometheus metrics: of feeds (agents, calls, health, polling) and of alerts. Needs the extra ``prometheus``.
+
+`docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+try:
+    import_module("prometheus_client.core")
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "sipqueue_async.prometheus needs prometheus-client, which is not installed: "
+        "pip install 'sipqueue_async[prometheus]'",
+        name=error.name,
+    ) from None
+
+from sipqueue_async.prometheus.alerts import AlertsCollector, Deliveries
+from sipqueue_async.prometheus.feeds import WatcherCollector
+from sipqueue_async.prometheus.scrape import exposition
+
+__all__ = ["AlertsCollector", "Deliveries", "WatcherCollector", "exposition"]

@@ -1,0 +1,125 @@
+"""``--metrics`` of ``sipqueue alert``, scraped over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sipqueue_async import AgentState
+from sipqueue_async.alerts import Destination, RulesFile, StateLasts
+from sipqueue_async.cli import app, delivery
+from sipqueue_async.cli.commands.alert import alert, alert_demo
+from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.metrics import Address
+from sipqueue_async.cli.simulation import Demonstration, client_of
+from sipqueue_async.simulator import Simulator
+from tests.kit.cli import BUSY, Paper, until
+
+RULES = RulesFile(rules=(StateLasts("any", tuple(AgentState), longer_than=0),))
+ANY_PORT = Address("127.0.0.1", 0)
+
+
+async def scrape(url: str) -> dict[tuple[str, str], float]:
+    """Return the samples by name and last label."""
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        text = await answer.text()
+    families = text_string_to_metric_families(text)
+    return {(it.name, [*it.labels.values(), ""][0]): it.value for family in families for it in family.samples}
+
+
+async def address(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the URL that the command has printed."""
+    found: list[str] = []
+
+    def has_url() -> bool:
+        found.extend(line.split()[-1] for line in capsys.readouterr().err.splitlines() if "metrics are at" in line)
+        return bool(found)
+
+    await until(has_url)
+    return found[0]
+
+
+async def test_the_command_serves_raised_and_undelivered_alerts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The URL of a destination is in none of them."""
+    monkeypatch.setattr(delivery, "GATHER", 0.01)
+    secret = "s3cr3t"
+    brief = Destination(name="brief", url=f"json://{secret}", retry_for=0.0)
+    send: dict[Destination, Any] = {
+        Destination(name="away", url=f"json://{secret}"): lambda message: "away",
+        brief: lambda message: "away",
+        Destination(name="good", url=f"json://{secret}"): lambda message: None,
+    }
+    async with Simulator(BUSY, speed=0) as simulator:
+        task = asyncio.ensure_future(
+            alert(client_of(simulator), Paper().output(), RULES, interval=0.02, send=send, metrics=ANY_PORT)
+        )
+        url = await address(capsys)
+        found: dict[tuple[str, str], float] = {}
+        async with asyncio.timeout(60):
+            while (
+                found.get(("sipqueue_alerts_given_up_total", "brief")) != 4
+                or found.get(("sipqueue_alerts_undelivered", "good")) != 0
+            ):
+                found = await scrape(url)
+        assert found["sipqueue_alerts_raised", "any"] == 4
+        assert found["sipqueue_alerts_undelivered", "away"] == 4
+        assert found["sipqueue_alerts_given_up_total", "good"] == 0
+        assert found["sipqueue_feed_up", ""] == 1
+        assert not any(secret in text for key in found for text in key)
+        task.cancel()
+        await asyncio.wait([task])
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await scrape(url)
+
+
+async def test_a_demonstration_has_metrics_without_destinations(capsys: pytest.CaptureFixture[str]) -> None:
+    task = asyncio.ensure_future(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT))
+    found = await scrape(await address(capsys))
+    assert ("sipqueue_alerts_raised", "any") in found
+    assert not any(name == "sipqueue_alerts_undelivered" for name, _ in found)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_an_address_that_cannot_be_listened_on_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for given, message in (
+            (Address("127.0.0.1", port), f"cannot listen on 127.0.0.1, port {port}: .*; try another port"),
+            (Address("192.0.2.1", 0), "not an address of this machine; give --metrics one that is"),
+            (Address("no.such.invalid", 0), "the name is unknown; give --metrics an address"),
+        ):
+            with pytest.raises(Failure, match=message):
+                await alert_demo(Demonstration(), Paper().output(), RULES, metrics=given)
+
+
+async def test_without_the_extra_it_fails_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sipqueue_async.prometheus", None)
+    with pytest.raises(Failure, match=r"sipqueue_async\.prometheus"):
+        await alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT)
+
+
+@pytest.mark.parametrize("given", ["9300", ":9300", "::1:9300", "localhost:", "localhost:x", "localhost:65536", "[]:1"])
+def test_a_wrong_address_is_refused(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.away]\nkind = "feed-silent"', encoding="utf-8")
+    assert app.run(["alert", "--rules", str(path), "--check", "--metrics", given]) == 2
+    assert f"write HOST:PORT, such as 127.0.0.1:9300, not {given!r}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_address_of_ipv6_stands_in_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.away]\nkind = "feed-silent"', encoding="utf-8")
+    assert app.run(["alert", "--rules", str(path), "--check", "--metrics", "[::1]:0"]) == 0
+    assert Address("::1", 9300).url == "http://[::1]:9300/metrics"
