@@ -39,7 +39,7 @@ Used: TypeAlias = Mapping[str, float]
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """The number of readers, and the duration."""
+    """The number of readers, and the duration of the measurement."""
 
     readers: int
     interval: float = INTERVAL

@@ -127,7 +127,7 @@ class _Client(Redis):
 
 
 async def publish(url: str, prefix: str, course: Course) -> Moments:
-    """Run a relay. Its next snapshot is ready as soon as at most one update waits to be published."""
+    """Run a relay. The next snapshot is ready as soon as at most one update waits to be published."""
     snapshots, _ = told(course.story)
     given: list[float] = []
 

@@ -100,7 +100,7 @@ class Found:
 
     @property
     def hope(self) -> Limit | None:
-        """The hoped-for limit, which is stricter; missing it is no failure."""
+        """The stricter limit that is only a goal: missing it is no failure."""
         if self.case in _UNTUNED:
             return Limit(str(self.case), self.own.median, _LIMITS[self.case.records][-1], stretch=True)
         if self.case.records not in _STRETCH_SIZES or self.case.share not in _STRETCH or self.case.special:

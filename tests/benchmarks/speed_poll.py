@@ -1,4 +1,4 @@
-"""A whole poll over loopback HTTP, against a bare request for the same body."""
+"""A whole poll over loopback HTTP, compared with a bare request for the same body."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Calls:
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """The results of one watcher and of the plain differ beside it."""
+    """The results of one watcher, and of the plain differ beside it."""
 
     interval: float
     polls: int

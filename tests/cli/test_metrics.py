@@ -27,7 +27,7 @@ ANY_PORT = Address("127.0.0.1", 0)
 
 
 async def scrape(url: str) -> dict[tuple[str, str], float]:
-    """Return the samples by name and last label."""
+    """Return the samples, by name and last label."""
     async with aiohttp.ClientSession() as client, client.get(url) as answer:
         text = await answer.text()
     families = text_string_to_metric_families(text)
@@ -35,7 +35,7 @@ async def scrape(url: str) -> dict[tuple[str, str], float]:
 
 
 async def address(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the URL that the command has printed."""
+    """Return the URL that the command printed."""
     found: list[str] = []
 
     def has_url() -> bool:
@@ -49,7 +49,7 @@ async def address(capsys: pytest.CaptureFixture[str]) -> str:
 async def test_the_command_serves_raised_and_undelivered_alerts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The URL of a destination is in none of them."""
+    """No sample contains a destination's URL."""
     monkeypatch.setattr(delivery, "GATHER", 0.01)
     secret = "s3cr3t"
     brief = Destination(name="brief", url=f"json://{secret}", retry_for=0.0)

@@ -1,4 +1,4 @@
-"""`CallRecord`: what it shows, and what it keeps to itself."""
+"""`CallRecord`: its properties, and the personal data that its repr omits."""
 
 from __future__ import annotations
 

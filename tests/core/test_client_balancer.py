@@ -123,7 +123,7 @@ LAG = 10.0
 
 
 class Pair:
-    """Two servers of one platform behind a balancer; the second server lags."""
+    """Two servers of one platform behind a balancer; the second one lags."""
 
     def __init__(self, folder: Path) -> None:
         plan = Plan(agents=20, queues=2)

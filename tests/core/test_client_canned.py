@@ -17,7 +17,7 @@ Canned = Callable[..., None]
 
 
 async def test_the_shim_for_aioresponses_is_still_needed() -> None:
-    """Fails once aioresponses and aiohttp agree again: remove `CannedResponse` from tests/kit/servers.py then."""
+    """Once this test fails, aioresponses and aiohttp agree: then remove `CannedResponse` from tests/kit/servers.py."""
     with aioresponses() as replies:
         replies.post(URL, body=b"")
         async with aiohttp.ClientSession() as session:

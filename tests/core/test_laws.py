@@ -19,7 +19,7 @@ from tests.kit.strategies import chains_without_reset, snapshots
 
 @given(old=st.none() | snapshots(), new=snapshots())
 def test_replay(old: Snapshot | None, new: Snapshot) -> None:
-    """Law 1, replay: applying the events of `diff` to the old snapshot gives the new records."""
+    """Law 1, replay: applying the events of `diff` to the old snapshot yields the new records."""
     events = diff(old, new)
     if old is None and not events:
         assert not new

@@ -46,7 +46,7 @@ class Poll:
 
 @attrs.frozen(kw_only=True)
 class Watched:
-    """A watcher's reports of a platform that was good, faulty and good again."""
+    """A watcher's reports about a platform before, during and after a fault."""
 
     told: list[Event]
     """All events."""
@@ -61,7 +61,7 @@ class Watched:
     mended_at: float
     """The loop's time at which the fault was removed."""
     stale: int
-    """Polls dropped for their age."""
+    """The number of polls dropped as stale."""
     end: BaseException | None
     """The error that ended the watcher, or None."""
     reprs: list[str]
@@ -75,7 +75,7 @@ class Recorder:
         self.client = client
         self.polls: list[Poll] = []
         self.polling = asyncio.Lock()
-        """Held during a poll."""
+        """The lock that is held during a poll."""
         self._has_polled = asyncio.Event()
         self._server = server
         self._fault = fault

@@ -215,7 +215,7 @@ class FaultServer:
         self._hold.close()
         assert not any(self._outcomes), f"the server itself is broken: {self._outcomes}"
 
-    # ---- what a client needs -----------------------------------------------------------------------------------------
+    # ---- addresses and sessions --------------------------------------------------------------------------------------
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""Shared by tests of call records: a record as the platform sends it, and whole answers."""
+"""Helpers for tests of call records: a record as the platform sends it, and whole answers."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CALL: dict[str, Any] = {
     "companycode": 1001,
 }
 NUMBERS = ("02079460123", "4000000000", "48151623", "recordings.example", "crm-7")
-"""What no error, log line or repr shows."""
+"""Personal data that no error, log line or repr may show."""
 
 
 def call(number: int | str = 17, **fields: Any) -> dict[str, Any]:
-    """Return a call's record with other fields."""
+    """Return a call's record with some fields replaced."""
     return {**CALL, "id": number, **fields}
 
 

@@ -19,7 +19,7 @@ class Service:
         self.posts: list[str] = []
         """The posted texts, in order."""
         self.failures = 0
-        """How many of the next posts to refuse."""
+        """The number of further posts to refuse."""
         self.refusal: tuple[int, dict[str, Any] | str] = (500, {"ok": False, "error_code": 500, "description": "away"})
         """The answer to a refused post: status and body."""
         app = web.Application()

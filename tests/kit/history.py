@@ -19,7 +19,7 @@ from tests.kit.tally import update
 
 @attrs.frozen
 class Gap:
-    """Time in which the status was unknown."""
+    """A span in which the status was unknown."""
 
     began_at: datetime
     ended_at: datetime | None

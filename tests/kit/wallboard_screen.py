@@ -37,7 +37,7 @@ SHOWN = """() => ({
 
 
 class Wall:
-    """A wallboard of agents whose states do not change by themselves, at a clock `age` seconds after START.
+    """A wallboard of agents in constant states since before START, with a clock `age` seconds after START.
 
     Args:
         agents: The seats in the first answer; to change them, append to `answers` and refresh the watcher.

@@ -1,4 +1,4 @@
-"""Metrics of alerts: their numbers by rule, and their delivery by destination."""
+"""Metrics of alerts: how many are raised, by rule, and their delivery, by destination."""
 
 from __future__ import annotations
 

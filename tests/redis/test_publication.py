@@ -220,7 +220,7 @@ class TestVersions:
             check_version(version)
 
     def test_what_earlier_releases_wrote_is_read(self) -> None:
-        """Format 1 has no number of confirmations."""
+        """Publications of format 1, without a number of confirmations, are read."""
         fields = damaged("update", lambda update: update.update(version=1))
         del fields["confirmed"]
         change = read_change(fields)

@@ -224,7 +224,7 @@ class TestChanges:
         assert (reader.entry, reader.sequence, reader.seen) == ("8-0", 8, AFTER.observed_at)
 
     def test_an_entry_of_format_1_is_reported_too(self) -> None:
-        """Entries of format 1 lack `confirmed`."""
+        """Entries of format 1, which lack `confirmed`, are applied too."""
         reader = reader_at(BEFORE)
         change = attrs.evolve(change_of(BEFORE, AFTER), confirmed=None)
         update = reader.on_entry(Entry(id="8-0", change=change))

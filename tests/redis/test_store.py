@@ -334,7 +334,7 @@ class TestPermissions:
             await share(group)
 
     def test_the_page_lists_it(self) -> None:
-        """The documentation lists these permissions."""
+        """The documentation lists exactly these permissions."""
         page = (Path(__file__).parents[2] / "docs" / "relay.md").read_text(encoding="utf-8")
         for name, rules in (("relay", RELAY), ("reader", READER), ("worker", GROUP)):
             assert f"ACL SETUSER {name} on >password {KEYS} {rules}\n" in page

@@ -190,7 +190,7 @@ def test_a_token_is_needed() -> None:
 
 
 class _Scripted:
-    """A centre that knows nothing of calls."""
+    """A centre without records of calls."""
 
     extensions = ("100001",)
     local_time = Plan().start

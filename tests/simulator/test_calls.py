@@ -81,7 +81,7 @@ def test_a_wrong_request_is_refused(token: str, extensions: str | None, ret: int
 
 
 class _Scripted:
-    """A centre that knows nothing of calls."""
+    """A centre without calls."""
 
     extensions = ("100001",)
     local_time = Plan().start

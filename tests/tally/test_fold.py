@@ -95,7 +95,7 @@ def test_an_outage_is_of_no_state() -> None:
 
 
 def test_what_is_the_same_after_an_outage_has_lasted() -> None:
-    """A state that is the same before and after an outage keeps its beginning."""
+    """A state that is equal before and after an outage keeps its beginning."""
     tally = Tally(one(0, TALKING))
     tally.update(update(one(8, TALKING), one(10)))
     tally.update(down(one(20)))
@@ -115,7 +115,7 @@ def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
 
 
 def test_a_feed_that_is_down_from_the_start_begins_when_it_is_up() -> None:
-    """Time counts from the first snapshot."""
+    """If the feed is down from the start, time counts from the first snapshot."""
     tally = Tally()
     tally.update(down(None))
     assert (tally.started_at, tally.feed_down is not None) == (None, True)

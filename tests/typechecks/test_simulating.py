@@ -51,7 +51,7 @@ def check_a_centre(centre: Centre) -> None:
 
 
 def check_who_calls(centre: PhoneCentre) -> None:
-    """Use what a platform needs of a call centre that knows its calls."""
+    """Use what a platform needs of a call centre with records of calls."""
     assert_type(centre.calls(), Mapping[str, PhoneCall])
 
 

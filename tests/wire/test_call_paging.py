@@ -26,13 +26,13 @@ def records(names: Iterable[object]) -> tuple[CallRecord, ...]:
 
 @attrs.define
 class Server:
-    """A list of records, of which each request gets one page."""
+    """A list of records that is served page by page."""
 
     names: list[int]
     size: int = 3
     says_total: bool = True
     repeats_last: bool = False
-    """Whether the last page is the answer to every later page too."""
+    """Whether requests beyond the last page get the last page again."""
 
     def page(self, number: int) -> CallPage:
         """Return a page."""
@@ -43,7 +43,7 @@ class Server:
 
 
 def walk(server: Server, arrivals: Iterable[tuple[int, ...]] = ()) -> tuple[list[int], int]:
-    """Read every page; before each request after the first, some records arrive. Return the records and requests."""
+    """Read every page while records arrive between the requests; return the records and the number of requests."""
     paging, found, requests = CallPaging(), list[int](), 0
     waiting = iter(arrivals)
     while paging.page is not None:
@@ -72,7 +72,7 @@ def test_a_list_that_stands_still_is_read_once(count: int, says_total: bool, req
 def test_records_that_arrive_while_paging_lose_none_and_double_none(
     count: int, size: int, says_total: bool, arrivals: list[tuple[int, ...]]
 ) -> None:
-    """Each record that existed at the beginning comes exactly once, wherever others are inserted."""
+    """Each record that existed at the beginning is returned exactly once, wherever others are inserted."""
     server = Server(list(range(count)), size, says_total)
     found, _ = walk(server, arrivals)
     assert len(found) == len(set(found))

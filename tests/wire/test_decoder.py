@@ -79,7 +79,7 @@ def test_the_references_example() -> None:
     assert shown.problems == ()
 
 
-# ---- what real back ends also send -----------------------------------------------------------------------------------
+# ---- variants from real back ends ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("result", ["[]", "{}", "null", '""', None])
@@ -498,7 +498,7 @@ _bodies = st.lists(_records, max_size=4).map(lambda records: body(*records))
 
 @given(st.lists(_bodies, max_size=6))
 def test_incremental_and_full_decoding_agree(bodies: list[bytes]) -> None:
-    """A warm decoder reads the same records, order, problems or error as a cold one."""
+    """A warm decoder returns the same records, order, problems or error as a cold one."""
     incremental, full = SnapshotDecoder(), FullDecoder()
     for raw in [*bodies, *bodies[::-1]]:
         assert essence(outcome(incremental, raw)) == essence(full.outcome(raw))

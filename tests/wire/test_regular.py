@@ -43,7 +43,7 @@ def unknown(seat: SeatKey) -> None:
 @example(odd={"seatsname": LOST}, missing=set())
 @example(odd={"state": 2**63}, missing=set())
 def test_both_ways_agree(odd: dict[str, Any], missing: set[str]) -> None:
-    """The fast path and the slow path read a record alike."""
+    """The fast path and the slow path read each record alike."""
     reader = RecordReader(ZONE, STATE_CODES)
     raw = json.dumps({name: value for name, value in record(**odd).items() if name not in missing}).encode()
     fast = RegularReader(STATE_CODES, reader._time).read(raw, [None])

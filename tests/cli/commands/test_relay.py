@@ -63,7 +63,7 @@ async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys
 
 
 async def test_refused_credentials_end_it(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error is reported once."""
+    """The error appears once on stderr."""
     async with Simulator(BUSY, speed=0) as simulator:
         client = SipQueueClient(simulator.url, "a-wrong-token")
         with pytest.raises(AuthError):

@@ -187,7 +187,7 @@ class TestTime:
             await Report(Paper().output(), seconds=0.1).watch(NOWHERE)
 
     async def test_it_is_saved_every_ten_seconds(self, script: Callable[..., None], tmp_path: Path) -> None:
-        """Also while nothing changes."""
+        """The file is saved even while nothing changes."""
         state = state_in(tmp_path)
         script(ScriptedSource([snapshot(agent(), at=at) for at in range(0, 60, 3)]))
         task = asyncio.ensure_future(Report(Paper().output(), interval=3, state_file=state).watch(NOWHERE))

@@ -16,7 +16,7 @@ from tests.kit.terminal import GIVEN_BACK, Terminal, terminal
 
 pytestmark = pytest.mark.one_python
 
-# The terminal must control the program's session, or keys would cause no signals.
+# It must be the controlling terminal of the program's session, or keys would cause no signals.
 OWN_TERMINAL = (
     "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     # A session's only process cannot be stopped, because no other process could resume it.

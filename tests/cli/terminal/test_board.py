@@ -282,7 +282,7 @@ class TestAnySize:
     def test_nothing_is_too_wide_too_high_or_over_another_thing(
         self, people: list[tuple[str, str, str, AgentState]], width: int, height: int, up: bool, alerts: int
     ) -> None:
-        """At any size, with any names."""
+        """Nothing is cut off and nothing overlaps, at any size and with any names."""
         tally = tally_of(*(agent(extension, state, queue=queue, name=name) for queue, extension, name, state in people))
         known = scene(tally, up=up, last_error=None if up else AWAY)
         state, _, _ = evaluate(
