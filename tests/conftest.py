@@ -23,8 +23,7 @@ from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
-# Derandomized: every run tests the same few examples, so that it covers the same lines. `nox -s endurance` searches
-# with many more.
+# The same few examples in every run, so that every run covers the same lines; `nox -s endurance` searches with many.
 # No deadline: the duration of one example depends on the machine.
 settings.register_profile("gate", settings(), deadline=None, max_examples=25, stateful_step_count=30, derandomize=True)
 settings.register_profile("endurance", settings(), deadline=None, max_examples=1000)
@@ -109,7 +108,7 @@ def needs_haproxy() -> None:
 
 @pytest.fixture(scope="session")
 def needs_postgres() -> None:
-    """Skip the test where PostgreSQL is missing."""
+    """Request PostgreSQL; the test is skipped where it is missing."""
 
 
 @pytest.fixture(scope="session")
@@ -129,21 +128,21 @@ async def redis_server(shared_redis: RedisServer) -> RedisServer:
 
 @pytest.fixture(scope="session")
 def shared_postgres(needs_postgres: None) -> Iterator[PostgresServer]:
-    """One PostgreSQL for all tests of a process; a test asks for `postgres_server`."""
+    """One PostgreSQL for all tests of a process; tests use it through `postgres_server`."""
     with PostgresServer() as server:
         yield server
 
 
 @pytest.fixture
 async def postgres_server(shared_postgres: PostgresServer) -> PostgresServer:
-    """A real PostgreSQL that runs; `database` makes an empty database. A test may stop and kill it."""
+    """A running PostgreSQL; `database` creates an empty database. A test may stop and kill it."""
     shared_postgres.start()
     return shared_postgres
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)])
 def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database: of each kind in turn."""
+    """The URL of an empty database; a test runs once for each kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
     server: PostgresServer = request.getfixturevalue("shared_postgres")

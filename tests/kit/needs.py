@@ -31,7 +31,7 @@ class Component:
     tested: str
     """The part of the product that those tests cover."""
     places: tuple[str, ...] = ()
-    """Folders that are searched too, as glob patterns below the root."""
+    """Additional folders to search, as glob patterns below the root."""
 
     @property
     def marker(self) -> str:
@@ -60,7 +60,7 @@ COMPONENTS: Final = {
             "postgres",
             ("postgresql",),
             "the history in PostgreSQL",
-            # Debian keeps each version's programs in a folder of its own.
+            # Debian installs each version's programs in a separate folder.
             ("usr/lib/postgresql/*/bin",),
         ),
         Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),

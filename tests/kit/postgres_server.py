@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: a server of its own on a free port, in a temporary folder."""
+"""A real PostgreSQL for tests: a private server on a free port, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS: Final = {"fsync": "off", "full_page_writes": "off", "max_connections"
 
 
 class PostgresServer:
-    """A PostgreSQL on loopback: it can be stopped, killed, and started again. It trusts every client.
+    """A PostgreSQL on loopback that trusts every client; tests can stop, kill and restart it.
 
     PostgreSQL refuses to run as root; as root this class runs it as the user ``postgres`` of Debian's package.
     """
@@ -41,7 +41,7 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it answers."""
+        """Start the server unless it runs, and wait until it answers."""
         if self._process is not None:
             return
         data = self._folder / "data"
@@ -58,11 +58,11 @@ class PostgresServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Shut it down: clients are disconnected."""
+        """Shut the server down, which disconnects its clients."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it at once, as when its machine goes down."""
+        """Kill the server at once, like a machine that goes down."""
         self._end(signal.SIGQUIT)
 
     def __enter__(self) -> Self:

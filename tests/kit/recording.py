@@ -1,4 +1,4 @@
-"""Records scripted answers of a platform into a history, and keeps what a consumer was told meanwhile."""
+"""Records scripted answers of a platform into a history, and collects the updates of another consumer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END = datetime(2100, 1, 1, tzinfo=UTC)
 
 @attrs.define
 class Run:
-    """A recorder, its watcher, and what else the watcher reports to."""
+    """A recorder, its watcher, and the updates of another consumer of the watcher."""
 
     history: History
     recorder: Recorder
@@ -27,18 +27,18 @@ class Run:
     told: Updates
 
     async def poll(self, times: int = 1) -> None:
-        """Let the watcher poll."""
+        """Make the watcher poll."""
         for _ in range(times):
             with suppress(SipQueueError):
                 await self.watcher.refresh()
 
     async def recorded(self) -> None:
-        """Wait until the recorder has written what it was told, and the first status."""
+        """Wait until the recorder has written the first status and all pending updates."""
         while self.recorder.pending or (self.watcher.health.up and self.recorder.health.recorded_until is None):
             await asyncio.sleep(0.001)
 
     def updates(self) -> list[Update]:
-        """Return what the consumer was told since the last call."""
+        """Return the other consumer's updates since the last call."""
         return list(iter(self.told.get_nowait, None))
 
 
@@ -53,7 +53,7 @@ async def running(
     max_pending: int = 1000,
     close_timeout: float = 30.0,
 ) -> AsyncIterator[Run]:
-    """Give a recorder that runs. Nothing is polled but by `poll`."""
+    """Yield a running recorder whose watcher polls only when the test calls `poll`."""
     async with History(url) as history:
         watcher = StatusWatcher(
             ScriptedSource(answers),
@@ -65,7 +65,7 @@ async def running(
         )
         recorder = Recorder(history, watcher, max_pending=max_pending, close_timeout=close_timeout)
         told = watcher.updates(max_pending=10_000)
-        # The watcher polls by itself once: answer that with the first poll that a test asks for.
+        # The watcher polls once by itself; the test's first `poll` waits for that poll.
         async with recorder, watcher:
             yield Run(history, recorder, watcher, told)
 
@@ -78,7 +78,7 @@ async def record(
     resume: bool = False,
     initial: bool = False,
 ) -> list[Update]:
-    """Record answers; return what another consumer was told."""
+    """Record answers; return the updates of another consumer."""
     async with running(url, answers, baseline=baseline, resume=resume, initial=initial) as run:
         for _ in answers:
             await run.poll()
@@ -93,5 +93,5 @@ async def recorded(url: str) -> list[Update]:
 
 
 def comparable(events: Iterable[Event]) -> list[object]:
-    """Return events in a form that can be compared: errors by their text."""
+    """Return events in comparable form: errors as their text."""
     return [(event.since, str(event.error)) if isinstance(event, FeedDown) else event for event in events]
