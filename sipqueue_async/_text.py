@@ -51,6 +51,23 @@ def _escaped(character: str, *, plain_spaces: bool) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
+"""The signs that begin a formula in a spreadsheet; their wide, small, raised and lowered forms normalize to them."""
+
+
+def no_formula(text: str) -> str:
+    """Return a name that a spreadsheet reads as text: an apostrophe is put before one that begins like a formula.
+
+    Text after a semicolon counts as a beginning too: where numbers are written with a decimal comma, spreadsheets end
+    cells at semicolons and ignore quotes inside a line.
+    """
+    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in harmless(text).split(";"))
+
+
+def _begins_a_formula(text: str) -> bool:
+    return unicodedata.normalize("NFKC", text.lstrip(' "')[:1])[:1] in _FORMULA
+
+
 def plain_reason(error: OSError) -> str:
     """Return why a connection failed, in the system's words instead of Python's."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +12,7 @@ import attrs
 from rich.text import Text
 
 from sipqueue_async import AgentState, SeatFilter
-from sipqueue_async._text import harmless
+from sipqueue_async._text import harmless, no_formula
 from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
 from sipqueue_async.cli.origin import ALL_SEATS
 from sipqueue_async.cli.terminal.lines import clock, counted
@@ -37,9 +36,6 @@ CSV_COLUMNS: Final = (
     "observed_at",
 )
 """The columns of the CSV, in order."""
-
-_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
-"""The signs that begin a formula in a spreadsheet; their wide, small, raised and lowered forms normalize to them."""
 
 _AFTER_STATES: Final = ("signed in", "occupancy", "answered", "missed")
 """The headings of the columns to the right of those for states and unseen time."""
@@ -208,19 +204,6 @@ def hours(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}"
-
-
-def no_formula(text: str) -> str:
-    """Return a name that a spreadsheet reads as text: an apostrophe is put before one that begins like a formula.
-
-    Text after a semicolon counts as a beginning too: where numbers are written with a decimal comma, spreadsheets end
-    cells at semicolons and ignore quotes inside a line.
-    """
-    return ";".join(f"'{part}" if _begins_a_formula(part) else part for part in harmless(text).split(";"))
-
-
-def _begins_a_formula(text: str) -> bool:
-    return unicodedata.normalize("NFKC", text.lstrip(' "')[:1])[:1] in _FORMULA
 
 
 def _figures_json(figures: Figures) -> dict[str, Any]:

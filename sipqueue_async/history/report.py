@@ -161,6 +161,7 @@ async def make_report(
     start = since
     for day in days:
         start = max(start, collected.add_day(day, covered))
+    start = min(start, until)
     await _Collecting(source, collected, seats, inclusive=inclusive).collect(start, until, covered[0])
     rows = collected.rows(zone, await source.names() if by == "agent" else {})
     total = sum((row.figures for row in rows), Figures())
@@ -208,7 +209,8 @@ class _Collected:
                 f"week, queue or agent, in the time zone {day.zone}, and let it begin and end with a day"
             )
         self.add_seats(microseconds(first), day.figures.items())
-        return end
+        # A stored day has the hours that begin on it.
+        return moment_of(-(-microseconds(end) // HOUR) * HOUR)
 
     def rows(self, zone: tzinfo, names: Mapping[SeatKey, str | None]) -> list[ReportRow]:
         """Return the rows, in order."""

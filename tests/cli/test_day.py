@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sipqueue_async import AgentState, FeedDown, SeatFilter, Snapshot, TransportError, Update, diff
-from sipqueue_async.cli.day import CSV_COLUMNS, Day, hours, no_formula
+from sipqueue_async._text import no_formula
+from sipqueue_async.cli.day import CSV_COLUMNS, Day, hours
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import Paper

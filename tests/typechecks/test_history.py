@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal, assert_type
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from sipqueue_async import AgentState, CallMissed, Event, SeatKey, Snapshot, StatusWatcher, Update
+from sipqueue_async import AgentState, CallMissed, Event, Snapshot, StatusWatcher, Update
 from sipqueue_async.history import (
-    Call,
     Figures,
     History,
     HistoryError,
     Outage,
-    Pruned,
     RecordedError,
     Recorder,
     RecorderHealth,
-    StateInterval,
+    Report,
+    ReportRow,
 )
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, snapshot
@@ -54,10 +52,14 @@ async def test_a_history(tmp_path: Path) -> None:
         missed = history.events(START, START, queue=["queue-1"], extension="100001", types=CallMissed)
         assert_type(missed, AsyncIterator[Event])
         assert_type(history.outages(START, START), AsyncIterator[Outage])
-        assert_type(history.calls(START, START, queue="queue-1"), AsyncIterator[Call])
-        assert_type(history.intervals(START, START, states=["talking"]), AsyncIterator[StateInterval])
-        assert_type(await history.prune(timedelta(days=400), zone=ZoneInfo("UTC"), progress=print), Pruned)
-        assert_type(await history.vacuum(), None)
+        report = await history.report(START, START, by="hour", zone=UTC, queue="queue-1", extension=["1", "2"])
+        assert_type(report, Report)
+        assert_type(report.by, Literal["hour", "day", "week", "queue", "agent", "hour_of_day"])
+        assert_type(report.zone, tzinfo)
+        assert_type(report.since, datetime)
+        assert_type(report.until, datetime)
+        assert_type(report.rows, tuple[ReportRow, ...])
+        assert_type(report.total, Figures)
         watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=60)
         async with watcher, Recorder(history, watcher, max_pending=10, close_timeout=5.0) as recorder:
             assert_type(recorder, Recorder)
@@ -75,18 +77,6 @@ async def test_a_history(tmp_path: Path) -> None:
         assert_type(await Recorder(history, watcher).wait(), None)
 
 
-def test_what_is_read() -> None:
-    key = SeatKey("queue-1", "100001")
-    interval = StateInterval(key=key, name=None, state=AgentState.IDLE, began_at=START, ended_at=START)
-    assert_type(interval.seconds, float)
-    assert_type(interval.unseen, timedelta)
-    call = Call(key=key, name=None, at=START, outcome="missed", count=1)
-    assert_type(call.outcome, Literal["answered", "missed"])
-    assert_type(call.call_time, datetime | None)
-    pruned = Pruned(events=0, days=0, kept_since=None)
-    assert_type(pruned.kept_since, datetime | None)
-
-
 def test_an_outage() -> None:
     outage = Outage(began_at=START, ended_at=None, reason="outage")
     assert_type(outage.began_at, datetime)
@@ -96,3 +86,14 @@ def test_an_outage() -> None:
     assert_type(outage.error, str | None)
     assert issubclass(HistoryError, Exception)
     assert issubclass(RecordedError, Exception)
+
+
+def test_a_row() -> None:
+    row = ReportRow(label="09:00", figures=Figures())
+    assert_type(row.label, str)
+    assert_type(row.start, datetime | None)
+    assert_type(row.end, datetime | None)
+    assert_type(row.queue, str | None)
+    assert_type(row.extension, str | None)
+    assert_type(row.name, str | None)
+    assert_type(row.figures, Figures)
