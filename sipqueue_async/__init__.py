@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from sipqueue_async.feed import Feed, FeedHealth
     from sipqueue_async.models import AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+    from sipqueue_async.queues import QueueInfo, QueueStrategy, Registration
     from sipqueue_async.settings import Settings, SettingsError
     from sipqueue_async.watcher import Source, StatusWatcher, WatcherHealth
 
@@ -72,6 +73,9 @@ __all__ = [
     "HttpStatusError",
     "MalformedResponse",
     "OperationFailed",
+    "QueueInfo",
+    "QueueStrategy",
+    "Registration",
     "SeatEvent",
     "SeatFilter",
     "SeatKey",
@@ -111,11 +115,14 @@ _HOMES = {
     "FeedDown FeedEvent FeedUp SeatEvent StateChanged Update",
     "feed": "Feed FeedHealth",
     "models": "AgentState AgentStatus FieldProblem SeatKey Snapshot",
+    "queues": "QueueInfo QueueStrategy Registration",
     "settings": "Settings SettingsError",
     "watcher": "Source StatusWatcher WatcherHealth",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_SUBMODULES = frozenset({"auth", "calls", "client", "errors", "events", "feed", "models", "settings", "watcher"})
+_SUBMODULES = frozenset(
+    {"auth", "calls", "client", "errors", "events", "feed", "models", "queues", "settings", "watcher"}
+)
 
 
 if not TYPE_CHECKING:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import zoneinfo
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 
-from sipqueue_async._exchange import Answer, Exchange
-from sipqueue_async._secrets import Secret, forget_frames, scrub
+from sipqueue_async._exchange import Answer
+from sipqueue_async._requests import Requests
+from sipqueue_async._secrets import Secret
 from sipqueue_async._wire import (
+    BUSY,
     CALL_RECORDS,
-    LOGIN,
+    HANG_UP,
+    IDLE,
+    QUEUE_LIST,
     QUEUE_STATUS,
-    Body,
+    REGISTRATIONS,
+    SET_STATUS,
+    SIGN_IN,
+    SIGN_OUT,
     CallPage,
     CallPaging,
     Decoder,
@@ -29,29 +34,23 @@ from sipqueue_async._wire import (
     call_fields,
     decode_calls,
     decode_data,
-    decode_token,
+    decode_queues,
+    decode_registrations,
+    extension_list,
+    seat_fields,
     status_fields,
 )
 from sipqueue_async._wire import Settings as WireSettings
-from sipqueue_async.auth import (
-    TOKEN_REFUSED,
-    AppCredentials,
-    Auth,
-    FixedToken,
-    RenewableToken,
-    TokenProvider,
-    TokenSource,
-    login_failure,
-)
+from sipqueue_async.auth import Auth
 from sipqueue_async.calls import CallDirection, CallMethod, CallRecord
-from sipqueue_async.errors import AuthError, SipQueueError
+from sipqueue_async.errors import SipQueueError
 from sipqueue_async.models import AgentState, Snapshot
+from sipqueue_async.queues import QueueInfo, Registration
 from sipqueue_async.settings import Settings
 
 _log: Final = logging.getLogger("sipqueue_async")
 
 _T = TypeVar("_T")
-_Decode = Callable[[Answer], _T]
 
 _DECODERS_KEPT: Final = 64
 
@@ -97,9 +96,9 @@ class SipQueueClient:
         # First, so that no traceback with local variables shows the token.
         wrapped = Secret(auth) if isinstance(auth, str | bytes) else auth
         del auth
-        self._exchange = Exchange(base_url, session=session, timeout=timeout, max_body=max_body, encoding=encoding)
-        self._tokens = self._token_source(wrapped)
-        _warn_of_weakness(wrapped)
+        self._requests = Requests(
+            base_url, wrapped, session=session, timeout=timeout, max_body=max_body, encoding=encoding
+        )
         self._settings = WireSettings(_checked_zone(timezone), _checked_codes(state_codes or {}))
         self._decoders: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], Decoder[Any]] = OrderedDict()
 
@@ -146,7 +145,7 @@ class SipQueueClient:
 
     async def aclose(self) -> None:
         """Close the client, and the session if it is the client's own. Later calls raise RuntimeError."""
-        await self._exchange.aclose()
+        await self._requests.aclose()
 
     async def fetch_snapshot(
         self, *, queue: str | None = None, extension: str | None = None, state: AgentState | str | None = None
@@ -210,6 +209,90 @@ class SipQueueClient:
         )
         return self._call_pages(fields)
 
+    async def queues(self, queue: str | None = None) -> tuple[QueueInfo, ...]:
+        """Return the settings of every queue, or of one.
+
+        Args:
+            queue: Only this queue.
+
+        Raises:
+            ValueError: `queue` is empty.
+            AuthError: The credentials were refused.
+            SipQueueError: No good answer; its `retryable` tells whether the same call may succeed later.
+        """
+        if queue == "":
+            raise ValueError("queue is empty; leave it out to ask for all")
+        fields = {} if queue is None else {"queuename": queue}
+        return await self._read(QUEUE_LIST, fields, decode_queues)
+
+    async def registrations(self, extensions: Iterable[str]) -> dict[str, Registration]:
+        """Return which of these extensions' telephones are registered.
+
+        Args:
+            extensions: The extensions.
+
+        Raises:
+            TypeError: They are not several strings.
+            ValueError: There is none, or one is empty.
+            AuthError: The credentials were refused.
+            SipQueueError: No good answer; its `retryable` tells whether the same call may succeed later.
+        """
+        asked = extension_list(extensions)
+
+        def decode(body: bytes, encoding: str) -> dict[str, Registration]:
+            return decode_registrations(body, asked, encoding)
+
+        return await self._read(REGISTRATIONS, {"extnumber": ",".join(asked)}, decode)
+
+    async def sign_in(self, queue: str, extension: str, *, crmid: str | None = None) -> None:
+        """Sign an extension in to a queue, so that it is given calls.
+
+        Like all commands it is sent once: it is repeated only if the platform refused the token (ret 600) and so did
+        not act. An error with `in_doubt` means that it may have been executed.
+
+        Args:
+            queue: The queue.
+            extension: The extension.
+            crmid: The operator's own name for the agent, which the platform stores.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: An argument is empty.
+            AuthError: The credentials were refused.
+            OperationFailed: The platform did not do it; its `code` tells why.
+            SipQueueError: No good answer.
+        """
+        await self._command(SIGN_IN, seat_fields(queue, extension, crmid=crmid))
+
+    async def sign_out(self, queue: str, extension: str, *, crmid: str | None = None) -> None:
+        """Sign an extension out of a queue. Arguments and errors are those of `sign_in`."""
+        await self._command(SIGN_OUT, seat_fields(queue, extension, crmid=crmid))
+
+    async def pause(self, extension: str, *, queue: str | None = None, crmid: str | None = None) -> None:
+        """Set an extension busy: it is given no more calls; one under way goes on.
+
+        Args:
+            extension: The extension.
+            queue: Name a queue if the platform asks for one.
+            crmid: The operator's own name for the agent.
+
+        Raises:
+            SipQueueError: As for `sign_in`.
+        """
+        await self._command(SET_STATUS, seat_fields(queue, extension, crmid=crmid, settype=BUSY))
+
+    async def resume(self, extension: str, *, queue: str | None = None, crmid: str | None = None) -> None:
+        """Set an extension idle again after `pause`, whose arguments and errors it has."""
+        await self._command(SET_STATUS, seat_fields(queue, extension, crmid=crmid, settype=IDLE))
+
+    async def hang_up(self, extension: str) -> None:
+        """End the call of an extension.
+
+        Raises:
+            SipQueueError: As for `sign_in`. Without a call it is an `OperationFailed`.
+        """
+        await self._command(HANG_UP, seat_fields(None, extension))
+
     async def call(self, service: str, **fields: str | int | None) -> Any:
         """Call any service of the API, check the envelope of its answer, and return its `data`.
 
@@ -231,13 +314,13 @@ class SipQueueClient:
         def decode(answer: Answer) -> Any:
             return decode_data(answer.body(), answer.encoding)
 
-        return await self._authorized(service, given, decode, repeatable=False)
+        return await self._requests.authorized(service, given, decode, repeatable=False)
 
     def __repr__(self) -> str:
         # A traceback with local variables may show an unfinished client.
-        if "_exchange" not in vars(self):
+        if "_requests" not in vars(self):
             return "<SipQueueClient, not initialized>"
-        return f"<SipQueueClient of {self._exchange.address}{', closed' if self._exchange.closed else ''}>"
+        return f"<SipQueueClient of {self._requests.address}{', closed' if self._requests.closed else ''}>"
 
     # ---- polled services ---------------------------------------------------------------------------------------------
 
@@ -255,7 +338,21 @@ class SipQueueClient:
             now, steady_now = datetime.now(UTC), asyncio.get_running_loop().time()
             return decoder.decode(answer.body(), observed_at=now, steady_at=steady_now, encoding=answer.encoding)
 
-        return await self._authorized(service.name, fields, decode, repeatable=True)
+        return await self._requests.authorized(service.name, fields, decode, repeatable=True)
+
+    # ---- other services ----------------------------------------------------------------------------------------------
+
+    async def _read(self, service: str, fields: Mapping[str, str], decode: Callable[[bytes, str], _T]) -> _T:
+        def decoded(answer: Answer) -> _T:
+            return decode(answer.body(), answer.encoding)
+
+        return await self._requests.authorized(service, fields, decoded, repeatable=True)
+
+    async def _command(self, service: str, fields: Mapping[str, str]) -> None:
+        def decode(answer: Answer) -> None:
+            decode_data(answer.body(), answer.encoding)
+
+        await self._requests.authorized(service, fields, decode, repeatable=False, acts=True)
 
     # ---- pages ------------------------------------------------------------------------------------------------------
 
@@ -266,130 +363,14 @@ class SipQueueClient:
         paging = CallPaging()
         while paging.page is not None:
             asked = {**fields, "currentpage": str(paging.page)}
-            page = await self._authorized(CALL_RECORDS, asked, decode, repeatable=True)
+            page = await self._requests.authorized(CALL_RECORDS, asked, decode, repeatable=True)
             try:
                 news = paging.take(page)
             except SipQueueError as error:
-                error.where = self._where(CALL_RECORDS)
+                error.where = self._requests.where(CALL_RECORDS)
                 raise
             for record in news:
                 yield record
-
-    # ---- tokens ------------------------------------------------------------------------------------------------------
-
-    def _token_source(self, auth: Secret | AppCredentials | TokenProvider) -> TokenSource:
-        if isinstance(auth, Secret):
-            return FixedToken(auth)
-        if isinstance(auth, AppCredentials):
-            return RenewableToken(partial(self._log_in, auth))
-        if callable(auth):
-            return RenewableToken(partial(_provided, auth))
-        raise TypeError("auth must be a token, AppCredentials or an async function that returns a token")
-
-    async def _log_in(self, credentials: AppCredentials) -> Secret:
-        def decode(answer: Answer) -> Secret:
-            return Secret(decode_token(Body(answer.body()), answer.encoding))
-
-        fields = {"appid": credentials.appid}
-        try:
-            return await self._ask(LOGIN, fields, ("accesskey", credentials.accesskey), decode, repeatable=True)
-        except SipQueueError as error:
-            failure = login_failure(error)
-            failure.where = error.where
-            # The excerpt of a login's answer may contain the token, so do not chain an error with one. Raised outside
-            # the except block so that it does not become the context.
-            failure.__cause__ = error.__cause__ if isinstance(error, type(failure)) else error
-        raise failure from failure.__cause__
-
-    async def _authorized(
-        self, service: str, fields: Mapping[str, str], decode: _Decode[_T], *, repeatable: bool
-    ) -> _T:
-        token = await self._tokens.token()
-        try:
-            return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
-        except AuthError as refusal:
-            if refusal.ret != TOKEN_REFUSED:
-                raise
-            token = await self._renewed(service, token, refusal)
-        try:
-            return await self._ask(service, fields, ("token", token), decode, repeatable=repeatable)
-        except AuthError as refusal:
-            if refusal.ret != TOKEN_REFUSED:
-                raise
-            advice = "the platform refuses a fresh token; the fault is the platform's, so try again later"
-            again = AuthError(refusal.ret, refusal.msg, advice, retryable=True)
-            again.where = refusal.where
-            raise again from refusal
-
-    async def _renewed(self, service: str, token: Secret, refusal: AuthError) -> Secret:
-        try:
-            return await self._tokens.renewed(token, refusal)
-        except SipQueueError as error:
-            error.where = error.where or self._where(service)
-            raise
-
-    # ---- questions and answers ---------------------------------------------------------------------------------------
-
-    async def _ask(
-        self,
-        service: str,
-        fields: Mapping[str, str],
-        secret: tuple[str, Secret],
-        decode: _Decode[_T],
-        *,
-        repeatable: bool,
-    ) -> _T:
-        """Post one request and decode its answer; a SipQueueError raised here names the service and has no secrets."""
-        callers = sys.exception()
-        secrets = [secret[1], *self._exchange.secrets()]
-        try:
-            answer = await self._exchange.post({"service": service, **fields}, secret, repeatable=repeatable)
-            return _decoded(decode, answer, secrets)
-        except SipQueueError as error:
-            failure = error
-        if failure.retryable or failure.wrong_url:
-            self._exchange.change_back_end()
-        failure.where = self._where(service)
-        scrub(failure, secrets)
-        failure.__context__ = None
-        forget_frames(failure, callers)
-        raise failure from failure.__cause__
-
-    def _where(self, service: str) -> str:
-        return f"{service} at {self._exchange.address}"
-
-
-async def _provided(provider: TokenProvider) -> Secret:
-    token = Secret(await provider())
-    token.check("the token that the auth function gave")
-    return token
-
-
-def _decoded(decode: _Decode[_T], answer: Answer, secrets: Iterable[Secret]) -> _T:
-    try:
-        return decode(answer)
-    except SipQueueError as error:
-        failure = error
-    # An excerpt could cut a secret in half, so redact before truncating: decode again without the secrets.
-    body = answer.body()
-    for secret in secrets:
-        body = secret.scrub_bytes(body)
-    try:
-        decode(Answer(answer.encoding, [body]))
-    except SipQueueError as error:
-        if type(error) is type(failure):
-            failure = error
-    raise failure
-
-
-def _warn_of_weakness(auth: Secret | AppCredentials | TokenProvider) -> None:
-    warning = None
-    if isinstance(auth, Secret):
-        warning = auth.weakness("the token")
-    elif isinstance(auth, AppCredentials):
-        warning = auth.accesskey.weakness("the accesskey")
-    if warning:
-        _log.warning("%s", warning)
 
 
 def _checked_codes(codes: Mapping[int, AgentState]) -> dict[int, AgentState]:

@@ -68,6 +68,11 @@ class SipQueueError(Exception):
 
     Before its first good answer a watcher ends with such an error; after it, the error is an outage.
     """
+    in_doubt: bool = False
+    """Whether the request was a command that may have been executed, although no answer says so.
+
+    It is then not retryable. Look at the status before you send the command again.
+    """
     where: str | None = None
     """The service and the server of the request, if a client made it."""
 
@@ -76,7 +81,9 @@ class SipQueueError(Exception):
         return " ".join(str(arg) for arg in self.args)
 
     def __str__(self) -> str:
-        return f"{self.describe()} ({self.where})" if self.where else self.describe()
+        doubt = "; the command may have been executed, so check the status before you repeat it"
+        text = f"{self.describe()}{doubt if self.in_doubt else ''}"
+        return f"{text} ({self.where})" if self.where else text
 
 
 class TransportError(SipQueueError):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 import msgspec
 
+from sipqueue_async._wire.commands import extension_list
 from sipqueue_async._wire.encoding import as_utf8, trouble
 from sipqueue_async._wire.envelope import open_envelope
+from sipqueue_async._wire.fields import Fields, natural
 from sipqueue_async._wire.records import UNREADABLE, decode_record
 from sipqueue_async._wire.times import local_range, server_time
-from sipqueue_async._wire.values import Nonsense, identity, optional_integer, optional_text, quoted
+from sipqueue_async._wire.values import Nonsense, identity, quoted
 from sipqueue_async.calls import (
     DIRECTION_CODES,
     METHOD_CODES,
@@ -22,7 +24,6 @@ from sipqueue_async.calls import (
     CallRecord,
 )
 from sipqueue_async.errors import MalformedResponse
-from sipqueue_async.models import FieldProblem
 
 CALL_RECORDS: Final = "App.Sip_Cdr.GetBill"
 
@@ -73,7 +74,7 @@ def call_fields(
     if method is not None:
         fields["callmethod"] = _filter("method", CallMethod(method), _METHOD_FILTERS)
     if extension is not None:
-        fields["extnumber"] = ",".join(_extensions(extension))
+        fields["extnumber"] = ",".join(extension_list([extension] if isinstance(extension, str) else extension))
     return fields
 
 
@@ -82,18 +83,6 @@ def _filter(name: str, value: _T, codes: Mapping[_T, str]) -> str:
     if code is None:
         raise ValueError(f"the platform cannot filter by the {name} {value}, only by {', '.join(map(str, codes))}")
     return code
-
-
-def _extensions(extension: str | Iterable[str]) -> list[str]:
-    extensions = [extension] if isinstance(extension, str) else list(extension)
-    for each in extensions:
-        if not isinstance(each, str):
-            raise TypeError(f"extension must be a string or several, not {each!r}")
-        if not each or "," in each:
-            raise ValueError(f"extension is {each!r}; it must name one extension, or leave it out to ask for all")
-    if not extensions:
-        raise ValueError("extension names none; leave it out to ask for all")
-    return extensions
 
 
 def decode_calls(body: bytes, zone: tzinfo | None, encoding: str = "utf-8") -> CallPage:
@@ -131,7 +120,7 @@ def _page(body: bytes, zone: tzinfo | None, encoding: str) -> CallPage:
 def _total(result: Mapping[str, msgspec.Raw]) -> int | None:
     raw = result.get("totalitems")
     try:
-        return None if raw is None else _natural(decode_record(bytes(raw)))
+        return None if raw is None else natural(decode_record(bytes(raw)))
     except (Nonsense, *UNREADABLE):
         raise MalformedResponse("data.result: totalitems is not a count") from None
 
@@ -166,43 +155,6 @@ def _elements(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
     return list(fields.values()) if all(name.isdecimal() for name in fields) else None
 
 
-class _Fields:
-    """Reads the fields of one record, and collects the problems of those that may be missing."""
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-        self.problems: list[FieldProblem] = []
-
-    def may(self, names: tuple[str, ...], read: Callable[[Any], _T | None], meant: str) -> _T | None:
-        """Return the first of these fields that has a value, or None."""
-        for name in names:
-            try:
-                value = read(self._fields.get(name))
-            except Nonsense:
-                # The reason must not quote the value: any field may hold a telephone number.
-                self.problems.append(FieldProblem(None, None, name, f"is not {meant}"))
-                continue
-            if value is not None:
-                return value
-        return None
-
-    def text(self, *names: str) -> str | None:
-        return self.may(names, optional_text, "a text")
-
-    def integer(self, *names: str) -> int | None:
-        return self.may(names, optional_integer, "an integer")
-
-    def seconds(self, name: str) -> int | None:
-        return self.may((name,), _natural, "a number of seconds")
-
-
-def _natural(value: object) -> int | None:
-    number = optional_integer(value)
-    if number is not None and number < 0:
-        raise Nonsense("is negative")
-    return number
-
-
 def _record(text: bytes, place: int, zone: tzinfo | None) -> CallRecord:
     try:
         fields = decode_record(text)
@@ -218,7 +170,7 @@ def _record(text: bytes, place: int, zone: tzinfo | None) -> CallRecord:
     def time(value: object) -> datetime | None:
         return server_time(value, zone)
 
-    read = _Fields(fields)
+    read = Fields(fields)
     started_at = read.may(("starttime",), time, "a time like 2020-02-05 21:03:36")
     if started_at is None:
         reason = read.problems[0].reason if read.problems else "is missing"
@@ -255,7 +207,7 @@ def _record(text: bytes, place: int, zone: tzinfo | None) -> CallRecord:
     )
 
 
-def _direction(read: _Fields) -> tuple[str | None, CallDirection]:
+def _direction(read: Fields) -> tuple[str | None, CallDirection]:
     """Return the word for the direction and its meaning. The platform calls the field `direction` or `type`."""
     words = [word for name in ("direction", "type") if (word := read.text(name)) is not None]
     for word in words:

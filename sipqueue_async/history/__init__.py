@@ -3,18 +3,23 @@
 from sipqueue_async.history.errors import HistoryError, RecordedError
 from sipqueue_async.history.figures import Figures
 from sipqueue_async.history.history import History
+from sipqueue_async.history.intervals import Call, StateInterval
+from sipqueue_async.history.prune import Pruned
 from sipqueue_async.history.recorder import Recorder, RecorderHealth
 from sipqueue_async.history.report import Report, ReportRow
 from sipqueue_async.history.store import Outage
 
 __all__ = [
+    "Call",
     "Figures",
     "History",
     "HistoryError",
     "Outage",
+    "Pruned",
     "RecordedError",
     "Recorder",
     "RecorderHealth",
     "Report",
     "ReportRow",
+    "StateInterval",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import datetime, tzinfo
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime, timedelta, tzinfo
 from types import TracebackType
 from typing import Self
+from zoneinfo import ZoneInfo
 
-from sipqueue_async import Event, SeatFilter, Snapshot, Update
+from sipqueue_async import AgentState, Event, SeatFilter, Snapshot, Update
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.database import Database
-from sipqueue_async.history.figures import microseconds
+from sipqueue_async.history.figures import microseconds, moment_of
+from sipqueue_async.history.intervals import Call, Intervals, StateInterval, call_of
+from sipqueue_async.history.prune import Pruned, prune, vacuum
 from sipqueue_async.history.replay import Replay
 from sipqueue_async.history.report import Report, make_report
 from sipqueue_async.history.source import StoreSource
@@ -147,6 +150,102 @@ class History:
         for outage in await self._store.outages(*_span(since, until)):
             yield outage
 
+    async def calls(
+        self, since: datetime, until: datetime, *, queue: Names = None, extension: Names = None
+    ) -> AsyncIterator[Call]:
+        """Yield the answered and missed calls of a span, in order.
+
+        Args:
+            since: The beginning.
+            until: The end.
+            queue: Only calls of this queue or these queues.
+            extension: Only calls of this extension or these extensions.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive, or a name is empty.
+        """
+        async for event in self.events(since, until, queue=queue, extension=extension):
+            call = call_of(event)
+            if call is not None:
+                yield call
+
+    async def intervals(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        queue: Names = None,
+        extension: Names = None,
+        states: Iterable[AgentState | str] | None = None,
+    ) -> AsyncIterator[StateInterval]:
+        """Yield the time that each agent spent in each state, in the order of the ends.
+
+        Intervals are cut at the ends of the span, and at the end of what is recorded.
+
+        Args:
+            since: The beginning.
+            until: The end.
+            queue: Only intervals of this queue or these queues.
+            extension: Only intervals of this extension or these extensions.
+            states: Only intervals of these states.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive, a name is empty, or there is no such state.
+        """
+        seats = SeatFilter(_names(queue), _names(extension))
+        wanted = frozenset(AgentState) if states is None else frozenset(map(AgentState, states))
+        async for interval in self._intervals(*_span(since, until)):
+            if seats.admits(interval.key) and interval.state in wanted:
+                yield interval
+
+    async def _intervals(self, since: int, until: int) -> AsyncIterator[StateInterval]:
+        first, last = await self._store.first_at(), await self._store.recorded_until()
+        if first is None or last is None:
+            return
+        begin, end = max(since, first), min(until, microseconds(last))
+        known = (await self._store.replay_at(begin if begin == first else begin - 1)).snapshot
+        found = Intervals(known, moment_of(begin), began_before=begin > first)
+        # What changes at the end of the record is part of it.
+        async for item in self._store.timeline(begin, end if end == until else end + 1):
+            if isinstance(item, Update):
+                for interval in found.update(item):
+                    yield interval
+            else:
+                found.gap(item)
+        for interval in found.finish(moment_of(max(begin, end))):
+            yield interval
+
+    async def prune(
+        self, keep: timedelta, *, zone: ZoneInfo | None = None, progress: Callable[[float], object] | None = None
+    ) -> Pruned:
+        """Remove old events. Their figures are added up to days, which reports still show.
+
+        Whole days are removed, in small transactions, so that a recorder can go on writing. The space is used again;
+        `vacuum` gives it back to the file system.
+
+        Args:
+            keep: The length of time to keep, counted back from the last recorded moment.
+            zone: The time zone of the days; by default UTC. An hour belongs to the day in which it begins.
+            progress: Called with the share that is done, from 0 to 1.
+
+        Raises:
+            HistoryError: The database cannot be written.
+            ValueError: `keep` is negative.
+        """
+        if keep < timedelta(0):
+            raise ValueError(f"keep must not be negative, as {keep} is")
+        return await prune(self._store, keep, zone or ZoneInfo("UTC"), progress)
+
+    async def vacuum(self) -> None:
+        """Give the space of removed events back to the file system, while others read and write.
+
+        Raises:
+            HistoryError: The database cannot be written.
+        """
+        await vacuum(self._store)
+
     async def report(
         self,
         since: datetime,
@@ -180,7 +279,7 @@ class History:
 
 def store_of(history: History) -> Store:
     """Return what recorders use of a history's database."""
-    return history._store  # noqa: SLF001
+    return history._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _span(since: datetime, until: datetime) -> tuple[int, int]:

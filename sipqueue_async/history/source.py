@@ -27,16 +27,8 @@ class StoreSource:
 
     async def covered(self) -> tuple[datetime, datetime] | None:
         """Return the beginning and the end of what is recorded, with days whose events were removed."""
-        daily = schema.daily.c
-        day = select(daily.day, daily.zone).where(daily.platform_id == self._store.platform_id).order_by(daily.day)
         begun, until = await self._store.recorded_since(), await self._store.recorded_until()
-        if begun is None or until is None:
-            return None
-        async with self._store.database.reading() as connection:
-            oldest = (await connection.execute(day.limit(1))).first()
-        if oldest is not None:
-            begun = min(begun, _midnight(date.fromisoformat(oldest.day), ZoneInfo(oldest.zone)))
-        return begun, until
+        return None if begun is None or until is None else (begun, until)
 
     async def closed_hour(self) -> int:
         """Return the hour after the last one whose figures are stored; 0 if there is none."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, TypeAlias, cast
+from zoneinfo import ZoneInfo
 
 import attrs
 from sqlalchemy import ColumnElement, Table, and_, func, insert, select, tuple_
@@ -108,12 +109,25 @@ class Store:
         known = [it for it in (last, until) if it is not None]
         return moment_of(max(known)) if known else None
 
-    async def recorded_since(self) -> datetime | None:
+    async def first_at(self) -> int | None:
         """Return the time of the first row."""
         query = select(_EVENT.at).where(self._own(schema.event)).order_by(_EVENT.at).limit(1)
         async with self.database.reading() as connection:
             found: int | None = await connection.scalar(query)
-        return None if found is None else moment_of(found)
+        return found
+
+    async def recorded_since(self) -> datetime | None:
+        """Return the first moment of which something is recorded: an event, or the figures of a day."""
+        daily = schema.daily.c
+        query = select(daily.day, daily.zone).where(self._own(schema.daily)).order_by(daily.day).limit(1)
+        first = await self.first_at()
+        async with self.database.reading() as connection:
+            found = (await connection.execute(query)).first()
+        known = [] if first is None else [moment_of(first)]
+        if found is not None:
+            day = date.fromisoformat(found.day)
+            known.append(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(found.zone)).astimezone(UTC))
+        return min(known, default=None)
 
     async def replay_at(self, at: int) -> Replay:
         """Return the records after all rows up to and including a time."""

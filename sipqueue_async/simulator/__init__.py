@@ -6,6 +6,7 @@ and `PlatformServer` serve the records of any `Centre`. `Simulator` combines the
 
 from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
+from sipqueue_async.simulator.commands import CommandedCentre, CommandError
 from sipqueue_async.simulator.faults import Faults, Reply
 from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.past_calls import BilledCentre, PastCall
@@ -21,6 +22,8 @@ __all__ = [
     "BilledCentre",
     "CallCentre",
     "Centre",
+    "CommandError",
+    "CommandedCentre",
     "ExternalCall",
     "Faults",
     "GroundTruth",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections import deque
 from collections.abc import Generator, Iterator
 from datetime import datetime, time, timedelta
 from typing import Any, Final
@@ -13,6 +12,23 @@ import attrs
 import simpy
 
 from sipqueue_async import AgentState, SeatKey
+from sipqueue_async.simulator._people import (
+    IN_A_CALL,
+    RINGING,
+    STATE_CODES,
+    Agent,
+    Caller,
+    Line,
+    Queue,
+    SeatCell,
+)
+from sipqueue_async.simulator.commands import (
+    FAILED_CHECK,
+    NO_SUCH_EXTENSION,
+    NOT_IN_A_CALL,
+    NOT_REGISTERED,
+    CommandError,
+)
 from sipqueue_async.simulator.past_calls import CallInLog, CallLog
 from sipqueue_async.simulator.plan import SHORT_CALL, Plan
 from sipqueue_async.simulator.truth import Outcome, TruthRecorder
@@ -23,84 +39,12 @@ SHORTEST_RING: Final = 0.3
 """Minimum seconds before an agent answers or refuses a call."""
 DISPATCH_ROUND: Final = 0.1
 """Minimum seconds between an unanswered offer and the agent's next one."""
-RINGING: Final = 1202
-IN_A_CALL: Final = 1204
-STATE_CODES: Final = {
-    AgentState.OFFLINE: 1200,
-    AgentState.IDLE: 1201,
-    AgentState.WAITING: 1213,
-    AgentState.RECEIVING: 1214,
-    AgentState.TALKING: 1215,
-    AgentState.PAUSED: 1217,
-}
-"""The codes of `state` in the records. The extension's `status` is the same unless its phone rings or is in use."""
 
 
-@attrs.define(eq=False)
-class SeatCell:
-    """One extension in one queue: the data of its record. Times are model seconds."""
-
-    key: SeatKey
-    name: str
-    state: AgentState | None = None
-    """None while the records do not show the seat."""
-    status_code: int = STATE_CODES[AgentState.OFFLINE]
-    last_answered_at: float | None = None
-    last_offered_at: float | None = None
-    last_changed_at: float | None = None
-    no_answer_count: int = 0
-    calls_answered: int = 0
-    external_calls_count: int = 0
-    touched: bool = True
-    """Whether anything may have changed since the record was last made."""
-
-
-@attrs.frozen
-class Line:
-    """The call of an agent's phone. Times are model seconds."""
-
-    number: str
-    """The other party's number."""
-    outgoing: bool
-    answered_at: float | None = None
-    """None while the phone rings."""
-
-
-@attrs.define(eq=False)
-class _Queue:
-    name: str
-    rng: random.Random
-    numbers: random.Random
-    """Draws callers' numbers: a separate stream, so that the numbers do not influence the other random draws."""
-    callers: deque[_Caller] = attrs.Factory(deque["_Caller"])
-    """Waiting callers who are not being offered to an agent; the oldest first."""
-    ready: dict[_Agent, None] = attrs.Factory(dict["_Agent", None])
-    """Agents who wait for a call; the longest waiting first."""
-
-
-@attrs.define(eq=False)
-class _Caller:
-    queue: _Queue
-    arrived_at: float
-    hangs_up_at: float
-    talk: float
-    call: CallInLog
-
-
-@attrs.define(eq=False)
-class _Agent:
-    extension: str
-    rng: random.Random
-    seats: dict[_Queue, SeatCell]
-    numbers: random.Random
-    sign_out: simpy.Event
-    """Processed when the shift ends."""
-    shift_end: float = 0.0
-    wake: simpy.Event | None = None
-    """Ends the agent's waiting; its value is the caller to serve, or None for another task. None if not waiting."""
-    line: Line | None = None
-    break_due: bool = False
-    errand_due: bool = False
+class _Environment(simpy.Environment):
+    def skip_to(self, at: float) -> None:
+        """Set the time to a moment after the last event and before the next one."""
+        self._now = at
 
 
 class Floor:
@@ -111,14 +55,14 @@ class Floor:
     """
 
     def __init__(self, plan: Plan, seed: int, truth: TruthRecorder) -> None:
-        self.env = simpy.Environment()
+        self.env = _Environment()
         self.seats: list[SeatCell] = []
         self.calls = CallLog(truth.local_time)
         self.touched = True
         self._plan = plan
         self._truth = truth
         self._queues = [
-            _Queue(name, random.Random(f"{seed} {name}"), random.Random(f"{seed} {name} numbers"))
+            Queue(name, random.Random(f"{seed} {name}"), random.Random(f"{seed} {name} numbers"))
             for name in plan.queue_names
         ]
         self._agents = list(self._hire(seed))
@@ -163,7 +107,91 @@ class Floor:
                 seat.touched = True
         self.touched = True
 
-    def _hire(self, seed: int) -> Iterator[_Agent]:
+    # Commands. Each raises CommandError, and then changes nothing. The environment's time is that of the last event, so
+    # it is first set to that of the command.
+
+    def sign_in(self, queue: str, extension: str, at: float) -> None:
+        """Sign an agent on shift in to one of the agent's queues; does nothing if the agent is signed in to it."""
+        agent, place = self._seat(queue, extension)
+        self.env.skip_to(at)
+        if place in agent.absent:
+            if not agent.queues:
+                self._truth.sign_in(extension, at)
+            agent.absent.discard(place)
+            self._change_seat(agent, place)
+
+    def sign_out(self, queue: str, extension: str, at: float) -> None:
+        """Sign an agent on shift out of a queue; a call under way goes on."""
+        agent, place = self._seat(queue, extension)
+        self.env.skip_to(at)
+        if place not in agent.absent:
+            agent.absent.add(place)
+            self._change_seat(agent, place)
+            if not agent.queues:
+                self._truth.sign_out(extension, at)
+
+    def hold(self, extension: str, queue: str | None, at: float, *, is_held: bool) -> None:
+        """Pause an agent on shift in all queues, or end the pause. A call under way goes on before a pause."""
+        agent = self._agent_on_shift(extension) if queue is None else self._seat(queue, extension)[0]
+        self.env.skip_to(at)
+        if agent.is_held is not is_held:
+            agent.is_held = is_held
+            self._note_change(agent)
+            self._go_on(agent)
+
+    def hang_up(self, extension: str, at: float) -> None:
+        """End the call of an extension."""
+        agent = self._agent(extension)
+        if agent.hung_up is None:
+            raise CommandError(NOT_IN_A_CALL)
+        self.env.skip_to(at)
+        agent.hung_up.succeed()
+
+    @property
+    def registered(self) -> frozenset[str]:
+        """The extensions of the agents on shift."""
+        return frozenset(agent.extension for agent in self._agents if agent.on_shift)
+
+    def _agent(self, extension: str) -> Agent:
+        for agent in self._agents:
+            if agent.extension == extension:
+                return agent
+        raise CommandError(NO_SUCH_EXTENSION)
+
+    def _agent_on_shift(self, extension: str) -> Agent:
+        agent = self._agent(extension)
+        # The shift may have ended in the middle of a call, which an agent finishes.
+        if not agent.on_shift or agent.sign_out.processed:
+            raise CommandError(NOT_REGISTERED)
+        return agent
+
+    def _seat(self, queue: str, extension: str) -> tuple[Agent, Queue]:
+        agent = self._agent_on_shift(extension)
+        place = next((place for place in agent.seats if place.name == queue), None)
+        if place is None:
+            raise CommandError(FAILED_CHECK)
+        return agent, place
+
+    def _change_seat(self, agent: Agent, place: Queue) -> None:
+        agent.seats[place].last_changed_at = self.env.now
+        everywhere, status_code, seat, there = agent.shown
+        self._show(agent, everywhere, status_code, seat, there)
+        self._go_on(agent)
+
+    def _go_on(self, agent: Agent) -> None:
+        """Let an agent who waits or stands still look again at what to do."""
+        self._interrupt(agent, None)
+        if agent.release is not None:
+            release, agent.release = agent.release, None
+            release.succeed()
+
+    def _stand_still(self, agent: Agent) -> _Process:
+        self._show(agent, AgentState.PAUSED)
+        agent.release = self.env.event()
+        yield agent.release | agent.sign_out
+        agent.release = None
+
+    def _hire(self, seed: int) -> Iterator[Agent]:
         plan, rng = self._plan, random.Random(f"{seed} seating")
         several = round(plan.several_queues * plan.agents) if plan.queues > 1 else 0
         flexible = set(rng.sample(range(plan.agents), several))
@@ -175,24 +203,24 @@ class Floor:
             name = f"Agent {number + 1:0{digits}}"
             seats = {queue: SeatCell(SeatKey(queue.name, extension), name) for queue in (home, *more)}
             rng, numbers = random.Random(f"{seed} {extension}"), random.Random(f"{seed} {extension} numbers")
-            agent = _Agent(extension, rng, seats, numbers, self.env.event())
+            agent = Agent(extension, rng, seats, numbers, self.env.event())
             self._show_signed_out(agent)
             yield agent
 
     # Callers
 
-    def _open(self, queue: _Queue) -> None:
+    def _open(self, queue: Queue) -> None:
         for _ in range(self._plan.opening_callers):
             queue.callers.append(self._caller(queue))
         if self._plan.calls_per_hour:
             self.env.process(self._arrivals(queue))
 
-    def _caller(self, queue: _Queue) -> _Caller:
+    def _caller(self, queue: Queue) -> Caller:
         now, patience = self.env.now, self._plan.patience
         hangs_up_at = now + (queue.rng.expovariate(1 / patience) if patience < math.inf else math.inf)
         talk = self._talk(queue.rng)
         call = self.calls.begin(_number(queue.numbers), now, queue=queue.name, ends_at=hangs_up_at)
-        return _Caller(queue, now, hangs_up_at, talk, call)
+        return Caller(queue, now, hangs_up_at, talk, call)
 
     def _talk(self, rng: random.Random) -> float:
         plan = self._plan
@@ -200,32 +228,32 @@ class Floor:
             return rng.uniform(*SHORT_CALL)
         return max(SHORT_CALL[0], rng.lognormvariate(math.log(plan.talk_median), plan.talk_sigma))
 
-    def _arrivals(self, queue: _Queue) -> _Process:
+    def _arrivals(self, queue: Queue) -> _Process:
         rate = self._plan.calls_per_hour / 3600
         while True:
             yield self.env.timeout(queue.rng.expovariate(rate))
             queue.callers.append(self._caller(queue))
             self._dispatch(queue)
 
-    def _oldest(self, queue: _Queue) -> _Caller | None:
+    def _oldest(self, queue: Queue) -> Caller | None:
         """Return the caller who has waited longest, after removing those who have hung up."""
         while queue.callers and queue.callers[0].hangs_up_at <= self.env.now:
             queue.callers.popleft()
         return queue.callers[0] if queue.callers else None
 
-    def _dispatch(self, queue: _Queue) -> None:
+    def _dispatch(self, queue: Queue) -> None:
         if self._oldest(queue) is not None and queue.ready:
             self._interrupt(next(iter(queue.ready)), queue.callers.popleft())
 
-    def _next_caller(self, agent: _Agent) -> _Caller | None:
-        waiting = [caller for queue in agent.seats if (caller := self._oldest(queue)) is not None]
+    def _next_caller(self, agent: Agent) -> Caller | None:
+        waiting = [caller for queue in agent.queues if (caller := self._oldest(queue)) is not None]
         if not waiting:
             return None
         return min(waiting, key=lambda caller: caller.arrived_at).queue.callers.popleft()
 
     # Agents
 
-    def _career(self, agent: _Agent, shift: float, off: float, position: float) -> _Process:
+    def _career(self, agent: Agent, shift: float, off: float, position: float) -> _Process:
         elapsed = (shift + off) * position
         if elapsed < shift:
             yield from self._shift(agent, shift - elapsed)
@@ -235,48 +263,54 @@ class Floor:
             yield from self._shift(agent, shift)
             yield self.env.timeout(off)
 
-    def _shift(self, agent: _Agent, seconds: float) -> _Process:
+    def _shift(self, agent: Agent, seconds: float) -> _Process:
         env = self.env
         agent.shift_end = env.now + seconds
         agent.sign_out = env.event()
         if seconds < math.inf:
             agent.sign_out = env.timeout(seconds)
             env.process(self._closing_time(agent))
-        agent.break_due = False
+        agent.break_due = agent.is_held = False
+        agent.absent.clear()
+        agent.on_shift = True
         self._truth.sign_in(agent.extension, env.now)
         self._note_change(agent)
         while not agent.sign_out.processed:
-            if agent.break_due:
+            if agent.is_held or not agent.queues:
+                yield from self._stand_still(agent)
+            elif agent.break_due:
                 yield from self._take_break(agent)
             elif agent.errand_due:
                 yield from self._call_outside(agent)
             elif (caller := self._next_caller(agent) or (yield from self._wait(agent))) is not None:
                 yield from self._take_offer(agent, caller)
-        self._truth.sign_out(agent.extension, env.now)
+        agent.on_shift = False
+        if agent.queues:
+            self._truth.sign_out(agent.extension, env.now)
         self._show_signed_out(agent)
 
-    def _closing_time(self, agent: _Agent) -> _Process:
+    def _closing_time(self, agent: Agent) -> _Process:
         yield agent.sign_out
         self._interrupt(agent, None)
 
-    def _wait(self, agent: _Agent) -> Generator[simpy.Event, Any, _Caller | None]:
+    def _wait(self, agent: Agent) -> Generator[simpy.Event, Any, Caller | None]:
         self._show(agent, AgentState.WAITING)
         agent.wake = self.env.event()
-        for queue in agent.seats:
+        for queue in agent.queues:
             queue.ready[agent] = None
-        caller: _Caller | None = yield agent.wake
+        caller: Caller | None = yield agent.wake
         return caller
 
-    def _interrupt(self, agent: _Agent, caller: _Caller | None) -> None:
+    def _interrupt(self, agent: Agent, caller: Caller | None) -> None:
         """End an agent's waiting, for a caller or another task. Does nothing if the agent is not waiting."""
         if agent.wake is None:
             return
         for queue in agent.seats:
-            del queue.ready[agent]
+            queue.ready.pop(agent, None)
         wake, agent.wake = agent.wake, None
         wake.succeed(caller)
 
-    def _take_offer(self, agent: _Agent, caller: _Caller) -> _Process:
+    def _take_offer(self, agent: Agent, caller: Caller) -> _Process:
         env, seat = self.env, agent.seats[caller.queue]
         outcome, delay = self._reaction(agent, caller)
         seat.last_offered_at = env.now
@@ -291,8 +325,7 @@ class Floor:
             self._truth.answer(offer, env.now)
             self.calls.answer(caller.call, agent.extension, env.now)
             self._show(agent, AgentState.IDLE, IN_A_CALL, seat, AgentState.TALKING)
-            yield env.timeout(caller.talk)
-            caller.call.ends_at = env.now
+            yield from self._hold_call(agent, caller.call, caller.talk)
             seat.calls_answered += self._plan.counted_at_end
             self._truth.end(offer, outcome, env.now)
             yield from self._stay_idle(agent, self._plan.wrap_up)
@@ -308,7 +341,15 @@ class Floor:
         self._show(agent, AgentState.WAITING)
         yield self._lapse(agent, DISPATCH_ROUND)
 
-    def _reaction(self, agent: _Agent, caller: _Caller) -> tuple[Outcome, float]:
+    def _hold_call(self, agent: Agent, call: CallInLog, seconds: float) -> _Process:
+        """Talk for `seconds`, or until a command hangs up."""
+        agent.hung_up = self.env.event()
+        yield self.env.timeout(seconds) | agent.hung_up
+        call.hung_up_by_server = agent.hung_up.triggered
+        agent.hung_up = None
+        call.ends_at = self.env.now
+
+    def _reaction(self, agent: Agent, caller: Caller) -> tuple[Outcome, float]:
         """Draw the outcome of an offer made now, and the seconds until then."""
         plan, rng = self._plan, agent.rng
         # A gamma distribution of shape 2: few delays are very short, and a few are long.
@@ -323,16 +364,16 @@ class Floor:
         left = caller.hangs_up_at - self.env.now
         return (outcome, delay) if delay < left else (Outcome.ABANDONED, left)
 
-    def _stay_idle(self, agent: _Agent, seconds: float) -> _Process:
+    def _stay_idle(self, agent: Agent, seconds: float) -> _Process:
         if seconds:
             self._show(agent, AgentState.IDLE)
             yield self._lapse(agent, seconds)
 
-    def _lapse(self, agent: _Agent, seconds: float) -> simpy.Event:
+    def _lapse(self, agent: Agent, seconds: float) -> simpy.Event:
         """Return an event after `seconds`, or at the end of the shift if that is sooner."""
         return self.env.timeout(seconds) if self.env.now + seconds < agent.shift_end else agent.sign_out
 
-    def _take_break(self, agent: _Agent) -> _Process:
+    def _take_break(self, agent: Agent) -> _Process:
         self._note_change(agent)
         self._show(agent, AgentState.PAUSED)
         yield self._lapse(agent, agent.rng.uniform(0.5, 1.5) * self._plan.break_minutes * 60)
@@ -340,7 +381,7 @@ class Floor:
         if not agent.sign_out.processed:
             self._note_change(agent)
 
-    def _call_outside(self, agent: _Agent) -> _Process:
+    def _call_outside(self, agent: Agent) -> _Process:
         agent.errand_due = False
         for seat in agent.seats.values():
             seat.external_calls_count += 1
@@ -350,19 +391,18 @@ class Floor:
         agent.line = Line(number, outgoing=True, answered_at=self.env.now)
         self._show(agent, AgentState.IDLE, IN_A_CALL)
         call = self._truth.external_call(agent.extension, self.env.now)
-        yield self.env.timeout(self._talk(agent.rng))
-        record.ends_at = self.env.now
+        yield from self._hold_call(agent, record, self._talk(agent.rng))
         self._truth.end_external_call(call, self.env.now)
 
     # Timed tasks. A break that is due waits until the agent can take it; an errand only happens while the agent waits.
 
-    def _breaks(self, agent: _Agent, rng: random.Random) -> _Process:
+    def _breaks(self, agent: Agent, rng: random.Random) -> _Process:
         while True:
             yield self.env.timeout(rng.expovariate(self._plan.breaks_per_hour / 3600))
             agent.break_due = True
             self._interrupt(agent, None)
 
-    def _errands(self, agent: _Agent, rng: random.Random) -> _Process:
+    def _errands(self, agent: Agent, rng: random.Random) -> _Process:
         while True:
             yield self.env.timeout(rng.expovariate(self._plan.external_calls_per_hour / 3600))
             agent.errand_due = agent.wake is not None
@@ -380,26 +420,29 @@ class Floor:
 
     def _show(
         self,
-        agent: _Agent,
+        agent: Agent,
         everywhere: AgentState | None,
         status_code: int | None = None,
         seat: SeatCell | None = None,
         there: AgentState | None = None,
     ) -> None:
         """Set the state of all the agent's seats; optionally one of them to another state."""
+        agent.shown = everywhere, status_code, seat, there
         if status_code is None:
             agent.line = None
-        for cell in agent.seats.values():
+        for queue, cell in agent.seats.items():
             cell.state = there if cell is seat else everywhere
+            if queue in agent.absent and cell is not seat:
+                cell.state = AgentState.OFFLINE if self._plan.show_signed_out else None
             cell.status_code = STATE_CODES[cell.state or AgentState.OFFLINE] if status_code is None else status_code
             cell.touched = True
             self._truth.show(cell.key, cell.state, self.env.now)
         self.touched = True
 
-    def _show_signed_out(self, agent: _Agent) -> None:
+    def _show_signed_out(self, agent: Agent) -> None:
         self._show(agent, AgentState.OFFLINE if self._plan.show_signed_out else None)
 
-    def _note_change(self, agent: _Agent) -> None:
+    def _note_change(self, agent: Agent) -> None:
         for seat in agent.seats.values():
             seat.last_changed_at = self.env.now
 

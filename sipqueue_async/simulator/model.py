@@ -11,7 +11,8 @@ from typing import TypeAlias
 import attrs
 
 from sipqueue_async import AgentState
-from sipqueue_async.simulator._floor import STATE_CODES, Floor, SeatCell
+from sipqueue_async.simulator._floor import Floor
+from sipqueue_async.simulator._people import STATE_CODES, SeatCell
 from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.past_calls import PastCall
 from sipqueue_async.simulator.plan import Plan
@@ -129,9 +130,63 @@ class CallCentre:
             raise ValueError(f"there is no extension {extension!r}")
         self._intervene(lambda floor, _: floor.hand_over(extension, name, calls_answered, no_answer_count))
 
+    def sign_in(self, queue: str, extension: str) -> None:
+        """Sign an agent on shift in to a queue again.
+
+        Raises:
+            CommandError: The agent has no seat there (1002, 1012), or is not on shift (1014).
+        """
+        self._intervene(lambda floor, now: floor.sign_in(queue, extension, now))
+
+    def sign_out(self, queue: str, extension: str) -> None:
+        """Sign an agent on shift out of a queue, until `sign_in` or the next shift. A call under way goes on.
+
+        Raises:
+            CommandError: As for `sign_in`.
+        """
+        self._intervene(lambda floor, now: floor.sign_out(queue, extension, now))
+
+    def pause(self, extension: str, queue: str | None = None) -> None:
+        """Pause an agent on shift in all queues, until `resume` or the next shift. A call under way goes on before.
+
+        Args:
+            extension: The extension.
+            queue: One of the agent's queues, if it is to be checked.
+
+        Raises:
+            CommandError: As for `sign_in`.
+        """
+        self._intervene(lambda floor, now: floor.hold(extension, queue, now, is_held=True))
+
+    def resume(self, extension: str, queue: str | None = None) -> None:
+        """End the pause of an agent.
+
+        Args:
+            extension: The extension.
+            queue: One of the agent's queues, if it is to be checked.
+
+        Raises:
+            CommandError: As for `sign_in`.
+        """
+        self._intervene(lambda floor, now: floor.hold(extension, queue, now, is_held=False))
+
+    def hang_up(self, extension: str) -> None:
+        """End the call that an agent has answered or made.
+
+        Raises:
+            CommandError: There is no such extension (1012), or it is not in a call (1015).
+        """
+        self._intervene(lambda floor, now: floor.hang_up(extension, now))
+
+    def registered(self) -> frozenset[str]:
+        """Return the extensions of the agents on shift."""
+        return self._floor.registered
+
     def _intervene(self, intervention: _Intervention) -> None:
-        self._interventions.append((self._now, intervention))
         intervention(self._floor, self._now)
+        self._interventions.append((self._now, intervention))
+        # What it makes agents do at once.
+        self.run_until(self._now)
 
     def seats(self) -> tuple[Seat, ...]:
         """Return the records now, by queue and extension; signed-out agents are absent unless the plan shows them.
@@ -216,6 +271,7 @@ class _Replay:
             at, intervention = interventions[self.done]
             self.centre.run_until(at)
             intervention(self.centre._floor, at)
+            self.centre.run_until(at)
             self.done += 1
         self.centre.run_until(moment)
         return self.centre.seats()

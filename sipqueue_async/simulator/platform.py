@@ -18,6 +18,15 @@ from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.bills import BadFieldError, Bills
 from sipqueue_async.simulator.calls import call_records
+from sipqueue_async.simulator.commands import (
+    COMMANDS,
+    QUEUE_LIST,
+    REGISTRATIONS,
+    CommandError,
+    carry_out,
+    queue_records,
+    registration_records,
+)
 from sipqueue_async.simulator.faults import MESSAGES, Faults, Reply, failed, refused
 from sipqueue_async.simulator.past_calls import BilledCentre
 from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
@@ -188,6 +197,9 @@ class Platform:
             STATUS: self._status,
             CALLS: self._calls,
             BILLS: self._bill,
+            QUEUE_LIST: self._queues,
+            REGISTRATIONS: self._registrations,
+            **dict.fromkeys(COMMANDS, self._command),
         }
         service_of = services.get(service)
         if service_of is None:
@@ -262,11 +274,10 @@ class Platform:
 
     def _calls(self, fields: Mapping[str, str]) -> bytes:
         self._check_token(fields)
-        extensions = [extension for extension in fields.get("extnumber", "").split(",") if extension]
+        extensions = _extensions(fields)
         if not extensions:
             return refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
-        records = call_records(self._centre, extensions)
-        return self._succeeded("get success", json.dumps(records).encode(), self._unix(self._centre.local_time))
+        return self._listed("get success", call_records(self._centre, extensions))
 
     def _bill(self, fields: Mapping[str, str]) -> bytes:
         self._check_token(fields)
@@ -276,6 +287,28 @@ class Platform:
         except BadFieldError as error:
             return refused(400, f"{MESSAGES[400]}: {error}")
         return self._succeeded("get success", json.dumps(result).encode(), self._unix(self._centre.local_time))
+
+    def _command(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        try:
+            carry_out(self._centre, fields["service"], fields)
+        except CommandError as error:
+            return failed(error.code)
+        return self._listed("operation success", [])
+
+    def _queues(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        return self._listed("get success", queue_records(self._centre, fields.get("queuename", "")))
+
+    def _registrations(self, fields: Mapping[str, str]) -> bytes:
+        self._check_token(fields)
+        extensions = _extensions(fields)
+        if not extensions:
+            return refused(400, f"{MESSAGES[400]}: extnumber must name one or more extensions")
+        return self._listed("get success", registration_records(self._centre, extensions))
+
+    def _listed(self, desc: str, records: Sequence[Mapping[str, Any]]) -> bytes:
+        return self._succeeded(desc, json.dumps(records).encode(), self._unix(self._centre.local_time))
 
     def _check_token(self, fields: Mapping[str, str]) -> None:
         expiry = self._expiries.get(_digest(fields.get("token", "")))
@@ -304,6 +337,10 @@ class Platform:
 
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _extensions(fields: Mapping[str, str]) -> list[str]:
+    return [extension for extension in fields.get("extnumber", "").split(",") if extension]
 
 
 def _local(moment: datetime | None) -> str:

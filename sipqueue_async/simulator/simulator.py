@@ -74,6 +74,41 @@ class LiveCentre:
         self.catch_up()
         return self._centre.past_calls()
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues' names."""
+        return self._centre.queues
+
+    def registered(self) -> frozenset[str]:
+        """Return the extensions of the agents who are on shift now."""
+        self.catch_up()
+        return self._centre.registered()
+
+    def sign_in(self, queue: str, extension: str) -> None:
+        """Sign an agent in to a queue now, as `CallCentre.sign_in` does."""
+        self.catch_up()
+        self._centre.sign_in(queue, extension)
+
+    def sign_out(self, queue: str, extension: str) -> None:
+        """Sign an agent out of a queue now, as `CallCentre.sign_out` does."""
+        self.catch_up()
+        self._centre.sign_out(queue, extension)
+
+    def pause(self, extension: str, queue: str | None = None) -> None:
+        """Pause an agent now, as `CallCentre.pause` does."""
+        self.catch_up()
+        self._centre.pause(extension, queue)
+
+    def resume(self, extension: str, queue: str | None = None) -> None:
+        """End an agent's pause now, as `CallCentre.resume` does."""
+        self.catch_up()
+        self._centre.resume(extension, queue)
+
+    def hang_up(self, extension: str) -> None:
+        """End an extension's call now, as `CallCentre.hang_up` does."""
+        self.catch_up()
+        self._centre.hang_up(extension)
+
     def start(self) -> None:
         """Let model time follow the clock from now on, starting at the present model time."""
         if self._speed:

@@ -23,6 +23,9 @@ from sipqueue_async import (
     HttpStatusError,
     MalformedResponse,
     OperationFailed,
+    QueueInfo,
+    QueueStrategy,
+    Registration,
     SeatKey,
     Settings,
     SettingsError,
@@ -91,6 +94,15 @@ def test_a_call_record() -> None:
     assert not call.is_answered
 
 
+def test_a_queue_and_a_registration() -> None:
+    queue, registration = QueueInfo(name="queue-1"), Registration(extension="1", code=1017)
+    assert_type(queue.strategy, QueueStrategy)
+    assert_type(queue.max_wait, int | None)
+    assert_type(registration.is_registered, bool)
+    assert_type(registration.label, str)
+    assert registration.is_registered
+
+
 async def test_a_watcher_with_a_client_of_its_own() -> None:
     settings = Settings(url="http://127.0.0.1:1", token="good-token")
     assert_type(StatusWatcher.from_env(settings, queues=["queue-1"]), StatusWatcher)
@@ -127,6 +139,14 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
     async for call in sipqueue_client.fetch_calls(since, since + timedelta(days=1), direction="in"):
         assert_type(call, CallRecord)
     assert_type(sipqueue_client.fetch_calls(since, since), AsyncIterator[CallRecord])
+    assert_type(await sipqueue_client.queues(), tuple[QueueInfo, ...])
+    assert_type(await sipqueue_client.registrations(["100001"]), dict[str, Registration])
+    assert_type(await sipqueue_client.pause("100001"), None)
+    assert_type(await sipqueue_client.resume("100001"), None)
+    assert_type(await sipqueue_client.sign_out("queue-1", "100001"), None)
+    assert_type(await sipqueue_client.sign_in("queue-1", "100001"), None)
+    with pytest.raises(OperationFailed):
+        assert_type(await sipqueue_client.hang_up("999"), None)
     assert_type(AppCredentials("demo", "key").appid, str)
     assert_type(str(AppCredentials("demo", "key").accesskey), str)
     assert_type(StatusWatcher(sipqueue_client), StatusWatcher)
@@ -159,6 +179,7 @@ async def test_a_client_gives_snapshots(sipqueue_simulator: Simulator, sipqueue_
 def test_errors_have_what_their_classes_say(error: SipQueueError) -> None:
     assert_type(error.retryable, bool)
     assert_type(error.wrong_url, bool)
+    assert_type(error.in_doubt, bool)
     assert_type(error.where, str | None)
     assert_type(error.describe(), str)
     match error:

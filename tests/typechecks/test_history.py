@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Literal, assert_type
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from sipqueue_async import AgentState, CallMissed, Event, Snapshot, StatusWatcher, Update
+from sipqueue_async import AgentState, CallMissed, Event, SeatKey, Snapshot, StatusWatcher, Update
 from sipqueue_async.history import (
+    Call,
     Figures,
     History,
     HistoryError,
     Outage,
+    Pruned,
     RecordedError,
     Recorder,
     RecorderHealth,
     Report,
     ReportRow,
+    StateInterval,
 )
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, snapshot
@@ -52,6 +56,10 @@ async def test_a_history(tmp_path: Path) -> None:
         missed = history.events(START, START, queue=["queue-1"], extension="100001", types=CallMissed)
         assert_type(missed, AsyncIterator[Event])
         assert_type(history.outages(START, START), AsyncIterator[Outage])
+        assert_type(history.calls(START, START, queue="queue-1"), AsyncIterator[Call])
+        assert_type(history.intervals(START, START, states=["talking"]), AsyncIterator[StateInterval])
+        assert_type(await history.prune(timedelta(days=400), zone=ZoneInfo("UTC"), progress=print), Pruned)
+        assert_type(await history.vacuum(), None)
         report = await history.report(START, START, by="hour", zone=UTC, queue="queue-1", extension=["1", "2"])
         assert_type(report, Report)
         assert_type(report.by, Literal["hour", "day", "week", "queue", "agent", "hour_of_day"])
@@ -75,6 +83,18 @@ async def test_a_history(tmp_path: Path) -> None:
             assert_type(recorder.health.recorded_until, datetime | None)
     with pytest.raises(RuntimeError):
         assert_type(await Recorder(history, watcher).wait(), None)
+
+
+def test_what_is_read() -> None:
+    key = SeatKey("queue-1", "100001")
+    interval = StateInterval(key=key, name=None, state=AgentState.IDLE, began_at=START, ended_at=START)
+    assert_type(interval.seconds, float)
+    assert_type(interval.unseen, timedelta)
+    call = Call(key=key, name=None, at=START, outcome="missed", count=1)
+    assert_type(call.outcome, Literal["answered", "missed"])
+    assert_type(call.call_time, datetime | None)
+    pruned = Pruned(events=0, days=0, kept_since=None)
+    assert_type(pruned.kept_since, datetime | None)
 
 
 def test_an_outage() -> None:

@@ -7,11 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import assert_type
 
+import pytest
+
 from sipqueue_async import AgentState, SeatKey, SipQueueClient
 from sipqueue_async.simulator import (
     BackEnd,
     CallCentre,
     Centre,
+    CommandedCentre,
+    CommandError,
     ExternalCall,
     Faults,
     GroundTruth,
@@ -55,6 +59,12 @@ def check_who_calls(centre: PhoneCentre) -> None:
     assert_type(centre.calls(), Mapping[str, PhoneCall])
 
 
+def check_commands(centre: CommandedCentre) -> None:
+    """Use what a platform needs of a call centre that takes commands."""
+    assert_type(centre.queues, Sequence[str])
+    assert_type(centre.registered(), Collection[str])
+
+
 def _past_of(centre: PastCentre) -> PastCentre:
     return centre
 
@@ -76,8 +86,16 @@ def test_a_call_centre() -> None:
     assert_type(centre.calls(), dict[str, PhoneCall])
     assert_type(centre.past_calls(), tuple[PastCall, ...])
     assert_type(centre.seats()[0].key, SeatKey)
+    assert_type(centre.registered(), frozenset[str])
+    assert_type(centre.pause("100001"), None)
+    assert_type(centre.resume("100001"), None)
+    assert_type(centre.sign_out("queue-1", "100001"), None)
+    assert_type(centre.sign_in("queue-1", "100001"), None)
+    with pytest.raises(CommandError):
+        assert_type(centre.hang_up("999"), None)
     check_a_centre(centre)
     check_who_calls(centre)
+    check_commands(centre)
     call = PhoneCall(number="1", outgoing=False)
     assert_type(call.answered_at, datetime | None)
     assert centre.now == 60

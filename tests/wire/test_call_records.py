@@ -357,10 +357,10 @@ def test_a_range_contains_the_local_time_of_each_moment_in_it(
         ({"direction": "unknown"}, ValueError, "cannot filter by the direction unknown, only by in, out"),
         ({"direction": "up"}, ValueError, "'up' is not a valid CallDirection"),
         ({"method": CallMethod.UNKNOWN}, ValueError, "cannot filter by the method unknown, only by internal"),
-        ({"extension": ""}, ValueError, "extension is ''; it must name one extension"),
+        ({"extension": ""}, ValueError, "extension is empty"),
         ({"extension": ["1", "2,3"]}, ValueError, "extension is '2,3'"),
-        ({"extension": []}, ValueError, "extension names none"),
-        ({"extension": [1]}, TypeError, "extension must be a string or several, not 1"),
+        ({"extension": []}, ValueError, "extensions names none"),
+        ({"extension": [1]}, TypeError, "extension must be a string, not 1"),
     ],
 )
 def test_an_invalid_argument_is_named(arguments: dict[str, Any], kind: type[Exception], text: str) -> None:
