@@ -1,0 +1,197 @@
+"""``sipqueue calls``, ``queues`` and ``agent``."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from unittest.mock import Mock
+from zoneinfo import ZoneInfo
+
+import attrs
+import pytest
+
+from sipqueue_async import AgentState, CallDirection, OperationFailed
+from sipqueue_async.cli import app
+from sipqueue_async.cli.commands import agent, calls, queues
+from sipqueue_async.cli.commands.agent import Action
+from sipqueue_async.cli.commands.calls import Wanted
+from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.simulator import Plan, Simulator
+from tests.kit.builders import body
+from tests.kit.cli import Paper
+from tests.kit.servers import Platform
+
+PLAN = attrs.evolve(Plan.lively(), external_calls_per_hour=20.0)
+SINCE = datetime.fromisoformat("2026-01-05 00:00:00")
+ALL = Wanted(since=SINCE, until=SINCE + timedelta(days=1))
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the server and a token; nothing else."""
+    monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
+    monkeypatch.delenv("SIPQUEUE_TIMEZONE", raising=False)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Collect the work of commands instead of doing it."""
+    found: list[Any] = []
+
+    def run(job: Any) -> int:
+        found.append(job)
+        return 0
+
+    monkeypatch.setattr("sipqueue_async.cli.running.run", run)
+    return found
+
+
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+async def test_calls_are_a_table_with_numbers_only_on_request(numbers: bool) -> None:
+    async with Simulator(PLAN, seed=7, speed=0) as simulator:
+        simulator.advance(300)
+        paper, truth = Paper(), simulator.centre.past_calls()
+        await calls.calls(client_of(simulator), paper.output(), ALL, numbers=numbers)
+    assert len(paper.lines) == len(truth) + 3
+    assert paper.lines[0].split()[:4] == ["started", "way", "extension", "caller" if numbers else "waited"]
+    assert ("02079460" in paper.text) is numbers
+    assert "not answered" in paper.text
+    assert paper.lines[-1] == f"{len(truth)} calls, {sum(it.answered_at is not None for it in truth)} answered"
+
+
+async def test_calls_are_lines_of_json() -> None:
+    async with Simulator(PLAN, seed=7, speed=0) as simulator:
+        simulator.advance(300)
+        paper, truth = Paper(), simulator.centre.past_calls()
+        extension = next(it.extension for it in truth if it.outgoing)
+        wanted = attrs.evolve(ALL, direction=CallDirection.OUT, extensions=frozenset({str(extension)}))
+        await calls.calls(client_of(simulator), paper.output(), wanted, as_json=True)
+    records = [json.loads(line) for line in paper.lines]
+    assert {(record["v"], record["extension"], record["direction"]) for record in records} == {(1, extension, "out")}
+    assert "02079460" not in paper.text
+
+
+async def test_no_calls_are_said_so() -> None:
+    async with Simulator(PLAN, speed=0) as simulator:
+        paper = Paper()
+        await calls.calls(client_of(simulator), paper.output(), ALL)
+    assert paper.lines == ["0 calls, 0 answered"]
+
+
+def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
+    assert app.run(["calls", "--since", "2026-01-05", "--timezone", "Asia/Shanghai", "--numbers"]) == 0
+    assert app.run(["calls", "--since", "2026-01-05", "--until", "2026-01-06 00:00", "--json"]) == 0
+    line = "calls --since 2026-01-05T00:00:00Z --until 2026-01-05T08:00 --timezone UTC --direction in --extension 7"
+    assert app.run(line.split()) == 0
+    assert app.run(["calls"]) == 0
+    open_ended, closed, aware, today = (job.args[2] for job in work)
+    assert timedelta(0) <= datetime.now() - today.since < timedelta(days=2)  # noqa: DTZ005  # as the server's clock
+    assert open_ended.since == SINCE.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+    assert open_ended.until > datetime.now(ZoneInfo("UTC"))
+    assert closed == ALL
+    assert (aware.direction, aware.extensions) == (CallDirection.IN, {"7"})
+    assert aware.until - aware.since == timedelta(hours=8)
+    assert [job.keywords for job in work][:2] == [
+        {"numbers": True, "as_json": False},
+        {"numbers": False, "as_json": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("calls --since yesterday", "'yesterday' is not a time like 2026-01-31"),
+        ("calls --since 2026-01-05 --until 2026-01-04", "--until is before --since"),
+        ("calls --since 2026-01-05T00:00Z", "--since has a time zone; name the server's with --timezone"),
+        ("agent sign-in 7", "sign-in needs --queue"),
+        ("agent hang-up 7 --queue q", "hang-up takes no --queue"),
+        ("agent pause 7 --queue=", "--queue cannot be empty"),
+        ("agent pause 7,8", "EXTENSION must name one extension"),
+        ("agent dance 7", "'dance' is not one of"),
+    ],
+)
+def test_wrong_usage(line: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(line.split()) == 2
+    assert words in capsys.readouterr().err
+
+
+# ---- queues ----------------------------------------------------------------------------------------------------------
+
+
+async def test_queues_are_a_table_or_json(work: list[partial[Any]]) -> None:
+    async with Simulator(Plan(queues=2), speed=0) as simulator:
+        table, document = Paper(), Paper()
+        await queues.queues(client_of(simulator), table.output())
+        await queues.queues(client_of(simulator), document.output(), as_json=True)
+    assert [line.split()[:3] for line in table.lines[1:]] == [
+        ["queue-1", "longest", "idle"],
+        ["queue-2", "longest", "idle"],
+    ]
+    assert [queue["name"] for queue in json.loads(document.text)["queues"]] == ["queue-1", "queue-2"]
+    assert app.run(["queues", "--json"]) == 0
+    assert work[0].keywords == {"as_json": True}
+
+
+async def test_queues_of_unknown_kinds(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.answers = [body(), body({"queuename": "q", "strategy": 99})]
+    for expected in (["no queues"], ["queue  strategy  longest wait  without agents  remark", "q      code 99"]):
+        paper = Paper()
+        monkeypatch.setenv("SIPQUEUE_URL", platform.url)
+        job: Any = app.cli.main(["queues"], standalone_mode=False)
+        await queues.queues(job.args[0], paper.output())
+        assert [line.rstrip() for line in paper.lines] == expected
+
+
+# ---- agent -----------------------------------------------------------------------------------------------------------
+
+
+async def test_each_action_acts() -> None:
+    async with Simulator(Plan(agents=2, calls_per_hour=0.0, breaks_per_hour=0.0), speed=0) as simulator:
+        paper = Paper()
+
+        async def do(action: Action, queue: str | None = None) -> AgentState | None:
+            await agent.act(client_of(simulator), paper.output(), action, "100001", queue)
+            return next((seat.state for seat in simulator.centre.seats() if seat.extension == "100001"), None)
+
+        assert await do(Action.PAUSE) is AgentState.PAUSED
+        assert await do(Action.RESUME) is AgentState.WAITING
+        assert await do(Action.SIGN_OUT, "queue-1") is None
+        assert await do(Action.SIGN_IN, "queue-1") is AgentState.WAITING
+        with pytest.raises(OperationFailed):
+            await do(Action.HANG_UP)
+    assert paper.lines == [
+        "pause: 100001, done",
+        "resume: 100001, done",
+        "sign-out: 100001 in queue-1, done",
+        "sign-in: 100001 in queue-1, done",
+    ]
+
+
+def test_it_acts_without_asking_on_request(work: list[partial[Any]]) -> None:
+    assert app.run(["agent", "pause", "100001", "--yes"]) == 0
+    assert work[0].args[2:] == (Action.PAUSE, "100001", None)
+
+
+def test_without_a_terminal_it_cannot_ask(
+    work: list[partial[Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert app.run(["agent", "pause", "100001"]) == 2
+    assert "use --yes to act without asking" in capsys.readouterr().err
+    assert work == []
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_it_asks_on_a_terminal(agrees: bool, work: list[partial[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm = Mock(return_value=agrees)
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: True))
+    monkeypatch.setattr("click.confirm", confirm)
+    assert app.run(["agent", "sign-out", "100001", "--queue", "queue-1"]) == (0 if agrees else 1)
+    confirm.assert_called_once_with("Sign 100001 out of queue-1?", err=True)
+    assert len(work) == agrees
