@@ -1,6 +1,7 @@
 """History: records what a feed reports into SQLite or PostgreSQL, and reads it back."""
 
 from sipqueue_async.history.errors import HistoryError, RecordedError
+from sipqueue_async.history.exports import export
 from sipqueue_async.history.figures import Figures
 from sipqueue_async.history.history import History
 from sipqueue_async.history.intervals import Call, StateInterval
@@ -22,4 +23,5 @@ __all__ = [
     "Report",
     "ReportRow",
     "StateInterval",
+    "export",
 ]

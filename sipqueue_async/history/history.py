@@ -71,6 +71,11 @@ class History:
         """The name of the platform."""
         return self._platform
 
+    @property
+    def url(self) -> str:
+        """The URL of the database, with asterisks in place of a password."""
+        return str(self._database)
+
     async def baseline(self) -> Snapshot | None:
         """Return the last recorded status, to resume with: ``StatusWatcher(client, baseline=...)``.
 

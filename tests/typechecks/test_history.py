@@ -24,6 +24,7 @@ from sipqueue_async.history import (
     Report,
     ReportRow,
     StateInterval,
+    export,
 )
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, snapshot
@@ -68,6 +69,8 @@ async def test_a_history(tmp_path: Path) -> None:
         assert_type(report.until, datetime)
         assert_type(report.rows, tuple[ReportRow, ...])
         assert_type(report.total, Figures)
+        assert_type(history.url, str)
+        assert_type(await export(history, "calls", tmp_path / "c.csv", START, START, zone=UTC, progress=print), int)
         watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=60)
         async with watcher, Recorder(history, watcher, max_pending=10, close_timeout=5.0) as recorder:
             assert_type(recorder, Recorder)
