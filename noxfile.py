@@ -185,7 +185,8 @@ def coverage(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests on the lowest declared version of every direct dependency."""
     session.install("uv")
-    pins = str(Path(session.create_tmp()).resolve() / "lowest.txt")
+    # Not `create_tmp`: tests would put temporary files there, and pytest find the settings of this project above them.
+    pins = str(Path(session.cache_dir) / "lowest.txt")
     asked = ("--extra", "all", "--group", "test", "--group", "recipes", "--python-version", "3.11")
     session.run("uv", "pip", "compile", "-q", "pyproject.toml", *asked, "--resolution", "lowest-direct", "-o", pins)
     session.run("uv", "pip", "install", "-r", pins)

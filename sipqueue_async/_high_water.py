@@ -60,7 +60,8 @@ class HighWater:
     Args:
         max_lag: How many seconds an answer may lag, by `Snapshot.seconds_since`.
         baseline: The snapshot from before the first answer.
-        leave_after: In how many consecutive accepted answers a seat must be missing to have left.
+        leave_after: In how many accepted answers a seat must be missing to have left, without an answer in between
+            that shows it, accepted or not.
 
     Raises:
         ValueError: `max_lag` is negative or infinite, or `leave_after` is below 1.
@@ -128,6 +129,7 @@ class HighWater:
         held, resets, is_newer = self._judge(changed, polled, seen_at)
         if held and not is_newer and self._is_old():
             self._answers_held_back += 1
+            self.note_present(polled)
             return ()
         self._accepted_at, self._old_in_a_row = self._clock, 0
         self._records_held_back += len(held)
@@ -138,6 +140,11 @@ class HighWater:
             kept.update(self._not_joined(new, polled))
         self._known = _with_records(polled, kept, known) if kept else polled
         return (_with_records(self._known, resets, known), self._known) if resets else (self._known,)
+
+    def note_present(self, polled: Snapshot) -> None:
+        """Register the seats of an answer that is not accepted: the answers that lack them are no longer in a row."""
+        if self._missing:
+            self._missing = {key: answers for key, answers in self._missing.items() if key not in polled}
 
     def _judge(
         self, changed: Iterable[Change], polled: Snapshot, seen_at: float

@@ -84,6 +84,7 @@ class Tracker:
             return False
         self._stale_in_a_row += 1
         if self._stale_in_a_row < _STALE_POLLS_BELIEVED:
+            self._high_water.note_present(polled)
             return True
         self._stale_in_a_row = 0
         return False

@@ -199,6 +199,12 @@ class TestSeats:
         assert it.accept(snapshot(attrs.evolve(OTHER, calls_answered=0), at=8)) == ()
         assert it.accept(snapshot(OTHER, at=10))[0] == snapshot(OTHER)
 
+    def test_an_old_answer_that_shows_a_seat_interrupts_the_row_without_it(self) -> None:
+        it = high_water(KNOWN, OTHER, leave_after=2)
+        for at in (2, 6, 10):
+            assert it.accept(snapshot(OTHER, at=at))[0] == snapshot(KNOWN, OTHER)
+            assert it.accept(snapshot(KNOWN, attrs.evolve(OTHER, calls_answered=0), at=at + 2)) == ()
+
 
 class TestCountersLeftOut:
     def answer(self, record: AgentStatus, *fields: str, at: float = 2, carried: bool = False) -> Snapshot:

@@ -163,6 +163,15 @@ class TestLeaving:
             assert it.polled(snapshot(), at) is None
             assert it.polled(snapshot(agent()), at) is None
 
+    def test_a_stale_answer_that_shows_a_seat_interrupts_the_row(self) -> None:
+        times = [START + timedelta(seconds=at) for at in (10, 5)]
+        newer, older = (Snapshot(observed_at=START, server_time=time) for time in times)
+        it = tracker(snapshot(agent()))
+        for at in range(5):
+            assert not it.is_stale(newer)
+            assert it.polled(newer, at) is None
+            assert it.is_stale(older.with_changes({agent().key: agent()}, observed_at=START, server_time=times[1]))
+
     def test_failed_polls_neither_count_nor_interrupt(self) -> None:
         it = tracker(snapshot(agent()), leave_after=2)
         it.polled(snapshot(), 0.0)

@@ -121,7 +121,7 @@ async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer,
     state = StateFile(tmp_path / "state", Tally.from_json)
     state.save(Tally(KNOWN))
     report = Report(paper.output(), form=Form.CSV, seconds=0.5, state_file=state)
-    with pytest.raises(Failure, match=r"no status came within 0\.5 s: no relay has published") as caught:
+    with pytest.raises(Failure, match=r"no status came within 0\.5 s: ") as caught:
         await report.watch(RelayOrigin(redis=redis_server.url))
     report.print()
     assert (caught.value.code, len(paper.lines)) == (UNREACHABLE, 4)
@@ -192,7 +192,7 @@ async def test_status_prints_what_is_known_now(redis_server: RedisServer) -> Non
 
 
 async def test_status_does_not_wait_for_ever(redis_server: RedisServer) -> None:
-    with pytest.raises(Failure, match=r"has not been read from Redis within 0\.3 s; .*no relay has") as caught:
+    with pytest.raises(Failure, match=r"has not been read from Redis within 0\.3 s; ") as caught:
         await status(RelayOrigin(redis=redis_server.url, timeout=0.3), Paper().output())
     assert caught.value.code == UNREACHABLE
 
