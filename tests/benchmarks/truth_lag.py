@@ -300,7 +300,8 @@ class LagRun:
             unknowable[calls] += began <= reset < counted
         for calls, found in times.items():
             if at := self._handed_over.get(calls[0].extension):
-                after = next(instant for instant in self._instants if instant >= at)
+                # An answer of the same moment may still show the agent before.
+                after = next(instant for instant in self._instants if instant > at)
                 unknowable[calls] += _between(found, _last_before(self._instants, at), after)
         return LagResult(
             case=self._case,
