@@ -147,6 +147,9 @@ class StatusWatcher(Feed):
         self._due = asyncio.Event()
         # The futures of waiting `refresh` calls.
         self._refreshes: list[asyncio.Future[Snapshot]] = []
+        # Those of calls that want a poll after the one under way.
+        self._later_refreshes: list[asyncio.Future[Snapshot]] = []
+        self._is_polling = False
         self._own_client: SipQueueClient | None = None
 
     @classmethod
@@ -211,8 +214,11 @@ class StatusWatcher(Feed):
         """Polling statistics."""
         return self._health
 
-    async def refresh(self) -> Snapshot:
+    async def refresh(self, *, anew: bool = False) -> Snapshot:
         """Poll now and return the snapshot; if a poll is under way, return the snapshot of that one.
+
+        Args:
+            anew: If a poll is under way, poll again after it: its answer may be older than this call.
 
         Raises:
             RuntimeError: The watcher is not running, or was closed meanwhile.
@@ -223,7 +229,7 @@ class StatusWatcher(Feed):
         if task.done() or self._closing:
             raise RuntimeError("the watcher has ended")
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
-        self._refreshes.append(future)
+        (self._later_refreshes if anew and self._is_polling else self._refreshes).append(future)
         self._due.set()
         return await future
 
@@ -268,6 +274,7 @@ class StatusWatcher(Feed):
         is_the_end = super()._end(error)
         if is_the_end:
             self._health = attrs.evolve(self._health, ended=True)
+            self._refreshes += self._later_refreshes
             for future in self._waiting():
                 future.set_exception(error or RuntimeError("the watcher was closed"))
         return is_the_end
@@ -279,7 +286,9 @@ class StatusWatcher(Feed):
         while True:
             await self._pause(due)
             began = loop.time()
+            self._is_polling = True
             error = await self._poll(lateness=max(0.0, began - due))
+            self._is_polling = False
             if self._closing:
                 # The source suppressed CancelledError. It is tested, but Python 3.11 traces no line that runs after an
                 # exception was thrown into a coroutine.
@@ -292,6 +301,8 @@ class StatusWatcher(Feed):
                 due = schedule.after_failure(loop.time(), self._tracker.failures, at_least)
 
     async def _pause(self, until: float) -> None:
+        self._refreshes += self._later_refreshes
+        self._later_refreshes.clear()
         if not self._refreshes:
             self._due.clear()
         timer = asyncio.get_running_loop().call_at(until, self._due.set)

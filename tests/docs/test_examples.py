@@ -37,7 +37,9 @@ HAS_REDIS = find("redis") is not None
 PROGRAMS = {place: code for place, code in EXAMPLES.items() if not TEST.search(code)}
 TESTS = {place: code for place, code in EXAMPLES.items() if TEST.search(code)}
 MODULES = ["sipqueue_async", "aiohttp.web"]
-MODULES += [f"sipqueue_async.{part}" for part in ("prometheus", "redis", "simulator", "tally", "testing", "wallboard")]
+MODULES += [
+    f"sipqueue_async.{part}" for part in ("prometheus", "push", "redis", "simulator", "tally", "testing", "wallboard")
+]
 PLATFORM = """
 import asyncio, contextlib, os
 from sipqueue_async import SipQueueClient, AppCredentials, run
