@@ -209,6 +209,13 @@ def truth(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
+@nox.session(name="alert-truth")
+def alert_truth(session: nox.Session) -> None:
+    """Compare raised alerts with what happened, and kill the command; write the tables of docs/alerts.md."""
+    session.install(*_group("test"), ".[all]")
+    session.run("python", "tests/benchmarks/truth_alerts.py", "--write", "docs", *session.posargs, env=INSTALLED)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what polls cost, against others and against limits; write the tables and the picture of docs/speed.md."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,13 @@ def rules_of(path: Path) -> RulesFile:
     if os.name == "posix" and is_secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
         complain(f"warning: other users can read the URLs of the destinations in {path}; run: chmod 600 {path}")
     return rules
+
+
+def demo_rules() -> RulesFile:
+    """Return the built-in rules of a demonstration, and say where they are."""
+    with as_file(files("sipqueue_async.cli").joinpath("demo-rules.toml")) as path:
+        complain(f"no --rules given, so these are the built-in ones of {path}")
+        return read_rules(path)
 
 
 def shown_rules(path: Path | None, seats: SeatFilter) -> RulesFile | None:

@@ -82,6 +82,9 @@ class Receiver:
             await self.released.wait()
         if self.refusals > 0:
             self.refusals -= 1
+            if request.path.endswith("/closes"):
+                assert request.transport is not None
+                request.transport.abort()
             return web.Response(status=500, text=SECRET)
         self.received.append((request.path, found["title"], found["message"]))
         return web.Response()
@@ -177,6 +180,16 @@ async def test_a_retry_carries_the_same_id_and_no_message_quotes_the_url(
     assert SECRET not in caplog.text
 
 
+async def test_a_destination_that_closes_the_connection_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    async with receiving() as receiver, delivering(Destination(name="duty", url=receiver.url("/closes"))) as it:
+        receiver.refusals = 2
+        it.add(raised())
+        await until(lambda: it.number == 0)
+    assert len(set(receiver.attempts)) == len(receiver.received) == 1
+    assert len(receiver.attempts) == 3
+    assert "'duty': it cannot be reached, or refuses; retrying for 3600 s" in capsys.readouterr().err
+
+
 async def test_a_destination_that_hangs_delays_no_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,26 +251,53 @@ async def test_retries_end_after_the_stated_time(capsys: pytest.CaptureFixture[s
 
 
 class Mailbox:
-    """A mail server that keeps received mail."""
+    """Keeps the mails that arrive; at first it refuses, and closes the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: int = 0) -> None:
         self.mails: list[EmailMessage] = []
+        self.attempts = 0
+        self.refusals = refusals
 
     async def handle_DATA(self, server: SMTP, session: object, envelope: Envelope) -> str:  # noqa: N802
+        self.attempts += 1
+        if self.attempts <= self.refusals:
+            if self.attempts == 1:
+                return "451 try again later"
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.abort()
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
         return "250 OK"
 
 
-async def test_markup_in_a_name_is_escaped_in_a_mail() -> None:
-    mailbox = Mailbox()
+@asynccontextmanager
+async def mailing(mailbox: Mailbox) -> AsyncGenerator[str]:
+    """Serve a mailbox; yield the URL of a destination, up to further options."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(mailbox, loop=loop, hostname="localhost"), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    url = f"mailto://127.0.0.1:{port}?from=a@example.com&to=b@example.com&mode=insecure&format=html"
-    async with delivering(Destination(name="mail", url=url)) as it:
+    try:
+        yield f"mailto://127.0.0.1:{port}?from=a@example.com&to=b@example.com&mode=insecure"
+    finally:
+        server.close()
+
+
+async def test_a_mail_server_that_refuses_or_closes_the_connection_loses_nothing() -> None:
+    """A mail whose connection broke after it was sent arrives again, with the same id."""
+    mailbox = Mailbox(refusals=2)
+    async with mailing(mailbox) as url, delivering(Destination(name="mail", url=url)) as it:
+        it.add(raised())
+        await until(lambda: it.number == 0)
+    assert mailbox.attempts == 3
+    bodies = {str(mail.get_body(("plain", "html"))).strip().splitlines()[-1] for mail in mailbox.mails}
+    assert len(mailbox.mails) == 2
+    assert len(bodies) == 1
+
+
+async def test_markup_in_a_name_is_escaped_in_a_mail() -> None:
+    mailbox = Mailbox()
+    async with mailing(mailbox) as url, delivering(Destination(name="mail", url=f"{url}&format=html")) as it:
         it.add(raised(agent="<b>Ann</b>\n"))
         await until(lambda: it.number == 0)
-    server.close()
     [mail] = mailbox.mails
     html = mail.get_body(("html",))
     assert html is not None

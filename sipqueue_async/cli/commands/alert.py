@@ -25,7 +25,7 @@ from sipqueue_async.cli.delivery import Delivery, Outbox, Send, in_thread, sende
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
 from sipqueue_async.cli.metrics import Address, serving
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, report_absent
-from sipqueue_async.cli.rules import check_seats, named_seats, rules_of
+from sipqueue_async.cli.rules import check_seats, demo_rules, named_seats, rules_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.statefile import StateFile
@@ -41,10 +41,15 @@ SAVE_EVERY: Final = 10.0
     epilog=options.examples(
         "sipqueue alert --rules rules.toml --check",
         "sipqueue alert --rules rules.toml --state-file alerts.json",
-        "sipqueue alert --rules rules.toml --demo",
+        "sipqueue alert --demo",
     ),
 )
-@click.option("--rules", "path", type=click.Path(path_type=Path), required=True, help="The file with the rules: TOML.")
+@click.option(
+    "--rules",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The file with the rules: TOML. --demo has built-in ones.",
+)
 @click.option("--check", is_flag=True, help="Only read the file, and say what is wrong with it.")
 @click.option("--dry-run", is_flag=True, help="Only print alerts, and deliver none.")
 @click.option("--try", "test", is_flag=True, help="Only send a test message to each destination.")
@@ -62,7 +67,7 @@ SAVE_EVERY: Final = 10.0
 @options.origin
 def command(
     *,
-    path: Path,
+    path: Path | None,
     check: bool,
     dry_run: bool,
     test: bool,
@@ -85,7 +90,9 @@ def command(
     """
     options.refuse_relay_with("--demo", demo, origin)
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
-    rules = rules_of(path)
+    if path is None and not demo:
+        raise click.UsageError("Missing option '--rules'; with --demo there are built-in rules")
+    rules = demo_rules() if path is None else rules_of(path)
     if test:
         return partial(try_out, rules, senders(rules.destinations, os.environ), standard_output())
     send = {} if demo or dry_run else senders(rules.destinations, os.environ)

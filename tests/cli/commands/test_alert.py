@@ -16,6 +16,7 @@ from sipqueue_async.cli import app
 from sipqueue_async.cli.commands import alert as module
 from sipqueue_async.cli.commands.alert import alert, alert_demo, state_file_of
 from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.rules import demo_rules
 from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
@@ -159,6 +160,23 @@ async def test_a_demonstration_is_watched_in_its_own_time() -> None:
     paper = Paper()
     task = asyncio.ensure_future(alert_demo(Demonstration(speed=600.0), paper.output(), rules, interval=20))
     await until(lambda: "has been talking for 1 min" in paper.text)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_a_demonstration_has_rules_of_its_own_and_says_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["alert", "--demo", "--check"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("the rules are valid: long-talk, long-break, nobody-free")
+    assert Path(err.split()[-1]).read_text(encoding="utf-8").startswith("# The rules of")
+    assert app.run(["alert", "--check"]) == 2
+    assert "Missing option '--rules'" in capsys.readouterr().err
+
+
+async def test_the_built_in_rules_raise_alerts_within_an_hour_of_the_demonstration() -> None:
+    paper = Paper()
+    task = asyncio.ensure_future(alert_demo(Demonstration(speed=3600.0), paper.output(), demo_rules(), interval=20))
+    await until(lambda: len({line.split()[-1] for line in paper.lines if ": over after" in line}) > 1)
     task.cancel()
     await asyncio.wait([task])
 
