@@ -41,7 +41,9 @@ class Condition(ABC, Generic[R]):
         self.engine = engine
         self.number = number
         self.rule = rule
-        self.admits: Callable[[SeatKey], bool] = _any_seat if rule.seats.is_all else rule.seats.admits
+        self.takes_all = rule.seats.is_all
+        """Whether the rule covers all seats."""
+        self.admits: Callable[[SeatKey], bool] = rule.seats.admits
         """Return whether the rule covers a seat."""
 
     @abstractmethod
@@ -145,8 +147,8 @@ class _Counted(GroupCondition[R]):
         super().__init__(engine, number, rule, per)
         self.states = states
         self.agents: dict[Subject, int] = dict.fromkeys(self.known_subjects(), 0)
-        self.seats: dict[tuple[Subject, str], int] = {}
-        """The number of an agent's seats that are in the states."""
+        self.seats: dict[str, int] = {}
+        """The number of an agent's seats that are in the states; a queue has one seat of an agent."""
         self.touched: dict[Subject, None] = dict.fromkeys(self.agents)
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
@@ -154,20 +156,19 @@ class _Counted(GroupCondition[R]):
 
     def seat(self, key: SeatKey, before: AgentStatus | None, after: AgentStatus | None, *, unsure: bool) -> None:
         subject = self.subject_of(key)
-        agents = self.agents.get(subject)
-        if agents is None:
-            agents = self.agents[subject] = 0
+        was_in = before is not None and before.state in self.states
         is_in = after is not None and after.state in self.states
-        if is_in != (before is not None and before.state in self.states):
-            agent = subject, key.extension
-            seats = self.seats.get(agent, 0)
-            if is_in:
-                self.seats[agent] = seats + 1
-                self.agents[subject] = agents + (seats == 0)
-            else:
-                self.seats[agent] = seats - 1
-                self.agents[subject] = agents - (seats == 1)
+        change = is_in - was_in
+        if change and self.per == "all":
+            change = self._of_agent(key.extension, change)
+        self.agents[subject] = self.agents.get(subject, 0) + change
         self.touched[subject] = None
+
+    def _of_agent(self, extension: str, change: int) -> int:
+        """Return the change of the number of agents for a change of the number of an agent's seats."""
+        seats = self.seats.get(extension, 0)
+        self.seats[extension] = seats + change
+        return (seats + change > 0) - (seats > 0)
 
     def settle(self, *, unsure: bool) -> None:
         touched, self.touched = self.touched, {}
@@ -343,7 +344,3 @@ class FeedSilentCondition(Condition[FeedSilent]):
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
         return False
-
-
-def _any_seat(_: SeatKey) -> bool:
-    return True

@@ -107,6 +107,8 @@ class Engine:
     """The present, on the axis."""
     frozen: bool = False
     """Whether the feed is down: only rules about the feed raise and clear alerts."""
+    blind_since: float = 0.0
+    """When the present outage began, on the axis."""
     raised: dict[Watch, None] = attrs.field(init=False, factory=dict)
     """The watches with a raised alert, in the order of their raising."""
     standing: dict[str, int] = attrs.field(init=False)
@@ -120,12 +122,15 @@ class Engine:
     _heaps: tuple[list[tuple[float, int, int, Due, int]], list[tuple[float, int, int, Due, int]]] = attrs.field(
         init=False, factory=lambda: ([], [])
     )
+    _heap_of: list[list[tuple[float, int, int, Due, int]]] = attrs.field(init=False)
+    """The heap of each rule's deadlines."""
     _numbers: count[int] = attrs.field(init=False, factory=count)
     _alerts: list[Alert] = attrs.field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         self._watches = [{} for _ in self.rules]
         self.standing = {rule.name: 0 for rule in self.rules}
+        self._heap_of = [self._heaps[isinstance(rule, FeedSilent)] for rule in self.rules]
         self._held = [{} for _ in self.rules]
         self._waiting = {}
         for number, rule in enumerate(self.rules):
@@ -157,8 +162,7 @@ class Engine:
     def set_deadline(self, due: Due, at: float, rule: int) -> None:
         """Set an entry's deadline, which replaces its earlier one."""
         due.token += 1
-        heap = self._heaps[isinstance(self.rules[rule], FeedSilent)]
-        heapq.heappush(heap, (at, rule, next(self._numbers), due, due.token))
+        heapq.heappush(self._heap_of[rule], (at, rule, next(self._numbers), due, due.token))
 
     def cancel_deadline(self, due: Due) -> None:
         """Cancel an entry's deadline."""
@@ -264,6 +268,11 @@ class Engine:
         self._schedule(watch)
 
     def _schedule(self, watch: Watch) -> None:
+        rule = self.rules[watch.rule]
+        if watch.raised_at is None and watch.since is not None and rule.hours is None:
+            # The most frequent case.
+            self.set_deadline(watch, watch.since + rule.delay, watch.rule)
+            return
         due = self._due(watch)
         if due is None:
             self.cancel_deadline(watch)
@@ -284,8 +293,7 @@ class Engine:
 
     def _ready_at(self, rule: Rule, since: float) -> float | None:
         """Return when a condition that began at `since` will have held for the rule's delay within its hours."""
-        if rule.hours is None:
-            return since + rule.delay
+        assert rule.hours is not None  # noqa: S101  # `_schedule` adds the delay itself then
         moment = self.wall(max(since, self.now))
         for _ in range(_MOST_SPANS):
             start = rule.hours.started_at(moment)

@@ -176,7 +176,8 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         return share.talk / share.signed_in if share.signed_in else 0.0
 
     def save(self) -> list[list[Any]]:
-        now = self.seen()
+        # The time after a restart continues an outage, all of which is unseen.
+        now = self.engine.blind_since - self.unseen if self.engine.frozen else self.seen()
         rows: list[list[Any]] = [[None, None, now - self.began, []]]
         rows += [[*it.subject, 0.0, [[now - at, *counts] for at, *counts in it.history]] for it in self.shares.values()]
         return rows

@@ -80,7 +80,6 @@ class AlertState:
         self._snapshot: Snapshot | None = None
         # Whether the state was restored, and has received no snapshot or update since.
         self._is_resuming = False
-        self._blind_since = 0.0
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -197,7 +196,7 @@ class AlertState:
                 condition.began = condition.seen()
         for key, agent in snapshot.items():
             for condition in self._who_wants(None, agent.state):
-                if condition.admits(key):
+                if condition.takes_all or condition.admits(key):
                     condition.seat(key, None, agent, unsure=True)
         self._settle(unsure=True)
 
@@ -232,7 +231,7 @@ class AlertState:
         engine.resumed_at = at
         for condition in self._conditions:
             if isinstance(condition, OccupancyCondition):
-                condition.pause(at - self._blind_since)
+                condition.pause(at - engine.blind_since)
         self._end_outage()
 
     def _end_outage(self) -> None:
@@ -244,7 +243,7 @@ class AlertState:
         engine = self._engine
         since = engine.now if event.since is None or not engine.started else engine.axis(event.since)
         if not engine.frozen:
-            engine.frozen, self._blind_since = True, since
+            engine.frozen, engine.blind_since = True, since
         for number in self._feed_rules:
             engine.begin(number, (None, None), since, approximate=False)
         engine.run(engine.now, including=True)
@@ -259,14 +258,14 @@ class AlertState:
         key, before, after = event.key, event.previous, event.agent
         match event:
             case StateChanged() | AgentJoined() | AgentLeft():
-                states = (None if it is None else it.state for it in (before, after))
-                for condition in self._who_wants(*states):
-                    if condition.admits(key):
+                was, is_ = None if before is None else before.state, None if after is None else after.state
+                for condition in self._who_wants(was, is_):
+                    if condition.takes_all or condition.admits(key):
                         condition.seat(key, before, after, unsure=unsure)
             case CallAnswered() | CallMissed():
                 anew = _began_anew(event)
                 for condition in self._callers:
-                    if condition.admits(key):
+                    if condition.takes_all or condition.admits(key):
                         condition.call(event, anew=anew, unsure=unsure)
             case _:
                 pass

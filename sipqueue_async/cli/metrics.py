@@ -70,7 +70,15 @@ async def serving(
     """
     if address is None:
         yield None
-        return
+    else:
+        async with _served(address, feed, alerts, deliveries) as served:
+            yield served
+
+
+@asynccontextmanager
+async def _served(
+    address: Address, feed: Feed, alerts: Alerts, deliveries: Deliveries | None
+) -> AsyncGenerator[Address]:
     try:
         # Imported lazily: alerts must not require prometheus-client.
         from sipqueue_async.prometheus import AlertsCollector, WatcherCollector, exposition  # noqa: PLC0415

@@ -170,6 +170,19 @@ def test_raised_alerts_have_their_present_figures_and_the_latest_comes_first() -
     assert AlertState.from_json(json.dumps(twice), rules).standing_by_rule == {"few": 1, "talks": 1}
 
 
+def test_a_further_change_does_not_put_off_the_clearing() -> None:
+    state, _, _ = evaluate(
+        AlertState([Available("few", fewer_than=1, clear_after=30)]), snapshot(agent("1", AgentState.PAUSED))
+    )
+    known = snapshot(agent("1", AgentState.PAUSED))
+    for at, people in ((10, [agent("1")]), (20, [agent("1"), agent("2")])):
+        new = snapshot(*people, at=at)
+        update = Update(sequence=1, snapshot=new, previous=known, events=diff(known, new))
+        state, _, deadline = evaluate(state, update)
+        known = new
+    assert deadline == moment(40)
+
+
 class TestOutages:
     RULES = (StateLasts("lasts", AgentState.TALKING, longer_than=60), FeedSilent("away", lasting=30))
     TALKING = snapshot(agent(state=AgentState.TALKING))

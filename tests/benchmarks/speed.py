@@ -21,7 +21,15 @@ from typing import Final
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from tests.benchmarks import speed_decode, speed_fanout, speed_fleet, speed_import, speed_memory, speed_poll
+from tests.benchmarks import (
+    speed_alerts,
+    speed_decode,
+    speed_fanout,
+    speed_fleet,
+    speed_import,
+    speed_memory,
+    speed_poll,
+)
 from tests.benchmarks.speed_fleet import Plan
 from tests.benchmarks.speed_measure import Section
 from tests.benchmarks.speed_report import machine, verdicts, write
@@ -46,6 +54,10 @@ class _Benchmark:
         records = min(speed_poll.RECORDS, self._asked.seats)
         return speed_poll.section(asyncio.run(speed_poll.run(records, self._rounds(speed_poll.ROUNDS))))
 
+    def alerts(self) -> Section:
+        records = min(speed_alerts.RECORDS, self._asked.seats)
+        return speed_alerts.section(speed_alerts.run(records, self._rounds(speed_alerts.ROUNDS)))
+
     def memory(self) -> Section:
         return speed_memory.section(speed_memory.run(self._asked.seats))
 
@@ -69,6 +81,7 @@ _PARTS: Final[Mapping[str, Callable[[_Benchmark], Section]]] = {
     "import": _Benchmark.import_,
     "memory": _Benchmark.memory,
     "poll": _Benchmark.poll,
+    "alerts": _Benchmark.alerts,
     "decode": _Benchmark.decode,
     "fanout": _Benchmark.fanout,
     "fleet": _Benchmark.fleet,

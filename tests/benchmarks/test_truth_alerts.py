@@ -17,7 +17,7 @@ pytestmark = pytest.mark.one_python
 @pytest.fixture(scope="module")
 def day() -> Day:
     """Return a day with two good polls a minute."""
-    return play(scenario(3, 50, 5), 30, 3)
+    return play(scenario(3, 50, 5), 30, 4)
 
 
 def test_every_condition_of_every_rule_is_raised_once_and_cleared_once(day: Day) -> None:

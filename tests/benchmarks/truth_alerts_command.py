@@ -7,6 +7,7 @@ is known exactly, however slow the machine is.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import signal
@@ -61,7 +62,8 @@ class _Run:
         self.chance = chance
         self.outcome = Outcome()
         self.stack = AsyncExitStack()
-        self.arguments = ("alert", "--rules", str(folder / "rules.toml"), "--state-file", str(folder / "state"))
+        self.state_file = folder / "state"
+        self.arguments = ("alert", "--rules", str(folder / "rules.toml"), "--state-file", str(self.state_file))
         (folder / "rules.toml").write_text(RULES, encoding="utf-8")
         self.program: Sipqueue | None = None
         self.reading: asyncio.Task[None] | None = None
@@ -132,6 +134,10 @@ class _Run:
         outcome.false += sum(number for name, number in extra.items() if name not in due)
         self.printed = Counter()
 
+    def _has_saved_outage(self) -> bool:
+        saved = json.loads(self.state_file.read_bytes())
+        return bool(saved["alerts"]["rules"]["away"]["watches"])
+
     async def outage(self, *, kill: bool) -> None:
         """Let the platform be away; kill and restart the command meanwhile, or not."""
         await self.simulator.stop_server()
@@ -139,6 +145,8 @@ class _Run:
         self.outcome.outages += 1
         await self.compare(Counter(["the platform raised"]))
         if kill:
+            # A line is printed before the state is saved, so that a kill in between repeats it and loses none.
+            await until(self._has_saved_outage)
             await self.kill()
             await self.start()
         self.move()

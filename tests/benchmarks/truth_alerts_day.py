@@ -100,6 +100,8 @@ class Day:
     """When each poll was answered, and whether it was good."""
     saves: list[float] = attrs.field(factory=list)
     """When the state was saved."""
+    known: list[float] = attrs.field(factory=list)
+    """Up to when the saved state knew the status, for each restart."""
     told: list[Told] = attrs.field(factory=list)
 
 
@@ -138,6 +140,8 @@ class _Run:
         """Watch until a moment, and stop as at a kill: only what is saved is left."""
         rules = self._scenario.rules
         state = AlertState(rules) if self._saved is None else AlertState.from_json(self._saved, rules)
+        if state.snapshot is not None:
+            self.day.known.append((state.snapshot.observed_at - START).total_seconds())
         interval = self.day.interval
         watcher = StatusWatcher(
             self, interval=interval, baseline=state.snapshot, leave_after=1, max_backoff=max(1.0, interval)

@@ -87,7 +87,7 @@ def looks_of(day: Day) -> Looks:
             while looks.good and looks.good[-1] > saved:
                 looks.good.pop()
             if first_bad is None:
-                first_bad, last_seen = at, looks.good[-1]
+                first_bad, last_seen = at, day.known[kills.index(at)]
             known = None
         elif good:
             if first_bad is not None:
