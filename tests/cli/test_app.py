@@ -78,6 +78,7 @@ class TestOptions:
                     "state_file": None,
                     "verbose": False,
                     "as_json": False,
+                    "push": None,
                 },
             ),
             (
@@ -90,6 +91,7 @@ class TestOptions:
                     "state_file": None,
                     "verbose": True,
                     "as_json": True,
+                    "push": None,
                 },
             ),
             (
@@ -113,7 +115,12 @@ class TestOptions:
             (
                 "wallboard",
                 wallboard.wallboard,
-                {"site": wallboard.Site(port=8088, host_names=frozenset()), "seats": ALL, "interval": 2.0},
+                {
+                    "site": wallboard.Site(port=8088, host_names=frozenset()),
+                    "seats": ALL,
+                    "interval": 2.0,
+                    "push": None,
+                },
             ),
             (
                 "wallboard --host ::1 --port 0 --host-name a --host-name b --interval 1 --key-file key " + FILTERS,
@@ -122,6 +129,7 @@ class TestOptions:
                     "site": wallboard.Site(host="::1", host_names=frozenset("ab"), key=KEY),
                     "seats": SOME,
                     "interval": 1.0,
+                    "push": None,
                 },
             ),
             ("config", config.config, {}),

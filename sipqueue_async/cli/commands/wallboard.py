@@ -16,10 +16,11 @@ import click
 
 from sipqueue_async import Feed, SeatFilter
 from sipqueue_async.alerts import RulesFile
-from sipqueue_async.cli import options, rules
+from sipqueue_async.cli import options, pushing, rules
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
+from sipqueue_async.cli.pushing import PushAddress, pushed
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -68,6 +69,7 @@ _STALE_POLLS: Final = 5
 @rules.option
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
 @options.demonstration(agents=24, speed=5.0)
+@pushing.option
 @options.origin
 def command(
     *,
@@ -85,6 +87,7 @@ def command(
     demo_queues: int | None,
     speed: float,
     seed: int,
+    push: PushAddress | None,
     **origin: Unpack[OriginOptions],
 ) -> Work:
     """Serve a page for a big screen.
@@ -92,6 +95,7 @@ def command(
     It shows who is doing what, live, until Ctrl-C. "sipqueue wallboard --demo" needs no server.
     """
     options.refuse_relay_with("--demo", demo, origin)
+    options.refuse_relay_with("--push", push is not None, origin)
     seats = SeatFilter(queues or None, extensions or None)
     shown = rules.shown_rules(rules_path, seats)
     demonstration = Demonstration(agents=agents, queues=demo_queues, seed=seed, speed=speed)
@@ -104,6 +108,7 @@ def command(
         ),
         seats=seats,
         interval=interval,
+        push=push,
     )
 
 
@@ -148,6 +153,7 @@ async def wallboard(
     site: Site,
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
+    push: PushAddress | None = None,
 ) -> None:
     """Serve until the feed ends, which takes an error that a retry cannot fix."""
     async with _started(origin) as real, feed_of(real, interval=interval, seats=seats) as feed:
@@ -157,7 +163,7 @@ async def wallboard(
         except (OSError, UnicodeError) as error:
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
-            async with feed:
+            async with feed, pushed(feed, push):
                 output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
                 async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()

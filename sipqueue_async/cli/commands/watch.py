@@ -15,9 +15,10 @@ import click
 from rich.text import Text
 
 from sipqueue_async import Feed, FeedDown, SeatFilter, SipQueueError, Snapshot, Update
-from sipqueue_async.cli import options
+from sipqueue_async.cli import options, pushing
 from sipqueue_async.cli.json_lines import KINDS, event_json
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
+from sipqueue_async.cli.pushing import PushAddress, pushed
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
@@ -64,6 +65,7 @@ def _complete_kinds(_context: click.Context, _parameter: click.Parameter, incomp
     "--verbose", is_flag=True, help="Print every change of a record, and every queue of an agent with a call."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@pushing.option
 @options.origin
 def command(
     *,
@@ -74,12 +76,14 @@ def command(
     state_file: Path | None,
     verbose: bool,
     as_json: bool,
+    push: PushAddress | None,
     **origin: Unpack[OriginOptions],
 ) -> Work:
     """Print changes as they happen.
 
     Errors that may pass are reported and retried; Ctrl-C ends.
     """
+    options.refuse_relay_with("--push", push is not None, origin)
     return partial(
         watch,
         origin_of(origin, os.environ),
@@ -90,6 +94,7 @@ def command(
         state_file=None if state_file is None else StateFile(state_file, Snapshot.from_json),
         verbose=verbose,
         as_json=as_json,
+        push=push,
     )
 
 
@@ -103,10 +108,11 @@ async def watch(
     state_file: StateFile[Snapshot] | None = None,
     verbose: bool = False,
     as_json: bool = False,
+    push: PushAddress | None = None,
 ) -> None:
     """Print events until the feed ends, which takes an error that a retry cannot fix."""
     saved = None if state_file is None else state_file.load()
-    async with feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed, feed:
+    async with feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed, feed, pushed(feed, push):
         lines = None if as_json else EventLines(output.arrow, verbose=verbose)
         stream = _Stream(feed, output, kinds, state_file, lines)
         async with reporting_absent(origin, seats, feed.ready):
