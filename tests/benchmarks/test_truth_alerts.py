@@ -44,7 +44,7 @@ def test_the_tables_replace_those_of_the_page(day: Day, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{BEGIN}\n\n| rule | interval |")
     assert text.endswith(f"{END}\nafter\n")
-    assert "| `state-lasts` | 30 s |" in text
+    assert "| `state-lasts`: long-talk | 30 s |" in text
 
 
 async def test_the_command_killed_and_restarted_tells_each_call_and_outage_once() -> None:

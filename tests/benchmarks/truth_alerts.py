@@ -151,7 +151,12 @@ def day_table(results: dict[float, dict[str, Count]]) -> str:
         for interval, counts in results.items():
             it = counts[name]
             figures = [it.due, it.right, it.missing, it.twice, it.false]
-            cells = [f"`{first.kind}`", f"{interval:g} s", *(f"{figure:,}" for figure in figures), *_delays(it.delays)]
+            cells = [
+                f"`{first.kind}`: {name}",
+                f"{interval:g} s",
+                *(f"{figure:,}" for figure in figures),
+                *_delays(it.delays),
+            ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
