@@ -230,6 +230,14 @@ def relay_bench(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/relay.py", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
+@nox.session(name="history-bench")
+def history_bench(session: nox.Session) -> None:
+    """Measure how fast a history is written and read, and its size; write the tables of docs/history.md."""
+    session.install("pandas>=2.2", ".[history,simulator]")
+    command = ("python", "tests/benchmarks/history.py", "--check", "--write", "docs", *session.posargs)
+    session.run(*command, env=INSTALLED)
+
+
 @nox.session
 def endurance(session: nox.Session) -> None:
     """The long runs at full size: a fortnight of trouble, bodies and examples at random, relays killed."""

@@ -27,6 +27,7 @@ class Batch:
     gaps: dict[int, tuple[Any, ...]] = attrs.field(factory=dict)
     checkpoints: list[tuple[Any, ...]] = attrs.field(factory=list)
     hours: list[tuple[Any, ...]] = attrs.field(factory=list)
+    totals: list[tuple[Any, ...]] = attrs.field(factory=list)
     watched: tuple[Any, ...] | None = None
     updates: int = 0
     """How many updates it contains."""
@@ -67,6 +68,7 @@ class Writer:
         self._seats = statement(schema.seat, ignore)
         self._checkpoints = statement(schema.checkpoint, ignore)
         self._hours = statement(schema.hourly, ignore)
+        self._totals = statement(schema.hourly_total, ignore)
         self._gaps = statement(schema.gap, _replacing(schema.gap))
         self._watched = statement(schema.watched, _replacing(schema.watched))
 
@@ -98,6 +100,7 @@ class Writer:
             (self._gaps, list(batch.gaps.values())),
             (self._checkpoints, batch.checkpoints),
             (self._hours, batch.hours),
+            (self._totals, batch.totals),
             (self._watched, [] if batch.watched is None else [batch.watched]),
         ]
         for statement, rows in parts:

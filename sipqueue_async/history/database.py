@@ -153,10 +153,8 @@ class Database:
         """Apply the migrations that are missing, while no other program does."""
         if not self.is_sqlite:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        version = _version(connection)
-        self._check(version)
-        if version != SCHEMAS[-1]:
-            upgrade(connection)
+        # Another program may have done it meanwhile; then there is nothing left to do.
+        upgrade(connection)
 
 
 def upgrade(connection: Connection) -> None:

@@ -139,7 +139,7 @@ def encode_seat_event(event: SeatEvent, known: AgentStatus | None) -> Outcome:
             count = sum(_BITS[name] for name in event.fields)
         case AgentLeft():
             return LEFT, 0, 0, 0, 0, None
-        case AgentJoined():
+        case _:
             pass
     assert agent is not None  # noqa: S101  # only AgentLeft has none
     record = None if agent is known else encode_record(agent, known)

@@ -150,9 +150,8 @@ class Intervals:
         known = self._open.get(key)
         agent = event.agent
         if isinstance(event, AgentLeft) or agent is None:
-            if known is not None:
-                yield from self._end(key, at, goes_on=False)
-                del self._open[key]
+            yield from self._end(key, at, goes_on=False)
+            del self._open[key]
             return
         anew = event.begins_state and not isinstance(event, AgentJoined)
         if known is not None and known.agent.state is agent.state and not anew:

@@ -101,8 +101,10 @@ async def _fold_hours(store: Store, cut: int, zone: ZoneInfo) -> int:
         ]
         async with store.database.writing() as connection:
             await connection.execute(insert(schema.daily), rows)
-            of_day = and_(table.c.platform_id == store.platform_id, table.c.hour >= first, table.c.hour < end)
-            await connection.execute(delete(table).where(of_day))
+            for pruned in (table, schema.hourly_total):
+                columns = pruned.c
+                of_day = and_(columns.platform_id == store.platform_id, columns.hour >= first, columns.hour < end)
+                await connection.execute(delete(pruned).where(of_day))
         days += 1
 
 
@@ -159,10 +161,6 @@ async def vacuum(store: Store) -> None:
                 await connection.exec_driver_sql(f"VACUUM {table.name}")
             return
         free = (await connection.exec_driver_sql(_FREE)).scalar_one()
-        while free:
+        for _ in range(-(-free // _PAGES)):
             await connection.exec_driver_sql(_GIVE_BACK)
-            left = (await connection.exec_driver_sql(_FREE)).scalar_one()
-            if left >= free:
-                break
-            free = left
         await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -155,8 +156,8 @@ class Recorder:
         finally:
             await self._cancel(task)
             self._updates.close()
-        if kind is None and not task.cancelled():
-            task.result()
+        if kind is None:
+            _raise_error(task)
 
     async def _cancel(self, task: asyncio.Task[None]) -> None:
         if not task.done():
@@ -178,8 +179,7 @@ class Recorder:
         if self._task is None:
             raise RuntimeError("the recorder is not running: use it in 'async with'")
         await asyncio.wait([self._task])
-        if not self._task.cancelled():
-            self._task.result()
+        _raise_error(self._task)
 
     # ---- implementation ----------------------------------------------------------------------------------------------
 
@@ -215,8 +215,7 @@ class Recorder:
                     until = transcript.recorded_until
                     await self._write(writer, batch)
                     self._health = attrs.evolve(self._health, recorded_until=until)
-                if not transcript.batch.size:
-                    self._unwritten = 0
+                self._unwritten = 0
                 if is_full:
                     continue
                 if is_last:
@@ -226,11 +225,9 @@ class Recorder:
             self._health = attrs.evolve(self._health, ended=True)
 
     async def _wait(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK):
                 await self._news.wait()
-        except TimeoutError:
-            pass
 
     def _is_due(self, batch: Batch, *, is_last: bool) -> bool:
         if batch.size or batch.is_urgent:
@@ -301,3 +298,9 @@ class Recorder:
         level = logging.ERROR if not error.retryable else logging.WARNING if failures == 1 else logging.DEBUG
         _log.log(level, "recording failed%s: %s", "; it is retried" if error.retryable else "", error)
         self._health = attrs.evolve(self._health, up=False, failures_in_a_row=failures, last_error=error)
+
+
+def _raise_error(task: asyncio.Task[None]) -> None:
+    """Raise the error that ended a task, unless it was cancelled."""
+    if not task.cancelled():
+        task.result()

@@ -120,6 +120,16 @@ hourly: Final = Table(
 )
 """The figures of each hour (UTC; hours since the epoch) and seat."""
 
+hourly_total: Final = Table(
+    "hourly_total",
+    metadata,
+    Column("platform_id", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    *_figures(),
+    sqlite_with_rowid=False,
+)
+"""The sums of `hourly` over all seats, so that a report of a year reads thousands of rows and not millions."""
+
 daily: Final = Table(
     "daily",
     metadata,

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 import attrs
-from sqlalchemy import ColumnElement, Table, and_, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sipqueue_async import AgentState, SeatFilter, SeatKey, Snapshot, Update
@@ -26,6 +26,7 @@ Names: TypeAlias = str | Iterable[str] | None
 HOUR: Final = 3_600_000_000
 """Microseconds in an hour."""
 
+_NEW_PLATFORM: Final = text("INSERT INTO platform (name) VALUES (:name) ON CONFLICT DO NOTHING")
 _PAGE: Final = 5000
 _MOST_NAMED: Final = 500
 """Up to so many seats are selected by the database; more are selected here."""
@@ -74,12 +75,9 @@ class Store:
             found = await connection.scalar(query)
         if found is None:
             async with self.database.writing() as connection:
-                if not self.database.is_sqlite:
-                    await connection.exec_driver_sql("LOCK TABLE platform IN EXCLUSIVE MODE")
+                # Another program may do the same at this moment.
+                await connection.execute(_NEW_PLATFORM, {"name": storable(self._name)})
                 found = await connection.scalar(query)
-                if found is None:
-                    await connection.execute(insert(table).values(name=storable(self._name)))
-                    found = await connection.scalar(query)
         self.platform_id = cast("int", found)
 
     async def load_seats(self, connection: AsyncConnection) -> None:
@@ -247,7 +245,8 @@ class Store:
             seats: Only these seats.
             by_seat: Sum up the hours of each seat; otherwise the seats of each hour.
         """
-        table = schema.hourly
+        is_total = not by_seat and (seats is None or seats.is_all)
+        table = schema.hourly_total if is_total else schema.hourly
         within = and_(table.c.hour >= first, table.c.hour < end)
         found = await self._sums(table, within, [table.c.seat_id if by_seat else table.c.hour], seats)
         return [(self.seats[key[0]] if by_seat else key[0], figures) for key, figures in found]

@@ -310,7 +310,8 @@ class Transcript:
             kind, text = error_text(event.error)
             gap = self._gap = _Gap(began=began, reason="outage", error=text or kind)
             self._batch.gaps[began] = gap.row(self._platform_id, None)
-        elif self._gap is not None:
+        else:
+            assert self._gap is not None  # noqa: S101  # the end of an outage is recorded only after its beginning
             self._gap.failures = event.failures
             self._batch.gaps[self._gap.began] = self._gap.row(self._platform_id, at)
             self._gap = None
@@ -375,6 +376,9 @@ class Transcript:
         for key in {**found, **talking}:
             values = figure_values(found.get(key, _NOTHING), talking.get(key, 0))
             self._batch.hours.append((self._platform_id, self._hour - 1, self._seats[key], *values))
+        if found:
+            total = figure_values(sum(found.values(), _NOTHING), 0)
+            self._batch.totals.append((self._platform_id, self._hour - 1, *total))
         known = self._known
         if known is not None and self._at is not None and self._checkpoint != self._at:
             self._checkpoint = self._at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from sipqueue_async.history import History, HistoryError
+from sipqueue_async.history.database import SCHEMAS
 from sipqueue_async.history.history import store_of
+from sipqueue_async.history.migrations import versions
 from sipqueue_async.history.schema import metadata
 from tests.kit.postgres_server import PostgresServer
 
@@ -62,6 +66,13 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> No
 async def test_a_history_that_is_not_open_says_so() -> None:
     with pytest.raises(RuntimeError, match="the history is not open: use it in 'async with'"):
         await History("sqlite:///day.db").baseline()
+
+
+def test_each_version_of_the_schema_follows_the_one_before() -> None:
+    names = [it.name for it in pkgutil.iter_modules(versions.__path__)]
+    modules = [importlib.import_module(f"{versions.__name__}.{name}") for name in sorted(names)]
+    assert tuple(it.revision for it in modules) == SCHEMAS
+    assert [it.down_revision for it in modules] == [None, *SCHEMAS[:-1]]
 
 
 async def test_the_migrations_make_the_schema(history_url: str) -> None:
