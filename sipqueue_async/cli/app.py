@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "calls": "Print the records of finished calls.",
         "queues": "Show the queues, with their strategies and limits.",
         "agent": "Sign an extension in or out, pause it, or end its call.",
+        "record": "Write what happens into a database.",
+        "history": "Read, export and prune what was recorded.",
         "alert": "Say when something lasts too long.",
         "wallboard": "Serve a page for a big screen.",
         "relay": "Watch once for many programs and publish on Redis.",
@@ -93,7 +95,8 @@ class _LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"sipqueue_async.cli.commands.{cmd_name}").command
-        command.context_class = _Context
+        for it in (command, *getattr(command, "commands", {}).values()):
+            it.context_class = _Context
         return command
 
     def resolve_command(

@@ -66,7 +66,7 @@ def redis_of(settings: Settings, option: str | None) -> str:
     Raises:
         Failure: There is no URL, or the option's has a password.
     """
-    if option is not None and _has_password(option):
+    if option is not None and has_password(option):
         raise Failure("other users can see a program's arguments: put a URL with a password in SIPQUEUE_REDIS_URL")
     url = option or settings.redis
     if not url:
@@ -90,7 +90,8 @@ def timeout_of(settings: Settings, otherwise: float) -> float:
     return seconds
 
 
-def _has_password(url: str) -> bool:
+def has_password(url: str) -> bool:
+    """Return whether a URL contains a password."""
     try:
         parts = urlsplit(url)
     except ValueError:

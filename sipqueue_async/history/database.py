@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -70,6 +72,8 @@ class Database:
         Raises:
             HistoryError: There is no connection, or a newer release wrote the schema.
         """
+        if self.is_sqlite:
+            await asyncio.to_thread(self._probe)
         engine = _engine(self._url)
         try:
             with self.translated("opened"):
@@ -83,6 +87,13 @@ class Database:
             await engine.dispose()
             raise
         self._engine = engine
+
+    def _probe(self) -> None:
+        # If aiosqlite cannot open a file, its thread may outlive the event loop, and prints a traceback.
+        try:
+            sqlite3.connect(str(self._url.database)).close()
+        except sqlite3.Error as error:
+            raise HistoryError(f"the history {self} cannot be opened: {error}") from None
 
     async def close(self) -> None:
         """Close all connections."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Literal, Protocol, TextIO, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
@@ -61,6 +61,14 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+class SupportsWrite(Protocol):
+    """A stream of text."""
+
+    def write(self, text: str, /) -> object:
+        """Append text."""
+        ...
+
+
 class CsvWriter:
     """Writes CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front.
 
@@ -70,7 +78,7 @@ class CsvWriter:
         zone: The time zone of times, which are ISO 8601 with an offset.
     """
 
-    def __init__(self, stream: TextIO, table: Table, zone: tzinfo) -> None:
+    def __init__(self, stream: SupportsWrite, table: Table, zone: tzinfo) -> None:
         self._writer = csv.writer(stream, lineterminator="\n")
         self._writer.writerow([column.name for column in table.columns])
         self._forms = [_csv_form(column.kind, zone) for column in table.columns]

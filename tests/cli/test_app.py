@@ -101,6 +101,7 @@ class TestOptions:
                     "target": relay.RelayTarget(redis="redis://r", prefix="sipqueue", lease=10.0),
                     "seats": ALL,
                     "interval": 2.0,
+                    "history": None,
                 },
             ),
             (
@@ -110,6 +111,7 @@ class TestOptions:
                     "target": relay.RelayTarget(redis="redis://other", prefix="p", lease=3.0),
                     "seats": SOME,
                     "interval": 1.0,
+                    "history": None,
                 },
             ),
             (
@@ -120,6 +122,7 @@ class TestOptions:
                     "seats": ALL,
                     "interval": 2.0,
                     "push": None,
+                    "history": None,
                 },
             ),
             (
@@ -130,6 +133,7 @@ class TestOptions:
                     "seats": SOME,
                     "interval": 1.0,
                     "push": None,
+                    "history": None,
                 },
             ),
             ("config", config.config, {}),
@@ -302,7 +306,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-@pytest.mark.parametrize("command", ["", *app.COMMANDS])
+@pytest.mark.parametrize("command", ["", *app.COMMANDS, "history events", "history export", "history prune"])
 def test_help_fits_the_terminal(
     command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,8 @@ async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> Non
             [f"state-changed,call-{it}" for it in ("answered", "missed")],
         ),
         ("fish", "sipqueue wa", ["watch", "wallboard"]),
+        ("fish", "sipqueue history ti", ["timeline"]),
+        ("zsh", "sipqueue history report --by=hour", ["hour", "hour_of_day"]),
         ("fish", "sipqueue top --inter", ["--interval"]),
     ],
 )

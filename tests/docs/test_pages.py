@@ -78,8 +78,13 @@ def test_a_command_is_understood(arguments: tuple[str, ...], monkeypatch: pytest
     # Create the program's context first: a command keeps the help options of its first context.
     program = click.Context(cli, info_name="sipqueue", **cli.context_settings)
     command = cli.get_command(program, name)
+    if isinstance(command, click.Group) and rest:
+        program = click.Context(command, info_name=name, parent=program)
+        name, *rest = rest
+        command = command.get_command(program, name)
     assert command is not None
-    assert command.make_context(name, rest, parent=program).params  # parsed and checked, not run
+    if not isinstance(command, click.Group):
+        assert command.make_context(name, rest, parent=program).params  # parsed and checked, not run
 
 
 def test_commands_are_found() -> None:
@@ -151,7 +156,7 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
         (tmp_path / name).write_text(code, encoding="utf-8")
     lines = [line[2:] for kind, block in FENCE.findall(text) if kind == "console" for line in block.splitlines()]
     pip, exported, simulate, reached, *rest = [line for line in lines if "venv .venv" not in line]
-    assert pip == ".venv/bin/pip install '.[cli]'"
+    assert pip == ".venv/bin/pip install '.[cli,history]'"
     terminal = Terminal(tmp_path)
     terminal.export(exported)
     # Use any free port, and a faster clock, so that the bot soon has something to report.
@@ -159,7 +164,17 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     assert platform.stdout is not None
     url = (await platform.stdout.readline()).decode().strip()
     terminal.export(reached.replace("SIPQUEUE_URL=http://127.0.0.1:8080", url.removeprefix("export ")))
+    *rest, record, today, yesterday = rest
     printed = dict(zip(rest, await asyncio.gather(*map(terminal.run, rest)), strict=True))
+    recorder = await terminal.start(record)
+    async with asyncio.timeout(60):
+        figures = ""
+        while "total" not in figures:
+            figures = await terminal.run(today)
+    recorder.send_signal(signal.SIGINT)
+    assert (await recorder.communicate())[0].startswith(b"recording to sqlite:///day.db until Ctrl-C")
+    assert today.endswith("--since today")
+    assert await terminal.run(yesterday) == "nothing was recorded\n"
     platform.terminate()
     await platform.communicate()
     assert list(printed) == [".venv/bin/sipqueue status", *(f".venv/bin/python {name}" for name, _ in saved)]

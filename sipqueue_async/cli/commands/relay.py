@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import attrs
 import click
 
-from sipqueue_async import SeatFilter, SipQueueClient
+from sipqueue_async import SeatFilter, SipQueueClient, Snapshot
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import Failure, complain
+from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
+from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX, reporting_absent, snapshot_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 
 if TYPE_CHECKING:
+    from sipqueue_async.history import History
     from sipqueue_async.redis import Relay
-
-_log: Final = logging.getLogger("sipqueue_async")
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +55,7 @@ class RelayTarget:
 @options.queues
 @options.extensions
 @options.interval
+@database
 @options.server
 def command(
     *,
@@ -64,6 +65,8 @@ def command(
     queues: frozenset[str],
     extensions: frozenset[str],
     interval: float,
+    db_url: str | None,
+    platform: str,
     **server: Unpack[ServerOptions],
 ) -> Work:
     """Watch once for many programs and publish on Redis.
@@ -78,6 +81,7 @@ def command(
         target=RelayTarget(redis=redis_of(settings, redis_url), prefix=prefix, lease=lease),
         seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
+        history=chosen_history(DatabaseOptions(db_url=db_url, platform=platform), os.environ),
     )
 
 
@@ -88,14 +92,34 @@ async def relay(
     target: RelayTarget,
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
+    history: History | None = None,
 ) -> None:
-    """Publish until an error that a retry cannot fix."""
-    with _log_on_stderr():
-        async with client, _relay(client, target, seats, interval) as running:
+    """Publish until an error that a retry cannot fix; record what is published if a history is given."""
+    with log_on_stderr():
+        async with (
+            baseline_of(history) as baseline,
+            client,
+            _relay(client, target, seats, interval) as running,
+            _recorded(history, target, baseline),
+        ):
             output.line(f"the relay publishes to {running.where} until Ctrl-C")
             # Asked of the platform, since a relay that stands by knows no status.
             async with reporting_absent(client, seats, partial(snapshot_of, client, seats)):
                 await running.wait()
+
+
+@asynccontextmanager
+async def _recorded(history: History | None, target: RelayTarget, baseline: Snapshot | None) -> AsyncGenerator[None]:
+    """Record what the relays with this prefix publish, whichever of them leads, if there is an open history."""
+    if history is None:
+        yield
+        return
+    # Imported lazily, as below.
+    from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
+
+    feed = RedisFeed(target.redis, prefix=target.prefix, baseline=baseline)
+    async with recording(history, feed), feed:
+        yield
 
 
 def _relay(client: SipQueueClient, target: RelayTarget, seats: SeatFilter, interval: float) -> Relay:
@@ -116,24 +140,3 @@ def _relay(client: SipQueueClient, target: RelayTarget, seats: SeatFilter, inter
         )
     except ValueError as error:
         raise Failure(str(error)) from None
-
-
-@contextmanager
-def _log_on_stderr() -> Generator[None]:
-    """Print the library's log on stderr: who leads, and what is unreachable."""
-    handler = _StderrHandler(logging.INFO)
-    level = _log.level
-    _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        _log.setLevel(level)
-        _log.removeHandler(handler)
-
-
-class _StderrHandler(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        # The command itself reports the error that ends it.
-        if record.levelno < logging.ERROR:
-            complain(record.getMessage())

@@ -28,8 +28,9 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.day import Day
 from sipqueue_async.cli.exits import ABSENT, UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
-from sipqueue_async.cli.running import Job
+from sipqueue_async.cli.running import Job, Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
+from sipqueue_async.cli.spans import BY, Reading, ReadingOptions, reading, reading_of
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.lines import counted, feed_line
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -54,15 +55,20 @@ class Form(Enum):
     JSON = auto()
 
 
+class _Given(ReadingOptions, OriginOptions):
+    """The options that come from elsewhere."""
+
+
 @click.command(
     "report",
     epilog=options.examples(
         "sipqueue report --seconds 3600 --csv > hour.csv",
         "sipqueue report --state-file day.json",
+        "sipqueue report --db sqlite:///day.db --since yesterday",
     ),
 )
-@options.queues
-@options.extensions
+@reading
+@click.option("--by", type=click.Choice(BY), help="With --db: what the rows are; by default agent.")
 @options.interval
 @click.option(
     "--seconds",
@@ -84,8 +90,6 @@ class Form(Enum):
 @options.origin
 def command(
     *,
-    queues: frozenset[str],
-    extensions: frozenset[str],
     interval: float,
     seconds: float | None,
     state_file: Path | None,
@@ -98,18 +102,22 @@ def command(
     demo_queues: int | None,
     speed: float,
     seed: int,
-    **origin: Unpack[OriginOptions],
-) -> Job:
+    by: str | None,
+    **given: Unpack[_Given],
+) -> Job | Work:
     """Print the day's figures: who did what for how long.
 
     The platform keeps no such record, so the command watches, and prints the figures on Ctrl-C or after --seconds.
-    With --demo, seconds are those of the simulated centre.
+    With --demo, seconds are those of the simulated centre. With --db it prints figures that "sipqueue record" wrote.
     """
     options.refuse_together({"--csv": as_csv, "--json": as_json})
+    watching = {"--demo": demo, "--saved": saved, "--state-file": state_file is not None}
+    if _is_of_history(given, by, {**watching, "--bom": bom, "--seconds": seconds is not None}):
+        return of_history(reading_of(given), by or "agent", as_csv=as_csv, as_json=as_json)
     options.refuse_together({"--saved": saved, "--demo": demo})
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
-    options.refuse_relay_with("--demo", demo, origin)
-    options.refuse_relay_with("--saved", saved, origin)
+    options.refuse_relay_with("--demo", demo, given)
+    options.refuse_relay_with("--saved", saved, given)
     if bom and not as_csv:
         raise click.UsageError("--bom needs --csv")
     if saved and state_file is None:
@@ -119,7 +127,7 @@ def command(
     report = Report(
         standard_output(),
         form=_form(as_csv=as_csv, bom=bom, as_json=as_json),
-        seats=SeatFilter(queues or None, extensions or None),
+        seats=SeatFilter(given["queues"] or None, given["extensions"] or None),
         interval=interval,
         seconds=seconds,
         state_file=None if state_file is None else StateFile(state_file, Tally.from_json),
@@ -129,7 +137,30 @@ def command(
     if demo:
         centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
         return Job(partial(report.watch_demo, centre), report.print)
-    return Job(partial(report.watch, origin_of(origin, os.environ)), report.print)
+    return Job(partial(report.watch, origin_of(given, os.environ)), report.print)
+
+
+def _is_of_history(given: _Given, by: str | None, watching: dict[str, bool]) -> bool:
+    """Return whether the figures are those of a history.
+
+    Raises:
+        click.UsageError: Options of a history are given together with options for watching.
+    """
+    of_history = {"--since": given["since"], "--until": given["until"], "--zone": given["zone_name"], "--by": by}
+    names = [name for name, value in {"--db": given["db_url"], **of_history}.items() if value is not None]
+    for name, is_given in watching.items():
+        if names:
+            options.refuse_together({names[0]: True, name: is_given})
+    return bool(names)
+
+
+def of_history(part: Reading, by: str, *, as_csv: bool, as_json: bool) -> Work:
+    """Return what prints a report of a history."""
+    # Imported lazily: it needs SQLAlchemy, and `reading_of` reports that it is missing.
+    from sipqueue_async.cli.history_reading import print_report  # noqa: PLC0415
+
+    form = "csv" if as_csv else "json" if as_json else "table"
+    return partial(print_report, part, standard_output(), by, form=form)
 
 
 def _form(*, as_csv: bool, bom: bool, as_json: bool) -> Form:

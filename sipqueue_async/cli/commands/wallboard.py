@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 from urllib.parse import urlencode
 
 import attrs
@@ -17,6 +17,7 @@ import click
 from sipqueue_async import Feed, SeatFilter
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.cli import options, pushing, rules
+from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
@@ -26,6 +27,9 @@ from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted,
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Wallboard
+
+if TYPE_CHECKING:
+    from sipqueue_async.history import History
 
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
@@ -67,6 +71,7 @@ _STALE_POLLS: Final = 5
 )
 @click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
 @rules.option
+@database
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
 @options.demonstration(agents=24, speed=5.0)
 @pushing.option
@@ -88,6 +93,8 @@ def command(
     speed: float,
     seed: int,
     push: PushAddress | None,
+    db_url: str | None,
+    platform: str,
     **origin: Unpack[OriginOptions],
 ) -> Work:
     """Serve a page for a big screen.
@@ -109,6 +116,7 @@ def command(
         seats=seats,
         interval=interval,
         push=push,
+        history=chosen_history(DatabaseOptions(db_url=db_url, platform=platform), os.environ),
     )
 
 
@@ -154,16 +162,21 @@ async def wallboard(
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
     push: PushAddress | None = None,
+    history: History | None = None,
 ) -> None:
-    """Serve until the feed ends, which takes an error that a retry cannot fix."""
-    async with _started(origin) as real, feed_of(real, interval=interval, seats=seats) as feed:
+    """Serve until the feed ends, which takes an error that a retry cannot fix; record to a history if one is given."""
+    async with (
+        _started(origin) as real,
+        baseline_of(history) as baseline,
+        feed_of(real, interval=interval, seats=seats, baseline=baseline) as feed,
+    ):
         board = _wallboard(feed, site, interval)
         try:
             await board.start()
         except (OSError, UnicodeError) as error:
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
-            async with feed, pushed(feed, push):
+            async with recording(history, feed), feed, pushed(feed, push):
                 output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
                 async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()

@@ -1,0 +1,128 @@
+"""``sipqueue history``: reads, exports and prunes what ``sipqueue record`` has written."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Unpack
+from zoneinfo import ZoneInfo
+
+import click
+
+from sipqueue_async.cli import options
+from sipqueue_async.cli.commands.report import of_history
+from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened
+from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async.cli.json_lines import KINDS
+from sipqueue_async.cli.progress import progress
+from sipqueue_async.cli.running import Work
+from sipqueue_async.cli.spans import BY, Reading, ReadingOptions, SpanOptions, reading, reading_of, span, zone_of
+from sipqueue_async.cli.terminal.output import Output, standard_output
+
+if TYPE_CHECKING:
+    from sipqueue_async.history import History
+
+CONTENTS: Final = ("events", "calls", "intervals", "report")
+"""What can be exported."""
+
+
+@click.group("history", epilog=options.examples("sipqueue history events --db sqlite:///day.db --since yesterday"))
+def command() -> None:
+    """Read, export and prune what was recorded."""
+
+
+@command.command("events", epilog=options.examples("sipqueue history events --since 9:00-12:00 --only call-missed"))
+@click.option("--only", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind; may be repeated.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each event.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each event.")
+@reading
+def events(*, kinds: tuple[str, ...], as_csv: bool, as_json: bool, **given: Unpack[ReadingOptions]) -> Work:
+    """Print events."""
+    options.refuse_together({"--csv": as_csv, "--json": as_json})
+    part, output = reading_of(given), standard_output()
+    from sipqueue_async.cli import history_reading as to  # noqa: PLC0415
+
+    form = to.csv_events if as_csv else to.json_events if as_json else to.print_events
+    return partial(form, part, output, kinds)
+
+
+@command.command("report", epilog=options.examples("sipqueue history report --since 'last week' --by day"))
+@click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the rows are.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each row.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@reading
+def report(*, by: str, as_csv: bool, as_json: bool, **given: Unpack[ReadingOptions]) -> Work:
+    """Print figures: calls, times, occupancy."""
+    options.refuse_together({"--csv": as_csv, "--json": as_json})
+    return of_history(reading_of(given), by, as_csv=as_csv, as_json=as_json)
+
+
+@command.command("timeline", epilog=options.examples("sipqueue history timeline 100001 --since yesterday"))
+@click.argument("extension")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each interval.")
+@options.queues
+@span
+def timeline(*, extension: str, as_csv: bool, queues: frozenset[str], **given: Unpack[SpanOptions]) -> Work:
+    """Print an agent's day: what the agent did when, and for how long."""
+    part, output = reading_of({**given, "queues": queues, "extensions": frozenset({extension})}), standard_output()
+    from sipqueue_async.cli import history_reading as to  # noqa: PLC0415
+
+    return partial(to.csv_timeline if as_csv else to.print_timeline, part, output)
+
+
+@command.command("export", epilog=options.examples("sipqueue history export calls.xlsx --since 'last month'"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--what", type=click.Choice(CONTENTS), default="calls", show_default=True, help="What to write.")
+@click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the rows of a report are.")
+@reading
+def export_command(*, file: Path, what: str, by: str, **given: Unpack[ReadingOptions]) -> Work:
+    """Write events, calls, intervals or a report to a CSV, Excel or Parquet file.
+
+    The file's ending tells the format: .csv, .xlsx or .parquet.
+    """
+    return partial(export, reading_of(given), standard_output(), file, what=what, by=by)
+
+
+@command.command("prune", epilog=options.examples("sipqueue history prune --keep 400 --zone Asia/Shanghai"))
+@click.option("--keep", type=click.IntRange(min=0), default=400, show_default=True, help="How many days to keep.")
+@click.option("--zone", "zone_name", default="UTC", show_default=True, help="The time zone of the days.")
+@click.option("--vacuum", is_flag=True, help="Give the space back to the file system afterwards.")
+@database
+def prune_command(*, keep: int, zone_name: str, vacuum: bool, **given: Unpack[DatabaseOptions]) -> Work:
+    """Remove old events; the figures of their days stay."""
+    zone = zone_of(zone_name)
+    assert isinstance(zone, ZoneInfo)  # noqa: S101  # it was given by name
+    return partial(prune, history_of(given, os.environ), standard_output(), timedelta(days=keep), zone, vacuum=vacuum)
+
+
+async def export(part: Reading, output: Output, file: Path, *, what: str, by: str) -> None:
+    """Write a file, and say how many rows it has."""
+    # Imported lazily: `history_of` reports that SQLAlchemy is missing.
+    from sipqueue_async.history import export as write  # noqa: PLC0415
+
+    given: dict[str, Any] = {"by": by, "zone": part.zone, **part.seats}
+    async with opened(part.history) as history:
+        with progress("{:,} rows") as show:
+            try:
+                rows = await write(history, what, file, part.since, part.until, progress=show, **given)  # type: ignore[arg-type]
+            except (ImportError, ValueError) as error:
+                raise Failure(str(error)) from None
+            except OSError as error:
+                raise Failure(f"{file} cannot be written: {error.strerror or error}", FAILED) from None
+    output.line(f"{file}: {rows} rows")
+
+
+async def prune(history: History, output: Output, keep: timedelta, zone: ZoneInfo, *, vacuum: bool) -> None:
+    """Remove what is older, and say what was removed."""
+    async with opened(history):
+        with progress("pruning: {:.0%}") as show:
+            pruned = await history.prune(keep, zone=zone, progress=show)
+        if vacuum:
+            await history.vacuum()
+    if pruned.kept_since is None:
+        output.line(f"nothing is older than {keep.days} days")
+    else:
+        kept = pruned.kept_since.astimezone(zone)
+        output.line(f"removed {pruned.events} rows of {pruned.days} days; kept since {kept:%Y-%m-%d}")

@@ -1,0 +1,119 @@
+"""The database of a history, as options of commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+
+import click
+
+from sipqueue_async import Feed, Snapshot
+from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async.cli.settings import has_password
+
+if TYPE_CHECKING:
+    from sipqueue_async.history import History
+
+VARIABLE: Final = "SIPQUEUE_DB"
+"""Names the database, with a password if need be."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class DatabaseOptions(TypedDict):
+    """The options for a history, as `database` adds them; None if an option is not given."""
+
+    db_url: str | None
+    platform: str
+
+
+def database(command: _Command) -> _Command:
+    """Add the options that make up `DatabaseOptions`."""
+    for option in (
+        click.option(
+            "--platform", default="main", show_default=True, help="The platform's name, if several share the database."
+        ),
+        click.option(
+            "--db",
+            "db_url",
+            help="The history's database, before SIPQUEUE_DB: sqlite:///day.db or postgresql://user@host/name; "
+            "none with a password.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def history_of(options: DatabaseOptions, environ: Mapping[str, str]) -> History:
+    """Return the history that the options or the environment name.
+
+    Raises:
+        Failure: There is none, its URL is invalid, or the extra is not installed.
+    """
+    option = options["db_url"]
+    if option is not None and has_password(option):
+        raise Failure(f"other users can see a program's arguments: put a URL with a password in {VARIABLE}")
+    url = option or environ.get(VARIABLE)
+    if not url:
+        raise Failure(f"no database given: use --db, such as --db sqlite:///day.db, or set {VARIABLE}")
+    try:
+        # Imported lazily: the other commands must not require SQLAlchemy.
+        from sipqueue_async.history import History  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Failure(f'a history needs "pip install sipqueue_async[history]": {error}') from None
+    try:
+        return History(url, platform=options["platform"])
+    except ValueError as error:
+        raise Failure(str(error)) from None
+
+
+def chosen_history(options: DatabaseOptions, environ: Mapping[str, str]) -> History | None:
+    """Return the history to record to if ``--db`` is given, otherwise None.
+
+    Raises:
+        Failure: As for `history_of`.
+    """
+    return None if options["db_url"] is None else history_of(options, environ)
+
+
+@asynccontextmanager
+async def opened(history: History) -> AsyncGenerator[History]:
+    """Open a database for the block.
+
+    Raises:
+        Failure: It cannot be opened, read or written; it is raised by what runs inside the block, too.
+    """
+    from sipqueue_async.history import HistoryError  # noqa: PLC0415
+
+    try:
+        async with history:
+            yield history
+    except HistoryError as error:
+        raise Failure(str(error), FAILED) from None
+
+
+@asynccontextmanager
+async def baseline_of(history: History | None) -> AsyncGenerator[Snapshot | None]:
+    """Open a database for the block, if there is one, and yield the last recorded status.
+
+    Raises:
+        Failure: As for `opened`.
+    """
+    async with AsyncExitStack() as stack:
+        if history is None:
+            yield None
+        else:
+            await stack.enter_async_context(opened(history))
+            yield await history.baseline()
+
+
+@asynccontextmanager
+async def recording(history: History | None, feed: Feed) -> AsyncGenerator[None]:
+    """Record a feed while the block runs, if there is an open history to record to."""
+    async with AsyncExitStack() as stack:
+        if history is not None:
+            from sipqueue_async.history import Recorder  # noqa: PLC0415
+
+            await stack.enter_async_context(Recorder(history, feed))
+        yield

@@ -1,0 +1,112 @@
+"""Prints what was recorded: events, an agent's day, and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+import attrs
+from rich.text import Text
+
+from sipqueue_async import FeedDown, FeedUp, SeatFilter, Update
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.database import opened
+from sipqueue_async.cli.day import hours
+from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.history_report import report_csv, report_json, report_table
+from sipqueue_async.cli.json_lines import event_json
+from sipqueue_async.cli.spans import Reading
+from sipqueue_async.cli.terminal.lines import INDENT, STATE_STYLES, EventLines
+from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.cli.terminal.table import TableColumn, table_lines
+from sipqueue_async.history.tables import EVENTS, INTERVALS, event_row, interval_row
+from sipqueue_async.history.writers import CsvWriter
+
+
+async def print_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
+    """Print a line for each change, and one for each day."""
+    lines = EventLines(output.arrow)
+    seats = SeatFilter(part.seats["queue"], part.seats["extension"])
+    day: date | None = None
+    async with opened(part.history) as history:
+        async for update in history.updates(part.since, part.until):
+            chosen = _chosen(update, seats)
+            at = part.until if update.snapshot is None else update.snapshot.observed_at
+            for line in lines.lines(chosen, at, kinds):
+                if day != at.astimezone().date():
+                    day = at.astimezone().date()
+                    output.line(Text(str(day), "bold"))
+                output.wrapped(line, INDENT)
+    if day is None:
+        output.line("nothing was recorded")
+
+
+def _chosen(update: Update, seats: SeatFilter) -> Update:
+    events = (it for it in update.events if isinstance(it, FeedDown | FeedUp) or seats.admits(it.key))
+    return attrs.evolve(update, events=tuple(events))
+
+
+async def json_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
+    """Print an object for each event."""
+    async with opened(part.history) as history:
+        async for event in history.events(part.since, part.until, **part.seats):
+            if not kinds or event.kind in kinds:
+                output.line(event_json(event))
+
+
+async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
+    """Print column names, and a line for each event."""
+    writer = CsvWriter(_Stream(output), EVENTS, part.zone)
+    async with opened(part.history) as history:
+        async for event in history.events(part.since, part.until, **part.seats):
+            if not kinds or event.kind in kinds:
+                writer.write([event_row(event)])
+
+
+async def print_timeline(part: Reading, output: Output) -> None:
+    """Print a row for each interval of an agent."""
+    columns = [TableColumn("from"), TableColumn("to"), TableColumn("lasted", right=True), TableColumn("state")]
+    columns += [TableColumn("queue", 1), TableColumn("name", 2)]
+    rows = []
+    async with opened(part.history) as history:
+        async for it in history.intervals(part.since, part.until, **part.seats):
+            began, ended = (
+                f"{moment.astimezone(part.zone):%Y-%m-%d %H:%M:%S}" for moment in (it.began_at, it.ended_at)
+            )
+            texts = (began, ended, hours(it.seconds), it.state.value, harmless(it.key.queue), harmless(it.name or ""))
+            rows.append([(text, STATE_STYLES[it.state] if text == it.state else "") for text in texts])
+    if rows:
+        output.lines(table_lines(columns, sorted(rows), output.width))
+    else:
+        output.line("nothing was recorded")
+
+
+async def csv_timeline(part: Reading, output: Output) -> None:
+    """Print column names, and a line for each interval."""
+    writer = CsvWriter(_Stream(output), INTERVALS, part.zone)
+    async with opened(part.history) as history:
+        async for interval in history.intervals(part.since, part.until, **part.seats):
+            writer.write([interval_row(interval)])
+
+
+async def print_report(part: Reading, output: Output, by: Any, *, form: str) -> None:
+    """Print a report as a ``table``, as ``csv`` or as ``json``."""
+    async with opened(part.history) as history:
+        try:
+            report = await history.report(part.since, part.until, by=by, zone=part.zone, **part.seats)
+        except ValueError as error:
+            raise Failure(str(error)) from None
+    if form == "csv":
+        output.text(report_csv(report))
+    elif form == "json":
+        output.line(report_json(report))
+    else:
+        report_table(report, output)
+
+
+class _Stream:
+    """Lets a CSV writer write to an output."""
+
+    def __init__(self, output: Output) -> None:
+        self.write = output.text

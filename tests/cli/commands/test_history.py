@@ -1,0 +1,217 @@
+"""The commands that read a history, run in the tests' own process."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.cells import cell_len
+
+from sipqueue_async import Snapshot, TransportError
+from sipqueue_async.cli import app
+from sipqueue_async.cli.history_reading import print_events, print_report, print_timeline
+from sipqueue_async.cli.progress import progress
+from sipqueue_async.cli.spans import Reading, Seats
+from sipqueue_async.history import History
+from tests.kit.builders import START, agent, snapshot
+from tests.kit.cli import Paper
+from tests.kit.recording import record
+
+SPAN = ("--since", "2026-01-05", "--zone", "UTC")
+
+
+def answers() -> list[Snapshot | BaseException]:
+    """Return what a platform shows on a morning, with an outage."""
+    first = agent("100001", name="王小明", queue="挂号")
+    talking = agent("100001", "talking", name="王小明", queue="挂号", calls_answered=1)
+    after = agent("100001", name="王小明", queue="挂号", calls_answered=1, no_answer_count=1)
+    second = agent("100002", name="Ada")
+    return [
+        snapshot(first, second, at=0),
+        snapshot(talking, second, at=600),
+        TransportError("no route to host"),
+        snapshot(after, second, at=1200),
+        snapshot(after, agent("100002", "paused", name="Ada"), at=90_000),
+        snapshot(after, agent("100002", "paused", name="Ada"), at=90_000),
+    ]
+
+
+def recorded(url: str) -> str:
+    """Record the answers, in a thread of its own because the caller may have an event loop."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, record(url, answers())).result()
+    return url
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a history to read."""
+    return recorded(f"sqlite:///{tmp_path_factory.mktemp('history')}/day.db")
+
+
+@pytest.fixture(autouse=True)
+def _settings(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the history in the environment."""
+    monkeypatch.setenv("SIPQUEUE_DB", database)
+
+
+def ran(*arguments: str) -> int:
+    """Run the command line; return its exit code."""
+    return app.run([*arguments])
+
+
+def test_a_report_has_a_row_for_each_agent(capsys: pytest.CaptureFixture[str]) -> None:
+    """``report --since`` reads the history that the environment names; rows end with a total."""
+    assert ran("report", *SPAN) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0][:5] == ["queue", "extension", "name", "answered", "missed"]
+    assert [line[:4] for line in lines[1:3]] == [["queue-1", "100002", "Ada", "0"], ["挂号", "100001", "王小明", "1"]]
+    assert lines[3][:3] == ["total", "1", "1"]
+    assert lines[-1] == ["2026-01-05", "08:00:00", "to", "2026-01-06", "00:00:00,", "UTC"]
+
+
+def test_a_report_is_csv_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With every figure; both commands print the same."""
+    assert ran("history", "report", "--by", "hour", "--csv", *SPAN) == 0
+    text = capsys.readouterr().out
+    assert ran("report", "--by", "hour", "--csv", *SPAN) == 0
+    assert capsys.readouterr().out == text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert (rows[0]["label"], rows[0]["calls_answered"]) == ("2026-01-05 08:00", "1")
+    assert ran("report", "--by", "hour_of_day", "--json", *SPAN) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["v"], told["by"], told["zone"]) == (1, "hour_of_day", "UTC")
+    assert told["rows"][0]["label"] == "08:00"
+    assert told["total"]["calls_missed"] == 1
+
+
+def test_events_are_lines_csv_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """In order, with a line for each day; filters choose."""
+    span = ("--since", "2026-01-01", "--until", "2026-01-31")
+    assert ran("history", "events", *span) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("answered a call" in line and "王小明" in line for line in lines)
+    assert any("feed down" in line for line in lines)
+    assert len([line for line in lines if line.startswith("2026-01-0")]) == 2
+    assert ran("history", "events", *span, "--json", "--only", "call-missed", "--queue", "挂号") == 0
+    (told,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (told["event"], told["extension"]) == ("call-missed", "100001")
+    assert ran("history", "events", *span, "--csv", "--only", "call-answered", "--extension", "100001") == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["event"], row["name"]) == ("call-answered", "王小明")
+
+
+def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> None:
+    """One after another, with their lengths."""
+    assert ran("history", "timeline", "100001", *SPAN) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[4:6] for line in lines[1:3]] == [["0:10:00", "waiting"], ["0:00:00", "talking"]]
+    assert ran("history", "timeline", "100001", "--queue", "挂号", "--csv", *SPAN) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(lines)
+
+
+@pytest.mark.parametrize(
+    "line", ["report --since 2020-01-01", "history events --since 2020-01-01", "history timeline 1 --since 2020-01-01"]
+)
+def test_an_empty_span_is_said(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(*line.split()) == 0
+    assert capsys.readouterr().out == "nothing was recorded\n"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+async def test_tables_fit_the_terminal(width: int, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any width, with Chinese names."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    nobody = Seats(queue=None, extension=None)
+    until = START + timedelta(days=2)
+    part = Reading(history=History(database), since=START, until=until, zone=ZoneInfo("Asia/Shanghai"), seats=nobody)
+    paper = Paper(terminal=True)
+    for by in ("agent", "hour", "week"):
+        await print_report(part, paper.output(NO_COLOR="1", TERM="xterm"), by, form="table")
+    await print_timeline(part, paper.output(NO_COLOR="1", TERM="xterm"))
+    await print_events(part, paper.output(NO_COLOR="1", TERM="xterm"), ())
+    assert "王小明" in paper.text
+    assert max(map(cell_len, paper.lines)) <= width
+
+
+def test_an_export_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ending tells the format."""
+    path = tmp_path / "calls.csv"
+    assert ran("history", "export", str(path), *SPAN) == 0
+    assert capsys.readouterr().out == f"{path}: 2 rows\n"
+    assert ran("history", "export", str(tmp_path / "report.xlsx"), "--what", "report", "--by", "queue", *SPAN) == 0
+    assert capsys.readouterr().out.endswith("report.xlsx: 2 rows\n")
+
+
+def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The figures of the removed days remain."""
+    url = recorded(f"sqlite:///{tmp_path}/day.db")
+    assert ran("history", "prune", "--db", url) == 0
+    assert capsys.readouterr().out == "nothing is older than 400 days\n"
+    assert ran("history", "prune", "--db", url, "--keep", "0", "--vacuum") == 0
+    assert capsys.readouterr().out.endswith(" rows of 1 days; kept since 2026-01-06\n")
+    assert ran("report", "--db", url, "--by", "day", "--json", *SPAN) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["calls_answered"] == 1
+    assert ran("report", "--db", url, "--by", "hour", *SPAN) == 2
+    assert "the hours of 2026-01-05 were removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("report --db sqlite:////nowhere/day.db", 1, "cannot be opened"),
+        ("report --db nonsense", 2, "the history's URL is invalid"),
+        ("report --db postgresql://me:secret@host/db", 2, "put a URL with a password in SIPQUEUE_DB"),
+        ("report --since yesterday --seconds 5", 2, "--since and --seconds do not go together"),
+        ("report --db sqlite:///x.db --demo", 2, "--db and --demo do not go together"),
+        ("report --since soon", 2, "--since 'soon' is no time"),
+        ("report --since today --zone Mars", 2, "there is no time zone 'Mars'"),
+        ("history events --csv --json", 2, "--csv and --json do not go together"),
+        ("history report --csv --json", 2, "--csv and --json do not go together"),
+        ("history export calls.txt --since 2026-01-05", 2, "must end with .csv, .xlsx or .parquet"),
+        ("history export /nowhere/calls.csv --since 2026-01-05", 1, "/nowhere/calls.csv cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_one_line(line: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an exit code, and never with a password."""
+    assert ran(*line.split()) == code
+    (told,) = capsys.readouterr().err.splitlines()
+    assert message in told
+    assert "secret" not in told
+
+
+def test_a_database_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("SIPQUEUE_DB")
+    assert ran("report", "--since", "today") == 2
+    assert capsys.readouterr().err.startswith("sipqueue: no database given: use --db, such as --db sqlite:///day.db")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "sipqueue_async.history", None)
+    assert ran("report", "--since", "today") == 2
+    assert 'a history needs "pip install sipqueue_async[history]"' in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_a_terminal_only() -> None:
+    """Now and then, on one line, of which nothing remains."""
+    times = iter([0.0, 0.1, 0.3, 0.3, 0.4, 0.6, 0.6])
+    paper = Paper(terminal=True)
+    with progress("{} rows", paper, lambda: next(times)) as show:
+        for number in (1000, 2000, 3000, 4):
+            show(number)
+    paper.flush()
+    assert paper.text == "\r2000 rows\r4 rows   \r         \r"
+    for terminal in (False, True):
+        quiet = Paper(terminal=terminal)
+        with progress("{} rows", quiet, lambda: 0.0) as show:
+            show(1)
+        quiet.flush()
+        assert quiet.text == ""
