@@ -12,6 +12,7 @@ from sipqueue_async.simulator.model import CallCentre
 from sipqueue_async.simulator.past_calls import BilledCentre, PastCall
 from sipqueue_async.simulator.plan import Plan
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
+from sipqueue_async.simulator.pushes import Pusher, PushFaults
 from sipqueue_async.simulator.seats import Centre, PastCentre, Seat
 from sipqueue_async.simulator.server import PlatformServer
 from sipqueue_async.simulator.simulator import LiveCentre, Simulator
@@ -38,6 +39,8 @@ __all__ = [
     "Platform",
     "PlatformOptions",
     "PlatformServer",
+    "PushFaults",
+    "Pusher",
     "Reply",
     "Seat",
     "Signing",

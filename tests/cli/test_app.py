@@ -137,8 +137,12 @@ class TestOptions:
                 },
             ),
             ("config", config.config, {}),
-            ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0}),
-            ("simulate --port=8080 --host=::1", simulate.simulate, {"host": "::1", "port": 8080}),
+            ("simulate", simulate.simulate, {"host": "127.0.0.1", "port": 0, "push": ()}),
+            (
+                "simulate --port=8080 --host=::1 --push http://a --push http://b",
+                simulate.simulate,
+                {"host": "::1", "port": 8080, "push": ("http://a", "http://b")},
+            ),
         ],
     )
     @pytest.mark.usefixtures("settings")

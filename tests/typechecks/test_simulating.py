@@ -29,6 +29,8 @@ from sipqueue_async.simulator import (
     Plan,
     Platform,
     PlatformServer,
+    Pusher,
+    PushFaults,
     Reply,
     Seat,
     Signing,
@@ -67,6 +69,13 @@ def check_commands(centre: CommandedCentre) -> None:
 
 def _past_of(centre: PastCentre) -> PastCentre:
     return centre
+
+
+async def test_a_pusher() -> None:
+    async with Simulator(speed=0) as simulator, Pusher(simulator, [], faults=PushFaults(loss=0.5)) as pusher:
+        assert_type(pusher, Pusher)
+        assert_type(pusher.sent, int)
+        assert pusher.taken == 0
 
 
 def test_a_call_centre() -> None:

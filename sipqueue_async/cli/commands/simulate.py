@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, Unpack
@@ -17,7 +17,7 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration
 from sipqueue_async.cli.terminal.output import Output, standard_output
-from sipqueue_async.simulator import PlatformOptions, Simulator
+from sipqueue_async.simulator import PlatformOptions, Pusher, Simulator
 
 REFERENCE_TOKEN: Final = "ABCDEFG"  # noqa: S105  # printed in the platform's public reference
 """The token in the example of the platform's reference, which works as printed there."""
@@ -33,14 +33,15 @@ REFERENCE_TOKEN: Final = "ABCDEFG"  # noqa: S105  # printed in the platform's pu
 @options.host
 @options.port(0)
 @options.demonstration(speed=1.0)
-def command(*, host: str, port: int, **demonstration: Unpack[options.DemoOptions]) -> Work:
+@click.option("--push", metavar="URL", multiple=True, help="POST what happens there; may be repeated.")
+def command(*, host: str, port: int, push: tuple[str, ...], **demonstration: Unpack[options.DemoOptions]) -> Work:
     """Serve a simulated platform.
 
     Prints its URL and credentials as lines for a shell, and serves until Ctrl-C. It accepts SIPQUEUE_APPID and
     SIPQUEUE_ACCESSKEY where they are set, and always the token ABCDEFG.
     """
     centre = options.demonstration_of(demonstration)
-    return partial(simulate, standard_output(), os.environ, centre, host=host, port=port)
+    return partial(simulate, standard_output(), os.environ, centre, host=host, port=port, push=push)
 
 
 async def simulate(
@@ -50,6 +51,7 @@ async def simulate(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    push: Sequence[str] = (),
 ) -> None:
     """Print URL and credentials as lines for a shell, then serve until cancelled."""
     platform: PlatformOptions = {"tokens": (REFERENCE_TOKEN,)}
@@ -71,4 +73,6 @@ async def simulate(
             # A key from the environment may be a real one, so it is not printed.
             lines["SIPQUEUE_ACCESSKEY"] = simulator.accesskey
         output.line("\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items()))
+        if push:
+            await stack.enter_async_context(Pusher(simulator, push))
         await asyncio.Event().wait()

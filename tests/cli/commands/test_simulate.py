@@ -10,6 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.cli.commands.simulate import simulate
@@ -50,6 +52,20 @@ async def test_credentials_of_the_environment_are_taken_and_not_printed() -> Non
         assert set(printed) == {"SIPQUEUE_URL", "SIPQUEUE_APPID"}
         async with SipQueueClient(printed["SIPQUEUE_URL"], AppCredentials("mine", "my-key")) as client:
             assert await client.fetch_snapshot()
+
+
+async def test_it_pushes_what_happens() -> None:
+    arrived: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        arrived.append(await request.read())
+        return web.Response(body=b"1")
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    centre = Demonstration(agents=4, speed=50.0, seed=3)
+    async with TestServer(app) as server, serving(centre=centre, push=[str(server.make_url("/"))]):
+        await until(lambda: arrived)
 
 
 async def test_the_references_example_is_answered_as_printed() -> None:
