@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
@@ -111,14 +111,14 @@ async def relay(
 @asynccontextmanager
 async def _recorded(history: History | None, target: RelayTarget, baseline: Snapshot | None) -> AsyncGenerator[None]:
     """Record what the relays with this prefix publish, whichever of them leads, if there is an open history."""
-    if history is None:
-        yield
-        return
-    # Imported lazily, as below.
-    from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
+    async with AsyncExitStack() as stack:
+        if history is not None:
+            # Imported lazily, as below.
+            from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
 
-    feed = RedisFeed(target.redis, prefix=target.prefix, baseline=baseline)
-    async with recording(history, feed), feed:
+            feed = RedisFeed(target.redis, prefix=target.prefix, baseline=baseline)
+            await stack.enter_async_context(recording(history, feed))
+            await stack.enter_async_context(feed)
         yield
 
 
