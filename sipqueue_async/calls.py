@@ -18,9 +18,9 @@ class CallDirection(StrEnum):
     """Whether a call came in or went out."""
 
     IN = "in"
-    """Somebody called the company."""
+    """A caller from outside called the company."""
     OUT = "out"
-    """The company called somebody."""
+    """The company called a number."""
     UNKNOWN = "unknown"
     """An unlisted word; `CallRecord.direction_code` has it."""
 
@@ -190,7 +190,7 @@ class CallRecord:
 
     @property
     def is_answered(self) -> bool:
-        """Whether somebody answered the call."""
+        """Whether the call was answered."""
         return self.answered_at is not None
 
     @property

@@ -23,7 +23,7 @@ class PushServer:
         receiver: Takes the pushes.
         host: The address to listen on. For TLS put a proxy in front.
         port: The port to listen on; 0 for any free one.
-        path: The secret path, at least 16 characters: who knows it can cause polls.
+        path: The secret path, at least 16 characters; a sender who knows it can cause polls.
 
     Raises:
         ValueError: The path is too short.
