@@ -112,6 +112,26 @@ def needs_postgres() -> None:
 
 
 @pytest.fixture(scope="session")
+def needs_curl() -> None:
+    """Request curl; the test is skipped where it is missing."""
+
+
+@pytest.fixture(scope="session")
+def needs_node() -> None:
+    """Request Node.js; the test is skipped where it is missing."""
+
+
+@pytest.fixture(scope="session")
+def needs_go() -> None:
+    """Request Go; the test is skipped where it is missing."""
+
+
+@pytest.fixture(scope="session")
+def needs_systemd() -> None:
+    """Request systemd; the test is skipped where it is missing."""
+
+
+@pytest.fixture(scope="session")
 def shared_redis(needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis for all tests of a process; tests use it through `redis_server`."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))

@@ -12,8 +12,8 @@ import attrs
 from rich.text import Text
 
 from sipqueue_async import AgentState, SeatFilter
+from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless, no_formula
-from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
 from sipqueue_async.cli.origin import ALL_SEATS
 from sipqueue_async.cli.terminal.lines import clock, counted
 from sipqueue_async.cli.terminal.output import Output

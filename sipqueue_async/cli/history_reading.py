@@ -10,12 +10,12 @@ import attrs
 from rich.text import Text
 
 from sipqueue_async import FeedDown, FeedUp, SeatFilter, Update
+from sipqueue_async._json_lines import event_json
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.database import opened
 from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_report import report_csv, report_json, report_table
-from sipqueue_async.cli.json_lines import event_json
 from sipqueue_async.cli.spans import Reading
 from sipqueue_async.cli.terminal.lines import INDENT, STATE_STYLES, EventLines
 from sipqueue_async.cli.terminal.output import Output

@@ -8,9 +8,9 @@ from typing import Any, Final
 from rich.text import Text
 
 from sipqueue_async import AgentState
+from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.day import hours
-from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.history import Figures, Report, ReportRow

@@ -1,21 +1,26 @@
-"""The endpoints for programs: snapshot, health and metrics."""
+"""The endpoints for programs: snapshot, health, metrics, and their description."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 
 from sipqueue_async.tally import GroupTally, SeatTally, Tally
 from sipqueue_async.wallboard.board import FORMAT_VERSION
-from sipqueue_async.wallboard.guard import HEALTH
+from sipqueue_async.wallboard.health import add_health
 from sipqueue_async.wallboard.live import Live
 
 if TYPE_CHECKING:
     from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
+
+DESCRIPTION: Final = "/api/openapi.json"
+EVENTS: Final = "/api/events"
+SNAPSHOT: Final = "/api/snapshot"
 
 _REMEDY: Final = "pip install 'sipqueue_async[prometheus]'"
 
@@ -39,13 +44,13 @@ class Api:
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
-        app.router.add_get(HEALTH, self._health)
-        app.router.add_get("/api/snapshot", self._snapshot)
+        add_health(app, self._live.feed, lambda: self._live.is_fresh)
+        app.router.add_get(SNAPSHOT, self._snapshot)
+        app.router.add_get(DESCRIPTION, self._describe)
         app.router.add_get("/metrics", self._metrics)
 
-    async def _health(self, _request: web.Request) -> web.Response:
-        fresh = self._live.is_fresh
-        return web.Response(status=200 if fresh else 503, text="fresh\n" if fresh else "stale\n")
+    async def _describe(self, _request: web.Request) -> web.Response:
+        return web.Response(body=description(), content_type="application/json", charset="utf-8")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if self._collectors is None:
@@ -73,6 +78,11 @@ class Api:
             "queues": {name: _group(tally.queues[name]) for name in sorted(tally.queues)},
             "seats": [_seat(seat) for seat in present],
         }
+
+
+def description() -> bytes:
+    """Return the OpenAPI description of the endpoints."""
+    return resources.files("sipqueue_async.wallboard").joinpath("openapi.json").read_bytes()
 
 
 def _collectors(live: Live) -> tuple[WatcherCollector, *tuple[AlertsCollector, ...]] | None:

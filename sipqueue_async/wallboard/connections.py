@@ -14,7 +14,7 @@ from aiohttp import web
 PATIENCE: Final = 10.0
 """Seconds within which a connection must send a complete request."""
 
-_MOST: Final = 1024
+_MOST: Final = 2048
 """The limit of open connections, if the system allows as many."""
 _BACKLOG: Final = 128
 _PAUSE: Final = 0.5

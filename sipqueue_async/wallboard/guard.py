@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from sipqueue_async.wallboard.access import Access, Attempts, HostNames, without_port
+from sipqueue_async.wallboard.health import HEALTH, READY
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -31,7 +32,6 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Headers of every response."""
 
-HEALTH: Final = "/healthz"
 PUBLIC: Final = ("/login", "/static/")
 """Path prefixes that need no key: the login page and its files."""
 
@@ -69,6 +69,9 @@ class _ErrorResponse(web.Response):
 
 _FOR_PEOPLE: Final = frozenset({"/", "/logout"})
 
+_FOR_READERS: Final = frozenset({"/api/events", "/api/snapshot", "/api/openapi.json"})
+"""The paths that the events key opens."""
+
 
 class Guard:
     """Rejects requests without permission.
@@ -76,10 +79,12 @@ class Guard:
     Args:
         access: The access key; None if none is required.
         names: The host names that requests may use.
+        readers: The events key, which opens only the paths for programs that read; None for none.
     """
 
-    def __init__(self, access: Access | None, names: HostNames) -> None:
+    def __init__(self, access: Access | None, names: HostNames, readers: Access | None = None) -> None:
         self._access = access
+        self._readers = readers
         self._names = names
         # Separate limits: a program with an old key must not throttle people.
         self._attempts = {"login": Attempts(), "bearer": Attempts()}
@@ -96,7 +101,7 @@ class Guard:
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         # Load balancers have no key and use any host name.
-        if request.path == HEALTH:
+        if request.path in {HEALTH, READY}:
             return await handler(request)
         if not self._names.include(request.headers.get(hdrs.HOST, "")):
             raise web.HTTPForbidden(
@@ -113,7 +118,13 @@ class Guard:
         if access.is_cookie(request.cookies.get(access.cookie_name, "")):
             return True
         scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        return scheme.lower() == "bearer" and self.try_key(request, access, key.strip(), "bearer")
+        if scheme.lower() != "bearer":
+            return False
+        if self._readers is not None and self._readers.is_key(key.strip()):
+            if request.path not in _FOR_READERS:
+                raise web.HTTPForbidden(text=f"The events key opens only {', '.join(sorted(_FOR_READERS))}.\n")
+            return True
+        return self.try_key(request, access, key.strip(), "bearer")
 
     def try_key(self, request: web.Request, access: Access, key: str, way: Literal["login", "bearer"]) -> bool:
         """Return whether this is the access key.

@@ -52,6 +52,8 @@ class Live:
         self.feed = feed
         self.closed = False
         """Whether all streams are to end."""
+        self.why_ended: str | None = None
+        """Why the feed has ended; None while it runs."""
         self._clock = clock
         self._beat = beat
         self._stale_after = stale_after
@@ -108,6 +110,7 @@ class Live:
 
     def _end(self, why: str) -> None:
         self._stop_following()
+        self.why_ended = why
         self.board.end(self.feed.health.last_good_at, why)
         self._wake()
 

@@ -14,11 +14,14 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from sipqueue_async import Feed
+from sipqueue_async._arguments import check_at_least
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
-from sipqueue_async.wallboard.api import Api
+from sipqueue_async.wallboard.api import EVENTS, Api
 from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
+from sipqueue_async.wallboard.events import MOST_READERS, EventStreams
 from sipqueue_async.wallboard.guard import Guard, RequestHandler, set_headers
+from sipqueue_async.wallboard.journal import KEEP, Journal
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
@@ -63,8 +66,11 @@ class Wallboard:
         key: The access key, at least 12 characters. Required unless `host` is a loopback address.
         host_names: Further names by which browsers reach the wallboard, such as a reverse proxy's. Requests for other
             names are refused.
-        stale_after: Seconds after the last good poll from which ``/healthz`` answers 503. A relay's reader confirms the
-            status every 5 seconds, so use at least 10 for one.
+        events_key: A second key, at least 12 characters, that opens only ``/api/events`` and ``/api/snapshot`` and
+            their description, for programs that read.
+        events_kept: How many updates ``/api/events`` keeps for programs that reconnect.
+        stale_after: Seconds after the last good poll from which the status counts as stale, and ``/readyz?fresh``
+            answers 503. A relay's reader confirms the status every 5 seconds, so use at least 10 for one.
         beat: Seconds between heartbeats, by which browsers notice a dead connection.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
@@ -73,8 +79,10 @@ class Wallboard:
             language.
 
     Raises:
-        ValueError: The key is too short, or missing but required; or the feed shares its changes with a group, so that
-            most changes would be missing.
+        TypeError: `events_kept` is not a number.
+        ValueError: A key is too short, or missing but required; the events key is the access key, or given without
+            one; `events_kept` is below 1; or the feed shares its changes with a group, so that most changes would be
+            missing.
     """
 
     def __init__(
@@ -85,6 +93,8 @@ class Wallboard:
         port: int = 0,
         key: str | None = None,
         host_names: Iterable[str] = (),
+        events_key: str | None = None,
+        events_kept: int = KEEP,
         stale_after: float = STALE_AFTER,
         beat: float = BEAT,
         clock: Callable[[], datetime] = utc_now,
@@ -95,17 +105,21 @@ class Wallboard:
             raise ValueError(f"other machines can reach {host}, so an access key is required")
         if watcher.is_shared:
             raise ValueError("a feed with a group receives only part of the changes: use one without a group")
+        check_at_least("events_kept", events_kept, 1, "update")
         self._access = None if key is None else Access(key)
+        self._readers = _readers(key, events_key)
         self._names = HostNames(host, host_names)
         self._title = title
         self._host = host
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
         self._api = Api(self._live)
+        self._journal = Journal(watcher, keep=events_kept)
         most = most_connections()
-        # The rest is left for short requests.
-        self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 4))
-        self._door = Door(stays=self._streams.has, most=most)
+        # A quarter is left for short requests.
+        self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 8))
+        self._events = EventStreams(self._live, self._journal, most=min(MOST_READERS, most * 3 // 8))
+        self._door = Door(stays=lambda it: self._streams.has(it) or self._events.has(it), most=most)
         self._runner: web.AppRunner | None = None
         self._following: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -167,6 +181,7 @@ class Wallboard:
         self._following.cancel()
         self._beating.cancel()
         self._api.close()
+        self._journal.close()
         try:
             await self._close(self._runner)
         finally:
@@ -187,7 +202,7 @@ class Wallboard:
         await self.stop()
 
     def _app(self) -> web.Application:
-        guard = Guard(self._access, self._names)
+        guard = Guard(self._access, self._names, self._readers)
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._end_streams)
@@ -195,6 +210,7 @@ class Wallboard:
         self._api.add_to(app)
         # A HEAD request would wait for the end of the stream.
         app.router.add_get("/events", self._streams.handle, allow_head=False)
+        app.router.add_get(EVENTS, self._events.handle, allow_head=False)
         return app
 
     async def _end_streams(self, _app: web.Application) -> None:
@@ -202,3 +218,16 @@ class Wallboard:
 
     def __repr__(self) -> str:
         return f"<Wallboard on {self._host} port {self._port}>"
+
+
+def _readers(key: str | None, events_key: str | None) -> Access | None:
+    if events_key is None:
+        return None
+    if key is None:
+        raise ValueError("an events key needs an access key beside it: without one, everything is open")
+    if events_key == key:
+        raise ValueError("the events key is the access key: use another one")
+    try:
+        return Access(events_key)
+    except ValueError as error:
+        raise ValueError(str(error).replace("access key", "events key")) from None

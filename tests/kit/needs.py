@@ -1,8 +1,7 @@
 """The external programs that tests use: where to find them, and what stays untested without them.
 
-A test requests one with a marker or a fixture of the same name: `needs_redis`, `needs_chromium`, `needs_haproxy`,
-`needs_postgres`. It is skipped if the program is missing. The noxfile also imports this module, so it uses only the
-standard library.
+A test requests one with a marker or a fixture of the same name, such as `needs_redis` or `needs_go`. It is skipped if
+the program is missing. The noxfile also imports this module, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -64,6 +63,10 @@ COMPONENTS: Final = {
             ("usr/lib/postgresql/*/bin",),
         ),
         Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),
+        Component("curl", "curl", ("curl",), "the documented reader of events in a shell"),
+        Component("node", "node", ("nodejs",), "the documented reader of events in JavaScript"),
+        Component("go", "go", ("golang-go",), "the documented reader of events in Go"),
+        Component("systemd", "systemd-analyze", ("systemd",), "systemd's own check of the unit"),
     )
 }
 

@@ -81,4 +81,4 @@ async def test_a_wallboard() -> None:
     async with Wallboard(watcher) as other:
         assert_type(other, Wallboard)
     feed: Feed = watcher
-    assert Wallboard(feed).port == 0
+    assert Wallboard(feed, key="a" * 12, events_key="b" * 12, events_kept=10).port == 0

@@ -54,7 +54,7 @@ async def test_a_new_connection_is_refused_when_all_others_are_streams(monkeypat
     monkeypatch.setattr(server, "most_connections", lambda: 4)
     stage = Stage(SMALL)
     async with wallboard_of(stage) as wallboard, aiohttp.ClientSession(wallboard.url) as client:
-        wallboard._door._stays = lambda _: True
+        wallboard._streams._most, wallboard._door._stays = 3, lambda _: True
         streams = [await client.get("/events") for _ in range(3)]
         reader, writer = await silent(wallboard)
         refused, other = await silent(wallboard)
@@ -99,7 +99,7 @@ async def test_refused_accepts_are_logged_once_and_retried(
     ]
 
 
-@pytest.mark.parametrize(("files", "most"), [(200, 150), (1_000_000, 1024), (resource.RLIM_INFINITY, 1024)])
+@pytest.mark.parametrize(("files", "most"), [(200, 150), (1_000_000, 2048), (resource.RLIM_INFINITY, 2048)])
 def test_a_quarter_of_the_file_descriptors_is_left_to_the_program(
     monkeypatch: pytest.MonkeyPatch, files: int, most: int
 ) -> None:

@@ -98,7 +98,7 @@ async def test_a_wallboard_started_during_an_outage_shows_it(redis_server: Redis
             known = await told(late, lambda known: known["feed_down"])
             assert known["feed_down"] == {"since": START.isoformat(), "error": "no route to the platform"}
             assert (known["fresh"], len(known["seats"])) == (False, 2)
-            assert await get(late, "/healthz") == (503, "stale\n")
+            assert await get(late, "/readyz?fresh") == (503, "not ready: the status is stale\n")
 
 
 async def test_calls_before_the_first_known_status_are_not_counted(redis_server: RedisServer) -> None:
@@ -144,17 +144,18 @@ async def test_a_baseline_is_not_shown_before_it_is_confirmed(redis_server: Redi
 async def test_the_health_is_fresh_while_the_relay_confirms_the_status(redis_server: RedisServer) -> None:
     feed = RedisFeed(redis_server.url)
     async with feed, Wallboard(feed) as wallboard:
-        assert await get(wallboard, "/healthz") == (503, "stale\n")
+        assert (await get(wallboard, "/readyz"))[1].startswith("not ready: the status is not known yet")
         live = wallboard._live
         async with Relay(ScriptedSource([WAITING]), redis_server.url, interval=0.1, lease=1):
             await feed.ready(timeout=60)
             first = live._good_at
             await until(lambda: live._good_at != first, "an unchanged status was confirmed")
-            assert await get(wallboard, "/healthz") == (200, "fresh\n")
+            assert await get(wallboard, "/readyz?fresh") == (200, "ready\n")
         await until(lambda: feed.health.up is False, "the relay is away")
-        assert await get(wallboard, "/healthz") == (200, "fresh\n"), "a short outage is tolerated"
+        assert await get(wallboard, "/readyz?fresh") == (200, "ready\n"), "a short outage is tolerated"
         live._stale_after = 0.0
-        assert await get(wallboard, "/healthz") == (503, "stale\n")
+        assert await get(wallboard, "/readyz?fresh") == (503, "not ready: the status is stale\n")
+        assert await get(wallboard, "/readyz") == (200, "ready\n")
         metrics = (await get(wallboard, "/metrics"))[1]
         assert "sipqueue_feed_up 0.0" in metrics
         assert "sipqueue_polls" not in metrics

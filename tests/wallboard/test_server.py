@@ -24,7 +24,11 @@ from tests.kit.wallboard_stage import Stage, wallboard_of
 KEY = "a key for the tests"
 OTHER_KEY = "another key than that"
 SMALL = Plan(agents=3, queues=2)
-PATHS = ["/", "/login", "/static/main.js", "/static/icon.svg", "/api/snapshot", "/healthz", "/metrics", "/nowhere"]
+PATHS = [
+    "/", "/login", "/static/main.js", "/static/icon.svg", "/api/snapshot", "/api/openapi.json", "/healthz", "/readyz",
+    "/metrics", "/nowhere",
+]  # fmt: skip
+STREAMS = ("/events", "/api/events")
 
 
 @asynccontextmanager
@@ -36,12 +40,12 @@ async def served(**options: Any) -> AsyncGenerator[aiohttp.ClientSession]:
 
 async def test_every_response_has_the_security_headers() -> None:
     async with served() as client:
-        for path in (*PATHS, "/events"):
+        for path in (*PATHS, *STREAMS):
             async with client.get(path, allow_redirects=False) as answer:
                 assert answer.headers.items() >= HEADERS.items()
                 assert answer.headers["Cache-Control"] in {"no-store", "no-cache"}
                 assert "Server" not in answer.headers
-                assert (answer.headers["Content-Type"] == "text/event-stream") == (path == "/events")
+                assert (answer.headers["Content-Type"] == "text/event-stream") == (path in STREAMS)
     policy = HEADERS["Content-Security-Policy"]
     assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} < set(
         policy.split("; ")
@@ -51,9 +55,9 @@ async def test_every_response_has_the_security_headers() -> None:
 
 async def test_foreign_host_names_are_refused_except_for_the_health() -> None:
     async with served(host_names=["wall.example"]) as client:
-        for path in (*PATHS, "/events"):
+        for path in (*PATHS, *STREAMS):
             async with client.get(path, headers={"Host": "evil.example"}) as answer:
-                assert answer.status == (200 if path == "/healthz" else 403)
+                assert answer.status == (200 if path in {"/healthz", "/readyz"} else 403)
                 assert "Agent" not in await answer.text()
         async with client.get("/", headers={"Host": "wall.example:8443"}) as answer:
             assert answer.status == 200
@@ -61,8 +65,9 @@ async def test_foreign_host_names_are_refused_except_for_the_health() -> None:
 
 async def test_without_the_key_only_the_health_and_the_login_page_are_served() -> None:
     async with served(key=KEY) as client:
-        expected = {"/": 303, "/login": 200, "/static/main.js": 200, "/static/icon.svg": 200, "/healthz": 200}
-        for path in (*PATHS, "/events", "/static/..%2fboard.py", "/static/index.html"):
+        expected = {"/": 303, "/login": 200, "/static/main.js": 200, "/static/icon.svg": 200}
+        expected |= {"/healthz": 200, "/readyz": 200}
+        for path in (*PATHS, *STREAMS, "/static/..%2fboard.py", "/static/index.html"):
             async with client.get(path, allow_redirects=False) as answer:
                 assert answer.status == expected.get(path, 404 if path.startswith("/static/") else 401)
                 assert "Agent" not in await answer.text()
@@ -75,6 +80,36 @@ async def test_programs_send_the_key_as_a_bearer_token() -> None:
         for authorization, status in cases.items():
             async with client.get("/api/snapshot", headers={"Authorization": authorization}) as answer:
                 assert answer.status == status
+
+
+async def test_the_events_key_opens_only_what_programs_read() -> None:
+    """The access key opens these paths too. A wrong key stays wrong."""
+    other = {"Authorization": f"Bearer {OTHER_KEY}"}
+    async with served(key=KEY, events_key=OTHER_KEY) as client:
+        for path in ("/api/events", "/api/snapshot", "/api/openapi.json"):
+            for key, status in {KEY: 200, OTHER_KEY: 200, "wrong": 401}.items():
+                async with client.get(path, headers={"Authorization": f"Bearer {key}"}) as answer:
+                    assert answer.status == status, (path, key)
+        for path in ("/", "/events", "/metrics"):
+            async with client.get(path, headers=other, allow_redirects=False) as answer:
+                assert answer.status == 403
+                assert "opens only /api/events, " in await answer.text()
+        async with client.post("/login", data={"key": OTHER_KEY}) as answer:
+            assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"events_key": KEY}, "an events key needs an access key beside it"),
+        ({"key": KEY, "events_key": KEY}, "the events key is the access key"),
+        ({"key": KEY, "events_key": "short"}, "the events key is too short"),
+        ({"events_kept": 0}, "events_kept must be at least 1 update"),
+    ],
+)
+def test_options_of_the_events_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Wallboard(Stage(SMALL).watcher, **options)
 
 
 PROXIED: list[tuple[dict[str, str], bool]] = [
@@ -332,23 +367,32 @@ async def test_the_snapshot_has_the_watchers_agents_and_counts() -> None:
         assert told["feed_down"] == {"since": stage.now().isoformat(), "error": "away"}
 
 
-async def test_the_health_turns_stale_after_a_while_without_good_polls() -> None:
+async def test_the_process_is_alive_whatever_the_feed_does_and_ready_once_the_status_is_known() -> None:
+    """An outage leaves it ready, because a restart does not end one; ``?fresh`` asks for a recent status too."""
     stage = Stage(SMALL)
     async with wallboard_of(stage, key=KEY) as wallboard, aiohttp.ClientSession() as client:
-        assert await _health(client, wallboard) == (200, "fresh\n")
+        assert await _health(client, wallboard, "readyz?fresh") == (200, "ready\n")
         await stage.fail("a short outage is tolerated")
-        assert await _health(client, wallboard) == (200, "fresh\n")
+        assert await _health(client, wallboard, "readyz?fresh") == (200, "ready\n")
         async with Wallboard(stage.watcher, stale_after=0.0) as strict:
             await stage.recover()
-            assert await _health(client, strict) == (503, "stale\n")
+            assert await _health(client, strict, "readyz?fresh") == (503, "not ready: the status is stale\n")
+            assert await _health(client, strict, "readyz") == (200, "ready\n")
     never = Stage(SMALL)
-    never.failure = "never there"
-    async with never.watcher, Wallboard(never.watcher) as wallboard, aiohttp.ClientSession() as client:
-        assert await _health(client, wallboard) == (503, "stale\n")
+    async with Wallboard(never.watcher) as wallboard, aiohttp.ClientSession() as client:
+        assert await _health(client, wallboard, "readyz") == (503, "not ready: the status is not known yet\n")
+        async with never.watcher:
+            await never.fail("no route")
+            assert await _health(client, wallboard, "readyz") == (
+                503,
+                "not ready: the status is not known yet: no route\n",
+            )
+        assert (await _health(client, wallboard, "readyz"))[1].startswith("not ready: the feed has ended")
+        assert await _health(client, wallboard, "healthz") == (200, "alive\n")
 
 
-async def _health(client: aiohttp.ClientSession, wallboard: Wallboard) -> tuple[int, str]:
-    async with client.get(f"{wallboard.url}healthz") as answer:
+async def _health(client: aiohttp.ClientSession, wallboard: Wallboard, path: str) -> tuple[int, str]:
+    async with client.get(f"{wallboard.url}{path}") as answer:
         return answer.status, await answer.text()
 
 

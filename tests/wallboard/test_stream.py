@@ -17,7 +17,7 @@ from aiohttp import web
 from sipqueue_async import AuthError, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
-from sipqueue_async.wallboard import stream as stream_module
+from sipqueue_async.wallboard import sse as stream_module
 from sipqueue_async.wallboard.board import Board
 from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sipqueue_async import CallAnswered, CallMissed, Event, SipQueueError, StatusWatcher, Update, Updates
+from sipqueue_async._json_lines import KINDS
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import DONE, FAILED
-from sipqueue_async.cli.json_lines import KINDS
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
 from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted

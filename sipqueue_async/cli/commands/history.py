@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from sipqueue_async._json_lines import KINDS
 from sipqueue_async.cli import options
 from sipqueue_async.cli.commands.report import of_history
 from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened
 from sipqueue_async.cli.exits import FAILED, Failure
-from sipqueue_async.cli.json_lines import KINDS
 from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.spans import BY, Reading, ReadingOptions, SpanOptions, reading, reading_of, span, zone_of

@@ -9,9 +9,9 @@ from typing import Final, Unpack
 import click
 
 from sipqueue_async import QueueInfo, QueueStrategy, SipQueueClient
+from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
-from sipqueue_async.cli.json_lines import FORMAT_VERSION, json_line
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output

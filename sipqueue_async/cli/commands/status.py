@@ -13,10 +13,10 @@ import click
 from rich.text import Text
 
 from sipqueue_async import AgentState, AgentStatus, SeatFilter, Snapshot
+from sipqueue_async._json_lines import snapshot_json
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import ABSENT, Failure, complain
-from sipqueue_async.cli.json_lines import snapshot_json
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, closing, origin_of, snapshot_of
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, state_text

@@ -27,11 +27,13 @@ from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted,
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard.journal import KEEP
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
 
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
+EVENTS_KEY_VARIABLE: Final = "SIPQUEUE_EVENTS_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
 
 SOON: Final = {"talk": 100, "ring": 10, "pause": 120}
@@ -69,6 +71,18 @@ _STALE_POLLS: Final = 5
     type=click.Path(path_type=Path),
     help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
 )
+@click.option(
+    "--events-key-file",
+    type=click.Path(path_type=Path),
+    help="A file with a second key, before SIPQUEUE_EVENTS_KEY, that opens only /api/events and /api/snapshot.",
+)
+@click.option(
+    "--events-kept",
+    type=click.IntRange(min=1),
+    default=KEEP,
+    show_default=True,
+    help="How many updates /api/events keeps for programs that reconnect.",
+)
 @click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
 @rules.option
 @database
@@ -85,6 +99,8 @@ def command(
     port: int,
     host_names: frozenset[str],
     key_file: Path | None,
+    events_key_file: Path | None,
+    events_kept: int,
     title: str,
     rules_path: Path | None,
     demo: bool,
@@ -111,7 +127,14 @@ def command(
         demonstration if demo else origin_of(origin, os.environ),
         standard_output(),
         site=Site(
-            host=host, port=port, host_names=host_names, key=read_key(key_file, os.environ), title=title, rules=shown
+            host=host,
+            port=port,
+            host_names=host_names,
+            key=read_key(key_file, os.environ),
+            events_key=read_key(events_key_file, os.environ, variable=EVENTS_KEY_VARIABLE),
+            events_kept=events_kept,
+            title=title,
+            rules=shown,
         ),
         seats=seats,
         interval=interval,
@@ -128,19 +151,27 @@ class Site:
     port: int = 0
     host_names: Collection[str] = ()
     key: str | None = attrs.field(default=None, repr=False)
+    events_key: str | None = attrs.field(default=None, repr=False)
+    events_kept: int = KEEP
     title: str = "Wallboard"
     rules: RulesFile | None = None
     """The rules whose alerts the page shows."""
 
 
-def read_key(file: Path | None, environ: Mapping[str, str], warn: Callable[[str], None] = complain) -> str | None:
-    """Return the access key of a file or of the environment, if there is one.
+def read_key(
+    file: Path | None,
+    environ: Mapping[str, str],
+    warn: Callable[[str], None] = complain,
+    *,
+    variable: str = KEY_VARIABLE,
+) -> str | None:
+    """Return the key of a file or of a variable of the environment, if there is one.
 
     Raises:
         Failure: The file cannot be read, or it is empty.
     """
     if file is None:
-        return environ.get(KEY_VARIABLE) or None
+        return environ.get(variable) or None
     try:
         key = file.read_text(encoding="utf-8").strip()
         mode = file.stat().st_mode
@@ -212,6 +243,8 @@ def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
             port=site.port,
             key=site.key,
             host_names=site.host_names,
+            events_key=site.events_key,
+            events_kept=site.events_kept,
             title=site.title,
             rules=site.rules,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),

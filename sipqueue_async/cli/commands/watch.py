@@ -15,8 +15,8 @@ import click
 from rich.text import Text
 
 from sipqueue_async import Feed, FeedDown, SeatFilter, SipQueueError, Snapshot, Update
+from sipqueue_async._json_lines import KINDS, event_json
 from sipqueue_async.cli import options, pushing
-from sipqueue_async.cli.json_lines import KINDS, event_json
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.pushing import PushAddress, pushed
 from sipqueue_async.cli.running import Work

@@ -90,6 +90,28 @@ def test_rules_about_seats_that_are_not_shown_are_refused(
     assert capsys.readouterr().err == ("sipqueue: the rule 'few' is about queue 'queue-1', which --queue leaves out\n")
 
 
+async def test_programs_read_the_events_with_a_key_of_their_own() -> None:
+    """Trouble with that key is said like trouble with the other."""
+    site = Site(key=KEY, events_key="a key for programs", events_kept=5)
+    async with serving(site=site) as url:
+        await until_known(url)
+        for key, status in {"a key for programs": 200, KEY: 200, "wrong": 401}.items():
+            async with (
+                aiohttp.ClientSession() as client,
+                client.get(f"{url}api/events", headers={"Authorization": f"Bearer {key}"}) as answer,
+            ):
+                assert answer.status == status
+                if status == 200:
+                    assert await answer.content.readuntil(b"event: snapshot")
+
+
+async def until_known(url: str) -> None:
+    """Wait until the status is known."""
+    async with asyncio.timeout(60):
+        while (await _get(f"{url}readyz"))[0] != 200:
+            await asyncio.sleep(0.02)
+
+
 async def test_the_demonstration_shows_trouble_within_a_minute() -> None:
     """With the thresholds in the printed address, agents exceed each limit, and a queue has few waiting agents."""
     centre = CallCentre(Demonstration(agents=24).plan)
@@ -139,7 +161,7 @@ async def test_the_platforms_credentials_stay_where_they_are() -> None:
         async with aiohttp.ClientSession() as client, client.get(f"{url}events") as stream:
             heard = [await stream.content.readline() for _ in range(8)]
         assert any(b"cannot connect" in line for line in heard)
-        for path in ("", "api/snapshot", "metrics", "healthz", "static/main.js"):
+        for path in ("", "api/snapshot", "metrics", "healthz", "readyz", "static/main.js"):
             assert secret not in str(await _get(f"{url}{path}"))
         assert secret.encode() not in b"".join(heard)
 
@@ -156,6 +178,7 @@ async def test_the_key_is_asked_for() -> None:
         (Site(host="0.0.0.0"), "so an access key is required; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
         (Site(key="short"), "at least 12 characters; set SIPQUEUE_WALLBOARD_KEY"),
         (Site(key="a key \udcff that is broken"), "not UTF-8 text: use letters and digits; set SIPQUEUE"),
+        (Site(events_key=KEY), "an events key needs an access key beside it"),
         (Site(host="192.0.2.1", key=KEY), "192.0.2.1, port 0: it is not an address of this machine; give"),
         (Site(host="no.such.invalid", key=KEY), "the name is unknown; give --host an address of this machine"),
         (Site(host="x" * 70, key=KEY), "the name is unknown; give --host an address of this machine"),
@@ -191,6 +214,8 @@ def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
     assert read_key(None, {}, warnings.append) is None
     assert read_key(None, {"SIPQUEUE_WALLBOARD_KEY": ""}, warnings.append) is None
     assert read_key(None, environ, warnings.append) == "of the environment"
+    events = {"SIPQUEUE_EVENTS_KEY": "of programs"}
+    assert read_key(None, environ | events, warnings.append, variable="SIPQUEUE_EVENTS_KEY") == "of programs"
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
     file.chmod(0o600)

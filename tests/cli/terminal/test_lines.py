@@ -28,8 +28,8 @@ from sipqueue_async import (
     Update,
     diff,
 )
+from sipqueue_async._json_lines import KINDS, event_json
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.json_lines import KINDS, event_json
 from sipqueue_async.cli.terminal.lines import EventLines, clock, duration
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import Paper

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from sipqueue_async import AgentStatus, Event, Snapshot
+from sipqueue_async.events import Event
+from sipqueue_async.models import AgentStatus, Snapshot
 
 FORMAT_VERSION: Final = 1
 """The ``v`` of every JSON object."""
@@ -24,15 +25,17 @@ def event_json(event: Event) -> str:
 
 def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:
     """Return some of a snapshot's records as one line of JSON, in ASCII."""
-    return json_line(
-        {
-            "v": FORMAT_VERSION,
-            "observed_at": snapshot.observed_at,
-            "server_time": snapshot.server_time,
-            "agents": [attrs.asdict(agent) for agent in agents],
-            "problems": [attrs.asdict(problem) for problem in snapshot.problems],
-        }
-    )
+    return json_line({"v": FORMAT_VERSION, **snapshot_fields(snapshot, agents)})
+
+
+def snapshot_fields(snapshot: Snapshot, agents: list[AgentStatus]) -> dict[str, Any]:
+    """Return some of a snapshot's records as `json_line` takes them."""
+    return {
+        "observed_at": snapshot.observed_at,
+        "server_time": snapshot.server_time,
+        "agents": [attrs.asdict(agent) for agent in agents],
+        "problems": [attrs.asdict(problem) for problem in snapshot.problems],
+    }
 
 
 def json_line(document: dict[str, Any]) -> str:
