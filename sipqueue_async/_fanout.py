@@ -41,7 +41,7 @@ class Fanout:
         # Garbage collection may run at any step, and remove a dict that has lost its last other mailbox: try again.
         while number not in self._boxes.get(topic, {}).get(types, {}):
             self._boxes.setdefault(topic, {}).setdefault(types, {})[number] = reference
-            for name in _index_names(topic):
+            for name in _index_names(topic):  # pragma: no branch  # to another try, which cannot be provoked
                 self._several.setdefault(name, {})[topic] = None
         return box
 
