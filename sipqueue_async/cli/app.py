@@ -118,10 +118,25 @@ class _LazyGroup(click.Group):
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
+def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: str) -> None:
+    exits.write_json(name == "json")
+
+
 @click.group(
     cls=_LazyGroup,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SIPQUEUE_LOG_FORMAT",
+    is_eager=True,
+    expose_value=False,
+    callback=_set_log_format,
+    help="How lines on stderr are written, before SIPQUEUE_LOG_FORMAT: for people, or for programs that collect logs.",
 )
 @click.version_option(__version__, prog_name="sipqueue", message="%(prog)s %(version)s")
 def cli() -> None:

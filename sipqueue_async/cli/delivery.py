@@ -208,7 +208,7 @@ async def _send_until(destination: Destination, message: Message, send: Send) ->
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)
     if failures:
-        complain(f"{place}: delivered after {counted(failures, 'failure')}")
+        complain(f"{place}: delivered after {counted(failures, 'failure')}", level="info")
     return True
 
 

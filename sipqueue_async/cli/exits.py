@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
+from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -40,14 +42,46 @@ class Failure(Exception):  # noqa: N818  # it ends a command; no caller handles 
         self.code = code
 
 
-def complain(message: str) -> None:
-    """Print one line to stderr, without control characters; a narrow terminal gets it wrapped between words."""
-    line = f"sipqueue: {harmless(' '.join(message.split()))}"
+class _Log:
+    """How lines on stderr are written."""
+
+    is_json = False
+
+
+def write_json(is_json: bool) -> None:
+    """Choose whether lines on stderr are JSON objects, for programs that collect logs, or text for people."""
+    _Log.is_json = is_json
+
+
+def writes_json() -> bool:
+    """Return whether lines on stderr are JSON objects."""
+    return _Log.is_json
+
+
+def complain(message: str, *, level: str = "warning", exception: str | None = None) -> None:
+    """Print one line to stderr: text without control characters, which a narrow terminal gets wrapped, or JSON.
+
+    Args:
+        message: The text.
+        level: ``info``, ``warning`` or ``error``; only JSON shows it.
+        exception: A traceback; only JSON shows it.
+    """
     # stderr may be closed; the exit code is still right.
     with contextlib.suppress(OSError):
-        if sys.stderr is not None and sys.stderr.isatty():
-            line = _fitted(line, os.get_terminal_size(sys.stderr.fileno()).columns)
-        print(line, file=sys.stderr, flush=True)
+        print(_log_line(message, level, exception) if _Log.is_json else _line(message), file=sys.stderr, flush=True)
+
+
+def _line(message: str) -> str:
+    line = f"sipqueue: {harmless(' '.join(message.split()))}"
+    if sys.stderr is not None and sys.stderr.isatty():
+        line = _fitted(line, os.get_terminal_size(sys.stderr.fileno()).columns)
+    return line
+
+
+def _log_line(message: str, level: str, exception: str | None) -> str:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    document = {"time": at, "level": level, "message": message}
+    return json.dumps(document if exception is None else document | {"exception": exception}, separators=(",", ":"))
 
 
 def _fitted(line: str, width: int) -> str:
@@ -67,22 +101,22 @@ def end(error: Exception) -> int:
             code = USAGE
         case click.UsageError(ctx=context):
             command = "sipqueue" if context is None else context.command_path
-            complain(f"{error.format_message().rstrip('.')}; see {command} --help")
+            complain(f"{error.format_message().rstrip('.')}; see {command} --help", level="error")
             code = USAGE
         case click.Abort():
             code = INTERRUPTED
         case Failure():
-            complain(str(error))
+            complain(str(error), level="error")
             code = error.code
         case SipQueueError():
-            complain(str(error))
+            complain(str(error), level="error")
             code = REFUSED if isinstance(error, AuthError) and not error.retryable else UNREACHABLE
         case BrokenPipeError():
             _give_up_stdout()
             code = CLOSED_PIPE
         case OSError():
             _give_up_stdout()
-            complain(f"cannot go on: {error.strerror or error}")
+            complain(f"cannot go on: {error.strerror or error}", level="error")
             code = FAILED
         case _:
             raise error

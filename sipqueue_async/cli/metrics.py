@@ -14,6 +14,7 @@ from sipqueue_async import Feed
 from sipqueue_async.alerts import Alerts
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.listening import cannot_listen
+from sipqueue_async.wallboard.health import add_health
 
 if TYPE_CHECKING:
     from sipqueue_async.prometheus import Deliveries
@@ -92,6 +93,7 @@ async def _served(
 
     app = web.Application()
     app.router.add_get("/metrics", respond)
+    add_health(app, feed)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
     try:

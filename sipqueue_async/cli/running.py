@@ -7,12 +7,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import attrs
 
 from sipqueue_async._running import StopSignals
+from sipqueue_async.cli.exits import writes_json
+from sipqueue_async.cli.logs import log_on_stderr
 
 Work = Callable[[], Coroutine[Any, Any, int | None]]
 """Makes a command's coroutine, which returns the exit code; None is 0."""
@@ -41,7 +43,9 @@ def run(job: Work | Job) -> int:
     # Without a handler Python would print the library's warnings too; the commands report them in their own words.
     logging.getLogger("sipqueue_async").addHandler(logging.NullHandler())
     deadline = _Deadline()
-    with StopSignals(first=deadline.start, leave=leave) as signals:
+    # A program that collects logs wants the library's own words too.
+    log = log_on_stderr() if writes_json() else nullcontext()
+    with log, StopSignals(first=deadline.start, leave=leave) as signals:
         try:
             with asyncio.Runner() as runner:
                 code = runner.run(signals.supervise((job.work if isinstance(job, Job) else job)()))

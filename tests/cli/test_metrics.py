@@ -81,6 +81,22 @@ async def test_the_command_serves_raised_and_undelivered_alerts(
             await scrape(url)
 
 
+async def test_it_is_alive_and_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    task = asyncio.ensure_future(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT))
+    server = (await address(capsys)).removesuffix("metrics")
+    async with aiohttp.ClientSession(server) as client, asyncio.timeout(60):
+        async with client.get("healthz") as answer:
+            assert (answer.status, await answer.text()) == (200, "alive\n")
+        status, text = 503, "not ready: the status is not known yet\n"
+        while status == 503:
+            assert text == "not ready: the status is not known yet\n"
+            async with client.get("readyz") as answer:
+                status, text = answer.status, await answer.text()
+        assert (status, text) == (200, "ready\n")
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_a_demonstration_has_metrics_without_destinations(capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.ensure_future(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT))
     found = await scrape(await address(capsys))

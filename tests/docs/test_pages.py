@@ -20,7 +20,7 @@ from sipqueue_async.cli.app import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```([\w{}-]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([\w{}-]*)(?: [^\n]*)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`(sipqueue [a-z-][^`]*)`(?!`)")
 ANCHOR = re.compile(r"\]\(((?!https?://)[^)#\s]*)#([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)

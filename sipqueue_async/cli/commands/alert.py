@@ -248,7 +248,7 @@ class Run:
         deliveries = self._delivery if self._delivery.outboxes else None
         async with serving(address, self._feed, self._alerts, deliveries) as served:
             if served is not None:
-                complain(f"metrics are at {served.url}")
+                complain(f"metrics are at {served.url}", level="info")
             yield
 
     async def run(self, greet: Coroutine[Any, Any, None]) -> None:
