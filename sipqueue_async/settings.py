@@ -26,11 +26,12 @@ _VARIABLES: Final = {
     "timeout": "SIPQUEUE_TIMEOUT",
     "encoding": "SIPQUEUE_ENCODING",
     "redis": "SIPQUEUE_REDIS_URL",
+    "push": "SIPQUEUE_PUSH",
 }
 """The environment variable of each setting; the names are the keys of the file."""
 _CONFIG: Final = "SIPQUEUE_CONFIG"
 _LOGIN: Final = ("appid", "accesskey")
-_SECRETS: Final = ("token", "accesskey", "redis")
+_SECRETS: Final = ("token", "accesskey", "redis", "push")
 """Only its owner should read a file with one of these; the URL of a Redis may hold a password."""
 
 
@@ -83,6 +84,8 @@ class Settings:
     """The encoding of the platform's answers, if it sends GBK and does not say so."""
     redis: str | None = attrs.field(default=None, repr=_masked_url)
     """The URL of the Redis where a relay publishes."""
+    push: str | None = attrs.field(default=None, repr=_stars)
+    """The secret path at which to listen for pushes."""
     origins: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Where each given setting comes from: {name: environment variable, or file and line}."""
     file: Path | None = None
@@ -100,9 +103,9 @@ class Settings:
         """Return the settings of the environment and, where it has none, of the settings file.
 
         The variables are SIPQUEUE_URL, SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY or SIPQUEUE_TOKEN, SIPQUEUE_TIMEZONE,
-        SIPQUEUE_TIMEOUT, SIPQUEUE_ENCODING and SIPQUEUE_REDIS_URL; an empty one counts as not set. The file is TOML
-        with the keys url, appid, accesskey, token, timezone, timeout, encoding and redis. A token in the environment
-        overrides appid and accesskey of the file, and the other way round.
+        SIPQUEUE_TIMEOUT, SIPQUEUE_ENCODING, SIPQUEUE_REDIS_URL and SIPQUEUE_PUSH; an empty one counts as not set. The
+        file is TOML with the keys url, appid, accesskey, token, timezone, timeout, encoding, redis and push. A token in
+        the environment overrides appid and accesskey of the file, and the other way round.
 
         Args:
             path: The settings file; by default the one that SIPQUEUE_CONFIG names, or `default_path` if it exists.

@@ -1,4 +1,4 @@
-"""Prometheus metrics: of feeds (agents, calls, health, polling) and of alerts. Needs the extra ``prometheus``.
+"""Prometheus metrics of feeds (agents, calls, health, polling), alerts and pushes. Needs the extra ``prometheus``.
 
 `docs/metrics.md` lists the metrics; a dashboard and alert rules are beside it.
 """
@@ -18,6 +18,7 @@ except ModuleNotFoundError as error:
 
 from sipqueue_async.prometheus.alerts import AlertsCollector, Deliveries
 from sipqueue_async.prometheus.feeds import WatcherCollector
+from sipqueue_async.prometheus.pushes import PushCollector
 from sipqueue_async.prometheus.scrape import exposition
 
-__all__ = ["AlertsCollector", "Deliveries", "WatcherCollector", "exposition"]
+__all__ = ["AlertsCollector", "Deliveries", "PushCollector", "WatcherCollector", "exposition"]

@@ -3,7 +3,7 @@
 A push can be lost, repeated, late or forged, so nothing of its content is used: the events come from polls alone.
 """
 
-from sipqueue_async.push.receiver import PushHealth, PushReceiver, PushRefused
+from sipqueue_async.push.receiver import Pollable, PushHealth, PushReceiver, PushRefused
 from sipqueue_async.push.server import PushServer
 
-__all__ = ["PushHealth", "PushReceiver", "PushRefused", "PushServer"]
+__all__ = ["Pollable", "PushHealth", "PushReceiver", "PushRefused", "PushServer"]

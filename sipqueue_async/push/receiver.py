@@ -9,12 +9,12 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 import attrs
 from aiohttp import web
 
-from sipqueue_async import StatusWatcher, diff
+from sipqueue_async import Snapshot, StatusWatcher, diff
 
 LARGEST_PUSH: Final = 64 * 1024
 """Bytes; a longer body is refused unread."""
@@ -63,6 +63,20 @@ class PushHealth:
     """When the last push was taken (aware)."""
 
 
+@runtime_checkable
+class Pollable(Protocol):
+    """What pushes can cause to poll: a `StatusWatcher`, or a `Relay`, which polls while it leads."""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last good snapshot, if there is one."""
+        ...
+
+    async def refresh(self, *, anew: bool = False) -> Snapshot | None:
+        """Poll now and return the snapshot; None if it is not the one that polls."""
+        ...
+
+
 class PushReceiver:
     """Makes a watcher poll when the platform pushes that something happened.
 
@@ -74,7 +88,7 @@ class PushReceiver:
     After failed polls the receiver waits longer between polls, up to a minute. The watcher's own schedule goes on.
 
     Args:
-        watcher: The watcher.
+        watcher: The watcher, or a `Relay`.
         min_interval: The least seconds between the starts of two polls that pushes cause.
         allow: Addresses or networks that may push, such as ``"192.0.2.7"`` or ``"192.0.2.0/24"``; by default all.
             Behind a proxy the address is the proxy's.
@@ -86,7 +100,7 @@ class PushReceiver:
 
     def __init__(
         self,
-        watcher: StatusWatcher,
+        watcher: Pollable,
         *,
         min_interval: float = 0.5,
         allow: str | Iterable[str] = (),
@@ -242,13 +256,14 @@ class PushReceiver:
             try:
                 after = await self._watcher.refresh(anew=True)
             except Exception:  # noqa: BLE001  # the watcher reports it to its consumers
-                if self._watcher.health.ended:
+                if isinstance(self._watcher, StatusWatcher) and self._watcher.health.ended:
                     return
                 failures += 1
                 self._count(failed=True)
             else:
                 failures = 0
-                self._count(useful=before is not None and bool(diff(before, after)))
+                if after is not None:
+                    self._count(useful=before is not None and bool(diff(before, after)))
             longest = max(_LONGEST_PAUSE, self._min_interval)
             pause = min(longest, self._min_interval * 2 ** min(failures, _MOST_DOUBLINGS))
             await asyncio.sleep(max(0.0, began + pause - loop.time()))

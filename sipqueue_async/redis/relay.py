@@ -13,7 +13,7 @@ from typing import Final, Self, TypedDict, Unpack
 
 from redis.asyncio import Redis, RedisCluster
 
-from sipqueue_async import SipQueueError, StatusWatcher, TransportError
+from sipqueue_async import SipQueueError, Snapshot, StatusWatcher, TransportError
 from sipqueue_async._arguments import check_at_least
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
@@ -88,6 +88,7 @@ class Relay:
         self._limits = Limits(lease=lease, max_entries=max_entries, max_age=max_age)
         self._owner = uuid.uuid4().hex
         self._term: Term | None = None
+        self._watcher: StatusWatcher | None = None
         self._stands_by = False
         # Another relay's lock as last seen, and the loop's time since when it has not changed.
         self._other: Lock | None = None
@@ -108,6 +109,26 @@ class Relay:
     def sequence(self) -> int:
         """The number of the last publication that this relay knows of; 0 while it does not lead."""
         return 0 if self._term is None else self._term.published.sequence
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last status of the platform; None while this relay does not lead."""
+        return None if self._watcher is None else self._watcher.snapshot
+
+    async def refresh(self, *, anew: bool = False) -> Snapshot | None:
+        """Poll now if this relay leads, and return the snapshot; None if it stands by.
+
+        Args:
+            anew: If a poll is under way, poll again after it: its answer may be older than this call.
+
+        Raises:
+            BaseException: The error of the poll.
+        """
+        try:
+            return None if self._watcher is None else await self._watcher.refresh(anew=anew)
+        except RuntimeError:
+            # Its watcher ended meanwhile: another relay leads, or `wait` raises the error.
+            return None
 
     async def wait(self) -> None:
         """Wait until the relay ends. By itself it ends only with an error that a retry cannot mend.
@@ -204,12 +225,13 @@ class Relay:
         self._stands_by, self._term = False, term
         try:
             async with watcher:
+                self._watcher = watcher
                 await term.run(watcher)
         except LeadershipLost as reason:
             _log.warning("the relay stands by: %s", reason)
             self._stands_by = True
         finally:
-            self._term = None
+            self._watcher = self._term = None
 
     async def _leave(self) -> None:
         """Release the lock, so that another relay leads at once. A failure is only logged."""

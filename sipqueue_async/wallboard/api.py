@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 
+from sipqueue_async.push import PushReceiver
 from sipqueue_async.tally import GroupTally, SeatTally, Tally
 from sipqueue_async.wallboard.board import FORMAT_VERSION
 from sipqueue_async.wallboard.health import add_health
 from sipqueue_async.wallboard.live import Live
 
 if TYPE_CHECKING:
-    from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
+    from prometheus_client.registry import Collector
+
+    from sipqueue_async.prometheus import WatcherCollector
 
 DESCRIPTION: Final = "/api/openapi.json"
 EVENTS: Final = "/api/events"
@@ -30,12 +33,13 @@ class Api:
 
     Args:
         live: The feed's board.
+        pushes: The receiver of the feed's pushes, if there is one.
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, pushes: PushReceiver | None = None) -> None:
         self._live = live
         # The metrics count from now on.
-        self._collectors = _collectors(live)
+        self._collectors = _collectors(live, pushes)
 
     def close(self) -> None:
         """Stop counting."""
@@ -85,14 +89,15 @@ def description() -> bytes:
     return resources.files("sipqueue_async.wallboard").joinpath("openapi.json").read_bytes()
 
 
-def _collectors(live: Live) -> tuple[WatcherCollector, *tuple[AlertsCollector, ...]] | None:
+def _collectors(live: Live, pushes: PushReceiver | None) -> tuple[WatcherCollector, *tuple[Collector, ...]] | None:
     try:
         # Imported lazily: the wallboard does not require the extra.
-        from sipqueue_async.prometheus import AlertsCollector, WatcherCollector  # noqa: PLC0415
+        from sipqueue_async.prometheus import AlertsCollector, PushCollector, WatcherCollector  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    of_feed = WatcherCollector(live.feed)
-    return (of_feed,) if live.alerts is None else (of_feed, AlertsCollector(live.alerts))
+    of_alerts = () if live.alerts is None else (AlertsCollector(live.alerts),)
+    of_pushes = () if pushes is None else (PushCollector(pushes),)
+    return (WatcherCollector(live.feed), *of_alerts, *of_pushes)
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -16,6 +16,7 @@ from aiohttp.http import HttpProcessingError
 from sipqueue_async import Feed
 from sipqueue_async._arguments import check_at_least
 from sipqueue_async.alerts import RulesFile
+from sipqueue_async.push import PushReceiver
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
 from sipqueue_async.wallboard.api import EVENTS, Api
 from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connections
@@ -77,6 +78,7 @@ class Wallboard:
         title: The heading of the page.
         rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the file's
             language.
+        pushes: The receiver of the feed's pushes, whose counts ``/metrics`` shows. You start and stop it.
 
     Raises:
         TypeError: `events_kept` is not a number.
@@ -100,6 +102,7 @@ class Wallboard:
         clock: Callable[[], datetime] = utc_now,
         title: str = "Wallboard",
         rules: RulesFile | None = None,
+        pushes: PushReceiver | None = None,
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"other machines can reach {host}, so an access key is required")
@@ -113,7 +116,7 @@ class Wallboard:
         self._host = host
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
-        self._api = Api(self._live)
+        self._api = Api(self._live, pushes)
         self._journal = Journal(watcher, keep=events_kept)
         most = most_connections()
         # A quarter is left for short requests.

@@ -17,7 +17,8 @@ from promql_parser import AggregateExpr, BinaryExpr, Expr, VectorSelector
 from sipqueue_async import StatusWatcher
 from sipqueue_async.alerts import Alerts, Destination, FeedSilent
 from sipqueue_async.cli.delivery import Delivery
-from sipqueue_async.prometheus import AlertsCollector, WatcherCollector
+from sipqueue_async.prometheus import AlertsCollector, PushCollector, WatcherCollector
+from sipqueue_async.push import PushReceiver
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.exposition import Scrape
 
@@ -45,6 +46,8 @@ def exposition() -> dict[str, dict[str, set[str]]]:
     delivery = Delivery({Destination(name="duty"): lambda message: None})
     for series in Scrape(AlertsCollector(alerts, delivery)).samples:
         found[series.name] = {label: {value} for label, value in series.labels}
+    for series in Scrape(PushCollector(PushReceiver(watcher))).samples:
+        found[series.name] = {}
     # This metric has no sample before the first poll.
     return found | {"sipqueue_last_good_poll_timestamp_seconds": {"platform": {"a", "b"}}}
 
@@ -126,7 +129,7 @@ def test_every_metric_is_documented_and_every_feed_metric_is_used() -> None:
     names = {re.sub("_(bucket|sum|count)$", "", name) for name in exposition()}
     assert documented == names
     used = {re.sub("_bucket$", "", name) for expression in EXPRESSIONS for name, _ in selectors(expression)}
-    assert {name for name in names if "agent_" not in name} == used
+    assert {name for name in names if "agent_" not in name and "push" not in name} == used
 
 
 def test_every_alert_is_described() -> None:

@@ -21,6 +21,7 @@ from sipqueue_async import (
     TransportError,
     Update,
 )
+from sipqueue_async.push import PushReceiver
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.store import Entry, Store
@@ -570,3 +571,39 @@ async def test_a_scripted_source_is_published_as_it_is(redis_server: RedisServer
     async with RedisFeed(redis_server.url, initial=True) as feed, relay(source, redis_server, interval=0.3):
         updates: list[Update] = await collect(feed.updates(), until=lambda update: update.sequence == 2)
     assert updates[-1].snapshot == snapshot(TALKING)
+
+
+async def test_a_push_makes_the_leader_poll_and_publish(redis_server: RedisServer) -> None:
+    """A relay that stands by takes the push and does not poll."""
+    platform, idle = Platform(WAITING), Platform(WAITING)
+    async with (
+        relay(platform, redis_server, interval=600) as leader,
+        RedisFeed(redis_server.url) as feed,
+        PushReceiver(leader) as receiver,
+    ):
+        await feed.ready(timeout=60)
+        async with relay(idle, redis_server, interval=600) as other, PushReceiver(other) as waiting:
+            stream = feed.subscribe(StateChanged)
+            platform.agents = (TALKING,)
+            for each in (waiting, receiver):
+                assert await each.handle(b"{}") == b"1"
+            assert (await asyncio.wait_for(anext(stream), 60)).after == "talking"
+            await until(lambda: receiver.health.useful)
+            assert (await other.refresh(), other.snapshot, idle.polls, waiting.health.polls) == (None, None, 0, 0)
+        assert leader.snapshot == await leader.refresh()
+
+
+async def test_a_relay_that_ends_refreshes_no_more(redis_server: RedisServer) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def source() -> Snapshot:
+        asked.set()
+        await answered.wait()
+        raise AssertionError
+
+    async with relay(source, redis_server) as leader:
+        await asyncio.wait_for(asked.wait(), 60)
+        await until(lambda: leader.leading)
+        task = asyncio.create_task(leader.refresh(anew=True))
+        await asyncio.sleep(0)
+    assert await task is None

@@ -9,15 +9,20 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from sipqueue_async import Snapshot, StatusWatcher
-from sipqueue_async.push import PushHealth, PushReceiver, PushRefused, PushServer
+from sipqueue_async.prometheus import PushCollector
+from sipqueue_async.push import Pollable, PushHealth, PushReceiver, PushRefused, PushServer
 from sipqueue_async.testing import ScriptedSource, make_agent, make_snapshot
 
 
 async def test_a_receiver() -> None:
-    async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())] * 2)) as watcher:
+    async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())] * 3)) as watcher:
         receiver = PushReceiver(watcher, min_interval=0.5, allow=["127.0.0.1"])
         assert_type(await receiver.handle(b"{}", {}, remote="127.0.0.1"), bytes)
         assert_type(receiver.health, PushHealth)
+        pollable: Pollable = watcher
+        assert_type(pollable.snapshot, Snapshot | None)
+        assert_type(await pollable.refresh(anew=True), Snapshot | None)
+        assert_type(PushCollector(receiver), PushCollector)
         assert_type(receiver.health.taken, int)
         assert_type(receiver.health.last_push_at, datetime | None)
         assert_type(PushServer(receiver, path="a-long-random-path").port, int)

@@ -52,6 +52,8 @@ async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
     relay = Relay(source, redis_server.url, lease=5, max_age=timedelta(hours=1), interval=1.0, queues=["queue-1"])
     async with relay as same, redis_server.client() as client:
         assert_type(same, Relay)
+        assert_type(same.snapshot, Snapshot | None)
+        assert_type(await same.refresh(anew=True), Snapshot | None)
         assert_type(relay.leading, bool)
         assert_type(relay.sequence, int)
         assert_type(relay.where, str)

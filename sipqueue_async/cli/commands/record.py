@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from sipqueue_async import SeatFilter
-from sipqueue_async.cli import options
+from sipqueue_async.cli import options, pushing
 from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened
 from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
+from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.terminal.output import Output, standard_output
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @options.queues
 @options.extensions
 @options.interval
+@pushing.option
 @options.origin
 def command(
     *,
@@ -39,6 +41,7 @@ def command(
     queues: frozenset[str],
     extensions: frozenset[str],
     interval: float,
+    push: PushAddress | None,
     **origin: Unpack[OriginOptions],
 ) -> Work:
     """Write what happens into a database.
@@ -46,6 +49,7 @@ def command(
     It goes on until Ctrl-C. The next run continues where the last one stopped. "sipqueue report --db" and "sipqueue
     history" read the database.
     """
+    options.refuse_relay_with("--push", push is not None, origin)
     return partial(
         record,
         history_of(DatabaseOptions(db_url=db_url, platform=platform), os.environ),
@@ -53,11 +57,18 @@ def command(
         standard_output(),
         seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
+        push=with_path(push, origin["config"], os.environ),
     )
 
 
 async def record(
-    history: History, origin: Origin, output: Output, *, seats: SeatFilter = ALL_SEATS, interval: float = 2.0
+    history: History,
+    origin: Origin,
+    output: Output,
+    *,
+    seats: SeatFilter = ALL_SEATS,
+    interval: float = 2.0,
+    push: PushAddress | None = None,
 ) -> None:
     """Record until the feed ends, which takes an error that a retry cannot fix."""
     # Imported lazily: it needs SQLAlchemy, and `history_of` reports that it is missing.
@@ -67,7 +78,7 @@ async def record(
         async with opened(history):
             baseline = await history.baseline()
             async with feed_of(origin, interval=interval, seats=seats, baseline=baseline) as feed:
-                async with Recorder(history, feed) as recorder, feed:
+                async with Recorder(history, feed) as recorder, feed, pushed(receiver_of(feed, push), push):
                     output.line(f"recording to {history.url} until Ctrl-C")
                     async with reporting_absent(origin, seats, feed.ready):
                         await recorder.wait()

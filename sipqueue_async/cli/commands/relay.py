@@ -12,11 +12,12 @@ import attrs
 import click
 
 from sipqueue_async import SeatFilter, SipQueueClient, Snapshot
-from sipqueue_async.cli import options
+from sipqueue_async.cli import options, pushing
 from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX, reporting_absent, snapshot_of
+from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -55,6 +56,7 @@ class RelayTarget:
 @options.queues
 @options.extensions
 @options.interval
+@pushing.option
 @database
 @options.server
 def command(
@@ -65,6 +67,7 @@ def command(
     queues: frozenset[str],
     extensions: frozenset[str],
     interval: float,
+    push: PushAddress | None,
     db_url: str | None,
     platform: str,
     **server: Unpack[ServerOptions],
@@ -81,6 +84,7 @@ def command(
         target=RelayTarget(redis=redis_of(settings, redis_url), prefix=prefix, lease=lease),
         seats=SeatFilter(queues or None, extensions or None),
         interval=interval,
+        push=with_path(push, server["config"], os.environ),
         history=chosen_history(DatabaseOptions(db_url=db_url, platform=platform), os.environ),
     )
 
@@ -92,6 +96,7 @@ async def relay(
     target: RelayTarget,
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
+    push: PushAddress | None = None,
     history: History | None = None,
 ) -> None:
     """Publish until an error that a retry cannot fix; record what is published if a history is given."""
@@ -100,6 +105,7 @@ async def relay(
             baseline_of(history) as baseline,
             client,
             _relay(client, target, seats, interval) as running,
+            pushed(receiver_of(running, push), push),
             _recorded(history, target, baseline),
         ):
             output.line(f"the relay publishes to {running.where} until Ctrl-C")

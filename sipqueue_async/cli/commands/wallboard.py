@@ -21,7 +21,7 @@ from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_his
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
-from sipqueue_async.cli.pushing import PushAddress, pushed
+from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -31,6 +31,7 @@ from sipqueue_async.wallboard.journal import KEEP
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
+    from sipqueue_async.push import PushReceiver
 
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 EVENTS_KEY_VARIABLE: Final = "SIPQUEUE_EVENTS_KEY"
@@ -138,7 +139,7 @@ def command(
         ),
         seats=seats,
         interval=interval,
-        push=push,
+        push=with_path(push, origin["config"], os.environ),
         history=chosen_history(DatabaseOptions(db_url=db_url, platform=platform), os.environ),
     )
 
@@ -201,13 +202,14 @@ async def wallboard(
         baseline_of(history) as baseline,
         feed_of(real, interval=interval, seats=seats, baseline=baseline) as feed,
     ):
-        board = _wallboard(feed, site, interval)
+        receiver = receiver_of(feed, push)
+        board = _wallboard(feed, site, interval, receiver)
         try:
             await board.start()
         except (OSError, UnicodeError) as error:
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
-            async with recording(history, feed), feed, pushed(feed, push):
+            async with recording(history, feed), feed, pushed(receiver, push):
                 output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
                 async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()
@@ -235,7 +237,7 @@ def _query(origin: Origin | Demonstration) -> str:
     return f"?{urlencode({**limits, 'least': FEW})}"
 
 
-def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
+def _wallboard(feed: Feed, site: Site, interval: float, pushes: PushReceiver | None) -> Wallboard:
     try:
         return Wallboard(
             feed,
@@ -248,6 +250,7 @@ def _wallboard(feed: Feed, site: Site, interval: float) -> Wallboard:
             title=site.title,
             rules=site.rules,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
+            pushes=pushes,
         )
     except ValueError as error:
         raise Failure(f"{error}; {_REMEDY}") from None

@@ -18,7 +18,7 @@ from sipqueue_async import Feed, FeedDown, SeatFilter, SipQueueError, Snapshot, 
 from sipqueue_async._json_lines import KINDS, event_json
 from sipqueue_async.cli import options, pushing
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
-from sipqueue_async.cli.pushing import PushAddress, pushed
+from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
@@ -94,7 +94,7 @@ def command(
         state_file=None if state_file is None else StateFile(state_file, Snapshot.from_json),
         verbose=verbose,
         as_json=as_json,
-        push=push,
+        push=with_path(push, origin["config"], os.environ),
     )
 
 
@@ -112,7 +112,11 @@ async def watch(
 ) -> None:
     """Print events until the feed ends, which takes an error that a retry cannot fix."""
     saved = None if state_file is None else state_file.load()
-    async with feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed, feed, pushed(feed, push):
+    async with (
+        feed_of(origin, interval=interval, seats=seats, baseline=saved) as feed,
+        feed,
+        pushed(receiver_of(feed, push), push),
+    ):
         lines = None if as_json else EventLines(output.arrow, verbose=verbose)
         stream = _Stream(feed, output, kinds, state_file, lines)
         async with reporting_absent(origin, seats, feed.ready):

@@ -20,10 +20,12 @@ from sipqueue_async.cli import app
 from sipqueue_async.cli.commands.wallboard import FEW, SOON, Site, read_key, wallboard
 from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.origin import ALL_SEATS
+from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.rules import shown_rules
 from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
 from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+from tests.kit.redis_server import free_port
 
 KEY = "a key for the tests"
 LIMITS = {"talk": AgentState.TALKING, "ring": AgentState.RECEIVING, "pause": AgentState.PAUSED}
@@ -63,6 +65,14 @@ async def test_the_demonstration_needs_nothing() -> None:
         assert "<title>Wallboard</title>" in (await _get(url))[1]
         told = await _told(url, lambda told: told["total"]["calls_answered"] > 0)
         assert {seat["extension"] for seat in told["seats"]} == {"100001", "100002", "100003", "100004"}
+
+
+async def test_pushes_are_counted_in_its_metrics() -> None:
+    address = PushAddress("127.0.0.1", free_port(), "a-path-that-nobody-guesses")
+    async with serving(push=address) as url, aiohttp.ClientSession() as session:
+        async with session.post(f"http://127.0.0.1:{address.port}/{address.path}", data=b"{}") as response:
+            assert await response.read() == b"1"
+        assert "sipqueue_pushes_taken_total 1.0" in (await _get(f"{url}metrics"))[1]
 
 
 async def test_the_alerts_of_a_rules_file_are_shown(tmp_path: Path) -> None:
