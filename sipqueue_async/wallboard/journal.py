@@ -194,7 +194,8 @@ class Journal:
             shown: dict[str, Any] = {"observed_at": None, "server_time": None, "agents": [], "problems": []}
             keys: Iterable[SeatKey] = ()
         else:
-            part = seats.apply(snapshot)
+            # A filter caches its last snapshot, and readers keep their filters.
+            part = SeatFilter(seats.queues, seats.extensions).apply(snapshot)
             shown, keys = snapshot_fields(part, [*part.values()]), snapshot.keys()
         return {
             **shown,

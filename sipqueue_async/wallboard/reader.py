@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 import attrs
@@ -73,10 +74,10 @@ class Reader:
         """The id of the present position; None before the first part."""
         return None if self._position is None else self._journal.id_of(self._position)
 
-    def next(self) -> Sequence[bytes] | None:
+    def next(self) -> Iterable[bytes] | None:
         """Return the next part of the stream, which may be empty; None if there is nothing new.
 
-        The large ones of its pieces are shared between readers.
+        Its large pieces are shared between readers, and the small ones are made when they are iterated.
         """
         journal = self._journal
         if not journal.has_begun:
@@ -110,29 +111,29 @@ class Reader:
     def _see_all(self) -> None:
         self._seen, self._was_down = self._journal.snapshot, self._journal.down is not None
 
-    def _receive(self, entry: Entry, *, after: Position) -> Sequence[bytes]:
+    def _receive(self, entry: Entry, *, after: Position) -> Iterable[bytes]:
         received = after.events if entry.number == after.update else 0
         self._seen, self._was_down, self._position = entry.snapshot, entry.is_down, entry.end
-        return [
+        return (
             piece
             for number, (event, line) in enumerate(zip(entry.events, entry.lines, strict=True), start=1)
             if number > received and self._wanted.admits(event)
             for piece in (_head(event.kind, self._journal.id_of(Position(entry.number, number))), line, _END)
-        ]
+        )
 
-    def _catch_up(self, entry: Entry) -> Sequence[bytes]:
+    def _catch_up(self, entry: Entry) -> Iterable[bytes]:
         self._see_all()
         self._position = self._journal.end
-        pieces = [
+        pieces = (
             piece
             for event, line in zip(entry.events, entry.lines, strict=True)
             if self._wanted.admits(event)
             for piece in (_head(event.kind), line, _END)
-        ]
+        )
         # The journal has no positions within a coalesced update, so only its end has an id.
-        return [*pieces, f"id: {self.event_id}\n\n".encode()]
+        return chain(pieces, [f"id: {self.event_id}\n\n".encode()])
 
-    def _start_anew(self, why: str) -> Sequence[bytes]:
+    def _start_anew(self, why: str) -> Iterable[bytes]:
         self._see_all()
         self._position = self._journal.end
         fields = json_line({"v": FORMAT_VERSION, "event": "snapshot", "reason": why})[:-1]

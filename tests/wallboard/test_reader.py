@@ -99,9 +99,7 @@ async def test_a_stream_begins_with_the_status_and_continues_with_the_events_tha
 
 
 async def test_every_id_continues_with_the_next_event() -> None:
-    scene = Scene(
-        [snapshot(*(agent(str(it), calls_answered=calls) for it in range(3)), at=calls) for calls in range(4)]
-    )
+    scene = Scene([team(3, calls) for calls in range(4)])
     async with scene.watcher:
         await scene.watcher.ready()
         first = reader(scene)
@@ -210,9 +208,7 @@ async def test_readers_at_one_position_share_one_difference(monkeypatch: pytest.
 
 async def test_the_journal_is_bounded_by_events_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "MOST_EVENTS", 5)
-    scene = Scene(
-        [snapshot(*(agent(str(it), calls_answered=calls) for it in range(4)), at=calls) for calls in range(4)]
-    )
+    scene = Scene([team(4, calls) for calls in range(4)])
     async with scene.watcher:
         await scene.watcher.ready()
         await scene.poll(3)
