@@ -16,6 +16,7 @@ from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.redis_server import RedisServer
 from tests.kit.relay import Office, patient, until
+from tests.kit.sse import Reader
 
 pytestmark = pytest.mark.one_python
 
@@ -88,6 +89,30 @@ async def test_the_reason_of_an_outage_is_relay_platform_or_redis(redis_server: 
             assert known["feed_down"]["error"].startswith("Redis is away: ")
             await redis_server.start()
             await told(wallboard, lambda known: not known["feed_down"])
+
+
+async def test_programs_read_the_events_of_a_relay(redis_server: RedisServer) -> None:
+    """A relay that another one replaces is an outage in between, after which the events go on."""
+    feed = RedisFeed(redis_server.url)
+    async with Wallboard(feed) as wallboard, feed:
+        await until(lambda: feed.health.up is False, "no relay is there yet")
+        async with Reader(wallboard.port) as reader:
+            first = await reader.next()
+            assert (first.event, first.data["agents"]) == ("snapshot", [])
+            async with Relay(ScriptedSource([WAITING]), redis_server.url, interval=0.1, lease=0.5):
+                known = await reader.next()
+                assert (known.event, known.data["reason"], len(known.data["agents"])) == (
+                    "snapshot",
+                    "first-status",
+                    2,
+                )
+            assert (await reader.next()).event == "feed-down"
+            async with Relay(ScriptedSource([TALKING]), redis_server.url, interval=0.1, lease=0.5):
+                assert (await reader.next()).event == "feed-up"
+                changed = await reader.next()
+                assert (changed.event, changed.data["after"]) == ("state-changed", "talking")
+        async with Reader(wallboard.port, last_event_id=known.last_event_id) as again:
+            assert [(await again.next()).event for _ in range(3)] == ["feed-down", "feed-up", "state-changed"]
 
 
 async def test_a_wallboard_started_during_an_outage_shows_it(redis_server: RedisServer) -> None:
