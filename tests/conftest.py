@@ -122,11 +122,6 @@ def needs_node() -> None:
 
 
 @pytest.fixture(scope="session")
-def needs_go() -> None:
-    """Request Go; the test is skipped where it is missing."""
-
-
-@pytest.fixture(scope="session")
 def needs_systemd() -> None:
     """Request systemd; the test is skipped where it is missing."""
 

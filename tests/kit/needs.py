@@ -1,6 +1,6 @@
 """The external programs that tests use: where to find them, and what stays untested without them.
 
-A test requests one with a marker or a fixture of the same name, such as `needs_redis` or `needs_go`. It is skipped if
+A test requests one with a marker or a fixture of the same name, such as `needs_redis` or `needs_node`. It is skipped if
 the program is missing. The noxfile also imports this module, so it uses only the standard library.
 """
 
@@ -65,7 +65,6 @@ COMPONENTS: Final = {
         Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),
         Component("curl", "curl", ("curl",), "the documented reader of events in a shell"),
         Component("node", "node", ("nodejs",), "the documented reader of events in JavaScript"),
-        Component("go", "go", ("golang-go",), "the documented reader of events in Go"),
         Component("systemd", "systemd-analyze", ("systemd",), "systemd's own check of the unit"),
     )
 }
