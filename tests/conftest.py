@@ -55,8 +55,19 @@ def _watch_for_processes() -> None:  # pragma: no cover  # in quick runs only
     sys.addaudithook(_skip_if_a_process_starts)
 
 
+TRACER = sys.gettrace()
+"""Coverage's trace function in a measured run."""
+
+
+def _trace_again() -> None:
+    """Restore coverage's trace function: a switch of greenlets, in which SQLAlchemy runs, may have removed it."""
+    if TRACER is not None:  # pragma: no branch  # in measured runs only
+        sys.settrace(TRACER)
+
+
 def pytest_runtest_setup() -> None:
-    """In a quick run, watch for started processes. Not earlier, because xdist starts its workers first."""
+    """Restore the trace function. In a quick run, watch for processes, but not before xdist has started its workers."""
+    _trace_again()
     if os.environ.get("SIPQUEUE_TESTS_QUICK"):  # pragma: no cover  # in quick runs only
         _watch_for_processes()
 
