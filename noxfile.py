@@ -207,6 +207,7 @@ def truth(session: nox.Session) -> None:
     """Compare what watchers report with what happened; write the tables and the picture of docs/accuracy.md."""
     session.install(*_group("test"), ".[all]")
     session.run("python", "tests/benchmarks/truth.py", "--write", "docs", *session.posargs, env=INSTALLED)
+    session.run("python", "tests/benchmarks/truth_pushes.py", "--write", "docs", env=INSTALLED)
 
 
 @nox.session(name="alert-truth")

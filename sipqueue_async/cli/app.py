@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "agent": "Sign an extension in or out, pause it, or end its call.",
         "record": "Write what happens into a database.",
         "history": "Read, export and prune what was recorded.",
+        "reconcile": "Compare recorded calls with the platform's call records.",
         "alert": "Say when something lasts too long.",
         "wallboard": "Serve a page for a big screen.",
         "relay": "Watch once for many programs and publish on Redis.",

@@ -18,6 +18,8 @@ from sipqueue_async import Snapshot, StatusWatcher, diff
 
 LARGEST_PUSH: Final = 64 * 1024
 """Bytes; a longer body is refused unread."""
+_END: Final = "endtime"
+"""A field of a call's record, and of no other push."""
 _TAKEN: Final = b"1"
 """What the platform expects as the answer to a push that was taken."""
 _LONGEST_PAUSE: Final = 60.0
@@ -93,6 +95,8 @@ class PushReceiver:
         allow: Addresses or networks that may push, such as ``"192.0.2.7"`` or ``"192.0.2.0/24"``; by default all.
             Behind a proxy the address is the proxy's.
         max_rate: More pushes than this in a second are refused unread (429); they still count as a hint.
+        on_record: Called for each push that is, or may be, the record of a finished call: `CallFeed.look`. It gets
+            nothing of the push.
 
     Raises:
         ValueError: An argument is invalid.
@@ -105,6 +109,7 @@ class PushReceiver:
         min_interval: float = 0.5,
         allow: str | Iterable[str] = (),
         max_rate: int = 200,
+        on_record: Callable[[], object] | None = None,
     ) -> None:
         if not 0 < min_interval < math.inf:
             raise ValueError(f"min_interval must be above 0 seconds, not {min_interval!r}")
@@ -114,6 +119,7 @@ class PushReceiver:
         self._min_interval = min_interval
         self._allowed = _networks(allow)
         self._max_rate = max_rate
+        self._on_record = on_record
         self._second = -math.inf
         self._in_second = 0
         self._asked = asyncio.Event()
@@ -164,9 +170,10 @@ class PushReceiver:
     def _take(self, body: bytes) -> bytes:
         if len(body) > LARGEST_PUSH:
             raise self._refusal(413)
-        if not _is_push(body):
+        parts = _parts(body)
+        if parts is None:
             raise self._refusal(400)
-        self._asked.set()
+        self._ask(is_record=any(_END in part for part in parts))
         self._health = attrs.evolve(self._health, taken=self._health.taken + 1, last_push_at=datetime.now(UTC))
         return _TAKEN
 
@@ -236,8 +243,13 @@ class PushReceiver:
         self._in_second += 1
         if self._in_second > self._max_rate:
             # There may be true ones among these, and asking costs no more than asking once.
-            self._asked.set()
+            self._ask(is_record=True)
             raise self._refusal(429)
+
+    def _ask(self, *, is_record: bool) -> None:
+        self._asked.set()
+        if is_record and self._on_record is not None:
+            self._on_record()
 
     def _refusal(self, status: int) -> PushRefused:
         self._health = attrs.evolve(self._health, refused=self._health.refused + 1)
@@ -275,13 +287,15 @@ class PushReceiver:
         )
 
 
-def _is_push(body: bytes) -> bool:
+def _parts(body: bytes) -> list[Mapping[str, Any]] | None:
+    """Return the objects of a push, or None if it is not one."""
     try:
         # Names may be in GBK; they are not used.
         push = json.loads(body.decode(errors="replace"))
     except (ValueError, RecursionError):
-        return False
-    return isinstance(push, dict) or (isinstance(push, list) and all(isinstance(it, dict) for it in push))
+        return None
+    parts = push if isinstance(push, list) else [push]
+    return parts if all(isinstance(part, dict) for part in parts) else None
 
 
 def _networks(addresses: str | Iterable[str]) -> tuple[_Network, ...]:

@@ -14,12 +14,16 @@ from sipqueue_async.push import Pollable, PushHealth, PushReceiver, PushRefused,
 from sipqueue_async.testing import ScriptedSource, make_agent, make_snapshot
 
 
+def _pollable(watcher: Pollable) -> Pollable:
+    return watcher
+
+
 async def test_a_receiver() -> None:
     async with StatusWatcher(ScriptedSource([make_snapshot(make_agent())] * 3)) as watcher:
         receiver = PushReceiver(watcher, min_interval=0.5, allow=["127.0.0.1"])
         assert_type(await receiver.handle(b"{}", {}, remote="127.0.0.1"), bytes)
         assert_type(receiver.health, PushHealth)
-        pollable: Pollable = watcher
+        pollable = _pollable(watcher)
         assert_type(pollable.snapshot, Snapshot | None)
         assert_type(await pollable.refresh(anew=True), Snapshot | None)
         assert_type(PushCollector(receiver), PushCollector)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Final, Unpack
@@ -20,7 +21,14 @@ from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.lines import counted, time_span
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.records import CallFigures
 
+_GROUPS: Final[Mapping[str, Callable[[CallRecord], str]]] = {
+    "hour": lambda call: f"{call.started_at:%Y-%m-%d %H:00}",
+    "day": lambda call: f"{call.started_at:%Y-%m-%d}",
+    "extension": lambda call: call.extension or "none",
+}
+"""What the lines of figures can be."""
 _AHEAD: Final = timedelta(days=2)
 """The end of an open range: later than the present in every time zone."""
 
@@ -47,6 +55,7 @@ class Wanted:
     epilog=options.examples(
         "sipqueue calls",
         "sipqueue calls --since '2026-01-31 09:00' --until '2026-01-31 17:00' --direction in",
+        "sipqueue calls --since 2026-01-31 --figures --by hour",
         "sipqueue calls --since 2026-01-31 --json | jq 'select(.answered_at == null)'",
     ),
 )
@@ -62,6 +71,15 @@ class Wanted:
     help="Only incoming or only outgoing calls.",
 )
 @options.extensions
+@click.option("--figures", is_flag=True, help="Print figures of the incoming calls instead.")
+@click.option("--by", type=click.Choice(list(_GROUPS)), help="A line of figures for each hour, day or extension.")
+@click.option(
+    "--within",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="The seconds of the service level.",
+)
 @click.option("--numbers", is_flag=True, help="Show telephone numbers, which are personal data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @options.server
@@ -71,6 +89,9 @@ def command(
     until: datetime | None,
     direction: str | None,
     extensions: frozenset[str],
+    figures: bool,
+    by: str | None,
+    within: float,
     numbers: bool,
     as_json: bool,
     **server: Unpack[ServerOptions],
@@ -90,6 +111,11 @@ def command(
         direction=None if direction is None else CallDirection(direction),
         extensions=extensions,
     )
+    if figures:
+        options.refuse_together({"--figures": figures, "--numbers": numbers})
+        return partial(print_figures, client, standard_output(), wanted, by=by, within=within, as_json=as_json)
+    if by is not None:
+        raise click.UsageError("--by needs --figures")
     return partial(calls, client, standard_output(), wanted, numbers=numbers, as_json=as_json)
 
 
@@ -115,9 +141,7 @@ async def calls(
 ) -> None:
     """Print the records of the calls that are wanted."""
     async with client:
-        found = client.fetch_calls(
-            wanted.since, wanted.until, direction=wanted.direction, extension=sorted(wanted.extensions) or None
-        )
+        found = _fetched(client, wanted)
         if as_json:
             async for call in found:
                 output.line(json_line({"v": FORMAT_VERSION, **call.to_dict(numbers=numbers)}))
@@ -129,6 +153,49 @@ async def calls(
         output.line()
     answered = sum(call.is_answered for call in records)
     output.wrapped(f"{counted(len(records), 'call')}, {answered} answered")
+
+
+async def print_figures(
+    client: SipQueueClient,
+    output: Output,
+    wanted: Wanted,
+    *,
+    by: str | None = None,
+    within: float = 20.0,
+    as_json: bool = False,
+) -> None:
+    """Print figures of the incoming calls that are wanted, as a table or as a line of JSON for each group."""
+    async with client:
+        records = [call async for call in _fetched(client, wanted) if call.direction is CallDirection.IN]
+    groups = [] if by is None else sorted(CallFigures.by(records, _GROUPS[by], within=within).items())
+    groups.append(("total", CallFigures.of(records, within=within)))
+    if as_json:
+        for group, found in groups:
+            output.line(json_line({"v": FORMAT_VERSION, by or "group": group, **found.to_dict()}))
+        return
+    columns = [TableColumn(by or ""), *(TableColumn(heading, right=True) for heading in _FIGURES)]
+    output.lines(table_lines(columns, (_figures(harmless(group), found) for group, found in groups), output.width))
+    output.line()
+    output.wrapped(f"in time: answered within {within:g} s, of all offered calls")
+
+
+def _fetched(client: SipQueueClient, wanted: Wanted) -> AsyncIterator[CallRecord]:
+    return client.fetch_calls(
+        wanted.since, wanted.until, direction=wanted.direction, extension=sorted(wanted.extensions) or None
+    )
+
+
+_FIGURES: Final = ("offered", "answered", "abandoned", "in time", "speed of answer", "talk")
+
+
+def _figures(group: str, found: CallFigures) -> list[Cell]:
+    means = (found.average_speed_of_answer, found.average_talk)
+    texts = [
+        *map(str, (found.offered, found.answered, found.abandoned)),
+        "" if found.service_level is None else f"{100 * found.service_level:.0f} %",
+        *("" if mean is None else f"{mean:.1f} s" for mean in means),
+    ]
+    return [(group, ""), *((text, "") for text in texts)]
 
 
 _NUMBERS: Final = ("caller", "called")

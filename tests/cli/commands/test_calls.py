@@ -77,6 +77,40 @@ async def test_calls_are_lines_of_json() -> None:
     assert "02079460" not in paper.text
 
 
+@pytest.mark.parametrize("by", [None, "hour", "day", "extension"])
+async def test_figures_of_the_calls_and_of_each_group(by: str | None) -> None:
+    async with Simulator(PLAN, seed=7, speed=0) as simulator:
+        simulator.advance(900)
+        truth = [it for it in simulator.centre.past_calls() if not it.outgoing]
+        answered = sum(it.answered_at is not None for it in truth)
+        paper, lines = Paper(), Paper()
+        await calls.print_figures(client_of(simulator), paper.output(), ALL, by=by)
+        await calls.print_figures(client_of(simulator), lines.output(), ALL, by=by, within=5, as_json=True)
+    found = [json.loads(line) for line in lines.lines]
+    assert (found[-1]["offered"], found[-1]["answered"], found[-1]["within"]) == (len(truth), answered, 5)
+    groups = {it.extension or "none" for it in truth} if by == "extension" else set(range(by is not None))
+    assert len(found) == len(groups) + 1
+    total = next(line.split() for line in paper.lines if line.startswith("total"))
+    assert total[1:4] == [str(len(truth)), str(answered), str(len(truth) - answered)]
+    assert paper.lines[-1] == "in time: answered within 20 s, of all offered calls"
+
+
+async def test_figures_without_a_call() -> None:
+    async with Simulator(PLAN, seed=7, speed=0) as simulator:
+        paper = Paper()
+        await calls.print_figures(client_of(simulator), paper.output(), ALL)
+    assert next(line.split() for line in paper.lines if line.startswith("total")) == ["total", "0", "0", "0"]
+
+
+def test_options_of_figures_arrive(work: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["calls", "--figures", "--by", "hour", "--within", "30"]) == 0
+    assert (work[0].func, work[0].keywords) == (calls.print_figures, {"by": "hour", "within": 30, "as_json": False})
+    assert app.run(["calls", "--by", "hour"]) == 2
+    assert "--by needs --figures" in capsys.readouterr().err
+    assert app.run(["calls", "--figures", "--numbers"]) == 2
+    assert "--figures and --numbers do not go together" in capsys.readouterr().err
+
+
 async def test_no_calls_are_said_so() -> None:
     async with Simulator(PLAN, speed=0) as simulator:
         paper = Paper()
