@@ -67,7 +67,14 @@ class _ErrorResponse(web.Response):
         await set_headers(self._req, self)
 
 
-_FOR_PEOPLE: Final = frozenset({"/", "/logout"})
+DAY: Final = "/day"
+"""The path of the page of a day."""
+AGENTS: Final = "/agents/"
+"""Prefix of the paths of the agents' pages."""
+RETURN_TO: Final = "to"
+"""The login page's parameter that names the page to show after the login."""
+
+_FOR_PEOPLE: Final = frozenset({"/", "/logout", DAY})
 
 _FOR_READERS: Final = frozenset({"/api/events", "/api/snapshot", "/api/openapi.json"})
 """The paths that the events key opens."""
@@ -109,9 +116,8 @@ class Guard:
             )
         if self._access is None or request.path.startswith(PUBLIC) or self._is_known(request, self._access):
             return await handler(request)
-        if request.path in _FOR_PEOPLE:
-            # The query keeps the chosen view.
-            raise web.HTTPSeeOther(URL(f"login{query_of(request)}", encoded=True))
+        if request.path in _FOR_PEOPLE or request.path.startswith(AGENTS):
+            raise web.HTTPSeeOther(_login_page(request))
         raise web.HTTPUnauthorized(text="An access key is required.\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
     def _is_known(self, request: web.Request, access: Access) -> bool:
@@ -144,6 +150,14 @@ class Guard:
             )
         self._attempts[way].failed(address)
         return False
+
+
+def _login_page(request: web.Request) -> URL:
+    """Return the relative URL of the login page, with the requested page and its query, which keeps the chosen view."""
+    query, page = query_of(request), request.rel_url.raw_path.removeprefix("/")
+    if request.path == DAY or request.path.startswith(AGENTS):
+        query = f"{query or '?'}{'&' if query else ''}{RETURN_TO}={page}"
+    return URL(f"{'../' * page.count('/')}login{query}", encoded=True)
 
 
 def query_of(request: web.Request) -> str:

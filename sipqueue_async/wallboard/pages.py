@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from html import escape
 from typing import Final
 from urllib.parse import parse_qs
@@ -12,13 +13,21 @@ from yarl import URL
 
 from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
-from sipqueue_async.wallboard.guard import Guard, is_from_elsewhere, query_of
+from sipqueue_async.wallboard.guard import AGENTS, DAY, RETURN_TO, Guard, is_from_elsewhere, query_of
 
 _TITLE: Final = "<!-- title -->"
 _MESSAGE: Final = "<!-- message -->"
 _LOGOUT_PLACEHOLDER: Final = "<!-- logout -->"
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
-_PAGES: Final = frozenset({"index.html", "login.html"})
+_HISTORY_PLACEHOLDER: Final = "<!-- history -->"
+_HISTORY: Final = '<a id="history" href="day">History</a>'
+_NO_HISTORY: Final = (
+    "This wallboard has no history. Start it with a database, such as: sipqueue wallboard --db sqlite:///day.db\n"
+)
+_PAGES: Final = frozenset({"index.html", "login.html", "day.html", "agent.html"})
+_AGENT: Final = "{extension}"
+_RETURN: Final = re.compile(r"day|agents/[A-Za-z0-9%._~-]+", re.ASCII)
+"""The pages, besides the wallboard itself, that are shown after a login."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
 _WRONG_KEY: Final = "This is not the access key."
@@ -32,9 +41,13 @@ class Pages:
         guard: Checks the key.
         patience: Seconds within which a form must arrive.
         title: The heading of the pages.
+        has_history: Whether there is a history to show.
     """
 
-    def __init__(self, access: Access | None, guard: Guard, *, patience: float, title: str) -> None:
+    def __init__(
+        self, access: Access | None, guard: Guard, *, patience: float, title: str, has_history: bool = False
+    ) -> None:
+        self._has_history = has_history
         self._patience = patience
         self._access = access
         self._guard = guard
@@ -42,11 +55,19 @@ class Pages:
         files = read_files().items()
         self._files = {name: file.with_text(_TITLE, heading) if name in _PAGES else file for name, file in files}
         page = self._files["index.html"]
+        if has_history:
+            page = page.with_text(_HISTORY_PLACEHOLDER, _HISTORY)
         self._page_file = page if access is None else page.with_text(_LOGOUT_PLACEHOLDER, _LOGOUT)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         app.router.add_get("/", self._page)
+        if self._has_history:
+            app.router.add_get(DAY, self._day_page)
+            app.router.add_get(f"{AGENTS}{_AGENT}", self._agent_page)
+        else:
+            for path in (DAY, f"{AGENTS}{_AGENT}", "/api/day", f"/api{AGENTS}{_AGENT}"):
+                app.router.add_get(path, self._no_history)
         app.router.add_get("/static/{name}", self._file)
         app.router.add_get("/login", self._login_page)
         app.router.add_post("/login", self._log_in)
@@ -54,6 +75,15 @@ class Pages:
 
     async def _page(self, request: web.Request) -> web.Response:
         return _sent(request, self._page_file)
+
+    async def _day_page(self, request: web.Request) -> web.Response:
+        return _sent(request, self._files["day.html"])
+
+    async def _agent_page(self, request: web.Request) -> web.Response:
+        return _sent(request, self._files["agent.html"])
+
+    async def _no_history(self, _request: web.Request) -> web.Response:
+        raise web.HTTPNotFound(text=_NO_HISTORY)
 
     async def _file(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["name"])
@@ -136,8 +166,13 @@ def _sent(request: web.Request, file: File) -> web.Response:
 
 
 def _wallboard(request: web.Request) -> URL:
+    """Return the URL of the page that was requested before the login."""
+    parameters = query_of(request).removeprefix("?").split("&")
+    kept = "&".join(it for it in parameters if not it.startswith(f"{RETURN_TO}="))
+    pages = [it.removeprefix(f"{RETURN_TO}=") for it in parameters if it.startswith(f"{RETURN_TO}=")]
+    page = next((it for it in pages if _RETURN.fullmatch(it)), "")
     # A relative URL: a proxy may serve the wallboard below another path.
-    return URL(f"./{query_of(request)}", encoded=True)
+    return URL(f"./{page}{'?' if kept else ''}{kept}", encoded=True)
 
 
 def _is_encrypted(request: web.Request) -> bool:

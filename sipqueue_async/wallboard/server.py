@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -26,6 +26,10 @@ from sipqueue_async.wallboard.journal import KEEP, Journal
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
+
+if TYPE_CHECKING:
+    from sipqueue_async.history import History
+    from sipqueue_async.wallboard.past import Past
 
 _GRACE: Final = 0.5
 """Seconds for which a stopping server waits for running requests."""
@@ -72,13 +76,16 @@ class Wallboard:
         events_kept: How many updates ``/api/events`` keeps for programs that reconnect.
         stale_after: Seconds after the last good poll from which the status counts as stale, and ``/readyz?fresh``
             answers 503. A relay's reader confirms the status every 5 seconds, so use at least 10 for one.
-        beat: Seconds between heartbeats, by which browsers notice a dead connection.
+        beat: Seconds between heartbeats, by which browsers notice a dead connection, and between the requests of pages
+            that show the present day's history.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
         title: The heading of the page.
         rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the file's
             language.
         pushes: The receiver of the feed's pushes, whose counts ``/metrics`` shows. You start and stop it.
+        history: An open history of the same platform. The pages ``/day`` and ``/agents/<extension>`` show it; without
+            one they are not found.
 
     Raises:
         TypeError: `events_kept` is not a number.
@@ -103,6 +110,7 @@ class Wallboard:
         title: str = "Wallboard",
         rules: RulesFile | None = None,
         pushes: PushReceiver | None = None,
+        history: History | None = None,
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"other machines can reach {host}, so an access key is required")
@@ -118,6 +126,7 @@ class Wallboard:
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
         self._api = Api(self._live, pushes)
         self._journal = Journal(watcher, keep=events_kept)
+        self._past = None if history is None else _past_of(history, clock, beat)
         most = most_connections()
         # A quarter is left for short requests.
         self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 8))
@@ -209,8 +218,10 @@ class Wallboard:
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._end_streams)
-        Pages(self._access, guard, patience=PATIENCE, title=self._title).add_to(app)
+        Pages(self._access, guard, patience=PATIENCE, title=self._title, has_history=self._past is not None).add_to(app)
         self._api.add_to(app)
+        if self._past is not None:
+            self._past.add_to(app)
         # A HEAD request would wait for the end of the stream.
         app.router.add_get("/events", self._streams.handle, allow_head=False)
         app.router.add_get(EVENTS, self._events.handle, allow_head=False)
@@ -234,3 +245,10 @@ def _readers(key: str | None, events_key: str | None) -> Access | None:
         return Access(events_key)
     except ValueError as error:
         raise ValueError(str(error).replace("access key", "events key")) from None
+
+
+def _past_of(history: History, clock: Callable[[], datetime], every: float) -> Past:
+    # Imported lazily: the wallboard does not require the extra.
+    from sipqueue_async.wallboard.past import Past  # noqa: PLC0415
+
+    return Past(history, clock, every=every)

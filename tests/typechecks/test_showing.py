@@ -10,6 +10,7 @@ from prometheus_client import Metric
 
 from sipqueue_async import AgentState, Feed, StatusWatcher, Update, diff
 from sipqueue_async.alerts import Alerts, FeedSilent
+from sipqueue_async.history import History
 from sipqueue_async.prometheus import AlertsCollector, Deliveries, WatcherCollector, exposition
 from sipqueue_async.tally import GroupTally, Tally
 from sipqueue_async.testing import START, ScriptedSource
@@ -82,3 +83,4 @@ async def test_a_wallboard() -> None:
         assert_type(other, Wallboard)
     feed: Feed = watcher
     assert Wallboard(feed, key="a" * 12, events_key="b" * 12, events_kept=10).port == 0
+    assert_type(Wallboard(feed, history=History("sqlite:///day.db")), Wallboard)

@@ -8,14 +8,17 @@ import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import attrs
 from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from sipqueue_async.cli.simulation import name_people
 from sipqueue_async.simulator import Plan
 from tests.kit.needs import program
+from tests.kit.recorded_wall import recorded_wall
 from tests.kit.wallboard_screen import BIG_SCREEN
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
@@ -58,8 +61,27 @@ async def page_of(browser: Browser, url: str, size: ViewportSize, scheme: Any, *
 async def save(page: Page, path: Path) -> None:
     """Save a screenshot with a reduced palette."""
     picture = Image.open(io.BytesIO(await page.screenshot()))
-    picture.convert("RGB").quantize(colors=128, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.convert("RGB").quantize(colors=256, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+async def save_history(browser: Browser, directory: Path) -> None:
+    """Take the screenshots of the history's pages."""
+    size: ViewportSize = {"width": 1366, "height": 700}
+    plan = attrs.evolve(PLAN, agents=16, queues=2, calls_per_hour=45.0)
+    with TemporaryDirectory() as place:
+        async with recorded_wall(Path(place), plan=plan, names=NAMES) as wall:
+            name_people(wall.stage.centre)
+            await wall.play(3600 * 2.4)
+            await wall.lose(1300)
+            await wall.play(3600 * 3.2)
+            context = await browser.new_context(viewport=size, color_scheme="light", timezone_id="UTC")
+            page = await context.new_page()
+            for name, path in (("day", "day?zone=UTC"), ("agent", "agents/100004?zone=UTC")):
+                await page.goto(f"{wall.url}{path}")
+                await page.wait_for_selector("svg > rect", state="attached")
+                await save(page, directory / f"wallboard-{name}.png")
+            await context.close()
 
 
 async def main(directory: Path) -> None:
@@ -83,6 +105,7 @@ async def main(directory: Path) -> None:
             await page.wait_for_selector(".tile")
             await page.wait_for_timeout(400)
             await save(page, directory / "wallboard-down.png")
+        await save_history(browser, directory)
         await browser.close()
 
 

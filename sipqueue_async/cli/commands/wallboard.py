@@ -203,7 +203,7 @@ async def wallboard(
         feed_of(real, interval=interval, seats=seats, baseline=baseline) as feed,
     ):
         receiver = receiver_of(feed, push)
-        board = _wallboard(feed, site, interval, receiver)
+        board = _wallboard(feed, site, interval, history, receiver)
         try:
             await board.start()
         except (OSError, UnicodeError) as error:
@@ -237,7 +237,9 @@ def _query(origin: Origin | Demonstration) -> str:
     return f"?{urlencode({**limits, 'least': FEW})}"
 
 
-def _wallboard(feed: Feed, site: Site, interval: float, pushes: PushReceiver | None) -> Wallboard:
+def _wallboard(
+    feed: Feed, site: Site, interval: float, history: History | None, pushes: PushReceiver | None
+) -> Wallboard:
     try:
         return Wallboard(
             feed,
@@ -249,6 +251,7 @@ def _wallboard(feed: Feed, site: Site, interval: float, pushes: PushReceiver | N
             events_kept=site.events_kept,
             title=site.title,
             rules=site.rules,
+            history=history,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
             pushes=pushes,
         )

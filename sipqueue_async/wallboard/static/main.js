@@ -7,6 +7,7 @@ import { bindControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
 import { Feed } from "./feed.js";
 import { startKiosk } from "./kiosk.js";
+import { linkDay } from "./links.js";
 import { connectionLost, feedDown, Notice, warning } from "./notice.js";
 import { Pages } from "./pages.js";
 import { Sound } from "./sound.js";
@@ -78,6 +79,7 @@ function draw() {
   notice.show(trouble(total["signed-in"]), known);
   // Before the agents, who are fitted to the room that is left.
   alerts.show(store.alerts, heardUntil(), knownUntil());
+  linkDay(view.queues);
   numbers.show(known ? counts : null, ringingSince(chosen), view);
   if (known) queues.show(perQueue, store.gone(), view);
   all.hidden = !view.queues.size;

@@ -4,6 +4,7 @@
 import { duration } from "./clock.js";
 import { element, icon, setIcon, setText } from "./dom.js";
 import { fit } from "./fit.js";
+import { agentPage } from "./links.js";
 import { isWall } from "./pages.js";
 import { WORDS } from "./states.js";
 import { drawStrip } from "./strip.js";
@@ -14,7 +15,7 @@ import { drawStrip } from "./strip.js";
 /** @typedef {import("./view.js").View} View */
 
 class Tile {
-  #name = element("span", "name");
+  #name;
   #extension = element("span", "extension");
   #icon = icon("unknown");
   #word = element("span", "word");
@@ -26,7 +27,6 @@ class Tile {
   item = element(
     "li",
     "tile",
-    this.#name,
     element(
       "div",
       "state",
@@ -48,6 +48,10 @@ class Tile {
   constructor(agent) {
     this.#canvas.setAttribute("aria-hidden", "true");
     this.agent = agent;
+    const page = agentPage(agent.extension);
+    this.#name = element(page ? "a" : "span", "name");
+    if (page) this.#name.setAttribute("href", page);
+    this.item.prepend(this.#name);
     this.#write();
   }
 

@@ -1,0 +1,205 @@
+// @ts-check
+/** What both pages of the history share: the chosen day and time zone in the address, and the data, renewed on the present day. */
+
+import { byId, element, setText } from "./dom.js";
+import { inWords, shifted, timeOf } from "./hours.js";
+
+/** @typedef {import("./hours.js").Hour} Hour */
+/**
+ * @typedef {object} Answer
+ * @property {number} every seconds after which to ask again
+ * @property {string} date the shown day
+ * @property {string} today the present day of the zone
+ * @property {string | null} zone null for the server's
+ * @property {string} zone_name
+ * @property {number} now
+ * @property {[number, number] | null} recorded the recorded part of the day
+ * @property {"hours" | "zone" | null} removed which figures were removed: those by the hour, or all but other days'
+ * @property {{began_at: number, ended_at: number | null, reason: string}[]} outages
+ * @property {Hour[]} hours
+ */
+
+/** Seconds between requests before the first answer. */
+const EVERY = 5;
+const PARAMETERS = ["date", "zone"];
+const REMOVED = {
+  hours: "The hours of this day were removed from the database. The day's figures are left.",
+  zone: "The hours of this day were removed from the database. Figures are left only for the days of the time zone that it was pruned with.",
+};
+
+/**
+ * @template {Answer} Data
+ */
+export class Past {
+  #given = new URLSearchParams(location.search);
+  #path;
+  #parameters;
+  #show;
+  /** @type {Data | null} */
+  #data = null;
+  #asked = 0;
+  /** @type {number | undefined} */
+  #timer;
+
+  /**
+   * @param {string} path of the data, relative to the wallboard
+   * @param {string[]} parameters what else the data depends on, and is kept in the address
+   * @param {(data: Data) => void} show shows the data; called again when the size of the page changes
+   */
+  constructor(path, parameters, show) {
+    // This file is in "static", so the wallboard may be below any path.
+    this.#path = new URL(`../${path}`, import.meta.url);
+    this.#parameters = [...PARAMETERS, ...parameters];
+    this.#show = show;
+    this.#bind();
+    addEventListener("resize", () => this.#draw());
+    document.addEventListener("visibilitychange", () => void (document.hidden || this.#load()));
+    void this.#load();
+  }
+
+  /**
+   * @param {string} name
+   * @returns {string} the parameter in the page's address
+   */
+  get(name) {
+    return this.#given.get(name) ?? "";
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} value empty for the default
+   */
+  set(name, value) {
+    if (value) this.#given.set(name, value);
+    else this.#given.delete(name);
+    history.replaceState(null, "", this.query() || location.pathname);
+    void this.#load();
+  }
+
+  /**
+   * @param {string[]} dropped
+   * @returns {string} the query of a link that keeps the day, the zone and the theme
+   */
+  query(...dropped) {
+    const kept = new URLSearchParams(this.#given);
+    for (const name of dropped) kept.delete(name);
+    return kept.size ? `?${kept}` : "";
+  }
+
+  #bind() {
+    const dark = byId("dark", HTMLLinkElement);
+    const theme = this.get("theme");
+    if (theme === "dark" || theme === "light") {
+      dark.media = theme === "dark" ? "screen" : "not all";
+      document.documentElement.dataset.theme = theme;
+    }
+    const date = byId("date", HTMLInputElement);
+    const zone = byId("zone", HTMLSelectElement);
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const name of new Set(["", own, this.get("zone")])) zone.append(new Option(name || "Of the server", name));
+    zone.value = this.get("zone");
+    zone.addEventListener("change", () => this.set("zone", zone.value));
+    date.addEventListener("change", () => date.value && date.validity.valid && this.#go(date.value));
+    byId("before", HTMLElement).addEventListener("click", () => this.#data && this.#go(shifted(this.#data.date, -1)));
+    byId("after", HTMLElement).addEventListener("click", () => this.#data && this.#go(shifted(this.#data.date, 1)));
+    byId("today", HTMLElement).addEventListener("click", () => this.set("date", ""));
+    byId("choice", HTMLFormElement).addEventListener("submit", (event) => event.preventDefault());
+  }
+
+  /** @param {string} date */
+  #go(date) {
+    this.set("date", date === this.#data?.today ? "" : date);
+  }
+
+  async #load() {
+    clearTimeout(this.#timer);
+    const asked = (this.#asked += 1);
+    const url = new URL(this.#path);
+    for (const name of this.#parameters) if (this.get(name)) url.searchParams.set(name, this.get(name));
+    let trouble = "";
+    let isFinal = false;
+    try {
+      const answer = await fetch(url);
+      // The server's redirection leads to the login page.
+      if (answer.status === 401) return location.reload();
+      if (asked !== this.#asked) return;
+      if (answer.ok) this.#data = await answer.json();
+      else trouble = await answer.text();
+      isFinal = answer.status >= 400 && answer.status < 500;
+    } catch {
+      trouble = "The connection to the wallboard is lost. Reconnecting…";
+    }
+    if (asked !== this.#asked) return;
+    this.#say(trouble, isFinal);
+    if (!trouble) this.#draw();
+    if (!isFinal && (trouble || this.#isLive)) this.#timer = setTimeout(() => document.hidden || void this.#load(), (this.#data?.every ?? EVERY) * 1000);
+  }
+
+  get #isLive() {
+    return this.#data?.date === this.#data?.today;
+  }
+
+  /**
+   * @param {string} trouble
+   * @param {boolean} isFinal whether the request was wrong, so that there is nothing to show
+   */
+  #say(trouble, isFinal) {
+    const place = byId("trouble", HTMLElement);
+    setText(place, trouble);
+    place.hidden = !trouble;
+    const condition = byId("condition", HTMLElement);
+    setText(condition, trouble ? "No data" : this.#isLive ? "Live" : "Past");
+    if (!trouble && this.#data && this.#data.date > this.#data.today) setText(condition, "To come");
+    condition.dataset.condition = trouble ? "lost" : this.#isLive ? "live" : "past";
+    document.body.dataset.stale = String(Boolean(trouble));
+    const main = document.querySelector("main");
+    if (main) main.hidden = isFinal || !this.#data;
+  }
+
+  #draw() {
+    const data = this.#data;
+    if (!data) return;
+    const date = byId("date", HTMLInputElement);
+    if (document.activeElement !== date) date.value = data.date;
+    byId("today", HTMLButtonElement).disabled = data.date === data.today;
+    const server = byId("zone", HTMLSelectElement).options[0];
+    if (server && data.zone === null) setText(server, `Of the server (${data.zone_name})`);
+    const recorded = byId("recorded", HTMLElement);
+    recorded.replaceChildren(...this.#recorded(data).map((words) => element("span", "", words)));
+    this.#show(data);
+  }
+
+  /**
+   * @param {Data} data
+   * @returns {string[]} sentences about what is recorded
+   */
+  #recorded(data) {
+    const said = [`Times are those of ${data.zone_name}.`];
+    if (data.hours.length !== 24) said.push(`The clocks change on this day: it has ${data.hours.length} hours.`);
+    if (data.removed) said.push(REMOVED[data.removed]);
+    if (data.recorded) {
+      const [since, until] = data.recorded.map((moment) => timeOf(data.hours, moment).slice(0, 5));
+      said.push(`Recorded from ${since} to ${until}.`);
+    }
+    return said;
+  }
+}
+
+/**
+ * @param {Answer} data
+ * @returns {string} the day in words
+ */
+export function dayOf(data) {
+  return inWords(data.date);
+}
+
+/**
+ * Show either the content, or why there is none.
+ * @param {string} nothing empty if there is some
+ */
+export function showContent(nothing) {
+  const place = byId("nothing", HTMLElement);
+  setText(place, nothing);
+  place.hidden = !nothing;
+  byId("content", HTMLElement).hidden = Boolean(nothing);
+}

@@ -1,0 +1,207 @@
+"""The pages of the history in a real browser: they show the history's figures, on any screen, or why they cannot."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.async_api import ViewportSize, expect
+
+from tests.kit.recorded_wall import RecordedWall, recorded_wall
+from tests.kit.wallboard_screen import Visit
+from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
+
+pytest_plugins = ["tests.kit.browser"]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
+
+EVIL = "<b>x</b><img src=x onerror=\"document.title='broken into'\">"
+LONG = "客服 02 夜班 Second line, northern region, evenings only " + "q" * 300
+NAMES = {"100001": EVIL, "100002": LONG}
+BERLIN = ZoneInfo("Europe/Berlin")
+MIDNIGHT = datetime(2026, 1, 5, tzinfo=BERLIN)
+DAY = (MIDNIGHT, MIDNIGHT + timedelta(days=1))
+# Returns the texts of a table's body, row by row.
+CELLS = """(table) => [...document.querySelectorAll(`${table} tbody tr`)].map(
+  (row) => [...row.cells].map((cell) => cell.textContent))"""
+FIGURES = """(list) => Object.fromEntries([...document.querySelectorAll(`${list} > div`)].map(
+  (it) => [it.children[0].textContent, it.children[1].textContent]))"""
+# Returns the letters of a chart that are beyond its edges.
+BEYOND = """() => [...document.querySelectorAll("svg text")].map((it) => [it, it.getBoundingClientRect(),
+    it.closest("svg").getBoundingClientRect()])
+  .filter(([, own, around]) => own.left < around.left - 1 || own.right > around.right + 1
+    || own.top < around.top - 1 || own.bottom > around.bottom + 1).map(([it]) => it.textContent)"""
+PAPER: ViewportSize = {"width": 718, "height": 1040}
+"""A4 with the usual margins."""
+TEXTS = "h1, h2, h3, #recorded span, .figures dt, .figures dd, .legend span, :is(th, td):not(.wide), #choice *"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as the pages show it."""
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h {whole // 60 % 60:02}m"
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def share(figure: float | None) -> str:
+    return "–" if figure is None else f"{int(figure * 100 + 0.5)} %"
+
+
+async def busy(wall: RecordedWall) -> None:
+    """Let more than an hour pass, with an outage."""
+    await wall.play(4000)
+    await wall.lose(900)
+    await wall.play(600)
+
+
+async def test_the_day_shows_the_reports_figures_and_the_outage(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path, names=NAMES) as wall:
+        await busy(wall)
+        page = await visit(f"{wall.url}day?zone=Europe/Berlin")
+        await expect(page.locator("#condition")).to_have_text("Live")
+        report = await wall.history.report(*DAY, by="hour", zone=BERLIN)
+        assert await page.evaluate(CELLS, "#hours") == [
+            [
+                row.label[-5:],
+                str(row.figures.answered),
+                str(row.figures.missed),
+                share(row.figures.answer_rate),
+                clock(row.figures.talk_seconds),
+                clock(row.figures.mean_talk_seconds or 0),
+                clock(row.figures.signed_in_seconds),
+                share(row.figures.occupancy),
+            ]
+            for row in report.rows
+        ]
+        shown = await page.evaluate(FIGURES, "#totals")
+        assert (shown["Answered"], shown["Missed"]) == (str(report.total.answered), str(report.total.missed))
+        assert shown["Longest talk"] == clock(report.total.longest_talk_seconds)
+        titles = await page.locator("#chart rect.answered title").all_text_contents()
+        assert titles == [
+            f"{row.label[-5:]}: {row.figures.answered} answered, {row.figures.missed} missed" for row in report.rows
+        ]
+        await expect(page.locator("#chart .unknown-time")).to_have_count(2)
+        await expect(page.locator("#heading")).to_have_text("Monday, 5 January 2026")
+        names = await page.locator("#agents a").all_text_contents()
+        assert {EVIL, LONG} < set(names)
+        assert await page.locator("main :is(b, img, script)").count() == 0
+        # A chosen queue stays in the address, and is that of the figures.
+        await page.select_option("#queue", "queue-2")
+        await expect(page.locator("#heading")).to_have_text("Monday, 5 January 2026: queue-2")
+        assert page.url.endswith("/day?zone=Europe%2FBerlin&queue=queue-2")
+        chosen = await wall.history.report(*DAY, by="hour", zone=BERLIN, queue="queue-2")
+        assert (await page.evaluate(FIGURES, "#totals"))["Answered"] == str(chosen.total.answered)
+
+
+async def test_an_agents_bar_has_its_states_and_calls(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path, names=NAMES) as wall:
+        await busy(wall)
+        page = await visit(f"{wall.url}?theme=dark")
+        await page.click(f".tile .name:has-text('{EVIL[:8]}')")
+        await expect(page.locator("#heading")).to_have_text(f"{EVIL}, 100001: Monday, 5 January 2026")
+        assert page.url == f"{wall.url}agents/100001?theme=dark"
+        assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+        await page.select_option("#zone", "UTC")
+        found = [it async for it in wall.history.intervals(*DAY, extension="100001")]
+        # The browser's zone is UTC.
+        expected = sorted((it.key.queue, f"{it.began_at:%H:%M:%S}", it.state.value) for it in found)
+        await expect(page.locator("#states tbody tr")).to_have_count(len(found))
+        cells = await page.evaluate(CELLS, "#states")
+        assert sorted((row[4], row[0].removeprefix("≤ "), row[2].lower()) for row in cells) == expected
+        await expect(page.locator("rect.state")).to_have_count(len(found))
+        states = await page.eval_on_selector_all("rect.state", "(all) => all.map((it) => it.dataset.state)")
+        assert sorted(states) == sorted(it.state.value for it in found)
+        seats = {it.key.queue for it in found}
+        await expect(page.locator(".seat .unknown-time")).to_have_count(len(seats))
+        calls = [it async for it in wall.history.calls(*DAY, extension="100001")]
+        assert [row[:3] for row in await page.evaluate(CELLS, "#calls")] == [
+            [f"{it.at:%H:%M:%S}", it.key.queue, "✓ Answered" if it.outcome == "answered" else "✗ Missed"]
+            for it in calls
+        ]
+        report = await wall.history.report(*DAY, by="agent", zone=BERLIN, extension="100001")
+        shown = await page.evaluate(FIGURES, ".seat:first-child .figures")
+        figures = report.rows[0].figures
+        assert (shown["Answered"], shown["Talk time"], shown["Occupancy"]) == (
+            str(figures.answered),
+            clock(figures.talk_seconds),
+            share(figures.occupancy),
+        )
+        await page.click("#day")
+        await expect(page.locator("#queue")).to_have_value("")
+        assert page.url == f"{wall.url}day?theme=dark&zone=UTC"
+
+
+async def test_today_grows_and_other_days_are_a_click_away(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path) as wall:
+        await wall.play(600)
+        page = await visit(f"{wall.url}day?zone=UTC")
+        await page.wait_for_selector("#hours tbody tr")
+        before = await page.evaluate(CELLS, "#hours")
+        await wall.play(600)
+        await expect(page.locator("#hours tbody")).not_to_have_text("".join(before[0]))
+        await expect(page.locator("#hours tbody tr")).to_have_count(1)
+        await page.click("#before")
+        await expect(page.locator("#nothing")).to_have_text("Nothing is recorded on this day.")
+        await expect(page.locator("#condition")).to_have_text("Past")
+        assert page.url.endswith("day?zone=UTC&date=2026-01-04")
+        await page.click("#today")
+        await expect(page.locator("#content")).to_be_visible()
+        assert page.url.endswith("day?zone=UTC")
+        await page.click("#after")
+        await expect(page.locator("#condition")).to_have_text("To come")
+        await page.goto(f"{wall.url}agents/%3Cb%3E9?zone=Europe/Berlin&date=2026-10-25")
+        await expect(page.locator("#nothing")).to_have_text("Nothing is recorded of extension <b>9 on this day.")
+        await expect(page.locator("#recorded")).to_contain_text("The clocks change on this day: it has 25 hours.")
+        await page.goto(f"{wall.url}day?zone=Nowhere")
+        await expect(page.locator("#trouble")).to_contain_text("The zone is unknown")
+        await expect(page.locator("main")).to_be_hidden()
+
+
+async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path) as wall:
+        await wall.play(600)
+        page = await visit(f"{wall.url}day")
+        await expect(page.locator("#condition")).to_have_text("Live")
+        await page.route("**/api/day*", lambda route: route.abort())
+        await expect(page.locator("#trouble")).to_contain_text("The connection to the wallboard is lost")
+        await expect(page.locator("#hours")).to_be_visible()
+        await page.unroute("**/api/day*")
+        await expect(page.locator("#trouble")).to_be_hidden()
+        await expect(page.locator("#condition")).to_have_text("Live")
+
+
+async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path, names=NAMES) as wall:
+        await busy(wall)
+        page = await visit(wall.url)
+        for path in ("day", "agents/100002", "agents/nobody"):
+            await page.goto(f"{wall.url}{path}")
+            await expect(page.locator("#condition")).to_have_text("Live")
+            for screen in SCREENS.values():
+                await page.set_viewport_size(screen)
+                # The chart is drawn again after the resize event.
+                await page.wait_for_function("() => new Promise((done) => requestAnimationFrame(() => done(true)))")
+                assert await page.evaluate("document.documentElement.scrollWidth") == screen["width"], path
+                assert await page.evaluate(OUTSIDE, [TEXTS, "body"]) == []
+                assert await page.evaluate(CUT, "h1, h2, h3, th, td, dd, dt") == [], (path, screen)
+                assert await page.evaluate(BEYOND) == [], (path, screen)
+            await page.set_viewport_size(PAPER)
+            await page.emulate_media(media="print")
+            for hidden in ("nav", "#choice", "#condition"):
+                await expect(page.locator(hidden)).to_be_hidden()
+            assert await page.evaluate("document.documentElement.scrollWidth") == PAPER["width"]
+            await page.emulate_media(media="screen")
+
+
+async def test_a_screen_without_controls_has_no_links(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path) as wall:
+        await wall.play(10)
+        page = await visit(f"{wall.url}?kiosk=1")
+        await page.wait_for_selector(".tile")
+        assert await page.locator(".tile a").count() == 0
+        await expect(page.locator("#history")).to_be_hidden()
+        await page.goto(f"{wall.url}?queue=queue-2")
+        await expect(page.locator("#history")).to_have_attribute("href", re.compile(r"^day\?queue=queue-2$"))
