@@ -172,5 +172,5 @@ raised = "{who} {{{agent}}} {queue}/{extension} {rule} {value} {time}"
         "approximate": False,
     }
     raised, cleared = AlertRaised(**about), AlertCleared(**about, raised_at=START)
-    assert found.text(raised) == "{rule}（100001）在 queue-1 {{rule}} queue-1/100001 talk 600 10 分"
+    assert found.text(raised) == "{rule}（100001）在 queue-1 {{rule}} queue-1/100001 talk 600 10 分钟"
     assert found.text(cleared) == cleared.text("zh")

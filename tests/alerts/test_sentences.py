@@ -49,32 +49,32 @@ def raised(
         (
             raised(TALKS, queue="sales", extension="100"),
             "<b>Ann</b> (100) in sales has been talking for 10 min 30 s",
-            "<b>Ann</b>（100）在 sales已通话 10 分 30 秒",
+            "<b>Ann</b>（100）在 sales 已通话 10 分钟 30 秒",
         ),
         (
             raised(Available("few", fewer_than=4, states=["waiting", "idle"]), queue="sales"),
             "sales: 3 idle or waiting, fewer than 4, for 10 min 30 s",
-            "sales：空闲或等待来电 3 人，少于 4 人，已持续 10 分 30 秒",
+            "sales：空闲或等待来电 3 人，少于 4 人，已持续 10 分钟 30 秒",
         ),
         (
             raised(Available("many", more_than=2, states=SIGNED_IN[:-1]), lasted=0),
             "All queues: 3 idle or waiting or receiving or talking or paused, more than 2, for 0 s",
-            "所有队列：空闲或等待来电或振铃或通话或暂停 3 人，多于 2 人，已持续 0 秒",
+            "所有队列：空闲或等待来电或振铃或通话或示忙 3 人，多于 2 人，已持续 0 秒",
         ),
         (
             raised(MissedCalls("missed", count=3, within=300), extension="100"),
             "<b>Ann</b> (100): 3 calls missed within 5 min",
-            "<b>Ann</b>（100）：5 分内未接 3 个电话",
+            "<b>Ann</b>（100）：5 分钟内未接 3 个电话",
         ),
         (
             raised(MissedCalls("missed", count=1, within=300), value=1, queue="sales"),
             "sales: 1 call missed within 5 min",
-            "sales：5 分内未接 1 个电话",
+            "sales：5 分钟内未接 1 个电话",
         ),
         (
             raised(NoAnswers("quiet", longer_than=600), queue="sales"),
             "sales: no call answered for 10 min 30 s while agents wait",
-            "sales：有坐席等待，但已 10 分 30 秒没有接听电话",
+            "sales：有坐席等待，但已 10 分钟 30 秒没有接听电话",
         ),
         (
             raised(Occupancy("busy", within=3600, above=0.85), value=0.9, queue="sales"),
@@ -89,9 +89,9 @@ def raised(
         (
             raised(SignedOut("absent", extensions="100"), extension="100"),
             "<b>Ann</b> (100) is not signed in, for 10 min 30 s",
-            "<b>Ann</b>（100）未签入，已 10 分 30 秒",
+            "<b>Ann</b>（100）：未签入，已 10 分钟 30 秒",
         ),
-        (raised(FeedSilent("away")), "The platform cannot be reached, for 10 min 30 s", "无法连接平台，已 10 分 30 秒"),
+        (raised(FeedSilent("away")), "The platform cannot be reached, for 10 min 30 s", "无法连接平台，已 10 分钟 30 秒"),
     ],
 )
 def test_a_sentence_says_who_what_and_for_how_long(alert: AlertRaised, english: str, chinese: str) -> None:
@@ -141,7 +141,7 @@ def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
         (
             raised(MissedCalls("missed", count=3, within=300)),
             ("All queues", "3 calls missed within 5 min"),
-            ("所有队列", "5 分内未接 3 个电话"),
+            ("所有队列", "5 分钟内未接 3 个电话"),
         ),
         (
             raised(NoAnswers("quiet", longer_than=600)),
