@@ -29,10 +29,16 @@ from sipqueue_async.alerts import (
 )
 from tests.kit.builders import START
 
-PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
-EXAMPLE = next(
-    it for it in re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL) if "kind" in it
-)
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def example(page: str) -> str:
+    """Return the page's first rules file."""
+    blocks = re.findall(r"^```toml\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return next(str(it) for it in blocks if "kind" in it)
+
+
+EXAMPLE = example("alerts.md")
 WEEK = Hours("Mon-Fri 09:00-17:30", "Asia/Shanghai")
 
 
@@ -57,6 +63,12 @@ def test_the_example_of_every_kind_is_read(tmp_path: Path) -> None:
             FeedSilent("platform-away", lasting=30),
         )
     }
+
+
+def test_the_chinese_page_has_the_same_rules_with_texts_in_chinese(tmp_path: Path) -> None:
+    found = read(tmp_path, example("alerts.zh.md"))
+    assert found.language == "zh"
+    assert found.rules == read(tmp_path, EXAMPLE).rules
 
 
 def test_a_rule_has_its_own_zone_and_several_states(tmp_path: Path) -> None:

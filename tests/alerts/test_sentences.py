@@ -91,7 +91,11 @@ def raised(
             "<b>Ann</b> (100) is not signed in, for 10 min 30 s",
             "<b>Ann</b>（100）：未签入，已 10 分钟 30 秒",
         ),
-        (raised(FeedSilent("away")), "The platform cannot be reached, for 10 min 30 s", "无法连接平台，已 10 分钟 30 秒"),
+        (
+            raised(FeedSilent("away")),
+            "The platform cannot be reached, for 10 min 30 s",
+            "无法连接平台，已 10 分钟 30 秒",
+        ),
     ],
 )
 def test_a_sentence_says_who_what_and_for_how_long(alert: AlertRaised, english: str, chinese: str) -> None:

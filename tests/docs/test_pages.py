@@ -95,6 +95,17 @@ def test_commands_are_found() -> None:
     ]
 
 
+def _typed(page: Path) -> list[str]:
+    return [line for kind, block in FENCE.findall(_text(page)) if kind == "console" for line in block.splitlines()]
+
+
+def test_the_chinese_tutorial_has_the_same_commands_and_files() -> None:
+    english, chinese = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.zh.md"
+    assert _typed(chinese) == _typed(english)
+    saved = re.compile(r"`(\w+\.py)`(?:：|:)\n\n```python")
+    assert saved.findall(_text(chinese)) == saved.findall(_text(english)) != []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_into_pages_lead_somewhere(page: Path) -> None:
     links = ANCHOR.findall(FENCE.sub("", _text(page)))
