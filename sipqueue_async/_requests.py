@@ -63,7 +63,7 @@ class Requests:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether it is closed."""
         return self._exchange.closed
 
     async def aclose(self) -> None:

@@ -179,13 +179,13 @@ class SipQueueClient:
         """Return an iterator of the records of finished calls that were dialled in a range of time.
 
         It asks for one page at a time, and gives every record once, in the server's order, which is that of the
-        platform's pages. If calls end meanwhile, it reads the pages again to find them too. The platform's own mark of
-        what was asked before is neither used nor changed.
+        platform's pages. If calls end meanwhile, it reads the pages again to find them too. The platform's own
+        cursor is neither used nor changed.
 
         Args:
             since: The earliest time of dialling: aware if the client knows the server's `timezone`, otherwise naive
                 and in the server's local time.
-            until: The latest.
+            until: The latest time of dialling.
             direction: Only incoming or only outgoing calls.
             method: Only calls made in this way.
             extension: Only calls of this extension, or of these.

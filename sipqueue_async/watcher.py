@@ -227,7 +227,7 @@ class StatusWatcher(Feed):
         task = self._check_started()
         self._fanout.check()
         if task.done() or self._closing:
-            raise RuntimeError("the watcher has ended")
+            raise RuntimeError("the watcher has ended: make a new one")
         future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         (self._later_refreshes if anew and self._is_polling else self._refreshes).append(future)
         self._due.set()

@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "report": "Print the day's figures: who did what for how long.",
         "calls": "Print the records of finished calls.",
         "queues": "Show the queues, with their strategies and limits.",
-        "agent": "Sign an extension in or out, pause it, or end its call.",
+        "agent": "Sign an extension in or out, pause or resume it, or end its call.",
         "record": "Write what happens into a database.",
         "history": "Read, export and prune what was recorded.",
         "reconcile": "Compare recorded calls with the platform's call records.",

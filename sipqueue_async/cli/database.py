@@ -61,7 +61,7 @@ def history_of(options: DatabaseOptions, environ: Mapping[str, str]) -> History:
         # Imported lazily: the other commands must not require SQLAlchemy.
         from sipqueue_async.history import History  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise Failure(f'a history needs "pip install sipqueue_async[history]": {error}') from None
+        raise Failure(f"a history needs: pip install 'sipqueue_async[history]' ({error})") from None
     try:
         return History(url, platform=options["platform"])
     except ValueError as error:
@@ -82,7 +82,7 @@ async def opened(history: History) -> AsyncGenerator[History]:
     """Open a database for the block.
 
     Raises:
-        Failure: It cannot be opened, read or written; it is raised by what runs inside the block, too.
+        Failure: The database cannot be opened, read or written, also inside the block.
     """
     from sipqueue_async.history import HistoryError  # noqa: PLC0415
 

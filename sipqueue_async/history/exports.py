@@ -45,7 +45,9 @@ def format_of(path: Path) -> Format:
     """
     ending = path.suffix.lower().removeprefix(".")
     if ending not in FORMATS:
-        raise ValueError(f"the file's name must end with .csv, .xlsx or .parquet, which tells the format: {path.name}")
+        raise ValueError(
+            f"the file's name must end with .csv, .xlsx or .parquet, which selects the format: {path.name}"
+        )
     return ending
 
 
@@ -70,7 +72,7 @@ async def export(
     Args:
         history: The open history.
         content: ``"events"``, ``"calls"``, ``"intervals"`` (the time of each agent in each state) or ``"report"``.
-        path: The file. Its ending tells the format: ``.csv``, ``.xlsx`` or ``.parquet``, which needs the extra
+        path: The file. Its ending selects the format: ``.csv``, ``.xlsx`` or ``.parquet``, which needs the extra
             ``parquet``.
         since: The beginning.
         until: The end.

@@ -212,7 +212,7 @@ class History:
         begin, end = max(since, first), min(until, microseconds(last))
         known = (await self._store.replay_at(begin if begin == first else begin - 1)).snapshot
         found = Intervals(known, moment_of(begin), began_before=begin > first)
-        # What changes at the end of the record is part of it.
+        # What changes at the end of the recorded time is part of it.
         async for item in self._store.timeline(begin, end if end == until else end + 1):
             if isinstance(item, Update):
                 for interval in found.update(item):

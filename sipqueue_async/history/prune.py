@@ -19,7 +19,7 @@ from sipqueue_async.history.replay import Replay
 from sipqueue_async.history.store import HOUR, Store, figure_values
 
 _PAGES: Final = 500
-"""So many pages of a file are given back at a time."""
+"""Pages that are returned to the file system per step."""
 _FREE: Final = "PRAGMA freelist_count"
 _GIVE_BACK: Final = f"PRAGMA incremental_vacuum({_PAGES})"
 

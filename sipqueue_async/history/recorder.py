@@ -24,7 +24,7 @@ from sipqueue_async.history.transcript import Transcript, time_of
 _log: Final = logging.getLogger("sipqueue_async")
 
 _MOST_ROWS: Final = 5000
-"""So many rows are written in one transaction, or one update."""
+"""Rows after which a transaction is closed; an update is never split."""
 _ROWS_AT_A_TIME: Final = 200
 """After so many rows, other tasks of the event loop run."""
 _HEARTBEAT: Final = 60.0
@@ -258,7 +258,7 @@ class Recorder:
         return snapshot is not None and transcript.catch_up(snapshot, moment_of(time_of(update, snapshot)))
 
     def _note_answer(self, transcript: Transcript) -> bool:
-        """Note that nothing else has changed up to the feed's last good answer; return whether hours are left."""
+        """Extend the recorded time to the feed's last good answer; return whether whole hours remain to be counted."""
         health, known = self._feed.health, self._feed.snapshot
         at = health.last_good_at
         if not health.up or known is None or at is None:

@@ -58,9 +58,9 @@ class Report:
     zone: tzinfo
     """The time zone of days and hours."""
     since: datetime
-    """The beginning (aware): as asked for, or the beginning of the record if that is later."""
+    """The beginning (aware): as asked for, or the beginning of the recorded time if that is later."""
     until: datetime
-    """The end (aware), which does not belong to the span: as asked for, or the end of the record if that is earlier."""
+    """The end (aware), exclusive: as asked for, or the end of the recorded time if that is earlier."""
     rows: tuple[ReportRow, ...]
     """The rows, in order of time or name. A span in which nothing was recorded has no row."""
     total: Figures
@@ -152,7 +152,7 @@ async def make_report(
     covered = await source.covered()
     if covered is None:
         return Report(by=by, zone=zone, since=since, until=until, rows=(), total=Figures())
-    # An update at the end of the record belongs to a span that goes on beyond it.
+    # An update at the end of the recorded time belongs to a span that goes on beyond it.
     inclusive = until > covered[1]
     since = min(max(since, covered[0]), until)
     until = max(min(until, covered[1]), since)
@@ -302,7 +302,7 @@ class _Collecting:
         known = await self._source.snapshot_at(at if is_first else at - _MICROSECOND)
         talking = {} if is_first or begin % HOUR else await self._source.talking_at(begin // HOUR)
         spans = SpanFold(Fold(known, at, talking=talking), map(moment_of, ends))
-        # The last span contains its end if that is the end of the record: nothing comes after it.
+        # The last span contains its end if that is the end of the recorded time: nothing comes after it.
         past = until + _MICROSECOND if self._inclusive else until
         async for item in self._source.timeline(at, past):
             if isinstance(item, Update):

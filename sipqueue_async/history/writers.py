@@ -295,4 +295,4 @@ def open_file(path: Path, form: Format, table: Table, zone: tzinfo) -> Writer:
         return _FILES[form](path, table, zone)
     except ImportError as error:
         extra = "parquet" if form == "parquet" else "history"
-        raise ImportError(f'a file of the format {form} needs "pip install sipqueue_async[{extra}]"') from error
+        raise ImportError(f"a file of the format {form} needs: pip install 'sipqueue_async[{extra}]'") from error

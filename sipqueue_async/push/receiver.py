@@ -17,7 +17,7 @@ from aiohttp import web
 from sipqueue_async import Snapshot, StatusWatcher, diff
 
 LARGEST_PUSH: Final = 64 * 1024
-"""Bytes; a longer body is refused unread."""
+"""The largest accepted body, in bytes."""
 _END: Final = "endtime"
 """A field of a call's record, and of no other push."""
 _TAKEN: Final = b"1"
@@ -242,7 +242,7 @@ class PushReceiver:
             self._second, self._in_second = second, 0
         self._in_second += 1
         if self._in_second > self._max_rate:
-            # There may be true ones among these, and asking costs no more than asking once.
+            # Some may be genuine, and all of them share one poll.
             self._ask(is_record=True)
             raise self._refusal(429)
 
@@ -304,7 +304,7 @@ def _networks(addresses: str | Iterable[str]) -> tuple[_Network, ...]:
     try:
         return tuple(ipaddress.ip_network(address) for address in addresses)
     except ValueError as error:
-        raise ValueError(f"allow has no address or network: {error}") from None
+        raise ValueError(f"allow must contain IP addresses or networks: {error}") from None
 
 
 def _is_within(remote: str | None, networks: Iterable[_Network]) -> bool:

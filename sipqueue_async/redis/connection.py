@@ -127,7 +127,9 @@ class _Patient:
                 finally:
                     timer.cancel()
         except TimeoutError:
-            raise exceptions.TimeoutError(f"nothing was sent for {self.patience:g} s") from None
+            raise exceptions.TimeoutError(
+                f"sending to Redis timed out: no byte accepted for {self.patience:g} s"
+            ) from None
 
     async def disconnect(self, nowait: bool = False, **options: Any) -> None:
         writer: asyncio.StreamWriter | None = self._writer  # type: ignore[attr-defined]

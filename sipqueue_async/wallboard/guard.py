@@ -52,7 +52,7 @@ class RequestHandler(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Return the response to a request that is not HTTP, or whose handler failed."""
-        # Logs the error.
+        # aiohttp logs the error here.
         super().handle_error(request, status, exc, message)
         reason = "The request cannot be read.\n" if status < 500 else "Internal error.\n"
         response = _ErrorResponse(status=status, text=reason)

@@ -81,7 +81,7 @@ async def test_events_have_what_is_known_of_them(url: str, tmp_path: Path) -> No
 
 
 async def test_calls_and_intervals_are_those_of_the_history(url: str, tmp_path: Path) -> None:
-    """A row for each, in order."""
+    """One row per call and per interval, in order."""
     calls = await exported(url, "calls", tmp_path / "calls.csv")
     assert [(row["extension"], row["outcome"], row["count"]) for row in calls] == [
         ("1", "answered", "2"),
@@ -93,7 +93,7 @@ async def test_calls_and_intervals_are_those_of_the_history(url: str, tmp_path: 
 
 
 async def test_a_report_has_its_rows(url: str, tmp_path: Path) -> None:
-    """With all figures; the total is their sum."""
+    """A report has all figures; the total is their sum."""
     (row,) = await exported(url, "report", tmp_path / "report.csv")
     assert (row["label"], row["calls_answered"], row["answer_rate"]) == ("2026-01-05", "2", "0.6667")
     assert row["first_signed_in_at"] == "2026-01-05T08:00:00+00:00"

@@ -59,7 +59,7 @@ def test_rates_are_of_the_sums() -> None:
     assert figures.seconds[AgentState.PAUSED] == 0
 
 
-def test_there_is_no_rate_of_nothing() -> None:
+def test_a_rate_without_calls_is_none() -> None:
     """A rate or a mean without anything to divide by is None, not 0."""
     none = Figures()
     assert (none.occupancy, none.answer_rate, none.mean_talk_seconds) == (None, None, None)

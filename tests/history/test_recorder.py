@@ -251,7 +251,7 @@ async def test_platforms_share_a_database(history_url: str) -> None:
 async def test_a_database_that_is_away_is_retried_and_gets_the_difference(
     history_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The feed does not wait; the changes coalesce; the trouble and its end are logged once."""
+    """The feed does not wait; the changes coalesce; the failure and its end are logged once."""
     caplog.set_level(logging.INFO, "sipqueue_async")
     answers = [snapshot(agent(calls_answered=number), at=number) for number in range(10)]
     async with running(history_url, answers, max_pending=1) as run:

@@ -147,6 +147,6 @@ def test_a_missing_library_is_named(
 ) -> None:
     """With what to install; and no file is left."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf'format {form} needs "pip install sipqueue_async\[{extra}\]"'):
+    with pytest.raises(ImportError, match=rf"format {form} needs: pip install 'sipqueue_async\[{extra}\]'"):
         open_file(tmp_path / "calls", form, TABLE, BERLIN)
     assert not [*tmp_path.iterdir()]

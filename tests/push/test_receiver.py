@@ -213,7 +213,7 @@ async def test_a_receiver_runs_once() -> None:
     [
         ({"min_interval": 0}, "min_interval must be above 0 seconds, not 0"),
         ({"max_rate": 0}, "max_rate must be at least 1 push a second, not 0"),
-        ({"allow": ["platform"]}, "allow has no address or network: 'platform'"),
+        ({"allow": ["platform"]}, "allow must contain IP addresses or networks: 'platform'"),
     ],
 )
 async def test_an_invalid_argument_is_named(options: dict[str, Any], text: str) -> None:

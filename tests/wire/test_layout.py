@@ -105,7 +105,7 @@ def test_another_kind_of_answer_is_not_followed(now: list[bytes]) -> None:
 
 
 def test_another_head_is_not_followed() -> None:
-    """A body with another head, such as a refusal, is left to full decoding."""
+    """An answer whose head changed, such as a refusal, is decoded as a whole."""
     records = objects(*range(3))
     assert followed(layout_of(records), b" " + answer(records)) is None
 

@@ -100,7 +100,7 @@ def test_what_did_not_change_is_shared(name: str | None) -> None:
     assert again[0].name is old.name
 
 
-def test_a_record_that_says_the_same_is_the_same() -> None:
+def test_equal_records_are_the_same_object() -> None:
     """A record with equal values in another notation is the same object."""
     reader = RegularReader(STATE_CODES, naive_time)
     known = reader.read(json.dumps(RECORD).encode(), [None])

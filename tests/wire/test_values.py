@@ -195,7 +195,7 @@ def test_an_encoding_that_was_asked_for_is_meant() -> None:
             text_encoding(label)
 
 
-def test_utf8_is_left_alone_but_for_its_mark() -> None:
+def test_valid_utf8_is_unchanged_except_for_its_byte_order_mark() -> None:
     """Valid UTF-8 stays unchanged, byte for byte, except that a byte order mark is removed."""
     right = '{"a": "张三 \U0001f600"}'.encode()
     assert as_utf8(right, "utf-8") == right

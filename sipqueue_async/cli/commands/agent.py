@@ -1,4 +1,4 @@
-"""``sipqueue agent``: signs an extension in or out, pauses it, or ends its call."""
+"""``sipqueue agent``: signs an extension in or out, pauses or resumes it, or ends its call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _NEEDS_QUEUE: Final = frozenset({Action.SIGN_IN, Action.SIGN_OUT})
 @click.option("--yes", is_flag=True, help="Act without asking.")
 @options.server
 def command(*, action: str, extension: str, queue: str | None, yes: bool, **server: Unpack[ServerOptions]) -> Work:
-    """Sign an extension in or out, pause it, or end its call.
+    """Sign an extension in or out, pause or resume it, or end its call.
 
     It asks before it acts, and acts once: nothing is repeated after a timeout or a broken connection.
     """

@@ -312,7 +312,7 @@ class Report:
 
 
 async def _poll_once_more(feed: Feed) -> None:
-    """Let the figures reach to the end of the period, not only to the last poll within it."""
+    """Poll once more, so that the figures include the time since the last poll."""
     if feed.health.up and isinstance(feed, StatusWatcher):
         with contextlib.suppress(SipQueueError, TimeoutError):
             async with asyncio.timeout(_LAST_POLL):

@@ -75,7 +75,8 @@ _STALE_POLLS: Final = 5
 @click.option(
     "--events-key-file",
     type=click.Path(path_type=Path),
-    help="A file with a second key, before SIPQUEUE_EVENTS_KEY, that opens only /api/events and /api/snapshot.",
+    help="A file with a second key, before SIPQUEUE_EVENTS_KEY, that opens only /api/events, /api/snapshot and "
+    "/api/openapi.json.",
 )
 @click.option(
     "--events-kept",

@@ -65,7 +65,7 @@ class View:
         return attrs.evolve(self, queue=name, first=0)
 
     def searching(self, text: str) -> View:
-        """Return the view of the agents with this text."""
+        """Return the view of the seats whose queue, extension or name contains the text."""
         return attrs.evolve(self, search=text, first=0)
 
     def chosen(self, seats: Iterable[SeatTally]) -> list[SeatTally]:
