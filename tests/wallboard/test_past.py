@@ -19,6 +19,7 @@ from sipqueue_async.history import Figures
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import answers, past
 from sipqueue_async.wallboard.guard import HEADERS
+from tests.kit.openapi import validator
 from tests.kit.recorded_wall import EIGHT, recorded_wall
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
@@ -101,6 +102,16 @@ async def test_an_agents_day_is_that_of_the_history(tmp_path: Path) -> None:
             assert all(agrees(one["figures"], row.figures) for one, row in zip(sent["seats"], rows, strict=True))
             assert (sent["left_out"], sent["removed"]) == (0, None)
         assert (await get(f"{wall.url}api/agents/100001?date=2026-01-05"))["name"] == r"\x1bname"
+
+
+async def test_answers_are_as_described(tmp_path: Path) -> None:
+    async with recorded_wall(tmp_path) as wall:
+        await wall.play(1200)
+        await wall.lose(60)
+        for path, schema in (("day", "Day"), ("agents/100001", "AgentDay")):
+            described = validator(schema)
+            described.validate(await get(f"{wall.url}api/{path}"))
+            described.validate(await get(f"{wall.url}api/{path}?date=2026-01-01"))
 
 
 async def test_unknown_agents_and_days_have_nothing(tmp_path: Path) -> None:
