@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -44,7 +43,8 @@ class Alerts(AsyncIterator[Alert]):
             raise ValueError("alerts need every update: this feed hands some of them to other consumers of its group")
         self._feed = feed
         self._state = rules if isinstance(rules, AlertState) else AlertState(rules)
-        self._alerts: deque[Alert] = deque()
+        # Part of the state, so that a saved state includes what was not yielded yet.
+        self._alerts = self._state.untold
         self._deadline: datetime | None = None
         self._updates = feed.updates()
         self._seen: Snapshot | None = None
@@ -55,12 +55,12 @@ class Alerts(AsyncIterator[Alert]):
 
     @property
     def state(self) -> AlertState:
-        """The present state; it includes alerts that were not yielded yet."""
+        """The present state, to save for a restart. Alerts that were not yielded yet are in it, and come first then."""
         return self._state
 
     @property
     def pending(self) -> int:
-        """The number of alerts that the state includes and that were not yielded yet."""
+        """The number of alerts that were not yielded yet."""
         return len(self._alerts)
 
     def __repr__(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
-from sipqueue_async import AgentState, AgentStatus, CallAnswered, CallMissed, SeatKey
-from sipqueue_async.alerts.engine import Engine, Subject, seat_subject
+from sipqueue_async import AgentState, AgentStatus, CallAnswered, CallMissed, SeatFilter, SeatKey
+from sipqueue_async.alerts.engine import Engine
 from sipqueue_async.alerts.rules import (
     SIGNED_IN,
     Available,
@@ -19,10 +20,19 @@ from sipqueue_async.alerts.rules import (
     SignedOut,
     StateLasts,
 )
+from sipqueue_async.alerts.watches import Subject, seat_subject
 
 R = TypeVar("R", bound=Rule)
 
 _ALL: Final[Subject] = (None, None)
+
+
+def covers(seats: SeatFilter, subject: Subject) -> bool:
+    """Return whether the queue and the extension of a subject, as far as it has them, are admitted."""
+    return all(
+        name is None or admitted is None or name in admitted
+        for name, admitted in zip(subject, (seats.queues, seats.extensions), strict=True)
+    )
 
 
 class Condition(ABC, Generic[R]):
@@ -45,6 +55,16 @@ class Condition(ABC, Generic[R]):
         """Whether the rule covers all seats."""
         self.admits: Callable[[SeatKey], bool] = rule.seats.admits
         """Return whether the rule covers a seat."""
+        self.shown: SeatFilter = SeatFilter()
+        """The seats that the feed shows."""
+
+    def has(self, subject: Subject) -> bool:
+        """Return whether the rule can have an alert about a subject; a saved one may come from an earlier rule."""
+        return self.is_subject(subject) and covers(self.rule.seats, subject) and covers(self.shown, subject)
+
+    def is_subject(self, subject: Subject) -> bool:
+        """Return whether the rule's alerts are about such a subject: a seat, a queue, an extension, or all."""
+        return None not in subject
 
     @abstractmethod
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
@@ -81,7 +101,7 @@ class Condition(ABC, Generic[R]):
         return []
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        """Restore the data that `save` returned."""
+        """Restore the data that `save` returned, without the subjects that the rule no longer has."""
 
 
 class StateLastsCondition(Condition[StateLasts]):
@@ -97,7 +117,7 @@ class StateLastsCondition(Condition[StateLasts]):
             engine = self.engine
             engine.begin(self.number, seat_subject(key), engine.now, approximate=unsure, agent=after.name)
         else:
-            self.engine.end(self.number, seat_subject(key))
+            self.engine.end(self.number, seat_subject(key), reason="left" if after is None else "ended")
 
     def call(self, event: CallAnswered | CallMissed, *, anew: bool, unsure: bool) -> None:
         if anew and event.agent.state in self.rule.states:
@@ -132,6 +152,10 @@ class GroupCondition(Condition[R]):
         self.per = per
         self.subject_of = _SUBJECTS[per]
         """Return the subject that a seat counts for."""
+
+    def is_subject(self, subject: Subject) -> bool:
+        queue, extension = subject
+        return (queue is not None, extension is not None) == (self.per == "queue", self.per == "agent")
 
     def known_subjects(self) -> Iterable[Subject]:
         """Return the subjects that exist before the first snapshot."""
@@ -181,8 +205,9 @@ class _Counted(GroupCondition[R]):
     def load(self, rows: Iterable[list[Any]]) -> None:
         # The rows include queues whose agents have all left.
         for queue, extension in rows:
-            self.agents.setdefault((queue, extension), 0)
-            self.touched[queue, extension] = None
+            if self.has((queue, extension)):
+                self.agents.setdefault((queue, extension), 0)
+                self.touched[queue, extension] = None
         self.settle(unsure=False)
 
     @abstractmethod
@@ -247,13 +272,20 @@ class _Window:
         if len(self.calls) == 1:
             self.condition.expect(self)
 
+    def drop(self, before: float) -> bool:
+        """Drop the calls before a moment; return whether there were any."""
+        length = len(self.calls)
+        while self.calls and self.calls[0][0] < before:
+            self.total -= self.calls.popleft()[1]
+        return len(self.calls) < length
+
     def fire(self, at: float) -> None:
         """Drop expired calls."""
         self.condition.expire(self, at)
 
 
 class MissedCallsCondition(GroupCondition[MissedCalls]):
-    """At least `count` calls were missed within the rule's time."""
+    """At least `count` calls were missed within the rule's time, and since its hours began."""
 
     calls = True
 
@@ -265,11 +297,14 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
         return False
 
     def call(self, event: CallAnswered | CallMissed, *, anew: bool, unsure: bool) -> None:
-        if isinstance(event, CallMissed):
+        began = self.engine.hours_began(self.number)
+        if isinstance(event, CallMissed) and began is not None:
             subject = self.subject_of(event.key)
             window = self.windows.get(subject)
             if window is None:
                 window = self.windows[subject] = _Window(self, subject)
+            elif window.drop(began):
+                self.engine.end(self.number, subject, at_once=True, reason="hours")
             window.add(self.engine.now, event.count)
             self.judge(window, event.agent.name if self.per == "agent" else None, unsure=unsure)
 
@@ -279,13 +314,16 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
             self.engine.begin(self.number, window.subject, self.engine.now, approximate=unsure, agent=agent)
 
     def expect(self, window: _Window) -> None:
-        """Set a window's deadline to the time at which its oldest calls expire."""
-        self.engine.set_deadline(window, window.calls[0][0] + self.rule.within, self.number)
+        """Set a window's deadline to the time at which its oldest calls expire, or to the end of the hours."""
+        expires = window.calls[0][0] + self.rule.within
+        self.engine.set_deadline(window, min(expires, self.engine.hours_change(self.number)), self.number)
 
     def expire(self, window: _Window, at: float) -> None:
         """Drop expired calls, and end the condition if too few are left."""
-        while window.calls and window.calls[0][0] + self.rule.within <= at + 1e-6:
-            window.total -= window.calls.popleft()[1]
+        began = self.engine.hours_began(self.number)
+        if window.drop(math.inf if began is None else began):
+            self.engine.end(self.number, window.subject, at_once=True, reason="hours")
+        window.drop(at - self.rule.within + 2e-6)
         if window.total < self.rule.count:
             self.engine.end(self.number, window.subject)
         if window.calls:
@@ -303,6 +341,8 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
 
     def load(self, rows: Iterable[list[Any]]) -> None:
         for queue, extension, calls in rows:
+            if not self.has((queue, extension)):
+                continue
             window = self.windows[queue, extension] = _Window(self, (queue, extension))
             for ago, count in calls:
                 window.add(self.engine.now - ago, count)
@@ -317,6 +357,9 @@ class SignedOutCondition(Condition[SignedOut]):
         self.seats = dict.fromkeys(rule.extensions, 0)
         self.names: dict[str, str | None] = {}
         self.touched: dict[str, None] = dict.fromkeys(rule.extensions)
+
+    def is_subject(self, subject: Subject) -> bool:
+        return subject[0] is None and subject[1] in self.seats
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
         return (before in SIGNED_IN) != (after in SIGNED_IN)
@@ -341,6 +384,9 @@ class SignedOutCondition(Condition[SignedOut]):
 
 class FeedSilentCondition(Condition[FeedSilent]):
     """The feed is down."""
+
+    def is_subject(self, subject: Subject) -> bool:
+        return subject == _ALL
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
         return False

@@ -10,78 +10,23 @@ of expired deadlines, not on the number of seats.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import attrs
 
-from sipqueue_async import SeatKey
-from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised, alert_id
+from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised, Reason, alert_id
 from sipqueue_async.alerts.rules import FeedSilent, Rule
-
-Subject: TypeAlias = tuple[str | None, str | None]
-"""The queue and the extension of an alert; None stands for any."""
+from sipqueue_async.alerts.watches import Due, Subject, Watch
 
 _ROUNDING: Final = 1e-6
 """A microsecond, the resolution of `datetime`."""
 
 _MOST_SPANS: Final = 64
 """How many spans of a rule's hours are searched. A delay longer than each of them never elapses."""
-
-
-class Due(Protocol):
-    """An entry of the heap: fires at its deadline."""
-
-    token: int
-    """Changes with each new deadline, which invalidates the earlier ones."""
-
-    def fire(self, at: float) -> None:
-        """Act on the deadline."""
-        ...
-
-
-class Watch:
-    """One condition about one subject: since when it holds, and its alert, if one was raised."""
-
-    __slots__ = (
-        "agent",
-        "approximate",
-        "clear_at",
-        "engine",
-        "id",
-        "raised_at",
-        "repeat_at",
-        "repeats",
-        "rule",
-        "since",
-        "started",
-        "subject",
-        "token",
-    )
-
-    def __init__(self, engine: Engine, rule: int, subject: Subject) -> None:
-        self.engine = engine
-        self.rule = rule
-        self.subject = subject
-        self.agent: str | None = None
-        self.token = 0
-        # On the axis; None while the condition does not hold.
-        self.since: float | None = None
-        self.approximate = False
-        # Wall times of the raised alert: when its condition began, and when it was raised.
-        self.started: datetime | None = None
-        self.raised_at: datetime | None = None
-        self.id = ""
-        self.repeats = 0
-        # On the axis.
-        self.repeat_at: float | None = None
-        self.clear_at: float | None = None
-
-    def fire(self, at: float) -> None:
-        """Raise, repeat or clear the alert, whichever is due."""
-        self.engine.fire(self, at)
 
 
 class Values(Protocol):
@@ -201,16 +146,17 @@ class Engine:
             watch = self._watches[rule][subject] = Watch(self, rule, subject)
         watch.agent = agent or watch.agent
         if watch.since is None:
-            watch.since, watch.approximate = since, approximate
-            watch.clear_at = None
+            watch.since, watch.raisings, watch.clear_at = since, 0, None
+            if watch.raised_at is None:
+                watch.approximate = approximate
             self._schedule(watch)
 
-    def end(self, rule: int, subject: Subject, *, at_once: bool = False) -> None:
+    def end(self, rule: int, subject: Subject, *, at_once: bool = False, reason: Reason = "ended") -> None:
         """Register that a condition no longer holds. With `at_once` its alert clears now, without `clear_after`."""
         watch = self._watches[rule].get(subject)
         if watch is None:
             return
-        watch.since = None
+        watch.since, watch.reason = None, reason
         if watch.raised_at is None:
             self._drop(watch)
             return
@@ -220,12 +166,25 @@ class Engine:
         if after:
             self._schedule(watch)
         else:
-            self._clear(watch, self.now)
+            self._clear(watch, self.now, reason)
 
     def holds(self, rule: int, subject: Subject) -> bool:
         """Return whether a condition holds now."""
         watch = self._watches[rule].get(subject)
         return watch is not None and watch.since is not None
+
+    def hours_began(self, rule: int) -> float | None:
+        """Return when the present hours of a rule began, on the axis, or None outside of them."""
+        hours = self.rules[rule].hours
+        if hours is None:
+            return -math.inf
+        began = hours.started_at(self.wall(self.now))
+        return None if began is None else self.axis(began)
+
+    def hours_change(self, rule: int) -> float:
+        """Return when the hours of a rule begin or end next, on the axis."""
+        hours = self.rules[rule].hours
+        return math.inf if hours is None else self.axis(hours.next_change(self.wall(self.now)))
 
     def watches(self, rule: int) -> Iterable[Watch]:
         """Return a rule's watches."""
@@ -242,6 +201,10 @@ class Engine:
             self._note_raised(watch)
         self._schedule(watch)
 
+    def clear_gone(self, watch: Watch, rule: Rule) -> AlertCleared:
+        """Return the clearing of a saved alert whose rule no longer exists."""
+        return self._cleared(watch, rule, self.now, "rule")
+
     def collect(self) -> tuple[Alert, ...]:
         """Return the alerts since the last call."""
         alerts, self._alerts = tuple(self._alerts), []
@@ -257,10 +220,11 @@ class Engine:
                 self._held[watch.rule][watch] = None
                 return
             self._raise(watch, at)
-        elif (watch.clear_at is not None and at + _ROUNDING >= watch.clear_at) or (
-            rule.hours is not None and self.wall(at) not in rule.hours
-        ):
-            self._clear(watch, at)
+        elif watch.clear_at is not None and at + _ROUNDING >= watch.clear_at:
+            self._clear(watch, at, watch.reason)
+            return
+        elif rule.hours is not None and self.wall(at) not in rule.hours:
+            self._clear(watch, at, watch.reason if watch.since is None else "hours")
             return
         elif watch.repeat_at is not None and at + _ROUNDING >= watch.repeat_at:
             watch.repeats += 1
@@ -288,7 +252,7 @@ class Engine:
         moments = [] if watch.clear_at is None else [watch.clear_at]
         moments += [] if watch.repeat_at is None else [watch.repeat_at]
         if rule.hours is not None:
-            moments.append(self.axis(rule.hours.next_change(self.wall(self.now))))
+            moments.append(self.hours_change(watch.rule))
         return min(moments, default=None)
 
     def _ready_at(self, rule: Rule, since: float) -> float | None:
@@ -319,8 +283,10 @@ class Engine:
     def _raise(self, watch: Watch, at: float) -> None:
         assert watch.since is not None  # noqa: S101  # only a condition that holds is due to be raised
         watch.started, watch.raised_at = self.wall(watch.since), self.wall(at)
-        watch.id = alert_id(self.rules[watch.rule].name, *watch.subject, watch.started)
+        watch.id = alert_id(self.rules[watch.rule].name, *watch.subject, watch.started, watch.raisings)
+        watch.raisings += 1
         watch.repeats = 0
+        watch.approximate = watch.approximate or watch.since < self.resumed_at
         self._note_raised(watch)
         self._emit_raised(watch, at)
 
@@ -355,28 +321,13 @@ class Engine:
             agent=watch.agent,
             since=watch.started,
             at=raised_at,
-            value=self.conditions[watch.rule].value(watch.subject, at, since),
-            approximate=watch.approximate or since < self.resumed_at,
+            value=max(0.0, self.conditions[watch.rule].value(watch.subject, at, since)),
+            approximate=watch.approximate,
             repeat=watch.repeats,
         )
 
-    def _clear(self, watch: Watch, at: float) -> None:
-        assert watch.started is not None  # noqa: S101  # only a raised alert is cleared
-        assert watch.raised_at is not None  # noqa: S101
-        self._alerts.append(
-            AlertCleared(
-                rule=self.rules[watch.rule],
-                id=watch.id,
-                queue=watch.subject[0],
-                extension=watch.subject[1],
-                agent=watch.agent,
-                since=watch.started,
-                at=self.wall(at),
-                value=(self.wall(at) - watch.started).total_seconds(),
-                approximate=watch.approximate,
-                raised_at=watch.raised_at,
-            )
-        )
+    def _clear(self, watch: Watch, at: float, reason: Reason) -> None:
+        self._alerts.append(self._cleared(watch, self.rules[watch.rule], at, reason))
         self._forget_raised(watch)
         watch.raised_at = watch.started = watch.repeat_at = watch.clear_at = None
         if watch.since is None:
@@ -385,6 +336,23 @@ class Engine:
             # The rule's hours ended while the condition still holds.
             self._schedule(watch)
         self._release(self.rules[watch.rule].name)
+
+    def _cleared(self, watch: Watch, rule: Rule, at: float, reason: Reason) -> AlertCleared:
+        assert watch.started is not None  # noqa: S101  # only a raised alert is cleared
+        assert watch.raised_at is not None  # noqa: S101
+        return AlertCleared(
+            rule=rule,
+            id=watch.id,
+            queue=watch.subject[0],
+            extension=watch.subject[1],
+            agent=watch.agent,
+            since=watch.started,
+            at=self.wall(at),
+            value=max(0.0, (self.wall(at) - watch.started).total_seconds()),
+            approximate=watch.approximate,
+            raised_at=watch.raised_at,
+            reason=reason,
+        )
 
     def _release(self, name: str) -> None:
         """Check again the watches that a cleared alert of this rule was suppressing."""
@@ -397,8 +365,3 @@ class Engine:
         self.cancel_deadline(watch)
         self._held[watch.rule].pop(watch, None)
         self._watches[watch.rule].pop(watch.subject, None)
-
-
-def seat_subject(key: SeatKey) -> Subject:
-    """Return a seat as the subject of an alert."""
-    return key.queue, key.extension

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,13 +12,19 @@ from sipqueue_async import SeatKey
 from sipqueue_async.alerts import sentences
 from sipqueue_async.alerts.rules import Rule
 
+Reason: TypeAlias = Literal["ended", "left", "hours", "rule"]
+"""Why an alert cleared; see `AlertCleared.reason`."""
+
+REASONS: Final[tuple[Reason, ...]] = ("ended", "left", "hours", "rule")
+
 
 @attrs.frozen(kw_only=True)
 class _Alert:
     rule: Rule
     """The rule."""
     id: str
-    """The alert's id: its raising, repeats and clearing have the same one, even after a restart."""
+    """The alert's id: its raising, repeats and clearing have the same one, even after a restart. The next alert of the
+    same rule about the same subject has another."""
     queue: str | None
     """The queue of the alert; None for an alert about an agent in any queue, or about all queues."""
     extension: str | None
@@ -32,7 +38,7 @@ class _Alert:
     value: float
     """The rule's figure: seconds, a number of agents or calls, or a share from 0 to 1."""
     approximate: bool
-    """Whether the condition may have begun before `since`, or was not observed during an outage."""
+    """Whether the condition may have begun before `since`, or was not observed during an outage before the raising."""
 
     @property
     def key(self) -> SeatKey | None:
@@ -101,18 +107,22 @@ class AlertRaised(_Alert):
 
 @attrs.frozen(kw_only=True)
 class AlertCleared(_Alert):
-    """The condition of a raised alert has ended."""
+    """A raised alert has ended: its condition is over, or its rule no longer applies."""
 
     kind: ClassVar[str] = "cleared"
     """The event's name in JSON."""
 
     raised_at: datetime
     """When the alert was raised."""
+    reason: Reason = "ended"
+    """Why it cleared. ``ended``: the condition is over. ``left``: the agent has left the queue. ``hours``: the rule's
+    hours have ended, while the condition lasts. ``rule``: the rule was removed or changed, or the seats are no longer
+    watched; whether the condition lasts is unknown."""
 
     @property
     def lasted(self) -> timedelta:
-        """The time from the beginning of the condition to the clearing."""
-        return self.at - self.since
+        """The time from the beginning of the condition to the clearing; 0 if the wall clock was set back in between."""
+        return max(timedelta(0), self.at - self.since)
 
     def __str__(self) -> str:
         return self.text()
@@ -123,18 +133,22 @@ class AlertCleared(_Alert):
         Raises:
             ValueError: There is no such language.
         """
-        return sentences.cleared(self, language)
+        return sentences.cleared(self, self.reason, language)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON can hold it."""
-        return {**self._common(self.kind), "raised_at": self.raised_at.isoformat()}
+        return {**self._common(self.kind), "raised_at": self.raised_at.isoformat(), "reason": self.reason}
 
 
 Alert: TypeAlias = AlertRaised | AlertCleared
 """An event of an alert."""
 
 
-def alert_id(rule: str, queue: str | None, extension: str | None, since: datetime) -> str:
-    """Return the id of an alert, which depends on the rule, the subject and the beginning only."""
-    text = "\0".join((rule, queue or "", extension or "", since.isoformat()))
+def alert_id(rule: str, queue: str | None, extension: str | None, since: datetime, earlier: int) -> str:
+    """Return the id of an alert.
+
+    It depends on the rule, the subject, the beginning, and the number of earlier alerts since then. So a program that
+    was killed before it saved an alert raises it again with the same id.
+    """
+    text = "\0".join((rule, queue or "", extension or "", since.isoformat(), *([str(earlier)] if earlier else ())))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 
 from sipqueue_async import AgentState, AgentStatus, SeatKey
 from sipqueue_async.alerts.conditions import GroupCondition
-from sipqueue_async.alerts.engine import Engine, Subject
+from sipqueue_async.alerts.engine import Engine
 from sipqueue_async.alerts.rules import SIGNED_IN, Occupancy
+from sipqueue_async.alerts.watches import Subject
 
 _TINY: Final = 1e-6
 """Tolerance in seconds: sums of floats that differ by less are equal."""
@@ -92,7 +94,9 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         self.unseen = 0.0
         """Seconds of the axis during which the feed was down."""
         self.began = 0.0
-        """When the first snapshot arrived, in seen time."""
+        """When the first snapshot arrived or the rule's hours began, whichever was later, in seen time."""
+        self.hours_began: datetime | None = None
+        """When the rule's present hours began; None outside of them."""
 
     def share_of(self, subject: Subject) -> _Share:
         """Return a subject's share, creating it on first use."""
@@ -126,12 +130,28 @@ class OccupancyCondition(GroupCondition[Occupancy]):
 
     def look(self, share: _Share) -> None:
         """Begin or end the condition according to the share, and set the deadline of the next check."""
-        now = self.seen()
+        engine, now = self.engine, self.seen()
         share.move(now)
+        is_open, change = self._is_open(), engine.hours_change(self.number)
         full = self.began + self.rule.within
-        if now + _TINY >= full:
+        if is_open and now + _TINY >= full:
             self._judge(share)
-        self.engine.set_deadline(share, self._next(share, now, full) + self.unseen, self.number)
+        elif self.rule.hours is not None:
+            engine.end(self.number, share.subject, at_once=True, reason="hours")
+        check = self._next(share, now, full) + self.unseen if is_open else change
+        engine.set_deadline(share, min(check, change), self.number)
+
+    def _is_open(self) -> bool:
+        """Return whether the rule applies now; restart the window when its hours begin."""
+        engine, hours = self.engine, self.rule.hours
+        if hours is None:
+            return True
+        began = hours.started_at(engine.wall(engine.now))
+        if began is not None and began != self.hours_began:
+            # Hours that began in an outage are seen from its end.
+            self.began = max(self.began, max(engine.axis(began), engine.resumed_at) - self.unseen)
+        self.hours_began = began
+        return began is not None
 
     def _limit(self) -> tuple[float, float]:
         """Return the limit, and 1 if it is an upper limit, -1 if it is a lower one."""
@@ -178,14 +198,17 @@ class OccupancyCondition(GroupCondition[Occupancy]):
     def save(self) -> list[list[Any]]:
         # The time after a restart continues an outage, all of which is unseen.
         now = self.engine.blind_since - self.unseen if self.engine.frozen else self.seen()
-        rows: list[list[Any]] = [[None, None, now - self.began, []]]
+        rows: list[list[Any]] = [[None, None, now - self.began, [], self.hours_began and self.hours_began.isoformat()]]
         rows += [[*it.subject, 0.0, [[now - at, *counts] for at, *counts in it.history]] for it in self.shares.values()]
         return rows
 
     def load(self, rows: Iterable[list[Any]]) -> None:
-        for queue, extension, ago, history in rows:
+        for queue, extension, ago, history, *began in rows:
             if not history:
                 self.began = self.seen() - ago
+                self.hours_began = datetime.fromisoformat(began[0]) if any(began) else None
+                continue
+            if not self.has((queue, extension)):
                 continue
             share = self.share_of((queue, extension))
             changes = [(self.seen() - before, talking, signed_in) for before, talking, signed_in in history]

@@ -195,7 +195,8 @@ class MissedCalls(Rule):
 
     Args:
         count: Raise at this number of missed calls.
-        within: The time: seconds, or a timedelta. The alert clears when fewer calls were missed within it.
+        within: The time: seconds, or a timedelta. The alert clears when fewer calls were missed within it. Only calls
+            within the present `hours` count.
         per: ``"agent"`` for one alert per extension, all its queues together; ``"queue"``; or ``"all"``.
     """
 
@@ -235,8 +236,8 @@ class Occupancy(Rule):
     """Occupancy, which is talk time as a share of signed-in time, is too high or too low over a sliding window.
 
     Args:
-        within: The window: seconds, or a timedelta. Time during an outage does not count. Until a whole window was
-            observed, the rule raises and clears nothing.
+        within: The window: seconds, or a timedelta. Time during an outage does not count, nor time before the present
+            `hours`. Until a whole window was observed, the rule raises and clears nothing.
         above: Raise if the share (0 to 1) is above this limit.
         below: Raise if the share is below this limit. Give exactly one of the two limits.
         per: ``"queue"`` for one alert per queue; or ``"all"``.

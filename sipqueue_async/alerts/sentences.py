@@ -10,6 +10,7 @@ import attrs
 
 from sipqueue_async import AgentState
 from sipqueue_async.alerts.rules import (
+    SIGNED_IN,
     Available,
     FeedSilent,
     MissedCalls,
@@ -20,14 +21,19 @@ from sipqueue_async.alerts.rules import (
     StateLasts,
 )
 
+_STATES_EN: Final = {
+    **{state: str(state) for state in AgentState},
+    AgentState.RECEIVING: "receiving a call",
+    AgentState.UNKNOWN: "in an unknown state",
+}
 _STATES_ZH: Final = {
     AgentState.IDLE: "空闲",
     AgentState.WAITING: "等待来电",
-    AgentState.RECEIVING: "振铃",
-    AgentState.TALKING: "通话",
+    AgentState.RECEIVING: "振铃中",
+    AgentState.TALKING: "通话中",
     AgentState.PAUSED: "示忙",
     AgentState.OFFLINE: "离线",
-    AgentState.UNKNOWN: "未知",
+    AgentState.UNKNOWN: "状态未知",
 }
 
 
@@ -39,7 +45,13 @@ class _Language:
     nameless: str
     in_queue: str
     all_queues: str
-    over: str
+    over: Mapping[str, str]
+    """The sentences of a cleared alert, by its reason."""
+    feed_over: Mapping[str, str]
+    """The sentences of the feed's cleared alert, by its reason."""
+    states: Mapping[AgentState, str]
+    signed_in: str
+    """All states except offline."""
     state_lasts: str
     fewer: str
     more: str
@@ -49,7 +61,6 @@ class _Language:
     below: str
     signed_out: str
     silent: str
-    back: str
     platform: str
     what: Mapping[str, str]
     """What each sentence says, without the subject and the duration, by the sentence's name."""
@@ -58,6 +69,7 @@ class _Language:
     units: tuple[str, str, str, str]
     """Days, hours, minutes, seconds."""
     joint: str
+    comma: str
     or_: str
 
 
@@ -65,9 +77,21 @@ _LANGUAGES: Final = {
     "en": _Language(
         agent="{name} ({extension})",
         nameless="Extension {extension}",
-        in_queue=" in {queue}",
+        in_queue="{who} in {queue}",
         all_queues="All queues",
-        over="{who}: over after {time} ({rule})",
+        over={
+            "ended": "{who}: over after {time} ({rule})",
+            "left": "{who}: left the queue after {time} ({rule})",
+            "hours": "{who}: not over after {time}, but the hours of the rule have ended ({rule})",
+            "rule": "{who}: no longer watched, after {time}, because the rules have changed ({rule})",
+        },
+        feed_over={
+            "ended": "The platform can be reached again, after {time}",
+            "hours": "The platform still cannot be reached after {time}, but the hours of the rule have ended ({rule})",
+            "rule": "The platform: no longer watched, after {time}, because the rules have changed ({rule})",
+        },
+        states=_STATES_EN,
+        signed_in="signed in",
         state_lasts="{who} has been {states} for {time}",
         fewer="{who}: {value} {states}, fewer than {limit}, for {time}",
         more="{who}: {value} {states}, more than {limit}, for {time}",
@@ -75,9 +99,8 @@ _LANGUAGES: Final = {
         no_answers="{who}: no call answered for {time} while agents wait",
         above="{who}: {share} of the time talking, above {limit}, over {window}",
         below="{who}: {share} of the time talking, below {limit}, over {window}",
-        signed_out="{who} is not signed in, for {time}",
+        signed_out="{who} has not been signed in for {time}",
         silent="The platform cannot be reached, for {time}",
-        back="The platform can be reached again, after {time}",
         platform="The platform",
         what={
             "state_lasts": "{states}",
@@ -94,40 +117,53 @@ _LANGUAGES: Final = {
         since="since {time}",
         units=("{} d", "{} h", "{} min", "{} s"),
         joint=" ",
+        comma=", ",
         or_=" or ",
     ),
     "zh": _Language(
         agent="{name}（{extension}）",
         nameless="分机 {extension}",
-        in_queue="在 {queue}",
+        in_queue="队列 {queue} 的{who}",
         all_queues="所有队列",
-        over="{who}：{time}后恢复（{rule}）",
-        state_lasts="{who} 已{states} {time}",
+        over={
+            "ended": "{who}：已恢复，持续了 {time}（{rule}）",
+            "left": "{who}：已离开队列，持续了 {time}（{rule}）",
+            "hours": "{who}：尚未恢复，已持续 {time}，但规则的生效时段已结束（{rule}）",
+            "rule": "{who}：规则已变更，不再监测，此前已持续 {time}（{rule}）",
+        },
+        feed_over={
+            "ended": "平台已恢复连接，中断了 {time}",
+            "hours": "平台仍无法连接，已持续 {time}，但规则的生效时段已结束（{rule}）",
+            "rule": "平台：规则已变更，不再监测，此前已持续 {time}（{rule}）",
+        },
+        states=_STATES_ZH,
+        signed_in="已签入",
+        state_lasts="{who}：{states}，已持续 {time}",
         fewer="{who}：{states} {value} 人，少于 {limit} 人，已持续 {time}",
         more="{who}：{states} {value} 人，多于 {limit} 人，已持续 {time}",
         missed="{who}：{window}内未接 {value} 个电话",
-        no_answers="{who}：有坐席等待，但已 {time}没有接听电话",
+        no_answers="{who}：有坐席等待来电，但已有 {time}没有接听电话",
         above="{who}：{window}内通话占比 {share}，高于 {limit}",
         below="{who}：{window}内通话占比 {share}，低于 {limit}",
-        signed_out="{who}：未签入，已 {time}",
-        silent="无法连接平台，已 {time}",
-        back="平台已恢复连接，中断 {time}",
+        signed_out="{who}：未签入任何队列，已持续 {time}",
+        silent="无法连接平台，已持续 {time}",
         platform="平台",
         what={
             "state_lasts": "{states}",
             "fewer": "{states} {value} 人，少于 {limit} 人",
             "more": "{states} {value} 人，多于 {limit} 人",
             "missed": "{window}内未接 {value} 个电话",
-            "no_answers": "有坐席等待，但没有接听电话",
+            "no_answers": "有坐席等待来电，但没有接听电话",
             "above": "{window}内通话占比 {share}，高于 {limit}",
             "below": "{window}内通话占比 {share}，低于 {limit}",
-            "signed_out": "未签入",
+            "signed_out": "未签入任何队列",
             "silent": "无法连接",
         },
         more_alerts="另有 {number} 条",
         since="始于 {time}",
         units=("{} 天", "{} 小时", "{} 分钟", "{} 秒"),
         joint=" ",
+        comma="、",
         or_="或",
     ),
 }
@@ -206,12 +242,12 @@ def since(time: str, language: str) -> str:
     return _words(language).since.format(time=time)
 
 
-def cleared(alert: About, language: str) -> str:
+def cleared(alert: About, reason: str, language: str) -> str:
     """Return the sentence for a cleared alert."""
     words = _words(language)
     time = _duration((alert.at - alert.since).total_seconds(), words)
-    form = words.back if isinstance(alert.rule, FeedSilent) else words.over
-    return form.format(who=_who(alert, words), time=time, rule=alert.rule.name)
+    forms = words.feed_over if isinstance(alert.rule, FeedSilent) else words.over
+    return forms[reason].format(who=_who(alert, words), time=time, rule=alert.rule.name)
 
 
 def describe(alert: About, language: str) -> tuple[str, str]:
@@ -253,13 +289,14 @@ def _who(alert: About, words: _Language) -> str:
         return words.all_queues if queue is None else queue
     form = words.agent if agent else words.nameless
     who = form.format(name=agent, extension=extension)
-    return who if queue is None else who + words.in_queue.format(queue=queue)
+    return who if queue is None else words.in_queue.format(queue=queue, who=who)
 
 
 def _states(states: frozenset[AgentState], words: _Language) -> str:
-    order = [state for state in AgentState if state in states]
-    chinese = words is _LANGUAGES["zh"]
-    return words.or_.join(_STATES_ZH[state] if chinese else str(state) for state in order)
+    if states == frozenset(SIGNED_IN):
+        return words.signed_in
+    *most, last = [words.states[state] for state in AgentState if state in states]
+    return words.or_.join([words.comma.join(most), last] if most else [last])
 
 
 def _duration(seconds: float, words: _Language) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from sipqueue_async import (
     FeedDown,
     FeedUp,
     SeatEvent,
+    SeatFilter,
     Snapshot,
     StateChanged,
     Update,
@@ -55,6 +57,8 @@ _CONDITIONS: Final[dict[type[Rule], Callable[[Engine, int, Any], Condition[Any]]
     FeedSilent: FeedSilentCondition,
 }
 
+_ALL_SEATS: Final = SeatFilter()
+
 
 class AlertState:
     """The state of every rule's condition. `evaluate` changes it: use the state that it returns.
@@ -80,6 +84,8 @@ class AlertState:
         self._snapshot: Snapshot | None = None
         # Whether the state was restored, and has received no snapshot or update since.
         self._is_resuming = False
+        self.untold: deque[Alert] = deque()
+        """The alerts that no caller has received yet. They are saved with the state; `evaluate` returns them first."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -114,14 +120,20 @@ class AlertState:
 
     def to_json(self) -> bytes:
         """Return the state as JSON (UTF-8) in a versioned format, for storage; `from_json` reads it."""
-        return saved.dump(self._engine, self._conditions, self._snapshot)
+        return saved.dump(self._engine, self._conditions, self._snapshot, self.untold)
 
     @classmethod
-    def from_json(cls, data: bytes | str, rules: Iterable[Rule]) -> AlertState:
+    def from_json(cls, data: bytes | str, rules: Iterable[Rule], seats: SeatFilter = _ALL_SEATS) -> AlertState:
         """Return the state that `to_json` wrote, for the same rules or others.
 
         Give the watcher the state's `snapshot` as baseline. The time in between counts as an outage: a raised alert is
-        neither raised again nor lost. Alerts of rules that no longer exist are dropped.
+        neither raised again nor lost. Alerts of rules that no longer exist clear at once. Alerts about queues and
+        agents that a rule no longer has clear at the first snapshot; see `AlertCleared.reason`.
+
+        Args:
+            data: The saved state.
+            rules: The rules.
+            seats: The seats that the feed shows; all by default.
 
         Raises:
             ValueError: The data is damaged, of another kind, or of a version that this release does not know; or the
@@ -129,15 +141,17 @@ class AlertState:
         """
         state = cls(rules)
         loaded = saved.load(data)
+        for condition in state._conditions:
+            condition.shown = seats
         if loaded.snapshot is not None:
-            state._begin(loaded.snapshot)
+            state._begin(seats.apply(loaded.snapshot))
             state._is_resuming = True
         elif loaded.at is not None:
             state._engine.anchor(0.0, loaded.at)
         if state._engine.started:
             state._engine.frozen = True
             with saved.FORMAT.decoding():
-                loaded.put_into(state._engine, state._conditions)
+                state.untold.extend(loaded.put_into(state._engine, state._conditions))
             # Discard alerts of the conditions' initial evaluation.
             state._engine.collect()
         return state
@@ -288,7 +302,10 @@ def evaluate(
     Raises:
         ValueError: The moment is naive.
     """
-    return state, *state.note(what)
+    alerts, deadline = state.note(what)
+    alerts = (*state.untold, *alerts)
+    state.untold.clear()
+    return state, alerts, deadline
 
 
 def _began_anew(event: CallAnswered | CallMissed) -> bool:

@@ -15,14 +15,14 @@ _NAMES: Final = ("who", "time", "since", "text", "rule", "queue", "extension", "
 
 @attrs.frozen(kw_only=True)
 class Texts:
-    """A rule's own templates; None for the default sentence."""
+    """A rule's own templates; None for the default sentence. `cleared` is for conditions that are over."""
 
     raised: str | None = None
     cleared: str | None = None
 
     def text(self, alert: Alert, language: str) -> str:
         """Return the text for an alert. Values are not templates: braces in a name stay as they are."""
-        template = self.raised if isinstance(alert, AlertRaised) else self.cleared
+        template = self.raised if isinstance(alert, AlertRaised) else self.cleared if alert.reason == "ended" else None
         text = alert.text(language)
         if template is None:
             return text
@@ -51,6 +51,8 @@ def checked_template(template: str) -> str:
     except ValueError:
         raise ValueError("a brace has no partner; write {{ or }} for a brace itself") from None
     for _, name, form, conversion in parts:
-        if name is not None and (name not in _NAMES or form or conversion):
+        if name in _NAMES and (form or conversion):
+            raise ValueError(f"a value is written without a format: {{{name}}}")
+        if name is not None and name not in _NAMES:
             raise ValueError(f"there is no value {{{name}}}; there are {', '.join(f'{{{it}}}' for it in _NAMES)}")
     return template

@@ -124,6 +124,26 @@ async def test_alerts_are_taken_up_again_after_a_cancellation_and_a_restart() ->
         assert not isinstance(cleared, AlertRaised)
 
 
+async def test_alerts_that_were_not_yielded_come_first_after_a_restart() -> None:
+    """The body of an ``async for`` may be cancelled while further alerts wait."""
+    rules = [StateLasts(f"lasts-{number}", AgentState.TALKING, longer_than=10) for number in range(3)]
+    state, got = AlertState(rules), list[str]()
+    for expected in (1, 3):
+        async with StatusWatcher(a_source(lambda _: TALKING), interval=5, baseline=state.snapshot) as watcher:  # type: ignore[arg-type]
+            alerts = Alerts(watcher, state)
+
+            async def slowly(alerts: Alerts = alerts) -> None:
+                async for it in alerts:
+                    got.append(it.rule.name)
+                    await asyncio.sleep(50 if len(got) == 1 else 1)
+
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(slowly(), 30)
+            state = AlertState.from_json(alerts.state.to_json(), rules)
+        assert len(got) == expected
+    assert sorted(got) == [rule.name for rule in rules]
+
+
 async def test_they_end_with_the_feed_and_raise_what_ended_it() -> None:
     async with StatusWatcher(a_source(lambda _: AuthError(601, "no")), interval=1) as watcher:  # type: ignore[arg-type]
         with pytest.raises(AuthError):

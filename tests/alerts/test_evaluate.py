@@ -224,6 +224,20 @@ class TestOutages:
         ]
         assert alerts[1].approximate
 
+    def test_the_clearing_is_approximate_if_the_raising_was(self) -> None:
+        """The talk began at a poll, and the alert is raised after a later outage."""
+        rules = [StateLasts("lasts", AgentState.TALKING, longer_than=60)]
+        waiting, talking = snapshot(agent()), self.later(10)
+        state, _, _ = evaluate(AlertState(rules), waiting)
+        began = Update(sequence=1, snapshot=talking, previous=waiting, events=diff(waiting, talking))
+        state, _, _ = evaluate(state, began)
+        state = AlertState.from_json(state.to_json(), rules)
+        state, [raised], _ = evaluate(state, self.later(110))
+        over = snapshot(agent(), at=120)
+        ended = Update(sequence=2, snapshot=over, previous=self.later(110), events=diff(self.later(110), over))
+        state, [cleared], _ = evaluate(state, ended)
+        assert (raised.approximate, cleared.approximate) == (True, True)
+
     def test_another_call_since_then_begins_the_time_anew(self) -> None:
         new = self.later(110, calls_answered=1, last_answered_at=moment(90))
         _, alerts, deadline = evaluate(self.down_at(50), self.up(new, 50))

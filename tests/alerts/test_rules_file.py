@@ -124,7 +124,7 @@ AVAILABLE = '[rules.a]\nkind = "available"\n'
         ('[rules.o]\nkind = "occupancy"\nabove = true', "[rules.o] above: write a share from 0 to 1, such as 0.85"),
         (AWAY + 'raised = "{who"', "[rules.f] raised: a brace has no partner; write {{ or }} for a brace itself"),
         (AWAY + 'cleared = "{who.x}"', "[rules.f] cleared: there is no value {who.x}; there are {who}, {time}, "),
-        (AWAY + 'raised = "{value:999999d}"', "[rules.f] raised: there is no value {value}; there are "),
+        (AWAY + 'raised = "{value:999999d}"', "[rules.f] raised: a value is written without a format: {value}"),
         (AWAY + "[destinations.d]", "[destinations.d] needs either url or url_from, the environment variable"),
         (AWAY + '[destinations.d]\nurl = "a"\nurl_from = "B"', "[destinations.d] needs either url or url_from"),
         (AWAY + '[destinations.d]\nurl = ["json://hidden"]', "[destinations.d] url: write one text in quotes"),
@@ -184,5 +184,5 @@ raised = "{who} {{{agent}}} {queue}/{extension} {rule} {value} {time}"
         "approximate": False,
     }
     raised, cleared = AlertRaised(**about), AlertCleared(**about, raised_at=START)
-    assert found.text(raised) == "{rule}（100001）在 queue-1 {{rule}} queue-1/100001 talk 600 10 分钟"
+    assert found.text(raised) == "队列 queue-1 的{rule}（100001） {{rule}} queue-1/100001 talk 600 10 分钟"
     assert found.text(cleared) == cleared.text("zh")

@@ -49,7 +49,7 @@ def raised(
         (
             raised(TALKS, queue="sales", extension="100"),
             "<b>Ann</b> (100) in sales has been talking for 10 min 30 s",
-            "<b>Ann</b>（100）在 sales 已通话 10 分钟 30 秒",
+            "队列 sales 的<b>Ann</b>（100）：通话中，已持续 10 分钟 30 秒",
         ),
         (
             raised(Available("few", fewer_than=4, states=["waiting", "idle"]), queue="sales"),
@@ -58,8 +58,18 @@ def raised(
         ),
         (
             raised(Available("many", more_than=2, states=SIGNED_IN[:-1]), lasted=0),
-            "All queues: 3 idle or waiting or receiving or talking or paused, more than 2, for 0 s",
-            "所有队列：空闲或等待来电或振铃或通话或示忙 3 人，多于 2 人，已持续 0 秒",
+            "All queues: 3 idle, waiting, receiving a call, talking or paused, more than 2, for 0 s",
+            "所有队列：空闲、等待来电、振铃中、通话中或示忙 3 人，多于 2 人，已持续 0 秒",
+        ),
+        (
+            raised(Available("few", fewer_than=9, states=SIGNED_IN), lasted=1),
+            "All queues: 3 signed in, fewer than 9, for 1 s",
+            "所有队列：已签入 3 人，少于 9 人，已持续 1 秒",
+        ),
+        (
+            raised(StateLasts("odd", AgentState.UNKNOWN, longer_than=1), lasted=1, queue="sales", extension="100"),
+            "<b>Ann</b> (100) in sales has been in an unknown state for 1 s",
+            "队列 sales 的<b>Ann</b>（100）：状态未知，已持续 1 秒",
         ),
         (
             raised(MissedCalls("missed", count=3, within=300), extension="100"),
@@ -74,7 +84,7 @@ def raised(
         (
             raised(NoAnswers("quiet", longer_than=600), queue="sales"),
             "sales: no call answered for 10 min 30 s while agents wait",
-            "sales：有坐席等待，但已 10 分钟 30 秒没有接听电话",
+            "sales：有坐席等待来电，但已有 10 分钟 30 秒没有接听电话",
         ),
         (
             raised(Occupancy("busy", within=3600, above=0.85), value=0.9, queue="sales"),
@@ -88,13 +98,13 @@ def raised(
         ),
         (
             raised(SignedOut("absent", extensions="100"), extension="100"),
-            "<b>Ann</b> (100) is not signed in, for 10 min 30 s",
-            "<b>Ann</b>（100）：未签入，已 10 分钟 30 秒",
+            "<b>Ann</b> (100) has not been signed in for 10 min 30 s",
+            "<b>Ann</b>（100）：未签入任何队列，已持续 10 分钟 30 秒",
         ),
         (
             raised(FeedSilent("away")),
             "The platform cannot be reached, for 10 min 30 s",
-            "无法连接平台，已 10 分钟 30 秒",
+            "无法连接平台，已持续 10 分钟 30 秒",
         ),
     ],
 )
@@ -103,35 +113,83 @@ def test_a_sentence_says_who_what_and_for_how_long(alert: AlertRaised, english: 
     assert alert.text("zh") == chinese
 
 
-def cleared(rule: Rule, **fields: str) -> AlertCleared:
+def cleared(rule: Rule, reason: str = "ended", hours: float = 2, **fields: str) -> AlertCleared:
     return AlertCleared(
         rule=rule,
         id="1",
         queue=fields.get("queue"),
-        extension=None,
+        extension=fields.get("extension"),
         agent=None,
         since=START,
-        at=START + timedelta(hours=2),
+        at=START + timedelta(hours=hours),
         value=7200,
         approximate=False,
         raised_at=START,
+        reason=reason,  # type: ignore[arg-type]
     )
 
 
-def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
-    few = cleared(Available("nobody-free", fewer_than=1), queue="sales")
-    assert str(few) == "sales: over after 2 h (nobody-free)"
-    assert few.text("zh") == "sales：2 小时后恢复（nobody-free）"
-    assert few.lasted == timedelta(hours=2)
-    away = cleared(FeedSilent("away"))
-    assert str(away) == "The platform can be reached again, after 2 h"
-    assert away.text("zh") == "平台已恢复连接，中断 2 小时"
+FEW = Available("nobody-free", fewer_than=1)
+AWAY = FeedSilent("away")
 
 
 @pytest.mark.parametrize(
     ("alert", "english", "chinese"),
     [
-        (raised(TALKS, queue="s", extension="1"), ("<b>Ann</b> (1) in s", "talking"), ("<b>Ann</b>（1）在 s", "通话")),
+        (
+            cleared(FEW, queue="sales"),
+            "sales: over after 2 h (nobody-free)",
+            "sales：已恢复，持续了 2 小时（nobody-free）",
+        ),
+        (
+            cleared(TALKS, "left", queue="sales", extension="9"),
+            "Extension 9 in sales: left the queue after 2 h (long-talk)",
+            "队列 sales 的分机 9：已离开队列，持续了 2 小时（long-talk）",
+        ),
+        (
+            cleared(FEW, "hours", queue="sales"),
+            "sales: not over after 2 h, but the hours of the rule have ended (nobody-free)",
+            "sales：尚未恢复，已持续 2 小时，但规则的生效时段已结束（nobody-free）",
+        ),
+        (
+            cleared(FEW, "rule"),
+            "All queues: no longer watched, after 2 h, because the rules have changed (nobody-free)",
+            "所有队列：规则已变更，不再监测，此前已持续 2 小时（nobody-free）",
+        ),
+        (cleared(AWAY), "The platform can be reached again, after 2 h", "平台已恢复连接，中断了 2 小时"),
+        (
+            cleared(AWAY, "hours"),
+            "The platform still cannot be reached after 2 h, but the hours of the rule have ended (away)",
+            "平台仍无法连接，已持续 2 小时，但规则的生效时段已结束（away）",
+        ),
+        (
+            cleared(AWAY, "rule"),
+            "The platform: no longer watched, after 2 h, because the rules have changed (away)",
+            "平台：规则已变更，不再监测，此前已持续 2 小时（away）",
+        ),
+    ],
+)
+def test_a_clearing_says_why_and_how_long_it_lasted(alert: AlertCleared, english: str, chinese: str) -> None:
+    assert str(alert) == english
+    assert alert.text("zh") == chinese
+    assert alert.lasted == timedelta(hours=2)
+
+
+def test_a_duration_is_never_negative() -> None:
+    """The wall clock may be set back while a condition lasts."""
+    back = cleared(FEW, hours=-2)
+    assert back.lasted == timedelta(0)
+    assert str(back) == "All queues: over after 0 s (nobody-free)"
+
+
+@pytest.mark.parametrize(
+    ("alert", "english", "chinese"),
+    [
+        (
+            raised(TALKS, queue="s", extension="1"),
+            ("<b>Ann</b> (1) in s", "talking"),
+            ("队列 s 的<b>Ann</b>（1）", "通话中"),
+        ),
         (
             raised(Available("few", fewer_than=4), queue="s"),
             ("s", "3 waiting, fewer than 4"),
@@ -150,7 +208,7 @@ def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
         (
             raised(NoAnswers("quiet", longer_than=600)),
             ("All queues", "no call answered while agents wait"),
-            ("所有队列", "有坐席等待，但没有接听电话"),
+            ("所有队列", "有坐席等待来电，但没有接听电话"),
         ),
         (
             raised(Occupancy("busy", within=3600, above=0.85), value=0.9),
@@ -165,7 +223,7 @@ def test_what_is_over_is_said_with_how_long_it_lasted() -> None:
         (
             raised(SignedOut("absent", extensions="1"), extension="1"),
             ("<b>Ann</b> (1)", "not signed in"),
-            ("<b>Ann</b>（1）", "未签入"),
+            ("<b>Ann</b>（1）", "未签入任何队列"),
         ),
         (raised(FeedSilent("away")), ("The platform", "cannot be reached"), ("平台", "无法连接")),
     ],
@@ -192,4 +250,4 @@ def test_alerts_as_json() -> None:
         "approximate": False, "text": str(alert), "repeat": 0,
     }  # fmt: skip
     over = cleared(TALKS).to_dict()
-    assert (over["alert"], over["raised_at"]) == ("cleared", START.isoformat())
+    assert (over["alert"], over["raised_at"], over["reason"]) == ("cleared", START.isoformat(), "ended")

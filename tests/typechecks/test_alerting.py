@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import pytest
 
-from sipqueue_async import SeatKey, Snapshot, StatusWatcher
+from sipqueue_async import SeatFilter, SeatKey, Snapshot, StatusWatcher
 from sipqueue_async.alerts import (
     Alert,
     AlertCleared,
@@ -64,9 +65,11 @@ def test_evaluation() -> None:
     assert_type(state.standing_by_rule, dict[str, int])
     assert_type(state.note(START), tuple[tuple[Alert, ...], datetime | None])
     assert_type(state.to_json(), bytes)
-    assert_type(AlertState.from_json(state.to_json(), rules), AlertState)
+    assert_type(AlertState.from_json(state.to_json(), rules, SeatFilter("queue-1")), AlertState)
+    assert_type(state.untold, deque[Alert])
     (alert,) = alerts
     assert not isinstance(alert, AlertCleared) or assert_type(alert.lasted, timedelta)
+    assert not isinstance(alert, AlertCleared) or assert_type(alert.reason, Literal["ended", "left", "hours", "rule"])
     assert_type(RulesFile(rules=state.rules).text(alert), str)
     assert isinstance(alert, AlertRaised)
     assert_type(alert.repeat, int)

@@ -109,7 +109,7 @@ async def test_the_language_is_that_of_the_file_and_refused_credentials_end_it()
             await until(task.done)
             with pytest.raises(AuthError):
                 task.result()
-    assert [line[9:] for line in paper.lines] == ["无法连接平台，已 0 秒"]
+    assert [line[9:] for line in paper.lines] == ["无法连接平台，已持续 0 秒"]
 
 
 class Jammed(Output):
