@@ -123,7 +123,7 @@ _LANGUAGES: Final = {
     "zh": _Language(
         agent="{name}（{extension}）",
         nameless="分机 {extension}",
-        in_queue="队列 {queue} 的{who}",
+        in_queue="队列 {queue}，{who}",
         all_queues="所有队列",
         over={
             "ended": "{who}：已恢复，持续了 {time}（{rule}）",

@@ -184,5 +184,5 @@ raised = "{who} {{{agent}}} {queue}/{extension} {rule} {value} {time}"
         "approximate": False,
     }
     raised, cleared = AlertRaised(**about), AlertCleared(**about, raised_at=START)
-    assert found.text(raised) == "队列 queue-1 的{rule}（100001） {{rule}} queue-1/100001 talk 600 10 分钟"
+    assert found.text(raised) == "队列 queue-1，{rule}（100001） {{rule}} queue-1/100001 talk 600 10 分钟"
     assert found.text(cleared) == cleared.text("zh")

@@ -49,7 +49,7 @@ def raised(
         (
             raised(TALKS, queue="sales", extension="100"),
             "<b>Ann</b> (100) in sales has been talking for 10 min 30 s",
-            "队列 sales 的<b>Ann</b>（100）：通话中，已持续 10 分钟 30 秒",
+            "队列 sales，<b>Ann</b>（100）：通话中，已持续 10 分钟 30 秒",
         ),
         (
             raised(Available("few", fewer_than=4, states=["waiting", "idle"]), queue="sales"),
@@ -69,7 +69,7 @@ def raised(
         (
             raised(StateLasts("odd", AgentState.UNKNOWN, longer_than=1), lasted=1, queue="sales", extension="100"),
             "<b>Ann</b> (100) in sales has been in an unknown state for 1 s",
-            "队列 sales 的<b>Ann</b>（100）：状态未知，已持续 1 秒",
+            "队列 sales，<b>Ann</b>（100）：状态未知，已持续 1 秒",
         ),
         (
             raised(MissedCalls("missed", count=3, within=300), extension="100"),
@@ -144,7 +144,7 @@ AWAY = FeedSilent("away")
         (
             cleared(TALKS, "left", queue="sales", extension="9"),
             "Extension 9 in sales: left the queue after 2 h (long-talk)",
-            "队列 sales 的分机 9：已离开队列，持续了 2 小时（long-talk）",
+            "队列 sales，分机 9：已离开队列，持续了 2 小时（long-talk）",
         ),
         (
             cleared(FEW, "hours", queue="sales"),
@@ -188,7 +188,7 @@ def test_a_duration_is_never_negative() -> None:
         (
             raised(TALKS, queue="s", extension="1"),
             ("<b>Ann</b> (1) in s", "talking"),
-            ("队列 s 的<b>Ann</b>（1）", "通话中"),
+            ("队列 s，<b>Ann</b>（1）", "通话中"),
         ),
         (
             raised(Available("few", fewer_than=4), queue="s"),

@@ -20,7 +20,9 @@ LINES = {
     "alerts.md": re.compile(
         r"\d\d:\d\d:\d\d .+ \(\d+\) in queue-\d(?: has been talking for \d+ s|: (over) after \d+ s \(talks\))"
     ),
-    "alerts.zh.md": re.compile(r"\d\d:\d\d:\d\d .+（\d+）在 queue-\d(?: 已通话 \d+ 秒|：\d+ 秒后(恢复)（talks）)"),
+    "alerts.zh.md": re.compile(
+        r"\d\d:\d\d:\d\d 队列 queue-\d，.+（\d+）：(?:通话中，已持续 \d+ 秒|已(恢复)，持续了 \d+ 秒（talks）)"
+    ),
 }
 
 

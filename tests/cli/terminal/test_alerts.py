@@ -45,7 +45,7 @@ def test_the_first_alerts_have_a_line_each_and_the_others_are_counted() -> None:
         *(rf"! [b]Agent\x1b {number} ({number}) in queue-1 talking since {start} 1:30+" for number in (4, 3, 2)),
         "and 2 more",
     ]
-    assert shown(raised(3), 80, 3, "zh")[2] == rf"! 队列 queue-1 的[b]Agent\x1b 0（0） 通话中 始于 {start} 1:30+"
+    assert shown(raised(3), 80, 3, "zh")[2] == rf"! 队列 queue-1，[b]Agent\x1b 0（0） 通话中 始于 {start} 1:30+"
     assert shown((), 80, 3) == []
 
 
