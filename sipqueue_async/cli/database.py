@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
-from sipqueue_async import Feed, Snapshot
-from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async import Feed, SeatFilter, Snapshot
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.absent import describe_absent
+from sipqueue_async.cli.exits import ABSENT, FAILED, Failure
 from sipqueue_async.cli.settings import has_password
 
 if TYPE_CHECKING:
@@ -94,18 +97,55 @@ async def opened(history: History) -> AsyncGenerator[History]:
 
 
 @asynccontextmanager
-async def baseline_of(history: History | None) -> AsyncGenerator[Snapshot | None]:
-    """Open a database for the block, if there is one, and yield the last recorded status.
+async def opened_to_read(history: History, seats: SeatFilter | None = None) -> AsyncGenerator[History]:
+    """Open an existing database for the block.
+
+    Args:
+        history: The history.
+        seats: The queues and extensions to read.
 
     Raises:
-        Failure: As for `opened`.
+        Failure: As for `opened`; or there is no such file, or a queue or an extension was never recorded.
+    """
+    _check_exists(history)
+    async with opened(history):
+        if seats is not None and (known := await history.seats()):
+            absent = describe_absent(seats, filter(seats.admits, known), known)
+            if absent is not None:
+                raise Failure(absent, ABSENT)
+        yield history
+
+
+def _check_exists(history: History) -> None:
+    _, is_sqlite, path = history.url.partition("sqlite:///")
+    if is_sqlite and not Path(path.partition("?")[0]).exists():
+        raise Failure(f"there is no database {path}; sipqueue record makes one")
+
+
+@asynccontextmanager
+async def baseline_of(history: History | None, seats: SeatFilter) -> AsyncGenerator[Snapshot | None]:
+    """Open a database for the block, if there is one, and yield the last recorded status.
+
+    Args:
+        history: The history.
+        seats: The seats that will be recorded.
+
+    Raises:
+        Failure: As for `opened`; or the status has other seats, which would be recorded as leaving.
     """
     async with AsyncExitStack() as stack:
         if history is None:
             yield None
-        else:
-            await stack.enter_async_context(opened(history))
-            yield await history.baseline()
+            return
+        await stack.enter_async_context(opened(history))
+        baseline = await history.baseline()
+        for key in baseline or ():
+            if not seats.admits(key):
+                raise Failure(
+                    f"{history.url} has queue {harmless(key.queue)}, extension {harmless(key.extension)}, which would "
+                    "not be watched now: use the same filters as before, another database, or another --platform"
+                )
+        yield baseline
 
 
 @asynccontextmanager

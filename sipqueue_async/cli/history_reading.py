@@ -12,7 +12,6 @@ from rich.text import Text
 from sipqueue_async import FeedDown, FeedUp, SeatFilter, Update
 from sipqueue_async._json_lines import event_json
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.database import opened
 from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_report import report_csv, report_json, report_table
@@ -27,11 +26,10 @@ from sipqueue_async.history.writers import CsvWriter
 async def print_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
     """Print a line for each change, and one for each day."""
     lines = EventLines(output.arrow)
-    seats = SeatFilter(part.seats["queue"], part.seats["extension"])
     day: date | None = None
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         async for update in history.updates(part.since, part.until):
-            chosen = _chosen(update, seats)
+            chosen = _chosen(update, part.filter)
             at = part.until if update.snapshot is None else update.snapshot.observed_at
             for line in lines.lines(chosen, at, kinds):
                 if day != at.astimezone().date():
@@ -49,7 +47,7 @@ def _chosen(update: Update, seats: SeatFilter) -> Update:
 
 async def json_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
     """Print an object for each event."""
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         async for event in history.events(part.since, part.until, **part.seats):
             if not kinds or event.kind in kinds:
                 output.line(event_json(event))
@@ -58,7 +56,7 @@ async def json_events(part: Reading, output: Output, kinds: Collection[str]) -> 
 async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
     """Print column names, and a line for each event."""
     writer = CsvWriter(_Stream(output), EVENTS, part.zone)
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         async for event in history.events(part.since, part.until, **part.seats):
             if not kinds or event.kind in kinds:
                 writer.write([event_row(event)])
@@ -69,7 +67,7 @@ async def print_timeline(part: Reading, output: Output) -> None:
     columns = [TableColumn("from"), TableColumn("to"), TableColumn("lasted", right=True), TableColumn("state")]
     columns += [TableColumn("queue", 1), TableColumn("name", 2)]
     rows = []
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         async for it in history.intervals(part.since, part.until, **part.seats):
             began, ended = (
                 f"{moment.astimezone(part.zone):%Y-%m-%d %H:%M:%S}" for moment in (it.began_at, it.ended_at)
@@ -85,14 +83,14 @@ async def print_timeline(part: Reading, output: Output) -> None:
 async def csv_timeline(part: Reading, output: Output) -> None:
     """Print column names, and a line for each interval."""
     writer = CsvWriter(_Stream(output), INTERVALS, part.zone)
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         async for interval in history.intervals(part.since, part.until, **part.seats):
             writer.write([interval_row(interval)])
 
 
 async def print_report(part: Reading, output: Output, by: Any, *, form: str) -> None:
     """Print a report as a ``table``, as ``csv`` or as ``json``."""
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         try:
             report = await history.report(part.since, part.until, by=by, zone=part.zone, **part.seats)
         except ValueError as error:

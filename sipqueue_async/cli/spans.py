@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,8 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 import click
 
+from sipqueue_async import SeatFilter
 from sipqueue_async.cli import options
-from sipqueue_async.cli.database import DatabaseOptions, database, history_of
+from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened_to_read
 from sipqueue_async.cli.timespan import HELP, span_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,19 @@ class Reading:
     until: datetime
     zone: tzinfo
     seats: Seats
+
+    @property
+    def filter(self) -> SeatFilter:
+        """Which seats are read."""
+        return SeatFilter(self.seats["queue"], self.seats["extension"])
+
+    def opened(self) -> AbstractAsyncContextManager[History]:
+        """Open the history for a block.
+
+        Raises:
+            Failure: As for `opened_to_read`.
+        """
+        return opened_to_read(self.history, self.filter)
 
 
 def span(command: _Command) -> _Command:

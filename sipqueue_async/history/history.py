@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from sipqueue_async import AgentState, Event, SeatFilter, Snapshot, Update
+from sipqueue_async import AgentState, Event, SeatFilter, SeatKey, Snapshot, Update
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.database import Database
 from sipqueue_async.history.figures import microseconds, moment_of
@@ -75,6 +75,16 @@ class History:
     def url(self) -> str:
         """The URL of the database, with asterisks in place of a password."""
         return str(self._database)
+
+    async def seats(self) -> dict[SeatKey, str | None]:
+        """Return all seats that were ever recorded, with their agents' last names.
+
+        Raises:
+            HistoryError: The database cannot be read.
+        """
+        async with self._database.reading() as connection:
+            await self._store.load_seats(connection)
+        return dict(self._store.names)
 
     async def baseline(self) -> Snapshot | None:
         """Return the last recorded status, to resume with: ``StatusWatcher(client, baseline=...)``.

@@ -52,6 +52,7 @@ async def test_a_history(tmp_path: Path) -> None:
         assert_type(history, History)
         assert_type(history.platform, str)
         assert_type(await history.baseline(), Snapshot | None)
+        assert_type(await history.seats(), dict[SeatKey, str | None])
         assert_type(await history.snapshot_at(START), Snapshot | None)
         assert_type(history.updates(START, START), AsyncIterator[Update])
         missed = history.events(START, START, queue=["queue-1"], extension="100001", types=CallMissed)

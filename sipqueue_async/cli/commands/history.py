@@ -14,7 +14,7 @@ import click
 from sipqueue_async._json_lines import KINDS
 from sipqueue_async.cli import options
 from sipqueue_async.cli.commands.report import of_history
-from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened
+from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened_to_read
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.running import Work
@@ -103,7 +103,7 @@ async def export(part: Reading, output: Output, file: Path, *, what: str, by: st
     from sipqueue_async.history import export as write  # noqa: PLC0415
 
     given: dict[str, Any] = {"by": by, "zone": part.zone, **part.seats}
-    async with opened(part.history) as history:
+    async with part.opened() as history:
         with progress("{:,} rows") as show:
             try:
                 rows = await write(history, what, file, part.since, part.until, progress=show, **given)  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ async def export(part: Reading, output: Output, file: Path, *, what: str, by: st
 
 async def prune(history: History, output: Output, keep: timedelta, zone: ZoneInfo, *, vacuum: bool) -> None:
     """Remove what is older, and say what was removed."""
-    async with opened(history):
+    async with opened_to_read(history):
         with progress("pruning: {:.0%}") as show:
             pruned = await history.prune(keep, zone=zone, progress=show)
         if vacuum:

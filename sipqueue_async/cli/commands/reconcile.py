@@ -14,7 +14,6 @@ from sipqueue_async import CallAnswered, SipQueueClient
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
-from sipqueue_async.cli.database import opened
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import client_of, settings_of
@@ -65,7 +64,7 @@ async def compare(part: Reading, client: SipQueueClient, output: Output, zone: Z
         Failure: There are some, or the history has no status at the beginning.
     """
     since, until = part.since, part.until
-    async with client, opened(part.history) as history:
+    async with client, part.opened() as history:
         known = await history.snapshot_at(since)
         if known is None:
             raise Failure(f"the history begins after {since:%Y-%m-%d %H:%M}: choose a later --since")

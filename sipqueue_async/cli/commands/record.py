@@ -10,7 +10,7 @@ import click
 
 from sipqueue_async import SeatFilter
 from sipqueue_async.cli import options, pushing
-from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened
+from sipqueue_async.cli.database import DatabaseOptions, baseline_of, database, history_of
 from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
@@ -75,13 +75,14 @@ async def record(
     from sipqueue_async.history import Recorder  # noqa: PLC0415
 
     with log_on_stderr():
-        async with opened(history):
-            baseline = await history.baseline()
-            async with feed_of(origin, interval=interval, seats=seats, baseline=baseline) as feed:
-                async with Recorder(history, feed) as recorder, feed, pushed(receiver_of(feed, push), push):
-                    output.line(f"recording to {history.url} until Ctrl-C")
-                    async with reporting_absent(origin, seats, feed.ready):
-                        await recorder.wait()
-                error = feed.health.last_error
-                assert error is not None  # noqa: S101  # nothing else ends a feed
-                raise error
+        async with (
+            baseline_of(history, seats) as baseline,
+            feed_of(origin, interval=interval, seats=seats, baseline=baseline) as feed,
+        ):
+            async with Recorder(history, feed) as recorder, feed, pushed(receiver_of(feed, push), push):
+                output.line(f"recording to {history.url} until Ctrl-C")
+                async with reporting_absent(origin, seats, feed.ready):
+                    await recorder.wait()
+            error = feed.health.last_error
+            assert error is not None  # noqa: S101  # nothing else ends a feed
+            raise error

@@ -102,7 +102,7 @@ async def relay(
     """Publish until an error that a retry cannot fix; record what is published if a history is given."""
     with log_on_stderr():
         async with (
-            baseline_of(history) as baseline,
+            baseline_of(history, seats) as baseline,
             client,
             _relay(client, target, seats, interval) as running,
             pushed(receiver_of(running, push), push),

@@ -200,7 +200,7 @@ async def wallboard(
     """Serve until the feed ends, which takes an error that a retry cannot fix; record to a history if one is given."""
     async with (
         _started(origin) as real,
-        baseline_of(history) as baseline,
+        baseline_of(history, seats) as baseline,
         feed_of(real, interval=interval, seats=seats, baseline=baseline) as feed,
     ):
         receiver = receiver_of(feed, push)

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -119,7 +120,8 @@ def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "line", ["report --since 2020-01-01", "history events --since 2020-01-01", "history timeline 1 --since 2020-01-01"]
+    "line",
+    ["report --since 2020-01-01", "history events --since 2020-01-01", "history timeline 100001 --since 2020-01-01"],
 )
 def test_an_empty_span_is_said(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran(*line.split()) == 0
@@ -167,7 +169,7 @@ def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("report --db sqlite:////nowhere/day.db", 1, "cannot be opened"),
+        ("report --db sqlite:////proc/version", 1, "cannot be opened"),
         ("report --db nonsense", 2, "the history's URL is invalid"),
         ("report --db postgresql://me:secret@host/db", 2, "put a URL with a password in SIPQUEUE_DB"),
         ("report --since yesterday --seconds 5", 2, "--since and --seconds do not go together"),
@@ -215,3 +217,23 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
             show(1)
         quiet.flush()
         assert quiet.text == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("history events --queue nope", 5, "no queue named 'nope'; there are queue-1, 挂号"),
+        ("history timeline 999", 5, "no extension named '999'; there are 100001, 100002"),
+        ("report --since 2026-01-05 --extension 100002 --queue 挂号", 5, "extension '100002' is only in queue-1"),
+        ("history events --db sqlite:///nofile.db", 2, "there is no database nofile.db; sipqueue record makes one"),
+        ("history prune --db sqlite:///nofile.db", 2, "there is no database nofile.db; sipqueue record makes one"),
+    ],
+)
+def test_what_was_never_recorded_is_named(
+    line: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.chdir(folder)
+        assert ran(*line.split()) == code
+        assert not any(Path(folder).iterdir())
+    assert words in capsys.readouterr().err

@@ -15,6 +15,7 @@ from sipqueue_async.cli import app
 from sipqueue_async.cli.commands.record import record
 from sipqueue_async.cli.commands.relay import RelayTarget, relay
 from sipqueue_async.cli.commands.wallboard import Site, wallboard
+from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.history import History
 from sipqueue_async.simulator import Simulator
@@ -88,6 +89,15 @@ async def test_only_chosen_seats_are_recorded_until_an_error_that_a_retry_cannot
         known = await history.baseline()
     assert known is not None
     assert set(known.queues) == {"queue-1"}
+
+
+async def test_other_filters_than_before_are_refused(url: str) -> None:
+    """Otherwise the seats that are no longer watched would be recorded as leaving."""
+    async with Simulator(BUSY, speed=0) as simulator:
+        await recorded(simulator, record(History(url), client_of(simulator), Paper().output(), interval=0.02), url)
+        seats = SeatFilter("queue-1")
+        with pytest.raises(Failure, match=r"has queue queue-2, extension .* would not be watched now"):
+            await record(History(url), client_of(simulator), Paper().output(), seats=seats)
 
 
 async def test_a_wallboard_records_too(url: str) -> None:
