@@ -21,6 +21,7 @@ _KINDS: Final = {rule.kind: rule for rule in RULES}
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _LONGEST: Final = 366 * _UNITS["d"]
 _DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEMPLATES: Final = ("raised", "cleared")
 _MANY: Final = "write a text, or a list of texts, none of them empty"
 
@@ -141,7 +142,7 @@ def _destination(name: str, table: Mapping[str, Any]) -> Destination:
     _refuse_unknown(place, table, ("url", "url_from", "retry_for"))
     if ("url" in table) == ("url_from" in table):
         raise _InvalidError(f"{place} needs either url or url_from, the environment variable with the URL")
-    readers: dict[str, _Reader] = {"url": _secret, "url_from": _text, "retry_for": _duration}
+    readers: dict[str, _Reader] = {"url": _secret, "url_from": _variable, "retry_for": _duration}
     return Destination(name=name, **{key: _value(place, key, table[key], readers[key]) for key in table})
 
 
@@ -192,6 +193,13 @@ def _secret(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise ValueError("write one text in quotes")
+
+
+def _variable(value: object) -> str:
+    if isinstance(value, str) and _VARIABLE.fullmatch(value):
+        return value
+    # It may be a URL with a secret, so the message does not quote it.
+    raise ValueError("write the name of an environment variable, such as DUTY_URL; a URL itself belongs to the key url")
 
 
 def _template(value: object) -> str:

@@ -272,6 +272,8 @@ def _sender(name: str, url: str) -> Send:
     service = apprise.Apprise(asset=asset)
     if not service.add(url):
         raise Failure(f"the URL of the destination {name!r} is not one that Apprise understands")
+    for plugin in service:
+        _give_time(plugin)
 
     def send(message: Message) -> str | None:
         try:
@@ -285,6 +287,16 @@ def _sender(name: str, url: str) -> Send:
         return f"it answered with the HTTP status {codes[-1]}" if codes else "it cannot be reached, or refuses"
 
     return send
+
+
+def _give_time(plugin: Any) -> None:
+    """Let a service answer until the attempt ends, unless the URL says otherwise (``cto``, ``rto``).
+
+    Apprise's few seconds would make a message of one that a slow service accepts later.
+    """
+    for timeout in ("socket_connect_timeout", "socket_read_timeout"):
+        if getattr(plugin, timeout) == getattr(type(plugin), timeout):
+            setattr(plugin, timeout, TIMEOUT)
 
 
 _STATUS: Final = re.compile(r"\berror=([1-9]\d\d)\b")

@@ -6,12 +6,15 @@ import contextlib
 import os
 import re
 import stat
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
+from sipqueue_async._text import harmless
 from sipqueue_async.cli.exits import FAILED, Failure
 
 _LEFT_BEHIND: Final = 3600.0
@@ -50,11 +53,7 @@ class StateFile(Generic[K]):
             Failure: The file cannot be read, or its content is not such a value.
         """
         try:
-            # Refuse devices and pipes: saving would replace them by a file.
-            if self._path.exists() and not self._path.is_file():
-                raise Failure(f"the state file {self._given} is not a regular file: choose another path")
-            if not self._path.parent.is_dir():
-                raise Failure(f"the state file {self._given} cannot be written: its directory does not exist")
+            self._check_path()
             data = self._path.read_bytes()
         except FileNotFoundError:
             return None
@@ -67,6 +66,44 @@ class StateFile(Generic[K]):
                 f"the state file {self._given} cannot be used: {error}; it is left as it is, "
                 "so move it away to start afresh"
             ) from None
+
+    @contextmanager
+    def locked(self) -> Generator[None]:
+        """Keep other processes from using the file inside the block. Its lock file, ``.NAME.lock``, stays behind.
+
+        Raises:
+            Failure: Another process uses the state file, or the lock file cannot be written.
+        """
+        if sys.platform == "win32":  # pragma: no cover  # Windows lacks these locks
+            yield
+            return
+        import fcntl  # noqa: PLC0415
+
+        try:
+            self._check_path()
+            descriptor = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Failure(f"the state file {self._given} cannot be locked: {error.strerror or error}") from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = harmless(os.read(descriptor, 20).decode("ascii", "replace"))
+                raise Failure(
+                    f"the state file {self._given} is in use by process {holder}: end it, or choose another file"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _check_path(self) -> None:
+        # Refuse devices and pipes: saving would replace them by a file.
+        if self._path.exists() and not self._path.is_file():
+            raise Failure(f"the state file {self._given} is not a regular file: choose another path")
+        if not self._path.parent.is_dir():
+            raise Failure(f"the state file {self._given} cannot be written: its directory does not exist")
 
     def save(self, state: K) -> None:
         """Replace the file by one with this value, which only its owner can read.

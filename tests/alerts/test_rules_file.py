@@ -127,6 +127,8 @@ AVAILABLE = '[rules.a]\nkind = "available"\n'
         (AWAY + 'raised = "{value:999999d}"', "[rules.f] raised: a value is written without a format: {value}"),
         (AWAY + "[destinations.d]", "[destinations.d] needs either url or url_from, the environment variable"),
         (AWAY + '[destinations.d]\nurl = "a"\nurl_from = "B"', "[destinations.d] needs either url or url_from"),
+        (AWAY + '[destinations.d]\nurl_from = "json://hidden"', "[destinations.d] url_from: write the name of an env"),
+        (AWAY + "[destinations.d]\nurl_from = ['hidden']", "[destinations.d] url_from: write the name of an env"),
         (AWAY + '[destinations.d]\nurl = ["json://hidden"]', "[destinations.d] url: write one text in quotes"),
         (
             AWAY + '[destinations.d]\nto = "hidden"',

@@ -73,6 +73,8 @@ class Receiver:
         self.refusals = 0
         """The number of requests that it still answers with 500."""
         self.released = asyncio.Event()
+        self.pause = 0.0
+        """Seconds before it answers."""
         self.port = 0
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -80,6 +82,7 @@ class Receiver:
         self.attempts.append(found["message"])
         if request.path.endswith("/hangs"):
             await self.released.wait()
+        await asyncio.sleep(self.pause)
         if self.refusals > 0:
             self.refusals -= 1
             if request.path.endswith("/closes"):
@@ -205,6 +208,20 @@ async def test_a_destination_that_hangs_delays_no_other(
         receiver.released.set()
         await until(partial(receiver.has, received=5))
     assert "'slow': it did not answer within 0.2 s; retrying" in capsys.readouterr().err
+
+
+async def test_a_slow_receiver_gets_each_message_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may answer later than Apprise waits by default, and has the whole time of an attempt."""
+    monkeypatch.setattr(apprise.URLBase, "socket_read_timeout", 0.05)
+    async with receiving() as receiver:
+        receiver.pause = 0.5
+        slow = Destination(name="slow", url=receiver.url())
+        impatient = Destination(name="impatient", url=receiver.url("/impatient") + "?rto=0.06", retry_for=0.01)
+        async with delivering(slow, impatient) as it:
+            it.add(raised())
+            await until(lambda: it.number == 0)
+    assert it.given_up == {"slow": 0, "impatient": 1}
+    assert [path for path, _, _ in receiver.received if not path.endswith("/impatient")] == [f"/{SECRET}"]
 
 
 async def test_a_destination_that_hangs_delays_no_end(tmp_path: Path) -> None:

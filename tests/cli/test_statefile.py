@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
             state_file(path).load()
     with pytest.raises(Failure, match="cannot be written: No such file"):
         state_file(tmp_path / "nowhere" / "state").save(snapshot())
+
+
+def test_a_file_has_one_user_at_a_time(tmp_path: Path) -> None:
+    for _ in range(2):
+        with state_file(tmp_path / "state").locked():
+            state_file(tmp_path / "state").save(snapshot())
+            with pytest.raises(Failure, match=rf"in use by process {os.getpid()}: end it, or choose another file"):
+                ExitStack().enter_context(state_file(tmp_path / "state").locked())
+    with pytest.raises(Failure, match="cannot be locked: File name too long"):
+        ExitStack().enter_context(state_file(tmp_path / ("x" * 300)).locked())
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -96,9 +96,10 @@ def command(
     if test:
         return partial(try_out, rules, senders(rules.destinations, os.environ), standard_output())
     send = {} if demo or dry_run else senders(rules.destinations, os.environ)
-    if check:
-        return partial(_describe, rules, standard_output())
     seats = SeatFilter(queues or None, extensions or None)
+    if check:
+        check_seats(rules, seats)
+        return partial(_describe, rules, standard_output())
     if demo:
         centre = Demonstration(agents=agents, queues=demo_queues, speed=speed, seed=seed)
         return partial(alert_demo, centre, standard_output(), rules, seats=seats, interval=interval, metrics=metrics)
@@ -110,7 +111,8 @@ def command(
         send=send,
         seats=seats,
         interval=interval,
-        state_file=None if state_file is None else state_file_of(state_file, rules),
+        state_file=None if state_file is None else state_file_of(state_file, rules, seats),
+        saves=not dry_run,
         metrics=metrics,
     )
 
@@ -131,14 +133,14 @@ class Progress:
         return _FORMAT.dump({"alerts": json.loads(self.alerts.to_json()), "outboxes": outboxes})
 
 
-def state_file_of(path: Path, rules: RulesFile) -> StateFile[Progress]:
+def state_file_of(path: Path, rules: RulesFile, seats: SeatFilter = ALL_SEATS) -> StateFile[Progress]:
     """Return the file in which the progress with these rules is kept."""
 
     def read(data: bytes) -> Progress:
         document = _FORMAT.load(data)
         with _FORMAT.decoding():
             outboxes = {str(name): Outbox.from_dict(it) for name, it in document["outboxes"].items()}
-            return Progress(AlertState.from_json(json.dumps(document["alerts"]), rules.rules), outboxes)
+            return Progress(AlertState.from_json(json.dumps(document["alerts"]), rules.rules, seats), outboxes)
 
     return StateFile(path, read)
 
@@ -171,17 +173,25 @@ async def alert(
     seats: SeatFilter = ALL_SEATS,
     interval: float = 2.0,
     state_file: StateFile[Progress] | None = None,
+    saves: bool = True,
     send: Mapping[Destination, Send] | None = None,
     metrics: Address | None = None,
 ) -> None:
-    """Print and deliver alerts until the feed ends, which takes an error that a retry cannot fix."""
+    """Print and deliver alerts until the feed ends, which takes an error that a retry cannot fix.
+
+    Without `saves` the state file is only read, and stays as it is.
+    """
     check_seats(rules, seats)
-    saved = None if state_file is None else state_file.load()
-    progress = Progress(AlertState(rules.rules)) if saved is None else saved
-    # A dry run keeps what an earlier run has to deliver.
-    delivery = Delivery(send, rules, progress.outboxes) if send else None
-    async with feed_of(origin, interval=interval, seats=seats, baseline=progress.alerts.snapshot) as feed:
-        run = Run(feed, progress, output, rules, state_file=state_file, delivery=delivery)
+    async with AsyncExitStack() as stack:
+        if state_file is not None and saves:
+            stack.enter_context(state_file.locked())
+        saved = None if state_file is None else state_file.load()
+        progress = Progress(AlertState(rules.rules)) if saved is None else saved
+        # Without destinations the state file keeps what an earlier run has to deliver.
+        delivery = Delivery(send, rules, progress.outboxes) if send else None
+        baseline = progress.alerts.snapshot
+        feed = await stack.enter_async_context(feed_of(origin, interval=interval, seats=seats, baseline=baseline))
+        run = Run(feed, progress, output, rules, state_file=state_file if saves else None, delivery=delivery)
         async with run.serving(metrics), feed:
             await run.run(_greet(feed, origin, output, rules, seats))
 

@@ -91,6 +91,45 @@ async def test_a_restart_repeats_nothing(tmp_path: Path) -> None:
     assert (again.text, saved.alerts.standing) == ("", len(paper.lines))
 
 
+async def test_a_dry_run_leaves_the_state_file_as_it_is(tmp_path: Path) -> None:
+    """It may run beside the program that uses the file."""
+    state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        async with alerting(simulator, paper, state_file=state):
+            await until(lambda: paper.text)
+            simulator.advance(600)
+            dry = Paper()
+            async with alerting(simulator, dry, state_file=state_file_of(tmp_path / "state", TALKS), saves=False):
+                await until(lambda: ": over after" in dry.text)
+        kept = (tmp_path / "state").read_bytes()
+        async with alerting(simulator, dry, state_file=state, saves=False):
+            await polled(simulator)
+        assert (tmp_path / "state").read_bytes() == kept
+
+
+async def test_a_state_file_that_another_run_uses_is_refused(tmp_path: Path) -> None:
+    state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        simulator.advance(10)
+        async with alerting(simulator, paper, state_file=state):
+            await until(lambda: paper.text)
+            with pytest.raises(Failure, match="is in use by process"):
+                await alert(client_of(simulator), Paper().output(), TALKS, state_file=state)
+
+
+async def test_alerts_about_seats_that_the_options_leave_out_now_clear(tmp_path: Path) -> None:
+    few = RulesFile(rules=(Available("few", fewer_than=99),))
+    paper, only = Paper(), SeatFilter("queue-1")
+    async with Simulator(BUSY, speed=0) as simulator:
+        async with alerting(simulator, paper, few, state_file=state_file_of(tmp_path / "state", few)):
+            await until(lambda: len(paper.lines) == 2)
+        state = state_file_of(tmp_path / "state", few, only)
+        async with alerting(simulator, paper, few, state_file=state, seats=only):
+            await until(lambda: len(paper.lines) == 3)
+    assert paper.lines[2].partition(" ")[2].startswith("queue-2: no longer watched, after ")
+
+
 async def test_time_without_alerts_is_saved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a crash, the outage begins at the last save."""
     monkeypatch.setattr(module, "SAVE_EVERY", 0.01)
@@ -186,10 +225,13 @@ def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     path = tmp_path / "rules.toml"
     path.write_text('[rules.away]\nkind = "feed-silent"\n', encoding="utf-8")
     assert app.run(["alert", "--rules", str(path), "--check"]) == 0
+    assert capsys.readouterr().out == "the rules are valid: away\n"
+    path.write_text('[rules.f]\nkind = "state-lasts"\nstates = "idle"\nlonger_than = "1 s"\nextensions = "1"', "utf-8")
+    assert app.run(["alert", "--rules", str(path), "--check", "--extension", "2"]) == 2
+    assert "which --extension leaves out" in capsys.readouterr().err
     path.write_text("language = 1", encoding="utf-8")
     assert app.run(["alert", "--rules", str(path), "--check"]) == 2
-    out, err = capsys.readouterr()
-    assert out == "the rules are valid: away\n"
+    err = capsys.readouterr().err
     assert err == f"sipqueue: {path}: language: write a text in quotes, not 1\n"
 
 
