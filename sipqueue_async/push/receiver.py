@@ -82,7 +82,7 @@ class Pollable(Protocol):
 class PushReceiver:
     """Makes a watcher poll when the platform pushes that something happened.
 
-    ``async with receiver`` starts its task; leave it before the watcher. Pushes only say when to look: no field of them
+    ``async with receiver`` starts its task; leave it before the watcher. Pushes only say when to look: no value of them
     is used, so lost, repeated, late and forged pushes change the time of events and nothing else. However many pushes
     arrive, there is at most one poll of the receiver each `min_interval`, and a push during a poll causes another one
     after it, because the answer may be older than the push.

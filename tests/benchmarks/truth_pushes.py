@@ -63,6 +63,8 @@ class Case:
     pushes: bool = False
     loss: float = 0.0
     """The share of the pushes that is lost."""
+    min_interval: float = 0.5
+    """The receiver's least seconds between polls."""
     minutes: float = 60.0
 
     @property
@@ -97,6 +99,8 @@ def cases(minutes: float) -> tuple[Case, ...]:
             (60.0, (None, 0.0, 0.1, 0.5)),
         )
         for loss in losses
+    ) + tuple(
+        Case(agents=200, interval=10.0, pushes=True, min_interval=least, minutes=minutes / 4) for least in (1.0, 2.0)
     )
 
 
@@ -186,7 +190,7 @@ class PushRun:
             self._first = self._network.last.instant if self._network.last else 0.0
             consumers = [asyncio.create_task(self._consume(updates)), asyncio.create_task(self._follow(records))]
             if self._case.pushes:
-                receiver = PushReceiver(watcher, on_record=records.look)
+                receiver = PushReceiver(watcher, min_interval=self._case.min_interval, on_record=records.look)
                 await stack.enter_async_context(receiver)
                 consumers.append(asyncio.create_task(self._push(receiver)))
             await asyncio.sleep(self._end - self._now())

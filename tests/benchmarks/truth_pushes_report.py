@@ -22,6 +22,8 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _PLOT = 860, 380, 64, 70, 300, 340
 def _pushes(result: PushResult) -> str:
     if not result.case.pushes:
         return "none"
+    if result.case.min_interval != 0.5:
+        return f"all arrive, `min_interval={result.case.min_interval:g}`"
     return f"{result.case.loss:.0%} lost".replace("%", " %") if result.case.loss else "all arrive"
 
 
@@ -102,7 +104,7 @@ def _chart(left: float, results: Sequence[PushResult]) -> str:
     for value in (1.0, 10.0, 100.0):
         x = left + _x(value)
         lines.append(f'<text text-anchor="middle" x="{x:.1f}" y="{_BOTTOM + 20}">{value:g}</text>')
-    for result in results:
+    for result in (it for it in results if it.case.min_interval == 0.5):
         style, radius = ("a", 5) if result.case.pushes else ("b", 4)
         x, y = left + _x(result.requests), _y(result.delay_median)
         name = f"{result.case.interval:g} s, pushes: {_pushes(result)}"
