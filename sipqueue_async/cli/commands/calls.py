@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Final, Unpack
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.lines import counted, time_span
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.timespan import HELP, span_of
 from sipqueue_async.records import CallFigures
 
 _GROUPS: Final[Mapping[str, Callable[[CallRecord], str]]] = {
@@ -30,14 +31,7 @@ _GROUPS: Final[Mapping[str, Callable[[CallRecord], str]]] = {
 }
 """What the lines of figures can be."""
 _AHEAD: Final = timedelta(days=2)
-"""The end of an open range: later than the present in every time zone."""
-
-
-def _moment(_context: click.Context, _parameter: click.Parameter, given: str | None) -> datetime | None:
-    try:
-        return None if given is None else datetime.fromisoformat(given)
-    except ValueError:
-        raise click.BadParameter(f"{given!r} is not a time like 2026-01-31 or '2026-01-31 09:00'") from None
+"""Added to the end of an open span if the server's zone is unknown: its clock may be ahead of this machine's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +47,7 @@ class Wanted:
 @click.command(
     "calls",
     epilog=options.examples(
-        "sipqueue calls",
+        "sipqueue calls --since yesterday",
         "sipqueue calls --since '2026-01-31 09:00' --until '2026-01-31 17:00' --direction in",
         "sipqueue calls --since 2026-01-31 --figures --by hour",
         "sipqueue calls --since 2026-01-31 --json | jq 'select(.answered_at == null)'",
@@ -61,10 +55,9 @@ class Wanted:
 )
 @click.option(
     "--since",
-    callback=_moment,
-    help="The earliest time of dialling, by the server's clock; by default the start of today.",
+    help=f"The earliest time of dialling, or a whole span, by the server's clock, {HELP}; by default today.",
 )
-@click.option("--until", callback=_moment, help="The latest; by default there is no end.")
+@click.option("--until", help="The latest; a day means its end. By default where --since ends, or now.")
 @click.option(
     "--direction",
     type=click.Choice([CallDirection.IN.value, CallDirection.OUT.value]),
@@ -85,8 +78,8 @@ class Wanted:
 @options.server
 def command(
     *,
-    since: datetime | None,
-    until: datetime | None,
+    since: str | None,
+    until: str | None,
     direction: str | None,
     extensions: frozenset[str],
     figures: bool,
@@ -101,10 +94,7 @@ def command(
     client = client_of(settings)
     # The client has checked the name of the zone.
     zone = None if settings.timezone is None else ZoneInfo(settings.timezone)
-    begin = _today(zone) if since is None else _in_zone("--since", since, zone)
-    end = _open_end(begin) if until is None else _in_zone("--until", until, zone)
-    if end < begin:
-        raise click.UsageError("--until is before --since")
+    begin, end = _span(since or "today", until, zone)
     wanted = Wanted(
         since=begin,
         until=end,
@@ -119,21 +109,27 @@ def command(
     return partial(calls, client, standard_output(), wanted, numbers=numbers, as_json=as_json)
 
 
-def _in_zone(option: str, moment: datetime, zone: tzinfo | None) -> datetime:
-    """Return a time by the server's clock, aware if the server's zone is known."""
-    if moment.tzinfo is None:
-        return moment if zone is None else moment.replace(tzinfo=zone)
-    if zone is None:
-        raise click.UsageError(f"{option} has a time zone; name the server's with --timezone, or leave it out")
-    return moment
+def _span(since: str, until: str | None, zone: tzinfo | None) -> tuple[datetime, datetime]:
+    """Return both ends of the span by the server's clock, aware if the server's zone is known."""
+    for option, text in (("--since", since), ("--until", until)):
+        if zone is None and text is not None and _has_zone(text):
+            raise click.UsageError(f"{option} has a time zone; name the server's with --timezone, or leave it out")
+    # Without its zone, the server's clock is taken for one in UTC that shows the same time as this machine's.
+    now = datetime.now(UTC).astimezone(zone)
+    now = now if zone is not None else now.replace(tzinfo=UTC)
+    start, end = span_of(since, until, zone or UTC, now)
+    if zone is not None:
+        return start.astimezone(zone), end.astimezone(zone)
+    if until is None and end == max(now, start):
+        end += _AHEAD
+    return start.replace(tzinfo=None), end.replace(tzinfo=None)
 
 
-def _today(zone: tzinfo | None) -> datetime:
-    return datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _open_end(since: datetime) -> datetime:
-    return max(since, datetime.now(since.tzinfo) + _AHEAD)
+def _has_zone(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 async def calls(
@@ -152,7 +148,10 @@ async def calls(
         output.lines(table_lines(columns, (_cells(call, numbers=numbers) for call in records), output.width))
         output.line()
     answered = sum(call.is_answered for call in records)
-    output.wrapped(f"{counted(len(records), 'call')}, {answered} answered")
+    summary = f"{counted(len(records), 'call')}, {answered} answered"
+    if not records:
+        summary += f", from {wanted.since:%Y-%m-%d %H:%M} to {wanted.until:%Y-%m-%d %H:%M} by the server's clock"
+    output.wrapped(summary)
 
 
 async def print_figures(

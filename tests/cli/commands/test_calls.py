@@ -115,7 +115,7 @@ async def test_no_calls_are_said_so() -> None:
     async with Simulator(PLAN, speed=0) as simulator:
         paper = Paper()
         await calls.calls(client_of(simulator), paper.output(), ALL)
-    assert paper.lines == ["0 calls, 0 answered"]
+    assert paper.lines == ["0 calls, 0 answered, from 2026-01-05 00:00 to 2026-01-06 00:00 by the server's clock"]
 
 
 def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
@@ -124,10 +124,13 @@ def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
     line = "calls --since 2026-01-05T00:00:00Z --until 2026-01-05T08:00 --timezone UTC --direction in --extension 7"
     assert app.run(line.split()) == 0
     assert app.run(["calls"]) == 0
-    open_ended, closed, aware, today = (job.args[2] for job in work)
+    assert app.run(["calls", "--since", "2026-01-05 09:00"]) == 0
+    day, closed, aware, today, open_ended = (job.args[2] for job in work)
     assert timedelta(0) <= datetime.now() - today.since < timedelta(days=2)  # noqa: DTZ005  # as the server's clock
-    assert open_ended.since == SINCE.replace(tzinfo=ZoneInfo("Asia/Shanghai"))
-    assert open_ended.until > datetime.now(ZoneInfo("UTC"))
+    assert today.until - today.since == timedelta(days=1)
+    assert (day.since.tzinfo, day.since.replace(tzinfo=None)) == (ZoneInfo("Asia/Shanghai"), SINCE)
+    assert day.until - day.since == timedelta(days=1)
+    assert open_ended.until > datetime.now() + timedelta(days=1)  # noqa: DTZ005  # wherever the server is
     assert closed == ALL
     assert (aware.direction, aware.extensions) == (CallDirection.IN, {"7"})
     assert aware.until - aware.since == timedelta(hours=8)
@@ -140,8 +143,8 @@ def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("calls --since yesterday", "'yesterday' is not a time like 2026-01-31"),
-        ("calls --since 2026-01-05 --until 2026-01-04", "--until is before --since"),
+        ("calls --since soon", "--since 'soon' is no time: give one such as yesterday"),
+        ("calls --since 2026-01-05 --until 2026-01-03", "is before --since,"),
         ("calls --since 2026-01-05T00:00Z", "--since has a time zone; name the server's with --timezone"),
         ("agent sign-in 7", "sign-in needs --queue"),
         ("agent hang-up 7 --queue q", "hang-up takes no --queue"),
