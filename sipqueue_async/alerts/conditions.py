@@ -229,7 +229,8 @@ class AvailableCondition(_Counted[Available]):
             self.engine.end(self.number, subject)
 
     def value(self, subject: Subject, at: float, since: float) -> float:
-        return float(self.agents[subject])
+        # A restored alert may be about a queue that the rule no longer has.
+        return float(self.agents.get(subject, 0))
 
 
 class NoAnswersCondition(_Counted[NoAnswers]):

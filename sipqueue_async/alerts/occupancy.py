@@ -192,8 +192,8 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         self.unseen += seconds
 
     def value(self, subject: Subject, at: float, since: float) -> float:
-        share = self.shares[subject]
-        return share.talk / share.signed_in if share.signed_in else 0.0
+        share = self.shares.get(subject)
+        return share.talk / share.signed_in if share is not None and share.signed_in else 0.0
 
     def save(self) -> list[list[Any]]:
         # The time after a restart continues an outage, all of which is unseen.

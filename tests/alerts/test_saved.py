@@ -136,6 +136,7 @@ def test_an_alert_about_what_a_rule_no_longer_has_clears_at_the_first_snapshot(
     stale = {it.id for it in running.raised}
     assert stale
     resumed = AlertState.from_json(running.to_json(), [after], seats or SeatFilter())
+    assert {it.id for it in resumed.raised} >= stale
     there = (seats or SeatFilter()).apply(snapshot(agent("1", state, queue="queue-2", no_answer_count=1), at=40))
     resumed, alerts, _ = evaluate(resumed, there)
     cleared = {it.id: it.reason for it in alerts if isinstance(it, AlertCleared)}
