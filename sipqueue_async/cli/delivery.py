@@ -32,8 +32,24 @@ _MOST_LINES: Final = 20
 _NO_RULES: Final = RulesFile(rules=())
 
 _WORDS: Final = {
-    "en": {"over": "{}: over", "many": "{} alerts", "more": "and {} more", "test": "Test message of sipqueue alert"},
-    "zh": {"over": "{}：恢复", "many": "{} 条告警", "more": "另有 {} 条", "test": "sipqueue alert 测试消息"},
+    "en": {
+        "ended": "{}: over",
+        "left": "{}: over",
+        "hours": "{}: hours ended",
+        "rule": "{}: no longer watched",
+        "many": "{} alerts",
+        "more": "and {} more",
+        "test": "Test message of sipqueue alert",
+    },
+    "zh": {
+        "ended": "{}：恢复",
+        "left": "{}：恢复",
+        "hours": "{}：生效时段结束",
+        "rule": "{}：不再监测",
+        "many": "{} 条告警",
+        "more": "另有 {} 条",
+        "test": "sipqueue alert 测试消息",
+    },
 }
 
 
@@ -66,7 +82,7 @@ def note_of(alert: Alert, rules: RulesFile) -> Note:
     if isinstance(alert, AlertRaised):
         suffix, title = (f"-{alert.repeat}" if alert.repeat else ""), name
     else:
-        suffix, title = "-over", words["over"].format(name)
+        suffix, title = "-over", words[alert.reason].format(name)
     return Note(alert.id + suffix, title, harmless(f"{clock(alert.at)} {rules.text(alert)}"))
 
 

@@ -156,6 +156,9 @@ async def test_a_storm_becomes_one_message(language: str, title: str, last: str)
         (raised(), "long-talk", "id id-0"),
         (raised(repeat=2), "long-talk", "id id-0-2"),
         (AlertCleared(**about(), raised_at=START), "long-talk: over", "id id-0-over"),
+        (AlertCleared(**about(), raised_at=START, reason="left"), "long-talk: over", "id id-0-over"),
+        (AlertCleared(**about(), raised_at=START, reason="hours"), "long-talk: hours ended", "id id-0-over"),
+        (AlertCleared(**about(), raised_at=START, reason="rule"), "long-talk: no longer watched", "id id-0-over"),
     ],
 )
 async def test_one_alert_has_its_rule_as_title_and_its_id(event: Alert, title: str, last: str) -> None:
