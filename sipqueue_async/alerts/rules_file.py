@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
 from sipqueue_async import AgentState, SeatFilter
+from sipqueue_async._toml_tables import (
+    InvalidError,
+    Reader,
+    check_url_keys,
+    duration,
+    read_document,
+    read_value,
+    refuse_unknown,
+    secret,
+    tables_of,
+    text,
+    texts,
+    variable,
+    whole,
+)
 from sipqueue_async.alerts.events import Alert
 from sipqueue_async.alerts.hours import Hours
 from sipqueue_async.alerts.rules import RULES, SIGNED_IN, FeedSilent, Rule, SignedOut, check_rules
@@ -18,12 +31,7 @@ from sipqueue_async.alerts.sentences import LANGUAGES
 from sipqueue_async.alerts.texts import Texts, checked_template
 
 _KINDS: Final = {rule.kind: rule for rule in RULES}
-_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_LONGEST: Final = 366 * _UNITS["d"]
-_DURATION: Final = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TEMPLATES: Final = ("raised", "cleared")
-_MANY: Final = "write a text, or a list of texts, none of them empty"
 
 
 @attrs.frozen(kw_only=True)
@@ -64,86 +72,63 @@ def read_rules(path: Path) -> RulesFile:
         ValueError: The file cannot be read or is not TOML, or a rule is invalid; the message names the file, the table
             or line, the key, and the reason.
     """
-    try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ValueError(f"the rules file {path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"the rules file {path} is not valid TOML: it is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"the rules file {path} is not valid TOML: {error}") from None
-    try:
-        return _file(document)
-    except _InvalidError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-class _InvalidError(ValueError):
-    """Something in the file is invalid; the message begins with the place."""
+    return read_document(path, "rules file", _file)
 
 
 def _file(document: dict[str, Any]) -> RulesFile:
-    _refuse_unknown("", document, ("language", "timezone", "rules", "destinations"))
-    language = _value("", "language", document.get("language", "en"), _text)
+    refuse_unknown("", document, ("language", "timezone", "rules", "destinations"))
+    language = read_value("", "language", document.get("language", "en"), text)
     if language not in LANGUAGES:
-        raise _InvalidError(f"language: write one of {', '.join(LANGUAGES)}, not {language!r}")
-    zone = _value("", "timezone", document.get("timezone", "UTC"), _zone)
-    tables = _tables(document, "rules")
+        raise InvalidError(f"language: write one of {', '.join(LANGUAGES)}, not {language!r}")
+    zone = read_value("", "timezone", document.get("timezone", "UTC"), _zone)
+    tables = tables_of(document, "rules")
     if not tables:
-        raise _InvalidError("it has no rules: write at least one table such as [rules.away], with its kind")
+        raise InvalidError("it has no rules: write at least one table such as [rules.away], with its kind")
     rules = [_rule(name, table, zone) for name, table in tables.items()]
-    destinations = tuple(_destination(name, table) for name, table in _tables(document, "destinations").items())
+    destinations = tuple(_destination(name, table) for name, table in tables_of(document, "destinations").items())
     try:
         checked = check_rules(rules)
     except ValueError as error:
-        raise _InvalidError(f"[rules]: {error}") from None
-    texts = {
+        raise InvalidError(f"[rules]: {error}") from None
+    templates = {
         name: _texts_of(f"[rules.{name}]", table) for name, table in tables.items() if table.keys() & {*_TEMPLATES}
     }
-    return RulesFile(rules=checked, language=language, destinations=destinations, texts=texts)
+    return RulesFile(rules=checked, language=language, destinations=destinations, texts=templates)
 
 
 def _texts_of(place: str, table: Mapping[str, Any]) -> Texts:
-    return Texts(**{key: _value(place, key, table[key], _template) for key in _TEMPLATES if key in table})
-
-
-def _tables(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    tables = document.get(name, {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise _InvalidError(f"{name}: write each as a table of its own, such as [{name}.first]")
-    return tables
+    return Texts(**{key: read_value(place, key, table[key], _template) for key in _TEMPLATES if key in table})
 
 
 def _rule(name: str, table: Mapping[str, Any], zone: str) -> Rule:
     place = f"[rules.{name}]"
     if "kind" not in table:
-        raise _InvalidError(f"{place} has no kind: write one of {', '.join(_KINDS)}")
-    kind = _value(place, "kind", table["kind"], _text)
+        raise InvalidError(f"{place} has no kind: write one of {', '.join(_KINDS)}")
+    kind = read_value(place, "kind", table["kind"], text)
     if kind not in _KINDS:
-        raise _InvalidError(f"{place} kind: write one of {', '.join(_KINDS)}, not {kind!r}")
+        raise InvalidError(f"{place} kind: write one of {', '.join(_KINDS)}, not {kind!r}")
     rule = _KINDS[kind]
     fields = {field.name: field for field in attrs.fields(rule) if field.name not in {"name", "seats", "hours"}}
     seats = _seat_keys(rule)
-    _refuse_unknown(place, table, ("kind", *fields, *seats, "hours", "timezone", *_TEMPLATES))
-    values = {key: _value(place, key, table[key], _READERS[key]) for key in fields if key in table}
+    refuse_unknown(place, table, ("kind", *fields, *seats, "hours", "timezone", *_TEMPLATES))
+    values = {key: read_value(place, key, table[key], _READERS[key]) for key in fields if key in table}
     for key, field in fields.items():
         if field.default is attrs.NOTHING and key not in table:
-            raise _InvalidError(f"{place} needs the key {key}")
-    names = {key: _value(place, key, table[key], _texts) for key in seats if key in table}
+            raise InvalidError(f"{place} needs the key {key}")
+    names = {key: read_value(place, key, table[key], texts) for key in seats if key in table}
     hours = _hours(place, table, zone)
     try:
         return rule(name=name, seats=SeatFilter(**names), hours=hours, **values)
     except ValueError as error:
-        raise _InvalidError(f"{place}: {error}") from None
+        raise InvalidError(f"{place}: {error}") from None
 
 
 def _destination(name: str, table: Mapping[str, Any]) -> Destination:
     place = f"[destinations.{name}]"
-    _refuse_unknown(place, table, ("url", "url_from", "retry_for"))
-    if ("url" in table) == ("url_from" in table):
-        raise _InvalidError(f"{place} needs either url or url_from, the environment variable with the URL")
-    readers: dict[str, _Reader] = {"url": _secret, "url_from": _variable, "retry_for": _duration}
-    return Destination(name=name, **{key: _value(place, key, table[key], readers[key]) for key in table})
+    refuse_unknown(place, table, ("url", "url_from", "retry_for"))
+    check_url_keys(place, table)
+    readers: dict[str, Reader] = {"url": secret, "url_from": variable, "retry_for": duration}
+    return Destination(name=name, **{key: read_value(place, key, table[key], readers[key]) for key in table})
 
 
 def _seat_keys(rule: type[Rule]) -> tuple[str, ...]:
@@ -156,80 +141,22 @@ def _seat_keys(rule: type[Rule]) -> tuple[str, ...]:
 def _hours(place: str, table: Mapping[str, Any], zone: str) -> Hours | None:
     if "hours" not in table:
         if "timezone" in table:
-            raise _InvalidError(f"{place} timezone: it needs the key hours")
+            raise InvalidError(f"{place} timezone: it needs the key hours")
         return None
-    own = _value(place, "timezone", table.get("timezone", zone), _zone)
-    hours: Hours = _value(place, "hours", table["hours"], lambda value: Hours(_text(value), own))
+    own = read_value(place, "timezone", table.get("timezone", zone), _zone)
+    hours: Hours = read_value(place, "hours", table["hours"], lambda value: Hours(text(value), own))
     return hours
-
-
-def _refuse_unknown(place: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-    known = tuple(known)
-    for key in table:
-        if key not in known:
-            raise _InvalidError(f"{place} {key}: there is no such key here; there are {', '.join(known)}".strip())
-
-
-_Reader: TypeAlias = Callable[[Any], Any]
-
-
-def _value(place: str, key: str, value: object, read: _Reader) -> Any:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise _InvalidError(f"{place} {key}: {error}".strip()) from None
 
 
 # ---- values; each raises a ValueError that says what to write ----------------------------------------------------
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"write a text in quotes, not {value!r}")
-    return value
-
-
-def _secret(value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError("write one text in quotes")
-
-
-def _variable(value: object) -> str:
-    if isinstance(value, str) and _VARIABLE.fullmatch(value):
-        return value
-    # It may be a URL with a secret, so the message does not quote it.
-    raise ValueError("write the name of an environment variable, such as DUTY_URL; a URL itself belongs to the key url")
-
-
 def _template(value: object) -> str:
-    return checked_template(_text(value))
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError(f"{_MANY}, not {value!r}")
-    return tuple(texts)
+    return checked_template(text(value))
 
 
 def _zone(value: object) -> str:
-    return Hours("00:00-24:00", _text(value)).zone
-
-
-def _duration(value: object) -> float:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f'write a time with its unit, such as "30 s", "10 min", "1 h" or "1 d", not {value!r}')
-    if (seconds := float(found[1]) * _UNITS[found[2]]) > _LONGEST:
-        raise ValueError(f"write at most {_LONGEST // _UNITS['d']} d, not {value!r}")
-    return seconds
-
-
-def _whole(value: object) -> int:
-    if type(value) is int:
-        return value
-    raise ValueError(f"write a whole number, not {value!r}")
+    return Hours("00:00-24:00", text(value)).zone
 
 
 def _share(value: object) -> float:
@@ -242,26 +169,26 @@ def _states(value: object) -> tuple[AgentState, ...]:
     if value == "signed-in":
         return SIGNED_IN
     known = [state.value for state in AgentState]
-    for name in (names := _texts(value)):
+    for name in (names := texts(value)):
         if name not in known:
             raise ValueError(f"write some of {', '.join(known)}, or signed-in alone, not {name!r}")
     return tuple(AgentState(name) for name in names)
 
 
-_READERS: Final[Mapping[str, _Reader]] = {
+_READERS: Final[Mapping[str, Reader]] = {
     "above": _share,
     "below": _share,
-    "clear_after": _duration,
-    "count": _whole,
-    "extensions": _texts,
-    "fewer_than": _whole,
-    "lasting": _duration,
-    "longer_than": _duration,
-    "more_than": _whole,
-    "per": _text,
-    "repeat_every": _duration,
+    "clear_after": duration,
+    "count": whole,
+    "extensions": texts,
+    "fewer_than": whole,
+    "lasting": duration,
+    "longer_than": duration,
+    "more_than": whole,
+    "per": text,
+    "repeat_every": duration,
     "states": _states,
-    "unless": _texts,
-    "within": _duration,
+    "unless": texts,
+    "within": duration,
 }
 """Reads each field of the rules."""

@@ -16,6 +16,7 @@ import attrs
 
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import Alert, AlertRaised, Destination, RulesFile
+from sipqueue_async.cli.destinations import url_of
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.terminal.lines import clock, counted
 
@@ -261,16 +262,7 @@ def senders(destinations: Iterable[Destination], environ: Mapping[str, str]) -> 
     Raises:
         Failure: Apprise is not installed, or a URL is missing or invalid; no message holds a URL.
     """
-    return {it: _sender(it.name, _url(it, environ)) for it in destinations}
-
-
-def _url(destination: Destination, environ: Mapping[str, str]) -> str:
-    if destination.url is not None:
-        return destination.url
-    variable = destination.url_from or ""
-    if not (url := environ.get(variable)):
-        raise Failure(f"the destination {destination.name!r} has no URL: set {variable}")
-    return url
+    return {it: _sender(it.name, url_of(it, environ)) for it in destinations}
 
 
 def _sender(name: str, url: str) -> Send:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ import click
 
 from sipqueue_async import SeatFilter
 from sipqueue_async.alerts import RulesFile, SignedOut, read_rules
+from sipqueue_async.cli.destinations import warn_if_readable
 from sipqueue_async.cli.exits import Failure, complain
 
 option: Final = click.option(
@@ -31,12 +30,10 @@ def rules_of(path: Path) -> RulesFile:
     """
     try:
         rules = read_rules(path)
-        mode = path.stat().st_mode
     except ValueError as error:
         raise Failure(str(error)) from None
-    is_secret = any(it.url is not None for it in rules.destinations)
-    if os.name == "posix" and is_secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        complain(f"warning: other users can read the URLs of the destinations in {path}; run: chmod 600 {path}")
+    if any(it.url is not None for it in rules.destinations):
+        warn_if_readable(path, "the URLs of the destinations")
     return rules
 
 
