@@ -244,7 +244,13 @@ def endurance(session: nox.Session) -> None:
     """The long runs at full size: a fortnight of trouble, bodies and examples at random, relays killed."""
     session.install(*_group("test", "recipes"), "nox", ".[all]")
     sizes = {"ENDURANCE_DAYS": "14", "FUZZ_BODIES": "200000", "FUZZ_STEPS": "200000"}
-    sizes |= {"RELAY_KILLS": "50", "RELAY_TROUBLES": "150", "HISTORY_KILLS": "50", "GATE_TESTS": "tests"}
+    sizes |= {
+        "RELAY_KILLS": "50",
+        "RELAY_TROUBLES": "150",
+        "HISTORY_KILLS": "50",
+        "FORWARD_KILLS": "50",
+        "GATE_TESTS": "tests",
+    }
     session.run("python", "-m", "pytest", "--durations=0", "tests/endurance", *session.posargs, env=INSTALLED | sizes)
     profile = ("-m", "hypothesis", "--hypothesis-profile=endurance")
     session.run("python", "-m", "pytest", "-n", "logical", *profile, *session.posargs, env=INSTALLED)

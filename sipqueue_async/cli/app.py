@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "history": "Read, export and prune what was recorded.",
         "reconcile": "Compare recorded calls with the platform's call records.",
         "alert": "Say when something lasts too long.",
+        "forward": "Post events to other programs, signed.",
         "wallboard": "Serve a page for a big screen.",
         "relay": "Watch once for many programs and publish on Redis.",
         "simulate": "Serve a simulated platform.",

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import stat
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -14,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from sipqueue_async._text import harmless
 from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async.cli.filelock import locked
 
 _LEFT_BEHIND: Final = 3600.0
 """Age in seconds of a temporary file that a killed run must have left: a save takes less."""
@@ -74,29 +73,12 @@ class StateFile(Generic[K]):
         Raises:
             Failure: Another process uses the state file, or the lock file cannot be written.
         """
-        if sys.platform == "win32":  # pragma: no cover  # Windows lacks these locks
-            yield
-            return
-        import fcntl  # noqa: PLC0415
-
         try:
             self._check_path()
-            descriptor = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Failure(f"the state file {self._given} cannot be locked: {error.strerror or error}") from None
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                holder = harmless(os.read(descriptor, 20).decode("ascii", "replace"))
-                raise Failure(
-                    f"the state file {self._given} is in use by process {holder}: end it, or choose another file"
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
+        with locked(self._path, self._given):
             yield
-        finally:
-            os.close(descriptor)
 
     def _check_path(self) -> None:
         # Refuse devices and pipes: saving would replace them by a file.

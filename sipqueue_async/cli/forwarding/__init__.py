@@ -1,0 +1,1 @@
+"""The parts of ``sipqueue forward``: signed webhooks, in order for each destination and at least once."""
