@@ -214,7 +214,6 @@ class Engine:
 
     def fire(self, watch: Watch, at: float) -> None:
         """Act on a watch's deadline."""
-        rule = self.rules[watch.rule]
         if watch.raised_at is None:
             if self._is_suppressed(watch):
                 self._held[watch.rule][watch] = None
@@ -223,13 +222,21 @@ class Engine:
         elif watch.clear_at is not None and at + _ROUNDING >= watch.clear_at:
             self._clear(watch, at, watch.reason)
             return
-        elif rule.hours is not None and self.wall(at) not in rule.hours:
+        elif self._outlasted_hours(watch, at):
             self._clear(watch, at, watch.reason if watch.since is None else "hours")
             return
         elif watch.repeat_at is not None and at + _ROUNDING >= watch.repeat_at:
             watch.repeats += 1
             self._emit_raised(watch, at)
         self._schedule(watch)
+
+    def _outlasted_hours(self, watch: Watch, at: float) -> bool:
+        """Return whether the hours in which a watch's alert was raised have ended; others may have begun since."""
+        hours = self.rules[watch.rule].hours
+        if hours is None or watch.raised_at is None:
+            return False
+        began = hours.started_at(self.wall(at))
+        return began is None or began > watch.raised_at
 
     def _schedule(self, watch: Watch) -> None:
         rule = self.rules[watch.rule]

@@ -167,6 +167,25 @@ def test_the_feeds_alert_says_that_the_platform_is_still_away() -> None:
     assert "still cannot be reached after 30 min" in str(watching.alerts[1])
 
 
+def test_hours_that_end_and_begin_in_an_outage_end_the_alert() -> None:
+    hours = Hours("08:00-09:00; 09:30-10:00")
+    watching = Watching(StateLasts("lasts", AgentState.TALKING, longer_than=600, hours=hours))
+    watching.see(talking("08:00"))
+    watching.lose("08:50")
+    watching.see(talking("09:35"))
+    watching.until(clock("09:59"))
+    assert watching.told == ["08:10 raised", "09:35 hours", "09:40 raised"]
+
+
+@pytest.mark.parametrize("hours", ["00:00-24:00", "Mon-Sat 00:00-24:00; Sun 00:00-24:00"])
+def test_a_delay_may_be_longer_than_a_span_of_hours_that_follow_each_other(hours: str) -> None:
+    rule = StateLasts("lasts", AgentState.TALKING, longer_than=20 * 86400, hours=Hours(hours, "Europe/Berlin"))
+    watching = Watching(rule)
+    watching.see(talking("08:00"))
+    watching.until(MONDAY + timedelta(days=60))
+    assert [it.at for it in watching.alerts] == [clock("08:00") + timedelta(days=20)]
+
+
 class TestMissedCalls:
     def missing(self, *calls: tuple[str, int], hours: str = "09:00-10:00", within: float = 3600) -> Watching:
         watching = Watching(MissedCalls("missed", count=2, within=within, hours=Hours(hours)))
