@@ -195,7 +195,7 @@ class Comparison:
         output.line(Text("Every call was reported, and no other.", "bold green"))
         if counts.hidden:
             story = f"{counts.hidden} of the {counts.answered} answered began and ended between two polls"
-            output.line(Text(f"{story}: only the counters show them.", "dim"))
+            output.wrapped(Text(f"{story}: only the counters show them.", "dim"))
 
 
 def _table(output: Output, heading: str, *numbers: str) -> Table:
