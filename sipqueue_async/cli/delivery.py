@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
@@ -19,6 +17,7 @@ from sipqueue_async.alerts import Alert, AlertRaised, Destination, RulesFile
 from sipqueue_async.cli.destinations import url_of
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.terminal.lines import clock, counted
+from sipqueue_async.cli.threads import in_own_thread
 
 GATHER: Final = 1.0
 """Seconds for which a message waits for further alerts, so that a storm becomes one message."""
@@ -230,28 +229,10 @@ async def _send_until(destination: Destination, message: Message, send: Send) ->
 
 
 async def in_thread(work: Callable[[], str | None]) -> str | None:
-    """Return the result of a blocking call, or after `TIMEOUT` a reason; the thread is then left to itself.
-
-    Not `asyncio.to_thread`: its few threads are shared, so slow destinations would delay others, and the program could
-    not end while one hangs.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str | None] = loop.create_future()
-
-    def finish(result: str | None) -> None:
-        if not future.done():
-            future.set_result(result)
-
-    def run() -> None:
-        result = work()
-        # The loop may be closed by now.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(finish, result)
-
-    threading.Thread(target=run, daemon=True, name="delivery").start()
+    """Return the result of a blocking call, or after `TIMEOUT` a reason; the thread is then left to itself."""
     try:
         async with asyncio.timeout(TIMEOUT):
-            return await future
+            return await in_own_thread(work, "delivery")
     except TimeoutError:
         return f"it did not answer within {TIMEOUT:g} s"
 

@@ -18,6 +18,7 @@ from sipqueue_async._text import plain_reason
 from sipqueue_async.cli.forwarding.addresses import Admits, NotAllowedError, checked_sockets, is_public
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome, judge
 from sipqueue_async.cli.forwarding.destinations import Target
+from sipqueue_async.cli.forwarding.lookups import Lookups
 
 MOST_READ: Final = 4096
 """Bytes of an answer's body that are read at most."""
@@ -47,7 +48,9 @@ class Sender:
         self._clock = clock
         allowed: Admits = (lambda _: True) if target.webhook.allow_private else is_public
         connector = aiohttp.TCPConnector(
-            limit=1, resolver=resolver, socket_factory=checked_sockets(allowed if admits is None else admits)
+            limit=1,
+            resolver=resolver or Lookups(),
+            socket_factory=checked_sockets(allowed if admits is None else admits),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
