@@ -130,6 +130,19 @@ async def test_alerts_about_seats_that_the_options_leave_out_now_clear(tmp_path:
     assert paper.lines[2].partition(" ")[2].startswith("queue-2: no longer watched, after ")
 
 
+async def test_alerts_of_a_rule_that_was_renamed_clear_after_a_restart(tmp_path: Path) -> None:
+    old, new = (RulesFile(rules=(Available(name, fewer_than=99, per="all"),)) for name in ("few", "too-few"))
+    paper = Paper()
+    async with Simulator(BUSY, speed=0) as simulator:
+        async with alerting(simulator, paper, old, state_file=state_file_of(tmp_path / "state", old)):
+            await until(lambda: len(paper.lines) == 1)
+        async with alerting(simulator, paper, new, state_file=state_file_of(tmp_path / "state", new)):
+            await until(lambda: len(paper.lines) == 3)
+    cleared, raised = (line.partition(" ")[2] for line in paper.lines[1:])
+    assert cleared.endswith(", because the rules have changed (few)")
+    assert raised.startswith("All queues: ")
+
+
 async def test_time_without_alerts_is_saved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a crash, the outage begins at the last save."""
     monkeypatch.setattr(module, "SAVE_EVERY", 0.01)
