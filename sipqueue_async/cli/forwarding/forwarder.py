@@ -43,8 +43,8 @@ class _Lane:
     """The number of the message that is being sent or retried."""
     failures: int = 0
     """Failed attempts since the last success."""
-    said: str = ""
-    """The last line about it, which is not repeated."""
+    said: set[str] = attrs.field(factory=set)
+    """The lines about it since the last success, which are not repeated."""
     has_ended: bool = False
 
     @property
@@ -52,8 +52,8 @@ class _Lane:
         return self.webhook.name
 
     def say(self, text: str, *, level: str = "warning") -> None:
-        if text != self.said:
-            self.said = text
+        if text not in self.said:
+            self.said.add(text)
             complain(f"destination {self.name!r}: {text}", level=level)
 
 
@@ -158,7 +158,8 @@ class Forwarder:
                 self._store.done(message)
                 if lane.said:
                     lane.say("delivers again", level="info")
-                lane.failures, lane.said = 0, ""
+                lane.failures = 0
+                lane.said.clear()
             case Outcome.REFUSED:
                 lane.failures = 0
                 self._bury(lane, answer.reason, until=message.number)

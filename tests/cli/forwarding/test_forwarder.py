@@ -153,6 +153,17 @@ async def test_events_that_are_too_old_become_dead_letters_at_the_next_failure(t
     assert (2 in hook.numbers, hook.numbers[-1]) == (False, 3)
 
 
+async def test_a_long_outage_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with forwarding(tmp_path / "state", {target(max_pending=2): Hook(lambda _: DOWN)}) as (forwarder, _):
+        for number in range(20):
+            forwarder.keep([event(number)], None)
+            await asyncio.sleep(60)
+    assert capsys.readouterr().err.splitlines() == [
+        "sipqueue: destination 'crm': it answered with the HTTP status 503; retrying",
+        "sipqueue: destination 'crm': events become dead letters: more than 2 events wait",
+    ]
+
+
 async def test_the_oldest_of_too_many_become_dead_letters_except_the_one_that_is_being_sent(tmp_path: Path) -> None:
     hook = Hook(takes=10)
     bounded = target(max_pending=3)
