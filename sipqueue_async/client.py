@@ -207,7 +207,7 @@ class SipQueueClient:
             extension=extension,
             page_size=page_size,
         )
-        return self._call_pages(fields)
+        return self._call_pages(fields, page_size)
 
     async def queues(self, queue: str | None = None) -> tuple[QueueInfo, ...]:
         """Return the settings of every queue, or of one.
@@ -356,11 +356,11 @@ class SipQueueClient:
 
     # ---- pages ------------------------------------------------------------------------------------------------------
 
-    async def _call_pages(self, fields: Mapping[str, str]) -> AsyncIterator[CallRecord]:
+    async def _call_pages(self, fields: Mapping[str, str], page_size: int) -> AsyncIterator[CallRecord]:
         def decode(answer: Answer) -> CallPage:
             return decode_calls(answer.body(), self._settings.zone, answer.encoding)
 
-        paging = CallPaging()
+        paging = CallPaging(page_size)
         while paging.page is not None:
             asked = {**fields, "currentpage": str(paging.page)}
             page = await self._requests.authorized(CALL_RECORDS, asked, decode, repeatable=True)

@@ -17,9 +17,14 @@ class CallPaging:
 
     A record that arrives while the pages are read moves others to a later page, where they are met again, or arrives on
     a page that was read already. So after such a round the pages are read once more, until a round shows no movement.
+
+    Args:
+        page_size: How many records a page may have. After a full page the next one is asked for, even if the server
+            counts no more records.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, page_size: int) -> None:
+        self._page_size = page_size
         self.page: int | None = 1
         """The number of the page to ask for, or None if there is nothing more to ask."""
         self._known: set[str] = set()
@@ -55,7 +60,8 @@ class CallPaging:
         self._has_news |= bool(news)
         self._read += len(page.records)
         # Without a total only a page with nothing new is the last: some servers repeat their last page for ever.
-        if page.records and (not is_repeated if page.total is None else self._read < page.total):
+        is_full = page.total is None or len(page.records) >= self._page_size
+        if page.records and ((is_full and not is_repeated) or self._read < (page.total or 0)):
             self.page = number + 1
         else:
             self._end_round(page, number)
@@ -65,7 +71,7 @@ class CallPaging:
         if not page.records and not self._has_moved and self._read < (page.total or 0):
             raise MalformedResponse(
                 f"page {number} of the call records is empty after {self._read} records, "
-                f"though totalitems is {page.total}"
+                "though totalitems says that there are more"
             )
         self._rounds += 1
         is_settled = not self._has_moved or not self._has_news

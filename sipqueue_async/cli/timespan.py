@@ -96,7 +96,8 @@ def _clocks(day: date, words: str, zone: tzinfo) -> tuple[datetime, datetime | N
     if match is None:
         return None
     end = _midnight(day + _DAY, zone) if last in {"24:00", "0:00", "00:00"} else _at(day, match, zone)
-    return start, end
+    # A range may go over midnight.
+    return start, end if end > start else _at(day + _DAY, match, zone)
 
 
 def _at(day: date, clock: re.Match[str], zone: tzinfo) -> datetime:

@@ -52,7 +52,7 @@ class RecorderHealth:
     failures_in_a_row: int = 0
     """Consecutive failed writes since the last success."""
     last_error: BaseException | None = None
-    """The error of the last failed write, even if there were successes since."""
+    """The error of the last failed write, or the one that ended the recorder, even if there were successes since."""
     recorded_until: datetime | None = None
     """The last moment of which the status is in the database."""
 
@@ -221,6 +221,11 @@ class Recorder:
                 if is_last:
                     return
                 await self._wait()
+        except Exception as error:
+            if not isinstance(error, HistoryError):
+                _log.exception("recording has ended")
+                self._health = attrs.evolve(self._health, up=False, last_error=error)
+            raise
         finally:
             self._health = attrs.evolve(self._health, ended=True)
 
@@ -255,6 +260,7 @@ class Recorder:
 
     def _is_behind(self, transcript: Transcript, update: Update) -> bool:
         snapshot = update.snapshot
+        transcript.begin_before(update)
         return snapshot is not None and transcript.catch_up(snapshot, moment_of(time_of(update, snapshot)))
 
     def _note_answer(self, transcript: Transcript) -> bool:

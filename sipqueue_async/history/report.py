@@ -285,7 +285,8 @@ class _Collecting:
                 # Begin with the hour: how long talks have lasted is stored for the beginnings of hours.
                 begin, stop = max(first, microseconds(recorded)), min(last, end)
                 ends = [*bounds[bisect_right(bounds, begin) : bisect_left(bounds, stop)], stop]
-                for at, taken in await self._folded(begin, ends, is_first=begin == microseconds(recorded)):
+                is_first, is_last = begin == microseconds(recorded), stop == end
+                for at, taken in await self._folded(begin, ends, is_first=is_first, is_last=is_last):
                     if at >= start:
                         self._collected.add_seats(at, taken)
 
@@ -296,14 +297,14 @@ class _Collecting:
             for hour, figures in await self._source.hour_sums(first, end, self._seats):
                 self._collected.add(hour * HOUR, figures)
 
-    async def _folded(self, begin: int, ends: list[int], *, is_first: bool) -> list[tuple[int, _BySeat]]:
+    async def _folded(self, begin: int, ends: list[int], *, is_first: bool, is_last: bool) -> list[tuple[int, _BySeat]]:
         """Return the beginning and the figures of each span between `begin` and the ends."""
         at, until = moment_of(begin), moment_of(ends[-1])
         known = await self._source.snapshot_at(at if is_first else at - _MICROSECOND)
         talking = {} if is_first or begin % HOUR else await self._source.talking_at(begin // HOUR)
         spans = SpanFold(Fold(known, at, talking=talking), map(moment_of, ends))
         # The last span contains its end if that is the end of the recorded time: nothing comes after it.
-        past = until + _MICROSECOND if self._inclusive else until
+        past = until + _MICROSECOND if self._inclusive and is_last else until
         async for item in self._source.timeline(at, past):
             if isinstance(item, Update):
                 spans.update(item)

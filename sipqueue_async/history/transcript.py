@@ -170,6 +170,16 @@ class Transcript:
             self._know(snapshot)
         self._is_joined = True
 
+    def begin_before(self, update: Update) -> None:
+        """Begin an empty store with the status before its first update."""
+        if self._fold is not None or update.snapshot is None:
+            return
+        previous = update.previous
+        self.begin(previous, (previous or update.snapshot).observed_at)
+        if previous is not None and previous.steady_at is None and update.snapshot.steady_at is not None:
+            # A baseline that was saved: nothing is known of the time since.
+            self.stopped()
+
     def _know(self, snapshot: Snapshot) -> None:
         self._known = self._latest = snapshot
         self._records = dict(snapshot.items())
@@ -198,10 +208,10 @@ class Transcript:
         return self._hour < end
 
     def update(self, update: Update) -> None:
-        """Record an update, after `catch_up`."""
+        """Record an update, after `begin_before` and `catch_up`."""
         snapshot = update.snapshot
         if snapshot is None:
-            # The record begins with the first known status.
+            # The first known status is the beginning.
             return
         if not self._is_joined:
             update = self._joined(update, snapshot)
@@ -236,9 +246,6 @@ class Transcript:
         """Connect a feed's first update to the store; the feed may have started from another status."""
         self._is_joined = True
         previous = update.previous
-        if self._fold is None:
-            self.begin(previous, snapshot.observed_at if previous is None else previous.observed_at)
-            return update
         if previous is not None and dict(previous) == self._records:
             return update
         feed: list[Event] = [event for event in update.events if isinstance(event, FeedDown | FeedUp)]

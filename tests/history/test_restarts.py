@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, timedelta
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -28,10 +30,11 @@ from sipqueue_async.history.batch import Batch, Writer
 from sipqueue_async.history.figures import microseconds
 from sipqueue_async.history.history import store_of
 from sipqueue_async.history.store import HOUR, Store
+from sipqueue_async.history.transcript import Transcript
 from sipqueue_async.simulator import Plan
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.recording import BEGINNING, END, record, recorded
+from tests.kit.recording import BEGINNING, END, record, recorded, running
 from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
 
 FIRST_HOUR = microseconds(START) // HOUR
@@ -280,3 +283,53 @@ async def test_a_database_that_breaks_while_it_is_opened_is_closed(history_url: 
     with pytest.raises(HistoryError, match="cannot be read"):
         await History(history_url).__aenter__()
     gc.collect()
+
+
+@pytest.mark.parametrize("steady", [False, True])
+async def test_an_empty_history_begins_with_a_watchers_older_baseline(tmp_path: Path, *, steady: bool) -> None:
+    """The watcher polls before the recorder has read the database; the hours in between are complete."""
+    url = f"sqlite:///{tmp_path}/day.db"
+    before = snapshot(agent(calls_answered=1), at=0)
+    answers = [
+        Snapshot([agent("100001", state, calls_answered=2)], observed_at=START + timedelta(hours=3, seconds=at),
+                 steady_at=float(at) if steady else None)
+        for at, state in ((0, "talking"), (10, "waiting"))
+    ]  # fmt: skip
+    async with History(url) as history:
+        watcher = StatusWatcher(ScriptedSource(answers), interval=86400, baseline=before)
+        async with watcher, Recorder(history, watcher) as recorder:
+            await watcher.ready()
+            await watcher.refresh()
+            while recorder.health.recorded_until != answers[-1].observed_at:
+                await asyncio.sleep(0.001)
+        report = await history.report(START, END, by="hour", zone=UTC)
+        assert report.total.answered == 1
+        assert len(report.rows) == 4
+        unseen = timedelta(seconds=report.total.unseen_seconds)
+        # A baseline without a monotonic time was saved: nothing is known of the time since.
+        assert unseen == (timedelta(hours=3) if steady else timedelta(0))
+        assert [it.reason async for it in history.outages(START, END)] == (["stopped"] if steady else [])
+
+
+async def test_an_update_at_a_full_hour_counts_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/day.db"
+    answers = [snapshot(agent(calls_answered=number), at=600 * number) for number in range(1, 20)]
+    await record(url, answers)
+    async with History(url) as history:
+        for by in ("hour", "day", "agent"):
+            assert (await history.report(BEGINNING, END, by=by, zone=UTC)).total.answered == 18
+
+
+async def test_an_unexpected_error_ends_the_recorder_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path}/day.db"
+    monkeypatch.setattr(Transcript, "update", Mock(side_effect=ZeroDivisionError))
+    with suppress(ZeroDivisionError):
+        async with running(url, [snapshot(agent()), snapshot(agent(calls_answered=1), at=5)]) as run:
+            await run.poll(2)
+            with pytest.raises(ZeroDivisionError):
+                await run.recorder.wait()
+            assert isinstance(run.recorder.health.last_error, ZeroDivisionError)
+            assert run.recorder.health.up is False
+    assert "recording has ended" in caplog.text
