@@ -51,6 +51,7 @@ async def get(url: str, status: int = 200, **options: Any) -> Any:
 async def test_figures_by_the_hour_equal_the_reports(tmp_path: Path) -> None:
     async with recorded_wall(tmp_path) as wall:
         await wall.play(5000)
+        lost = wall.stage.now()
         await wall.lose(400)
         await wall.play(600)
         for queue in (None, "queue-1"):
@@ -68,8 +69,8 @@ async def test_figures_by_the_hour_equal_the_reports(tmp_path: Path) -> None:
             assert [it["key"] for it in sent["queues"]] == ["queue-1", "queue-2"]
         (outage,) = sent["outages"]
         assert (at(outage["began_at"]), at(outage["ended_at"])) == (
-            EIGHT + timedelta(seconds=5000),
-            EIGHT + timedelta(seconds=5400),
+            lost,
+            lost + timedelta(seconds=400),
         )
         assert [at(it) for it in sent["recorded"]] == [EIGHT, wall.stage.now()]
         assert (sent["date"], sent["today"], sent["zone"], sent["removed"]) == (
