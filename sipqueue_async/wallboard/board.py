@@ -12,11 +12,11 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from sipqueue_async import FeedDown, FeedUp, SeatKey, Snapshot, Update
+from sipqueue_async._error_text import reason
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import AlertRaised
 from sipqueue_async.tally import SeatTally, Tally
 from sipqueue_async.wallboard.raised import shown
-from sipqueue_async.wallboard.words import reason
 
 FORMAT_VERSION: Final = 1
 """The ``v`` of every JSON object."""

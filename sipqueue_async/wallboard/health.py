@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from sipqueue_async import Feed
-from sipqueue_async.wallboard.words import reason
+from sipqueue_async._error_text import reason
 
 HEALTH: Final = "/healthz"
 READY: Final = "/readyz"

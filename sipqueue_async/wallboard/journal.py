@@ -11,8 +11,8 @@ from typing import Any, Final
 import attrs
 
 from sipqueue_async import Event, Feed, FeedDown, FeedHealth, FeedUp, SeatFilter, SeatKey, Snapshot, Update, diff
+from sipqueue_async._error_text import reason
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line, snapshot_fields
-from sipqueue_async.wallboard.words import reason
 
 KEEP: Final = 1000
 """How many updates the journal keeps: half an hour of a feed that changes with every poll."""

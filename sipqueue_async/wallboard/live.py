@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sipqueue_async import Feed, FeedDown, FeedHealth, StatusWatcher, Update
+from sipqueue_async._error_text import reason
 from sipqueue_async.alerts import Alerts, RulesFile
 from sipqueue_async.tally import Tally
 from sipqueue_async.wallboard.board import Board, milliseconds
-from sipqueue_async.wallboard.words import reason
 
 BEAT: Final = 5.0
 """Seconds between heartbeats."""

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -125,7 +125,7 @@ def write_section(found: Mapping[str, Written], size: float, events: int) -> Sec
 
 def copy_days(path: Path, days: int) -> None:
     """Copy the hourly figures of the recorded hours to each hour of many days before."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         first, last = connection.execute("SELECT MIN(hour), MAX(hour) FROM hourly").fetchone()
         hours = last - first + 1
         for block in range(1, days * 24 // hours + 1):
@@ -158,7 +158,7 @@ async def _report(url: str, since: datetime, until: datetime, by: str) -> float:
 def _sql(path: Path, since: datetime, until: datetime) -> float:
     """Return the seconds of the query that a person would write for figures by hour."""
     began = time.perf_counter()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         sums = ", ".join(f"SUM({name})" for name in _FIGURES.split(", "))
         query = f"SELECT hour, {sums} FROM hourly WHERE hour >= ? AND hour < ? GROUP BY hour"
         connection.execute(query, (microseconds(since) // _HOUR, microseconds(until) // _HOUR)).fetchall()
@@ -174,7 +174,7 @@ def _pandas(path: Path, since: datetime, until: datetime) -> float | None:
         return None
     began = time.perf_counter()
     span = (microseconds(since) // _HOUR, microseconds(until) // _HOUR)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         frame = pandas.read_sql("SELECT * FROM hourly WHERE hour >= ? AND hour < ?", connection, params=span)
     frame.groupby("hour")[_FIGURES.split(", ")].sum()
     connection.close()

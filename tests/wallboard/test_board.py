@@ -26,10 +26,10 @@ from sipqueue_async import (
     Update,
     diff,
 )
+from sipqueue_async._error_text import reason
 from sipqueue_async.simulator import Plan
 from sipqueue_async.tally import Tally
 from sipqueue_async.wallboard.board import Board
-from sipqueue_async.wallboard.words import reason
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.wallboard_stage import NEVER, Stage
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -176,12 +177,12 @@ async def test_a_failing_database_is_logged_once_and_the_page_is_told(
     caplog.set_level(logging.WARNING, "sipqueue_async.wallboard")
     async with recorded_wall(tmp_path) as wall:
         await wall.play(10)
-        with sqlite3.connect(tmp_path / "day.db") as database:
+        with closing(sqlite3.connect(tmp_path / "day.db")) as database, database:
             database.execute("ALTER TABLE hourly RENAME TO elsewhere")
         for _ in range(2):
             assert "cannot be read" in await get(f"{wall.url}api/day", 503)
         assert sum("cannot read the history" in it for it in caplog.messages) == 1
-        with sqlite3.connect(tmp_path / "day.db") as database:
+        with closing(sqlite3.connect(tmp_path / "day.db")) as database, database:
             database.execute("ALTER TABLE elsewhere RENAME TO hourly")
         await get(f"{wall.url}api/day")
 

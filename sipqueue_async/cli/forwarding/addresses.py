@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
+_UNICAST: Final = IPv6Network("2000::/3")
+"""The addresses of the Internet; others that Python counts as global lead nowhere, or to IPv4 addresses."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -21,11 +23,12 @@ def is_public(address: Address) -> bool:
 
     An IPv6 address that leads to an IPv4 address is public only if that one is.
     """
-    if not address.is_global or address.is_multicast:
-        # Python counts addresses that map IPv4 as reserved.
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        return mapped is not None and is_public(mapped)
-    return isinstance(address, IPv4Address) or all(map(is_public, _embedded(address)))
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    if embedded := _embedded(address):
+        # Interpreters differ in whether they count such addresses as global.
+        return all(map(is_public, embedded))
+    return address.is_global and address in _UNICAST
 
 
 def _embedded(address: IPv6Address) -> list[IPv4Address]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from sipqueue_async._toml_tables import (
 from sipqueue_async.cli.destinations import url_of, warn_if_readable
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.forwarding.addresses import is_public, literal_address
-from sipqueue_async.cli.forwarding.signature import Signer
+from sipqueue_async.cli.forwarding.signature import SECRET_PREFIX, Signer
 
 _MOST_PENDING: Final = 100_000
 
@@ -123,11 +124,18 @@ def _webhook(name: str, table: Mapping[str, Any], folder: Path) -> Webhook:
     return Webhook(name=name, seats=SeatFilter(**names), **values)
 
 
+def _secret_file(value: object) -> str:
+    path = text(value)
+    if path.startswith(SECRET_PREFIX) or "\0" in path:
+        raise ValueError("write the path of a file, such as /etc/sipqueue/crm.secret, not the secret")
+    return path
+
+
 def _secret_from(value: object) -> str:
-    try:
-        return variable(value)
-    except ValueError:
-        raise ValueError("write the name of an environment variable, such as CRM_SECRET, not the secret") from None
+    if not (isinstance(value, str) and value.startswith(SECRET_PREFIX)):
+        with suppress(ValueError):
+            return variable(value)
+    raise ValueError("write the name of an environment variable, such as CRM_SECRET, not the secret")
 
 
 def _kinds(value: object) -> frozenset[str]:
@@ -160,7 +168,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "url": secret,
     "url_from": variable,
     "secret_from": _secret_from,
-    "secret_file": text,
+    "secret_file": _secret_file,
     "events": _kinds,
     "retry_for": duration,
     "timeout": _positive_duration,

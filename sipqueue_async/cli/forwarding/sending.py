@@ -114,6 +114,9 @@ def _why_not_connected(error: aiohttp.ClientConnectorError) -> str:
         return str(cause)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        # Its text may contain the host's name, which is secret as a part of the URL.
+        return "TLS failed: its certificate is not valid for this destination"
     if isinstance(cause, ssl.SSLError):
         return f"TLS failed: {plain_reason(cause)}"
     return f"it cannot be reached: {plain_reason(cause)}"

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 from typing import Final
 
-_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  # no secret
+"""What every secret begins with."""
 _SHORTEST, _LONGEST = 24, 64
 """Bytes of a secret; the specification gives these limits."""
 
@@ -55,13 +56,13 @@ class Signer:
 
 
 def _key(secret: str) -> bytes:
-    encoded = secret.removeprefix(_PREFIX)
+    encoded = secret.removeprefix(SECRET_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (ValueError, binascii.Error):
         key = b""
     if encoded == secret or not _SHORTEST <= len(key) <= _LONGEST:
-        raise ValueError(f"write {_PREFIX} and the base64 of {_SHORTEST} to {_LONGEST} random bytes")
+        raise ValueError(f"write {SECRET_PREFIX} and the base64 of {_SHORTEST} to {_LONGEST} random bytes")
     return key
 
 

@@ -84,6 +84,14 @@ allow_private = true
             '[destinations.a]\nurl = "https://s"\nsecret_from = "whsec_+"',
             "secret_from: write the name of an environment v",
         ),
+        (
+            '[destinations.a]\nurl = "https://s"\nsecret_from = "whsec_a"',
+            "secret_from: write the name of an environment v",
+        ),
+        (
+            '[destinations.a]\nurl = "https://s"\nsecret_file = "whsec_a"',
+            "secret_file: write the path of a file",
+        ),
         ("a = ", "is not valid TOML: Invalid value (at end of document)"),
         (BEGIN + "a = ?", "is not valid TOML: Invalid value (at line 4, column 5)"),
     ],

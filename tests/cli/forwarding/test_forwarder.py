@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sipqueue_async import AgentState, Event, diff
+from sipqueue_async import AgentState, Event, FeedDown, MalformedResponse, diff
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome
 from sipqueue_async.cli.forwarding.destinations import Target
 from sipqueue_async.cli.forwarding.forwarder import Forwarder
 from sipqueue_async.cli.forwarding.store import Store
-from tests.kit.builders import agent, snapshot
+from tests.kit.builders import START, agent, snapshot
 from tests.kit.forwarding import target
 
 pytestmark = pytest.mark.virtual_time
@@ -249,3 +249,15 @@ async def test_a_state_file_that_cannot_be_written_ends_all_destinations(tmp_pat
     async with forwarding(tmp_path / "state", {target(name="a"): again, target(name="b"): Hook()}):
         await asyncio.sleep(1)
     assert [it[1] for it in again.attempts] == [it[1] for it in first.attempts]
+
+
+async def test_an_outage_is_reported_without_the_words_of_the_platform(tmp_path: Path) -> None:
+    """They may contain names of queues that a destination must not see."""
+    with Store(tmp_path / "state") as store:
+        forwarder = Forwarder(store, {target(name="crm"): Hook().send})
+        error = MalformedResponse("record of queue 'secret queue'", excerpt="secret name")
+        forwarder.keep([FeedDown(error=error, since=START)], snapshot(agent()))
+        message = store.first("crm")
+    assert message is not None
+    assert json.loads(message.body)["error"].startswith("malformed response")
+    assert b"secret" not in message.body

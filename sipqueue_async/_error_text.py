@@ -1,8 +1,9 @@
-"""Error descriptions for the screen. They contain no text of the platform, which may echo credentials."""
+"""Error descriptions for other people. They contain no text of the platform, which may echo credentials or names."""
 
 from __future__ import annotations
 
-from sipqueue_async import (
+from sipqueue_async.errors import (
+    WEB_PAGE,
     ApiError,
     AuthError,
     HttpStatusError,
@@ -11,7 +12,6 @@ from sipqueue_async import (
     SipQueueError,
     TransportError,
 )
-from sipqueue_async.errors import WEB_PAGE
 
 
 def reason(error: BaseException) -> str:
