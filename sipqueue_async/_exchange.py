@@ -203,9 +203,13 @@ class _OwnSessions:
             self._cookies.clear()
 
     async def aclose(self) -> None:
-        for session in (self._first, self._second):
-            if session is not None:
-                await session.close()
+        try:
+            if self._first is not None:
+                await self._first.close()
+        finally:
+            # Also if closing the first one was cancelled.
+            if self._second is not None:
+                await self._second.close()
 
 
 class _CallersSession:

@@ -203,3 +203,21 @@ async def test_a_server_that_dies_is_replaced(tmp_path: Path, dies: str) -> None
         assert answered > 10
         assert watcher.health.failures == 0
         assert watcher.health.stale_polls == 0
+
+
+async def test_closing_that_is_cancelled_leaves_no_session_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = _OwnSessions()
+    # Requests that overlap use two sessions.
+    async with sessions.borrow() as first, sessions.borrow() as second:
+        pass
+    close = first.close
+
+    async def cancelled() -> None:
+        await close()
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(first, "close", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await sessions.aclose()
+    assert first.closed
+    assert second.closed

@@ -25,7 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 # Statements with which a program waits until it is ended.
-FOR_EVER = re.compile(r"^(?!.*(asyncio\.timeout|fetch_calls)\().*(async for|while True|\.wait\(\))", re.DOTALL)
+FOR_EVER = re.compile(r"^(?!.*(asyncio\.timeout|fetch_calls|CallFeed)\().*(async for|while True|\.wait\(\))", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 EXAMPLES = {
     f"{page.relative_to(ROOT)}:{page.read_text()[: match.start()].count(chr(10)) + 2}": match.group(1)
