@@ -210,13 +210,14 @@ async def test_closing_that_is_cancelled_leaves_no_session_open(monkeypatch: pyt
     # Requests that overlap use two sessions.
     async with sessions.borrow() as first, sessions.borrow() as second:
         pass
-    close = first.close
+    close = aiohttp.ClientSession.close
 
-    async def cancelled() -> None:
-        await close()
-        raise asyncio.CancelledError
+    async def cancelled(session: aiohttp.ClientSession) -> None:
+        await close(session)
+        if session is first:
+            raise asyncio.CancelledError
 
-    monkeypatch.setattr(first, "close", cancelled)
+    monkeypatch.setattr(aiohttp.ClientSession, "close", cancelled)
     with pytest.raises(asyncio.CancelledError):
         await sessions.aclose()
     assert first.closed
