@@ -32,7 +32,7 @@ TARGET: Final = AlertsTarget()
 
 @attrs.frozen
 class Moments:
-    """Up to when conditions are known to have lasted."""
+    """The moments up to which the conditions of alerts are known to hold."""
 
     at: datetime
     """For those of agents and queues."""
