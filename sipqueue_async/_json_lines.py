@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 
 import attrs
 
-from sipqueue_async.events import Event
+from sipqueue_async._error_text import reason
+from sipqueue_async.events import Event, FeedDown
 from sipqueue_async.models import AgentStatus, Snapshot
 
 FORMAT_VERSION: Final = 1
@@ -21,6 +22,22 @@ KINDS: Final[tuple[str, ...]] = tuple(event.kind for event in get_args(Event))
 def event_json(event: Event) -> str:
     """Return an event as one line of JSON, in ASCII."""
     return json_line({"v": FORMAT_VERSION, **event.to_dict()})
+
+
+def public_event_json(event: Event, *, coalesced: bool = False) -> str:
+    """Return an event as one line of JSON for other people: without the platform's words in the error of an outage.
+
+    Args:
+        event: The event.
+        coalesced: Whether to mark the event as one of a coalesced update.
+    """
+    document = {"v": FORMAT_VERSION, **event.to_dict()}
+    if isinstance(event, FeedDown):
+        # The error's own text may quote the platform.
+        document["error"] = reason(event.error)
+    if coalesced:
+        document["coalesced"] = True
+    return json_line(document)
 
 
 def snapshot_json(snapshot: Snapshot, agents: list[AgentStatus]) -> str:

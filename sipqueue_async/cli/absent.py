@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sipqueue_async import AgentState, OperationFailed, SeatFilter, SeatKey, SipQueueClient, Snapshot
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.exits import Failure
 
 _NO_SUCH_EXTENSION: Final = frozenset({1011, 1012})
 """The platform's codes for an extension that it lacks or that is another company's."""
@@ -39,6 +41,26 @@ def has_absent(seats: SeatFilter, known: Iterable[SeatKey]) -> bool:
     queues = (seats.queues or frozenset()) - {key.queue for key in keys}
     extensions = (seats.extensions or frozenset()) - {key.extension for key in keys}
     return bool(queues or extensions)
+
+
+def check_all_watched(keys: Iterable[SeatKey], seats: SeatFilter, source: str, remedy: str) -> None:
+    """Check that a run watches all seats of an earlier one, which would otherwise be reported as leaving.
+
+    Args:
+        keys: The seats of the earlier run.
+        seats: Which seats this run watches.
+        source: What has the seats.
+        remedy: What to use instead of the same filters.
+
+    Raises:
+        Failure: A seat would not be watched.
+    """
+    for key in keys:
+        if not seats.admits(key):
+            raise Failure(
+                f"{source} has queue {harmless(key.queue)}, extension {harmless(key.extension)}, which would not be "
+                f"watched now: use the same filters as before, or {remedy}"
+            )
 
 
 def describe_absent(seats: SeatFilter, known: Iterable[SeatKey], everything: Iterable[SeatKey]) -> str | None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 import click
 
 from sipqueue_async import Feed, SeatFilter, Snapshot
-from sipqueue_async._text import harmless
-from sipqueue_async.cli.absent import describe_absent
+from sipqueue_async.cli.absent import check_all_watched, describe_absent
 from sipqueue_async.cli.exits import ABSENT, FAILED, Failure
 from sipqueue_async.cli.settings import has_password
 
@@ -139,12 +138,7 @@ async def baseline_of(history: History | None, seats: SeatFilter) -> AsyncGenera
             return
         await stack.enter_async_context(opened(history))
         baseline = await history.baseline()
-        for key in baseline or ():
-            if not seats.admits(key):
-                raise Failure(
-                    f"{history.url} has queue {harmless(key.queue)}, extension {harmless(key.extension)}, which would "
-                    "not be watched now: use the same filters as before, another database, or another --platform"
-                )
+        check_all_watched(baseline or (), seats, history.url, "another database or --platform")
         yield baseline
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from sipqueue_async import Event, Feed, FeedDown, FeedHealth, FeedUp, SeatFilter, SeatKey, Snapshot, Update, diff
 from sipqueue_async._error_text import reason
-from sipqueue_async._json_lines import FORMAT_VERSION, json_line, snapshot_fields
+from sipqueue_async._json_lines import json_line, public_event_json, snapshot_fields
 
 KEEP: Final = 1000
 """How many updates the journal keeps: half an hour of a feed that changes with every poll."""
@@ -56,17 +56,7 @@ class Entry:
     @cached_property
     def lines(self) -> tuple[bytes, ...]:
         """The events as JSON, each on one line; all readers share them."""
-        return tuple(_line(event, coalesced=self.coalesced) for event in self.events)
-
-
-def _line(event: Event, *, coalesced: bool) -> bytes:
-    document = {"v": FORMAT_VERSION, **event.to_dict()}
-    if isinstance(event, FeedDown):
-        # The error's own text may quote the platform.
-        document["error"] = reason(event.error)
-    if coalesced:
-        document["coalesced"] = True
-    return json_line(document).encode()
+        return tuple(public_event_json(event, coalesced=self.coalesced).encode() for event in self.events)
 
 
 class Journal:

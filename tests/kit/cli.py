@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from sipqueue_async.cli import commands as commands_package
 from sipqueue_async.cli.terminal.output import Output
@@ -142,3 +143,22 @@ async def sipqueue(
         yield Sipqueue(program)
     finally:
         await program.kill()
+
+
+@asynccontextmanager
+async def running(work: Any) -> AsyncGenerator[asyncio.Future[Any]]:
+    """Run a command until the block ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def cancel_later(task: asyncio.Future[Any], iterations: int) -> None:
+    """Cancel a task after so many iterations of the event loop."""
+    if iterations:
+        asyncio.get_running_loop().call_soon(cancel_later, task, iterations - 1)
+    else:
+        task.cancel()

@@ -25,6 +25,7 @@ from sipqueue_async import (
     Subscription,
 )
 from sipqueue_async.cli import options
+from sipqueue_async.cli.absent import check_all_watched
 from sipqueue_async.cli.day import Day
 from sipqueue_async.cli.exits import ABSENT, UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
@@ -250,12 +251,7 @@ class Report:
             self._state_file.save(self.tally)
 
     def _check_resumed(self) -> None:
-        for key in self.tally.seats:
-            if not self._seats.admits(key):
-                raise Failure(
-                    f"the state file has queue {key.queue}, extension {key.extension}, which would not be watched now: "
-                    "use the same filters as before, or another file"
-                )
+        check_all_watched(self.tally.seats, self._seats, "the state file", "another file")
         began = self.tally.started_at
         if began is not None and began.astimezone().date() != datetime.now().astimezone().date():
             complain(f"warning: the tally of the state file began on {began.astimezone():%Y-%m-%d}")

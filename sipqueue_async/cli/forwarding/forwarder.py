@@ -11,9 +11,8 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from sipqueue_async import Event, FeedDown, Snapshot
-from sipqueue_async._error_text import reason
-from sipqueue_async._json_lines import FORMAT_VERSION, event_json, json_line
+from sipqueue_async import Event, Snapshot
+from sipqueue_async._json_lines import public_event_json
 from sipqueue_async.cli.exits import complain
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome
 from sipqueue_async.cli.forwarding.destinations import Target, Webhook
@@ -100,7 +99,7 @@ class Forwarder:
         lanes = [it for it in self._lanes.values() if not it.has_ended]
         for event in events:
             if wanting := [it for it in lanes if it.webhook.wants(event)]:
-                identity, body = new_id(), _body(event)
+                identity, body = new_id(), public_event_json(event).encode()
                 messages += [(it.name, identity, body) for it in wanting]
         self._store.keep(snapshot, messages, self._clock())
         for name in {name for name, *_ in messages}:
@@ -180,10 +179,3 @@ def _pause(failures: int) -> float:
     """Return the seconds before the next attempt: growing, and random so that senders do not come all at once."""
     longest = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 30), _LONGEST_PAUSE)
     return random.uniform(longest / 2, longest)
-
-
-def _body(event: Event) -> bytes:
-    """Return an event's JSON. The platform's words are left out: they may contain names of other queues."""
-    if isinstance(event, FeedDown):
-        return json_line({"v": FORMAT_VERSION, **event.to_dict(), "error": reason(event.error)}).encode()
-    return event_json(event).encode()

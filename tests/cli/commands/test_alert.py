@@ -22,7 +22,7 @@ from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper, cancel_later, until
 
 TALKS = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=0),))
 
@@ -252,21 +252,13 @@ def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_cancellation_at_any_moment_saves_what_was_printed(steps: int, tmp_path: Path) -> None:
     """`steps` is the number of event loop iterations between a poll with an alert and the cancellation."""
-    loop = asyncio.get_running_loop()
     state, paper = state_file_of(tmp_path / "state", TALKS), Paper()
     snapshots = [snapshot(agent()), snapshot(agent(state=AgentState.TALKING))]
     async with StatusWatcher(ScriptedSource(snapshots), interval=1) as watcher:
         run = module.Run(watcher, module.Progress(AlertState(TALKS.rules)), paper.output(), TALKS, state_file=state)
         task = asyncio.ensure_future(run.run(asyncio.sleep(0)))
-
-        def cancel_later(left: int) -> None:
-            if left:
-                loop.call_soon(cancel_later, left - 1)
-            else:
-                task.cancel()
-
         await watcher.ready()
-        watcher.add_listener(lambda _: cancel_later(steps))
+        watcher.add_listener(lambda _: cancel_later(task, steps))
         await asyncio.wait([task])
     saved = state.load()
     assert saved is not None

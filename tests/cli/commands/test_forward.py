@@ -25,7 +25,7 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+from tests.kit.cli import BUSY, Paper, cancel_later, environment, running, sipqueue, until
 from tests.kit.forwarding import SECRET, Receiver, has_begun, receiving, target
 
 
@@ -36,12 +36,8 @@ async def forwarding(
     """Run the command until the block ends."""
     output = (paper or Paper()).output(NO_COLOR="1")
     work = forward(client_of(simulator), output, targets, state_file=state_file, interval=0.02)
-    task = asyncio.ensure_future(work)
-    try:
+    async with running(work) as task:
         yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def test_what_changed_while_it_was_stopped_or_the_receiver_was_down_arrives_in_order(tmp_path: Path) -> None:
@@ -160,7 +156,6 @@ async def test_a_full_disk_ends_it_and_nothing_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_cancellation_at_any_moment_keeps_each_event_once(steps: int, tmp_path: Path) -> None:
     """`steps` is the number of event loop iterations between a poll with an event and the cancellation."""
-    loop = asyncio.get_running_loop()
 
     async def send(_identity: str, _body: bytes) -> Answer:
         return Answer(Outcome.FAILED, "away")
@@ -170,15 +165,8 @@ async def test_a_cancellation_at_any_moment_keeps_each_event_once(steps: int, tm
         forwarder = Forwarder(store, {target(events=frozenset({"state-changed"})): send})
         async with StatusWatcher(ScriptedSource(snapshots), interval=1) as watcher:
             task = asyncio.ensure_future(Run(watcher, forwarder, Paper().output()).run())
-
-            def cancel_later(left: int) -> None:
-                if left:
-                    loop.call_soon(cancel_later, left - 1)
-                else:
-                    task.cancel()
-
             await watcher.ready()
-            watcher.add_listener(lambda _: cancel_later(steps))
+            watcher.add_listener(lambda _: cancel_later(task, steps))
             await asyncio.wait([task])
         saved = store.snapshot()
         assert saved is not None

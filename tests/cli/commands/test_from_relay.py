@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -33,7 +32,7 @@ from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+from tests.kit.cli import BUSY, Paper, environment, running, sipqueue, until
 from tests.kit.redis_server import RedisServer, free_port
 from tests.kit.terminal import terminal
 
@@ -52,17 +51,6 @@ async def relayed(server: RedisServer) -> AsyncGenerator[tuple[Simulator, RelayO
     ):
         await feed.ready(timeout=60)
         yield simulator, RelayOrigin(redis=server.url, prefix="north")
-
-
-@asynccontextmanager
-async def running(work: Any) -> AsyncGenerator[asyncio.Future[Any]]:
-    """Run a command until the block ends."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def test_watch_prints_what_the_relay_tells(redis_server: RedisServer) -> None:
