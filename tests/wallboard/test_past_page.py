@@ -131,7 +131,15 @@ async def test_an_agents_bar_has_its_states_and_calls(tmp_path: Path, visit: Vis
         )
         await page.click("#day")
         await expect(page.locator("#queue")).to_have_value("")
-        assert page.url == f"{wall.url}day?theme=dark&zone=UTC"
+        assert page.url == f"{wall.url}day?zone=UTC&theme=dark"
+        # A link keeps what was chosen in the very moment before, although the answer is still to come.
+        await page.wait_for_selector("#agents a")
+        await page.route("**/api/day*", lambda _: None)
+        await page.select_option("#zone", "")
+        await page.click("#agents a >> nth=0")
+        await page.wait_for_url("**/agents/*")
+        assert page.url.endswith("?theme=dark")
+        await page.unroute("**/api/day*")
 
 
 async def test_today_grows_and_other_days_are_a_click_away(tmp_path: Path, visit: Visit) -> None:

@@ -31,13 +31,10 @@ for (const [kind, words] of [["unseen-time", "Nothing is known"], ["mark-answere
 }
 
 const path = location.pathname.split("/");
-/** @type {Past<Data>} */
-const past = new Past(`api/agents/${path[path.length - 1]}`, [], show);
+new Past(`api/agents/${path[path.length - 1]}`, [], show);
 
 /** @param {Data} data */
 function show(data) {
-  byId("wall", HTMLAnchorElement).setAttribute("href", `../${past.query("date", "zone")}`);
-  byId("day", HTMLAnchorElement).setAttribute("href", `../day${past.query()}`);
   const who = data.name ? `${data.name}, ${data.extension}` : data.extension;
   setText(byId("heading", HTMLElement), `${who}: ${dayOf(data)}`);
   showContent(data.seats.length || data.calls.length ? "" : `Nothing is recorded of extension ${data.extension} on this day.`);

@@ -37,8 +37,6 @@ queue.addEventListener("change", () => past.set("queue", queue.value));
 /** @param {Data} data */
 function show(data) {
   showQueues(data);
-  const theme = past.query("date", "zone", "queue");
-  byId("wall", HTMLAnchorElement).setAttribute("href", `./${theme}`);
   const chosen = data.queues.find(({ key }) => key === past.get("queue"))?.name ?? past.get("queue");
   setText(byId("heading", HTMLElement), chosen ? `${dayOf(data)}: ${chosen}` : dayOf(data));
   const hours = usedHours(data.hours, isUsed);
@@ -72,7 +70,7 @@ function ofHour(it) {
  */
 function ofAgent({ key, extension, queue: name, name: agent, figures }) {
   return [
-    { text: agent || extension, href: `agents/${encodeURIComponent(key)}${past.query("queue")}` },
+    { text: agent || extension, href: `agents/${encodeURIComponent(key)}` },
     extension,
     name,
     String(figures.answered),

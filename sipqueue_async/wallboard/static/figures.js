@@ -116,7 +116,9 @@ function showCell(place, cell) {
   } else {
     const link = place.querySelector("a") ?? element("a");
     if (!link.parentElement) place.append(link);
-    if (link.getAttribute("href") !== cell.href) link.setAttribute("href", cell.href);
+    const path = new URL(cell.href, document.baseURI).pathname;
+    // The query is that of what is chosen on the page: past.js sets it.
+    if (link.pathname !== path) link.href = cell.href;
     setText(link, cell.text);
   }
 }

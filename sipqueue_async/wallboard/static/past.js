@@ -52,6 +52,7 @@ export class Past {
     this.#parameters = [...PARAMETERS, ...parameters];
     this.#show = show;
     this.#bind();
+    this.#link();
     addEventListener("resize", () => this.#draw());
     document.addEventListener("visibilitychange", () => void (document.hidden || this.#load()));
     void this.#load();
@@ -72,18 +73,18 @@ export class Past {
   set(name, value) {
     if (value) this.#given.set(name, value);
     else this.#given.delete(name);
-    history.replaceState(null, "", this.query() || location.pathname);
+    history.replaceState(null, "", this.#given.size ? `?${this.#given}` : location.pathname);
+    this.#link();
     void this.#load();
   }
 
-  /**
-   * @param {string[]} dropped
-   * @returns {string} the query of a link that keeps the day, the zone and the theme
-   */
-  query(...dropped) {
-    const kept = new URLSearchParams(this.#given);
-    for (const name of dropped) kept.delete(name);
-    return kept.size ? `?${kept}` : "";
+  /** Let all links keep what is chosen: at once, because a click may come before the answer. */
+  #link() {
+    for (const link of document.links) {
+      const kept = new URLSearchParams();
+      for (const name of link.id === "wall" ? ["theme"] : [...PARAMETERS, "theme"]) if (this.get(name)) kept.set(name, this.get(name));
+      if (link.search !== (kept.size ? `?${kept}` : "")) link.search = String(kept);
+    }
   }
 
   #bind() {
@@ -167,6 +168,7 @@ export class Past {
     const recorded = byId("recorded", HTMLElement);
     recorded.replaceChildren(...this.#recorded(data).map((words) => element("span", "", words)));
     this.#show(data);
+    this.#link();
   }
 
   /**
