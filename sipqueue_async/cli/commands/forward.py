@@ -14,7 +14,7 @@ from typing import Unpack
 import click
 from rich.text import Text
 
-from sipqueue_async import Feed, SeatFilter, SipQueueError
+from sipqueue_async import Feed, SeatFilter, SipQueueError, Update
 from sipqueue_async._json_lines import FORMAT_VERSION, event_json, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
@@ -199,7 +199,7 @@ class Run:
             await asyncio.gather(*tasks)
         except (asyncio.CancelledError, SipQueueError):
             while update := self._updates.get_nowait():
-                self._forwarder.keep(update.events, update.snapshot)
+                self._keep(update)
             self._keep_present()
             raise
         finally:
@@ -209,7 +209,14 @@ class Run:
 
     async def _keep_updates(self) -> None:
         async for update in self._updates:
-            self._forwarder.keep(update.events, update.snapshot)
+            self._keep(update)
+
+    def _keep(self, update: Update) -> None:
+        self._forwarder.keep(update.events, update.snapshot, is_up=self._is_up)
+
+    @property
+    def _is_up(self) -> bool:
+        return self._feed.health.up is True
 
     async def _greet(self) -> None:
         """Keep the first poll's snapshot, even without an update, and on a terminal print that the feed is up."""
@@ -225,4 +232,4 @@ class Run:
     def _keep_present(self) -> None:
         # A pending update's events are not in the file yet, so neither may its snapshot be.
         if not self._updates.pending:
-            self._forwarder.keep((), self._feed.snapshot)
+            self._forwarder.keep((), self._feed.snapshot, is_up=self._is_up)

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
+# The standard library's `is_global` differs between releases, and counts some of these blocks as global.
+_SPECIAL_IPV4: Final = tuple(
+    IPv4Network(it)
+    for it in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    )
+)  # fmt: skip
+"""The blocks of IANA's registry of special-purpose IPv4 addresses, and multicast.
+
+Some anycast blocks in it count as global there, but the nearest server of theirs may be one's own.
+"""
+_SPECIAL_IPV6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20")))
+"""The same for IPv6, within `_UNICAST`: protocols (Teredo too), documentation and AS112."""
 _UNICAST: Final = IPv6Network("2000::/3")
-"""The addresses of the Internet; others that Python counts as global lead nowhere, or to IPv4 addresses."""
+"""The only IPv6 addresses that are assigned to the Internet's hosts."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -24,18 +39,17 @@ def is_public(address: Address) -> bool:
     An IPv6 address that leads to an IPv4 address is public only if that one is.
     """
     if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast
-    if embedded := _embedded(address):
-        # Interpreters differ in whether they count such addresses as global.
-        return all(map(is_public, embedded))
-    return address.is_global and address in _UNICAST
+        return not any(address in block for block in _SPECIAL_IPV4)
+    if (leads_to := _embedded(address)) is not None:
+        return is_public(leads_to)
+    return address in _UNICAST and not any(address in block for block in _SPECIAL_IPV6)
 
 
-def _embedded(address: IPv6Address) -> list[IPv4Address]:
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to; None for others."""
     if address in _NAT64:
-        found.append(IPv4Address(int(address) & 0xFFFF_FFFF))
-    return [it for it in found if it is not None]
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def literal_address(host: str) -> Address | None:

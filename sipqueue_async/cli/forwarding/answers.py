@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-_LONGEST_WISH: Final = 3600.0
+LONGEST_WISH: Final = 3600.0
 """Seconds for which a destination can put off the next attempt at most."""
 _RETRYABLE: Final = frozenset({408, 425, 429})
 
@@ -67,4 +67,4 @@ def _seconds(retry_after: str | None, now: float) -> float:
             seconds = parsedate_to_datetime(given).timestamp() - now
         except (ValueError, OverflowError):
             seconds = 0.0
-    return min(max(seconds, 0.0), _LONGEST_WISH)
+    return min(max(seconds, 0.0), LONGEST_WISH)

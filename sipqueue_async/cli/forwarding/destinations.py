@@ -82,7 +82,7 @@ class Target:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the URL without revealing it."""
+        """Identifies the URL and the secrets without revealing them."""
         return self.signer.fingerprint(str(self.url))
 
 

@@ -14,9 +14,10 @@ import attrs
 from sipqueue_async import Event, Snapshot
 from sipqueue_async._json_lines import public_event_json
 from sipqueue_async.cli.exits import complain
-from sipqueue_async.cli.forwarding.answers import Answer, Outcome
+from sipqueue_async.cli.forwarding.answers import LONGEST_WISH, Answer, Outcome
 from sipqueue_async.cli.forwarding.destinations import Target, Webhook
-from sipqueue_async.cli.forwarding.store import Message, Store
+from sipqueue_async.cli.forwarding.outages import follow
+from sipqueue_async.cli.forwarding.store import Message, Pause, Store
 from sipqueue_async.cli.terminal.lines import counted
 
 FIRST_PAUSE: Final = 1.0
@@ -46,6 +47,8 @@ class _Lane:
     said: set[str] = attrs.field(factory=set)
     """The lines about it since the last success, which are not repeated."""
     has_ended: bool = False
+    pause: float = 0.0
+    """Seconds until the next attempt."""
 
     @property
     def name(self) -> str:
@@ -84,24 +87,40 @@ class Forwarder:
                 # Some are left if the process was killed while it ended.
                 self._bury(lane, "the destination has ended")
             self._keep_bound(lane)
+            self._restore_pause(lane)
+        self._outage = store.outage()
 
-    def keep(self, events: Iterable[Event], snapshot: Snapshot | None) -> None:
+    def _restore_pause(self, lane: _Lane) -> None:
+        if (pause := self._store.paused(lane.name, lane.fingerprint)) is None:
+            return
+        lane.failures = pause.failures
+        # The clock may have been set back.
+        lane.pause = min(max(pause.until - self._clock(), 0.0), LONGEST_WISH)
+        if lane.pause and self._store.pending(lane.name):
+            lane.say(f"{counted(pause.failures, 'attempt')} failed before the restart; retrying in {lane.pause:.0f} s")
+
+    def keep(self, events: Iterable[Event], snapshot: Snapshot | None, *, is_up: bool = False) -> None:
         """Put events into the state file, for the destinations that want them; `run` sends them.
 
         Args:
             events: The events, in order.
             snapshot: The snapshot after them, from which a restart continues.
+            is_up: Whether the feed is up: then an outage of an earlier run has ended.
 
         Raises:
             Failure: The state file cannot be written.
         """
         messages: list[tuple[str, str, bytes]] = []
         lanes = [it for it in self._lanes.values() if not it.has_ended]
-        for event in events:
+        now = self._clock()
+        up_at = snapshot.observed_at if is_up and snapshot is not None else None
+        forwarded, outage = follow(self._outage, events, now, up_at)
+        for event in forwarded:
             if wanting := [it for it in lanes if it.webhook.wants(event)]:
                 identity, body = new_id(), public_event_json(event).encode()
                 messages += [(it.name, identity, body) for it in wanting]
-        self._store.keep(snapshot, messages, self._clock())
+        self._store.keep(snapshot, messages, now, outage)
+        self._outage = outage
         for name in {name for name, *_ in messages}:
             self._keep_bound(self._lanes[name])
             self._lanes[name].news.set()
@@ -140,6 +159,9 @@ class Forwarder:
 
     async def _serve(self, lane: _Lane, send: Send) -> None:
         while not lane.has_ended:
+            if lane.pause:
+                await asyncio.sleep(lane.pause)
+                lane.pause = 0.0
             lane.news.clear()
             if (message := self._store.first(lane.name)) is None:
                 await lane.news.wait()
@@ -148,8 +170,6 @@ class Forwarder:
             answer = await send(message.id, message.body)
             lane.in_flight = None
             self._settle(lane, message, answer)
-            if answer.outcome is Outcome.FAILED:
-                await asyncio.sleep(max(_pause(lane.failures), answer.retry_after))
 
     def _settle(self, lane: _Lane, message: Message, answer: Answer) -> None:
         """Write down what became of a message."""
@@ -158,10 +178,10 @@ class Forwarder:
                 self._store.done(message)
                 if lane.said:
                     lane.say("delivers again", level="info")
-                lane.failures = 0
+                self._forget_failures(lane)
                 lane.said.clear()
             case Outcome.REFUSED:
-                lane.failures = 0
+                self._forget_failures(lane)
                 self._bury(lane, answer.reason, until=message.number)
             case Outcome.GONE:
                 lane.has_ended = True
@@ -170,9 +190,16 @@ class Forwarder:
                 lane.say("it ended with the HTTP status 410 and gets no more events")
             case _:
                 lane.failures += 1
+                lane.pause = max(_pause(lane.failures), answer.retry_after)
+                self._store.pause(lane.name, lane.fingerprint, Pause(lane.failures, self._clock() + lane.pause))
                 lane.say(f"{answer.reason}; retrying")
                 reason = f"not delivered within {lane.webhook.retry_for:g} s: {answer.reason}"
                 self._bury(lane, reason, kept_before=self._clock() - lane.webhook.retry_for)
+
+    def _forget_failures(self, lane: _Lane) -> None:
+        if lane.failures:
+            lane.failures = 0
+            self._store.resume(lane.name)
 
 
 def _pause(failures: int) -> float:

@@ -49,7 +49,8 @@ class Signer:
 
     def fingerprint(self, text: str) -> str:
         """Return a digest of a text that does not reveal it: without the secret it cannot be guessed."""
-        return _hmac(self._keys[0], b"fingerprint:" + text.encode()).hex()
+        # All keys count, in any order: a destination whose secrets change is another one.
+        return _hmac(b"".join(sorted(self._keys)), b"fingerprint:" + text.encode()).hex()
 
     def __repr__(self) -> str:
         return "<Signer>"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +17,7 @@ import attrs
 from sipqueue_async import Snapshot
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.filelock import locked
+from sipqueue_async.cli.forwarding.outages import Outage
 
 DEAD_KEPT: Final = 100_000
 """How many dead letters are kept; beyond it the oldest are deleted."""
@@ -50,6 +53,13 @@ PRAGMA application_id = {_KIND};
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+# Added to the files of earlier releases, which ignore them.
+_ADDED_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS outage (one INTEGER PRIMARY KEY CHECK (one = 1), since TEXT, kept_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS pauses (
+    destination TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, failures INTEGER NOT NULL, until REAL NOT NULL
+);
+"""
 
 
 @attrs.frozen
@@ -76,6 +86,16 @@ class DeadLetter:
     died_at: float
     """When it was given up, in seconds since 1970."""
     reason: str
+
+
+@attrs.frozen
+class Pause:
+    """How long a destination is left alone after failures."""
+
+    failures: int
+    """Failed attempts since the last success."""
+    until: float
+    """When the next attempt is due, in seconds since 1970."""
 
 
 class Store:
@@ -120,6 +140,9 @@ class Store:
             raise Failure(f"the state file {self._given} cannot be written: its directory does not exist")
         if self._path.exists() and not self._path.is_file():
             raise Failure(f"the state file {self._given} is not a regular file: choose another path")
+        if self._path.exists() and self._path.stat().st_nlink > 1:
+            # Neither the lock nor SQLite's own files would be found by the other name.
+            raise Failure(f"the state file {self._given} has a second name, a hard link: delete one of the names")
         # Opening an empty file would disturb the process that is creating its tables.
         if must_exist and not (self._path.exists() and self._path.stat().st_size):
             raise Failure(f"there is no state file {self._given}")
@@ -129,6 +152,8 @@ class Store:
             try:
                 # SQLite would create the file readable by other users; it contains names.
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                if not read_only:
+                    self._make_private()
                 database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
                 stack.enter_context(closing(database))
                 self._prepare(database, read_only=read_only)
@@ -136,6 +161,13 @@ class Store:
                 raise self._failure("cannot be used", error) from None
             stack.pop_all()
         return database
+
+    def _make_private(self) -> None:
+        """Take the access of other users to an existing file away, and to the files of SQLite beside it."""
+        for suffix in ("", "-wal", "-shm"):
+            path = self._path.with_name(self._path.name + suffix)
+            if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                path.chmod(0o600)
 
     def _prepare(self, database: sqlite3.Connection, *, read_only: bool) -> None:
         database.execute("BEGIN")
@@ -156,6 +188,7 @@ class Store:
         database.execute("PRAGMA synchronous = FULL")
         if is_empty:
             database.executescript(_TABLES)
+        database.executescript(_ADDED_TABLES)
 
     # ---- writing ------------------------------------------------------------------------------------------------
 
@@ -174,19 +207,30 @@ class Store:
                 self._database.execute("ROLLBACK")
             raise self._failure("cannot be written", error) from None
 
-    def keep(self, snapshot: Snapshot | None, messages: Iterable[tuple[str, str, bytes]], now: float) -> None:
+    def keep(
+        self,
+        snapshot: Snapshot | None,
+        messages: Iterable[tuple[str, str, bytes]],
+        now: float,
+        outage: Outage | None = None,
+    ) -> None:
         """Put messages into the file, together with the snapshot that a restart continues from.
 
         Args:
             snapshot: The snapshot after the events; None if there is none yet.
             messages: For each its destination, id and body, in order.
             now: The time in seconds since 1970.
+            outage: The outage of the feed after the events; None if the feed is up.
         """
         rows = [(*it, now) for it in messages]
         with self._transaction() as database:
             database.executemany("INSERT INTO pending (destination, id, body, kept_at) VALUES (?, ?, ?, ?)", rows)
             if snapshot is not None:
                 database.execute("REPLACE INTO progress VALUES (1, ?)", (snapshot.to_json(),))
+            database.execute("DELETE FROM outage")
+            if outage is not None:
+                since = None if outage.since is None else outage.since.isoformat()
+                database.execute("INSERT INTO outage VALUES (1, ?, ?)", (since, outage.kept_at))
 
     def done(self, message: Message) -> None:
         """Forget a delivered message."""
@@ -236,6 +280,17 @@ class Store:
         with self._transaction() as database:
             database.execute("REPLACE INTO gone VALUES (?, ?)", (destination, fingerprint))
 
+    def pause(self, destination: str, fingerprint: str, pause: Pause) -> None:
+        """Note how long a destination is left alone."""
+        with self._transaction() as database:
+            values = (destination, fingerprint, pause.failures, pause.until)
+            database.execute("REPLACE INTO pauses VALUES (?, ?, ?, ?)", values)
+
+    def resume(self, destination: str) -> None:
+        """Forget the pause of a destination that has answered."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM pauses WHERE destination = ?", (destination,))
+
     # ---- reading ------------------------------------------------------------------------------------------------
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
@@ -261,6 +316,17 @@ class Store:
         except ValueError as error:
             raise Failure(f"the state file {self._given} cannot be used: {error}; move it away to begin anew") from None
         return None
+
+    def outage(self) -> Outage | None:
+        """Return the outage that the last events left the feed in; None if it was up."""
+        for since, kept_at in self._rows("SELECT since, kept_at FROM outage"):
+            return Outage(None if since is None else datetime.fromisoformat(since), kept_at)
+        return None
+
+    def paused(self, destination: str, fingerprint: str) -> Pause | None:
+        """Return how long the destination with this fingerprint is left alone; None if its last attempt succeeded."""
+        query = "SELECT failures, until FROM pauses WHERE destination = ? AND fingerprint = ?"
+        return next((Pause(*row) for row in self._rows(query, destination, fingerprint)), None)
 
     def first(self, destination: str) -> Message | None:
         """Return a destination's next message; None if it has got all."""

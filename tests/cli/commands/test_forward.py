@@ -112,6 +112,24 @@ async def test_refused_credentials_end_it_and_the_file_keeps_the_rest(
         assert json.loads(first.body)["event"] == "feed-down"
 
 
+async def test_an_outage_over_a_restart_begins_and_ends_once(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with Simulator(BUSY, speed=0) as simulator, receiving() as receiver:
+        chosen = target(receiver.url(), events=frozenset({"feed-down", "feed-up"}))
+        async with forwarding(simulator, state, chosen):
+            await until(lambda: has_begun(state))
+            simulator.server.refuse(605, times=None)
+            await until(lambda: receiver.received)
+        async with forwarding(simulator, state, chosen):
+            before = simulator.server.requests
+            await until(lambda: simulator.server.requests > before)
+        simulator.server.relent()
+        async with forwarding(simulator, state, chosen):
+            await until(lambda: len(receiver.events) > 1)
+    assert [event["event"] for event in receiver.events] == ["feed-down", "feed-up"]
+    assert len(receiver.received) == 2
+
+
 @contextmanager
 def files_no_longer_than(size: int) -> Generator[None]:
     """Let writes to files fail beyond a size, as on a full disk."""

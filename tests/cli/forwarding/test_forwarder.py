@@ -6,17 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from sipqueue_async import AgentState, Event, FeedDown, MalformedResponse, diff
+from sipqueue_async import AgentState, Event, FeedDown, FeedUp, MalformedResponse, diff
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome
 from sipqueue_async.cli.forwarding.destinations import Target
 from sipqueue_async.cli.forwarding.forwarder import Forwarder
-from sipqueue_async.cli.forwarding.store import Store
+from sipqueue_async.cli.forwarding.store import Pause, Store
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.forwarding import target
 
@@ -192,6 +193,44 @@ async def test_a_destination_is_left_alone_for_as_long_as_it_wishes(tmp_path: Pa
     assert second - first == pytest.approx(500)
 
 
+async def test_a_restart_continues_the_pause_after_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hook, again = Hook(lambda _: Answer(Outcome.FAILED, "busy", 500.0)), Hook()
+    async with forwarding(tmp_path / "state", {target(): hook}) as (forwarder, _):
+        forwarder.keep([event(1)], None)
+        await asyncio.sleep(100)
+    async with forwarding(tmp_path / "state", {target(): again}) as (_, store):
+        await asyncio.sleep(100)
+        # It ended again meanwhile: the pause is that of the failure, not of the restart.
+        assert again.attempts == []
+    async with forwarding(tmp_path / "state", {target(): again}) as (_, store):
+        await asyncio.sleep(600)
+        assert store.paused("crm", target().fingerprint) is None
+    assert again.attempts[0][0] - hook.attempts[0][0] == pytest.approx(500)
+    assert capsys.readouterr().err.splitlines() == [
+        "sipqueue: destination 'crm': busy; retrying",
+        "sipqueue: destination 'crm': 1 attempt failed before the restart; retrying in 400 s",
+        "sipqueue: destination 'crm': 1 attempt failed before the restart; retrying in 300 s",
+        "sipqueue: destination 'crm': delivers again",
+    ]
+
+
+async def test_a_pause_does_not_outlast_a_new_url_or_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    first = target("https://a.example/")
+    with Store(tmp_path / "state") as store:
+        store.keep(None, [("crm", "id", b'{"extension": "1"}')], 0.0)
+        store.pause("crm", first.fingerprint, Pause(20, 1e9))
+    hook = Hook(lambda _: DOWN)
+    async with forwarding(tmp_path / "state", {target("https://b.example/"): hook}):
+        await asyncio.sleep(0.1)
+        assert len(hook.attempts) == 1
+    with Store(tmp_path / "state") as store:
+        store.pause("crm", first.fingerprint, Pause(20, 1e9))
+    begun = asyncio.get_running_loop().time()
+    async with forwarding(tmp_path / "state", {first: hook}):
+        await asyncio.sleep(3700)
+    assert hook.attempts[1][0] - begun == pytest.approx(3600)
+
+
 async def test_gone_ends_a_destination_until_it_has_another_url(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +288,24 @@ async def test_a_state_file_that_cannot_be_written_ends_all_destinations(tmp_pat
     async with forwarding(tmp_path / "state", {target(name="a"): again, target(name="b"): Hook()}):
         await asyncio.sleep(1)
     assert [it[1] for it in again.attempts] == [it[1] for it in first.attempts]
+
+
+async def test_an_outage_begins_and_ends_once_whatever_restarts_in_between(tmp_path: Path) -> None:
+    down = FeedDown(error=MalformedResponse("no"), since=START)
+    good = snapshot(agent(), at=90.0)
+    up = FeedUp(observed_at=good.observed_at, outage=timedelta(seconds=5), failures=3)
+    runs: list[tuple[list[Event], bool]] = [
+        ([down], False), ([down], False), ([up], True), ([up, down], False), ([event(1)], True), ([event(2)], True),
+    ]  # fmt: skip
+    for events, is_up in runs:
+        with Store(tmp_path / "state") as store:
+            Forwarder(store, {target(): Hook().send}).keep(events, good, is_up=is_up)
+    with Store(tmp_path / "state") as store:
+        bodies = [json.loads(body) for (body,) in store._database.execute("SELECT body FROM pending ORDER BY number")]
+    assert [it.get("extension", it["event"]) for it in bodies] == [
+        "feed-down", "feed-up", "feed-down", "feed-up", "1", "2",
+    ]  # fmt: skip
+    assert [(it["outage"], it["failures"]) for it in bodies if it["event"] == "feed-up"] == [(90.0, 3), (90.0, 1)]
 
 
 async def test_an_outage_is_reported_without_the_words_of_the_platform(tmp_path: Path) -> None:

@@ -48,7 +48,10 @@ def test_an_invalid_secret_is_refused_and_not_quoted(secrets: str) -> None:
     assert "MfKQ" not in str(caught.value)
 
 
-def test_a_fingerprint_depends_on_the_text_and_on_the_secret() -> None:
-    other = Signer("whsec_" + "A" * 32)
+def test_a_fingerprint_depends_on_the_text_and_on_all_secrets_in_any_order() -> None:
+    second = "whsec_" + "A" * 32
+    other = Signer(second)
+    both = [Signer(f"{SECRET} {second}").fingerprint("a"), Signer(f"{second} {SECRET}").fingerprint("a")]
+    assert both[0] == both[1] not in {Signer(SECRET).fingerprint("a"), other.fingerprint("a")}
     assert len({Signer(SECRET).fingerprint("a"), Signer(SECRET).fingerprint("b"), other.fingerprint("a")}) == 3
     assert repr(Signer(SECRET)) == "<Signer>"

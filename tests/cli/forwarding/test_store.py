@@ -10,8 +10,9 @@ import pytest
 
 from sipqueue_async.cli.exits import FAILED, USAGE, Failure
 from sipqueue_async.cli.forwarding import store as module
-from sipqueue_async.cli.forwarding.store import Message, Store
-from tests.kit.builders import agent, snapshot
+from sipqueue_async.cli.forwarding.outages import Outage
+from sipqueue_async.cli.forwarding.store import Message, Pause, Store
+from tests.kit.builders import START, agent, snapshot
 
 KNOWN = snapshot(agent())
 
@@ -73,6 +74,55 @@ def test_a_second_process_is_refused_even_by_another_name_of_the_file(tmp_path: 
     with Store(tmp_path / "state"), pytest.raises(Failure, match=r"link is in use by process \d+: end it, or"):
         Store(tmp_path / "link")
     Store(tmp_path / "link").close()
+
+
+def test_a_second_name_of_the_file_is_refused_if_the_lock_cannot_know_it(tmp_path: Path) -> None:
+    Store(tmp_path / "state").close()
+    (tmp_path / "link").hardlink_to(tmp_path / "state")
+    for name in ("state", "link"):
+        with pytest.raises(Failure, match=f"{name} has a second name, a hard link: delete one of the names"):
+            Store(tmp_path / name)
+    (tmp_path / "link").unlink()
+    Store(tmp_path / "state").close()
+
+
+def test_a_file_that_others_could_read_becomes_the_owners_alone(tmp_path: Path) -> None:
+    with Store(tmp_path / "state") as store:
+        store.keep(KNOWN, messages(1), 7.0)
+        files = [*tmp_path.glob("state*")]
+        assert len(files) == 3
+        # A killed process leaves the files beside it too.
+        for path in files:
+            (tmp_path / path.name.replace("state", "copy")).write_bytes(path.read_bytes())
+    for path in tmp_path.glob("copy*"):
+        path.chmod(0o644)
+    with Store(tmp_path / "copy") as store:
+        assert store.pending() == 1
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("copy*")} == {0o600}
+
+
+def test_an_outage_and_a_pause_come_back_after_a_restart(tmp_path: Path) -> None:
+    for outage in (Outage(START, 7.0), Outage(None, 8.0), None):
+        with Store(tmp_path / "state") as store:
+            store.keep(None, (), 9.0, outage)
+        with Store(tmp_path / "state") as store:
+            assert store.outage() == outage
+    with Store(tmp_path / "state") as store:
+        store.pause("a", "x", Pause(1, 5.0))
+        store.pause("a", "x", Pause(2, 6.0))
+    with Store(tmp_path / "state") as store:
+        assert [store.paused(*it) for it in (("a", "x"), ("a", "y"), ("b", "x"))] == [Pause(2, 6.0), None, None]
+        store.resume("a")
+        assert store.paused("a", "x") is None
+
+
+def test_a_file_without_the_tables_of_this_release_gets_them(tmp_path: Path) -> None:
+    Store(tmp_path / "state").close()
+    database = sqlite3.connect(tmp_path / "state")
+    database.executescript("DROP TABLE outage; DROP TABLE pauses")
+    database.close()
+    with Store(tmp_path / "state") as store:
+        assert (store.outage(), store.paused("a", "x")) == (None, None)
 
 
 def made_by_another_program(path: Path) -> None:
