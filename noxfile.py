@@ -265,6 +265,13 @@ def screenshots(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Bring the catalogues of translations up to date with the sources, compile them, and list what is missing."""
+    session.install(*_group("test"), "-e", ".[all]")
+    session.run("python", "-m", "tests.language.write_catalogues")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Check the documentation, where a warning is an error; `nox -s docs -- html` also writes docs/_build/html."""
     session.install(*_group("docs"), ".[all]")
@@ -297,7 +304,9 @@ def package(session: nox.Session) -> None:
     install(f"{wheel}[cli]")
     session.run(sipqueue, "--version", external=True)
     session.run(sipqueue, "demo", "--seconds", "2", external=True)
-    # The wallboard's page is in the wheel.
+    # The catalogues and the wallboard's page are in the wheel.
+    word = "from sipqueue_async._language import state_word; assert not state_word('idle', 'zh').isascii()"
+    session.run(*strict, "-c", word, external=True)
     page = "from sipqueue_async.wallboard.files import read_files; read_files()['index.html']"
     session.run(*strict, "-c", page, external=True)
     # The fixtures work in a project of a user, whose environment has only what the extra installs.

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import attrs
 
 from sipqueue_async import AgentState
+from sipqueue_async._language import state_word
 from sipqueue_async.alerts.rules import (
     SIGNED_IN,
     Available,
@@ -27,13 +28,8 @@ _STATES_EN: Final = {
     AgentState.UNKNOWN: "in an unknown state",
 }
 _STATES_ZH: Final = {
-    AgentState.IDLE: "空闲",
-    AgentState.WAITING: "等待来电",
-    AgentState.RECEIVING: "振铃中",
-    AgentState.TALKING: "通话中",
-    AgentState.PAUSED: "示忙",
-    AgentState.OFFLINE: "离线",
-    AgentState.UNKNOWN: "状态未知",
+    **{state: state_word(state, "zh") for state in AgentState},
+    AgentState.UNKNOWN: f"状态{state_word(AgentState.UNKNOWN, 'zh')}",
 }
 
 

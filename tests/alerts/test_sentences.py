@@ -59,7 +59,7 @@ def raised(
         (
             raised(Available("many", more_than=2, states=SIGNED_IN[:-1]), lasted=0),
             "All queues: 3 idle, waiting, receiving a call, talking or paused, more than 2, for 0 s",
-            "所有队列：空闲、等待来电、振铃中、通话中或示忙 3 人，多于 2 人，已持续 0 秒",
+            "所有队列：空闲、等待来电、振铃、通话中或示忙 3 人，多于 2 人，已持续 0 秒",
         ),
         (
             raised(Available("few", fewer_than=9, states=SIGNED_IN), lasted=1),
