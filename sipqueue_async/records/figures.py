@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Collection, Hashable, Iterable
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import attrs
 
@@ -22,6 +23,8 @@ class CallFigures:
 
     within: float
     """The seconds of the service level."""
+    wrap_up: float = 0.0
+    """The seconds of after-call work that count for each answered call. Records do not have them."""
     offered: int = 0
     """Incoming calls."""
     answered: int = 0
@@ -58,61 +61,63 @@ class CallFigures:
         """The mean seconds of talking in answered calls; None without an answered call."""
         return self.talk_seconds / self.answered if self.answered else None
 
+    @property
+    def average_handle(self) -> float | None:
+        """The mean seconds of talking and after-call work (`wrap_up`) of answered calls; None without one."""
+        return None if self.average_talk is None else self.average_talk + self.wrap_up
+
     @classmethod
-    def of(cls, records: Iterable[CallRecord], *, within: float = 20.0) -> Self:
+    def of(cls, records: Iterable[CallRecord], *, within: float = 20.0, wrap_up: float = 0.0) -> Self:
         """Return the figures of some records.
 
         Args:
             records: The records.
             within: The seconds of the service level.
+            wrap_up: The seconds of after-call work, as in `AgentStatus.wrap_up_time`, that each answered call takes.
 
         Raises:
-            TypeError: `within` is not a number.
+            TypeError: `within` or `wrap_up` is not a number.
             ValueError: It is negative or not finite.
         """
-        check_at_least("within", within, 0, "second")
-        calls: dict[tuple[str, str], CallRecord] = {}
+        counter = CallCounter[None](within=within, wrap_up=wrap_up)
         for record in records:
-            if record.direction is CallDirection.IN:
-                key = ("uuid", record.uuid) if record.uuid else ("id", record.id)
-                known = calls.get(key)
-                if known is None or (record.is_answered and not known.is_answered):
-                    calls[key] = record
-        answered = [record for record in calls.values() if record.is_answered]
-        waits = [_waiting(record) for record in answered]
-        return cls(
-            within=within,
-            offered=len(calls),
-            answered=len(answered),
-            answered_within=sum(wait <= within for wait in waits),
-            waiting_seconds=sum(waits),
-            talk_seconds=sum(map(_talk, answered)),
-        )
+            counter.add(None, record)
+        return cls(**attrs.asdict(counter.total()))
 
     @classmethod
     def by(
-        cls, records: Iterable[CallRecord], key: Callable[[CallRecord], _K], *, within: float = 20.0
+        cls,
+        records: Iterable[CallRecord],
+        key: Callable[[CallRecord], _K],
+        *,
+        within: float = 20.0,
+        wrap_up: float = 0.0,
     ) -> dict[_K, Self]:
         """Return the figures of each group of records.
+
+        A call with several records counts in one group: that of the record that was answered, or of the first one. So
+        the groups add up to the figures of all.
 
         Args:
             records: The records.
             key: Returns a record's group, such as its extension.
             within: As for `of`.
+            wrap_up: As for `of`.
 
         Raises:
             TypeError: As for `of`.
             ValueError: As for `of`.
         """
-        groups: dict[_K, list[CallRecord]] = {}
+        counter = CallCounter[_K](within=within, wrap_up=wrap_up)
         for record in records:
-            groups.setdefault(key(record), []).append(record)
-        return {group: cls.of(found, within=within) for group, found in groups.items()}
+            counter.add(key(record), record)
+        return {group: cls(**attrs.asdict(figures)) for group, figures in counter.groups().items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as values for JSON."""
         return {
             "within": self.within,
+            "wrap_up": self.wrap_up,
             "offered": self.offered,
             "answered": self.answered,
             "abandoned": self.abandoned,
@@ -121,7 +126,81 @@ class CallFigures:
             "service_level": self.service_level,
             "average_speed_of_answer": self.average_speed_of_answer,
             "average_talk": self.average_talk,
+            "average_handle": self.average_handle,
         }
+
+
+class _Counted(NamedTuple, Generic[_K]):
+    """What counts of a call. Of the records of one call, the least one is taken."""
+
+    is_unanswered: bool
+    moment: datetime
+    """When it was answered; of a call without an answer, when it was dialled."""
+    id: str
+    group: _K
+    waiting: float
+    talk: float
+
+
+class CallCounter(Generic[_K]):
+    """Counts calls in groups, record by record, in any order: what `CallFigures.by` does with all at once.
+
+    It keeps a few values of each call and no record.
+
+    Args:
+        within: As for `CallFigures.of`.
+        wrap_up: As for `CallFigures.of`.
+
+    Raises:
+        TypeError: As for `CallFigures.of`.
+        ValueError: As for `CallFigures.of`.
+    """
+
+    def __init__(self, *, within: float = 20.0, wrap_up: float = 0.0) -> None:
+        check_at_least("within", within, 0, "second")
+        check_at_least("wrap_up", wrap_up, 0, "second")
+        self._within = within
+        self._wrap_up = wrap_up
+        self._calls: dict[tuple[bool, str], _Counted[_K]] = {}
+
+    def __repr__(self) -> str:
+        return f"<CallCounter, {len(self._calls)} calls>"
+
+    def add(self, group: _K, record: CallRecord) -> None:
+        """Count a record in a group. A record that came before counts once."""
+        if record.direction is not CallDirection.IN:
+            return
+        key = (True, record.uuid) if record.uuid else (False, record.id)
+        is_unanswered = record.answered_at is None
+        found = _Counted(
+            is_unanswered, record.answered_at or record.started_at, record.id, group, _waiting(record), _talk(record)
+        )
+        known = self._calls.get(key)
+        if known is None or found[:3] < known[:3]:
+            self._calls[key] = found
+
+    def groups(self) -> dict[_K, CallFigures]:
+        """Return the figures of each group that has a call."""
+        groups: dict[_K, list[_Counted[_K]]] = {}
+        for call in self._calls.values():
+            groups.setdefault(call.group, []).append(call)
+        return {group: self._figures(calls) for group, calls in groups.items()}
+
+    def total(self) -> CallFigures:
+        """Return the figures of all groups together."""
+        return self._figures(self._calls.values())
+
+    def _figures(self, calls: Collection[_Counted[_K]]) -> CallFigures:
+        answered = [call for call in calls if not call.is_unanswered]
+        return CallFigures(
+            within=self._within,
+            wrap_up=self._wrap_up,
+            offered=len(calls),
+            answered=len(answered),
+            answered_within=sum(call.waiting <= self._within for call in answered),
+            waiting_seconds=sum(call.waiting for call in answered),
+            talk_seconds=sum(call.talk for call in answered),
+        )
 
 
 def _waiting(record: CallRecord) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from sipqueue_async import AgentStatus, CallDirection, CallMethod, CallRecord, Snapshot
+from sipqueue_async import AgentStatus, CallAnswered, CallDirection, CallMethod, CallRecord, Snapshot
 
 _KEPT: Final = 64
 """Answers of one extension, for records that come late."""
@@ -57,6 +57,33 @@ class Answers:
     def saved(self) -> dict[str, dict[datetime, tuple[str, ...]]]:
         """Return what is known."""
         return {extension: dict(known) for extension, known in self._answers.items()}
+
+
+class CallQueues:
+    """Tells the queues of calls from the status stream's events, such as those of a `History`.
+
+    Times are compared as the platform sent them, so that only one of the two sides may have its time zone.
+
+    Args:
+        events: The answered calls: those of the records' span, and of some time after it.
+    """
+
+    def __init__(self, events: Iterable[CallAnswered]) -> None:
+        self._queues: dict[tuple[str, datetime], set[str]] = {}
+        for event in events:
+            if event.answered_at is not None:
+                place = event.extension, event.answered_at.replace(tzinfo=None)
+                self._queues.setdefault(place, set()).add(event.queue)
+
+    def __repr__(self) -> str:
+        return f"<CallQueues of {len(self._queues)} answers>"
+
+    def queue(self, record: CallRecord) -> str | None:
+        """Return the queue of a call, or None if it had none, or if not exactly one event fits."""
+        if record.extension is None or record.answered_at is None or not _may_have_queue(record):
+            return None
+        queues = self._queues.get((record.extension, record.answered_at.replace(tzinfo=None)), ())
+        return next(iter(queues)) if len(queues) == 1 else None
 
 
 def _may_have_queue(record: CallRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ def test_each_figure_is_that_of_its_definition() -> None:
     found = CallFigures.of(records)
     assert found.to_dict() == {
         "within": 20.0,
+        "wrap_up": 0.0,
         "offered": 4,
         "answered": 3,
         "abandoned": 1,
@@ -40,21 +42,31 @@ def test_each_figure_is_that_of_its_definition() -> None:
         "service_level": 0.5,
         "average_speed_of_answer": 17.0,
         "average_talk": 60.0,
+        "average_handle": 60.0,
     }
     assert CallFigures.of(records, within=21).service_level == 0.75
+    assert CallFigures.of(records, wrap_up=15).average_handle == 75.0
 
 
 def test_without_a_call_there_are_no_shares() -> None:
     found = CallFigures.of([])
     assert (found.offered, found.abandonment, found.service_level) == (0, None, None)
-    assert (found.average_speed_of_answer, found.average_talk) == (None, None)
+    assert (found.average_speed_of_answer, found.average_talk, found.average_handle) == (None, None, None)
 
 
 def test_the_records_of_one_call_count_once() -> None:
-    """It is answered if one of its records is."""
+    """It is answered if one of its records is, and counts in that one's group, in whatever order they come."""
     records = [call(1, 10, uuid="a"), call(2, 15, 30, uuid="a"), call(3, 20, uuid="a"), call(4, 9), call(5, 9)]
     found = CallFigures.of(records)
-    assert (found.offered, found.answered, found.average_speed_of_answer) == (3, 1, 15)
+    for order in permutations(records):
+        found = CallFigures.of([*order, *records])
+        assert (found.offered, found.answered, found.average_speed_of_answer) == (3, 1, 15)
+        groups = CallFigures.by(order, lambda it: it.id)
+        assert {group: (it.offered, it.answered) for group, it in groups.items()} == {
+            "2": (1, 1),
+            "4": (1, 0),
+            "5": (1, 0),
+        }
 
 
 @pytest.mark.parametrize(
@@ -70,10 +82,11 @@ def test_missing_seconds_come_from_the_times(fields: dict[str, Any], wait: float
     assert (found.average_speed_of_answer, found.average_talk) == (wait, talk)
 
 
-@pytest.mark.parametrize("within", [-1, float("inf")])
-def test_an_invalid_service_level_is_refused(within: float) -> None:
-    with pytest.raises(ValueError, match="within must be at least 0 seconds"):
-        CallFigures.of([], within=within)
+@pytest.mark.parametrize("name", ["within", "wrap_up"])
+@pytest.mark.parametrize("seconds", [-1, float("inf")])
+def test_invalid_seconds_are_refused(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 seconds"):
+        CallFigures.of([], **{name: seconds})
 
 
 async def test_figures_of_a_models_calls_are_the_models() -> None:

@@ -8,14 +8,17 @@ from typing import Any, assert_type
 
 from sipqueue_async import CallDirection, CallMethod, CallRecord, SipQueueClient
 from sipqueue_async.records import (
+    CallCounter,
     CallCursor,
     CallFeed,
     CallFeedHealth,
     CallFigures,
+    CallQueues,
     CallSource,
     Difference,
     FollowedCall,
     Reconciliation,
+    number_prefix,
     reconcile,
 )
 
@@ -55,7 +58,16 @@ def test_figures() -> None:
     assert_type(figures.service_level, float | None)
     assert_type(figures.average_speed_of_answer, float | None)
     assert_type(figures.average_talk, float | None)
+    assert_type(figures.average_handle, float | None)
+    assert_type(CallFigures.of([], within=20, wrap_up=10), CallFigures)
     assert_type(figures.to_dict(), dict[str, Any])
+    counter = CallCounter[str | None](within=20)
+    record = CallRecord(id="1", direction=CallDirection.IN, method=CallMethod.GROUP, started_at=NOON, caller="0207")
+    assert_type(counter.add(CallQueues([]).queue(record), record), None)
+    assert_type(counter.groups(), dict[str | None, CallFigures])
+    assert_type(counter.total(), CallFigures)
+    assert_type(number_prefix(record.caller), str)
+    assert_type(number_prefix(record.caller, ["02", "138"]), str)
     noon = NOON.replace(tzinfo=UTC)
     assert_type(reconcile([], [], since=noon, until=noon, zone=UTC, extensions=["1"]), Reconciliation)
     found = reconcile([], [], since=noon, until=noon, zone=UTC)

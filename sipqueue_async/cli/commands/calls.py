@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
-from typing import Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 from zoneinfo import ZoneInfo
 
 import attrs
 import click
 
-from sipqueue_async import CallDirection, CallRecord, SipQueueClient
+from sipqueue_async import CallAnswered, CallDirection, CallRecord, SipQueueClient
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
+from sipqueue_async.cli.call_figures import (
+    Counting,
+    FigureOptions,
+    counting_of,
+    figure_options,
+    figures_lines,
+    figures_table,
+)
+from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened_to_read
+from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.lines import counted, time_span
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.timespan import HELP, span_of
-from sipqueue_async.records import CallFigures
+from sipqueue_async.records import CallFigures, CallQueues, number_prefix
 
-_GROUPS: Final[Mapping[str, Callable[[CallRecord], str]]] = {
-    "hour": lambda call: f"{call.started_at:%Y-%m-%d %H:00}",
-    "day": lambda call: f"{call.started_at:%Y-%m-%d}",
-    "extension": lambda call: call.extension or "none",
-}
+if TYPE_CHECKING:
+    from sipqueue_async.history import History
+
+_BY: Final = ("hour", "day", "extension", "queue", "prefix")
 """What the lines of figures can be."""
+_LONGEST_WAIT: Final = timedelta(hours=2)
+"""A call's event can come so long after the call was dialled."""
 _AHEAD: Final = timedelta(days=2)
 """Added to the end of an open span if the server's zone is unknown: its clock may be ahead of this machine's."""
+
+
+_COUNTING: Final = Counting()
+
+
+class _Given(ServerOptions, FigureOptions):
+    """The options that come from elsewhere."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +68,7 @@ class Wanted:
         "sipqueue calls --since yesterday",
         "sipqueue calls --since '2026-01-31 09:00' --until '2026-01-31 17:00' --direction in",
         "sipqueue calls --since 2026-01-31 --figures --by hour",
+        "sipqueue calls --since yesterday --figures --by queue --db sqlite:///day.db --timezone Asia/Shanghai",
         "sipqueue calls --since 2026-01-31 --json | jq 'select(.answered_at == null)'",
     ),
 )
@@ -65,14 +84,9 @@ class Wanted:
 )
 @options.extensions
 @click.option("--figures", is_flag=True, help="Print figures of the incoming calls instead.")
-@click.option("--by", type=click.Choice(list(_GROUPS)), help="A line of figures for each hour, day or extension.")
-@click.option(
-    "--within",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    show_default=True,
-    help="The seconds of the service level.",
-)
+@click.option("--by", type=click.Choice(_BY), help="A line of figures for each of them.")
+@figure_options
+@database
 @click.option("--numbers", is_flag=True, help="Show telephone numbers, which are personal data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @options.server
@@ -84,12 +98,19 @@ def command(
     extensions: frozenset[str],
     figures: bool,
     by: str | None,
-    within: float,
     numbers: bool,
     as_json: bool,
-    **server: Unpack[ServerOptions],
+    db_url: str | None,
+    platform: str,
+    **given: Unpack[_Given],
 ) -> Work:
-    """Print the records of finished calls."""
+    """Print the records of finished calls.
+
+    "--by queue" needs the history of that time, which "sipqueue record" has written: records name no queue.
+    """
+    server = ServerOptions(
+        url=given["url"], config=given["config"], timezone=given["timezone"], timeout=given["timeout"]
+    )
     settings = settings_of(server, os.environ)
     client = client_of(settings)
     # The client has checked the name of the zone.
@@ -103,9 +124,19 @@ def command(
     )
     if figures:
         options.refuse_together({"--figures": figures, "--numbers": numbers})
-        return partial(print_figures, client, standard_output(), wanted, by=by, within=within, as_json=as_json)
-    if by is not None:
-        raise click.UsageError("--by needs --figures")
+        counting = counting_of(given, by)
+        history = None
+        if by == "queue":
+            if zone is None:
+                raise Failure("the server's time zone is needed: use --timezone, such as --timezone Asia/Shanghai")
+            history = history_of(DatabaseOptions(db_url=db_url, platform=platform), os.environ)
+        elif db_url is not None:
+            raise click.UsageError("--db needs --by queue")
+        figures_of = partial(print_figures, client, standard_output(), wanted, by=by, counting=counting)
+        return partial(figures_of, history=history, as_json=as_json)
+    for name, value in (("--by", by), ("--db", db_url)):
+        if value is not None:
+            raise click.UsageError(f"{name} needs --figures")
     return partial(calls, client, standard_output(), wanted, numbers=numbers, as_json=as_json)
 
 
@@ -160,41 +191,59 @@ async def print_figures(
     wanted: Wanted,
     *,
     by: str | None = None,
-    within: float = 20.0,
+    counting: Counting = _COUNTING,
+    history: History | None = None,
     as_json: bool = False,
 ) -> None:
-    """Print figures of the incoming calls that are wanted, as a table or as a line of JSON for each group."""
+    """Print figures of the incoming calls that are wanted, as a table or as a line of JSON for each group.
+
+    Args:
+        client: The platform.
+        output: Where to print.
+        wanted: The calls.
+        by: What the lines are; None for a total only.
+        counting: How to count.
+        history: What was recorded of that time, which tells the queues.
+        as_json: Whether to print JSON.
+    """
     async with client:
         records = [call async for call in _fetched(client, wanted) if call.direction is CallDirection.IN]
-    groups = [] if by is None else sorted(CallFigures.by(records, _GROUPS[by], within=within).items())
-    groups.append(("total", CallFigures.of(records, within=within)))
+    queues = None if history is None else await _queues(history, wanted)
+    options = {"within": counting.within, "wrap_up": counting.wrap_up}
+    groups: list[tuple[str | None, CallFigures]] = []
+    if by is not None:
+        found = CallFigures.by(records, _key(by, counting, queues), **options)
+        groups += sorted(found.items(), key=lambda it: (it[0] is None, it[0] or ""))
+    groups.append(("total", CallFigures.of(records, **options)))
     if as_json:
-        for group, found in groups:
-            output.line(json_line({"v": FORMAT_VERSION, by or "group": group, **found.to_dict()}))
-        return
-    columns = [TableColumn(by or ""), *(TableColumn(heading, right=True) for heading in _FIGURES)]
-    output.lines(table_lines(columns, (_figures(harmless(group), found) for group, found in groups), output.width))
-    output.line()
-    output.wrapped(f"in time: answered within {within:g} s, of all offered calls")
+        figures_lines(by or "group", groups, output)
+    else:
+        figures_table(by or "", groups, output, counting)
+
+
+def _key(by: str, counting: Counting, queues: CallQueues | None) -> Callable[[CallRecord], str | None]:
+    """Return what tells the group of a call."""
+    keys: dict[str, Callable[[CallRecord], str | None]] = {
+        "hour": lambda call: f"{call.started_at:%Y-%m-%d %H:00}",
+        "day": lambda call: f"{call.started_at:%Y-%m-%d}",
+        "extension": lambda call: call.extension or "none",
+        "queue": lambda call: None if queues is None else queues.queue(call),
+        "prefix": lambda call: number_prefix(call.caller, counting.prefixes),
+    }
+    return keys[by]
+
+
+async def _queues(history: History, wanted: Wanted) -> CallQueues:
+    """Return what the recorded events tell of the calls' queues."""
+    async with opened_to_read(history):
+        stream = history.events(wanted.since, wanted.until + _LONGEST_WAIT, types=CallAnswered)
+        return CallQueues([event async for event in stream if isinstance(event, CallAnswered)])
 
 
 def _fetched(client: SipQueueClient, wanted: Wanted) -> AsyncIterator[CallRecord]:
     return client.fetch_calls(
         wanted.since, wanted.until, direction=wanted.direction, extension=sorted(wanted.extensions) or None
     )
-
-
-_FIGURES: Final = ("offered", "answered", "abandoned", "in time", "speed of answer", "talk")
-
-
-def _figures(group: str, found: CallFigures) -> list[Cell]:
-    means = (found.average_speed_of_answer, found.average_talk)
-    texts = [
-        *map(str, (found.offered, found.answered, found.abandoned)),
-        "" if found.service_level is None else f"{100 * found.service_level:.0f} %",
-        *("" if mean is None else f"{mean:.1f} s" for mean in means),
-    ]
-    return [(group, ""), *((text, "") for text in texts)]
 
 
 _NUMBERS: Final = ("caller", "called")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 from zoneinfo import ZoneInfo
@@ -12,15 +14,24 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
-from sipqueue_async import AgentState, CallDirection, OperationFailed
+from sipqueue_async import (
+    AgentState,
+    AppCredentials,
+    CallDirection,
+    OperationFailed,
+    SipQueueClient,
+    StatusWatcher,
+)
 from sipqueue_async.cli import app
+from sipqueue_async.cli.call_figures import Counting
 from sipqueue_async.cli.commands import agent, calls, queues
 from sipqueue_async.cli.commands.agent import Action
 from sipqueue_async.cli.commands.calls import Wanted
 from sipqueue_async.cli.simulation import client_of
+from sipqueue_async.history import History, Recorder
 from sipqueue_async.simulator import Plan, Simulator
 from tests.kit.builders import body
-from tests.kit.cli import Paper
+from tests.kit.cli import BUSY, Paper
 from tests.kit.servers import Platform
 
 PLAN = attrs.evolve(Plan.lively(), external_calls_per_hour=20.0)
@@ -34,6 +45,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
     monkeypatch.delenv("SIPQUEUE_TIMEZONE", raising=False)
+    monkeypatch.delenv("SIPQUEUE_DB", raising=False)
 
 
 @pytest.fixture
@@ -85,7 +97,8 @@ async def test_figures_of_the_calls_and_of_each_group(by: str | None) -> None:
         answered = sum(it.answered_at is not None for it in truth)
         paper, lines = Paper(), Paper()
         await calls.print_figures(client_of(simulator), paper.output(), ALL, by=by)
-        await calls.print_figures(client_of(simulator), lines.output(), ALL, by=by, within=5, as_json=True)
+        counting = Counting(within=5)
+        await calls.print_figures(client_of(simulator), lines.output(), ALL, by=by, counting=counting, as_json=True)
     found = [json.loads(line) for line in lines.lines]
     assert (found[-1]["offered"], found[-1]["answered"], found[-1]["within"]) == (len(truth), answered, 5)
     groups = {it.extension or "none" for it in truth} if by == "extension" else set(range(by is not None))
@@ -102,13 +115,58 @@ async def test_figures_without_a_call() -> None:
     assert next(line.split() for line in paper.lines if line.startswith("total")) == ["total", "0", "0", "0"]
 
 
-def test_options_of_figures_arrive(work: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.run(["calls", "--figures", "--by", "hour", "--within", "30"]) == 0
-    assert (work[0].func, work[0].keywords) == (calls.print_figures, {"by": "hour", "within": 30, "as_json": False})
-    assert app.run(["calls", "--by", "hour"]) == 2
-    assert "--by needs --figures" in capsys.readouterr().err
-    assert app.run(["calls", "--figures", "--numbers"]) == 2
-    assert "--figures and --numbers do not go together" in capsys.readouterr().err
+async def test_figures_by_prefix_show_no_whole_number() -> None:
+    async with Simulator(PLAN, seed=7, speed=0) as simulator:
+        simulator.advance(900)
+        numbers = [it.number for it in simulator.centre.past_calls() if not it.outgoing]
+        paper = Paper()
+        await calls.print_figures(client_of(simulator), paper.output(), ALL, by="prefix", as_json=True)
+    found = {it["prefix"]: it["offered"] for it in map(json.loads, paper.lines)}
+    assert found == {**Counter(number[:3] for number in numbers), "total": len(numbers)}
+
+
+async def test_figures_by_queue_are_those_of_the_model_or_not_known(tmp_path: Path) -> None:
+    """The events of a history tell the queues; a call that none of them is about counts apart."""
+    async with Simulator(attrs.evolve(BUSY, patience=20.0), seed=7, speed=0) as simulator:
+        auth = AppCredentials(simulator.appid, simulator.accesskey)
+        zone = ZoneInfo("Asia/Shanghai")
+        client = SipQueueClient(simulator.url, auth, timezone=zone)
+        history = History(f"sqlite:///{tmp_path}/day.db")
+        async with client, history:
+            watcher = StatusWatcher(client, interval=86400)
+            async with Recorder(history, watcher), watcher:
+                await watcher.ready()
+                for _ in range(100):
+                    simulator.advance(3)
+                    await watcher.refresh(anew=True)
+        truth = [it for it in simulator.centre.past_calls() if not it.outgoing]
+        wanted = Wanted(since=SINCE.replace(tzinfo=zone), until=datetime.now(zone))
+        table, lines = Paper(), Paper()
+        for paper, as_json in ((table, False), (lines, True)):
+            client = SipQueueClient(simulator.url, auth, timezone=zone)
+            await calls.print_figures(client, paper.output(), wanted, by="queue", history=history, as_json=as_json)
+    found = {it["queue"]: (it["offered"], it["answered"]) for it in map(json.loads, lines.lines)}
+    expected = Counter(it.queue for it in truth if it.answered_at is not None)
+    assert min(expected.values()) > 5
+    missed = len(truth) - expected.total()
+    assert found == {
+        **{queue: (count, count) for queue, count in expected.items()},
+        None: (missed, 0),
+        "total": (len(truth), expected.total()),
+    }
+    assert any(line.startswith("not known") for line in table.lines)
+
+
+def test_options_of_figures_arrive(work: list[Any], tmp_path: Path) -> None:
+    assert app.run(["calls", "--figures", "--by", "hour", "--within", "30", "--wrap-up", "10"]) == 0
+    counting = Counting(within=30, wrap_up=10)
+    assert work[0].keywords == {"by": "hour", "counting": counting, "history": None, "as_json": False}
+    assert app.run(["calls", "--figures", "--by", "prefix", "--prefix-digits", "4"]) == 0
+    assert app.run(["calls", "--figures", "--by", "prefix", "--number-prefix", "02", "--number-prefix", "138"]) == 0
+    assert [job.keywords["counting"].prefixes for job in work[1:]] == [4, ("02", "138")]
+    line = ["calls", "--figures", "--by", "queue", "--db", f"sqlite:///{tmp_path}/day.db", "--timezone", "UTC"]
+    assert app.run(line) == 0
+    assert isinstance(work[-1].keywords["history"], History)
 
 
 async def test_no_calls_are_said_so() -> None:
@@ -146,6 +204,20 @@ def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
         ("calls --since soon", "--since 'soon' is no time: give one such as yesterday"),
         ("calls --since 2026-01-05 --until 2026-01-03", "is before --since,"),
         ("calls --since 2026-01-05T00:00Z", "--since has a time zone; name the server's with --timezone"),
+        ("calls --by hour", "--by needs --figures"),
+        ("calls --db sqlite:///day.db", "--db needs --figures"),
+        ("calls --figures --numbers", "--figures and --numbers do not go together"),
+        ("calls --figures --by hour --db sqlite:///day.db", "--db needs --by queue"),
+        ("calls --figures --by queue --db sqlite:///day.db", "the server's time zone is needed: use --timezone"),
+        ("calls --figures --by queue --timezone UTC", "no database given: use --db"),
+        ("calls --figures --by day --prefix-digits 3", "--prefix-digits needs --by prefix"),
+        ("calls --figures --number-prefix 138", "--number-prefix needs --by prefix"),
+        ("calls --figures --by prefix --prefix-digits 8", "a prefix has from 1 to 7 digits, not 8"),
+        ("calls --figures --by prefix --number-prefix x", "a prefix has from 1 to 7 digits"),
+        (
+            "calls --figures --by prefix --number-prefix 1 --prefix-digits 3",
+            "--prefix-digits and --number-prefix do not go together",
+        ),
         ("agent sign-in 7", "sign-in needs --queue"),
         ("agent hang-up 7 --queue q", "hang-up takes no --queue"),
         ("agent pause 7 --queue=", "--queue cannot be empty"),

@@ -1,0 +1,123 @@
+"""Figures of call records: the options that choose them, and their lines as a table or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypedDict, TypeVar
+
+import attrs
+import click
+
+from sipqueue_async._json_lines import FORMAT_VERSION, json_line
+from sipqueue_async._text import harmless
+from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.records import CallFigures, number_prefix
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+UNKNOWN: Final = "not known"
+"""What stands in a table for a group without a name."""
+
+_HEADINGS: Final = ("offered", "answered", "abandoned", "in time", "speed of answer", "talk", "handle")
+_DIGITS: Final = 3
+
+
+class FigureOptions(TypedDict):
+    """The options that `figure_options` adds."""
+
+    within: float
+    wrap_up: float
+    digits: int | None
+    prefixes: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Counting:
+    """How calls are counted."""
+
+    within: float = 20.0
+    """The seconds of the service level."""
+    wrap_up: float = 0.0
+    """The seconds of after-call work."""
+    prefixes: int | tuple[str, ...] = _DIGITS
+    """How many digits of a number make a group, or which prefixes do."""
+
+
+def figure_options(command: _Command) -> _Command:
+    """Add the options that make up `FigureOptions`."""
+    seconds = click.FloatRange(min=0)
+    for option in (
+        click.option(
+            "--number-prefix",
+            "prefixes",
+            multiple=True,
+            help="With --by prefix: count the callers whose numbers begin so apart; may be repeated.",
+        ),
+        click.option(
+            "--prefix-digits",
+            "digits",
+            type=int,
+            help=f"With --by prefix: how many digits of a caller's number are a line, 1 to 7 ({_DIGITS}).",
+        ),
+        click.option(
+            "--wrap-up",
+            type=seconds,
+            default=0.0,
+            show_default=True,
+            help="The seconds of after-call work that the handle time includes.",
+        ),
+        click.option(
+            "--within", type=seconds, default=20.0, show_default=True, help="The seconds of the service level."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def counting_of(given: FigureOptions, by: str | None) -> Counting:
+    """Return how to count.
+
+    Raises:
+        click.UsageError: The prefixes are invalid, or there are some without ``--by prefix``.
+    """
+    digits, prefixes = given["digits"], given["prefixes"]
+    if digits is not None and prefixes:
+        raise click.UsageError("--prefix-digits and --number-prefix do not go together")
+    if by != "prefix" and (digits is not None or prefixes):
+        raise click.UsageError(f"{'--number-prefix' if prefixes else '--prefix-digits'} needs --by prefix")
+    chosen = prefixes or (_DIGITS if digits is None else digits)
+    try:
+        number_prefix(None, chosen)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return Counting(within=given["within"], wrap_up=given["wrap_up"], prefixes=chosen)
+
+
+def figures_table(
+    name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output, counting: Counting
+) -> None:
+    """Print a line for each group, the last of which is the total."""
+    columns = [TableColumn(name), *(TableColumn(heading, right=True) for heading in _HEADINGS)]
+    lines = (_cells(UNKNOWN if group is None else harmless(group), found) for group, found in groups)
+    output.lines(table_lines(columns, lines, output.width))
+    output.line()
+    output.wrapped(f"in time: answered within {counting.within:g} s, of all offered calls")
+
+
+def figures_lines(
+    name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output, more: Mapping[str, Any] | None = None
+) -> None:
+    """Print an object for each group."""
+    for group, found in groups:
+        output.line(json_line({"v": FORMAT_VERSION, name: group, **(more or {}), **found.to_dict()}))
+
+
+def _cells(group: str, found: CallFigures) -> list[Cell]:
+    means = (found.average_speed_of_answer, found.average_talk, found.average_handle)
+    texts = [
+        *map(str, (found.offered, found.answered, found.abandoned)),
+        "" if found.service_level is None else f"{100 * found.service_level:.0f} %",
+        *("" if mean is None else f"{mean:.1f} s" for mean in means),
+    ]
+    return [(group, ""), *((text, "") for text in texts)]
