@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -30,6 +31,17 @@ _VARIABLES: Final = {
 }
 """The environment variable of each setting; the names are the keys of the file."""
 _CONFIG: Final = "SIPQUEUE_CONFIG"
+_WALLBOARD: Final = "wallboard"
+_NAMES: Final = (*_VARIABLES, _WALLBOARD)
+_THRESHOLDS: Final = {
+    "talk": "seconds",
+    "ring": "seconds",
+    "wait": "seconds",
+    "idle": "seconds",
+    "pause": "seconds",
+    "least": "agents",
+}
+"""The keys of the file's table for the wallboard, and their units."""
 _LOGIN: Final = ("appid", "accesskey")
 _SECRETS: Final = ("token", "accesskey", "redis", "push")
 """Only its owner should read a file with one of these; the URL of a Redis may hold a password."""
@@ -41,6 +53,10 @@ class SettingsError(ValueError):
 
 def _stars(value: str | None) -> str:
     return repr(None if value is None else "***")
+
+
+def _assignments(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
 
 def _masked_url(url: str | None) -> str:
@@ -86,6 +102,8 @@ class Settings:
     """The URL of the Redis where a relay publishes."""
     push: str | None = attrs.field(default=None, repr=_stars)
     """The secret path at which to listen for pushes."""
+    wallboard: Mapping[str, float] | None = attrs.field(default=None, hash=False)
+    """Thresholds of the wallboard's page, by the names that its address has for them. Only the file can have them."""
     origins: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Where each given setting comes from: {name: environment variable, or file and line}."""
     file: Path | None = None
@@ -94,7 +112,7 @@ class Settings:
     """A warning that other users can read the secrets in the file."""
 
     def __attrs_post_init__(self) -> None:
-        for name in _VARIABLES:
+        for name in _NAMES:
             if (value := getattr(self, name)) is not None:
                 _checked(name, value, "")
 
@@ -104,8 +122,8 @@ class Settings:
 
         The variables are SIPQUEUE_URL, SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY or SIPQUEUE_TOKEN, SIPQUEUE_TIMEZONE,
         SIPQUEUE_TIMEOUT, SIPQUEUE_ENCODING, SIPQUEUE_REDIS_URL and SIPQUEUE_PUSH; an empty one counts as not set. The
-        file is TOML with the keys url, appid, accesskey, token, timezone, timeout, encoding, redis and push. A token in
-        the environment overrides appid and accesskey of the file, and the other way round.
+        file is TOML with the keys url, appid, accesskey, token, timezone, timeout, encoding, redis and push, and the
+        table wallboard. A token in the environment overrides appid and accesskey of the file, and the other way round.
 
         Args:
             path: The settings file; by default the one that SIPQUEUE_CONFIG names, or `default_path` if it exists.
@@ -188,9 +206,10 @@ class Settings:
         """Return the given settings as text for people, secrets masked."""
         fields = attrs.fields_dict(type(self))
         masks = {name: field.repr for name, field in fields.items() if callable(field.repr)}
+        masks[_WALLBOARD] = _assignments
         return {
             name: masks.get(name, repr)(value).strip("'")
-            for name in _VARIABLES
+            for name in _NAMES
             if (value := getattr(self, name)) is not None
         }
 
@@ -276,22 +295,36 @@ def _given(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _checked(name: str, value: object, place: str) -> object:
-    if name not in _VARIABLES:
-        raise SettingsError(f"{place}unknown key {name!r}; there are {', '.join(_VARIABLES)}")
+    if name not in _NAMES:
+        raise SettingsError(f"{place}unknown key {name!r}; there are {', '.join(_NAMES)}")
     if name == "timeout":
-        return _number(value, place)
+        return _number(name, value, "seconds", place)
+    if name == _WALLBOARD:
+        return _thresholds(value, place)
     if not (isinstance(value, str) and value):
         raise SettingsError(f"{place}{name} must be a non-empty text in quotes")
     return value
 
 
-def _number(value: object, place: str) -> float:
+def _thresholds(table: object, place: str) -> dict[str, float]:
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{place}wallboard must be a table of thresholds, such as: [wallboard]")
+    if unknown := [str(name) for name in table if name not in _THRESHOLDS]:
+        raise SettingsError(f"{place}unknown key {unknown[0]!r} in wallboard; there are {', '.join(_THRESHOLDS)}")
+    found = {name: _number(f"{name} in wallboard", it, _THRESHOLDS[name], place) for name, it in table.items()}
+    for name, number in found.items():
+        if not 0 <= number < math.inf:
+            raise SettingsError(f"{place}{name} in wallboard must be 0 or more {_THRESHOLDS[name]}, not {number:g}")
+    return found
+
+
+def _number(name: str, value: object, unit: str, place: str) -> float:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             return float(value)
         except ValueError:
             pass
-    raise SettingsError(f"{place}timeout must be a number of seconds, not {value!r}")
+    raise SettingsError(f"{place}{name} must be a number of {unit}, not {value!r}")
 
 
 def _some_file(file: Path | None) -> str:

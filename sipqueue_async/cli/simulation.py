@@ -38,28 +38,6 @@ def name_people(centre: CallCentre) -> None:
         centre.hand_over(extension, f"{_GIVEN[number % len(_GIVEN)]} {family}")
 
 
-@asynccontextmanager
-async def interrupted(
-    simulator: Simulator, *, first: float = 40.0, every: float = 300.0, outage: float = 8.0
-) -> AsyncGenerator[None]:
-    """Let all requests to the simulator fail from time to time inside the block; all arguments are in seconds."""
-
-    async def interrupt() -> None:
-        await asyncio.sleep(first)
-        while True:
-            simulator.faults.next(reset=True, times=None)
-            await asyncio.sleep(outage)
-            simulator.faults.clear()
-            await asyncio.sleep(every - outage)
-
-    task = asyncio.create_task(interrupt())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 def client_of(simulator: Simulator) -> SipQueueClient:
     """Return a client that logs in to a simulator."""
     return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey))

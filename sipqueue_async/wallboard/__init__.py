@@ -1,8 +1,9 @@
 """A web page that shows queues and agents on a big screen or a phone, fed by a watcher or a relay.
 
-`Wallboard` and the paths that it serves are public; the modules of this package are not.
+`Wallboard`, `Thresholds` and the paths that it serves are public; the modules of this package are not.
 """
 
 from sipqueue_async.wallboard.server import Wallboard
+from sipqueue_async.wallboard.thresholds import Thresholds
 
-__all__ = ["Wallboard"]
+__all__ = ["Thresholds", "Wallboard"]

@@ -14,8 +14,10 @@ from yarl import URL
 from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
 from sipqueue_async.wallboard.guard import AGENTS, DAY, RETURN_TO, Guard, is_from_elsewhere, query_of
+from sipqueue_async.wallboard.thresholds import Thresholds, as_parameters
 
 _TITLE: Final = "<!-- title -->"
+_THRESHOLDS: Final = "<!-- thresholds -->"
 _MESSAGE: Final = "<!-- message -->"
 _LOGOUT_PLACEHOLDER: Final = "<!-- logout -->"
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
@@ -41,11 +43,19 @@ class Pages:
         guard: Checks the key.
         patience: Seconds within which a form must arrive.
         title: The heading of the pages.
+        thresholds: When agents and queues stand out, on pages whose address says nothing else.
         has_history: Whether there is a history to show.
     """
 
     def __init__(
-        self, access: Access | None, guard: Guard, *, patience: float, title: str, has_history: bool = False
+        self,
+        access: Access | None,
+        guard: Guard,
+        *,
+        patience: float,
+        title: str,
+        thresholds: Thresholds,
+        has_history: bool = False,
     ) -> None:
         self._has_history = has_history
         self._patience = patience
@@ -54,7 +64,7 @@ class Pages:
         heading = escape(title)
         files = read_files().items()
         self._files = {name: file.with_text(_TITLE, heading) if name in _PAGES else file for name, file in files}
-        page = self._files["index.html"]
+        page = self._files["index.html"].with_text(_THRESHOLDS, escape(as_parameters(thresholds)))
         if has_history:
             page = page.with_text(_HISTORY_PLACEHOLDER, _HISTORY)
         self._page_file = page if access is None else page.with_text(_LOGOUT_PLACEHOLDER, _LOGOUT)

@@ -26,6 +26,7 @@ from sipqueue_async.wallboard.journal import KEEP, Journal
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
+from sipqueue_async.wallboard.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
@@ -81,6 +82,7 @@ class Wallboard:
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
         title: The heading of the page.
+        thresholds: When agents and queues stand out, on pages whose address says nothing else.
         rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the file's
             language.
         pushes: The receiver of the feed's pushes, whose counts ``/metrics`` shows. You start and stop it.
@@ -108,6 +110,7 @@ class Wallboard:
         beat: float = BEAT,
         clock: Callable[[], datetime] = utc_now,
         title: str = "Wallboard",
+        thresholds: Thresholds = Thresholds(),  # noqa: B008  # it is immutable
         rules: RulesFile | None = None,
         pushes: PushReceiver | None = None,
         history: History | None = None,
@@ -121,6 +124,7 @@ class Wallboard:
         self._readers = _readers(key, events_key)
         self._names = HostNames(host, host_names)
         self._title = title
+        self._thresholds = thresholds
         self._host = host
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
@@ -218,7 +222,14 @@ class Wallboard:
         app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._end_streams)
-        Pages(self._access, guard, patience=PATIENCE, title=self._title, has_history=self._past is not None).add_to(app)
+        Pages(
+            self._access,
+            guard,
+            patience=PATIENCE,
+            title=self._title,
+            thresholds=self._thresholds,
+            has_history=self._past is not None,
+        ).add_to(app)
         self._api.add_to(app)
         if self._past is not None:
             self._past.add_to(app)

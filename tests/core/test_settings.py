@@ -73,6 +73,10 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         (TOKEN, 'url = ""', "line 1: url must be a non-empty text in quotes"),
         (TOKEN, 'timeout = "long"', "line 1: timeout must be a number of seconds, not 'long'"),
         (TOKEN, "timeout = true", "line 1: timeout must be a number of seconds, not True"),
+        (TOKEN, "[wallboard]\nloud = 1", "line 1: unknown key 'loud' in wallboard; there are talk, ring, wait,"),
+        (TOKEN, "[wallboard]\nring = -1", "line 1: ring in wallboard must be 0 or more seconds, not -1"),
+        (TOKEN, "[wallboard]\nleast = 'two'", "line 1: least in wallboard must be a number of agents, not 'two'"),
+        (TOKEN, "wallboard = 5", "line 1: wallboard must be a table of thresholds, such as: [wallboard]"),
         (TOKEN, 'accesskey "secret-key"', "is not valid TOML: "),
         (TOKEN, 'token = "\udcff"', "is not valid TOML: it is not UTF-8"),
     ],
@@ -167,6 +171,7 @@ def test_a_secret_too_short_to_be_masked_is_warned_of(
         ),
         ({"token": "secret", "redis": "redis://:secret@host/0"}, {"token": "***", "redis": "redis://***@host/0"}),
         ({"url": "secret", "redis": "redis://[secret"}, {"url": "***", "redis": "***"}),
+        ({"wallboard": {"talk": 300.0, "least": 2}}, {"wallboard": "talk = 300, least = 2"}),
         ({}, {}),
     ],
 )

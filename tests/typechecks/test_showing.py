@@ -14,7 +14,7 @@ from sipqueue_async.history import History
 from sipqueue_async.prometheus import AlertsCollector, Deliveries, WatcherCollector, exposition
 from sipqueue_async.tally import GroupTally, Tally
 from sipqueue_async.testing import START, ScriptedSource
-from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard import Thresholds, Wallboard
 from tests.kit.builders import agent, snapshot
 from tests.kit.exposition import Counts
 
@@ -83,4 +83,5 @@ async def test_a_wallboard() -> None:
         assert_type(other, Wallboard)
     feed: Feed = watcher
     assert Wallboard(feed, key="a" * 12, events_key="b" * 12, events_kept=10).port == 0
-    assert_type(Wallboard(feed, history=History("sqlite:///day.db")), Wallboard)
+    assert_type(Thresholds(talk=None, least=2).least, float | None)
+    assert_type(Wallboard(feed, thresholds=Thresholds(wait=60), history=History("sqlite:///day.db")), Wallboard)

@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 
 from sipqueue_async import AgentState, AgentStatus
 from sipqueue_async.simulator import Plan
+from sipqueue_async.wallboard import Thresholds
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.wallboard_screen import Visit, Wall
 from tests.kit.wallboard_stage import Stage, wallboard_of
@@ -170,10 +171,13 @@ async def test_text_has_the_contrast_of_wcag_aa(visit: Visit) -> None:
 
 
 async def test_settings_are_in_the_address_and_survive_a_reload(visit: Visit) -> None:
-    async with wallboard_of(Stage(BUSY, seed=1)) as wallboard:
+    """Thresholds that the address lacks are the server's."""
+    thresholds = Thresholds(talk=None, idle=120, pause=900, least=2)
+    async with wallboard_of(Stage(BUSY, seed=1), thresholds=thresholds) as wallboard:
         page = await visit(f"{wallboard.url}?sort=junk&theme=junk")
         await _tiles(page, 60)
-        assert [await page.input_value(f"#{it}") for it in ("sort", "theme")] == ["trouble", ""]
+        usual = [await page.input_value(f"#{it}") for it in ("sort", "theme", "talk", "ring", "idle", "pause", "least")]
+        assert usual == ["trouble", "", "", "20", "2", "15", "2"]
         await page.locator(".queue").nth(1).click()
         own = await page.locator(".tile").count()
         assert 0 < own < 60
@@ -184,7 +188,7 @@ async def test_settings_are_in_the_address_and_survive_a_reload(visit: Visit) ->
             await page.fill(f"#{name}", value)
         await page.check("#sound")
         await page.select_option("#theme", "dark")
-        expected = "queue=queue-2&q=1000&sort=state&talk=120&ring=&wait=90&pause=900&least=3&sound=1&theme=dark"
+        expected = "queue=queue-2&q=1000&sort=state&talk=120&ring=&wait=90&least=3&sound=1&theme=dark"
         assert page.url.split("?")[1] == expected
         await page.reload()
         await expect(page.locator(".queue").nth(1)).to_have_attribute("aria-pressed", "true")

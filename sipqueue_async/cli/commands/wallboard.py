@@ -9,24 +9,25 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Unpack
-from urllib.parse import urlencode
 
 import attrs
 import click
 
 from sipqueue_async import Feed, SeatFilter
 from sipqueue_async.alerts import RulesFile
-from sipqueue_async.cli import options, pushing, rules
+from sipqueue_async.cli import options, pushing, rules, thresholds
 from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
 from sipqueue_async.cli.exits import Failure, complain
 from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
+from sipqueue_async.cli.simulation import Demonstration, client_of, name_people
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.thresholds import demonstration_thresholds, thresholds_of
+from sipqueue_async.cli.troubles import troubled
 from sipqueue_async.simulator import Simulator
-from sipqueue_async.wallboard import Wallboard
+from sipqueue_async.wallboard import Thresholds, Wallboard
 from sipqueue_async.wallboard.journal import KEEP
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ if TYPE_CHECKING:
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 EVENTS_KEY_VARIABLE: Final = "SIPQUEUE_EVENTS_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
-
-SOON: Final = {"talk": 100, "ring": 10, "pause": 120}
-"""The thresholds of a demonstration's page, in model seconds."""
-FEW: Final = 3
-"""A demonstration warns of a queue with fewer agents waiting."""
 
 _STALE_AFTER: Final = 30.0
 """Seconds without a good poll after which the page shows its figures as stale."""
@@ -86,6 +82,7 @@ _STALE_POLLS: Final = 5
     help="How many updates /api/events keeps for programs that reconnect.",
 )
 @click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
+@thresholds.options
 @rules.option
 @database
 @click.option("--demo", is_flag=True, help="Show a simulated call centre instead of a platform.")
@@ -113,6 +110,12 @@ def command(
     push: PushAddress | None,
     db_url: str | None,
     platform: str,
+    talk: float | None,
+    ring: float | None,
+    wait: float | None,
+    idle: float | None,
+    pause: float | None,
+    least: int | None,
     **origin: Unpack[OriginOptions],
 ) -> Work:
     """Serve a page for a big screen.
@@ -123,6 +126,7 @@ def command(
     options.refuse_relay_with("--push", push is not None, origin)
     seats = SeatFilter(queues or None, extensions or None)
     shown = rules.shown_rules(rules_path, seats)
+    given = {"talk": talk, "ring": ring, "wait": wait, "idle": idle, "pause": pause, "least": least}
     demonstration = Demonstration(agents=agents, queues=demo_queues, seed=seed, speed=speed)
     return partial(
         wallboard,
@@ -137,6 +141,9 @@ def command(
             events_kept=events_kept,
             title=title,
             rules=shown,
+            thresholds=demonstration_thresholds(given, speed)
+            if demo
+            else thresholds_of(given, origin["config"], os.environ),
         ),
         seats=seats,
         interval=interval,
@@ -158,6 +165,7 @@ class Site:
     title: str = "Wallboard"
     rules: RulesFile | None = None
     """The rules whose alerts the page shows."""
+    thresholds: Thresholds = attrs.field(factory=Thresholds)
 
 
 def read_key(
@@ -211,7 +219,7 @@ async def wallboard(
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
             async with recording(history, feed), feed, pushed(receiver, push):
-                output.line(f"the wallboard is at {board.url}{_query(origin)} until Ctrl-C")
+                output.line(f"the wallboard is at {board.url} until Ctrl-C")
                 async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()
         finally:
@@ -224,18 +232,10 @@ async def _started(origin: Origin | Demonstration) -> AsyncGenerator[Origin]:
     if isinstance(origin, Demonstration):
         simulator = Simulator(origin.plan, seed=origin.seed, speed=origin.speed)
         name_people(simulator.centre)
-        async with simulator, interrupted(simulator):
+        async with simulator, troubled(simulator):
             yield client_of(simulator)
     else:
         yield origin
-
-
-def _query(origin: Origin | Demonstration) -> str:
-    """Return a demonstration's settings of the page: thresholds with which trouble shows within a minute."""
-    if not isinstance(origin, Demonstration):
-        return ""
-    limits = {name: max(1, round(seconds / origin.speed)) for name, seconds in SOON.items()}
-    return f"?{urlencode({**limits, 'least': FEW})}"
 
 
 def _wallboard(
@@ -252,6 +252,7 @@ def _wallboard(
             events_kept=site.events_kept,
             title=site.title,
             rules=site.rules,
+            thresholds=site.thresholds,
             history=history,
             stale_after=max(_STALE_AFTER, _STALE_POLLS * interval),
             pushes=pushes,

@@ -3,7 +3,7 @@
 
 import { byId, element } from "./dom.js";
 import { WORDS } from "./states.js";
-import { thresholds } from "./view.js";
+import { THRESHOLDS } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 
@@ -31,7 +31,7 @@ export function bindControls(view, onChange) {
   theme.value = view.theme ?? "";
   if (!theme.value) view.theme = null;
 
-  const limits = thresholds().map(([state, { parameter }]) => {
+  const limits = THRESHOLDS.map(([state, parameter]) => {
     const [unit, seconds] = MINUTES.has(state) ? ["min", 60] : ["s", 1];
     const input = element("input");
     Object.assign(input, { id: parameter, type: "number", min: "0", step: "any", inputMode: "decimal" });

@@ -7,19 +7,22 @@ import { STATES } from "./states.js";
 import { compare } from "./store.js";
 
 /**
- * The address's parameter for each state's threshold, and the threshold without it: seconds, or null for never.
- * @type {Readonly<Partial<Record<State, {parameter: string, usual: number | null}>>>}
+ * The address's parameter for each state's threshold, which is in seconds.
+ * @type {readonly [State, string][]}
  */
-export const THRESHOLDS = {
-  talking: { parameter: "talk", usual: 600 },
-  receiving: { parameter: "ring", usual: 20 },
-  waiting: { parameter: "wait", usual: null },
-  idle: { parameter: "idle", usual: null },
-  paused: { parameter: "pause", usual: null },
-};
+export const THRESHOLDS = [
+  ["talking", "talk"],
+  ["receiving", "ring"],
+  ["waiting", "wait"],
+  ["idle", "idle"],
+  ["paused", "pause"],
+];
 
 const SORT = "trouble";
-const LEAST_WAITING = 1;
+const LEAST = "least";
+
+/** The server's thresholds, for parameters that the address lacks. */
+const usual = new URLSearchParams(document.body.dataset.thresholds);
 
 export class View {
   constructor(search = location.search) {
@@ -31,9 +34,9 @@ export class View {
     this.sort = given.get("sort") ?? SORT;
     /** @type {Map<State, number | null>} seconds in a state after which an agent stands out; null for never */
     this.limits = new Map();
-    for (const [state, { parameter, usual }] of thresholds()) this.limits.set(state, positive(given.get(parameter), usual));
+    for (const [state, parameter] of THRESHOLDS) this.limits.set(state, threshold(parameter, given));
     /** A queue with fewer agents waiting than this stands out; null for none. */
-    this.least = positive(given.get("least"), LEAST_WAITING);
+    this.least = threshold(LEAST, given);
     this.sound = given.get("sound") === "1";
     this.theme = given.get("theme");
     this.kiosk = given.get("kiosk") === "1";
@@ -45,11 +48,8 @@ export class View {
     for (const queue of this.queues) kept.append("queue", queue);
     if (this.text) kept.set("q", this.text);
     if (this.sort !== SORT) kept.set("sort", this.sort);
-    for (const [state, { parameter, usual }] of thresholds()) {
-      const limit = this.limits.get(state) ?? null;
-      if (limit !== usual) kept.set(parameter, String(limit ?? ""));
-    }
-    if (this.least !== LEAST_WAITING) kept.set("least", String(this.least ?? ""));
+    for (const [state, parameter] of THRESHOLDS) keep(kept, parameter, this.limits.get(state) ?? null);
+    keep(kept, LEAST, this.least);
     if (this.sound) kept.set("sound", "1");
     if (this.theme) kept.set("theme", this.theme);
     if (this.kiosk) kept.set("kiosk", "1");
@@ -117,18 +117,23 @@ export class View {
   }
 }
 
-/** @returns {[State, {parameter: string, usual: number | null}][]} */
-export function thresholds() {
-  return /** @type {[State, {parameter: string, usual: number | null}][]} */ (Object.entries(THRESHOLDS));
+/**
+ * Add a threshold to an address's parameters, unless it is the server's.
+ * @param {URLSearchParams} kept
+ * @param {string} parameter
+ * @param {number | null} limit
+ */
+function keep(kept, parameter, limit) {
+  if (limit !== threshold(parameter)) kept.set(parameter, String(limit ?? ""));
 }
 
 /**
- * @param {string | null} text
- * @param {number | null} usual the value of a missing parameter
- * @returns {number | null}
+ * @param {string} parameter
+ * @param {URLSearchParams} given
+ * @returns {number | null} the threshold, or null for never
  */
-function positive(text, usual) {
-  if (text === null) return usual;
+function threshold(parameter, given = usual) {
+  const text = given.get(parameter) ?? usual.get(parameter) ?? "";
   const number = Number(text);
   return text.trim() && number > 0 && number < Infinity ? number : null;
 }

@@ -8,21 +8,21 @@ import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from sipqueue_async import AgentState, AuthError, SeatFilter, SeatKey, SipQueueClient, TransportError
+from sipqueue_async import AgentState, AuthError, SeatFilter, SeatKey, SipQueueClient
 from sipqueue_async.cli import app
-from sipqueue_async.cli.commands.wallboard import FEW, SOON, Site, read_key, wallboard
+from sipqueue_async.cli.commands.wallboard import Site, read_key, wallboard
 from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.origin import ALL_SEATS
 from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.rules import shown_rules
-from sipqueue_async.cli.simulation import Demonstration, client_of, interrupted, name_people
+from sipqueue_async.cli.simulation import Demonstration, client_of, name_people
+from sipqueue_async.cli.thresholds import FEW, SOON
 from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
 from tests.kit.redis_server import free_port
@@ -138,19 +138,6 @@ async def test_the_demonstration_shows_trouble_within_a_minute() -> None:
         waiting = Counter(key.queue for key, state in seats if state is AgentState.WAITING)
         found.update("few" for queue in centre.queues if waiting[queue] < FEW)
     assert found == {"few", *SOON}
-
-
-async def test_the_demonstration_has_outages_that_end() -> None:
-    async with Simulator(BUSY, speed=0) as simulator, client_of(simulator) as client:
-        answered: list[bool] = []
-        async with interrupted(simulator, first=0.0, every=0.1, outage=0.05):
-            while sum(one != other for one, other in pairwise(answered)) < 3:
-                try:
-                    await client.fetch_snapshot()
-                except TransportError:
-                    answered.append(False)
-                else:
-                    answered.append(True)
 
 
 async def test_a_platform_is_shown_and_its_queues_can_be_chosen() -> None:
