@@ -13,9 +13,14 @@ from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from sipqueue_async._text import harmless
+from sipqueue_async.settings import SettingsError
+
 T = TypeVar("T")
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_BAD_SETTINGS: Final = 2
+"""The exit code, as for the command line."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T | None:
@@ -28,6 +33,9 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
     once with exit code 128 + the signal's number. Both signals work even if the process was started with SIGINT
     ignored, as shell scripts start background programs. In a thread other than the main one no signal is handled.
 
+    If a setting is missing or invalid (`SettingsError`), it prints the error as one line to standard error, and the
+    program exits with code 2, as the command line does.
+
     Args:
         main: The coroutine to run, such as ``main()``.
 
@@ -36,6 +44,7 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
         therefore exits with 0, as process supervisors and container runtimes expect after SIGTERM.
 
     Raises:
+        SystemExit: A setting is missing or invalid.
         BaseException: The error that `main` raises.
     """
     result = None
@@ -45,6 +54,9 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
         # A program may have replaced or closed standard output, or have none.
         with contextlib.suppress(AttributeError, ValueError):
             sys.stdout.flush()
+    except SettingsError as error:
+        print(f"settings: {harmless(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201  # the program's last line
+        raise SystemExit(_BAD_SETTINGS) from None
     except (BrokenPipeError, BaseExceptionGroup) as error:
         if not _is_broken_pipe(error) or not _stdout_lost_its_reader():
             raise

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 import sipqueue_async
+from sipqueue_async import SettingsError
 from sipqueue_async._running import StopSignals
+from sipqueue_async.cli.exits import USAGE
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -45,6 +47,16 @@ def test_it_returns_what_main_returns_and_raises_what_it_raises() -> None:
     assert sipqueue_async.run(five()) == 5
     with pytest.raises(LookupError, match="broken"):
         sipqueue_async.run(broken())
+
+
+def test_wrong_settings_end_the_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        raise SettingsError("no server given: set\nSIPQUEUE_URL \x1b")
+
+    with pytest.raises(SystemExit) as ended:
+        sipqueue_async.run(main())
+    assert ended.value.code == USAGE
+    assert capsys.readouterr() == ("", "settings: no server given: set SIPQUEUE_URL \\x1b\n")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
