@@ -37,6 +37,7 @@ CSV_COLUMNS: Final = (
 )
 """The columns of the CSV, in order."""
 
+_OTHER_FORMS: Final = "--csv, --json"
 _AFTER_STATES: Final = ("signed in", "occupancy", "answered", "missed")
 """The headings of the columns to the right of those for states and unseen time."""
 
@@ -111,12 +112,14 @@ class Day:
         if self.seats:
             names = [TableColumn("queue"), TableColumn("extension"), TableColumn("name")]
             seats = [_row(*_names(seat), *self._cells(figures)) for seat, figures in self.seats]
-            output.lines(table_lines([*names, *self._columns()], seats, output.width))
+            output.lines(table_lines([*names, *self._columns()], seats, output.width, other_forms=_OTHER_FORMS))
             output.line()
             names = [TableColumn("queue"), TableColumn("agents", right=True, labelled=True)]
             queues = [_row(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
             total = _row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
-            output.lines(table_lines([*names, *self._columns()], [*queues, total], output.width))
+            output.lines(
+                table_lines([*names, *self._columns()], [*queues, total], output.width, other_forms=_OTHER_FORMS)
+            )
             output.line()
         output.wrapped(self._summary(self.started_at, self.observed_at))
 

@@ -16,7 +16,7 @@ from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_report import report_csv, report_json, report_table
 from sipqueue_async.cli.spans import Reading
-from sipqueue_async.cli.terminal.lines import INDENT, STATE_STYLES, EventLines
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, EventLines
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import TableColumn, table_lines
 from sipqueue_async.history.tables import EVENTS, INTERVALS, event_row, interval_row
@@ -25,7 +25,7 @@ from sipqueue_async.history.writers import CsvWriter
 
 async def print_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
     """Print a line for each change, and one for each day."""
-    lines = EventLines(output.arrow)
+    lines = EventLines(output)
     day: date | None = None
     async with part.opened() as history:
         async for update in history.updates(part.since, part.until):
@@ -35,7 +35,7 @@ async def print_events(part: Reading, output: Output, kinds: Collection[str]) ->
                 if day != at.astimezone().date():
                     day = at.astimezone().date()
                     output.line(Text(str(day), "bold"))
-                output.wrapped(line, INDENT)
+                output.line(line)
     if day is None:
         output.line("nothing was recorded")
 
@@ -75,7 +75,7 @@ async def print_timeline(part: Reading, output: Output) -> None:
             texts = (began, ended, hours(it.seconds), it.state.value, harmless(it.key.queue), harmless(it.name or ""))
             rows.append([(text, STATE_STYLES[it.state] if text == it.state else "") for text in texts])
     if rows:
-        output.lines(table_lines(columns, sorted(rows), output.width))
+        output.lines(table_lines(columns, sorted(rows), output.width, other_forms="--csv"))
     else:
         output.line("nothing was recorded")
 

@@ -46,7 +46,7 @@ def report_table(report: Report, output: Output) -> None:
     lines = [_line(_names(report, row), row.figures, unseen=unseen) for row in rows]
     names = ["total", *[""] * (len(_name_columns(report)) - 1)]
     lines.append(_line(names, report.total, unseen=unseen, style="bold"))
-    output.lines(table_lines(columns, lines, output.width))
+    output.lines(table_lines(columns, lines, output.width, other_forms="--csv, --json"))
     output.line()
     span = " to ".join(f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
     output.wrapped(Text(f"{span}, {report.zone}"))

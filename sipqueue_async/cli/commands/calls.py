@@ -176,7 +176,11 @@ async def calls(
         records = [call async for call in found]
     columns = [column for column in _COLUMNS if numbers or column.heading not in _NUMBERS]
     if records:
-        output.lines(table_lines(columns, (_cells(call, numbers=numbers) for call in records), output.width))
+        output.lines(
+            table_lines(
+                columns, (_cells(call, numbers=numbers) for call in records), output.width, other_forms="--json"
+            )
+        )
         output.line()
     answered = sum(call.is_answered for call in records)
     summary = f"{counted(len(records), 'call')}, {answered} answered"

@@ -21,7 +21,7 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import DONE, FAILED
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
-from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
+from sipqueue_async.cli.terminal.lines import EventLines, counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.simulator import GroundTruth, Simulator
 
@@ -93,7 +93,7 @@ class _Printer:
     def __init__(self, output: Output, updates: Updates) -> None:
         self._output = output
         self._updates = updates
-        self._lines = EventLines(output.arrow)
+        self._lines = EventLines(output)
         self.counts = EventCounts()
 
     async def run(self) -> None:
@@ -110,7 +110,7 @@ class _Printer:
         for event in update.events:
             self.counts.add(event)
         for line in self._lines.lines(update, datetime.now(UTC)):
-            self._output.wrapped(line, INDENT)
+            self._output.line(line)
 
 
 async def _print_last_poll(watcher: StatusWatcher, printer: _Printer) -> None:

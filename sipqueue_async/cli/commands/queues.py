@@ -34,7 +34,7 @@ async def queues(client: SipQueueClient, output: Output, *, as_json: bool = Fals
     if as_json:
         output.line(json_line({"v": FORMAT_VERSION, "queues": [queue.to_dict() for queue in found]}))
     elif found:
-        output.lines(table_lines(_COLUMNS, map(_cells, found), output.width))
+        output.lines(table_lines(_COLUMNS, map(_cells, found), output.width, other_forms="--json"))
     else:
         output.line("no queues")
 

@@ -88,7 +88,7 @@ async def status(
 
 def _print_table(output: Output, snapshot: Snapshot, agents: list[AgentStatus]) -> None:
     if agents:
-        output.lines(table_lines(_COLUMNS, map(_cells, agents), output.width))
+        output.lines(table_lines(_COLUMNS, map(_cells, agents), output.width, other_forms="--json"))
         output.line()
     output.wrapped(_summary(snapshot, agents))
     if agents:

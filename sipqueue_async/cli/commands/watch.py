@@ -21,7 +21,7 @@ from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of,
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import INDENT, EventLines, counted
+from sipqueue_async.cli.terminal.lines import EventLines, counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
 
 
@@ -117,7 +117,7 @@ async def watch(
         feed,
         pushed(receiver_of(feed, push), push),
     ):
-        lines = None if as_json else EventLines(output.arrow, verbose=verbose)
+        lines = None if as_json else EventLines(output, verbose=verbose)
         stream = _Stream(feed, output, kinds, state_file, lines)
         async with reporting_absent(origin, seats, feed.ready):
             await stream.run()
@@ -163,7 +163,7 @@ class _Stream:
     def _print(self, update: Update) -> None:
         if self._lines is not None:
             for line in self._lines.lines(self._without_the_end(update), datetime.now(UTC), self._kinds):
-                self._output.wrapped(line, INDENT)
+                self._output.line(line)
             return
         for event in update.events:
             if not self._kinds or event.kind in self._kinds:

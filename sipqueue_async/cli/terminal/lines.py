@@ -30,7 +30,9 @@ from sipqueue_async import (
     Update,
 )
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.terminal.output import ARROW
+from sipqueue_async.cli.terminal.layout import cut
+from sipqueue_async.cli.terminal.output import ARROW, Output
+from sipqueue_async.cli.terminal.wrapping import wrapped
 
 STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
     {
@@ -58,12 +60,14 @@ class EventLines:
     """Formats events as lines, one for each agent, queue and update. The columns fit the longest names.
 
     Args:
-        arrow: The sign between an old and a new value.
+        output: Where they will be printed. On a terminal that is too narrow a line is broken between its columns, and
+            further lines belong to the same text. Without an output lines have any length.
         verbose: Whether to show every change of a record, not only states, calls and names.
     """
 
-    def __init__(self, arrow: str = ARROW, *, verbose: bool = False) -> None:
-        self._arrow = arrow
+    def __init__(self, output: Output | None = None, *, verbose: bool = False) -> None:
+        self._output = output
+        self._arrow = ARROW if output is None else output.arrow
         self._verbose = verbose
         self._widths = [0, 0, 0]
 
@@ -96,21 +100,28 @@ class EventLines:
         of_seat: list[SeatEvent] = []
         for event in events:
             if isinstance(event, FeedDown | FeedUp):
-                yield feed_line(event, now)
+                yield self._feed_line(feed_line(event, now))
             else:
                 of_seat.append(event)
         if of_seat:
             story = Text(", ").join(self._stories(of_seat, in_full=in_full))
             yield self._line(of_seat[-1], story)
 
+    def _feed_line(self, line: Text) -> Text:
+        if self._output is None or self._output.width is None:
+            return line
+        return Text("\n").join(wrapped(line, self._output.width, INDENT))
+
     def _line(self, event: SeatEvent, story: Text) -> Text:
-        line = _stamp(event.observed_at)
-        cells = (event.queue, "bold"), (event.extension, "bold"), (_latest(event).name or "", "")
-        for (text, style), width in zip(cells, self._widths, strict=True):
-            # A column without any text has a width of 0.
-            if width:
-                line.append(_padded(text, width), style).append(" ")
-        return line.append(" ").append_text(story)
+        place, name = _stamp(event.observed_at), _latest(event).name or ""
+        for text, column in zip((event.queue, event.extension), self._widths, strict=False):
+            place.append(f"{_padded(text, column)} ", "bold")
+        # Without any name the column has a width of 0.
+        shown = f"{_padded(name, self._widths[-1])} " if self._widths[-1] else ""
+        line = Text.assemble(place, shown, " ", story)
+        if self._output is None or self._output.width is None or line.cell_len <= self._output.width:
+            return line
+        return _folded(place, harmless(name), story, self._output.width, self._output.ellipsis)
 
     def _stories(self, events: Iterable[SeatEvent], *, in_full: bool) -> Iterator[Text]:
         """Yield a text for each event of a seat; calls come before the change of state."""
@@ -137,6 +148,19 @@ class EventLines:
         else:
             before, after = getattr(previous, field), getattr(agent, field)
         return f"{field} {_value(before)} {self._arrow} {_value(after)}"
+
+
+def _folded(place: Text, name: str, story: Text, width: int, ellipsis: str) -> Text:
+    """Return a line that is too long as one without padding or, if that is too long, as several."""
+    line = Text.assemble(place, name, "  " if name else " ", story)
+    if line.cell_len <= width:
+        return line
+    room = max(1, width - INDENT)
+    heads = [Text.assemble(place, name)]
+    if heads[0].cell_len > width:
+        place.rstrip()
+        heads = [*wrapped(place, width, INDENT), Text(" " * INDENT + cut(name, room, ellipsis))]
+    return Text("\n").join([*heads, *(Text(" " * INDENT).append_text(it) for it in wrapped(story, room))])
 
 
 def _essential(events: Iterable[Event], snapshot: Snapshot | None) -> list[Event]:

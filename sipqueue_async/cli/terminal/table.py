@@ -9,6 +9,8 @@ import attrs
 from rich.cells import cell_len
 from rich.text import Text
 
+from sipqueue_async.cli.terminal.wrapping import wrapped
+
 _GAP: Final = 2
 """Cells between two columns."""
 
@@ -32,8 +34,12 @@ class TableColumn:
     """Whether a block shows its heading; with a rank above 0 it always does."""
 
 
-def table_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], width: int | None) -> list[Text]:
+def table_lines(
+    columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], width: int | None, *, other_forms: str = ""
+) -> list[Text]:
     """Return a heading and a line for each row, without the columns that do not fit into the width.
+
+    If columns are left out, the last line names them.
 
     On a terminal of less than 60 cells, or where even the columns of rank 0 do not fit, each row becomes a block of
     lines: the cells of rank 0, then those with a heading.
@@ -42,6 +48,7 @@ def table_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], 
         columns: The columns.
         rows: The cells of each row, one for each column.
         width: The terminal's width in cells; None for all columns, however wide they are.
+        other_forms: Options of the command that print every column, such as ``--csv or --json``.
     """
     rows = list(rows)
     widths = [
@@ -55,7 +62,15 @@ def table_lines(columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], 
         if width < _NARROW or _total(widths, kept) > width:
             return [line for row in rows for line in _block(columns, row, width)]
     heading = [(column.heading, "bold") for column in columns]
-    return [_line(columns, row, widths, kept) for row in (heading, *rows)]
+    lines = [_line(columns, row, widths, kept) for row in (heading, *rows)]
+    if width is not None and len(kept) < len(columns):
+        lines += wrapped(_hidden([it.heading for at, it in enumerate(columns) if at not in kept], other_forms), width)
+    return lines
+
+
+def _hidden(headings: Iterable[str], other_forms: str) -> Text:
+    remedy = f"use {other_forms} or a wider terminal" if other_forms else "use a wider terminal"
+    return Text(f"not shown: {', '.join(headings)} ({remedy})", "dim")
 
 
 def _total(widths: Sequence[int], kept: Sequence[int]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from rich.cells import cell_len
 
 from sipqueue_async import (
     AgentChanged,
@@ -175,6 +176,27 @@ def test_columns_stay_aligned_as_names_grow_wider() -> None:
     )
     assert first == f"{STAMP} 售后服务 100001  joined, waiting"
     assert second == f"{STAMP} q        100001 Ann  joined, waiting"
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "expected"),
+    [
+        (50, ("Ann", "迪丽热巴·迪力木拉提"), "queue-1 100001 Ann  waiting → talking"),
+        (40, ("Ann",), "queue-1 100001 Ann|         waiting → talking"),
+        (30, ("迪丽热巴·迪力木拉提",), "queue-1 100001|         迪丽热巴·迪力木拉提|         waiting → talking"),
+        (26, ("x" * 30, "Ann"), f"queue-1 100001|         {'x' * 16}…|         waiting → talking"),
+    ],
+)
+def test_a_line_too_long_for_a_terminal_is_broken_between_its_columns(
+    columns: int, names: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = EventLines(Paper(terminal=True).output(NO_COLOR="1"))
+    lines.fit(agent(name=name) for name in names)
+    before, after = snapshot(agent(name=names[0])), snapshot(agent(state="talking", name=names[0]), at=1)
+    (line,) = (line.plain for line in lines.lines(update(diff(before, after), after), START))
+    assert line.replace("\n", "|").split(" ", 1)[1] == expected
+    assert max(map(cell_len, line.split("\n"))) <= columns
 
 
 BEA = agent(name="Bea", wrap_up_time=5)
