@@ -190,7 +190,7 @@ async def test_top_shows_the_truth_that_the_relay_tells(
 ) -> None:
     async with terminal(100, 30) as screen, relayed(redis_server) as (simulator, place):
         with os.fdopen(os.dup(screen.descriptor), "w") as stream, os.fdopen(os.dup(screen.descriptor)) as keyboard:
-            monkeypatch.setattr("sys.stdin", keyboard)
+            monkeypatch.setattr("sys.__stdin__", keyboard)
             output = Output(stream, {"TERM": "xterm-256color"})
             async with running(top.top(place, output)) as task:
                 await screen.until_shown("read from a relay")
@@ -201,7 +201,7 @@ async def test_top_shows_the_truth_that_the_relay_tells(
                 redis_server.kill()
                 await screen.until_shown("FEED DOWN since")
                 screen.press("q")
-                await asyncio.wait_for(task, 60)
+                assert await asyncio.wait_for(task, 60) == 0
 
 
 def shown(lines: list[str]) -> Counter[tuple[str, str, str]]:
