@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+IMPORT = re.compile(r"^(?:from|import) ([\w.]+)", re.MULTILINE)
+# A rule of the examples is about half a minute, for which a test has no time.
+HURRY = ("lasting=30", "lasting=0.5")
 TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 # Statements with which a program waits until it is ended.
 FOR_EVER = re.compile(r"^(?!.*(asyncio\.timeout|fetch_calls|CallFeed)\().*(async for|while True|\.wait\(\))", re.DOTALL)
@@ -36,10 +39,8 @@ NEEDS_REDIS = {place for place, code in EXAMPLES.items() if "SIPQUEUE_REDIS_URL"
 HAS_REDIS = find("redis") is not None
 PROGRAMS = {place: code for place, code in EXAMPLES.items() if not TEST.search(code)}
 TESTS = {place: code for place, code in EXAMPLES.items() if TEST.search(code)}
-MODULES = ["sipqueue_async", "aiohttp.web"]
-MODULES += [
-    f"sipqueue_async.{part}" for part in ("prometheus", "push", "redis", "simulator", "tally", "testing", "wallboard")
-]
+MODULES = sorted({module for code in PROGRAMS.values() for module in IMPORT.findall(code)} | {"aiosqlite", "alembic.command"})
+"""What the programs import, and what an open history needs."""
 PLATFORM = """
 import asyncio, contextlib, os
 from sipqueue_async import SipQueueClient, AppCredentials, run
@@ -92,7 +93,10 @@ async def run(program: Program, code: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
-    """Run all programs, many at the same time, with a platform and, if Redis is installed, a relay."""
+    """Run all programs, many at the same time, with a platform and, if Redis is installed, a relay.
+
+    A program that is on several pages runs once.
+    """
     folder = tmp_path_factory.mktemp("examples")
 
     async def run_all(python: Preloaded) -> dict[str, Outcome]:
@@ -103,16 +107,16 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
                 variables["SIPQUEUE_REDIS_URL"] = server.url
             platform = await python.start(PLATFORM, folder, variables)
             variables["SIPQUEUE_URL"] = (await platform.stdout.readline()).decode().strip()
-            programs = {place: code for place, code in PROGRAMS.items() if HAS_REDIS or place not in NEEDS_REDIS}
+            programs = {code for place, code in PROGRAMS.items() if HAS_REDIS or place not in NEEDS_REDIS}
             # More would wait for processors, and exceed the client's timeout on a busy machine.
             at_once = asyncio.Semaphore(12)
 
             async def run_one(number: int, code: str) -> Outcome:
                 (own := folder / str(number)).mkdir()
                 async with at_once:
-                    return await run(await python.start(code, own, variables), code)
+                    return await run(await python.start(code.replace(*HURRY), own, variables), code)
 
-            runs = (run_one(number, code) for number, code in enumerate(programs.values()))
+            runs = (run_one(number, code) for number, code in enumerate(programs))
             results = dict(zip(programs, await asyncio.gather(*runs), strict=True))
             platform.send_signal(signal.SIGINT)
             # Ignore the server's messages about clients that Ctrl-C disconnected.
@@ -128,7 +132,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
     [pytest.param(it, marks=[pytest.mark.needs_redis] if it in NEEDS_REDIS else [], id=it) for it in PROGRAMS],
 )
 def test_an_example_runs_and_ends_on_ctrl_c(place: str, outcomes: Mapping[str, Outcome]) -> None:
-    printed, errors, code = outcomes[place]
+    printed, errors, code = outcomes[PROGRAMS[place]]
     assert printed, errors
     assert (code, errors) == (0, "")
 
