@@ -39,7 +39,20 @@ LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 INSTALLED = {"PYTHONSAFEPATH": "1"}
 QUICK = {"SIPQUEUE_TESTS_QUICK": "1"}
 """Skips tests that start a process; tests/conftest.py reads it."""
-QUICK_TESTS = ("-m", f"not ({' or '.join(['one_python', *(component.marker for component in COMPONENTS.values())])})")
+# Tests of recipes and benchmarks start processes; to collect them means to import all that they use.
+NOT_QUICK = ("recipes", "benchmarks")
+QUICK_TESTS = (
+    "-m",
+    f"not ({' or '.join(['one_python', *(component.marker for component in COMPONENTS.values())])})",
+    *(f"--ignore=tests/{folder}" for folder in NOT_QUICK),
+)
+OTHER_TESTS = (
+    *QUICK_TESTS,
+    # Pages, sources, sizes over a long time, and a server's faults are the same in every Python.
+    *(f"--ignore=tests/{folder}" for folder in ("docs", "project", "endurance", "faults")),
+    # What examples at random find is not about Python either; a few run the code.
+    "--hypothesis-profile=others",
+)
 
 
 def _show_pyenv_interpreters() -> None:
@@ -81,7 +94,7 @@ def _group(*names: str) -> list[str]:
 @nox.session(reuse_venv=True)
 def quick(session: nox.Session) -> None:
     """Lint, types of the package, and the tests that need no process, browser or Redis, on one interpreter."""
-    session.install(*_group("lint", "typing", "test", "recipes"), "-e", ".[all]")
+    session.install(*_group("lint", "typing", "test"), "-e", ".[all]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
@@ -137,38 +150,41 @@ def side_results(session: nox.Session) -> None:
         session.error(f"of {', '.join(SIDE)}, at least one failed")
 
 
-def _install_for_tests(session: nox.Session) -> None:
+def _install_for_tests(session: nox.Session, *groups: str, selected: tuple[str, ...] = ()) -> None:
     _note_what_is_not_tested()
-    session.install(*_group("test", "recipes"), ".[all]")
+    session.install(*_group("test", *groups), ".[all]")
     # Compile the tests once, and not in each worker.
-    session.run("python", "-m", "pytest", "--collect-only", "-qq", silent=True, env=INSTALLED)
+    session.run("python", "-m", "pytest", "--collect-only", "-qq", *selected, silent=True, env=INSTALLED)
 
 
 def _run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None, options: str = "") -> None:
-    """Run the tests against the installed package, in one worker more than processors: many tests wait."""
+    """Run the tests against the installed package, in one worker more than processors: many tests wait.
+
+    They are in the order of `tests/conftest.py`: files that take long come first, so that none is left to the end.
+    """
     workers = f"{(os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'}{options}"
-    pytest = ("python", "-m", "pytest", "--dist", "loadfile", "--tx", workers)
+    pytest = ("python", "-m", "pytest", "--dist", "loadfile", "--no-loadscope-reorder", "--tx", workers)
     session.run(*pytest, *arguments, *session.posargs, env=INSTALLED | (env or {}))
 
 
 @nox.session(python=RUNNING)
 def tests(session: nox.Session) -> None:
     """All tests, on the interpreter that runs nox, with Python's development mode."""
-    _install_for_tests(session)
+    _install_for_tests(session, "recipes")
     _run_tests(session, options=" -X dev")
 
 
 @nox.session(python=[version for version in PYTHONS if version != RUNNING])
 def others(session: nox.Session) -> None:
-    """The quick tests on the other interpreters."""
-    _install_for_tests(session)
-    _run_tests(session, *QUICK_TESTS, env=QUICK, options=" -X dev")
+    """The tests of what can differ between interpreters, on the others."""
+    _install_for_tests(session, selected=OTHER_TESTS)
+    _run_tests(session, *OTHER_TESTS, env=QUICK, options=" -X dev")
 
 
 @nox.session(python=RUNNING)
 def coverage(session: nox.Session) -> None:
     """All tests, on the interpreter that runs nox: every line and branch of the package and of its tests was run."""
-    _install_for_tests(session)
+    _install_for_tests(session, "recipes")
     for left in ROOT.glob(".coverage.*"):
         left.unlink()  # from a failed run, perhaps of other code
     measure = {"COVERAGE_FILE": str(ROOT / ".coverage"), "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml")}

@@ -26,6 +26,7 @@ from tests.kit.servers import CannedResponse, Platform, RawServer
 # The same few examples in every run, so that every run covers the same lines; `nox -s endurance` searches with many.
 # No deadline: the duration of one example depends on the machine.
 settings.register_profile("gate", settings(), deadline=None, max_examples=25, stateful_step_count=30, derandomize=True)
+settings.register_profile("others", settings.get_profile("gate"), max_examples=5, stateful_step_count=10)
 settings.register_profile("endurance", settings(), deadline=None, max_examples=1000)
 settings.load_profile("gate")
 
@@ -91,6 +92,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(component.marker)
             if is_missing and item.get_closest_marker(component.marker):  # pragma: no cover  # on some machines only
                 item.add_marker(skip)
+    _put_long_files_first(items)
+
+
+def _put_long_files_first(items: list[pytest.Item]) -> None:
+    """Order by files: those whose tests are marked as long, or start programs, come before the many quick ones."""
+    long = {"one_python", *(component.marker for component in COMPONENTS.values())}
+    files = {item.path for item in items if any(mark.name in long for mark in item.iter_markers())}
+    items.sort(key=lambda item: item.path not in files)
 
 
 def pytest_asyncio_loop_factories(

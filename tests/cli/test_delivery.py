@@ -43,6 +43,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "GATHER", 0.05)
     monkeypatch.setattr(delivery, "FIRST_PAUSE", 0.02)
+    # Apprise's own pause between two messages to a service.
+    monkeypatch.setattr(apprise.NotifyBase, "request_rate_per_sec", 0)
 
 
 def about(number: int = 0, agent: str = "Ann") -> dict[str, Any]:

@@ -39,7 +39,9 @@ NEEDS_REDIS = {place for place, code in EXAMPLES.items() if "SIPQUEUE_REDIS_URL"
 HAS_REDIS = find("redis") is not None
 PROGRAMS = {place: code for place, code in EXAMPLES.items() if not TEST.search(code)}
 TESTS = {place: code for place, code in EXAMPLES.items() if TEST.search(code)}
-MODULES = sorted({module for code in PROGRAMS.values() for module in IMPORT.findall(code)} | {"aiosqlite", "alembic.command"})
+MODULES = sorted(
+    {module for code in PROGRAMS.values() for module in IMPORT.findall(code)} | {"aiosqlite", "alembic.command"}
+)
 """What the programs import, and what an open history needs."""
 PLATFORM = """
 import asyncio, contextlib, os

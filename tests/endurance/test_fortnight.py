@@ -41,7 +41,7 @@ PLAN = Plan(
     agents=40, queues=4, calls_per_hour=150, counter_reset=True, show_signed_out=True, external_calls_per_hour=1
 )
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(3600), pytest.mark.one_python]
 
 
 class Consumer:

@@ -12,7 +12,7 @@ import pytest
 from sipqueue_async import AgentState, Snapshot, StateChanged, StatusWatcher, apply, diff
 from tests.kit.builders import agent, snapshot
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.one_python]
 
 SEATS = 50
 

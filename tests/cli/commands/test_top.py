@@ -31,6 +31,9 @@ from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import BUSY, Paper, until
 from tests.kit.terminal import terminal
 
+# It is about Textual, which takes its time.
+pytestmark = pytest.mark.one_python
+
 
 class Top:
     """The program on a screen that tests can read."""
