@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypedDict, TypeVar
 
 import attrs
@@ -19,6 +19,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 UNKNOWN: Final = "not known"
 """What stands in a table for a group without a name."""
 
+_WITHIN: Final = 20.0
 _HEADINGS: Final = ("offered", "answered", "abandoned", "in time", "speed of answer", "talk", "handle")
 _DIGITS: Final = 3
 
@@ -26,8 +27,8 @@ _DIGITS: Final = 3
 class FigureOptions(TypedDict):
     """The options that `figure_options` adds."""
 
-    within: float
-    wrap_up: float
+    within: float | None
+    wrap_up: float | None
     digits: int | None
     prefixes: tuple[str, ...]
 
@@ -36,7 +37,7 @@ class FigureOptions(TypedDict):
 class Counting:
     """How calls are counted."""
 
-    within: float = 20.0
+    within: float = _WITHIN
     """The seconds of the service level."""
     wrap_up: float = 0.0
     """The seconds of after-call work."""
@@ -63,13 +64,9 @@ def figure_options(command: _Command) -> _Command:
         click.option(
             "--wrap-up",
             type=seconds,
-            default=0.0,
-            show_default=True,
-            help="The seconds of after-call work that the handle time includes.",
+            help="The seconds of after-call work that the handle time of calls includes (0).",
         ),
-        click.option(
-            "--within", type=seconds, default=20.0, show_default=True, help="The seconds of the service level."
-        ),
+        click.option("--within", type=seconds, help=f"The seconds of the service level of calls ({_WITHIN:g})."),
     ):
         command = option(command)
     return command
@@ -91,7 +88,21 @@ def counting_of(given: FigureOptions, by: str | None) -> Counting:
         number_prefix(None, chosen)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return Counting(within=given["within"], wrap_up=given["wrap_up"], prefixes=chosen)
+    within = _WITHIN if given["within"] is None else given["within"]
+    return Counting(within=within, wrap_up=given["wrap_up"] or 0.0, prefixes=chosen)
+
+
+def refuse_figure_options(given: FigureOptions, needed: str) -> None:
+    """Raise a usage error if an option of figures is given without the one that it needs."""
+    values = {
+        "--within": given["within"],
+        "--wrap-up": given["wrap_up"],
+        "--prefix-digits": given["digits"],
+        "--number-prefix": given["prefixes"] or None,
+    }
+    for name, value in values.items():
+        if value is not None:
+            raise click.UsageError(f"{name} needs {needed}")
 
 
 def figures_table(
@@ -105,12 +116,10 @@ def figures_table(
     output.wrapped(f"in time: answered within {counting.within:g} s, of all offered calls")
 
 
-def figures_lines(
-    name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output, more: Mapping[str, Any] | None = None
-) -> None:
+def figures_lines(name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output) -> None:
     """Print an object for each group."""
     for group, found in groups:
-        output.line(json_line({"v": FORMAT_VERSION, name: group, **(more or {}), **found.to_dict()}))
+        output.line(json_line({"v": FORMAT_VERSION, name: group, **found.to_dict()}))
 
 
 def _cells(group: str, found: CallFigures) -> list[Cell]:

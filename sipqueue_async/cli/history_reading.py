@@ -55,7 +55,7 @@ async def json_events(part: Reading, output: Output, kinds: Collection[str]) -> 
 
 async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
     """Print column names, and a line for each event."""
-    writer = CsvWriter(_Stream(output), EVENTS, part.zone)
+    writer = CsvWriter(OutputStream(output), EVENTS, part.zone)
     async with part.opened() as history:
         async for event in history.events(part.since, part.until, **part.seats):
             if not kinds or event.kind in kinds:
@@ -82,7 +82,7 @@ async def print_timeline(part: Reading, output: Output) -> None:
 
 async def csv_timeline(part: Reading, output: Output) -> None:
     """Print column names, and a line for each interval."""
-    writer = CsvWriter(_Stream(output), INTERVALS, part.zone)
+    writer = CsvWriter(OutputStream(output), INTERVALS, part.zone)
     async with part.opened() as history:
         async for interval in history.intervals(part.since, part.until, **part.seats):
             writer.write([interval_row(interval)])
@@ -103,7 +103,7 @@ async def print_report(part: Reading, output: Output, by: Any, *, form: str) -> 
         report_table(report, output)
 
 
-class _Stream:
+class OutputStream:
     """Lets a CSV writer write to an output."""
 
     def __init__(self, output: Output) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -82,14 +82,22 @@ def with_path(address: PushAddress | None, config: Path | None, environ: Mapping
     return attrs.evolve(address, path=path)
 
 
-def receiver_of(source: Feed | Relay, address: PushAddress | None) -> PushReceiver | None:
-    """Return a receiver for `pushed`, not started, if there is an address and the source polls."""
+def receiver_of(
+    source: Feed | Relay, address: PushAddress | None, on_record: Callable[[], object] | None = None
+) -> PushReceiver | None:
+    """Return a receiver for `pushed`, not started, if there is an address and the source polls.
+
+    Args:
+        source: What polls at a push.
+        address: Where to listen.
+        on_record: Called when a call's record is pushed.
+    """
     if address is None:
         return None
     # Imported lazily: without the option there is no web server.
     from sipqueue_async.push import Pollable, PushReceiver  # noqa: PLC0415
 
-    return PushReceiver(source) if isinstance(source, Pollable) else None
+    return PushReceiver(source, on_record=on_record) if isinstance(source, Pollable) else None
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """History: records what a feed reports into SQLite or PostgreSQL, and reads it back."""
 
+from sipqueue_async.history.call_recorder import CallRecorder, CallRecorderHealth
+from sipqueue_async.history.call_report import CallReport, CallReportRow
 from sipqueue_async.history.errors import HistoryError, RecordedError
 from sipqueue_async.history.exports import export
 from sipqueue_async.history.figures import Figures
@@ -12,6 +14,10 @@ from sipqueue_async.history.store import Outage
 
 __all__ = [
     "Call",
+    "CallRecorder",
+    "CallRecorderHealth",
+    "CallReport",
+    "CallReportRow",
     "Figures",
     "History",
     "HistoryError",

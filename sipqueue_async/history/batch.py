@@ -69,8 +69,8 @@ class Writer:
         self._checkpoints = statement(schema.checkpoint, ignore)
         self._hours = statement(schema.hourly, ignore)
         self._totals = statement(schema.hourly_total, ignore)
-        self._gaps = statement(schema.gap, _replacing(schema.gap))
-        self._watched = statement(schema.watched, _replacing(schema.watched))
+        self._gaps = statement(schema.gap, replacing(schema.gap))
+        self._watched = statement(schema.watched, replacing(schema.watched))
 
     async def write(self, batch: Batch, *, again: bool = False) -> None:
         """Write a batch in one transaction.
@@ -112,7 +112,7 @@ class Writer:
             await connection.execute(change.values(name=name))
 
 
-def _replacing(table: Table) -> str:
+def replacing(table: Table) -> str:
     """Return the clause by which an insert replaces the row with the same key."""
     key: Final = [column.name for column in table.primary_key]
     changes = ", ".join(f"{it.name} = excluded.{it.name}" for it in table.columns if it.name not in key)

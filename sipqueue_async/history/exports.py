@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, tzinfo
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from sipqueue_async.history.buckets import By
+from sipqueue_async.history.call_export import CALL_RECORDS, call_record_row
 from sipqueue_async.history.store import Names
 from sipqueue_async.history.tables import (
     CALLS,
@@ -27,7 +29,7 @@ from sipqueue_async.history.zones import LocalZone
 if TYPE_CHECKING:
     from sipqueue_async.history.history import History
 
-Content: TypeAlias = Literal["events", "calls", "intervals", "report"]
+Content: TypeAlias = Literal["events", "calls", "intervals", "report", "call_records"]
 """What can be exported."""
 
 CONTENTS: Final[tuple[Content, ...]] = get_args(Content)
@@ -62,6 +64,7 @@ async def export(
     extension: Names = None,
     by: By = "day",
     zone: tzinfo | None = None,
+    numbers: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a span of a history to a file; return the number of rows.
@@ -71,7 +74,8 @@ async def export(
 
     Args:
         history: The open history.
-        content: ``"events"``, ``"calls"``, ``"intervals"`` (the time of each agent in each state) or ``"report"``.
+        content: ``"events"``, ``"calls"`` (answered and missed ones, from the events), ``"intervals"`` (the time of
+            each agent in each state), ``"report"`` or ``"call_records"`` (what a `CallRecorder` wrote).
         path: The file. Its ending selects the format: ``.csv``, ``.xlsx`` or ``.parquet``, which needs the extra
             ``parquet``.
         since: The beginning.
@@ -80,6 +84,7 @@ async def export(
         extension: Only this extension or these extensions.
         by: What the rows of a report are.
         zone: The time zone; by default this machine's.
+        numbers: Whether call records have their telephone numbers, as far as they are stored.
         progress: Called with the number of rows so far, now and then.
 
     Raises:
@@ -90,7 +95,7 @@ async def export(
     """
     zone = LocalZone() if zone is None else zone
     target, seats = Path(path), {"queue": queue, "extension": extension}
-    table, rows = _content(history, content, (since, until), seats, {"by": by, "zone": zone})
+    table, rows = _content(history, content, (since, until), seats, {"by": by, "zone": zone}, numbers=numbers)
     count = 0
     # Threads compress and write: the event loop may serve others.
     writer = await asyncio.to_thread(open_file, target, format_of(target), table, zone)
@@ -107,7 +112,13 @@ _Row: TypeAlias = tuple[Value, ...]
 
 
 def _content(
-    history: History, content: Content, span: tuple[datetime, datetime], seats: dict[str, Any], rows: dict[str, Any]
+    history: History,
+    content: Content,
+    span: tuple[datetime, datetime],
+    seats: dict[str, Any],
+    rows: dict[str, Any],
+    *,
+    numbers: bool,
 ) -> tuple[Table, AsyncIterator[_Row]]:
     match content:
         case "events":
@@ -118,6 +129,9 @@ def _content(
             return INTERVALS, _rows(interval_row, history.intervals(*span, **seats))
         case "report":
             return REPORT, _report_rows(history, span, {**seats, **rows})
+        case "call_records":
+            row = partial(call_record_row, numbers=numbers)
+            return CALL_RECORDS, _rows(row, history.call_records(*span, **seats))
     raise ValueError(f"content must be one of {', '.join(CONTENTS)}, not {content!r}")
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from datetime import datetime, timedelta, tzinfo
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from sipqueue_async import AgentState, Event, SeatFilter, SeatKey, Snapshot, Update
+import attrs
+
+from sipqueue_async import AgentState, CallDirection, Event, SeatFilter, SeatKey, Snapshot, Update
 from sipqueue_async.history.buckets import By
+from sipqueue_async.history.call_report import CallBy, CallReport, make_call_report
+from sipqueue_async.history.call_store import read_calls, read_cursor, remove_calls, remove_numbers
 from sipqueue_async.history.database import Database
 from sipqueue_async.history.figures import microseconds, moment_of
 from sipqueue_async.history.intervals import Call, Intervals, StateInterval, call_of
@@ -19,6 +23,7 @@ from sipqueue_async.history.report import Report, make_report
 from sipqueue_async.history.source import StoreSource
 from sipqueue_async.history.store import Names, Outage, Store
 from sipqueue_async.history.zones import LocalZone
+from sipqueue_async.records import CallCounter, CallCursor, FollowedCall
 
 
 class History:
@@ -232,10 +237,96 @@ class History:
         for interval in found.finish(moment_of(max(begin, end))):
             yield interval
 
+    async def call_cursor(self) -> CallCursor | None:
+        """Return how far the call records were recorded, to resume with: ``CallFeed(client, cursor)``.
+
+        None if a `CallRecorder` never wrote.
+
+        Raises:
+            HistoryError: The database cannot be read.
+        """
+        return await read_cursor(self._store)
+
+    async def call_records(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        queue: Names = None,
+        extension: Names = None,
+        direction: CallDirection | str | None = None,
+    ) -> AsyncIterator[FollowedCall]:
+        """Yield the recorded call records of a span with their queues, in the order of dialling, with times in UTC.
+
+        Args:
+            since: The beginning; a call belongs to the span by the time of dialling.
+            until: The end.
+            queue: Only calls that are known to be of this queue or these queues.
+            extension: Only calls of this extension or these extensions.
+            direction: Only incoming or only outgoing calls.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            ValueError: A time is naive, a name is empty, or there is no such direction.
+        """
+        seats = SeatFilter(_names(queue), _names(extension))
+        wanted = None if direction is None else CallDirection(direction)
+        async for call in read_calls(self._store, *_span(since, until), seats, wanted):
+            yield call
+
+    async def call_report(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        by: CallBy = "day",
+        zone: tzinfo | None = None,
+        queue: Names = None,
+        extension: Names = None,
+        answer_within: float = 20.0,
+        wrap_up: float = 0.0,
+        prefixes: int | Collection[str] = 3,
+    ) -> CallReport:
+        """Return `CallFigures` of the recorded incoming calls that were dialled in a span, in rows.
+
+        Args:
+            since: The beginning.
+            until: The end.
+            by: What the rows are: ``"hour"``, ``"day"``, ``"week"``, ``"queue"``, ``"agent"`` (in all queues),
+                ``"prefix"`` of the caller's number, or ``"hour_of_day"``.
+            zone: The time zone of days and hours; by default this machine's.
+            queue: Only calls that are known to be of this queue or these queues.
+            extension: Only calls of this extension or these extensions.
+            answer_within: The seconds of the service level.
+            wrap_up: The seconds of after-call work that the handle time includes.
+            prefixes: As for `number_prefix`, for a report by prefix.
+
+        Raises:
+            HistoryError: The database cannot be read.
+            TypeError: `answer_within`, `wrap_up` or `prefixes` has the wrong type.
+            ValueError: A time is naive, the end is before the beginning, a name is empty, or another argument is
+                invalid.
+        """
+        return await make_call_report(
+            self._store,
+            since,
+            until,
+            by=by,
+            zone=LocalZone() if zone is None else zone,
+            seats=SeatFilter(_names(queue), _names(extension)),
+            counter=CallCounter(within=answer_within, wrap_up=wrap_up),
+            prefixes=prefixes,
+        )
+
     async def prune(
-        self, keep: timedelta, *, zone: ZoneInfo | None = None, progress: Callable[[float], object] | None = None
+        self,
+        keep: timedelta,
+        *,
+        zone: ZoneInfo | None = None,
+        keep_numbers: timedelta | None = None,
+        progress: Callable[[float], object] | None = None,
     ) -> Pruned:
-        """Remove old events. Their figures are added up to days, which reports still show.
+        """Remove old events and call records. Figures of the events are added up to days, which reports still show.
 
         Whole days are removed, in small transactions, so that a recorder can go on writing. The space is used again;
         `vacuum` gives it back to the file system.
@@ -243,15 +334,22 @@ class History:
         Args:
             keep: The length of time to keep, counted back from the last recorded moment.
             zone: The time zone of the days; by default UTC. An hour belongs to the day in which it begins.
+            keep_numbers: The length of time to keep telephone numbers and other personal data of call records; by
+                default as long as the records.
             progress: Called with the share that is done, from 0 to 1.
 
         Raises:
             HistoryError: The database cannot be written.
-            ValueError: `keep` is negative.
+            ValueError: `keep` or `keep_numbers` is negative.
         """
-        if keep < timedelta(0):
-            raise ValueError(f"keep must not be negative, as {keep} is")
-        return await prune(self._store, keep, zone or ZoneInfo("UTC"), progress)
+        for name, length in (("keep", keep), ("keep_numbers", keep_numbers)):
+            if length is not None and length < timedelta(0):
+                raise ValueError(f"{name} must not be negative, as {length} is")
+        days = zone or ZoneInfo("UTC")
+        pruned = await prune(self._store, keep, days, progress)
+        calls = await remove_calls(self._store, keep, days)
+        numbers = 0 if keep_numbers is None else await remove_numbers(self._store, keep_numbers, days)
+        return attrs.evolve(pruned, call_records=calls, numbers=numbers)
 
     async def vacuum(self) -> None:
         """Give the space of removed events back to the file system, while others read and write.

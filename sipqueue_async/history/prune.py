@@ -36,7 +36,11 @@ class Pruned:
     days: int
     """Days whose hours were added up."""
     kept_since: datetime | None
-    """From when on events and hours are kept (aware, UTC); None if nothing was removed."""
+    """From when on events and hours are kept (aware, UTC); None if none were removed."""
+    call_records: int = 0
+    """Removed call records."""
+    numbers: int = 0
+    """Call records that stay without their personal data."""
 
 
 async def prune(store: Store, keep: timedelta, zone: ZoneInfo, progress: Progress | None) -> Pruned:

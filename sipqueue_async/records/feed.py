@@ -127,6 +127,11 @@ class CallFeed:
         )
 
     @property
+    def pending(self) -> int:
+        """How many records the last look found and are not given yet: so often the iteration does not wait."""
+        return len(self._pending)
+
+    @property
     def health(self) -> CallFeedHealth:
         """How often the records were asked for."""
         return self._health

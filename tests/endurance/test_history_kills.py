@@ -13,13 +13,17 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sipqueue_async import CallAnswered, CallMissed, FeedDown, FeedUp, Snapshot, Update
 from sipqueue_async.history import History, Recorder
 from sipqueue_async.history.history import store_of
+from sipqueue_async.records import CallFigures
+from sipqueue_async.simulator import Plan, Simulator
+from tests.kit.cli import environment, sipqueue
 from tests.kit.history_process import INTERVAL, PLAN, PROGRAM, SEED, Truth
 from tests.kit.postgres_server import PostgresServer
 from tests.kit.preloaded import Preloaded
@@ -84,6 +88,59 @@ async def test_recorders_are_killed(history_url: str, tmp_path: Path) -> None:
             await check(history)
             stops = [gap async for gap in history.outages(BEGINNING, END) if gap.reason == "stopped"]
             assert len(stops) <= KILLS - 1
+
+
+CALLS: Final = "App.Sip_Cdr.GetBill"
+BUSY: Final = Plan(agents=60, calls_per_hour=1500, talk_median=20, patience=15, external_calls_per_hour=10)
+
+
+async def test_recorders_of_calls_are_killed(history_url: str) -> None:
+    """Through kills and faults of pages, ``sipqueue record --calls`` writes each call once, and figures are true."""
+    chance, command = random.Random(9), ("record", "--calls", "--calls-since", "2026-01-05", "--interval", "0.2")
+    async with Simulator(BUSY, seed=4, speed=0) as simulator, History(history_url) as history:
+        simulator.advance(900)
+        env = environment(simulator, SIPQUEUE_TIMEZONE=str(ZONE), SIPQUEUE_DB=history_url)
+        for number in range(KILLS + 1):
+            for _ in range(3):
+                simulator.faults.next(delay=0.01, times=chance.randrange(1, 4), service=CALLS)
+                simulator.faults.next(**chance.choice(FAULTS), service=CALLS)
+            async with sipqueue(*command, "--numbers", "full", env=env) as program:
+                await program.line_with("recording to")
+                if number < KILLS:
+                    await asyncio.sleep(chance.uniform(0, 2))
+                    simulator.advance(60)
+                else:
+                    await until_all(history, len(simulator.centre.past_calls()))
+                program.send(signal.SIGKILL)
+                assert await program.code() == -signal.SIGKILL
+        truth = {str(call.id): call for call in simulator.centre.past_calls()}
+        found = [call async for call in history.call_records(BEGINNING, END)]
+        assert sorted(call.record.id for call in found) == sorted(truth)
+        for call in found:
+            record, true = call.record, truth[call.record.id]
+            assert record.started_at == true.started_at.replace(tzinfo=ZONE)
+            assert record.is_answered == (true.answered_at is not None)
+            assert (record.extension, record.talk_seconds) == (true.extension, true.talk_seconds)
+            assert call.queue in {None, true.queue}
+            assert true.number in {record.caller, record.callee}
+        came_in = [call for call in truth.values() if not call.outgoing]
+        report = await history.call_report(BEGINNING, END, by="hour", zone=ZONE)
+        assert report.total == CallFigures.of(call.record for call in found)
+        assert (report.total.offered, report.total.answered) == (
+            len(came_in),
+            sum(call.answered_at is not None for call in came_in),
+        )
+
+
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+FAULTS: Final[list[Any]] = [{"truncated": True}, {"reset": True}, {"status": 502}, {"ret": 500}, {"body": b"<html>"}]
+
+
+async def until_all(history: History, calls: int) -> None:
+    """Wait until so many calls are recorded."""
+    async with asyncio.timeout(120):
+        while len([call async for call in history.call_records(BEGINNING, END)]) < calls:
+            await asyncio.sleep(0.1)
 
 
 class Office:

@@ -18,7 +18,7 @@ from sipqueue_async.history.migrations import versions
 from sipqueue_async.history.schema import metadata
 from tests.kit.postgres_server import PostgresServer
 
-VIEWS = ("v_seats", "v_calls", "v_intervals", "v_hourly", "v_outages")
+VIEWS = ("v_seats", "v_calls", "v_intervals", "v_hourly", "v_outages", "v_call_records")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ async def test_no_query_scans_a_table(tmp_path: Path) -> None:
         assert await history.baseline() is not None
         await history.report(since, until, by="hour")
         await history.report(since, until, by="agent", queue="queue-1")
+        assert [it async for it in history.call_records(since, until, queue="queue-1")] == []
+        for by in ("hour", "agent"):
+            assert (await history.call_report(since, until, by=by, extension="100001")).rows == ()
+        assert await history.call_cursor() is None
         event.remove(engine, "before_cursor_execute", note)
         assert len(asked) > 10
         async with database.reading() as connection:

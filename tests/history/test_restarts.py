@@ -277,7 +277,7 @@ async def test_an_update_while_the_store_is_read_is_not_lost(tmp_path: Path) -> 
 async def test_a_database_that_breaks_while_it_is_opened_is_closed(history_url: str) -> None:
     async with History(history_url) as history, store_of(history).database.writing() as connection:
         await connection.exec_driver_sql("DROP VIEW v_calls")
-        for view in ("v_seats", "v_intervals", "v_hourly", "v_outages"):
+        for view in ("v_seats", "v_intervals", "v_hourly", "v_outages", "v_call_records"):
             await connection.exec_driver_sql(f"DROP VIEW {view}")
         await connection.exec_driver_sql("DROP TABLE platform")
     with pytest.raises(HistoryError, match="cannot be read"):

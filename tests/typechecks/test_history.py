@@ -10,9 +10,23 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sipqueue_async import AgentState, CallMissed, Event, SeatKey, Snapshot, StatusWatcher, Update
+from sipqueue_async import (
+    AgentState,
+    CallDirection,
+    CallMissed,
+    Event,
+    SeatKey,
+    SipQueueClient,
+    Snapshot,
+    StatusWatcher,
+    Update,
+)
 from sipqueue_async.history import (
     Call,
+    CallRecorder,
+    CallRecorderHealth,
+    CallReport,
+    CallReportRow,
     Figures,
     History,
     HistoryError,
@@ -26,6 +40,7 @@ from sipqueue_async.history import (
     StateInterval,
     export,
 )
+from sipqueue_async.records import CallCursor, CallFeed, CallFigures, FollowedCall
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, snapshot
 
@@ -121,3 +136,27 @@ def test_a_row() -> None:
     assert_type(row.extension, str | None)
     assert_type(row.name, str | None)
     assert_type(row.figures, Figures)
+
+
+async def test_call_records(tmp_path: Path) -> None:
+    async with History(f"sqlite:///{tmp_path}/day.db") as history:
+        assert_type(await history.call_cursor(), CallCursor | None)
+        records = history.call_records(START, START, queue="queue-1", extension=["1"], direction=CallDirection.IN)
+        assert_type(records, AsyncIterator[FollowedCall])
+        report = await history.call_report(
+            START, START, by="prefix", zone=UTC, answer_within=10, wrap_up=5.0, prefixes=["02", "138"]
+        )
+        assert_type(report, CallReport)
+        assert_type(await history.call_report(START, START), CallReport)
+        assert_type(report.by, Literal["hour", "day", "week", "queue", "agent", "prefix", "hour_of_day"])
+        assert_type(report.rows, tuple[CallReportRow, ...])
+        assert_type(report.total, CallFigures)
+        assert_type((await history.prune(timedelta(0), keep_numbers=timedelta(0))).call_records, int)
+        async with SipQueueClient("http://127.0.0.1:9/", "token", timezone="UTC") as client:
+            recorder = CallRecorder(history, CallFeed(client, START), numbers="prefix")
+            async with recorder as entered:
+                assert_type(entered, CallRecorder)
+                assert_type(recorder.health, CallRecorderHealth)
+                assert_type(recorder.health.up, bool | None)
+                assert_type(recorder.health.records, int)
+            assert_type(await recorder.wait(), None)

@@ -23,6 +23,7 @@ from sipqueue_async.cli.call_figures import (
     figure_options,
     figures_lines,
     figures_table,
+    refuse_figure_options,
 )
 from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened_to_read
 from sipqueue_async.cli.exits import Failure
@@ -137,6 +138,7 @@ def command(
     for name, value in (("--by", by), ("--db", db_url)):
         if value is not None:
             raise click.UsageError(f"{name} needs --figures")
+    refuse_figure_options(given, "--figures")
     return partial(calls, client, standard_output(), wanted, numbers=numbers, as_json=as_json)
 
 

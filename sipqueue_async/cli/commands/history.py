@@ -13,7 +13,8 @@ import click
 
 from sipqueue_async._json_lines import KINDS
 from sipqueue_async.cli import options
-from sipqueue_async.cli.commands.report import of_history
+from sipqueue_async.cli.call_figures import FigureOptions, figure_options
+from sipqueue_async.cli.commands.report import counting_of_history, of_history
 from sipqueue_async.cli.database import DatabaseOptions, database, history_of, opened_to_read
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.progress import progress
@@ -24,8 +25,12 @@ from sipqueue_async.cli.terminal.output import Output, standard_output
 if TYPE_CHECKING:
     from sipqueue_async.history import History
 
-CONTENTS: Final = ("events", "calls", "intervals", "report")
+CONTENTS: Final = ("events", "calls", "intervals", "report", "call_records")
 """What can be exported."""
+
+
+class _ReportOptions(ReadingOptions, FigureOptions):
+    """The options that come from elsewhere."""
 
 
 @click.group("history", epilog=options.examples("sipqueue history events --db sqlite:///day.db --since yesterday"))
@@ -49,14 +54,35 @@ def events(*, kinds: tuple[str, ...], as_csv: bool, as_json: bool, **given: Unpa
 
 
 @command.command("report", epilog=options.examples("sipqueue history report --since 'last week' --by day"))
-@click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the rows are.")
+@click.option("--by", type=click.Choice((*BY, "prefix")), default="day", show_default=True, help="What the rows are.")
+@click.option("--calls", is_flag=True, help="Print figures of the call records instead.")
+@figure_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each row.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reading
-def report(*, by: str, as_csv: bool, as_json: bool, **given: Unpack[ReadingOptions]) -> Work:
-    """Print figures: calls, times, occupancy."""
+def report(*, by: str, calls: bool, as_csv: bool, as_json: bool, **given: Unpack[_ReportOptions]) -> Work:
+    """Print figures: calls, times, occupancy. With --calls: service level, waiting, talk and handle time."""
     options.refuse_together({"--csv": as_csv, "--json": as_json})
-    return of_history(reading_of(given), by, as_csv=as_csv, as_json=as_json)
+    counting = counting_of_history(given, by, calls=calls)
+    return of_history(reading_of(given), by, counting, as_csv=as_csv, as_json=as_json)
+
+
+@command.command("calls", epilog=options.examples("sipqueue history calls --since yesterday --direction in"))
+@click.option("--direction", type=click.Choice(["in", "out"]), help="Only incoming or only outgoing calls.")
+@click.option("--numbers", is_flag=True, help="Show telephone numbers, as far as they are stored.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each call.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each call.")
+@reading
+def calls_command(
+    *, direction: str | None, numbers: bool, as_csv: bool, as_json: bool, **given: Unpack[ReadingOptions]
+) -> Work:
+    """Print the recorded call records, with the queues that are known."""
+    options.refuse_together({"--csv": as_csv, "--json": as_json})
+    part, output = reading_of(given), standard_output()
+    from sipqueue_async.cli import history_calls as to  # noqa: PLC0415
+
+    form = to.csv_calls if as_csv else to.json_calls if as_json else to.print_calls
+    return partial(form, part, output, direction, numbers=numbers)
 
 
 @command.command("timeline", epilog=options.examples("sipqueue history timeline 100001 --since yesterday"))
@@ -76,33 +102,41 @@ def timeline(*, extension: str, as_csv: bool, queues: frozenset[str], **given: U
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--what", type=click.Choice(CONTENTS), default="calls", show_default=True, help="What to write.")
 @click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What the rows of a report are.")
+@click.option("--numbers", is_flag=True, help="With --what call_records: write telephone numbers that are stored.")
 @reading
-def export_command(*, file: Path, what: str, by: str, **given: Unpack[ReadingOptions]) -> Work:
-    """Write events, calls, intervals or a report to a CSV, Excel or Parquet file.
+def export_command(*, file: Path, what: str, by: str, numbers: bool, **given: Unpack[ReadingOptions]) -> Work:
+    """Write events, calls, intervals, a report or call records to a CSV, Excel or Parquet file.
 
     The file's ending tells the format: .csv, .xlsx or .parquet.
     """
-    return partial(export, reading_of(given), standard_output(), file, what=what, by=by)
+    return partial(export, reading_of(given), standard_output(), file, what=what, by=by, numbers=numbers)
 
 
 @command.command("prune", epilog=options.examples("sipqueue history prune --keep 400 --zone Asia/Shanghai"))
 @click.option("--keep", type=click.IntRange(min=0), default=400, show_default=True, help="How many days to keep.")
+@click.option(
+    "--keep-numbers", type=click.IntRange(min=0), help="How many days to keep the telephone numbers of call records."
+)
 @click.option("--zone", "zone_name", default="UTC", show_default=True, help="The time zone of the days.")
 @click.option("--vacuum", is_flag=True, help="Give the space back to the file system afterwards.")
 @database
-def prune_command(*, keep: int, zone_name: str, vacuum: bool, **given: Unpack[DatabaseOptions]) -> Work:
-    """Remove old events; the figures of their days stay."""
+def prune_command(
+    *, keep: int, keep_numbers: int | None, zone_name: str, vacuum: bool, **given: Unpack[DatabaseOptions]
+) -> Work:
+    """Remove old events and call records; figures of the events' days stay."""
     zone = zone_of(zone_name)
     assert isinstance(zone, ZoneInfo)  # noqa: S101  # it was given by name
-    return partial(prune, history_of(given, os.environ), standard_output(), timedelta(days=keep), zone, vacuum=vacuum)
+    numbers = None if keep_numbers is None else timedelta(days=keep_numbers)
+    work = partial(prune, history_of(given, os.environ), standard_output(), timedelta(days=keep), zone)
+    return partial(work, keep_numbers=numbers, vacuum=vacuum)
 
 
-async def export(part: Reading, output: Output, file: Path, *, what: str, by: str) -> None:
+async def export(part: Reading, output: Output, file: Path, *, what: str, by: str, numbers: bool = False) -> None:
     """Write a file, and say how many rows it has."""
     # Imported lazily: `history_of` reports that SQLAlchemy is missing.
     from sipqueue_async.history import export as write  # noqa: PLC0415
 
-    given: dict[str, Any] = {"by": by, "zone": part.zone, **part.seats}
+    given: dict[str, Any] = {"by": by, "zone": part.zone, "numbers": numbers, **part.seats}
     async with part.opened() as history:
         with progress("{:,} rows") as show:
             try:
@@ -114,11 +148,19 @@ async def export(part: Reading, output: Output, file: Path, *, what: str, by: st
     output.line(f"{file}: {rows} rows")
 
 
-async def prune(history: History, output: Output, keep: timedelta, zone: ZoneInfo, *, vacuum: bool) -> None:
+async def prune(
+    history: History,
+    output: Output,
+    keep: timedelta,
+    zone: ZoneInfo,
+    *,
+    keep_numbers: timedelta | None = None,
+    vacuum: bool,
+) -> None:
     """Remove what is older, and say what was removed."""
     async with opened_to_read(history):
         with progress("pruning: {:.0%}") as show:
-            pruned = await history.prune(keep, zone=zone, progress=show)
+            pruned = await history.prune(keep, zone=zone, keep_numbers=keep_numbers, progress=show)
         if vacuum:
             await history.vacuum()
     if pruned.kept_since is None:
@@ -126,3 +168,7 @@ async def prune(history: History, output: Output, keep: timedelta, zone: ZoneInf
     else:
         kept = pruned.kept_since.astimezone(zone)
         output.line(f"removed {pruned.events} rows of {pruned.days} days; kept since {kept:%Y-%m-%d}")
+    if pruned.call_records:
+        output.line(f"removed {pruned.call_records} call records")
+    if pruned.numbers:
+        output.line(f"removed the numbers of {pruned.numbers} call records")

@@ -26,6 +26,13 @@ from sipqueue_async import (
 )
 from sipqueue_async.cli import options
 from sipqueue_async.cli.absent import check_all_watched
+from sipqueue_async.cli.call_figures import (
+    Counting,
+    FigureOptions,
+    counting_of,
+    figure_options,
+    refuse_figure_options,
+)
 from sipqueue_async.cli.day import Day
 from sipqueue_async.cli.exits import ABSENT, UNREACHABLE, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, feed_of, origin_of
@@ -56,7 +63,7 @@ class Form(Enum):
     JSON = auto()
 
 
-class _Given(ReadingOptions, OriginOptions):
+class _Given(ReadingOptions, FigureOptions, OriginOptions):
     """The options that come from elsewhere."""
 
 
@@ -66,10 +73,13 @@ class _Given(ReadingOptions, OriginOptions):
         "sipqueue report --seconds 3600 --csv > hour.csv",
         "sipqueue report --state-file day.json",
         "sipqueue report --db sqlite:///day.db --since yesterday",
+        "sipqueue report --db sqlite:///day.db --since yesterday --calls --by queue",
     ),
 )
 @reading
-@click.option("--by", type=click.Choice(BY), help="With --db: what the rows are; by default agent.")
+@click.option("--by", type=click.Choice((*BY, "prefix")), help="With --db: what the rows are; by default agent.")
+@click.option("--calls", is_flag=True, help="With --db: print figures of the recorded call records.")
+@figure_options
 @options.interval
 @click.option(
     "--seconds",
@@ -104,6 +114,7 @@ def command(
     speed: float,
     seed: int,
     by: str | None,
+    calls: bool,
     **given: Unpack[_Given],
 ) -> Job | Work:
     """Print the day's figures: who did what for how long.
@@ -113,8 +124,10 @@ def command(
     """
     options.refuse_together({"--csv": as_csv, "--json": as_json})
     watching = {"--demo": demo, "--saved": saved, "--state-file": state_file is not None}
-    if _is_of_history(given, by, {**watching, "--bom": bom, "--seconds": seconds is not None}):
-        return of_history(reading_of(given), by or "agent", as_csv=as_csv, as_json=as_json)
+    if _is_of_history(given, by, calls, {**watching, "--bom": bom, "--seconds": seconds is not None}):
+        counting = counting_of_history(given, by, calls=calls)
+        return of_history(reading_of(given), by or "agent", counting, as_csv=as_csv, as_json=as_json)
+    refuse_figure_options(given, "--calls")
     options.refuse_together({"--saved": saved, "--demo": demo})
     options.refuse_together({"--state-file": state_file is not None, "--demo": demo})
     options.refuse_relay_with("--demo", demo, given)
@@ -141,13 +154,14 @@ def command(
     return Job(partial(report.watch, origin_of(given, os.environ)), report.print)
 
 
-def _is_of_history(given: _Given, by: str | None, watching: dict[str, bool]) -> bool:
+def _is_of_history(given: _Given, by: str | None, calls: bool, watching: dict[str, bool]) -> bool:
     """Return whether the figures are those of a history.
 
     Raises:
         click.UsageError: Options of a history are given together with options for watching.
     """
     of_history = {"--since": given["since"], "--until": given["until"], "--zone": given["zone_name"], "--by": by}
+    of_history["--calls"] = "yes" if calls else None
     names = [name for name, value in {"--db": given["db_url"], **of_history}.items() if value is not None]
     for name, is_given in watching.items():
         if names:
@@ -155,12 +169,29 @@ def _is_of_history(given: _Given, by: str | None, watching: dict[str, bool]) -> 
     return bool(names)
 
 
-def of_history(part: Reading, by: str, *, as_csv: bool, as_json: bool) -> Work:
-    """Return what prints a report of a history."""
+def counting_of_history(given: FigureOptions, by: str | None, *, calls: bool) -> Counting | None:
+    """Return how to count a history's call records; None for a report of its events.
+
+    Raises:
+        click.UsageError: An option needs ``--calls``, or as for `counting_of`.
+    """
+    if calls:
+        return counting_of(given, by)
+    if by == "prefix":
+        raise click.UsageError("--by prefix needs --calls")
+    refuse_figure_options(given, "--calls")
+    return None
+
+
+def of_history(part: Reading, by: str, counting: Counting | None, *, as_csv: bool, as_json: bool) -> Work:
+    """Return what prints a report of a history, of its call records if it is told how to count them."""
     # Imported lazily: it needs SQLAlchemy, and `reading_of` reports that it is missing.
+    from sipqueue_async.cli.history_calls import print_call_report  # noqa: PLC0415
     from sipqueue_async.cli.history_reading import print_report  # noqa: PLC0415
 
     form = "csv" if as_csv else "json" if as_json else "table"
+    if counting is not None:
+        return partial(print_call_report, part, standard_output(), by, counting, form=form)
     return partial(print_report, part, standard_output(), by, form=form)
 
 

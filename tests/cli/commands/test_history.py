@@ -22,6 +22,8 @@ from sipqueue_async.cli.history_reading import print_events, print_report, print
 from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.spans import Reading, Seats
 from sipqueue_async.history import History
+from tests.history.test_call_records import CALLS, NUMBER
+from tests.history.test_call_records import write as write_calls
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.cli import Paper
 from tests.kit.recording import record
@@ -144,6 +146,106 @@ async def test_tables_fit_the_terminal(width: int, database: str, monkeypatch: p
     assert max(map(cell_len, paper.lines)) <= width
 
 
+@pytest.fixture(scope="module")
+def calls_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a history with call records."""
+    url = recorded(f"sqlite:///{tmp_path_factory.mktemp('calls')}/day.db")
+
+    async def add() -> None:
+        async with History(url) as history:
+            await write_calls(history, *CALLS)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, add()).result()
+    return url
+
+
+@pytest.mark.parametrize("command", ["report", "history report"])
+def test_figures_of_call_records(command: str, calls_database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a table, CSV or JSON, with every definition adjustable."""
+    base = (*command.split(), "--calls", "--db", calls_database, "--since", "2026-01-05", "--until", "2026-01-06")
+    zone = ("--zone", "Europe/Berlin")
+    assert ran(*base, *zone, "--by", "agent", "--within", "10", "--wrap-up", "5") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == [
+        "agent",
+        *["offered", "answered", "abandoned", "in", "time", "speed", "of", "answer", "talk", "handle"],
+    ]
+    assert lines[1][:4] == ["100001", "王小明", "2", "2"]
+    assert [lines[3][:2], lines[4][:4]] == [["not", "known"], ["total", "5", "4", "1"]]
+    assert lines[-2][:5] == ["in", "time:", "answered", "within", "10"]
+    assert lines[-1][0] == "2026-01-05"
+    assert ran(*base, *zone, "--by", "day", "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["label"], row["offered"], row["answered_within"]) for row in rows] == [
+        ("2026-01-05", "4", "2"),
+        ("2026-01-06", "1", "1"),
+    ]
+    assert ran(*base, *zone, "--by", "prefix", "--number-prefix", "02", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {row["label"]: row["offered"] for row in told["rows"]} == {"02": 3, "other": 1, "unknown": 1}
+    assert (told["by"], told["total"]["average_handle"]) == ("prefix", told["total"]["average_talk"])
+    assert ran(*base, "--by", "hour") == 0
+    assert "2026-01-05" in capsys.readouterr().out
+
+
+def test_recorded_calls_are_printed(calls_database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers only on request."""
+    base = (
+        "history",
+        "calls",
+        "--db",
+        calls_database,
+        "--since",
+        "2026-01-05",
+        "--until",
+        "2026-01-06",
+        "--zone",
+        "UTC",
+    )
+    assert ran(*base) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["started", "way", "queue", "extension", "waited", "talked", "ended"]
+    assert lines[1][:5] == ["2026-01-05", "08:00:00", "in", "sales", "100001"]
+    assert out.splitlines()[-1] == "7 calls, 5 answered"
+    assert "not answered" in out
+    assert NUMBER not in out
+    assert ran(*base, "--numbers", "--direction", "out") == 0
+    assert NUMBER in capsys.readouterr().out
+    for form in ("--csv", "--json"):
+        for numbers in ((), ("--numbers",)):
+            assert ran(*base, form, *numbers) == 0
+            out = capsys.readouterr().out
+            assert (NUMBER in out) is bool(numbers)
+    first = json.loads(out.splitlines()[0])
+    assert (first["v"], first["id"], first["queue"], first["caller"]) == (1, "1", "sales", NUMBER)
+    path = Path(calls_database.removeprefix("sqlite:///")).with_name("calls.csv")
+    assert ran("history", "export", str(path), "--what", "call_records", *base[2:]) == 0
+    assert NUMBER not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("line", ["report --calls", "history calls", "history report --calls"])
+def test_without_call_records_it_says_so(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(*line.split(), *SPAN) == 0
+    assert capsys.readouterr().out == "no calls were recorded\n"
+
+
+def test_a_prune_says_how_many_calls_it_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = recorded(f"sqlite:///{tmp_path}/day.db")
+
+    async def add() -> None:
+        async with History(url) as history:
+            await write_calls(history, *CALLS)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, add()).result()
+    assert ran("history", "prune", "--db", url, "--keep-numbers", "0") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "removed the numbers of 5 call records"
+    assert ran("history", "prune", "--db", url, "--keep", "0") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "removed 5 call records"
+
+
 def test_an_export_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The ending tells the format."""
     path = tmp_path / "calls.csv"
@@ -176,6 +278,13 @@ def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixt
         ("report --db sqlite:///x.db --demo", 2, "--db and --demo do not go together"),
         ("report --since soon", 2, "--since 'soon' is no time"),
         ("report --since today --zone Mars", 2, "there is no time zone 'Mars'"),
+        ("report --since today --by prefix", 2, "--by prefix needs --calls"),
+        ("report --since today --within 30", 2, "--within needs --calls"),
+        ("report --wrap-up 3", 2, "--wrap-up needs --calls"),
+        ("report --calls --demo", 2, "--calls and --demo do not go together"),
+        ("history report --number-prefix 02", 2, "--number-prefix needs --calls"),
+        ("history report --calls --by day --prefix-digits 2", 2, "--prefix-digits needs --by prefix"),
+        ("history calls --csv --json", 2, "--csv and --json do not go together"),
         ("history events --csv --json", 2, "--csv and --json do not go together"),
         ("history report --csv --json", 2, "--csv and --json do not go together"),
         ("history export calls.txt --since 2026-01-05", 2, "must end with .csv, .xlsx or .parquet"),

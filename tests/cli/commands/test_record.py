@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import aiohttp
+import attrs
 import pytest
 
-from sipqueue_async import AuthError, SeatFilter
+from sipqueue_async import AppCredentials, AuthError, SeatFilter, SipQueueClient
 from sipqueue_async.cli import app
+from sipqueue_async.cli.call_recording import CallPlan
 from sipqueue_async.cli.commands.record import record
 from sipqueue_async.cli.commands.relay import RelayTarget, relay
 from sipqueue_async.cli.commands.wallboard import Site, wallboard
 from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.history import History
+from sipqueue_async.records import FollowedCall
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, until
-from tests.kit.redis_server import RedisServer
+from tests.kit.cli import BUSY, Paper, running, until
+from tests.kit.redis_server import RedisServer, free_port
 
+ZONE = ZoneInfo("Asia/Shanghai")
+PUSH = b'{"id": 7, "endtime": "2026-01-05 09:10:00"}'
 BEGINNING, END = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +39,12 @@ async def answered(url: str) -> int:
     """Return how many answered calls a history has."""
     async with History(url) as history:
         return (await history.report(BEGINNING, END, by="queue")).total.answered
+
+
+async def calls_in(url: str) -> list[FollowedCall]:
+    """Return the call records of a history."""
+    async with History(url) as history:
+        return [call async for call in history.call_records(BEGINNING, END)]
 
 
 async def has_begun(url: str) -> bool:
@@ -72,6 +88,90 @@ async def test_what_happens_is_recorded(url: str) -> None:
     async with Simulator(BUSY, speed=0) as simulator:
         await recorded(simulator, record(History(url), client_of(simulator), paper.output(), interval=0.02), url)
     assert paper.lines == [f"recording to {url} until Ctrl-C"]
+
+
+async def test_calls_are_recorded_with_their_queues(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A push makes the command look at once; a later run continues, and an error that stays ends it."""
+    plan = CallPlan(since=datetime(2026, 1, 5, tzinfo=ZONE), numbers="prefix")
+    push = PushAddress("127.0.0.1", free_port(), "a-path-that-nobody-guesses")
+    async with Simulator(attrs.evolve(BUSY, patience=20.0), speed=0) as simulator:
+        auth = AppCredentials(simulator.appid, simulator.accesskey)
+
+        def work() -> Coroutine[Any, Any, None]:
+            client = SipQueueClient(simulator.url, auth, timezone=ZONE)
+            return record(History(url), client, Paper().output(), interval=0.02, push=push, calls=plan)
+
+        async with running(work()):
+            while not await has_begun(url):
+                await asyncio.sleep(0.05)
+            for _ in range(20):
+                simulator.advance(5)
+                polls = simulator.server.requests
+                await until(lambda polls=polls: simulator.server.requests >= polls + 2)  # type: ignore[misc]
+            past = simulator.centre.past_calls()
+            async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+                while len(await calls_in(url)) < len(past):
+                    async with session.post(f"http://127.0.0.1:{push.port}/{push.path}", data=PUSH) as answer:
+                        assert await answer.read() == b"1"
+                    await asyncio.sleep(0.2)
+        simulator.faults.next(ret=601, times=None, service="App.Sip_Cdr.GetBill")
+        with pytest.raises(AuthError):
+            await work()
+    found = {int(call.record.id): call for call in await calls_in(url)}
+    assert found.keys() == {call.id for call in past}
+    answered = [call for call in past if call.answered_at is not None]
+    assert {it.id: found[it.id].queue for it in answered} == {it.id: it.queue for it in answered}
+    assert {call.record.caller for call in found.values()} == {"0207*"}
+    given = ["report", "--db", url, "--calls", "--since", "2026-01-05", "--by", "queue", "--json"]
+    assert await asyncio.to_thread(app.run, given) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {row["queue"]: row["answered"] for row in report["rows"]} == {
+        None: 0,
+        **Counter(it.queue for it in answered),
+    }
+    assert report["total"]["offered"] == len(past)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--numbers full", "--numbers needs --calls"),
+        ("--calls-since today", "--calls-since needs --calls"),
+        ("--calls", "the server's time zone is needed: use --timezone"),
+        ("--calls --timezone UTC --calls-since soon", "--since 'soon' is no time"),
+        ("--calls --from-relay", "--from-relay and --calls do not go together"),
+    ],
+)
+def test_wrong_options_for_calls(
+    arguments: str, words: str, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIPQUEUE_URL", "http://nowhere.example/")
+    monkeypatch.setenv("SIPQUEUE_TOKEN", "x")
+    monkeypatch.delenv("SIPQUEUE_TIMEZONE", raising=False)
+    assert app.run(["record", "--db", url, *arguments.split()]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_first_run_begins_today_or_where_it_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIPQUEUE_URL", "http://nowhere.example/")
+    monkeypatch.setenv("SIPQUEUE_TOKEN", "x")
+    plans: list[Any] = []
+
+    def run(job: Any) -> int:
+        plans.append(job.keywords["calls"])
+        return 0
+
+    monkeypatch.setattr("sipqueue_async.cli.running.run", run)
+    base = ["record", "--db", url, "--timezone", "Asia/Shanghai"]
+    assert app.run(base) == 0
+    assert app.run([*base, "--calls"]) == 0
+    assert app.run([*base, "--calls", "--calls-since", "2026-01-05", "--numbers", "full"]) == 0
+    nothing, today, chosen = plans
+    assert nothing is None
+    assert today.numbers == "none"
+    assert today.since.time() == time()
+    assert timedelta(0) <= datetime.now(ZONE) - today.since < timedelta(days=2)
+    assert chosen == CallPlan(since=datetime(2026, 1, 5, tzinfo=ZONE), numbers="full")
 
 
 async def test_only_chosen_seats_are_recorded_until_an_error_that_a_retry_cannot_fix(url: str) -> None:
