@@ -6,18 +6,21 @@ and searches depend on them. Text is translated where it is made for people.
 
 from __future__ import annotations
 
-from sipqueue_async._language.catalogues import FOLDER, Words
+from sipqueue_async._language.catalogues import FOLDER, N_, Words
 from sipqueue_async._language.codes import code_word, state_word
+from sipqueue_async._language.errors import reason_words
 from sipqueue_async._language.spoken import ENGLISH, LANGUAGES, language, of_preferences, speaking
 
 __all__ = [
     "ENGLISH",
     "FOLDER",
     "LANGUAGES",
+    "N_",
     "Words",
     "code_word",
     "language",
     "of_preferences",
+    "reason_words",
     "speaking",
     "state_word",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext as stdlib_gettext
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,11 @@ FOLDER: Final = Path(__file__).with_name("locale")
 @cache
 def _catalogue(domain: str, name: str) -> stdlib_gettext.NullTranslations:
     return stdlib_gettext.translation(domain, FOLDER, [name])
+
+
+def N_(message: str) -> str:  # noqa: N802  # its usual name
+    """Mark a message that is translated where it is shown."""
+    return message
 
 
 class Words:
@@ -48,3 +54,12 @@ class Words:
         """Return a message whose translation depends on where it stands, which `context` says."""
         spoken = name or language()
         return message if spoken == ENGLISH else _catalogue(self.domain, spoken).pgettext(context, message)
+
+    def messages(self, name: str | None = None) -> Mapping[str, str]:
+        """Return the translations of all messages, for scripts that look them up by themselves.
+
+        The context of a message stands before it, separated by U+0004. Of several forms it is the one for 1.
+        """
+        spoken = name or language()
+        known = {} if spoken == ENGLISH else vars(_catalogue(self.domain, spoken))["_catalog"]
+        return {key if isinstance(key, str) else key[0]: text for key, text in known.items() if key}

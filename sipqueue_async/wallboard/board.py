@@ -13,6 +13,7 @@ import attrs
 
 from sipqueue_async import FeedDown, FeedUp, SeatKey, Snapshot, Update
 from sipqueue_async._error_text import reason
+from sipqueue_async._language import LANGUAGES, language, reason_words
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import AlertRaised
 from sipqueue_async.tally import SeatTally, Tally
@@ -120,8 +121,8 @@ class Board:
         self._down_since: int | None = None
         self._end: tuple[datetime | None, str] | None = None
         self._latest_error: BaseException | None = None
-        self._alerts: _Json | None = None
-        self._messages: dict[int, bytes] = {}
+        self._alerts: dict[str, _Json] | None = None
+        self._messages: dict[tuple[int, str], bytes] = {}
 
     @property
     def down(self) -> tuple[datetime | None, str] | None:
@@ -175,9 +176,9 @@ class Board:
         self._changed()
         return True
 
-    def show_alerts(self, alerts: Sequence[AlertRaised], language: str) -> bool:
+    def show_alerts(self, alerts: Sequence[AlertRaised]) -> bool:
         """Show which alerts are raised; return whether that changed."""
-        news = shown(alerts, language, self.time.of)
+        news = {name: shown(alerts, name, self.time.of) for name in LANGUAGES}
         if news == self._alerts:
             return False
         self._alerts = news
@@ -267,14 +268,18 @@ class Board:
         return int(number) if known and int(number) <= self.revision else 0
 
     def since(self, revision: int) -> bytes:
-        """Return what changed after a revision as one line of JSON; after revision 0 that is everything."""
+        """Return what changed after a revision as one line of JSON; after revision 0 that is everything.
+
+        Its sentences are in the language in force.
+        """
         # A browser that missed the departure of a seat that is dropped by now needs everything.
         revision = 0 if revision < self._forgotten else revision
-        message = self._messages.get(revision)
+        key = revision, language()
+        message = self._messages.get(key)
         if message is None:
             if len(self._messages) >= _MOST_MESSAGES:
                 del self._messages[next(iter(self._messages))]
-            message = self._messages[revision] = json.dumps(self._since(revision), separators=(",", ":")).encode()
+            message = self._messages[key] = json.dumps(self._since(revision), separators=(",", ":")).encode()
         return message
 
     def _since(self, revision: int) -> _Json:
@@ -284,7 +289,7 @@ class Board:
             "window": self._window.total_seconds(),
             "feed": self._feed(),
             "outages": list(self._outages),
-            "alerts": self._alerts,
+            "alerts": None if self._alerts is None else self._alerts[language()],
             "seats": [
                 {
                     **row.shown,
@@ -299,7 +304,7 @@ class Board:
     def _feed(self) -> _Json:
         if self.down is None:
             return {"up": True if self.has_begun else None, "since": None, "error": None}
-        return {"up": False, "since": self._down_since, "error": self.down[1]}
+        return {"up": False, "since": self._down_since, "error": reason_words(self.down[1])}
 
 
 def milliseconds(moment: datetime) -> int:

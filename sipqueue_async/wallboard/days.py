@@ -12,11 +12,16 @@ from zoneinfo import ZoneInfo
 import attrs
 from aiohttp import web
 
+from sipqueue_async._language import N_
+
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*)*", re.ASCII)
 _YEARS: Final = range(1970, 3000)
 _LONGEST: Final = 64
 """Characters of a zone's name."""
+# The pages translate them.
+_UNKNOWN_ZONE: Final = N_("The zone is unknown: give a name such as Europe/Berlin.")
+_NO_DATE: Final = N_("The date must be a day such as 2026-01-05.")
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -119,7 +124,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
     except (KeyError, OSError, ValueError):
         # A directory of zones, such as "Europe", is an OSError.
         pass
-    raise web.HTTPBadRequest(text="The zone is unknown: give a name such as Europe/Berlin.\n")
+    raise web.HTTPBadRequest(text=f"{_UNKNOWN_ZONE}\n")
 
 
 def _date(text: str | None, today: date) -> date:
@@ -131,4 +136,4 @@ def _date(text: str | None, today: date) -> date:
     except ValueError:
         # There is no such day.
         pass
-    raise web.HTTPBadRequest(text="The date must be a day such as 2026-01-05.\n")
+    raise web.HTTPBadRequest(text=f"{_NO_DATE}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +26,10 @@ class File:
     def etag(self) -> str:
         """A hash of the content."""
         return hashlib.sha256(self.content).hexdigest()[:20]
+
+    def map(self, change: Callable[[str], str]) -> File:
+        """Return the file with its text changed."""
+        return attrs.evolve(self, content=change(self.content.decode()).encode())
 
     def with_text(self, placeholder: str, text: str) -> File:
         """Return the file with a placeholder replaced. The text becomes markup: escape what comes from outside."""

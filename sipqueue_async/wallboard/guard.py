@@ -10,8 +10,12 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
+from sipqueue_async._language import N_
 from sipqueue_async.wallboard.access import Access, Attempts, HostNames, without_port
 from sipqueue_async.wallboard.health import HEALTH, READY
+from sipqueue_async.wallboard.languages import WORDS
+
+_ = WORDS.gettext
 
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -54,7 +58,7 @@ class RequestHandler(web.RequestHandler):
         """Return the response to a request that is not HTTP, or whose handler failed."""
         # aiohttp logs the error here.
         super().handle_error(request, status, exc, message)
-        reason = "The request cannot be read.\n" if status < 500 else "Internal error.\n"
+        reason = "The request cannot be read.\n" if status < 500 else f"{_INTERNAL}\n"
         response = _ErrorResponse(status=status, text=reason)
         response.force_close()
         return response
@@ -73,6 +77,9 @@ AGENTS: Final = "/agents/"
 """Prefix of the paths of the agents' pages."""
 RETURN_TO: Final = "to"
 """The login page's parameter that names the page to show after the login."""
+
+_INTERNAL: Final = N_("Internal error.")
+"""The history's pages translate it."""
 
 _FOR_PEOPLE: Final = frozenset({"/", "/logout", DAY})
 
@@ -111,9 +118,8 @@ class Guard:
         if request.path in {HEALTH, READY}:
             return await handler(request)
         if not self._names.include(request.headers.get(hdrs.HOST, "")):
-            raise web.HTTPForbidden(
-                text="The wallboard is not configured for this host name: see its option --host-name.\n"
-            )
+            said = _("The wallboard is not configured for this host name: see its option --host-name.")
+            raise web.HTTPForbidden(text=f"{said}\n")
         if self._access is None or request.path.startswith(PUBLIC) or self._is_known(request, self._access):
             return await handler(request)
         if request.path in _FOR_PEOPLE or request.path.startswith(AGENTS):

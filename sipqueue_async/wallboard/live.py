@@ -64,7 +64,6 @@ class Live:
         self.board = Board(tally)
         self._stop_following = tally.follow(feed, on_change=self._show)
         self._outages = feed.subscribe(FeedDown)
-        self._language = "en" if rules is None else rules.language
         self.alerts: Alerts | None = None if rules is None else Alerts(feed, rules.rules)
         """The alerts of the rules, evaluated by `run`."""
 
@@ -105,7 +104,7 @@ class Live:
                 self._show_alerts()
 
     def _show_alerts(self) -> None:
-        if self.alerts is not None and self.board.show_alerts(self.alerts.state.raised, self._language):
+        if self.alerts is not None and self.board.show_alerts(self.alerts.state.raised):
             self._wake()
 
     def _end(self, why: str) -> None:

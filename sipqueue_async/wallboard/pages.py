@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Final
 from urllib.parse import parse_qs
@@ -11,28 +12,28 @@ from urllib.parse import parse_qs
 from aiohttp import ETag, hdrs, web
 from yarl import URL
 
+from sipqueue_async._language import LANGUAGES, language, speaking
 from sipqueue_async.wallboard.access import COOKIE_AGE, Access
 from sipqueue_async.wallboard.files import File, read_files
 from sipqueue_async.wallboard.guard import AGENTS, DAY, RETURN_TO, Guard, is_from_elsewhere, query_of
+from sipqueue_async.wallboard.languages import PARAMETER, WORDS, translated
 from sipqueue_async.wallboard.thresholds import Thresholds, as_parameters
 
 _TITLE: Final = "<!-- title -->"
 _THRESHOLDS: Final = "<!-- thresholds -->"
 _MESSAGE: Final = "<!-- message -->"
 _LOGOUT_PLACEHOLDER: Final = "<!-- logout -->"
-_LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
+_LOGOUT: Final = '<form method="post" action="logout"><button>{{Log out}}</button></form>'
 _HISTORY_PLACEHOLDER: Final = "<!-- history -->"
-_HISTORY: Final = '<a id="history" href="day">History</a>'
-_NO_HISTORY: Final = (
-    "This wallboard has no history. Start it with a database, such as: sipqueue wallboard --db sqlite:///day.db\n"
-)
+_HISTORY: Final = '<a id="history" href="day">{{History}}</a>'
 _PAGES: Final = frozenset({"index.html", "login.html", "day.html", "agent.html"})
 _AGENT: Final = "{extension}"
 _RETURN: Final = re.compile(r"day|agents/[A-Za-z0-9%._~-]+", re.ASCII)
 """The pages, besides the wallboard itself, that are shown after a login."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
-_WRONG_KEY: Final = "This is not the access key."
+
+_ = WORDS.gettext
 
 
 class Pages:
@@ -42,7 +43,7 @@ class Pages:
         access: The access key, if one is required.
         guard: Checks the key.
         patience: Seconds within which a form must arrive.
-        title: The heading of the pages.
+        title: The heading of the pages; None for the word for a wallboard.
         thresholds: When agents and queues stand out, on pages whose address says nothing else.
         has_history: Whether there is a history to show.
     """
@@ -53,7 +54,7 @@ class Pages:
         guard: Guard,
         *,
         patience: float,
-        title: str,
+        title: str | None,
         thresholds: Thresholds,
         has_history: bool = False,
     ) -> None:
@@ -61,13 +62,33 @@ class Pages:
         self._patience = patience
         self._access = access
         self._guard = guard
-        heading = escape(title)
-        files = read_files().items()
-        self._files = {name: file.with_text(_TITLE, heading) if name in _PAGES else file for name, file in files}
-        page = self._files["index.html"].with_text(_THRESHOLDS, escape(as_parameters(thresholds)))
-        if has_history:
-            page = page.with_text(_HISTORY_PLACEHOLDER, _HISTORY)
-        self._page_file = page if access is None else page.with_text(_LOGOUT_PLACEHOLDER, _LOGOUT)
+        self._files = read_files()
+        parts = {
+            _HISTORY_PLACEHOLDER: _HISTORY if has_history else "",
+            _LOGOUT_PLACEHOLDER: "" if access is None else _LOGOUT,
+        }
+        self._pages: dict[tuple[str, str], File] = {}
+        for name in LANGUAGES:
+            with speaking(name):
+                heading = _("Wallboard") if title is None else title
+                values = {_TITLE: escape(heading), _THRESHOLDS: escape(as_parameters(thresholds))}
+                self._pages.update({(name, page): self._read(page, parts, values) for page in _PAGES})
+
+    def _read(self, name: str, parts: Mapping[str, str], values: Mapping[str, str]) -> File:
+        """Return a page in the language in force.
+
+        Args:
+            name: The page's file.
+            parts: Markup for its placeholders, with words that are translated too.
+            values: Text for its placeholders that stays as it is.
+        """
+        page = self._files[name]
+        for placeholder, part in parts.items():
+            page = page.with_text(placeholder, part)
+        page = page.map(translated)
+        for placeholder, value in values.items():
+            page = page.with_text(placeholder, value)
+        return page
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -84,16 +105,23 @@ class Pages:
         app.router.add_post("/logout", self._log_out)
 
     async def _page(self, request: web.Request) -> web.Response:
-        return _sent(request, self._page_file)
+        return self._sent_page(request, "index.html")
 
     async def _day_page(self, request: web.Request) -> web.Response:
-        return _sent(request, self._files["day.html"])
+        return self._sent_page(request, "day.html")
 
     async def _agent_page(self, request: web.Request) -> web.Response:
-        return _sent(request, self._files["agent.html"])
+        return self._sent_page(request, "agent.html")
+
+    def _sent_page(self, request: web.Request, name: str) -> web.Response:
+        response = _sent(request, self._pages[language(), name])
+        response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
+        return response
 
     async def _no_history(self, _request: web.Request) -> web.Response:
-        raise web.HTTPNotFound(text=_NO_HISTORY)
+        example = "sipqueue wallboard --db sqlite:///day.db"
+        no_history = _("This wallboard has no history. Start it with a database, such as: {example}")
+        raise web.HTTPNotFound(text=f"{no_history.format(example=example)}\n")
 
     async def _file(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["name"])
@@ -107,24 +135,27 @@ class Pages:
         return self._login(200)
 
     def _login(self, status: int, message: str = "") -> web.Response:
-        page = self._files["login.html"].with_text(_MESSAGE, message)
+        page = self._pages[language(), "login.html"].with_text(_MESSAGE, escape(message))
         return web.Response(status=status, body=page.content, content_type=page.content_type, charset="utf-8")
 
     async def _log_in(self, request: web.Request) -> web.Response:
         if self._access is None:
             raise web.HTTPSeeOther(_wallboard(request))
         if is_from_elsewhere(request):
-            raise web.HTTPForbidden(text="The form was sent by another site: log in on the wallboard's own page.\n")
+            said = _("The form was sent by another site: log in on the wallboard's own page.")
+            raise web.HTTPForbidden(text=f"{said}\n")
         key = await self._key_of(request)
         try:
             good = self._guard.try_key(request, self._access, key, "login")
         except web.HTTPTooManyRequests as error:
             seconds = error.headers[hdrs.RETRY_AFTER]
-            response = self._login(error.status, f"Too many wrong keys. Try again in {seconds} seconds.")
+            response = self._login(
+                error.status, _("Too many wrong keys. Try again in {seconds} s.").format(seconds=seconds)
+            )
             response.headers[hdrs.RETRY_AFTER] = seconds
             return response
         if not good:
-            return self._login(403, _WRONG_KEY)
+            return self._login(403, _("This is not the access key."))
         response = web.Response(status=303, headers={hdrs.LOCATION: str(_wallboard(request))})
         response.set_cookie(
             self._access.cookie_name,
@@ -156,7 +187,7 @@ class Pages:
         return form.get("key", [""])[0]
 
     async def _log_out(self, request: web.Request) -> web.Response:
-        response = web.Response(status=303, headers={hdrs.LOCATION: "login"})
+        response = web.Response(status=303, headers={hdrs.LOCATION: str(_login_again(request))})
         if self._access is not None:
             response.del_cookie(
                 self._access.cookie_name, httponly=True, samesite="Strict", secure=_is_encrypted(request)
@@ -183,6 +214,12 @@ def _wallboard(request: web.Request) -> URL:
     page = next((it for it in pages if _RETURN.fullmatch(it)), "")
     # A relative URL: a proxy may serve the wallboard below another path.
     return URL(f"./{page}{'?' if kept else ''}{kept}", encoded=True)
+
+
+def _login_again(request: web.Request) -> URL:
+    """Return the URL of the login page in the language that the page's address names."""
+    asked = request.query.get(PARAMETER)
+    return URL("login").with_query({PARAMETER: asked} if asked in LANGUAGES else None)
 
 
 def _is_encrypted(request: web.Request) -> bool:

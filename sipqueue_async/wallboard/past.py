@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from aiohttp import hdrs, web
 
 from sipqueue_async import SeatKey
+from sipqueue_async._language import N_
 from sipqueue_async._text import harmless
 from sipqueue_async.history import Call, Figures, History, HistoryError, Outage, Report, ReportRow, StateInterval
 from sipqueue_async.wallboard.answers import KEPT_FOR, Answers, BusyError
@@ -20,6 +21,10 @@ from sipqueue_async.wallboard.days import Day, Hour, day_of
 
 MOST_ROWS: Final = 5000
 """The most intervals, and the most calls, of one answer; further ones are counted only."""
+
+# The pages translate them.
+_BUSY: Final = N_("Too many requests wait for the history: try again later.")
+_UNREADABLE: Final = N_("The history cannot be read; the program's log says why.")
 
 _RETRY: Final = 5
 """Seconds after which a refused browser may try again."""
@@ -64,12 +69,12 @@ class Past:
         try:
             body = await self._answers.get(question, encoded)
         except BusyError:
-            raise _unavailable("Too many requests wait for the history: try again later.\n") from None
+            raise _unavailable(_BUSY) from None
         except HistoryError as error:
             if self._is_readable:
                 self._is_readable = False
                 _log.warning("the wallboard cannot read the history: %s", error)
-            raise _unavailable("The history cannot be read; the program's log says why.\n") from None
+            raise _unavailable(_UNREADABLE) from None
         self._is_readable = True
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
@@ -163,7 +168,7 @@ class Past:
 
 
 def _unavailable(text: str) -> web.HTTPServiceUnavailable:
-    return web.HTTPServiceUnavailable(text=text, headers={hdrs.RETRY_AFTER: str(_RETRY)})
+    return web.HTTPServiceUnavailable(text=f"{text}\n", headers={hdrs.RETRY_AFTER: str(_RETRY)})
 
 
 def _shown(name: str) -> str:

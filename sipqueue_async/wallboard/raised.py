@@ -17,15 +17,14 @@ _Json: TypeAlias = dict[str, Any]
 
 
 def shown(alerts: Sequence[AlertRaised], language: str, board_time: Callable[[datetime], int]) -> _Json:
-    """Return the alerts for a browser.
+    """Return the alerts for a browser of a language.
 
     Args:
         alerts: The raised alerts, the most important first.
-        language: The language of the rules file.
+        language: The page's language.
         board_time: Returns a moment in board time.
     """
     return {
-        "language": language,
         # The browser fills in the number and the time.
         "more": and_more("{number}", language),
         "since": since("{time}", language),

@@ -15,6 +15,7 @@ from aiohttp.http import HttpProcessingError
 
 from sipqueue_async import Feed
 from sipqueue_async._arguments import check_at_least
+from sipqueue_async._language import LANGUAGES
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.push import PushReceiver
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
@@ -23,6 +24,7 @@ from sipqueue_async.wallboard.connections import PATIENCE, Door, most_connection
 from sipqueue_async.wallboard.events import MOST_READERS, EventStreams
 from sipqueue_async.wallboard.guard import Guard, RequestHandler, set_headers
 from sipqueue_async.wallboard.journal import KEEP, Journal
+from sipqueue_async.wallboard.languages import speaks
 from sipqueue_async.wallboard.live import BEAT, STALE_AFTER, Live, utc_now
 from sipqueue_async.wallboard.pages import Pages
 from sipqueue_async.wallboard.stream import MOST_STREAMS, Streams
@@ -81,9 +83,11 @@ class Wallboard:
             that show the present day's history.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
-        title: The heading of the page.
+        title: The heading of the pages; by default the word for a wallboard in the page's language.
+        language: ``en`` or ``zh``: the language of pages whose address does not name one with ``?lang=``; by default
+            the first of the two that the browser prefers.
         thresholds: When agents and queues stand out, on pages whose address says nothing else.
-        rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the file's
+        rules: Rules from `sipqueue_async.alerts.read_rules`. The page shows the alerts that they raise, in the page's
             language.
         pushes: The receiver of the feed's pushes, whose counts ``/metrics`` shows. You start and stop it.
         history: An open history of the same platform. The pages ``/day`` and ``/agents/<extension>`` show it; without
@@ -92,8 +96,8 @@ class Wallboard:
     Raises:
         TypeError: `events_kept` is not a number.
         ValueError: A key is too short, or missing but required; the events key is the access key, or given without
-            one; `events_kept` is below 1; or the feed shares its changes with a group, so that most changes would be
-            missing.
+            one; `events_kept` is below 1; there is no such language; or the feed shares its changes with a group, so
+            that most changes would be missing.
     """
 
     def __init__(
@@ -109,7 +113,8 @@ class Wallboard:
         stale_after: float = STALE_AFTER,
         beat: float = BEAT,
         clock: Callable[[], datetime] = utc_now,
-        title: str = "Wallboard",
+        title: str | None = None,
+        language: str | None = None,
         thresholds: Thresholds = Thresholds(),  # noqa: B008  # it is immutable
         rules: RulesFile | None = None,
         pushes: PushReceiver | None = None,
@@ -120,11 +125,14 @@ class Wallboard:
         if watcher.is_shared:
             raise ValueError("a feed with a group receives only part of the changes: use one without a group")
         check_at_least("events_kept", events_kept, 1, "update")
+        if language is not None and language not in LANGUAGES:
+            raise ValueError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")
         self._access = None if key is None else Access(key)
         self._readers = _readers(key, events_key)
         self._names = HostNames(host, host_names)
         self._title = title
         self._thresholds = thresholds
+        self._language = language
         self._host = host
         self._port = port
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
@@ -219,7 +227,7 @@ class Wallboard:
 
     def _app(self) -> web.Application:
         guard = Guard(self._access, self._names, self._readers)
-        app = web.Application(middlewares=[guard.middleware], client_max_size=_LARGEST_FORM)
+        app = web.Application(middlewares=[speaks(self._language), guard.middleware], client_max_size=_LARGEST_FORM)
         app.on_response_prepare.append(set_headers)
         app.on_shutdown.append(self._end_streams)
         Pages(

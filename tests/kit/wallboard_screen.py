@@ -35,6 +35,11 @@ SHOWN = """() => ({
     (tile) => [tile.querySelector(".extension").textContent, tile.querySelector(".word").textContent.toLowerCase()])),
 })""".replace("${STATES}", STATES)
 
+# Returns all that a page tells, also what only screen readers and pointers reach.
+TOLD = """() => [...document.querySelectorAll("body, body *")].flatMap((it) => [
+  ...[...it.childNodes].filter((node) => node.nodeType === 3 && !it.closest("script")).map((node) => node.textContent),
+  it.title ?? "", it.placeholder ?? "", it.ariaLabel ?? ""]).filter((it) => typeof it === "string").join("\\n")"""
+
 
 class Wall:
     """A wallboard of agents in constant states since before START, with a clock `age` seconds after START.

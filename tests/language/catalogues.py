@@ -22,6 +22,8 @@ from babel.messages.pofile import read_po, write_po
 from sipqueue_async import _codes
 from sipqueue_async._language import FOLDER, LANGUAGES
 from sipqueue_async._language.codes import CODE, STATE
+from sipqueue_async.errors import OPERATION_MEANINGS, RET_MEANINGS
+from sipqueue_async.wallboard.languages import MARKED
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "sipqueue_async"
@@ -74,7 +76,24 @@ def _codes_messages() -> Iterator[Found]:
         yield Found(label, CODE)
 
 
-DOMAINS: Final = (Domain("codes", _codes_messages),)
+def _errors_messages() -> Iterator[Found]:
+    yield from map(Found, (*RET_MEANINGS.values(), *OPERATION_MEANINGS.values()))
+    yield from in_sources("_language/errors.py")
+
+
+def _wallboard_messages() -> Iterator[Found]:
+    for pattern in ("wallboard/static/*.html", "wallboard/pages.py"):
+        for path in sorted(PACKAGE.glob(pattern)):
+            yield from map(Found, MARKED.findall(path.read_text(encoding="utf-8")))
+    yield from in_sources("wallboard/static/*.js", method="javascript")
+    yield from in_sources("wallboard/*.py")
+
+
+DOMAINS: Final = (
+    Domain("codes", _codes_messages),
+    Domain("errors", _errors_messages),
+    Domain("wallboard", _wallboard_messages),
+)
 
 
 def po_path(domain: Domain, language: str, folder: Path = LOCALE) -> Path:

@@ -77,7 +77,11 @@ async def save_history(browser: Browser, directory: Path) -> None:
             await wall.play(3600 * 3.2)
             context = await browser.new_context(viewport=size, color_scheme="light", timezone_id="UTC")
             page = await context.new_page()
-            for name, path in (("day", "day?zone=UTC"), ("agent", "agents/100004?zone=UTC")):
+            for name, path in (
+                ("day", "day?zone=UTC"),
+                ("day-zh", "day?zone=UTC&lang=zh"),
+                ("agent", "agents/100004?zone=UTC"),
+            ):
                 await page.goto(f"{wall.url}{path}")
                 await page.wait_for_selector("svg > rect", state="attached")
                 await save(page, directory / f"wallboard-{name}.png")
@@ -94,17 +98,22 @@ async def main(directory: Path) -> None:
         url = f"{wallboard.url}?talk=480"
         async with page_of(browser, url, BIG_SCREEN, "dark") as page:
             await save(page, directory / "wallboard-dark.png")
+        async with page_of(browser, f"{url}&lang=zh", BIG_SCREEN, "dark") as page:
+            await save(page, directory / "wallboard-zh.png")
         async with page_of(browser, url, BIG_SCREEN, "light") as page:
             await save(page, directory / "wallboard-light.png")
         async with page_of(browser, url, PHONE, "light", device_scale_factor=2) as page:
             await save(page, directory / "wallboard-phone.png")
         async with page_of(browser, url, BIG_SCREEN, "dark") as page:
-            await stage.fail("cannot connect to pbx.example.com:443: connection refused")
+            await stage.fail(
+                "cannot connect to pbx.example.com:443 (Connection refused); check the URL and that the server runs"
+            )
             stage.centre.advance(134)
-            await page.reload()
-            await page.wait_for_selector(".tile")
-            await page.wait_for_timeout(400)
-            await save(page, directory / "wallboard-down.png")
+            for name, language in (("down", "en"), ("down-zh", "zh")):
+                await page.goto(f"{url}&lang={language}")
+                await page.wait_for_selector(".tile")
+                await page.wait_for_timeout(400)
+                await save(page, directory / f"wallboard-{name}.png")
         await save_history(browser, directory)
         await browser.close()
 

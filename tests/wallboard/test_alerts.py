@@ -69,11 +69,11 @@ async def test_an_alert_is_the_first_part_of_the_page_and_clears_by_itself(visit
 async def test_alerts_fit_on_every_screen_and_the_rest_is_counted(
     visit: Visit, language: str, since: str, more: str
 ) -> None:
-    rules = RulesFile(rules=(BREAKS,), language=language)
+    rules = RulesFile(rules=(BREAKS,))
     async with Wall(*people(12), rules=rules) as twelve, Wall(*people(40), rules=rules) as many:
         for wall, number in ((twelve, 12), (many, 40)):
             wall.age = 86_399
-            page = await visit(wall.url)
+            page = await visit(f"{wall.url}?lang={language}")
             await expect(page.locator(".tile")).to_have_count(60)
             for name, size in SCREENS.items():
                 await page.set_viewport_size(size)

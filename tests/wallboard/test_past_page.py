@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.kit.recorded_wall import RecordedWall, recorded_wall
-from tests.kit.wallboard_screen import Visit
+from tests.kit.wallboard_screen import TOLD, Visit
 from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
 
 pytest_plugins = ["tests.kit.browser"]
@@ -163,9 +163,14 @@ async def test_today_grows_and_other_days_are_a_click_away(tmp_path: Path, visit
         await page.goto(f"{wall.url}agents/%3Cb%3E9?zone=Europe/Berlin&date=2026-10-25")
         await expect(page.locator("#nothing")).to_have_text("Nothing is recorded of extension <b>9 on this day.")
         await expect(page.locator("#recorded")).to_contain_text("The clocks change on this day: it has 25 hours.")
-        await page.goto(f"{wall.url}day?zone=Nowhere")
-        await expect(page.locator("#trouble")).to_contain_text("The zone is unknown")
-        await expect(page.locator("main")).to_be_hidden()
+        for path in ("day?lang=zh", "agents/100001?lang=zh", "agents/100001?lang=zh&date=2026-10-25"):
+            await page.goto(f"{wall.url}{path}")
+            await expect(page.locator("main")).to_be_visible()
+            assert re.findall(r"\b(?!Agent|JavaScript|queue|UTC)[A-Za-z]{3,}", await page.evaluate(TOLD)) == []
+        for language, told in (("en", "The zone is unknown"), ("zh", "没有这个时区")):
+            await page.goto(f"{wall.url}day?zone=Nowhere&lang={language}")
+            await expect(page.locator("#trouble")).to_contain_text(told)
+            await expect(page.locator("main")).to_be_hidden()
 
 
 async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: Visit) -> None:
@@ -185,9 +190,9 @@ async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visi
     async with recorded_wall(tmp_path, names=NAMES) as wall:
         await busy(wall)
         page = await visit(wall.url)
-        for path in ("day", "agents/100002", "agents/nobody"):
+        for path in ("day", "agents/100002", "day?lang=zh", "agents/100002?lang=zh", "agents/nobody?lang=zh"):
             await page.goto(f"{wall.url}{path}")
-            await expect(page.locator("#condition")).to_have_text("Live")
+            await expect(page.locator("#condition")).to_have_text("实时" if "zh" in path else "Live")
             for screen in SCREENS.values():
                 await page.set_viewport_size(screen)
                 # The chart is drawn again after the resize event.
@@ -213,3 +218,7 @@ async def test_a_screen_without_controls_has_no_links(tmp_path: Path, visit: Vis
         await expect(page.locator("#history")).to_be_hidden()
         await page.goto(f"{wall.url}?queue=queue-2")
         await expect(page.locator("#history")).to_have_attribute("href", re.compile(r"^day\?queue=queue-2$"))
+        await page.goto(f"{wall.url}?lang=zh")
+        await page.click("#history")
+        await expect(page.locator("#wall")).to_have_attribute("href", re.compile(r"\?lang=zh$"))
+        assert page.url == f"{wall.url}day?lang=zh"

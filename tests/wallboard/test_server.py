@@ -338,7 +338,13 @@ def test_the_static_files_obey_the_content_security_policy() -> None:
         assert "<style" not in path.read_text()
         # Absolute paths would not work behind a proxy that adds a path prefix.
         assert not re.search(r'(src|href|action)="/', path.read_text())
-    assert page.count("<script") == page.count('<script type="module" src="static/main.js"></script>') == 1
+    assert page.count("<script") == 2
+    # The words are data, which browsers do not run.
+    for script in (
+        '<script type="module" src="static/main.js"></script>',
+        '<script id="words" type="application/json">',
+    ):
+        assert page.count(script) == 1
     assert all("innerHTML" not in path.read_text() for path in static.glob("*.js"))
 
 

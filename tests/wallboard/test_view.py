@@ -75,11 +75,13 @@ async def _tiles(page: Page, count: int) -> None:
     await expect(page.locator(".tile")).to_have_count(count)
 
 
-@pytest.mark.parametrize(("agents", "queues"), [(5, 1), (60, 5), (1000, 25)])
-async def test_a_wall_shows_everything_without_scrolling(visit: Visit, agents: int, queues: int) -> None:
+@pytest.mark.parametrize(
+    ("agents", "queues", "language"), [(5, 1, "zh"), (60, 5, "en"), (60, 5, "zh"), (1000, 25, "en")]
+)
+async def test_a_wall_shows_everything_without_scrolling(visit: Visit, agents: int, queues: int, language: str) -> None:
     """Text stays legible from 4 m; tiles that do not fit go to further pages, and the footer says how many."""
     async with Wall(*people(agents, queues)) as wall:
-        page = await visit(wall.url)
+        page = await visit(f"{wall.url}?lang={language}")
         await expect(page.locator(".tile").first).to_be_visible()
         for width, height in SCREENS.items():
             await page.set_viewport_size({"width": width, "height": height})

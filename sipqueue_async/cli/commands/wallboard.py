@@ -14,6 +14,7 @@ import attrs
 import click
 
 from sipqueue_async import Feed, SeatFilter
+from sipqueue_async._language import LANGUAGES
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.cli import options, pushing, rules, thresholds
 from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
@@ -81,7 +82,12 @@ _STALE_POLLS: Final = 5
     show_default=True,
     help="How many updates /api/events keeps for programs that reconnect.",
 )
-@click.option("--title", default="Wallboard", show_default=True, help="The heading of the page.")
+@click.option("--title", help="The heading of the pages, instead of the word for a wallboard.")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    help="The language of the pages, instead of the browser's; ?lang= in a page's address overrides it.",
+)
 @thresholds.options
 @rules.option
 @database
@@ -100,7 +106,8 @@ def command(
     key_file: Path | None,
     events_key_file: Path | None,
     events_kept: int,
-    title: str,
+    title: str | None,
+    language: str | None,
     rules_path: Path | None,
     demo: bool,
     agents: int,
@@ -140,6 +147,7 @@ def command(
             events_key=read_key(events_key_file, os.environ, variable=EVENTS_KEY_VARIABLE),
             events_kept=events_kept,
             title=title,
+            language=language,
             rules=shown,
             thresholds=demonstration_thresholds(given, speed)
             if demo
@@ -162,7 +170,9 @@ class Site:
     key: str | None = attrs.field(default=None, repr=False)
     events_key: str | None = attrs.field(default=None, repr=False)
     events_kept: int = KEEP
-    title: str = "Wallboard"
+    title: str | None = None
+    language: str | None = None
+    """The language of the pages; None for the browser's."""
     rules: RulesFile | None = None
     """The rules whose alerts the page shows."""
     thresholds: Thresholds = attrs.field(factory=Thresholds)
@@ -251,6 +261,7 @@ def _wallboard(
             events_key=site.events_key,
             events_kept=site.events_kept,
             title=site.title,
+            language=site.language,
             rules=site.rules,
             thresholds=site.thresholds,
             history=history,

@@ -3,11 +3,12 @@
 
 import { drawBar, hoursOf } from "./bar.js";
 import { byId, element, setText } from "./dom.js";
-import { length, main, NONE, showFigures, showTable } from "./figures.js";
+import { length, main, NONE, showFigures, showTable, swatch } from "./figures.js";
 import { timeOf } from "./hours.js";
 import { dayOf, Past, showContent } from "./past.js";
 import { STATES, WORDS } from "./states.js";
 import { shape } from "./svg.js";
+import { _, ngettext, pgettext } from "./words.js";
 
 /** @typedef {import("./bar.js").Interval} Interval */
 /** @typedef {import("./figures.js").Figures} Figures */
@@ -17,27 +18,30 @@ import { shape } from "./svg.js";
  * @typedef {import("./past.js").Answer & {extension: string, name: string | null, seats: Seat[], calls: Call[], left_out: number}} Data
  */
 
-const CALLS = ["Time", "Queue", "Outcome", "Calls"];
-const INTERVALS = ["From", "To", "State", "Time", "Queue"];
+const CALLS = [_("Time"), _("Queue"), _("Outcome"), pgettext("number", "Calls")];
+const INTERVALS = [_("From"), _("To"), _("State"), pgettext("duration", "Time"), _("Queue")];
 
 const legend = byId("legend", HTMLElement);
 for (const state of STATES) {
-  const swatch = element("i", "state");
-  swatch.dataset.state = state;
-  legend.append(element("span", "", swatch, WORDS[state]));
+  const entry = swatch("state", WORDS[state]);
+  if (entry.firstElementChild instanceof HTMLElement) entry.firstElementChild.dataset.state = state;
+  legend.append(entry);
 }
-for (const [kind, words] of [["unseen-time", "Nothing is known"], ["mark-answered", "Call answered"], ["mark-missed", "Call missed"]]) {
-  legend.append(element("span", "", element("i", kind), words ?? ""));
-}
+legend.append(
+  swatch("unseen-time", _("Nothing is known")),
+  swatch("mark-answered", _("Call answered")),
+  swatch("mark-missed", _("Call missed")),
+);
 
 const path = location.pathname.split("/");
 new Past(`api/agents/${path[path.length - 1]}`, [], show);
 
 /** @param {Data} data */
 function show(data) {
-  const who = data.name ? `${data.name}, ${data.extension}` : data.extension;
-  setText(byId("heading", HTMLElement), `${who}: ${dayOf(data)}`);
-  showContent(data.seats.length || data.calls.length ? "" : `Nothing is recorded of extension ${data.extension} on this day.`);
+  const { name, extension } = data;
+  const who = name ? _("{name}, {extension}", { name, extension }) : extension;
+  setText(byId("heading", HTMLElement), _("{who}: {day}", { who, day: dayOf(data) }));
+  showContent(data.seats.length || data.calls.length ? "" : _("Nothing is recorded of extension {extension} on this day.", { extension }));
   const hours = hoursOf(data.hours, data.seats.flatMap(({ intervals }) => intervals));
   const places = byId("seats", HTMLElement);
   while (places.children.length > data.seats.length) places.lastElementChild?.remove();
@@ -49,7 +53,7 @@ function show(data) {
   showTable(byId("states", HTMLTableElement), INTERVALS, data.seats.flatMap((seat) => seat.intervals.map((it) => ofInterval(it, seat, data))));
   const more = byId("left-out", HTMLElement);
   more.hidden = !data.left_out;
-  setText(more, `${data.left_out} further entries are not shown.`);
+  setText(more, ngettext("{number} further entry is not shown.", "{number} further entries are not shown.", data.left_out));
 }
 
 function seatPlace() {
@@ -66,17 +70,17 @@ function showSeat(place, { queue, figures, intervals }, { hours, data, index }) 
   const [heading, svg, list] = place.children;
   if (!heading || !(svg instanceof SVGSVGElement) || !(list instanceof HTMLElement)) return;
   setText(heading, queue);
-  svg.setAttribute("aria-label", `States in ${queue}: the table at the end of the page has the same times`);
+  svg.setAttribute("aria-label", _("States in {queue}: the table at the end of the page has the same times", { queue }));
   const calls = data.calls.filter((call) => call.queue === queue);
   drawBar(svg, { day: data.hours, hours, intervals, calls, outages: data.outages, until: data.now, id: `unseen-${index}` });
   showFigures(list, [
     ...main(figures),
-    ["First seen", figures.first_signed_in_at === null ? NONE : timeOf(data.hours, figures.first_signed_in_at).slice(0, 5)],
-    ["Last seen", figures.last_signed_in_at === null ? NONE : timeOf(data.hours, figures.last_signed_in_at).slice(0, 5)],
+    [_("First seen"), figures.first_signed_in_at === null ? NONE : timeOf(data.hours, figures.first_signed_in_at).slice(0, 5)],
+    [_("Last seen"), figures.last_signed_in_at === null ? NONE : timeOf(data.hours, figures.last_signed_in_at).slice(0, 5)],
     ...STATES.filter((state) => state !== "talking" && figures.seconds[state]).map(
       (state) => /** @type {[string, string]} */ ([WORDS[state], length(figures.seconds[state] ?? 0)]),
     ),
-    ...(figures.unseen_seconds ? [/** @type {[string, string]} */ (["Not known", length(figures.unseen_seconds)])] : []),
+    ...(figures.unseen_seconds ? [/** @type {[string, string]} */ ([_("Not known"), length(figures.unseen_seconds)])] : []),
   ]);
 }
 
@@ -91,7 +95,7 @@ function showCalls(data) {
     data.calls.map(({ at, queue, outcome, count, hidden }) => [
       timeOf(data.hours, at),
       queue,
-      outcome === "answered" ? "✓ Answered" : "✗ Missed",
+      outcome === "answered" ? `✓ ${_("Answered")}` : `✗ ${_("Missed")}`,
       between(count, hidden),
     ]),
   );
@@ -103,7 +107,7 @@ function showCalls(data) {
  */
 function between(count, hidden) {
   if (!hidden) return String(count);
-  return hidden === count ? `${count}, between two polls` : `${count}, ${hidden} of them between two polls`;
+  return hidden === count ? _("{count}, between two polls", { count }) : _("{count}, {hidden} of them between two polls", { count, hidden });
 }
 
 /**

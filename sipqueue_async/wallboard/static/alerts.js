@@ -18,7 +18,6 @@ import { isWall } from "./pages.js";
  */
 /**
  * @typedef {object} Raised what the server sends; null if it has no rules
- * @property {string} language
  * @property {string} more the words for further alerts, with {number}
  * @property {string} since the words for a beginning, with {time}
  * @property {number} number of all raised alerts
@@ -108,7 +107,6 @@ export class Alerts {
     const lines = raised.map((alert) => this.#lines.get(alert.id) ?? new Line(alert));
     this.#lines = new Map(raised.map((alert, index) => [alert.id, /** @type {Line} */ (lines[index])]));
     if (!message?.number) return;
-    this.#part.lang = message.language;
     raised.forEach((alert, index) => lines[index]?.show(alert, message.since, this.#clock));
     this.tick(now, knownUntil);
     this.#fit(message, lines.map(({ item }) => item));

@@ -5,6 +5,7 @@ import { length } from "./figures.js";
 import { timeOf, usedHours } from "./hours.js";
 import { HEIGHTS, stateOf, WORDS } from "./states.js";
 import { box, clear, hatching, label, letters, shape, wide } from "./svg.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./hours.js").Hour} Hour */
 /** @typedef {import("./past.js").Answer} Answer */
@@ -70,7 +71,8 @@ function drawLine(svg, bar, { width, size, top }) {
   for (const gap of bar.outages) {
     const until = gap.ended_at ?? bar.until;
     if (!isHere(gap.began_at, until)) continue;
-    const title = `Nothing is known, ${timeOf(bar.day, Math.max(bar.day[0]?.start ?? 0, gap.began_at))} to ${timeOf(bar.day, until)}`;
+    const since = timeOf(bar.day, Math.max(bar.day[0]?.start ?? 0, gap.began_at));
+    const title = _("Nothing is known, {since} to {until}", { since, until: timeOf(bar.day, until) });
     const from = x(gap.began_at);
     svg.append(box(from, high, Math.max(from + 1, x(until)), low, { fill: `url(#${bar.id})`, class: "unknown-time" }, title));
   }
@@ -90,8 +92,8 @@ function drawState(svg, [began, ended, word, { seconds, approximate }], hours, {
   const state = stateOf(word);
   const [from, to] = [x(began), Math.max(x(began) + 1, x(ended))];
   const top = low - Math.max(THINNEST, HEIGHTS[state]) * (low - high);
-  const times = `${timeOf(hours, began)} to ${timeOf(hours, ended)}`;
-  const title = `${WORDS[state]}, ${times}, ${approximate ? "about " : ""}${length(seconds)}`;
+  const told = { state: WORDS[state], since: timeOf(hours, began), until: timeOf(hours, ended), time: length(seconds) };
+  const title = approximate ? _("{state}, {since} to {until}, about {time}", told) : _("{state}, {since} to {until}, {time}", told);
   svg.append(box(from, top, to, low, { class: "state", "data-state": state }, title));
   if (wide(WORDS[state], size) + size * 0.6 > to - from) return;
   const inside = low - top > size * 3;
@@ -120,7 +122,8 @@ function drawHour(svg, hour, { x, high, low, size }) {
  */
 function drawCall(svg, call, hours, x, y, size) {
   const [answered, half] = [call.outcome === "answered", size * 0.3];
-  const title = shape("title", {}, `${timeOf(hours, call.at)} ${call.count} ${call.outcome}`);
+  const told = { time: timeOf(hours, call.at), count: call.count };
+  const title = shape("title", {}, answered ? _("{time} {count} answered", told) : _("{time} {count} missed", told));
   if (answered) svg.append(shape("circle", { cx: x, cy: y, r: half, class: "mark-answered" }, title));
   else svg.append(shape("path", { d: `M${x - half} ${y - half}l${2 * half} ${2 * half}m0 ${-2 * half}l${-2 * half} ${2 * half}`, class: "mark-missed" }, title));
 }

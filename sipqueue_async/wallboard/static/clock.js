@@ -1,6 +1,8 @@
 // @ts-check
 /** The server's clocks, which all times on the page use: the browser's own clock may be wrong. */
 
+import { _ } from "./words.js";
+
 const SAMPLES = 12;
 
 export class ServerClock {
@@ -43,8 +45,8 @@ export class ServerClock {
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
-  if (hours >= 24) return `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
-  if (hours) return `${hours}h ${two(minutes % 60)}m`;
+  if (hours >= 24) return _("{days}d {hours}h", { days: Math.floor(hours / 24), hours: two(hours % 24) });
+  if (hours) return _("{hours}h {minutes}m", { hours, minutes: two(minutes % 60) });
   return `${minutes}:${two(seconds % 60)}`;
 }
 

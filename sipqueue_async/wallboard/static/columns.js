@@ -4,6 +4,7 @@
 import { percent } from "./figures.js";
 import { usedHours } from "./hours.js";
 import { box, clear, hatching, label, letters, shape, wide } from "./svg.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./hours.js").Hour} Hour */
 /** @typedef {import("./past.js").Answer} Answer */
@@ -64,7 +65,7 @@ export function drawColumns(svg, data) {
 function unseen(gap, data, { x, top, bottom }) {
   const end = gap.ended_at ?? data.now;
   const from = x(gap.began_at);
-  return box(from, top, Math.max(from + 1, x(end)), bottom, { fill: "url(#unseen-day)", class: "unknown-time" }, "Nothing is known");
+  return box(from, top, Math.max(from + 1, x(end)), bottom, { fill: "url(#unseen-day)", class: "unknown-time" }, _("Nothing is known"));
 }
 
 /**
@@ -107,14 +108,14 @@ function drawCalls(svg, hours, part) {
   const step = STEPS.find((it) => it * LINES >= most) ?? most;
   const greatest = Math.ceil(most / step) * step;
   axis(svg, greatest, step, String, part);
-  svg.append(label(part.left, top - size * 0.8, "Calls", { "text-anchor": "start", class: "soft" }));
+  svg.append(label(part.left, top - size * 0.8, _("Calls"), { "text-anchor": "start", class: "soft" }));
   for (const { start, end, label: hour, figures } of hours) {
     if (!figures) continue;
     const [from, to] = inner(x(start), x(end));
     const tall = (/** @type {number} */ calls) => (calls / greatest) * (bottom - top);
     const middle = bottom - tall(figures.answered);
     const high = middle - tall(figures.missed);
-    const title = `${hour}: ${figures.answered} answered, ${figures.missed} missed`;
+    const title = _("{hour}: {answered} answered, {missed} missed", { hour, answered: figures.answered, missed: figures.missed });
     svg.append(box(from, middle, to, bottom, { class: "answered" }, title));
     if (figures.missed) svg.append(box(from + 1, high + 1, to - 1, middle, { class: "missed" }, title));
     const words = figures.missed ? `${figures.answered} + ${figures.missed}` : String(figures.answered);
@@ -130,13 +131,13 @@ function drawCalls(svg, hours, part) {
 function drawOccupancy(svg, hours, part) {
   const { x, bottom, top, size } = part;
   axis(svg, 1, 0.5, percent, part);
-  svg.append(label(part.left, top - size * 0.8, "Occupancy", { "text-anchor": "start", class: "soft" }));
+  svg.append(label(part.left, top - size * 0.8, _("Occupancy"), { "text-anchor": "start", class: "soft" }));
   for (const { start, end, label: hour, figures } of hours) {
     if (!figures || figures.occupancy === null) continue;
     const [from, to] = inner(x(start), x(end));
     const high = bottom - figures.occupancy * (bottom - top);
     const words = percent(figures.occupancy);
-    svg.append(box(from, high, to, bottom, { class: "occupancy" }, `${hour}: occupancy ${words}`));
+    svg.append(box(from, high, to, bottom, { class: "occupancy" }, _("{hour}: occupancy {share}", { hour, share: words })));
     number(svg, words, from, to, high - size * 0.35, size);
   }
 }

@@ -4,6 +4,7 @@
 import { byId, element } from "./dom.js";
 import { WORDS } from "./states.js";
 import { THRESHOLDS } from "./view.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./view.js").View} View */
 
@@ -21,6 +22,7 @@ export function bindControls(view, onChange) {
   const least = byId("least", HTMLInputElement);
   const sound = byId("sound", HTMLInputElement);
   const theme = byId("theme", HTMLSelectElement);
+  const language = byId("language", HTMLSelectElement);
   const settings = byId("settings", HTMLDetailsElement);
 
   text.value = view.text;
@@ -30,14 +32,15 @@ export function bindControls(view, onChange) {
   sound.checked = view.sound;
   theme.value = view.theme ?? "";
   if (!theme.value) view.theme = null;
+  language.value = view.language ?? "";
 
   const limits = THRESHOLDS.map(([state, parameter]) => {
-    const [unit, seconds] = MINUTES.has(state) ? ["min", 60] : ["s", 1];
+    const [unit, seconds] = MINUTES.has(state) ? [_("min"), 60] : [_("s"), 1];
     const input = element("input");
     Object.assign(input, { id: parameter, type: "number", min: "0", step: "any", inputMode: "decimal" });
     const limit = view.limits.get(state) ?? null;
     input.value = limit === null ? "" : String(limit / seconds);
-    byId("limits", HTMLElement).append(element("label", "", `${WORDS[state]} longer than`, element("span", "", input, ` ${unit}`)));
+    byId("limits", HTMLElement).append(element("label", "", _("{state} longer than", { state: WORDS[state] }), element("span", "", input, ` ${unit}`)));
     return { state, input, seconds };
   });
 
@@ -54,6 +57,12 @@ export function bindControls(view, onChange) {
   for (const control of [text, sort, least, sound, theme, ...limits.map(({ input }) => input)]) {
     control.addEventListener("input", changed);
   }
+  language.addEventListener("change", () => {
+    view.language = language.value || null;
+    view.save();
+    // The server writes the page in its language.
+    location.reload();
+  });
   for (const form of document.querySelectorAll("#controls, #thresholds")) {
     form.addEventListener("submit", (event) => event.preventDefault());
   }

@@ -3,9 +3,10 @@
 
 import { drawColumns, isUsed } from "./columns.js";
 import { byId, element, setText } from "./dom.js";
-import { length, main, NONE, percent, showFigures, showTable } from "./figures.js";
+import { length, main, NONE, percent, showFigures, showTable, swatch, wide } from "./figures.js";
 import { usedHours } from "./hours.js";
 import { dayOf, Past, showContent } from "./past.js";
+import { _, pgettext } from "./words.js";
 
 /** @typedef {import("./figures.js").Cell} Cell */
 /** @typedef {import("./figures.js").Figures} Figures */
@@ -21,14 +22,35 @@ import { dayOf, Past, showContent } from "./past.js";
  * @typedef {import("./past.js").Answer & {total: Figures, queues: {key: string, name: string}[], agents: Row[]}} Data
  */
 
-const HOURS = ["Hour", "Answered", "Missed", "Answer rate*", "Talk time", "Mean talk*", "Signed in*", "Occupancy"];
-const AGENTS = ["Agent", "Extension*", "Queue", "Answered", "Missed", "Talk time*", "Signed in*", "Occupancy"];
+const HOURS = [
+  _("Hour"),
+  _("Answered"),
+  _("Missed"),
+  wide(_("Answer rate")),
+  _("Talk time"),
+  wide(_("Mean talk")),
+  wide(pgettext("time", "Signed in")),
+  _("Occupancy"),
+];
+const AGENTS = [
+  _("Agent"),
+  wide(_("Extension")),
+  _("Queue"),
+  _("Answered"),
+  _("Missed"),
+  wide(_("Talk time")),
+  wide(pgettext("time", "Signed in")),
+  _("Occupancy"),
+];
 
 const queue = byId("queue", HTMLSelectElement);
 const legend = byId("legend", HTMLElement);
-for (const [kind, words] of [["answered", "Answered"], ["missed", "Missed"], ["occupancy", "Occupancy: talk time as a share of the time signed in"], ["unseen-time", "Nothing is known"]]) {
-  legend.append(element("span", "", element("i", kind), words ?? ""));
-}
+legend.append(
+  swatch("answered", _("Answered")),
+  swatch("missed", _("Missed")),
+  swatch("occupancy", _("Occupancy: talk time as a share of the time signed in")),
+  swatch("unseen-time", _("Nothing is known")),
+);
 
 /** @type {Past<Data>} */
 const past = new Past("api/day", ["queue"], show);
@@ -38,16 +60,17 @@ queue.addEventListener("change", () => past.set("queue", queue.value));
 function show(data) {
   showQueues(data);
   const chosen = data.queues.find(({ key }) => key === past.get("queue"))?.name ?? past.get("queue");
-  setText(byId("heading", HTMLElement), chosen ? `${dayOf(data)}: ${chosen}` : dayOf(data));
+  setText(byId("heading", HTMLElement), chosen ? _("{day}: {queue}", { day: dayOf(data), queue: chosen }) : dayOf(data));
   const hours = usedHours(data.hours, isUsed);
   const isEmpty = !data.agents.length && !hours.length;
-  showContent(isEmpty ? `Nothing is recorded${past.get("queue") ? " of this queue" : ""} on this day.` : "");
+  const nothing = past.get("queue") ? _("Nothing is recorded of this queue on this day.") : _("Nothing is recorded on this day.");
+  showContent(isEmpty ? nothing : "");
   byId("by-hour", HTMLElement).hidden = !hours.length;
   showFigures(byId("totals", HTMLElement), main(data.total));
   drawColumns(byId("chart", SVGSVGElement), data);
   /** @type {Cell[][]} */
   const rows = hours.map(({ label, figures }) => [label, ...(figures ? ofHour(figures) : HOURS.slice(1).map(() => NONE))]);
-  showTable(byId("hours", HTMLTableElement), HOURS, rows, ["Total", ...ofHour(data.total)]);
+  showTable(byId("hours", HTMLTableElement), HOURS, rows, [_("Total"), ...ofHour(data.total)]);
   showTable(byId("agents", HTMLTableElement), AGENTS, data.agents.map(ofAgent));
 }
 
@@ -84,7 +107,7 @@ function ofAgent({ key, extension, queue: name, name: agent, figures }) {
 /** @param {Data} data */
 function showQueues({ queues }) {
   const chosen = past.get("queue");
-  const all = [{ key: "", name: "All" }, ...queues];
+  const all = [{ key: "", name: _("All") }, ...queues];
   // A chosen queue stays even on days without it.
   if (chosen && !queues.some(({ key }) => key === chosen)) all.push({ key: chosen, name: chosen });
   const [keys, shown] = [all.map(({ key }) => key), [...queue.options].map(({ value }) => value)];

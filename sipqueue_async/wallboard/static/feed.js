@@ -1,6 +1,8 @@
 // @ts-check
 /** The connection to the server: server-sent events, and a check that it is alive. */
 
+import { language } from "./words.js";
+
 /** @typedef {import("./store.js").Message} Message */
 /** @typedef {{now: number, clock: number, every: number}} Beat */
 /**
@@ -37,7 +39,7 @@ export class Feed {
     this.#source?.close();
     this.#timer = undefined;
     this.#heardAt = performance.now();
-    const source = new EventSource("events");
+    const source = new EventSource(`events?lang=${language}`);
     source.addEventListener("beat", (event) => {
       /** @type {Beat} */
       const beat = JSON.parse(event.data);

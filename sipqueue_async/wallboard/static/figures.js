@@ -4,6 +4,7 @@
 import { duration } from "./clock.js";
 import { element, setText } from "./dom.js";
 import { stateOf, WORDS } from "./states.js";
+import { _, pgettext } from "./words.js";
 
 /**
  * @typedef {object} Figures
@@ -26,7 +27,7 @@ import { stateOf, WORDS } from "./states.js";
 export const NONE = "–";
 
 /** @param {number | null} share */
-export const percent = (share) => (share === null ? NONE : `${Math.round(share * 100)} %`);
+export const percent = (share) => (share === null ? NONE : _("{number} %", { number: Math.round(share * 100) }));
 
 /** @param {number | null} seconds */
 export const length = (seconds) => (seconds === null ? NONE : duration(seconds * 1000));
@@ -37,14 +38,14 @@ export const length = (seconds) => (seconds === null ? NONE : duration(seconds *
  */
 export function main(it) {
   return [
-    ["Answered", String(it.answered)],
-    ["Missed", String(it.missed)],
-    ["Answer rate", percent(it.answer_rate)],
-    ["Talk time", length(it.talk_seconds)],
-    ["Mean talk", length(it.mean_talk_seconds)],
-    ["Longest talk", length(it.longest_talk_seconds)],
-    ["Signed in", length(it.signed_in_seconds)],
-    ["Occupancy", percent(it.occupancy)],
+    [_("Answered"), String(it.answered)],
+    [_("Missed"), String(it.missed)],
+    [_("Answer rate"), percent(it.answer_rate)],
+    [_("Talk time"), length(it.talk_seconds)],
+    [_("Mean talk"), length(it.mean_talk_seconds)],
+    [_("Longest talk"), length(it.longest_talk_seconds)],
+    [pgettext("time", "Signed in"), length(it.signed_in_seconds)],
+    [_("Occupancy"), percent(it.occupancy)],
   ];
 }
 
@@ -63,8 +64,20 @@ export function showFigures(list, figures) {
 }
 
 /**
+ * @param {string} kind
+ * @param {string} words
+ * @returns {HTMLElement} an entry of a chart's legend
+ */
+export function swatch(kind, words) {
+  return element("span", "", element("i", kind), words);
+}
+
+/** @param {string} column the heading of a column that phones leave out */
+export const wide = (column) => `${column}*`;
+
+/**
  * @param {HTMLTableElement} table
- * @param {string[]} columns headings; the first column names the row. An asterisk marks a column that phones leave out
+ * @param {string[]} columns headings; the first column names the row
  * @param {Cell[][]} rows
  * @param {Cell[] | null} total
  */

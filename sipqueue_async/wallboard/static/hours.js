@@ -1,6 +1,8 @@
 // @ts-check
 /** The hours of the shown day. The server knows the time zones: it sends the offset of each hour. */
 
+import { language } from "./words.js";
+
 /**
  * @typedef {object} Hour
  * @property {string} label
@@ -47,9 +49,9 @@ export function shifted(date, by) {
 
 /**
  * @param {string} date such as 2026-01-05
- * @returns {string} such as Monday, 5 January 2026
+ * @returns {string} such as Monday, 5 January 2026 or 2026年1月5日星期一
  */
 export function inWords(date) {
   const style = /** @type {const} */ ({ weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
-  return new Intl.DateTimeFormat("en-GB", style).format(Date.parse(`${date}T00:00:00Z`));
+  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, style).format(Date.parse(`${date}T00:00:00Z`));
 }

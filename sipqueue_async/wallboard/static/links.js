@@ -4,6 +4,9 @@
 /** The link in the header; null without a history. A screen without controls has no links, which lead away from it. */
 const link = new URLSearchParams(location.search).get("kiosk") === "1" ? null : document.querySelector("a#history");
 
+const logout = document.querySelector("form[action=logout]");
+if (logout) logout.setAttribute("action", `logout${query([], ["lang"])}`);
+
 /**
  * @param {string} extension
  * @returns {string | null} the page of an agent's day; null without a history
@@ -22,12 +25,13 @@ export function linkDay(queues) {
 
 /**
  * @param {string[]} queues the chosen queues; the page of a day shows one or all
+ * @param {string[]} names of the other parameters that are kept
  * @returns {string}
  */
-function query(queues) {
+function query(queues, names = ["theme", "lang"]) {
   const kept = new URLSearchParams();
-  const theme = new URLSearchParams(location.search).get("theme");
+  const given = new URLSearchParams(location.search);
   if (queues.length === 1) kept.set("queue", queues[0] ?? "");
-  if (theme) kept.set("theme", theme);
+  for (const name of names) if (given.get(name)) kept.set(name, given.get(name) ?? "");
   return kept.size ? `?${kept}` : "";
 }

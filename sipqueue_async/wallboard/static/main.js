@@ -16,6 +16,7 @@ import { forgetColours } from "./strip.js";
 import { Queues, Totals } from "./summary.js";
 import { Tiles } from "./tiles.js";
 import { View } from "./view.js";
+import { _, listed } from "./words.js";
 
 const REDRAW = 5;
 
@@ -56,9 +57,10 @@ function trouble(signedIn) {
   if (lostSince !== null) return connectionLost(lostSince, clock);
   if (store.feed.up === false) return feedDown(store.feed.since, store.feed.error, clock);
   if (!known) return null;
-  if (!signedIn) return warning("Nobody is signed in");
+  if (!signedIn) return warning(_("Nobody is signed in"));
   const gone = store.gone();
-  return gone.length ? warning(`No agents in ${gone.slice(0, 3).join(", ")}${gone.length > 3 ? " …" : ""}`) : null;
+  const queues = `${listed(gone.slice(0, 3))}${gone.length > 3 ? " …" : ""}`;
+  return gone.length ? warning(_("No agents in {queues}", { queues })) : null;
 }
 
 /** Draw the page with the next frame, once for all changes until then. */
@@ -87,7 +89,7 @@ function draw() {
   byId("several", HTMLElement).hidden = seats <= total["signed-in"];
   const nobody = byId("nobody", HTMLElement);
   nobody.hidden = !known || chosen.length > 0;
-  setText(nobody, view.text || view.queues.size ? "No agent matches the selection." : "Nobody is signed in.");
+  setText(nobody, view.text || view.queues.size ? _("No agent matches the selection.") : _("Nobody is signed in."));
   tiles.show(chosen);
   tiles.draw();
   tick();

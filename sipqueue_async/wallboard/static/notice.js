@@ -3,6 +3,7 @@
 
 import { duration } from "./clock.js";
 import { byId, setText } from "./dom.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./clock.js").ServerClock} ServerClock */
 /**
@@ -32,7 +33,7 @@ export class Notice {
     this.#bar.hidden = !outage;
     this.#since = trouble?.since ?? null;
     this.#condition.dataset.condition = trouble?.condition ?? (known ? "live" : "connecting");
-    setText(/** @type {Element} */ (this.#condition.lastElementChild), trouble?.word ?? (known ? "Live" : "Connecting"));
+    setText(/** @type {Element} */ (this.#condition.lastElementChild), trouble?.word ?? (known ? _("Live") : _("Connecting")));
     setText(this.#alert, trouble?.text ?? "");
     setText(this.#reason, trouble?.reason ?? "");
     document.body.dataset.stale = String(outage);
@@ -53,9 +54,11 @@ export class Notice {
 export function feedDown(since, error, clock) {
   return {
     condition: "down",
-    word: "No data",
+    word: _("No data"),
     text:
-      since === null ? "No data: the platform has not answered yet." : `No data since ${clock.timeOfDay(since)}. What is shown was true then.`,
+      since === null
+        ? _("No data: the platform has not answered yet.")
+        : _("No data since {time}. What is shown was true then.", { time: clock.timeOfDay(since) }),
     reason: error ?? "",
     since,
   };
@@ -69,8 +72,8 @@ export function feedDown(since, error, clock) {
 export function connectionLost(since, clock) {
   return {
     condition: "lost",
-    word: "Connection lost",
-    text: `The connection to the wallboard is lost since ${clock.timeOfDay(since)}. Reconnecting…`,
+    word: _("Connection lost"),
+    text: _("The connection to the wallboard is lost since {time}. Reconnecting…", { time: clock.timeOfDay(since) }),
     reason: "",
     since,
   };

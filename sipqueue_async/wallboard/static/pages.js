@@ -2,6 +2,7 @@
 /** Turns the pages if not all agents or queues fit on the screen. */
 
 import { byId, setText } from "./dom.js";
+import { _ } from "./words.js";
 
 const SECONDS = 10;
 const PAUSE = 60;
@@ -73,7 +74,8 @@ export class Pages {
     this.#most = Math.max(1, ...parts.map(([, { pages }]) => pages));
     this.#bar.hidden = !parts.length;
     const texts = parts.map(
-      ([noun, { page, pages, shown, all }]) => `${noun} ${page + 1} of ${pages}: ${all - shown} of ${all} not shown`,
+      ([noun, { page, pages, shown, all }]) =>
+        _("{noun} {page} of {pages}: {hidden} of {all} not shown", { noun, page: page + 1, pages, hidden: all - shown, all }),
     );
     setText(this.#text, texts.join(" · "));
   }

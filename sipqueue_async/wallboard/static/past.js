@@ -3,6 +3,7 @@
 
 import { byId, element, setText } from "./dom.js";
 import { inWords, shifted, timeOf } from "./hours.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./hours.js").Hour} Hour */
 /**
@@ -22,9 +23,11 @@ import { inWords, shifted, timeOf } from "./hours.js";
 /** Seconds between requests before the first answer. */
 const EVERY = 5;
 const PARAMETERS = ["date", "zone"];
+/** What all pages have. */
+const KEPT = ["theme", "lang"];
 const REMOVED = {
-  hours: "The hours of this day were removed from the database. The day's figures are left.",
-  zone: "The hours of this day were removed from the database. Figures are left only for the days of the time zone that it was pruned with.",
+  hours: _("The hours of this day were removed from the database. The day's figures are left."),
+  zone: _("The hours of this day were removed from the database. Figures are left only for the days of the time zone that it was pruned with."),
 };
 
 /**
@@ -82,7 +85,7 @@ export class Past {
   #link() {
     for (const link of document.links) {
       const kept = new URLSearchParams();
-      for (const name of link.id === "wall" ? ["theme"] : [...PARAMETERS, "theme"]) if (this.get(name)) kept.set(name, this.get(name));
+      for (const name of link.id === "wall" ? KEPT : [...PARAMETERS, ...KEPT]) if (this.get(name)) kept.set(name, this.get(name));
       if (link.search !== (kept.size ? `?${kept}` : "")) link.search = String(kept);
     }
   }
@@ -97,7 +100,7 @@ export class Past {
     const date = byId("date", HTMLInputElement);
     const zone = byId("zone", HTMLSelectElement);
     const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    for (const name of new Set(["", own, this.get("zone")])) zone.append(new Option(name || "Of the server", name));
+    for (const name of new Set(["", own, this.get("zone")])) zone.append(new Option(name || _("Of the server"), name));
     zone.value = this.get("zone");
     zone.addEventListener("change", () => this.set("zone", zone.value));
     date.addEventListener("change", () => date.value && date.validity.valid && this.#go(date.value));
@@ -125,10 +128,10 @@ export class Past {
       if (answer.status === 401) return location.reload();
       if (asked !== this.#asked) return;
       if (answer.ok) this.#data = await answer.json();
-      else trouble = await answer.text();
+      else trouble = _((await answer.text()).trim());
       isFinal = answer.status >= 400 && answer.status < 500;
     } catch {
-      trouble = "The connection to the wallboard is lost. Reconnecting…";
+      trouble = _("The connection to the wallboard is lost. Reconnecting…");
     }
     if (asked !== this.#asked) return;
     this.#say(trouble, isFinal);
@@ -149,8 +152,8 @@ export class Past {
     setText(place, trouble);
     place.hidden = !trouble;
     const condition = byId("condition", HTMLElement);
-    setText(condition, trouble ? "No data" : this.#isLive ? "Live" : "Past");
-    if (!trouble && this.#data && this.#data.date > this.#data.today) setText(condition, "To come");
+    setText(condition, trouble ? _("No data") : this.#isLive ? _("Live") : _("Past"));
+    if (!trouble && this.#data && this.#data.date > this.#data.today) setText(condition, _("To come"));
     condition.dataset.condition = trouble ? "lost" : this.#isLive ? "live" : "past";
     document.body.dataset.stale = String(Boolean(trouble));
     const main = document.querySelector("main");
@@ -164,7 +167,7 @@ export class Past {
     if (document.activeElement !== date) date.value = data.date;
     byId("today", HTMLButtonElement).disabled = data.date === data.today;
     const server = byId("zone", HTMLSelectElement).options[0];
-    if (server && data.zone === null) setText(server, `Of the server (${data.zone_name})`);
+    if (server && data.zone === null) setText(server, _("Of the server ({zone})", { zone: data.zone_name }));
     const recorded = byId("recorded", HTMLElement);
     recorded.replaceChildren(...this.#recorded(data).map((words) => element("span", "", words)));
     this.#show(data);
@@ -176,12 +179,12 @@ export class Past {
    * @returns {string[]} sentences about what is recorded
    */
   #recorded(data) {
-    const said = [`Times are those of ${data.zone_name}.`];
-    if (data.hours.length !== 24) said.push(`The clocks change on this day: it has ${data.hours.length} hours.`);
+    const said = [_("Times are those of {zone}.", { zone: data.zone_name })];
+    if (data.hours.length !== 24) said.push(_("The clocks change on this day: it has {hours} hours.", { hours: data.hours.length }));
     if (data.removed) said.push(REMOVED[data.removed]);
     if (data.recorded) {
       const [since, until] = data.recorded.map((moment) => timeOf(data.hours, moment).slice(0, 5));
-      said.push(`Recorded from ${since} to ${until}.`);
+      said.push(_("Recorded from {since} to {until}.", { since: since ?? "", until: until ?? "" }));
     }
     return said;
   }

@@ -1,6 +1,8 @@
 // @ts-check
 /** The states of an agent: words, rank, and height in a strip. */
 
+import { _, pgettext } from "./words.js";
+
 /** @typedef {"talking" | "receiving" | "waiting" | "idle" | "paused" | "unknown" | "offline"} State */
 
 /**
@@ -17,18 +19,27 @@ export const FIGURES = ["signed-in", "waiting", "receiving", "talking", "idle", 
 
 /** @typedef {State | "signed-in" | "answered" | "missed"} Figure */
 
+/**
+ * @param {State} state
+ * @returns {string} the word of the server's table of states, which its other programs use too
+ */
+function word(state) {
+  const found = pgettext("state", state);
+  return found.charAt(0).toUpperCase() + found.slice(1);
+}
+
 /** @type {Readonly<Record<Figure, string>>} */
 export const WORDS = {
-  "signed-in": "Signed in",
-  waiting: "Waiting",
-  receiving: "Receiving",
-  talking: "Talking",
-  idle: "Idle",
-  paused: "Paused",
-  unknown: "Unknown",
-  offline: "Offline",
-  answered: "Answered",
-  missed: "Missed",
+  "signed-in": _("Signed in"),
+  waiting: word("waiting"),
+  receiving: word("receiving"),
+  talking: word("talking"),
+  idle: word("idle"),
+  paused: word("paused"),
+  unknown: word("unknown"),
+  offline: word("offline"),
+  answered: _("Answered"),
+  missed: _("Missed"),
 };
 
 /**

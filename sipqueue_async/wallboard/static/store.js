@@ -2,6 +2,7 @@
 /** Keeps the seats that the server sent, and derives agents, queues and numbers from them. */
 
 import { STATES, stateOf } from "./states.js";
+import { _, language } from "./words.js";
 
 /** @typedef {import("./states.js").State} State */
 /** @typedef {[since: number, state: string | null]} Span the start of a state; null means that the seat left */
@@ -195,10 +196,10 @@ export function ringingSince(agents) {
  * @returns {string} the share of offered calls that were answered
  */
 export function answerRate({ answered, missed }) {
-  return answered + missed ? `${Math.round((100 * answered) / (answered + missed))} %` : "–";
+  return answered + missed ? _("{number} %", { number: Math.round((100 * answered) / (answered + missed)) }) : "–";
 }
 
-const collator = new Intl.Collator(undefined, { numeric: true });
+const collator = new Intl.Collator(language, { numeric: true });
 
 /**
  * @param {string} one

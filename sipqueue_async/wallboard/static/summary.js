@@ -6,6 +6,7 @@ import { element, icon, setText } from "./dom.js";
 import { isWall } from "./pages.js";
 import { FIGURES, WORDS } from "./states.js";
 import { answerRate, compare, zeros } from "./store.js";
+import { _ } from "./words.js";
 
 /** @typedef {import("./pages.js").Pages} Pages */
 /** @typedef {import("./store.js").Numbers} Numbers */
@@ -37,8 +38,8 @@ export class Totals {
       this.#parts.set(figure, { part, number });
       list.append(part);
     }
-    list.append(element("div", "rate", element("dt", "", "Answer rate"), this.#rate));
-    list.append(element("div", "ring", element("dt", "", "Longest ring"), this.#ring));
+    list.append(element("div", "rate", element("dt", "", _("Answer rate")), this.#rate));
+    list.append(element("div", "ring", element("dt", "", _("Longest ring")), this.#ring));
   }
 
   /**
@@ -79,13 +80,13 @@ class Card {
     this.button.title = name;
     const numbers = FIGURES.map((figure) => {
       const number = element("span");
-      const part = element("span", "number", icon(figure), number, element("span", "unseen", ` ${WORDS[figure].toLowerCase()}, `));
+      const part = element("span", "number", icon(figure), number, element("span", "unseen", ` ${WORDS[figure].toLowerCase()}${_(", ")}`));
       part.dataset.state = figure;
       part.title = WORDS[figure];
       this.#numbers.set(figure, { part, number });
       return part;
     });
-    this.#rate.title = "Answer rate";
+    this.#rate.title = _("Answer rate");
     this.button.append(
       element("span", "title", this.#name, this.#warning),
       element("span", "numbers", ...numbers.slice(0, -CALLS)),
@@ -109,7 +110,7 @@ class Card {
     const short = !known || view.isShort(numbers.waiting);
     this.#warning.hidden = !short;
     this.button.classList.toggle("short", short);
-    setText(this.#lack, !known ? "No agents" : numbers.waiting ? "Few agents waiting" : "No agent waiting");
+    setText(this.#lack, !known ? _("No agents") : numbers.waiting ? _("Few agents waiting") : _("No agent waiting"));
     this.button.setAttribute("aria-pressed", String(view.queues.has(this.button.title)));
   }
 }
@@ -168,13 +169,13 @@ export class Queues {
     const cards = Math.max(1, Math.floor((width + GAP) / (CARD + GAP)));
     const table = isWall() && names.length > cards;
     this.#list.classList.toggle("table", table);
-    if (!table) return this.#pages.slice("Queues", names, names.length || 1);
+    if (!table) return this.#pages.slice(_("Queues"), names, names.length || 1);
     const columns = Math.max(1, Math.floor((width + GAP) / (ROW.width + GAP)));
     const room = Math.max(2, Math.floor((SHARE * innerHeight) / rem / ROW.height));
     // One more row rather than a page for a few queues.
     const most = Math.ceil(names.length / columns) === room + 1 ? room + 1 : room;
     if (names.length > columns * most) names = [...names.filter(isTrouble), ...names.filter((name) => !isTrouble(name))];
-    const shown = this.#pages.slice("Queues", names, columns * most);
+    const shown = this.#pages.slice(_("Queues"), names, columns * most);
     this.#list.style.setProperty("--columns", String(columns));
     this.#list.style.setProperty("--rows", String(Math.min(most, Math.ceil(names.length / columns))));
     return shown;

@@ -75,8 +75,9 @@ export function letters() {
 /**
  * @param {string} words
  * @param {number} size
- * @returns {number} about how wide digits and Latin letters are, in pixels
+ * @returns {number} about how wide they are, in pixels
  */
 export function wide(words, size) {
-  return words.length * size * 0.6;
+  // Chinese characters are square.
+  return [...words].reduce((sum, letter) => sum + (letter < "\u2e80" ? 0.6 : 1), 0) * size;
 }

@@ -8,6 +8,7 @@ import { agentPage } from "./links.js";
 import { isWall } from "./pages.js";
 import { WORDS } from "./states.js";
 import { drawStrip } from "./strip.js";
+import { _, listed } from "./words.js";
 
 /** @typedef {import("./pages.js").Pages} Pages */
 /** @typedef {import("./store.js").Agent} Agent */
@@ -75,7 +76,7 @@ class Tile {
     setText(this.#missed, String(sum(agent, "missed")));
     this.item.dataset.state = agent.state;
     this.#code.title = this.#code.textContent ?? "";
-    const title = `${agent.name || agent.extension}, ${agent.extension}, ${agent.seats.map((seat) => seat.queue).join(", ")}`;
+    const title = listed([agent.name || agent.extension, agent.extension, ...agent.seats.map((seat) => seat.queue)]);
     if (this.item.title !== title) this.item.title = title;
   }
 
@@ -155,7 +156,7 @@ export class Tiles {
     this.#agents = agents;
     const before = this.#tiles;
     this.#tiles = new Map();
-    for (const agent of this.#pages.slice("Agents", agents, this.#fit(agents.length))) {
+    for (const agent of this.#pages.slice(_("Agents"), agents, this.#fit(agents.length))) {
       const tile = before.get(agent.extension) ?? this.#make(agent);
       tile.show(agent);
       this.#tiles.set(agent.extension, tile);

@@ -39,6 +39,7 @@ export class View {
     this.least = threshold(LEAST, given);
     this.sound = given.get("sound") === "1";
     this.theme = given.get("theme");
+    this.language = given.get("lang");
     this.kiosk = given.get("kiosk") === "1";
   }
 
@@ -52,6 +53,7 @@ export class View {
     keep(kept, LEAST, this.least);
     if (this.sound) kept.set("sound", "1");
     if (this.theme) kept.set("theme", this.theme);
+    if (this.language) kept.set("lang", this.language);
     if (this.kiosk) kept.set("kiosk", "1");
     const search = kept.toString();
     history.replaceState(null, "", search ? `?${search}` : location.pathname);
