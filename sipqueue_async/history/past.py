@@ -33,7 +33,8 @@ async def read_past(store: Store) -> Past | None:
     known = (await store.replay_at(at)).snapshot
     assert known is not None  # noqa: S101
     assert until is not None  # noqa: S101
-    hour = first // HOUR if counted is None else counted + 1
+    # Hours in which no seat was there have no figures, and are complete if anything after them is recorded.
+    hour = max(first // HOUR if counted is None else counted + 1, microseconds(until) // HOUR)
     start = max(hour * HOUR, first)
     before = await store.replay_at(start if start == first else start - 1)
     fold = Fold(before.snapshot, moment_of(start), talking=await store.talking_at(hour))

@@ -199,7 +199,7 @@ class Transcript:
         if self._fold is None:
             return False
         self._mind_the_clock(snapshot)
-        end = microseconds(at) // HOUR
+        end = self._place(microseconds(at)) // HOUR
         for _ in range(_MOST_HOURS):
             if self._hour >= end:
                 return False

@@ -163,6 +163,18 @@ async def test_a_status_without_agents(history_url: str) -> None:
         assert await history.snapshot_at(END) == later[1]
 
 
+async def test_a_recorder_continues_after_hours_without_agents(history_url: str) -> None:
+    """They have no figures, as at night when all have signed out."""
+    await give(history_url, [snapshot(agent(), at=0), snapshot(at=600), snapshot(at=3 * 3600)])
+    await give(history_url, [snapshot(at=5 * 3600), snapshot(at=6 * 3600)])
+    await give(history_url, [snapshot(at=7 * 3600), snapshot(agent(), at=8 * 3600), snapshot(agent(), at=9 * 3600)])
+    async with History(history_url) as history:
+        report = await history.report(BEGINNING, END, by="hour", zone=UTC)
+        assert [it.figures.signed_in_seconds for it in report.rows] == [600, 0, 0, 0, 0, 0, 0, 0, 3600]
+        gaps = [it async for it in history.outages(BEGINNING, END)]
+        assert [(it.reason, it.began_at - START) for it in gaps] == [("stopped", at(3 * 3600)), ("stopped", at(21600))]
+
+
 async def test_a_state_may_change_without_its_code(tmp_path: Path) -> None:
     """A deployment's own table of codes can change between two runs."""
     url = f"sqlite:///{tmp_path}/day.db"
