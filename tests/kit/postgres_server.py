@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -32,12 +31,15 @@ class PostgresServer:
         self._databases = 0
         self.port = free_port()
 
-    def database(self) -> str:
-        """Create an empty database; return its URL."""
+    def database(self, *, folder: Path | None = None) -> str:
+        """Create an empty database, with its files in an empty folder if one is given; return its URL."""
         self._databases += 1
-        name = f"history_{self._databases}"
-        options = ["-q", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
-        self._run("psql", *options, "-c", f"CREATE DATABASE {name}")
+        name, place = f"history_{self._databases}", "pg_default"
+        if folder is not None:
+            place = f"place_{self._databases}"
+            shutil.chown(folder, self._user())
+            self._sql(f"CREATE TABLESPACE {place} LOCATION '{folder}'")
+        self._sql(f"CREATE DATABASE {name} TABLESPACE {place}")
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
@@ -76,11 +78,13 @@ class PostgresServer:
         shutil.rmtree(self._folder)
 
     def _initialise(self, data: Path) -> None:
-        if os.geteuid() == 0:  # pragma: no branch  # always or never on one machine
-            owner = pwd.getpwnam("postgres")
-            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        shutil.chown(self._folder, self._user())
         options = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
         self._run("initdb", "-D", str(data), *options)
+
+    def _sql(self, statement: str) -> None:
+        options = ["-q", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
+        self._run("psql", *options, "-c", statement)
 
     def _answers(self) -> bool:
         try:
@@ -106,5 +110,10 @@ class PostgresServer:
     def _program(name: str) -> str:
         return str(Path(program("postgres")).resolve().with_name(name))
 
-    def _as_user(self) -> dict[str, Any]:
+    @staticmethod
+    def _user() -> str | int:
+        return "postgres" if os.geteuid() == 0 else os.geteuid()
+
+    @staticmethod
+    def _as_user() -> dict[str, Any]:
         return {"user": "postgres", "group": "postgres", "cwd": "/"} if os.geteuid() == 0 else {}
