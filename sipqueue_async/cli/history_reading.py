@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from rich.text import Text
 
-from sipqueue_async import FeedDown, FeedUp, SeatFilter, Update
+from sipqueue_async import FeedDown, FeedUp, SeatFilter, SeatKey, Update
 from sipqueue_async._json_lines import event_json
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_report import report_csv, report_json, report_table
 from sipqueue_async.cli.spans import Reading
+from sipqueue_async.cli.terminal.bars import BLOCKS, LETTERS, Bar, Piece, bar_lines
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, EventLines
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import TableColumn, table_lines
+from sipqueue_async.history import Outage, StateInterval
 from sipqueue_async.history.tables import EVENTS, INTERVALS, event_row, interval_row
 from sipqueue_async.history.writers import CsvWriter
+
+_STATE: Final = 3
+"""The column of the state."""
+_WIDTH: Final = 80
+"""Cells of a bar and its name, if there is no terminal that says how many it has."""
 
 
 async def print_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
@@ -62,18 +69,49 @@ async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> N
                 writer.write([event_row(event)])
 
 
+async def print_bars(part: Reading, output: Output) -> None:
+    """Print a bar for each seat: when it was in which state, and when that was unknown."""
+    bars: dict[SeatKey, Bar] = {}
+    async with part.opened() as history:
+        gaps = [it async for it in history.outages(part.since, part.until)]
+        async for it in history.intervals(part.since, part.until, **part.seats):
+            bar = bars.setdefault(it.key, Bar(""))
+            # The interval in the end has the agent's last name.
+            bar.name = " ".join(harmless(text) for text in (it.key.queue, it.key.extension, it.name) if text)
+            bar.pieces += _pieces(it, gaps)
+    if bars:
+        rows = [bars[key] for key in sorted(bars)]
+        signs = BLOCKS if output.can_show("".join(BLOCKS.values())) else LETTERS
+        output.lines(bar_lines(rows, (part.since, part.until), part.zone, output.width or _WIDTH, signs=signs))
+    else:
+        output.line("nothing was recorded")
+
+
+def _pieces(interval: StateInterval, gaps: Sequence[Outage]) -> Iterator[Piece]:
+    """Yield the parts of an interval: in its state, or unseen."""
+    at = interval.began_at
+    for gap in gaps if interval.unseen else ():
+        began, ended = max(at, gap.began_at), min(interval.ended_at, gap.ended_at or interval.ended_at)
+        if began < ended:
+            yield at, began, interval.state
+            yield began, ended, "unseen"
+            at = ended
+    yield at, interval.ended_at, interval.state
+
+
 async def print_timeline(part: Reading, output: Output) -> None:
-    """Print a row for each interval of an agent."""
+    """Print a row for each interval."""
     columns = [TableColumn("from"), TableColumn("to"), TableColumn("lasted", right=True), TableColumn("state")]
-    columns += [TableColumn("queue", 1), TableColumn("name", 2)]
+    columns += [TableColumn("queue", 1), TableColumn("extension", 1), TableColumn("name", 2)]
     rows = []
     async with part.opened() as history:
         async for it in history.intervals(part.since, part.until, **part.seats):
             began, ended = (
                 f"{moment.astimezone(part.zone):%Y-%m-%d %H:%M:%S}" for moment in (it.began_at, it.ended_at)
             )
-            texts = (began, ended, hours(it.seconds), it.state.value, harmless(it.key.queue), harmless(it.name or ""))
-            rows.append([(text, STATE_STYLES[it.state] if text == it.state else "") for text in texts])
+            texts = [began, ended, hours(it.seconds), it.state.value]
+            texts += [harmless(text) for text in (it.key.queue, it.key.extension, it.name or "")]
+            rows.append([(text, STATE_STYLES[it.state] if at == _STATE else "") for at, text in enumerate(texts)])
     if rows:
         output.lines(table_lines(columns, sorted(rows), output.width, other_forms="--csv"))
     else:

@@ -85,17 +85,31 @@ def calls_command(
     return partial(form, part, output, direction, numbers=numbers)
 
 
-@command.command("timeline", epilog=options.examples("sipqueue history timeline 100001 --since yesterday"))
-@click.argument("extension")
+@command.command("timeline", epilog=options.examples("sipqueue history timeline 100001 100002 --since yesterday"))
+@click.argument("extension", nargs=-1)
+@click.option("--table", "as_table", is_flag=True, help="Print a line for each interval, as without a terminal.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line for each interval.")
 @options.queues
 @span
-def timeline(*, extension: str, as_csv: bool, queues: frozenset[str], **given: Unpack[SpanOptions]) -> Work:
-    """Print an agent's day: what the agent did when, and for how long."""
-    part, output = reading_of({**given, "queues": queues, "extensions": frozenset({extension})}), standard_output()
+def timeline(
+    *,
+    extension: tuple[str, ...],
+    as_table: bool,
+    as_csv: bool,
+    queues: frozenset[str],
+    **given: Unpack[SpanOptions],
+) -> Work:
+    """Show the day of agents as bars: when each was in which state.
+
+    Without an EXTENSION, all agents are shown.
+    """
+    options.refuse_together({"--table": as_table, "--csv": as_csv})
+    part, output = reading_of({**given, "queues": queues, "extensions": frozenset(extension)}), standard_output()
     from sipqueue_async.cli import history_reading as to  # noqa: PLC0415
 
-    return partial(to.csv_timeline if as_csv else to.print_timeline, part, output)
+    if as_csv:
+        return partial(to.csv_timeline, part, output)
+    return partial(to.print_bars if output.terminal and not as_table else to.print_timeline, part, output)
 
 
 @command.command("export", epilog=options.examples("sipqueue history export calls.xlsx --since 'last month'"))

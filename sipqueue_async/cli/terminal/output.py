@@ -60,6 +60,10 @@ class Output:
         )
         self._has_begun = False
 
+    def can_show(self, text: str) -> bool:
+        """Return whether the stream's encoding has all characters of a text."""
+        return _can_encode(self.stream, text)
+
     def line(self, text: Text | str = "") -> None:
         """Print one line, which is neither wrapped nor cut."""
         self._begin()

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from sipqueue_async import Snapshot, TransportError
 from sipqueue_async.cli import app
-from sipqueue_async.cli.history_reading import print_events, print_report, print_timeline
+from sipqueue_async.cli.history_reading import print_bars, print_events, print_report, print_timeline
 from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.spans import Reading, Seats
 from sipqueue_async.history import History
@@ -119,6 +119,28 @@ def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> 
     assert [line.split()[4:6] for line in lines[1:3]] == [["0:10:00", "waiting"], ["0:00:00", "talking"]]
     assert ran("history", "timeline", "100001", "--queue", "挂号", "--csv", *SPAN) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(lines)
+    assert ran("history", "timeline", "--table", *SPAN) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[-1] for line in lines[1:]} == {"Ada", "王小明"}
+
+
+def test_a_timeline_on_a_terminal_is_a_bar_for_each_seat(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the table is asked for."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    span = ("--since", "2026-01-05T08:00", "--until", "2026-01-05T08:40", "--zone", "UTC")
+    assert ran("history", "timeline", *span) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["08:00", "08:05"]
+    assert "╳" in lines[1]
+    assert lines[2].startswith("挂号 100001 王小明 ▒")
+    assert lines[-1] == "▒ waiting  ╳ unseen"
+    assert ran("history", "timeline", "--table", "100002", *span) == 0
+    assert "lasted" in capsys.readouterr().out
+    assert ran("history", "timeline", "--since", "2020-01-01") == 0
+    assert capsys.readouterr().out == "nothing was recorded\n"
 
 
 @pytest.mark.parametrize(
@@ -141,9 +163,13 @@ async def test_tables_fit_the_terminal(width: int, database: str, monkeypatch: p
     for by in ("agent", "hour", "week"):
         await print_report(part, paper.output(NO_COLOR="1", TERM="xterm"), by, form="table")
     await print_timeline(part, paper.output(NO_COLOR="1", TERM="xterm"))
+    await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"))
     await print_events(part, paper.output(NO_COLOR="1", TERM="xterm"), ())
     assert "王小明" in paper.text
     assert max(map(cell_len, paper.lines)) <= width
+    without_blocks = Paper(terminal=True, encoding="ascii")
+    await print_bars(part, without_blocks.output(NO_COLOR="1", TERM="xterm"))
+    assert without_blocks.lines[-1].startswith("W waiting")
 
 
 @pytest.fixture(scope="module")
