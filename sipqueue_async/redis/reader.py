@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -14,9 +16,12 @@ from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, SeatFilter, Snapshot, TransportError, Update
 from sipqueue_async._arguments import check_above_zero
+from sipqueue_async._json_lines import FORMAT_VERSION
+from sipqueue_async._replay import Past, Place
 from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.group import GroupWork
+from sipqueue_async.redis.past import Rewind
 from sipqueue_async.redis.reader_state import ReaderState
 from sipqueue_async.redis.store import ENTRIES, TIMEOUT, Entry, Store
 
@@ -110,6 +115,8 @@ class RedisFeed(Feed):
             raise ValueError("queues and extensions are for readers without a group: filter with subscribe() instead")
         check_above_zero("claim_after", claim_after)
         self._store = Store(redis, prefix, timeout)
+        self._seats = seats
+        self._tag = _tag(prefix, seats)
         self._state = ReaderState(baseline, initial=initial, clock=_loop_time, seats=seats)
         if self._state.snapshot is not None:
             self._state_times.begin(self._state.snapshot.observed_at, watched=False)
@@ -152,6 +159,38 @@ class RedisFeed(Feed):
     def is_shared(self) -> bool:
         """Whether the feed belongs to a group, so that other consumers receive a part of the changes."""
         return self._work_of_group is not None
+
+    @property
+    def place(self) -> Place | None:
+        """How far the feed has read the relay's publications, by a name that all readers of the relay share.
+
+        None for a feed with a group, and while the snapshot is not the published one: before the first answer, and
+        while records are kept out that are older than the known ones.
+        """
+        state = self._state
+        if self._work_of_group is not None or not state.is_as_published:
+            return None
+        return Place(f"{self._tag}-{state.entry}", state.is_exact)
+
+    async def replay(self, name: str, snapshot: Snapshot, *, is_down: bool, most: int, most_events: int) -> Past | None:
+        """Return the publications up to a place, as far as Redis still has them; None if there are none.
+
+        Args:
+            name: The name of a `place` of this feed.
+            snapshot: The snapshot there.
+            is_down: Whether the feed was down there.
+            most: How many publications to return at most.
+            most_events: How many events to return at most.
+
+        Raises:
+            TransportError: Redis is away.
+            RelayError: Redis refuses, or the stream is damaged.
+        """
+        limits = {"most": most, "most_events": most_events}
+        rewind = Rewind(name.removeprefix(f"{self._tag}-"), snapshot, self._seats, **limits)
+        while not rewind.is_done:
+            rewind.take(await self._store.back(rewind.wanted))
+        return rewind.past(self._tag, is_down=is_down)
 
     async def acknowledge(self) -> None:
         """Acknowledge the last update that the group's stream handed out, without asking for the next.
@@ -292,6 +331,12 @@ class RedisFeed(Feed):
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _tag(prefix: str, seats: SeatFilter) -> str:
+    """Return what the names of places begin with, so that a reader of other seats does not take them for its own."""
+    given = [FORMAT_VERSION, prefix, *(None if it is None else sorted(it) for it in (seats.queues, seats.extensions))]
+    return hashlib.blake2b(json.dumps(given).encode(), digest_size=4).hexdigest()
 
 
 def _loop_time() -> float:

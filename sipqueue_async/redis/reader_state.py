@@ -98,6 +98,8 @@ class ReaderState:
         # are older than the known ones, for example after a relay on another back end took over.
         self._published: Snapshot | None = None
         self._high_water: HighWater | None = None
+        self.is_exact = False
+        """Whether the last update has exactly the seat events of the entry."""
         # Whether the publication number fell without an update, so that the next update must be marked as coalesced.
         self._fell = False
 
@@ -107,6 +109,11 @@ class ReaderState:
     def is_up(self) -> bool:
         """Whether the snapshot is up to date."""
         return self._is_current and not self._is_down
+
+    @property
+    def is_as_published(self) -> bool:
+        """Whether the snapshot is the one after `entry`, not a baseline, and no record is kept out."""
+        return self._published is not None and self._high_water is None
 
     @property
     def is_undecided(self) -> bool:
@@ -196,9 +203,10 @@ class ReaderState:
 
     def on_entry(self, entry: Entry) -> Update | None:
         """Apply the next entry."""
-        change = _admitted(entry.change, self._seats)
+        change = admitted(entry.change, self._seats)
         previous = self.snapshot
         events: tuple[SeatEvent, ...] = ()
+        self.is_exact = True
         if change.moment is not None:
             self.seen = change.moment.observed_at
             events = self._apply(change, change.moment)
@@ -260,7 +268,7 @@ class ReaderState:
     def _accept(self, published: Snapshot) -> tuple[SeatEvent, ...]:
         """Apply a whole snapshot, except for records that are older than the known ones."""
         known = self.snapshot
-        self._published = published
+        self._published, self.is_exact = published, False
         if known is None or self._high_water is None:
             self.snapshot = published
             return diff(known, published) if known is not None or self._initial else ()
@@ -358,7 +366,7 @@ class ReaderState:
         )
 
 
-def _admitted(change: Change, seats: SeatFilter) -> Change:
+def admitted(change: Change, seats: SeatFilter) -> Change:
     """Return a publication without the seats that the filter leaves out; its feed event stays."""
     if seats.is_all:
         return change

@@ -294,6 +294,13 @@ class Store:
         with reading("an entry of the stream"):
             return [_entry(*it) for page in pages for it in _flat(page)]
 
+    async def back(self, entry: str) -> list[Entry]:
+        """Return an entry and the ones before it, the newest first."""
+        asked = cast("Awaitable[Any]", self._client.xrevrange(self._events, entry, "-", count=ENTRIES))
+        found: Any = await self._ask(asked, [self._events])
+        with reading("an entry of the stream"):
+            return [_entry(*it) for it in found]
+
     # ---- for groups --------------------------------------------------------------------------------------------------
 
     async def begin(self, group: str, consumer: str, attempt: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from functools import partial
 from typing import Final
 
@@ -17,6 +19,8 @@ MOST_READERS: Final = 1024
 """The limit of programs that read the events."""
 _MOST_OF_ONE: Final = 256
 """The limit of readers on one other machine."""
+_CATCH_UP: Final = 2.0
+"""Seconds to wait for what another wallboard of the same relay has already sent to a reader."""
 _OPENING: Final = f"retry: {RETRY}\n\n".encode()
 
 
@@ -53,11 +57,15 @@ class EventStreams(ServerSentEvents):
 
     async def _send(self, reader: Reader, _request: web.Request, sink: Sink) -> None:
         live, beat = self._live, self._live.last_heartbeat
-        has_ended = False
+        has_ended = has_resumed = False
         # Send something at once: some proxies hold back the headers until then.
         await sink.write((_OPENING,))
         while not live.closed:
             news = live.news
+            if not has_resumed and self._journal.has_begun:
+                has_resumed = True
+                await self._prepare(reader)
+                continue
             while (part := reader.next()) is not None:
                 await sink.write(part)
             if live.why_ended is not None and not has_ended:
@@ -67,6 +75,15 @@ class EventStreams(ServerSentEvents):
                 beat = live.last_heartbeat
                 await sink.write((_beat(reader.event_id),))
             await news.wait()
+
+    async def _prepare(self, reader: Reader) -> None:
+        """Let the journal know the reader's position, if another wallboard or an earlier run has given it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP):
+                while reader.is_ahead and not self._live.closed:
+                    await self._live.news.wait()
+        if reader.needs_past:
+            await self._journal.recall()
 
 
 def _end(why: str) -> bytes:

@@ -10,7 +10,8 @@ import attrs
 
 from sipqueue_async import Event, SeatFilter, Snapshot
 from sipqueue_async._json_lines import FORMAT_VERSION, KINDS, json_line
-from sipqueue_async.wallboard.journal import Entry, Journal, Position
+from sipqueue_async.wallboard.journal import Entry, Journal
+from sipqueue_async.wallboard.places import Position
 
 _PARAMETERS: Final = ("queue", "extension", "event")
 
@@ -73,6 +74,22 @@ class Reader:
     def event_id(self) -> str | None:
         """The id of the present position; None before the first part."""
         return None if self._position is None else self._journal.id_of(self._position)
+
+    @property
+    def needs_past(self) -> bool:
+        """Whether the journal should first `recall` what was published before it began."""
+        known = self._resume_from
+        return known is not None and self._is_to_resume and self._journal.needs_past(known)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the reader comes from another wallboard that was faster."""
+        known = self._resume_from
+        return known is not None and self._is_to_resume and self._journal.is_ahead(known)
+
+    @property
+    def _is_to_resume(self) -> bool:
+        return self._position is None and self._journal.has_begun
 
     def next(self) -> Iterable[bytes] | None:
         """Return the next part of the stream, which may be empty; None if there is nothing new.

@@ -23,6 +23,7 @@ from sipqueue_async import (
     Updates,
     diff,
 )
+from sipqueue_async._replay import Past, Place
 from sipqueue_async.redis import RedisFeed, RedisFeedHealth, Relay, RelayError, SourceError
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
@@ -64,6 +65,14 @@ async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
         assert_type(feed.health.up, bool | None)
         assert_type(feed.health.last_good_at, datetime | None)
         assert await known(StatusWatcher(source)) == snapshot(agent())
+        async with RedisFeed(given, prefix="sipqueue") as later:
+            await later.ready(timeout=10)
+            assert_type(place := later.place, Place | None)
+            assert place is not None
+            limits = {"most": 1, "most_events": 1}
+            # The first publication has nothing before it.
+            past = assert_type(await later.replay(place.name, snapshot(), is_down=False, **limits), Past | None)
+            assert past is None
 
 
 async def test_a_member_of_a_group(redis_server: RedisServer) -> None:

@@ -18,7 +18,7 @@ from sipqueue_async._json_lines import KINDS, event_json
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
 from sipqueue_async.wallboard.api import description
-from sipqueue_async.wallboard.journal import Position
+from sipqueue_async.wallboard.places import Position
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.cli import until
 from tests.kit.openapi import validator
