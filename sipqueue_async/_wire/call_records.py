@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import Final, TypeVar
@@ -23,12 +24,13 @@ from sipqueue_async.calls import (
     CallMethod,
     CallRecord,
 )
-from sipqueue_async.errors import MalformedResponse
+from sipqueue_async.errors import ApiError, MalformedResponse, OperationFailed
 
 CALL_RECORDS: Final = "App.Sip_Cdr.GetBill"
 
 _T = TypeVar("_T")
 
+_LONG_NUMBER: Final = re.compile(r"\+?[0-9](?:[ ()*-]*[0-9]){6,}", re.ASCII)
 _ALL: Final = "3"
 """The `syncflag` that leaves the server's own cursor alone. 1, the default, moves it, so a crash would lose records."""
 _DIRECTION_FILTERS: Final = {CallDirection.IN: "1", CallDirection.OUT: "2"}
@@ -86,7 +88,10 @@ def _filter(name: str, value: _T, codes: Mapping[_T, str]) -> str:
 
 
 def decode_calls(body: bytes, zone: tzinfo | None, encoding: str = "utf-8") -> CallPage:
-    """Return the records of an answer's body. Its errors quote nothing of the body, which has telephone numbers.
+    """Return the records of an answer's body.
+
+    Its errors quote nothing of the body, which has telephone numbers, except for the server's message without long
+    numbers.
 
     Raises:
         MalformedResponse: The body violates the protocol; the reason names a record and its field.
@@ -97,8 +102,20 @@ def decode_calls(body: bytes, zone: tzinfo | None, encoding: str = "utf-8") -> C
         return _page(body, zone, encoding)
     except MalformedResponse as error:
         failure = MalformedResponse(error.reason)
+    except (ApiError, OperationFailed) as error:
+        _mask(error)
+        raise
     # Raised outside the except block so that no context is chained: it has an excerpt of the body.
     raise failure
+
+
+def _mask(error: ApiError | OperationFailed) -> None:
+    """Mask what may be a telephone number in the server's message."""
+    error.args = tuple(_LONG_NUMBER.sub("***", it) if isinstance(it, str) else it for it in error.args)
+    if isinstance(error, ApiError):
+        error.msg = _LONG_NUMBER.sub("***", error.msg)
+    else:
+        error.message = _LONG_NUMBER.sub("***", error.message)
 
 
 def _page(body: bytes, zone: tzinfo | None, encoding: str) -> CallPage:

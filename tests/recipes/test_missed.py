@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import attrs
 import pytest
 from aiohttp import web
 
-from sipqueue_async.records import CallCursor
+from sipqueue_async import CallDirection, CallMethod, CallRecord
+from sipqueue_async.records import CallCursor, FollowedCall
 from sipqueue_async.simulator import PastCall, Plan, Simulator
 from tests.kit.preloaded import Preloaded
 from tests.kit.recipes import Recipe, load, preloaded
@@ -100,6 +101,19 @@ def test_the_first_run_starts_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     recipe = load("missed_calls.py")
     assert recipe.start(None).tzinfo is None
     assert recipe.start("Asia/Shanghai").utcoffset() == timedelta(hours=8)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("02079460123", "020****0123"), ("8610086", "****86"), ("0246801357", "****57"), (None, "unknown number")],
+)
+def test_most_digits_of_a_number_stay_hidden(
+    number: str | None, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MISSED_URL", "http://127.0.0.1:9/")
+    began = datetime.fromisoformat("2026-01-05 09:00:00")
+    record = CallRecord(id="1", direction=CallDirection.IN, method=CallMethod.GROUP, started_at=began, caller=number)
+    assert load("missed_calls.py").describe(FollowedCall(record)) == f"missed call: {shown} at 09:00:00"
 
 
 def _past(simulator: Simulator) -> tuple[PastCall, ...]:

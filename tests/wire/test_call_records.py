@@ -254,6 +254,22 @@ def test_other_refusals_are_the_same_as_everywhere() -> None:
     assert decode_calls(b"\xef\xbb\xbf<br>Notice" + calls_body(call()), None).total == 1
 
 
+@pytest.mark.parametrize("number", ["02079460123", "+44 20 7946 0123", "138****1234"])
+def test_the_servers_message_is_without_telephone_numbers(number: str) -> None:
+    message = f"record 1003 of {number} is locked"
+    bodies = (
+        {"ret": 500, "data": [], "msg": message},
+        {"ret": 601, "data": [], "msg": message},
+        {"ret": 200, "data": {"status": 1, "desc": message, "errors": {"code": "1003"}}, "msg": ""},
+    )
+    for body in bodies:
+        with pytest.raises((ApiError, OperationFailed)) as refused:
+            decode_calls(json.dumps(body).encode(), None)
+        error = refused.value
+        assert "record 1003 of *** is locked" in str(error)
+        assert number not in "".join(traceback.format_exception(error)) + repr(error) + str(vars(error))
+
+
 def test_a_body_that_was_cut_off_is_not_quoted() -> None:
     body = calls_body(call(1), call(2))
     for length in range(0, len(body), 7):
