@@ -53,9 +53,12 @@ class HighWater:
       it with `carried`. If it is lower when it is sent again, and its call time later than when it was last sent,
       it was reset: its value counts the calls since.
 
-    Pass every answer to `accept`, in order, and compare the returned snapshots by `diff`. If no answer lags by more
-    than `max_lag`, no call is then made up, and none is lost that the records show. A call whose record goes back is
-    reported late: after the lag plus `max_lag` at most, and in the second answer at the earliest.
+    - An answer about some of the seats (`accept_part`) is judged by its own records. It says nothing about other seats,
+      and no seat joins or leaves by it.
+
+    Pass every answer to `accept` or `accept_part`, in order, and compare the returned snapshots by `diff`. If no answer
+    lags by more than `max_lag`, no call is then made up, and none is lost that the records show. A call whose record
+    goes back is reported late: after the lag plus `max_lag` at most, and in the second answer at the earliest.
 
     Args:
         max_lag: How many seconds an answer may lag, by `Snapshot.seconds_since`.
@@ -76,6 +79,9 @@ class HighWater:
         # The sum of the seconds between answers. It never decreases, even if the wall clock steps back.
         self._clock = 0.0
         self._last_answer = baseline
+        # When the last answer about all seats came, and the later ones about some of them.
+        self._answered_at = 0.0
+        self._part_answered_at: dict[SeatKey, float] = {}
         self._accepted_at = 0.0
         self._old_in_a_row = 0
         self._suspects: dict[SeatKey, _Suspect] = {}
@@ -121,12 +127,12 @@ class HighWater:
         if known is None or last_answer is None:
             self._known = polled
             return (polled,)
-        seen_at = self._clock
         self._clock += polled.seconds_since(last_answer)
         if polled.problems:
             polled = _with_known_counters(polled, known)
         changed, gone, new = compare(known, polled)
-        held, resets, is_newer = self._judge(changed, polled, seen_at)
+        held, resets, is_newer = self._judge(changed, polled)
+        self._answered_at, self._part_answered_at = self._clock, {}
         if held and not is_newer and self._is_old():
             self._answers_held_back += 1
             self.note_present(polled)
@@ -141,13 +147,45 @@ class HighWater:
         self._known = _with_records(polled, kept, known) if kept else polled
         return (_with_records(self._known, resets, known), self._known) if resets else (self._known,)
 
+    def accept_part(self, part: Snapshot) -> tuple[Snapshot, ...]:
+        """Check an answer about some of the known seats and return the accepted snapshots, as `accept` does.
+
+        These are of all seats. They have the known records and problems of all other seats, the known `server_time`,
+        and the times of the answer's arrival. If a record in the answer goes back and none goes forward, the answer is
+        old as a whole.
+
+        Args:
+            part: The answer. It must have known seats only.
+
+        Raises:
+            ValueError: There was no answer before, or a seat is not known.
+        """
+        known, last_answer = self._known, self._last_answer
+        if known is None or last_answer is None or not part.keys() <= known.keys():
+            raise ValueError("a part of the status must follow the whole, and have no other seats")
+        self._clock += part.seconds_since(last_answer)
+        self._last_answer = part
+        if part.problems:
+            part = _with_known_counters(part, known)
+        changed = [(key, known[key], shown) for key, shown in part.items() if shown != known[key]]
+        held, resets, is_newer = self._judge(changed, part)
+        self._part_answered_at.update(dict.fromkeys(part, self._clock))
+        self.note_present(part)
+        if held and not is_newer:
+            self._answers_held_back += 1
+            return ()
+        self._records_held_back += len(held)
+        accepted = {key: shown for key, _, shown in changed if key not in held}
+        self._known = _with_part(known, part, accepted, part.keys() - held.keys())
+        return (_with_records(self._known, resets, known), self._known) if resets else (self._known,)
+
     def note_present(self, polled: Snapshot) -> None:
         """Register the seats of an answer that is not accepted: the answers that lack them are no longer in a row."""
         if self._missing:
             self._missing = {key: answers for key, answers in self._missing.items() if key not in polled}
 
     def _judge(
-        self, changed: Iterable[Change], polled: Snapshot, seen_at: float
+        self, changed: Iterable[Change], polled: Snapshot
     ) -> tuple[dict[SeatKey, AgentStatus], dict[SeatKey, AgentStatus], bool]:
         """Return the known records of seats that go back, records just after resets, and whether any goes forward."""
         held: dict[SeatKey, AgentStatus] = {}
@@ -169,7 +207,7 @@ class HighWater:
                 evidence = _BACK
             suspect = suspects.get(key)
             if evidence == _BACK:
-                suspect = suspect or _Suspect(seen_at, after)
+                suspect = suspect or _Suspect(self._part_answered_at.get(key, self._answered_at), after)
                 if self._is_to_be_held(suspect, before, after):
                     suspects[key], held[key] = suspect, before
                     continue
@@ -477,4 +515,23 @@ def _with_records(polled: Snapshot, records: Mapping[SeatKey, AgentStatus | None
         server_time=polled.server_time,
         problems=problems,
         steady_at=polled.steady_at,
+    )
+
+
+def _with_part(
+    known: Snapshot, part: Snapshot, records: Mapping[SeatKey, AgentStatus], shown: Collection[SeatKey]
+) -> Snapshot:
+    """Return the known snapshot with other records for some seats, at the time of an answer that shows these seats."""
+    problems = known.problems
+    if problems or part.problems:
+        problems = (
+            *(it for it in problems if (it.queue, it.extension) not in shown),
+            *(it for it in part.problems if (it.queue, it.extension) in shown),
+        )
+    return known.with_changes(
+        records,
+        observed_at=part.observed_at,
+        server_time=known.server_time,
+        problems=problems,
+        steady_at=part.steady_at,
     )

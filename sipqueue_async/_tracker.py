@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -96,13 +97,32 @@ class Tracker:
         if not accepted:
             return None
         self._server_time = polled.server_time or self._server_time
-        previous = self._snapshot
-        if previous is None and not self._initial:
-            previous = accepted[0]
         events: list[Event] = []
         if self._failures:
             events.append(self._feed_up(accepted[-1], now))
             self._failures = 0
+        return self._advance(accepted, events)
+
+    def is_part_usable(self, part: Snapshot, extension: str) -> bool:
+        """Return whether an answer shows the known seats of an extension, and is no older than the last whole one.
+
+        Which seats there are is a question for whole answers.
+        """
+        seats = {key for key in self.known if key.extension == extension}
+        is_old = part.server_time and self._server_time and part.server_time < self._server_time
+        return part.keys() == seats and not is_old
+
+    def part_polled(self, part: Snapshot) -> Update | None:
+        """Process a usable answer about one extension, and return the update if anything changed."""
+        accepted = self._high_water.accept_part(part)
+        self._is_held_back = not accepted
+        return self._advance(accepted, []) if accepted else None
+
+    def _advance(self, accepted: Sequence[Snapshot], events: list[Event]) -> Update | None:
+        """Return the update to the last of these snapshots, after some events of the feed."""
+        previous = self._snapshot
+        if previous is None and not self._initial:
+            previous = accepted[0]
         old = previous
         for new in accepted:
             events += diff(old, new)

@@ -332,7 +332,9 @@ class SipQueueClient:
         self._decoders.move_to_end(question)
         decoder: Decoder[_T] = self._decoders[question]
         if len(self._decoders) > _DECODERS_KEPT:
-            self._decoders.popitem(last=False)
+            # Polls of many single extensions must not push out the decoder of the whole.
+            parts = (asked for asked in self._decoders if any(field == "extnumber" for field, _ in asked[1]))
+            del self._decoders[next(parts, next(iter(self._decoders)))]
 
         def decode(answer: Answer) -> _T:
             now, steady_now = datetime.now(UTC), asyncio.get_running_loop().time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -55,7 +56,9 @@ class WatcherHealth:
     ended: bool = False
     """Whether there will be no further poll: the watcher was closed, or `last_error` is not retryable."""
     polls: int = 0
-    """Completed polls, successful or failed."""
+    """Completed polls of the whole status, successful or failed."""
+    partial_polls: int = 0
+    """Completed polls of single extensions, by `refresh_extensions`; the other counts and times leave them out."""
     failures: int = 0
     """Polls that failed."""
     failures_in_a_row: int = 0
@@ -63,7 +66,8 @@ class WatcherHealth:
     stale_polls: int = 0
     """Good answers that were dropped because their `server_time` was before the last one's."""
     held_back_answers: int = 0
-    """Good answers that were held back because they are older than the snapshot: a back end lags."""
+    """Good answers that were held back because they are older than the snapshot: a back end lags. Those about single
+    extensions count too."""
     held_back_records: int = 0
     """Records that were held back because they are older than those known of their seats, counted at every poll."""
     last_error: BaseException | None = None
@@ -131,6 +135,7 @@ class StatusWatcher(Feed):
         self._max_backoff = max_backoff
         self._filter = SeatFilter(queues, extensions)
         self._fetch = _fetcher(source, self._filter)
+        self._can_filter = isinstance(source, FilteringSource)
         if not isinstance(baseline, Snapshot | None):
             raise TypeError(f"baseline must be a Snapshot, not {baseline!r}")
         # Filter the baseline too, or its other seats would seem to have left.
@@ -149,6 +154,10 @@ class StatusWatcher(Feed):
         self._refreshes: list[asyncio.Future[Snapshot]] = []
         # Those of calls that want a poll after the one under way.
         self._later_refreshes: list[asyncio.Future[Snapshot]] = []
+        # Those of `refresh_extensions`, by extension.
+        self._parts: dict[str, list[asyncio.Future[Snapshot]]] = {}
+        # Until then poll the whole only, by the loop's clock: there was a sign of lag, or an unusable part.
+        self._whole_until = -math.inf
         self._is_polling = False
         self._own_client: SipQueueClient | None = None
 
@@ -224,14 +233,42 @@ class StatusWatcher(Feed):
             RuntimeError: The watcher is not running, or was closed meanwhile.
             BaseException: The error of the poll.
         """
+        future = self._new_future()
+        (self._later_refreshes if anew and self._is_polling else self._refreshes).append(future)
+        self._due.set()
+        return await future
+
+    async def refresh_extensions(self, extensions: Iterable[str]) -> Snapshot:
+        """Poll the seats of these extensions now, one extension after another, and return the snapshot of all seats.
+
+        Every poll begins after this call. Each updates the seats of its extension, in all queues, and leaves the rest
+        as it was: the other records, what is known of missing seats, the condition of the feed, and the times of the
+        regular polls. No seat joins or leaves by it.
+
+        The whole status is polled instead before the first good poll, while the feed is down, if the source cannot
+        filter, and for `max_lag` after anything was held back or stale. It is also polled at once if such a poll fails,
+        is held back, or shows other seats of the extension than the known ones. So an unknown extension costs a poll of
+        the whole.
+
+        Raises:
+            RuntimeError: The watcher is not running, or was closed meanwhile.
+            ValueError: There is no extension, or an empty one.
+            BaseException: The error of the poll of the whole status.
+        """
+        wanted = SeatFilter(extensions=extensions).extensions or frozenset()
+        futures = {extension: self._new_future() for extension in sorted(wanted)}
+        for extension, future in futures.items():
+            self._parts.setdefault(extension, []).append(future)
+        self._due.set()
+        await asyncio.gather(*futures.values())
+        return self._tracker.known
+
+    def _new_future(self) -> asyncio.Future[Snapshot]:
         task = self._check_started()
         self._fanout.check()
         if task.done() or self._closing:
             raise RuntimeError("the watcher has ended: make a new one")
-        future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
-        (self._later_refreshes if anew and self._is_polling else self._refreshes).append(future)
-        self._due.set()
-        return await future
+        return asyncio.get_running_loop().create_future()
 
     def add_listener(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
         """Call a function with the new `health` after every poll; return a function that removes it.
@@ -275,6 +312,7 @@ class StatusWatcher(Feed):
         if is_the_end:
             self._health = attrs.evolve(self._health, ended=True)
             self._refreshes += self._later_refreshes
+            self._want_the_whole()
             for future in self._waiting():
                 future.set_exception(error or RuntimeError("the watcher was closed"))
         return is_the_end
@@ -287,12 +325,15 @@ class StatusWatcher(Feed):
             await self._pause(due)
             began = loop.time()
             self._is_polling = True
-            error = await self._poll(lateness=max(0.0, began - due))
+            is_part = self._parts and not self._refreshes and began < due and self._can_poll_parts(began)
+            error = await (self._poll_part() if is_part else self._poll(lateness=max(0.0, began - due)))
             self._is_polling = False
             if self._closing:
                 # The source suppressed CancelledError. It is tested, but Python 3.11 traces no line that runs after an
                 # exception was thrown into a coroutine.
                 return  # pragma: no cover
+            if is_part:
+                continue
             if error is None:
                 due = schedule.after_success(began, loop.time())
             else:
@@ -303,7 +344,7 @@ class StatusWatcher(Feed):
     async def _pause(self, until: float) -> None:
         self._refreshes += self._later_refreshes
         self._later_refreshes.clear()
-        if not self._refreshes:
+        if not (self._refreshes or self._parts):
             self._due.clear()
         timer = asyncio.get_running_loop().call_at(until, self._due.set)
         try:
@@ -312,7 +353,8 @@ class StatusWatcher(Feed):
             timer.cancel()
 
     async def _poll(self, lateness: float) -> Exception | None:
-        """Poll once and publish the result; return the error if it is retryable."""
+        """Poll the whole status once and publish the result; return the error if it is retryable."""
+        self._want_the_whole()
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -331,15 +373,73 @@ class StatusWatcher(Feed):
             raise outcome
         return outcome
 
+    def _want_the_whole(self) -> None:
+        """Let the next poll of the whole answer the waiting calls of `refresh_extensions` too."""
+        for futures in self._parts.values():
+            self._refreshes += futures
+        self._parts.clear()
+
+    def _can_poll_parts(self, now: float) -> bool:
+        return bool(self._health.up) and self._can_filter and now >= self._whole_until
+
+    async def _poll_part(self) -> None:
+        """Poll one extension and publish the result; if it is of no use, let the whole be polled at once."""
+        extension = next(iter(self._parts))
+        futures = self._parts.pop(extension)
+        # Without a good answer, these calls wait for the whole.
+        self._refreshes += futures
+        try:
+            part = self._filtered(await self._fetched(extension=extension))
+        except Exception as error:  # noqa: BLE001  # only a poll of the whole tells whether the feed is down
+            _log.debug("a poll of one extension failed: %s", error)
+            part = None
+        self._health = attrs.evolve(self._health, partial_polls=self._health.partial_polls + 1)
+        if part is not None and self._took_part(part, extension):
+            for future in futures:
+                if not future.done():
+                    future.set_result(self._tracker.known)
+            self._refreshes = [future for future in self._refreshes if not future.done()]
+        else:
+            self._poll_whole_for_a_while()
+        self._call_listeners()
+
+    def _took_part(self, part: Snapshot, extension: str) -> bool:
+        """Publish an answer about one extension; return whether it was of use."""
+        if not self._tracker.is_part_usable(part, extension):
+            return False
+        update = self._tracker.part_polled(part)
+        figures = self._held_back()
+        if self._tracker.is_held_back:
+            self._health = attrs.evolve(self._health, **figures)
+            return False
+        self._health = attrs.evolve(self._health, last_good_at=part.observed_at, **figures)
+        self._note_states(update)
+        self._publish(update)
+        return True
+
+    def _poll_whole_for_a_while(self) -> None:
+        self._whole_until = asyncio.get_running_loop().time() + self._max_lag
+
+    def _held_back(self) -> dict[str, Any]:
+        """Return how much was held back so far; if that has grown, poll the whole for a while."""
+        figures = {
+            "held_back_answers": self._tracker.answers_held_back,
+            "held_back_records": self._tracker.records_held_back,
+        }
+        if any(getattr(self._health, name) != figure for name, figure in figures.items()):
+            # One extension alone hardly shows that an answer is old.
+            self._poll_whole_for_a_while()
+        return figures
+
     def _may_pass(self, error: Exception) -> bool:
         """Return whether to poll again after an error."""
         if getattr(error, "wrong_url", False):
             return self._has_been_good
         return _is_retryable(error)
 
-    async def _fetched(self) -> object:
+    async def _fetched(self, **part: str) -> object:
         try:
-            return await self._fetch()
+            return await self._fetch(**part)
         except StopAsyncIteration as error:
             # Raised from an iterator of events, it would look like a normal end.
             raise RuntimeError("the source has no more snapshots") from error
@@ -354,6 +454,7 @@ class StatusWatcher(Feed):
         if self._tracker.is_stale(polled):
             # Callers of `refresh` go on waiting, so the next poll comes at once; the third stale answer is accepted.
             self._health = attrs.evolve(self._health, stale_polls=self._health.stale_polls + 1, **figures)
+            self._poll_whole_for_a_while()
             return
         if not self._has_been_good:
             self._has_been_good = True
@@ -361,8 +462,7 @@ class StatusWatcher(Feed):
                 _log.warning("the first status has no %s; nothing is reported of it until it appears", name)
         failures = self._tracker.failures
         update = self._tracker.polled(polled, now)
-        figures["held_back_answers"] = self._tracker.answers_held_back
-        figures["held_back_records"] = self._tracker.records_held_back
+        figures |= self._held_back()
         if self._tracker.is_held_back:
             if failures and not self._was_held_back:
                 _log.warning(
@@ -411,7 +511,7 @@ class StatusWatcher(Feed):
         return [future for future in waiting if not future.done()]
 
 
-def _fetcher(source: Source, seats: SeatFilter) -> Callable[[], Awaitable[Snapshot]]:
+def _fetcher(source: Source, seats: SeatFilter) -> Callable[..., Awaitable[Snapshot]]:
     if isinstance(source, FilteringSource):
         return partial(source.fetch_snapshot, queue=seats.queue, extension=seats.extension)
     if callable(source):

@@ -189,12 +189,12 @@ class _Polls:
 
     def count(self) -> None:
         """Count the last poll, unless it is counted already."""
-        health = self._watcher.health
-        if health.polls == self._health.polls:
-            return
-        if health.failures > self._health.failures:
-            self._failures[type(health.last_error).__name__] += 1
+        health, before = self._watcher.health, self._health
         self._health = health
+        if health.polls == before.polls:
+            return
+        if health.failures > before.failures:
+            self._failures[type(health.last_error).__name__] += 1
         self._durations.observe(health.last_duration or 0.0)
         self._latenesses.observe(health.last_lateness or 0.0)
 
@@ -304,7 +304,7 @@ class _Families:
             self._agent_families()
 
     def _poll_families(self) -> None:
-        self._polls = self._counter("sipqueue_polls", "Completed polls, successful or failed.")
+        self._polls = self._counter("sipqueue_polls", "Completed polls of the whole status, successful or failed.")
         self._failures = self._counter("sipqueue_poll_failures", "Polls that failed, by the error's class.", "error")
         self._stale = self._counter("sipqueue_stale_polls", "Answers dropped for being older than the one before.")
         self._held_back_answers = self._counter(

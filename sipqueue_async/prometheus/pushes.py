@@ -29,6 +29,7 @@ class PushCollector(Collector):
             ("sipqueue_pushes_taken", "Pushes that were taken.", health.taken),
             ("sipqueue_pushes_refused", "Pushes that were refused.", health.refused),
             ("sipqueue_push_polls", "Polls that pushes caused, successful or failed.", health.polls),
+            ("sipqueue_push_polls_partial", "Polls of one extension that pushes caused.", health.partial),
             ("sipqueue_push_polls_useful", "Polls that pushes caused and that found a change.", health.useful),
             ("sipqueue_push_polls_failed", "Polls that pushes caused and that failed.", health.failures),
         ):

@@ -15,6 +15,7 @@ import attrs
 from aiohttp import web
 
 from sipqueue_async import Snapshot, StatusWatcher, diff
+from sipqueue_async.push.agenda import WHOLE, Agenda
 
 LARGEST_PUSH: Final = 64 * 1024
 """The largest accepted body, in bytes."""
@@ -25,6 +26,9 @@ _TAKEN: Final = b"1"
 _LONGEST_PAUSE: Final = 60.0
 _READ_TIMEOUT: Final = 10.0
 _MOST_DOUBLINGS: Final = 16
+_TICK: Final = 0.001
+"""A timer of less than the clock's resolution may not advance it."""
+_EXTENSION: Final = "extnumber"
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Message: TypeAlias = MutableMapping[str, Any]
@@ -57,6 +61,8 @@ class PushHealth:
     """Pushes that were refused: malformed, too long, too many, or from an address that is not allowed."""
     polls: int = 0
     """Polls that pushes caused, successful or failed."""
+    partial: int = 0
+    """Those of them that asked for one extension only."""
     useful: int = 0
     """Polls that pushes caused and that found a change."""
     failures: int = 0
@@ -79,13 +85,26 @@ class Pollable(Protocol):
         ...
 
 
+@runtime_checkable
+class PartlyPollable(Pollable, Protocol):
+    """What can also poll single extensions: a `StatusWatcher` or a `Relay`. Of others, pushes poll the whole status."""
+
+    async def refresh_extensions(self, extensions: Iterable[str]) -> Snapshot | None:
+        """Poll the seats of these extensions now, and return the snapshot of all; None if it is not what polls."""
+        ...
+
+
 class PushReceiver:
     """Makes a watcher poll when the platform pushes that something happened.
 
-    ``async with receiver`` starts its task; leave it before the watcher. Pushes only say when to look: no value of them
-    is used, so lost, repeated, late and forged pushes change the time of events and nothing else. However many pushes
-    arrive, there is at most one poll of the receiver each `min_interval`, and a push during a poll causes another one
-    after it, because the answer may be older than the push.
+    ``async with receiver`` starts its task; leave it before the watcher. Pushes only say when and where to look, so
+    lost, repeated, late and forged pushes change the time of events and nothing else. However many pushes arrive, there
+    is at most one poll of the receiver each `min_interval`, and a push during a poll causes another one after it,
+    because the answer may be older than the push.
+
+    If the snapshot has more than `whole_up_to` seats, a poll asks for one of the extensions that the pushes name. Then
+    there is at most one poll of each extension in `min_interval`, and eight of them together, one after another. The
+    whole is polled if a push names no extension of the snapshot, if they name more than eight, and in a flood.
 
     After failed polls the receiver waits longer between polls, up to a minute. The watcher's own schedule goes on.
 
@@ -95,6 +114,7 @@ class PushReceiver:
         allow: Addresses or networks that may push, such as ``"192.0.2.7"`` or ``"192.0.2.0/24"``; by default all.
             Behind a proxy the address is the proxy's.
         max_rate: More pushes than this in a second are refused unread (429); they still count as a hint.
+        whole_up_to: Up to this number of seats, poll the whole status each time. A seat has about 350 bytes.
         on_record: Called for each push that is, or may be, the record of a finished call: `CallFeed.look`. It gets
             nothing of the push.
 
@@ -109,19 +129,26 @@ class PushReceiver:
         min_interval: float = 0.5,
         allow: str | Iterable[str] = (),
         max_rate: int = 200,
+        whole_up_to: int = 50,
         on_record: Callable[[], object] | None = None,
     ) -> None:
         if not 0 < min_interval < math.inf:
             raise ValueError(f"min_interval must be above 0 seconds, not {min_interval!r}")
         if max_rate < 1:
             raise ValueError(f"max_rate must be at least 1 push a second, not {max_rate!r}")
+        if whole_up_to < 0:
+            raise ValueError(f"whole_up_to must be 0 seats or more, not {whole_up_to!r}")
         self._watcher = watcher
+        self._parts = watcher if isinstance(watcher, PartlyPollable) else None
         self._min_interval = min_interval
+        self._agenda = Agenda(min_interval, whole_up_to)
         self._allowed = _networks(allow)
         self._max_rate = max_rate
         self._on_record = on_record
         self._second = -math.inf
         self._in_second = 0
+        # Whether there were too many pushes in the second before.
+        self._was_flooded = False
         self._asked = asyncio.Event()
         self._health = PushHealth()
         self._task: asyncio.Task[None] | None = None
@@ -173,7 +200,8 @@ class PushReceiver:
         parts = _parts(body)
         if parts is None:
             raise self._refusal(400)
-        self._ask(is_record=any(_END in part for part in parts))
+        names = [WHOLE] if self._was_flooded else [part.get(_EXTENSION) for part in parts]
+        self._ask(names, is_record=any(_END in part for part in parts))
         self._health = attrs.evolve(self._health, taken=self._health.taken + 1, last_push_at=datetime.now(UTC))
         return _TAKEN
 
@@ -230,8 +258,10 @@ class PushReceiver:
         try:
             async with asyncio.timeout(_READ_TIMEOUT):
                 body = await read()
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             raise self._refusal(408) from None
+        except web.RequestPayloadError:
+            raise self._refusal(400) from None
         return self._take(body)
 
     def _admit(self, remote: str | None) -> None:
@@ -239,15 +269,17 @@ class PushReceiver:
             raise self._refusal(403)
         second = math.floor(asyncio.get_running_loop().time())
         if second != self._second:
+            self._was_flooded = second == self._second + 1 and self._in_second > self._max_rate
             self._second, self._in_second = second, 0
         self._in_second += 1
         if self._in_second > self._max_rate:
             # Some may be genuine, and all of them share one poll.
-            self._ask(is_record=True)
+            self._ask([WHOLE], is_record=True)
             raise self._refusal(429)
 
-    def _ask(self, *, is_record: bool) -> None:
-        self._asked.set()
+    def _ask(self, names: Iterable[object], *, is_record: bool) -> None:
+        if self._agenda.add(names):
+            self._asked.set()
         if is_record and self._on_record is not None:
             self._on_record()
 
@@ -261,29 +293,55 @@ class PushReceiver:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            await self._asked.wait()
-            self._asked.clear()
+            name = await self._next()
             began = loop.time()
+            self._agenda.begin(name, began)
             before = self._watcher.snapshot
             try:
-                after = await self._watcher.refresh(anew=True)
+                after = await self._poll(name)
             except Exception:  # noqa: BLE001  # the watcher reports it to its consumers
                 if isinstance(self._watcher, StatusWatcher) and self._watcher.health.ended:
                     return
                 failures += 1
-                self._count(failed=True)
+                self._count(name, failed=True)
+                longest = max(_LONGEST_PAUSE, self._min_interval)
+                pause = min(longest, self._min_interval * 2 ** min(failures, _MOST_DOUBLINGS))
+                self._agenda.wait_until(began + pause)
             else:
                 failures = 0
                 if after is not None:
-                    self._count(useful=before is not None and bool(diff(before, after)))
-            longest = max(_LONGEST_PAUSE, self._min_interval)
-            pause = min(longest, self._min_interval * 2 ** min(failures, _MOST_DOUBLINGS))
-            await asyncio.sleep(max(0.0, began + pause - loop.time()))
+                    self._count(name, useful=before is not None and bool(diff(before, after)))
 
-    def _count(self, *, failed: bool = False, useful: bool = False) -> None:
+    async def _next(self) -> str:
+        """Wait until a poll may begin, and return what it asks for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._asked.clear()
+            if self._agenda.is_empty:
+                await self._asked.wait()
+            known = None if self._parts is None else self._watcher.snapshot
+            now = loop.time()
+            when, name = self._agenda.next(now, known)
+            if when <= now:
+                return name
+            # A push that arrives meanwhile may name an extension that can be polled at once.
+            timer = loop.call_later(max(_TICK, when - now), self._asked.set)
+            await self._asked.wait()
+            timer.cancel()
+
+    async def _poll(self, name: str) -> Snapshot | None:
+        if name != WHOLE and self._parts is not None:
+            return await self._parts.refresh_extensions([name])
+        return await self._watcher.refresh(anew=True)
+
+    def _count(self, name: str, *, failed: bool = False, useful: bool = False) -> None:
         health = self._health
         self._health = attrs.evolve(
-            health, polls=health.polls + 1, failures=health.failures + failed, useful=health.useful + useful
+            health,
+            polls=health.polls + 1,
+            partial=health.partial + (name != WHOLE),
+            failures=health.failures + failed,
+            useful=health.useful + useful,
         )
 
 

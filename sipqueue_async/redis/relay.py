@@ -130,6 +130,21 @@ class Relay:
             # Its watcher ended meanwhile: another relay leads, or `wait` raises the error.
             return None
 
+    async def refresh_extensions(self, extensions: Iterable[str]) -> Snapshot | None:
+        """Poll the seats of these extensions now if this relay leads, as `StatusWatcher.refresh_extensions` does.
+
+        Returns None if it stands by.
+
+        Raises:
+            ValueError: There is no extension, or an empty one.
+            BaseException: The error of the poll.
+        """
+        try:
+            return None if self._watcher is None else await self._watcher.refresh_extensions(extensions)
+        except RuntimeError:
+            # As for `refresh`.
+            return None
+
     async def wait(self) -> None:
         """Wait until the relay ends. By itself it ends only with an error that a retry cannot mend.
 

@@ -217,8 +217,10 @@ class PushRun:
         while True:
             await asyncio.sleep(TICK)
             now, records = self._live.calls(), len(self._live.past_calls())
-            changed = sum(before.get(extension) != now.get(extension) for extension in before.keys() | now.keys())
-            bodies = [{"type": "call"}] * changed + [{"endtime": "now"}] * (records - past)
+            changed = sorted(it for it in before.keys() | now.keys() if before.get(it) != now.get(it))
+            ended = self._live.past_calls()[past:]
+            bodies: list[dict[str, str | None]] = [{"type": "call", "extnumber": extension} for extension in changed]
+            bodies += [{"endtime": "now", "extnumber": call.extension} for call in ended]
             before, past = now, records
             for body in bodies:
                 if self._rng.random() >= self._case.loss:

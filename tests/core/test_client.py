@@ -139,6 +139,16 @@ async def test_unchanged_records_are_shared_by_filters(platform: Platform) -> No
         assert await fetch("0") is not first["0"]
 
 
+async def test_many_single_extensions_do_not_push_out_the_memory_of_the_whole(platform: Platform) -> None:
+    platform.answers = [body(record())]
+    async with SipQueueClient(platform.url, "t0ken") as client:
+        first = await client.fetch_snapshot()
+        for number in range(70):
+            await client.fetch_snapshot(extension=f"{number}")
+        (agent,) = (await client.fetch_snapshot()).values()
+        assert agent is first[agent.key]
+
+
 class _QueueNames:
     """Decodes a list of queues, and counts the answers."""
 

@@ -121,6 +121,86 @@ def test_a_seat_that_goes_back_for_good_stalls_the_others_for_max_lag_at_most() 
     assert accepted == [False, False, True, False]
 
 
+class TestPart:
+    """An answer about some of the seats."""
+
+    def test_changes_its_own_seats_and_carries_the_rest_over(self) -> None:
+        problems = [FieldProblem(*key, "wrapuptime", "is odd") for key in (KNOWN.key, OTHER.key)]
+        it = HighWater(baseline=Snapshot([KNOWN, OTHER], observed_at=START, server_time=START, problems=problems))
+        later = START + timedelta(seconds=2)
+        part = Snapshot([FORWARD], observed_at=later, server_time=later, steady_at=9.0)
+        (accepted,) = it.accept_part(part)
+        assert accepted is it.snapshot
+        assert accepted[KNOWN.key] is KNOWN
+        assert accepted[OTHER.key] is FORWARD
+        assert (accepted.observed_at, accepted.server_time, accepted.steady_at) == (later, START, 9.0)
+        assert accepted.problems == (problems[0],)
+        again = Snapshot([attrs.evolve(FORWARD)], observed_at=later, problems=problems[1:])
+        (accepted,) = it.accept_part(again)
+        assert accepted[OTHER.key] is FORWARD
+        assert accepted.problems == tuple(problems)
+
+    @pytest.mark.parametrize("record", BACK.values(), ids=BACK)
+    def test_with_nothing_newer_is_old(self, record: AgentStatus) -> None:
+        second = attrs.evolve(OTHER, extension=KNOWN.extension, queue="sales")
+        it = high_water(KNOWN, second)
+        assert it.accept_part(snapshot(record, attrs.evolve(second, state=AgentState.PAUSED), at=2)) == ()
+        assert it.snapshot == snapshot(KNOWN, second)
+        assert (it.answers_held_back, it.records_held_back) == (1, 0)
+        (accepted,) = it.accept_part(snapshot(record, attrs.evolve(second, last_answered_at=T2), at=3))
+        assert accepted[KNOWN.key] is KNOWN
+        assert accepted[second.key].last_answered_at == T2
+        assert (it.answers_held_back, it.records_held_back) == (1, 1)
+
+    def test_is_accepted_when_no_answer_about_the_seat_showed_the_known_record_for_max_lag(self) -> None:
+        """Answers about other seats do not count."""
+        fallen = changed(calls_answered=0)
+        it = high_water(KNOWN, OTHER, max_lag=10)
+        assert it.accept_part(snapshot(KNOWN, at=4)) != ()
+        assert it.accept_part(snapshot(OTHER, at=9)) != ()
+        assert it.accept_part(snapshot(fallen, at=13)) == ()
+        assert it.accept_part(snapshot(fallen, at=14)) != ()
+        assert it.snapshot == snapshot(fallen, OTHER)
+
+    def test_says_nothing_about_the_age_of_the_whole(self) -> None:
+        it = high_water(KNOWN, OTHER, max_lag=10)
+        old = snapshot(changed(calls_answered=6), OTHER, at=9)
+        assert it.accept(old) == ()
+        assert it.accept_part(snapshot(FORWARD, at=9.5)) != ()
+        assert it.accept(snapshot(changed(calls_answered=6), FORWARD, at=10)) != ()
+
+    def test_no_seat_leaves_by_it_and_its_own_are_there(self) -> None:
+        it = high_water(KNOWN, OTHER, agent("3"), leave_after=2)
+        (kept,) = it.accept(snapshot(FORWARD, at=2))
+        assert len(kept) == 3
+        it.accept_part(snapshot(KNOWN, at=3))
+        (kept,) = it.accept(snapshot(FORWARD, at=4))
+        assert kept.keys() == {KNOWN.key, OTHER.key}
+        (kept,) = it.accept(snapshot(FORWARD, at=6))
+        assert kept.keys() == {OTHER.key}
+
+    def test_a_counter_that_it_leaves_out_keeps_its_value(self) -> None:
+        it = high_water(KNOWN, OTHER)
+        problem = FieldProblem(*KNOWN.key, "callsanswered", "is missing")
+        part = Snapshot([changed(calls_answered=0)], observed_at=START, problems=[problem])
+        (accepted,) = it.accept_part(part)
+        assert accepted[KNOWN.key] is KNOWN
+        assert accepted.problems == (attrs.evolve(problem, carried=True),)
+
+    def test_calls_since_a_reset_are_counted_from_it(self) -> None:
+        it = high_water(KNOWN, OTHER)
+        zero = changed(calls_answered=0, no_answer_count=0, state=AgentState.IDLE)
+        assert it.accept_part(snapshot(zero, at=2)) == ()
+        first, accepted = it.accept_part(snapshot(attrs.evolve(zero, calls_answered=9, last_answered_at=T3), at=4))
+        assert (first[KNOWN.key].calls_answered, accepted[KNOWN.key].calls_answered) == (0, 9)
+        assert first[OTHER.key] is accepted[OTHER.key] is OTHER
+
+    def test_must_follow_the_whole_and_have_no_other_seats(self) -> None:
+        for it in (HighWater(), high_water(KNOWN)):
+            with pytest.raises(ValueError, match="a part of the status must follow the whole"):
+                it.accept_part(snapshot(OTHER))
+
+
 def test_a_missing_seat_says_nothing_about_its_record() -> None:
     it = high_water(KNOWN, OTHER, max_lag=10, leave_after=3)
     fallen = changed(calls_answered=0)

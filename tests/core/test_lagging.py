@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipqueue_async import Event, FieldProblem, SeatKey, Snapshot, TransportError
+from sipqueue_async import Event, FieldProblem, SeatEvent, SeatKey, Snapshot, TransportError
 from sipqueue_async._tracker import Tracker
 from sipqueue_async.tally import Tally
 from tests.kit.lagging import Floor, History, told_calls, told_changes
@@ -39,6 +39,8 @@ class Schedule:
     """The share of records that an answer lacks."""
     blank: float = 0.0
     """The share of counters that an answer leaves blank."""
+    parts: int = 0
+    """The number of polls of one extension between two polls of the whole."""
     restarts: bool = False
     """Whether the program restarts once from a saved snapshot."""
 
@@ -64,7 +66,12 @@ class Watch:
         self.shown.append((0.0, frozenset()))
         now = 0.0
         while now < until:
-            now += self.schedule.interval
+            step = self.schedule.interval / (self.schedule.parts + 1)
+            for _ in range(self.schedule.parts):
+                now += step
+                if not tracker.failures:
+                    self._poll_part(tracker, now)
+            now += step
             if self.schedule.restarts and until / 2 - self.schedule.interval < now <= until / 2:
                 self.tally.advance(tracker.known)
                 self.tally = Tally.from_json(self.tally.to_json())
@@ -81,10 +88,24 @@ class Watch:
                 self.tally.update(update)
         return tracker
 
+    def _poll_part(self, tracker: Tracker, now: float) -> None:
+        """Poll the extension of a random seat; an unusable answer, which lacks the seat, is ignored."""
+        key = self.rng.choice(list(tracker.known))
+        answer = self._answer(now, key)
+        before = dict(tracker.known)
+        if not tracker.is_part_usable(answer, key.extension):
+            assert not answer
+        elif (update := tracker.part_polled(answer)) is not None:
+            assert {event.key for event in update.events if isinstance(event, SeatEvent)} == {key}
+            self.events += update.events
+            self.tally.update(update)
+        assert all(tracker.known[other] is record for other, record in before.items() if other != key)
+
     def _tracker(self, baseline: Snapshot | None) -> Tracker:
         return Tracker(baseline, initial=False, leave_after=2, max_lag=MAX_LAG)
 
-    def _answer(self, now: float) -> Snapshot:
+    def _answer(self, now: float, part: SeatKey | None = None) -> Snapshot:
+        """Return the answer about all seats, or about one."""
         schedule, rng = self.schedule, self.rng
         if self._left == 0:
             lag = rng.uniform(0, schedule.lag) if schedule.varies else schedule.lag
@@ -94,7 +115,10 @@ class Watch:
         second = max(0.0, now - (self._behind if now < SECONDS + MAX_LAG else 0.0))
         answer = self.history.at(second, arrived=now)
         absent = frozenset(key for key in answer if key not in self._absent and rng.random() < schedule.absent)
-        self._absent = absent
+        if part is None:
+            self._absent = absent
+        else:
+            absent |= answer.keys() - {part}
         blank = frozenset(key for key in answer if rng.random() < schedule.blank and now < SECONDS)
         self.shown.append((second, absent | blank))
         problems = [
@@ -158,7 +182,7 @@ floors = st.builds(
     blanks_times=st.booleans(),
     answered_before=st.sampled_from([0, 2, 30]),
 )
-parts = st.sampled_from([0.0, 0.0, 0.05, 0.3])
+shares = st.sampled_from([0.0, 0.0, 0.05, 0.3])
 schedules = st.builds(
     Schedule,
     interval=st.sampled_from([1.0, 2.0, 7.0]),
@@ -166,9 +190,10 @@ schedules = st.builds(
     lagging=st.sampled_from([0.1, 0.5, 0.9]),
     in_a_row=st.sampled_from([1, 6, 20]),
     varies=st.booleans(),
-    fails=parts,
-    absent=parts,
-    blank=parts,
+    fails=shares,
+    absent=shares,
+    blank=shares,
+    parts=st.sampled_from([0, 0, 1, 4]),
     restarts=st.booleans(),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from sipqueue_async import (
     AgentJoined,
     CallAnswered,
     CallMissed,
+    Event,
     FeedDown,
     FeedUp,
     SeatKey,
@@ -141,15 +143,32 @@ class Platform(RuleBasedStateMachine):
         self._publish(self.tracker.polled(new, float(self.at)))
         assert self.tracker.snapshot == new
         assert diff(new, self._polled(random.Random(seed + 1))) == (), "the order or the notation tells something"
-        for event in diff(before, new):
-            if isinstance(event, CallAnswered):
-                self.answered[event.key] += event.count
-            elif isinstance(event, CallMissed):
-                self.missed[event.key] += event.count
-            elif isinstance(event, AgentJoined):
-                assert before is None or event.key not in before
+        events = diff(before, new)
+        self._count(events)
+        assert all(before is None or it.key not in before for it in events if isinstance(it, AgentJoined))
         self.fast.take_all()
         self.up = True
+
+    @precondition(lambda self: self.up and self.tracker.snapshot)
+    @rule(data=st.data(), seed=st.integers(0, 99))
+    def poll_extension(self, data: st.DataObject, seed: int) -> None:
+        """Poll one extension; where its seats are not the known ones, the whole is polled instead."""
+        before, chance = self.tracker.known, random.Random(seed)
+        extension = data.draw(st.sampled_from(sorted({key.extension for key in before})))
+        records = {seat: fields for seat, fields in self.records.items() if seat.extension == extension}
+        for seat in records:
+            self._take_calls(seat, answered=chance.randrange(2), missed=chance.randrange(2))
+        part = self._polled(chance, records)
+        if not self.tracker.is_part_usable(part, extension):
+            assert part.keys() != {seat for seat in before if seat.extension == extension}
+            self.poll(seed)
+            return
+        self._publish(self.tracker.part_polled(part))
+        known = self.tracker.known
+        assert all(known[seat] is record for seat, record in before.items() if seat not in part)
+        assert {seat: known[seat] for seat in part} == dict(part)
+        self._count(diff(before, known))
+        self.fast.take_all()
 
     @rule()
     def fail(self) -> None:
@@ -181,19 +200,28 @@ class Platform(RuleBasedStateMachine):
     def _somebody(self, data: st.DataObject) -> SeatKey:
         return data.draw(st.sampled_from(sorted(self.records)))
 
+    def _count(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, CallAnswered):
+                self.answered[event.key] += event.count
+            elif isinstance(event, CallMissed):
+                self.missed[event.key] += event.count
+
     def _publish(self, update: Update | None) -> None:
         self.at += 1
         if update is not None:
             self.fanout.publish(update)
 
-    def _polled(self, chance: random.Random) -> Snapshot:
-        """Return the snapshot that a client decodes from the platform's answer."""
-        records = [{**fields, "unheard_of": chance.random()} for fields in self.records.values()]
+    def _polled(self, chance: random.Random, part: Mapping[SeatKey, dict[str, Any]] | None = None) -> Snapshot:
+        """Return the snapshot that a client decodes from the platform's answer about all seats, or about some."""
+        shown = self.records if part is None else part
+        records = [{**fields, "unheard_of": chance.random()} for fields in shown.values()]
         records += chance.sample(records, len(records) // 2)
         chance.shuffle(records)
         body = json.dumps(envelope(records), ensure_ascii=chance.random() < 0.5).encode()
-        snapshot = self.decoder.decode(body, observed_at=START + timedelta(seconds=self.at))
-        assert set(snapshot) == set(self.records)
+        decoder = self.decoder if part is None else SnapshotDecoder()
+        snapshot = decoder.decode(body, observed_at=START + timedelta(seconds=self.at))
+        assert set(snapshot) == set(shown)
         return snapshot
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import defaultdict
 from datetime import UTC, datetime
 
-from sipqueue_async import Snapshot
+from sipqueue_async import Snapshot, TransportError
 from sipqueue_async._wire import SnapshotDecoder
 from sipqueue_async.simulator import CallCentre, Plan, Platform
 from sipqueue_async.simulator.platform import STATUS
 
 
 class TimedSource:
-    """Snapshots of a call centre whose time is the loop's; each request takes `latency` seconds.
+    """Snapshots of a call centre whose time is the loop's, or of one extension; each request takes `latency` seconds.
 
     The answer is of the moment at which a request begins, the worst case for what happens during it.
     """
@@ -22,12 +24,20 @@ class TimedSource:
         self.latency = latency
         self.began: list[float] = []
         """When each request began, in seconds since the first."""
+        self.asked: list[str | None] = []
+        """The extension of each request; None for the whole."""
         self.running = 0
         self.most_running = 0
         self.error: Exception | None = None
         """Raised instead of an answer."""
-        self._platform = Platform(self.centre, tokens=["good"])
-        self._decoder = SnapshotDecoder()
+        self.failing = 0.0
+        """The share of requests that fail."""
+        self.absent = 0.0
+        """The share of answers that lack a seat; of those about all seats never two in a row."""
+        self._was_absent = False
+        self._rng = random.Random(seed)
+        self.platform = Platform(self.centre, tokens=["good"])
+        self._decoders: defaultdict[str | None, SnapshotDecoder] = defaultdict(SnapshotDecoder)
         self._start = asyncio.get_running_loop().time()
 
     @property
@@ -39,18 +49,32 @@ class TimedSource:
         """Run the model up to the present."""
         self.centre.run_until(max(self.now, self.centre.now))
 
-    async def __call__(self) -> Snapshot:
+    async def fetch_snapshot(
+        self, *, queue: str | None = None, extension: str | None = None, state: object = None
+    ) -> Snapshot:
         """Return the snapshot of the moment of the call."""
         self.began.append(self.now)
+        self.asked.append(extension)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self.catch_up()
-        body = self._platform.answer({"service": STATUS, "token": "good"})
+        body = self.platform.answer({"service": STATUS, "token": "good", "extnumber": extension or ""})
         try:
             await asyncio.sleep(self.latency)
         finally:
             self.running -= 1
         if self.error is not None:
             raise self.error
+        if self._rng.random() < self.failing:
+            raise TransportError("no route")
         observed_at, steady_at = datetime.now(UTC), asyncio.get_running_loop().time()
-        return self._decoder.decode(body, observed_at=observed_at, steady_at=steady_at)
+        snapshot = self._decoders[extension].decode(body, observed_at=observed_at, steady_at=steady_at)
+        if extension is None:
+            self._was_absent = not self._was_absent and self._rng.random() < self.absent
+            is_absent = self._was_absent
+        else:
+            is_absent = self._rng.random() < self.absent
+        if not is_absent or not snapshot:
+            return snapshot
+        absent = self._rng.choice(list(snapshot))
+        return snapshot.with_changes({absent: None}, observed_at=observed_at, steady_at=steady_at)

@@ -30,5 +30,5 @@ async def test_pushes_and_their_polls_are_counted(accept: str) -> None:
             await watcher.refresh()
         get = Scrape(WatcherCollector(watcher), collector, accept=accept).get
     assert [get(f"sipqueue_pushes_{which}_total") for which in ("taken", "refused")] == [2, 1]
-    assert [get(f"sipqueue_push_polls{which}_total") for which in ("", "_useful")] == [1, 1]
+    assert [get(f"sipqueue_push_polls{which}_total") for which in ("", "_useful", "_partial")] == [1, 1, 0]
     assert repr(collector).startswith("<PushCollector of <PushReceiver, ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 
 import async_solipsism
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipqueue_async import (
+    AgentJoined,
+    AgentLeft,
     CallAnswered,
     CallMissed,
     SeatEvent,
@@ -21,12 +24,28 @@ from sipqueue_async import (
     apply,
 )
 from sipqueue_async.push import PushReceiver
-from sipqueue_async.simulator import Plan
+from sipqueue_async.simulator import BackEnd, Plan
 from tests.kit.pushes import TimedSource
 
 PLAN = attrs.evolve(Plan.lively(), agents=6, short_calls=0.5, breaks_per_hour=6.0, external_calls_per_hour=6.0)
 SPAN = 95.0
+INTERVAL = 10.0
 MIN_INTERVAL = 0.5
+MAX_LAG = 8.0
+QUIET = 30.0
+"""Seconds at the end without faults, so that everything can be reported."""
+
+
+@attrs.frozen
+class Faults:
+    """What is wrong with the answers."""
+
+    behind: float = 0.0
+    """By how many seconds one of two back ends lags."""
+    failing: float = 0.0
+    absent: float = 0.0
+    reset_at: float | None = None
+    """When all counters are reset."""
 
 
 @attrs.frozen
@@ -36,27 +55,52 @@ class Day:
     updates: list[Update]
     first: Snapshot
     last: Snapshot
-    polls: list[float]
+    asked: list[str | None]
     answered: Counter[SeatKey]
     missed: Counter[SeatKey]
     true_answered: int
     true_missed: int
+    untellable: int
+    """The most calls that a reset may hide."""
+
+    def check(self) -> None:
+        """Check that the calls are the true ones, and that the updates lead to the last snapshot."""
+        for told, true in ((self.answered, self.true_answered), (self.missed, self.true_missed)):
+            assert true - self.untellable <= told.total() <= true
+        known = self.first
+        for update in self.updates:
+            assert update.snapshot is not None
+            seats = [event for event in update.events if isinstance(event, SeatEvent)]
+            assert not any(isinstance(event, AgentJoined | AgentLeft) for event in seats)
+            known = apply(known, seats)
+            assert dict(known) == dict(update.snapshot)
+        assert dict(known) == dict(self.last)
 
 
-async def _watch(seed: int, pushes: list[float], latency: float) -> Day:
-    """Watch for `SPAN` seconds at an interval of 10 s; pushes arrive at these times."""
+async def _watch(seed: int, pushes: list[tuple[float, int]], latency: float, faults: Faults, whole_up_to: int) -> Day:
+    """Watch for `SPAN` seconds; pushes arrive at these times, each about one of the seats."""
     source = TimedSource(PLAN, seed, latency=latency)
     loop = asyncio.get_running_loop()
     start = loop.time()
-    async with StatusWatcher(source, interval=10.0) as watcher:
-        stream = watcher.updates()
+    async with StatusWatcher(source, interval=INTERVAL, max_lag=MAX_LAG) as watcher:
+        stream = watcher.updates(max_pending=1000)
         first = await watcher.ready()
         begin = source.centre.now
-        async with PushReceiver(watcher, min_interval=MIN_INTERVAL) as receiver:
-            for at in sorted(pushes):
-                await asyncio.sleep(max(0.0, start + at - loop.time()))
-                await receiver.handle(b'{"type": "call", "status": "ring"}')
+        source.failing, source.absent = faults.failing, faults.absent
+        source.platform.faults.balance(BackEnd(), BackEnd(faults.behind), polls=(1, 3), seed=seed)
+        if faults.reset_at is not None:
+            loop.call_at(start + faults.reset_at, _reset, source)
+        extensions = [*source.centre.extensions, "forged"]
+        async with PushReceiver(watcher, min_interval=MIN_INTERVAL, whole_up_to=whole_up_to) as receiver:
+            for at, place in sorted(pushes):
+                if (wait := start + at - loop.time()) > 1e-6:
+                    await asyncio.sleep(wait)
+                push = {"type": "call", "status": "ring", "extnumber": extensions[place]}
+                await receiver.handle(json.dumps(push).encode())
             await asyncio.sleep(start + SPAN - loop.time())
+        source.failing = source.absent = 0.0
+        source.platform.relent()
+        await asyncio.sleep(QUIET)
         last = await watcher.refresh(anew=True)
         end = source.centre.now
         updates: list[Update] = []
@@ -70,42 +114,64 @@ async def _watch(seed: int, pushes: list[float], latency: float) -> Day:
             elif isinstance(event, CallMissed):
                 missed[event.key] += event.count
     truth = source.centre.truth
+    # A seat may be absent in the polls before and after the reset.
+    span = 2 * INTERVAL + MAX_LAG
+    around = [count(at - span, at + span) for at in truth.counter_resets for count in (truth.answered, truth.missed)]
     return Day(
         updates,
         first,
         last,
-        source.began,
+        source.asked,
         answered,
         missed,
         truth.answered(begin, end),
         truth.missed(begin, end),
+        sum(around),
     )
+
+
+def _reset(source: TimedSource) -> None:
+    source.catch_up()
+    source.centre.reset_counters()
+
+
+times = st.floats(0.1, SPAN - 3) | st.sampled_from([10.0, 20.0, 20.0, 30.01])
+lags = st.sampled_from([0.0, 0.0, 2.0, MAX_LAG - 3])
+shares = st.sampled_from([0.0, 0.0, 0.1, 0.4])
 
 
 @given(
     seed=st.integers(0, 5),
-    pushes=st.lists(st.floats(0.1, SPAN - 3) | st.sampled_from([10.0, 20.0, 20.0, 30.01]), max_size=60),
+    pushes=st.lists(st.tuples(times, st.integers(0, PLAN.agents)), max_size=60),
     latency=st.sampled_from([0.01, 0.3, 2.0]),
+    faults=st.builds(Faults, behind=lags, failing=shares, absent=shares)
+    | st.builds(Faults, behind=lags, absent=shares, reset_at=st.floats(5.0, SPAN)),
+    whole_up_to=st.sampled_from([0, 50]),
 )
-def test_pushes_lose_no_call_and_make_none_up(seed: int, pushes: list[float], latency: float) -> None:
+def test_pushes_lose_no_call_and_make_none_up(
+    seed: int, pushes: list[tuple[float, int]], latency: float, faults: Faults, whole_up_to: int
+) -> None:
     """Lost, doubled, late and forged pushes are all of them schedules like these."""
     with asyncio.Runner(loop_factory=async_solipsism.EventLoop) as runner:
-        with_pushes, without = runner.run(_both(seed, pushes, latency))
+        with_pushes, without = runner.run(_both(seed, pushes, latency, faults, whole_up_to))
     for day in (with_pushes, without):
-        assert (day.answered.total(), day.missed.total()) == (day.true_answered, day.true_missed)
-        known = day.first
-        for update in day.updates:
-            assert update.snapshot is not None
-            seats = [event for event in update.events if isinstance(event, SeatEvent)]
-            known = apply(known, seats)
-            assert dict(known) == dict(update.snapshot)
-        assert dict(known) == dict(day.last)
-    assert with_pushes.answered == without.answered
-    assert with_pushes.missed == without.missed
+        day.check()
+    if faults.reset_at is None:
+        assert with_pushes.answered == without.answered
+        assert with_pushes.missed == without.missed
     assert dict(with_pushes.last) == dict(without.last)
-    # At most one poll of its own each `MIN_INTERVAL`, beside the scheduled ones.
-    assert len(with_pushes.polls) <= len(without.polls) + min(len(pushes), SPAN / MIN_INTERVAL) + 1
+    assert set(without.asked) == {None}
+    assert set(with_pushes.asked) <= ({None} if whole_up_to else {None, *(key.extension for key in without.last)})
+    if not faults.failing:
+        # At most one poll of its own each `MIN_INTERVAL`, beside the scheduled ones; an unusable one costs another.
+        bound = len(without.asked) + 2 * min(len(pushes), SPAN / MIN_INTERVAL) + 1
+        assert len(with_pushes.asked) <= bound
 
 
-async def _both(seed: int, pushes: list[float], latency: float) -> tuple[Day, Day]:
-    return await _watch(seed, pushes, latency), await _watch(seed, [], latency)
+async def _both(
+    seed: int, pushes: list[tuple[float, int]], latency: float, faults: Faults, whole_up_to: int
+) -> tuple[Day, Day]:
+    return (
+        await _watch(seed, pushes, latency, faults, whole_up_to),
+        await _watch(seed, [], latency, faults, whole_up_to),
+    )

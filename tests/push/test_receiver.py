@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -83,20 +83,57 @@ async def test_a_push_during_a_scheduled_poll_causes_another_after_it() -> None:
         assert source.began[2] == pytest.approx(source.began[1] + 2.0)
 
 
-async def test_a_flood_causes_one_poll_each_min_interval() -> None:
-    async with receiving(interval=1000.0, min_interval=0.5, max_rate=100) as (receiver, _, source):
-        before, refused = len(source.began), set[int]()
-        for _ in range(20_000):
+async def _flood(receiver: PushReceiver, extensions: Sequence[str], seconds: float) -> int:
+    """Send 10,000 forged pushes a second, each of which names an extension; return how many were refused."""
+    refused: list[int] = []
+    for _ in range(round(seconds * 1000)):
+        for number in range(10):
             try:
-                await receiver.handle(PUSH)
+                await receiver.handle(json.dumps({"type": "call", "extnumber": extensions[number]}).encode())
             except PushRefused as refusal:
-                refused.add(refusal.status)
-            await asyncio.sleep(0.0001)
-        polls = source.began[before:]
-        assert len(polls) <= 5
-        assert min(later - earlier for earlier, later in pairwise(polls)) >= 0.5 - 1e-6
-        assert refused == {429}
-        assert receiver.health.refused > 19_000
+                refused.append(refusal.status)
+        await asyncio.sleep(0.001)
+    assert set(refused) == {429}
+    return len(refused)
+
+
+@pytest.mark.parametrize("whole_up_to", [0, 50])
+async def test_a_flood_causes_one_poll_of_the_whole_each_min_interval(whole_up_to: int) -> None:
+    """It may begin with one of an extension."""
+    async with receiving(interval=1000.0, max_rate=100, whole_up_to=whole_up_to) as (receiver, _, source):
+        assert await _flood(receiver, source.centre.extensions, 2.0) > 19_000
+        wholes = [at for at, asked in zip(source.began, source.asked, strict=True) if asked is None][1:]
+        assert len(wholes) <= 5
+        assert min(later - earlier for earlier, later in pairwise(wholes)) >= 0.5 - 1e-6
+        assert len(source.began) - len(wholes) - 1 <= (whole_up_to == 0)
+
+
+async def test_a_flood_delays_no_regular_poll() -> None:
+    async with receiving(interval=0.3, whole_up_to=0) as (receiver, watcher, source):
+        lateness: list[float | None] = []
+        watcher.add_listener(lambda health: lateness.append(health.last_lateness))
+        await _flood(receiver, source.centre.extensions, 1.2)
+        # Polls do not overlap, so a regular one may wait for the one under way.
+        assert max(late or 0.0 for late in lateness) <= source.latency + 0.001
+        assert len(lateness) >= 4
+
+
+async def test_above_a_number_of_seats_only_the_named_extensions_are_polled() -> None:
+    async with receiving(whole_up_to=5) as (receiver, watcher, source):
+        first, second, third = source.centre.extensions[:3]
+        await asyncio.sleep(5)
+        for extension in (second, first, second):
+            await receiver.handle(json.dumps({"type": "call", "extnumber": extension}).encode())
+        await receiver.handle(json.dumps({"endtime": "2026-01-05 09:00:00", "extnumber": third}).encode())
+        await asyncio.sleep(5)
+        assert source.asked == [None, second, first, third]
+        assert source.most_running == 1
+        assert (receiver.health.polls, receiver.health.partial) == (3, 3)
+        assert (watcher.health.polls, watcher.health.partial_polls) == (1, 3)
+        await receiver.handle(b'{"type": "call"}')
+        await asyncio.sleep(1)
+        assert source.asked == [None, second, first, third, None]
+        assert (receiver.health.polls, receiver.health.partial) == (4, 3)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +228,7 @@ async def test_what_does_not_poll_causes_no_poll() -> None:
             self.asked += 1
 
     relay = StandBy()
-    async with PushReceiver(relay) as receiver:
+    async with PushReceiver(relay, whole_up_to=0) as receiver:
         await receiver.handle(PUSH)
         await asyncio.sleep(1)
     assert (relay.asked, receiver.health.polls, receiver.health.failures) == (1, 0, 0)
@@ -212,6 +249,7 @@ async def test_a_receiver_runs_once() -> None:
     ("options", "text"),
     [
         ({"min_interval": 0}, "min_interval must be above 0 seconds, not 0"),
+        ({"whole_up_to": -1}, "whole_up_to must be 0 seats or more, not -1"),
         ({"max_rate": 0}, "max_rate must be at least 1 push a second, not 0"),
         ({"allow": ["platform"]}, "allow must contain IP addresses or networks: 'platform'"),
     ],

@@ -589,6 +589,7 @@ async def test_a_push_makes_the_leader_poll_and_publish(redis_server: RedisServe
                 assert await each.handle(b"{}") == b"1"
             assert (await asyncio.wait_for(anext(stream), 60)).after == "talking"
             await until(lambda: receiver.health.useful)
+            assert await other.refresh_extensions(["1"]) is None
             assert (await other.refresh(), other.snapshot, idle.polls, waiting.health.polls) == (None, None, 0, 0)
         assert leader.snapshot == await leader.refresh()
 
@@ -604,6 +605,6 @@ async def test_a_relay_that_ends_refreshes_no_more(redis_server: RedisServer) ->
     async with relay(source, redis_server) as leader:
         await asyncio.wait_for(asked.wait(), 60)
         await until(lambda: leader.leading)
-        task = asyncio.create_task(leader.refresh(anew=True))
+        tasks = [asyncio.create_task(it) for it in (leader.refresh(anew=True), leader.refresh_extensions(["1"]))]
         await asyncio.sleep(0)
-    assert await task is None
+    assert await asyncio.gather(*tasks) == [None, None]

@@ -55,6 +55,7 @@ async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
         assert_type(same, Relay)
         assert_type(same.snapshot, Snapshot | None)
         assert_type(await same.refresh(anew=True), Snapshot | None)
+        assert_type(await same.refresh_extensions(["1"]), Snapshot | None)
         assert_type(relay.leading, bool)
         assert_type(relay.sequence, int)
         assert_type(relay.where, str)

@@ -139,6 +139,7 @@ def test_high_water() -> None:
     one, two, _ = stages()
     high_water = HighWater(max_lag=30, baseline=one)
     assert_type(high_water.accept(two), tuple[Snapshot, ...])
+    assert_type(high_water.accept_part(two), tuple[Snapshot, ...])
     assert_type(high_water.note_present(two), None)
     assert_type(high_water.snapshot, Snapshot | None)
     assert_type(high_water.records_held_back, int)
