@@ -13,11 +13,13 @@ import pytest
 from sipqueue_async import FeedDown, FeedUp, Snapshot, StatusWatcher, TransportError, diff
 from sipqueue_async._replay import Past, Place, Replayed
 from sipqueue_async.redis import RelayError
+from sipqueue_async.wallboard import Wallboard
 from sipqueue_async.wallboard.journal import Journal
 from sipqueue_async.wallboard.places import Mark, Places, Position, Publication
 from sipqueue_async.wallboard.reader import Reader, Wanted
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.sse import Message, Parser
+from tests.kit.sse import Reader as HttpReader
 from tests.kit.wallboard_stage import NEVER
 
 TAG: Final = "0a1b2c3d"
@@ -114,22 +116,22 @@ def team(calls: int) -> Snapshot:
 
 
 AWAY = TransportError("away")
-HISTORY: Final = (team(0), team(1), team(2), AWAY, team(4), snapshot(at=5), team(6), AWAY, team(8), team(9))
+HISTORY: Final = (team(0), team(1), team(2), AWAY, team(4), snapshot(at=5), team(6), AWAY, team(8), team(8), team(9))
 
 
 def told(messages: Sequence[Message]) -> list[object]:
     return [(it.event, it.data.get("extension"), it.data.get("observed_at")) for it in messages]
 
 
-@pytest.mark.parametrize("start", [1, 4, 6, 9])
+@pytest.mark.parametrize("start", [1, 4, 6, 10])
 async def test_every_id_of_one_wallboard_continues_on_another_with_the_next_event(start: int) -> None:
     first, later = Wall(Relayed(HISTORY)), Wall(Relayed(HISTORY, start))
     async with first.feed, later.feed:
         await first.feed.ready()
         await later.feed.ready()
         (begun,) = await first.read()
-        await first.poll(9)
-        await later.poll(9 - start)
+        await first.poll(10)
+        await later.poll(10 - start)
         everything = [begun, *await first.read(begun.last_event_id)]
         assert len(everything) > 20
         places = list(enumerate(everything, start=1))
@@ -271,6 +273,19 @@ def test_a_reader_that_another_wallboard_served_faster_is_recognised() -> None:
     assert journal.is_ahead(ahead)
     assert not journal.is_ahead(ahead.replace("-10-", "-9-"))
     assert not journal.is_ahead(ahead.replace(TAG, "00000000"))
+
+
+async def test_a_wallboard_that_is_behind_another_one_catches_up_before_it_answers() -> None:
+    feed = Relayed(HISTORY)
+    async with Wallboard(feed) as wallboard, feed:
+        await feed.ready()
+        async with HttpReader(wallboard.port, last_event_id=f"{'0' * 16}-0.0~{TAG}-1-0u") as program:
+            while not program.status:
+                assert await program.read() == []
+            await feed.refresh()
+            await feed.refresh()
+            message = await program.next()
+            assert (message.event, message.data["observed_at"]) == ("call-answered", team(2).observed_at.isoformat())
 
 
 def test_a_place_is_found_only_where_a_reader_knows_the_same_of_the_feed() -> None:

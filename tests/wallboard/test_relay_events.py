@@ -123,11 +123,6 @@ class Program:
                 self.reasons[data["reason"]] += 1
                 self.known = {(it["queue"], it["extension"]): _figures(it) for it in data["agents"]}
                 self.is_down = data["feed_down"] is not None
-            case "agent-joined":
-                assert seat not in self.known
-                self.known[seat] = _figures(data["agent"])
-            case "agent-left":
-                del self.known[seat]
             case "state-changed":
                 before, calls = self.known[seat]
                 assert before == data["before"]
@@ -197,6 +192,12 @@ async def test_faults_restarts_and_kills_at_once_lose_and_double_nothing(redis_s
         await storm.round()
     feed = RedisFeed(redis_server.url)
     async with storm.relay(), Wallboard(feed, beat=0.02) as wallboard, feed, asyncio.timeout(60):
-        while storm.program.known != storm.truth() or storm.program.is_down:
+        await feed.ready()
+        for failure in (None, "away", None):
+            storm.floor.stage.failure = failure
+            while storm.program.is_down is (failure is None):
+                await storm.read(wallboard.port, 3, 1 << 20)
+        await storm.churn()
+        while storm.program.known != storm.truth():
             await storm.read(wallboard.port, 3, 1 << 20)
     assert storm.program.reasons.total() < ROUNDS
