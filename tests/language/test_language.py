@@ -62,6 +62,12 @@ def test_numbers_take_their_form() -> None:
     assert WORDS.ngettext("one", "many", 2, "zh") == "many"
 
 
+def test_scripts_get_all_messages() -> None:
+    messages = WORDS.messages("zh")
+    assert (messages["code {code}"], messages["state\4paused"], messages.get("")) == ("代码 {code}", "示忙", None)
+    assert WORDS.messages() == {}
+
+
 def test_english_words_for_states_and_codes_are_the_librarys() -> None:
     assert [state_word(state) for state in AgentState] == [state.value for state in AgentState]
     assert {code: code_word(code) for code in CODE_LABELS} == CODE_LABELS

@@ -237,10 +237,13 @@ def test_a_key_file_that_cannot_be_used_is_said(content: bytes | None, message: 
 
 async def test_a_signal_ends_it_and_its_streams() -> None:
     env = environment(SIPQUEUE_WALLBOARD_KEY=KEY)
-    async with sipqueue("wallboard", "--demo", "--port", "0", env=env) as program, aiohttp.ClientSession() as client:
+    options = ("--demo", "--port", "0", "--language", "zh")
+    async with sipqueue("wallboard", *options, env=env) as program, aiohttp.ClientSession() as client:
         line = await program.line_with("the wallboard is at http://127.0.0.1:")
         headers = {"Authorization": f"Bearer {KEY}"}
-        async with client.get(f"{line.split()[4].partition('?')[0]}events", headers=headers) as stream:
+        url = line.split()[4].partition("?")[0]
+        assert '<html lang="zh">' in (await _get(f"{url}login"))[1]
+        async with client.get(f"{url}events", headers=headers) as stream:
             assert (await stream.content.readline()).startswith(b"event")
             program.send(signal.SIGINT)
             assert await program.rest() == (130, "", "")
