@@ -6,7 +6,6 @@ import math
 import os
 import re
 import stat
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
+from sipqueue_async._language import LANGUAGES
 from sipqueue_async._secrets import Secret
+from sipqueue_async._settings_place import CONFIG, default_path
 from sipqueue_async.auth import AppCredentials
 
 _VARIABLES: Final = {
@@ -28,9 +29,9 @@ _VARIABLES: Final = {
     "encoding": "SIPQUEUE_ENCODING",
     "redis": "SIPQUEUE_REDIS_URL",
     "push": "SIPQUEUE_PUSH",
+    "language": "SIPQUEUE_LANGUAGE",
 }
 """The environment variable of each setting; the names are the keys of the file."""
-_CONFIG: Final = "SIPQUEUE_CONFIG"
 _WALLBOARD: Final = "wallboard"
 _NAMES: Final = (*_VARIABLES, _WALLBOARD)
 _THRESHOLDS: Final = {
@@ -104,6 +105,8 @@ class Settings:
     """The secret path at which to listen for pushes."""
     wallboard: Mapping[str, float] | None = attrs.field(default=None, hash=False)
     """Thresholds of the wallboard's page, by the names that its address has for them. Only the file can have them."""
+    language: str | None = None
+    """The language of the command's text for people: en or zh."""
     origins: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Where each given setting comes from: {name: environment variable, or file and line}."""
     file: Path | None = None
@@ -121,9 +124,10 @@ class Settings:
         """Return the settings of the environment and, where it has none, of the settings file.
 
         The variables are SIPQUEUE_URL, SIPQUEUE_APPID and SIPQUEUE_ACCESSKEY or SIPQUEUE_TOKEN, SIPQUEUE_TIMEZONE,
-        SIPQUEUE_TIMEOUT, SIPQUEUE_ENCODING, SIPQUEUE_REDIS_URL and SIPQUEUE_PUSH; an empty one counts as not set. The
-        file is TOML with the keys url, appid, accesskey, token, timezone, timeout, encoding, redis and push, and the
-        table wallboard. A token in the environment overrides appid and accesskey of the file, and the other way round.
+        SIPQUEUE_TIMEOUT, SIPQUEUE_ENCODING, SIPQUEUE_REDIS_URL, SIPQUEUE_PUSH and SIPQUEUE_LANGUAGE; an empty one
+        counts as not set. The file is TOML with the keys url, appid, accesskey, token, timezone, timeout, encoding,
+        redis, push and language, and the table wallboard. A token in the environment overrides appid and accesskey of
+        the file, and the other way round.
 
         Args:
             path: The settings file; by default the one that SIPQUEUE_CONFIG names, or `default_path` if it exists.
@@ -132,7 +136,7 @@ class Settings:
         Raises:
             SettingsError: The file cannot be read, or a setting has a wrong name or type.
         """
-        found = path or (os.environ if environ is None else environ).get(_CONFIG)
+        found = path or (os.environ if environ is None else environ).get(CONFIG)
         optional = default_path(environ)
         if found:
             settings = _of_file(Path(found))
@@ -221,23 +225,6 @@ class Settings:
         return SettingsError(f"{origin}: {text}" if origin else text)
 
 
-def default_path(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Path | None:
-    """Return the place of the user's settings file, which need not exist; None if the environment names no home.
-
-    It is ``sipqueue/settings.toml`` in ``$XDG_CONFIG_HOME`` (``~/.config``), on macOS in
-    ``~/Library/Application Support``, on Windows in ``%APPDATA%``.
-    """
-    get = (os.environ if environ is None else environ).get
-    home = get("HOME")
-    if platform == "win32":
-        folder = get("APPDATA")
-    elif platform == "darwin":
-        folder = home and f"{home}/Library/Application Support"
-    else:
-        folder = get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
-    return Path(folder, "sipqueue", "settings.toml") if folder else None
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -303,6 +290,8 @@ def _checked(name: str, value: object, place: str) -> object:
         return _thresholds(value, place)
     if not (isinstance(value, str) and value):
         raise SettingsError(f"{place}{name} must be a non-empty text in quotes")
+    if name == "language" and value not in LANGUAGES:
+        raise SettingsError(f"{place}language must be one of {', '.join(LANGUAGES)}, not {value!r}")
     return value
 
 

@@ -37,6 +37,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Tests, and the programs that they start, must not read the developer's settings file.
 os.environ["XDG_CONFIG_HOME"] = os.devnull
 
+# Text for people is in the system's language.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 # pytest-xdist passes the terminal's width to its workers, and the command's output depends on it.
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)

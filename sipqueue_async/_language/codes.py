@@ -18,6 +18,14 @@ CODE: Final = "code"
 """The context of the words for the codes of `state` and `status`."""
 
 
+HANG_UP: Final = "hang-up"
+"""The context of the words for why a call ended."""
+DIRECTION: Final = "direction"
+"""The context of the words for the direction of a call."""
+STRATEGY: Final = "strategy"
+"""The context of the words for the strategy of a queue."""
+
+
 def state_word(state: str, name: str | None = None) -> str:
     """Return the word for an `AgentState` in a language, by default the one in force; in English it is the value."""
     return _WORDS.pgettext(STATE, str(state), name)
@@ -25,7 +33,18 @@ def state_word(state: str, name: str | None = None) -> str:
 
 def code_word(code: int, name: str | None = None) -> str:
     """Return the word for a code of `state` or `status`; for an unlisted one, the word "code" with the number."""
+    return label_word(CODE, CODE_LABELS.get(code, f"code {code}"), name)
+
+
+def label_word(context: str, label: str, name: str | None = None) -> str:
+    """Return the word for one of the library's labels, which are English.
+
+    Args:
+        context: What the label is of: `CODE`, `HANG_UP`, `DIRECTION` or `STRATEGY`.
+        label: The label; ``code 1299`` for an unlisted code.
+        name: The language; by default the one in force.
+    """
     spoken = name or language()
-    if code in CODE_LABELS:
-        return _WORDS.pgettext(CODE, CODE_LABELS[code], spoken)
-    return f"code {code}" if spoken == ENGLISH else _WORDS.gettext("code {code}", spoken).format(code=code)
+    if spoken != ENGLISH and label.startswith("code "):
+        return _WORDS.gettext("code {code}", spoken).format(code=label.removeprefix("code "))
+    return _WORDS.pgettext(context, label, spoken)

@@ -94,7 +94,9 @@ def _missing(noun: str, named: Iterable[str] | None, there: Iterable[str]) -> li
     what = f"no {noun} named {names}" if len(absent) == 1 else f"no {noun}s named {names}"
     if there:
         what += f"; there are {_listed(sorted(there))}"
-    return [f"{what}; repeat --{noun} for several" if any("," in name for name in absent) else what]
+    # The name of the option is the noun.
+    option = noun
+    return [f"{what}; repeat --{option} for several" if any("," in name for name in absent) else what]
 
 
 def _queues_of(extension: str, keys: Iterable[SeatKey]) -> list[str]:
@@ -102,5 +104,5 @@ def _queues_of(extension: str, keys: Iterable[SeatKey]) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    shown, more = ", ".join(names[:_LISTED]), len(names) - _LISTED
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
@@ -13,27 +14,31 @@ import click
 from click.shell_completion import CompletionItem
 
 from sipqueue_async import __version__
+from sipqueue_async._language import LANGUAGES
 from sipqueue_async.cli import exits
+from sipqueue_async.cli.help import Context, in_language
+from sipqueue_async.cli.language import VARIABLE, chosen_language, in_force
+from sipqueue_async.cli.words import N_, _
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "demo": "Watch a simulated call centre.",
-        "status": "Show who is doing what now.",
-        "watch": "Print changes as they happen.",
-        "top": "Show who is doing what on the whole terminal, live.",
-        "report": "Print the day's figures: who did what for how long.",
-        "calls": "Print the records of finished calls.",
-        "queues": "Show the queues, with their strategies and limits.",
-        "agent": "Sign an extension in or out, pause or resume it, or end its call.",
-        "record": "Write what happens into a database.",
-        "history": "Read, export and prune what was recorded.",
-        "reconcile": "Compare recorded calls with the platform's call records.",
-        "alert": "Say when something lasts too long.",
-        "forward": "Post events to other programs, signed.",
-        "wallboard": "Serve a page for a big screen.",
-        "relay": "Watch once for many programs and publish on Redis.",
-        "simulate": "Serve a simulated platform.",
-        "config": "Show the settings in force, and where each comes from.",
+        "demo": N_("Watch a simulated call centre."),
+        "status": N_("Show who is doing what now."),
+        "watch": N_("Print changes as they happen."),
+        "top": N_("Show who is doing what on the whole terminal, live."),
+        "report": N_("Print the day's figures: who did what for how long."),
+        "calls": N_("Print the records of finished calls."),
+        "queues": N_("Show the queues, with their strategies and limits."),
+        "agent": N_("Sign an extension in or out, pause or resume it, or end its call."),
+        "record": N_("Write what happens into a database."),
+        "history": N_("Read, export and prune what was recorded."),
+        "reconcile": N_("Compare recorded calls with the platform's call records."),
+        "alert": N_("Say when something lasts too long."),
+        "forward": N_("Post events to other programs, signed."),
+        "wallboard": N_("Serve a page for a big screen."),
+        "relay": N_("Watch once for many programs and publish on Redis."),
+        "simulate": N_("Serve a simulated platform."),
+        "config": N_("Show the settings in force, and where each comes from."),
     }
 )
 """The commands, each a module of `sipqueue_async.cli.commands`, with their summaries for the list of commands."""
@@ -65,30 +70,10 @@ Exit codes:
 """
 
 
-_NARROW: Final = 52
-"""Click wraps help at 50 columns or more; on a narrower terminal, words would break."""
-
-
-class _HelpFormatter(click.HelpFormatter):
-    """Formats help for terminals of any width. On narrow ones, an option's text begins on the line below its name."""
-
-    def __init__(self, width: int | None = None, **options: Any) -> None:
-        columns = shutil.get_terminal_size().columns
-        self._is_narrow = columns < _NARROW
-        super().__init__(width=columns - 2 if self._is_narrow else width, **options)
-
-    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl(rows, 4 if self._is_narrow else col_max, col_spacing)
-
-
-class _Context(click.Context):
-    formatter_class = _HelpFormatter
-
-
 class _LazyGroup(click.Group):
     """Loads a command's module when the command is used: most modules have imports that other commands do not need."""
 
-    context_class = _Context
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -98,8 +83,8 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"sipqueue_async.cli.commands.{cmd_name}").command
         for it in (command, *getattr(command, "commands", {}).values()):
-            it.context_class = _Context
-        return command
+            it.context_class = Context
+        return in_language(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -108,15 +93,18 @@ class _LazyGroup(click.Group):
             # Click would suggest only commands that are loaded.
             similar = get_close_matches(args[0], COMMANDS, n=1)
             if similar:
-                raise click.UsageError(f"No such command {args[0]!r} (did you mean {similar[0]}?)", ctx)
+                message = _("No such command {name!r} (did you mean {similar}?)")
+                raise click.UsageError(message.format(name=args[0], similar=similar[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        commands = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        commands = [
+            CompletionItem(name, help=_(text)) for name, text in COMMANDS.items() if name.startswith(incomplete)
+        ]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
@@ -140,6 +128,14 @@ def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: 
     callback=_set_log_format,
     help="How lines on stderr are written, before SIPQUEUE_LOG_FORMAT: for people, or for programs that collect logs.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    envvar=VARIABLE,
+    is_eager=True,
+    expose_value=False,
+    help="The language of all text for people, before SIPQUEUE_LANGUAGE; by default the system's.",
+)
 @click.version_option(__version__, prog_name="sipqueue", message="%(prog)s %(version)s")
 def cli() -> None:
     """Show who is doing what in a call centre's queues, and every change.
@@ -154,9 +150,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The arguments without the program's name; by default the process's own.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    with in_force(chosen_language(given, os.environ, sys.stdout)):
+        return _run(given)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         # Click only parses arguments; commands run outside it so that exit codes and signals are ours.
-        found: Any = cli.main(arguments, prog_name="sipqueue", standalone_mode=False)
+        found: Any = in_language(cli).main(arguments, prog_name="sipqueue", standalone_mode=False)
         if isinstance(found, int):
             return found
         # Imported lazily: --help needs no asyncio.

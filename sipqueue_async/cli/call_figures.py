@@ -12,11 +12,12 @@ from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import N_, _
 from sipqueue_async.records import CallFigures, number_prefix
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-UNKNOWN: Final = "not known"
+UNKNOWN: Final = N_("not known")
 """What stands in a table for a group without a name."""
 
 _WITHIN: Final = 20.0
@@ -110,10 +111,11 @@ def figures_table(
 ) -> None:
     """Print a line for each group, the last of which is the total."""
     columns = [TableColumn(name), *(TableColumn(heading, right=True) for heading in _HEADINGS)]
-    lines = (_cells(UNKNOWN if group is None else harmless(group), found) for group, found in groups)
+    lines = (_cells(_(UNKNOWN) if group is None else harmless(group), found) for group, found in groups)
     output.lines(table_lines(columns, lines, output.width))
     output.line()
-    output.wrapped(f"in time: answered within {counting.within:g} s, of all offered calls")
+    text = _("in time: answered within {within:g} s, of all offered calls")
+    output.wrapped(text.format(within=counting.within))
 
 
 def figures_lines(name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output) -> None:
@@ -127,6 +129,6 @@ def _cells(group: str, found: CallFigures) -> list[Cell]:
     texts = [
         *map(str, (found.offered, found.answered, found.abandoned)),
         "" if found.service_level is None else f"{100 * found.service_level:.0f} %",
-        *("" if mean is None else f"{mean:.1f} s" for mean in means),
+        *("" if mean is None else _("{seconds:.1f} s").format(seconds=mean) for mean in means),
     ]
     return [(group, ""), *((text, "") for text in texts)]

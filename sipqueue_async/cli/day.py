@@ -15,9 +15,10 @@ from sipqueue_async import AgentState, SeatFilter
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless, no_formula
 from sipqueue_async.cli.origin import ALL_SEATS
-from sipqueue_async.cli.terminal.lines import clock, counted
+from sipqueue_async.cli.terminal.lines import clock
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import _, counted
 from sipqueue_async.tally import SeatTally, Tally
 
 CSV_COLUMNS: Final = (
@@ -107,7 +108,7 @@ class Day:
     def print(self, output: Output) -> None:
         """Print the tables: each agent in each queue, then the queues and their total."""
         if self.started_at is None or self.observed_at is None:
-            output.line("nothing was seen")
+            output.line(_("nothing was seen"))
             return
         if self.seats:
             names = [TableColumn("queue"), TableColumn("extension"), TableColumn("name")]
@@ -116,7 +117,7 @@ class Day:
             output.line()
             names = [TableColumn("queue"), TableColumn("agents", right=True, labelled=True)]
             queues = [_row(harmless(name), str(size), *self._cells(it)) for name, (size, it) in self.queues.items()]
-            total = _row("total", str(len(self.seats)), *self._cells(self.total), style="bold")
+            total = _row(_("total"), str(len(self.seats)), *self._cells(self.total), style="bold")
             output.lines(
                 table_lines([*names, *self._columns()], [*queues, total], output.width, other_forms=_OTHER_FORMS)
             )
@@ -135,17 +136,17 @@ class Day:
 
     def _cells(self, figures: Figures) -> list[str]:
         times = [figures.seconds[state] for state in self._states()]
-        times += [figures.unseen for _ in self._unseen()]
+        times += [figures.unseen for _name in self._unseen()]
         share = "" if figures.occupancy is None else f"{figures.occupancy:.1%}"
         return [*map(hours, (*times, figures.signed_in)), share, str(figures.answered), str(figures.missed)]
 
     def _summary(self, since: datetime, until: datetime) -> Text:
-        people = (
-            f"{counted(len(self.seats), 'seat')} in {counted(len(self.queues), 'queue')}" if self.seats else "no agents"
-        )
-        line = Text(f"{_local(since)} to {_local(until)}: {people}")
+        seats, queues = counted(len(self.seats), "seat"), counted(len(self.queues), "queue")
+        people = _("{seats} in {queues}").format(seats=seats, queues=queues) if self.seats else _("no agents")
+        span = _("{since} to {until}: {people}")
+        line = Text(span.format(since=_local(since), until=_local(until), people=people))
         if self.down_since is not None:
-            line.append(f"; the feed is down since {clock(self.down_since)}", "bold red")
+            line.append(_("; the feed is down since {time}").format(time=clock(self.down_since)), "bold red")
         return line
 
     # ---- for programs ------------------------------------------------------------------------------------------------

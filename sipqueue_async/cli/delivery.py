@@ -16,8 +16,9 @@ from sipqueue_async._text import harmless
 from sipqueue_async.alerts import Alert, AlertRaised, Destination, RulesFile
 from sipqueue_async.cli.destinations import url_of
 from sipqueue_async.cli.exits import Failure, complain
-from sipqueue_async.cli.terminal.lines import clock, counted
+from sipqueue_async.cli.terminal.lines import clock
 from sipqueue_async.cli.threads import in_own_thread
+from sipqueue_async.cli.words import counted
 
 GATHER: Final = 1.0
 """Seconds for which a message waits for further alerts, so that a storm becomes one message."""

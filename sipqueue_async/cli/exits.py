@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import click
 
 from sipqueue_async import AuthError, SipQueueError
+from sipqueue_async._language import ENGLISH, language, translated
 from sipqueue_async._text import harmless
 
 DONE: Final = 0
@@ -62,7 +64,7 @@ def complain(message: str, *, level: str = "warning", exception: str | None = No
     """Print one line to stderr: text without control characters, which a narrow terminal gets wrapped, or JSON.
 
     Args:
-        message: The text.
+        message: The text in English; people get it in the language in force.
         level: ``info``, ``warning`` or ``error``; only JSON shows it.
         exception: A traceback; only JSON shows it.
     """
@@ -72,10 +74,21 @@ def complain(message: str, *, level: str = "warning", exception: str | None = No
 
 
 def _line(message: str) -> str:
-    line = f"sipqueue: {harmless(' '.join(message.split()))}"
+    line = f"sipqueue: {harmless(_joined(' '.join(translated(message).split())))}"
     if sys.stderr is not None and sys.stderr.isatty():
         line = _fitted(line, os.get_terminal_size(sys.stderr.fileno()).columns)
     return line
+
+
+def _joined(text: str) -> str:
+    """Return a text without what joins sentences in English: click writes a space or a full stop between its own."""
+    if language() == ENGLISH:
+        return text
+    return _SPACE.sub("", _STOP.sub("。", text))
+
+
+_STOP: Final = re.compile(r"\. (?=[\u4e00-\u9fff])")
+_SPACE: Final = re.compile(r"(?<=[。，；：？！）]) ")
 
 
 def _log_line(message: str, level: str, exception: str | None) -> str:
@@ -101,7 +114,7 @@ def end(error: Exception) -> int:
             code = USAGE
         case click.UsageError(ctx=context):
             command = "sipqueue" if context is None else context.command_path
-            complain(f"{error.format_message().rstrip('.')}; see {command} --help", level="error")
+            complain(f"{error.format_message().rstrip('.。')}; see {command} --help", level="error")
             code = USAGE
         case click.Abort():
             code = INTERRUPTED

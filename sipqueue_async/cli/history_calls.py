@@ -9,14 +9,17 @@ from typing import Any, Final
 from rich.text import Text
 
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
+from sipqueue_async._language import label_word
+from sipqueue_async._language.codes import DIRECTION, HANG_UP
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.call_figures import Counting, figures_table
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_reading import OutputStream
 from sipqueue_async.cli.spans import Reading
-from sipqueue_async.cli.terminal.lines import counted, time_span
+from sipqueue_async.cli.terminal.lines import time_span
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import _, counted
 from sipqueue_async.history import CallReport, History
 from sipqueue_async.history.call_export import CALL_RECORDS, CALL_REPORT, call_record_row, call_report_row
 from sipqueue_async.history.writers import CsvWriter
@@ -41,13 +44,14 @@ async def print_calls(part: Reading, output: Output, direction: str | None, *, n
     async with part.opened() as history:
         found = [call async for call in _calls(part, history, direction)]
     if not found:
-        output.line("no calls were recorded")
+        output.line(_("no calls were recorded"))
         return
     columns = [column for column in _COLUMNS if numbers or column.heading not in _NUMBERS]
     output.lines(table_lines(columns, (_cells(part, call, numbers=numbers) for call in found), output.width))
     output.line()
     answered = sum(call.record.is_answered for call in found)
-    output.wrapped(f"{counted(len(found), 'call')}, {answered} answered")
+    summary = _("{calls}, {answered} answered")
+    output.wrapped(summary.format(calls=counted(len(found), "call"), answered=answered))
 
 
 async def json_calls(part: Reading, output: Output, direction: str | None, *, numbers: bool) -> None:
@@ -75,12 +79,16 @@ def _cells(part: Reading, call: FollowedCall, *, numbers: bool) -> list[Cell]:
     parties = [record.caller or "", record.callee or ""] if numbers else []
     texts = [
         f"{record.started_at.astimezone(part.zone):%Y-%m-%d %H:%M:%S}",
-        record.direction.value,
+        label_word(DIRECTION, record.direction.value),
         *map(harmless, (call.queue or "", record.extension or "", *parties)),
         "" if record.waiting_seconds is None else time_span(record.waiting_seconds),
     ]
-    talked = (time_span(record.talk_seconds or 0), "") if record.is_answered else ("not answered", "dim")
-    return [*((text, "") for text in texts), talked, (record.hang_up_cause or "", "")]
+    talked = (time_span(record.talk_seconds or 0), "") if record.is_answered else (_("not answered"), "dim")
+    return [
+        *((text, "") for text in texts),
+        talked,
+        (label_word(HANG_UP, record.hang_up_cause) if record.hang_up_cause else "", ""),
+    ]
 
 
 async def print_call_report(part: Reading, output: Output, by: Any, counting: Counting, *, form: str) -> None:
@@ -106,7 +114,7 @@ async def print_call_report(part: Reading, output: Output, by: Any, counting: Co
     elif form == "json":
         output.line(_json(report))
     elif not report.rows:
-        output.line("no calls were recorded")
+        output.line(_("no calls were recorded"))
     else:
         _table(report, output, counting)
 
@@ -114,9 +122,9 @@ async def print_call_report(part: Reading, output: Output, by: Any, counting: Co
 def _table(report: CallReport, output: Output, counting: Counting) -> None:
     names = {row.label: f"{row.label} {row.name}" for row in report.rows if row.name}
     rows = [(names.get(row.label, row.label), row.figures) for row in report.rows if row.figures.offered]
-    figures_table(report.by.replace("_", " "), [*rows, ("total", report.total)], output, counting)
-    span = " to ".join(f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
-    output.wrapped(Text(f"{span}, {report.zone}"))
+    figures_table(report.by.replace("_", " "), [*rows, (_("total"), report.total)], output, counting)
+    since, until = (f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
+    output.wrapped(Text(_("{since} to {until}, {zone}").format(since=since, until=until, zone=report.zone)))
 
 
 def _json(report: CallReport) -> str:

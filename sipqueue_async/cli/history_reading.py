@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sipqueue_async import FeedDown, FeedUp, SeatFilter, SeatKey, Update
 from sipqueue_async._json_lines import event_json
+from sipqueue_async._language import state_word
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.exits import Failure
@@ -20,6 +21,7 @@ from sipqueue_async.cli.terminal.bars import BLOCKS, LETTERS, Bar, Piece, bar_li
 from sipqueue_async.cli.terminal.lines import STATE_STYLES, EventLines
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import TableColumn, table_lines
+from sipqueue_async.cli.words import _
 from sipqueue_async.history import Outage, StateInterval
 from sipqueue_async.history.tables import EVENTS, INTERVALS, event_row, interval_row
 from sipqueue_async.history.writers import CsvWriter
@@ -44,7 +46,7 @@ async def print_events(part: Reading, output: Output, kinds: Collection[str]) ->
                     output.line(Text(str(day), "bold"))
                 output.line(line)
     if day is None:
-        output.line("nothing was recorded")
+        output.line(_("nothing was recorded"))
 
 
 def _chosen(update: Update, seats: SeatFilter) -> Update:
@@ -84,7 +86,7 @@ async def print_bars(part: Reading, output: Output) -> None:
         signs = BLOCKS if output.can_show("".join(BLOCKS.values())) else LETTERS
         output.lines(bar_lines(rows, (part.since, part.until), part.zone, output.width or _WIDTH, signs=signs))
     else:
-        output.line("nothing was recorded")
+        output.line(_("nothing was recorded"))
 
 
 def _pieces(interval: StateInterval, gaps: Sequence[Outage]) -> Iterator[Piece]:
@@ -109,13 +111,13 @@ async def print_timeline(part: Reading, output: Output) -> None:
             began, ended = (
                 f"{moment.astimezone(part.zone):%Y-%m-%d %H:%M:%S}" for moment in (it.began_at, it.ended_at)
             )
-            texts = [began, ended, hours(it.seconds), it.state.value]
+            texts = [began, ended, hours(it.seconds), state_word(it.state)]
             texts += [harmless(text) for text in (it.key.queue, it.key.extension, it.name or "")]
             rows.append([(text, STATE_STYLES[it.state] if at == _STATE else "") for at, text in enumerate(texts)])
     if rows:
         output.lines(table_lines(columns, sorted(rows), output.width, other_forms="--csv"))
     else:
-        output.line("nothing was recorded")
+        output.line(_("nothing was recorded"))
 
 
 async def csv_timeline(part: Reading, output: Output) -> None:

@@ -13,6 +13,7 @@ from sipqueue_async._text import harmless
 from sipqueue_async.cli.day import hours
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import _
 from sipqueue_async.history import Figures, Report, ReportRow
 from sipqueue_async.history.tables import REPORT, figure_values, report_row
 from sipqueue_async.history.writers import CsvWriter
@@ -38,18 +39,18 @@ def report_table(report: Report, output: Output) -> None:
     """Print a report's rows with anything in them, and their total."""
     rows = [row for row in report.rows if row.figures != Figures()]
     if not rows:
-        output.line("nothing was recorded")
+        output.line(_("nothing was recorded"))
         return
     unseen = any(row.figures.unseen for row in rows)
     columns = [*_name_columns(report), *(TableColumn(name, rank, right=True) for name, rank in _COLUMNS)]
     columns += [TableColumn("unseen", 12, right=True)] * unseen
     lines = [_line(_names(report, row), row.figures, unseen=unseen) for row in rows]
-    names = ["total", *[""] * (len(_name_columns(report)) - 1)]
+    names = [_("total"), *[""] * (len(_name_columns(report)) - 1)]
     lines.append(_line(names, report.total, unseen=unseen, style="bold"))
     output.lines(table_lines(columns, lines, output.width, other_forms="--csv, --json"))
     output.line()
-    span = " to ".join(f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
-    output.wrapped(Text(f"{span}, {report.zone}"))
+    since, until = (f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
+    output.wrapped(Text(_("{since} to {until}, {zone}").format(since=since, until=until, zone=report.zone)))
 
 
 def report_csv(report: Report) -> str:

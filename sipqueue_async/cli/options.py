@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
+from sipqueue_async.cli.help import EXAMPLES
 from sipqueue_async.cli.origin import OriginOptions
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def demonstration(*, agents: int = 12, speed: float) -> Callable[[_Command], _Co
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help: lines to type."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+    return f"\b\n{EXAMPLES}\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def server(command: _Command) -> _Command:
@@ -139,7 +140,7 @@ def server(command: _Command) -> _Command:
             "--config",
             type=click.Path(path_type=Path),
             help="The settings file, before SIPQUEUE_CONFIG: TOML with url, appid and accesskey or token, timezone, "
-            "timeout, encoding, redis, [wallboard].",
+            "timeout, encoding, redis, language.",
         ),
         click.option("--url", help="The API's URL, before SIPQUEUE_URL."),
     ):

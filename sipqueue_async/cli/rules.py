@@ -69,8 +69,9 @@ def check_seats(rules: RulesFile, seats: SeatFilter) -> None:
             ("queue", rule.seats.queues, seats.queues),
             ("extension", extensions, seats.extensions),
         ):
+            option = noun
             if watched is not None and (outside := sorted({*(named or ())} - watched)):
-                raise Failure(f"the rule {rule.name!r} is about {noun} {outside[0]!r}, which --{noun} leaves out")
+                raise Failure(f"the rule {rule.name!r} is about {noun} {outside[0]!r}, which --{option} leaves out")
 
 
 def named_seats(rules: RulesFile | None, seats: SeatFilter) -> SeatFilter:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from sipqueue_async import Settings, SettingsError, SipQueueClient, StatusWatcher
-from sipqueue_async.settings import default_path
+from sipqueue_async._settings_place import default_path
 from sipqueue_async.simulator import Simulator
 
 URL = "http://127.0.0.1:9/"

@@ -5,6 +5,7 @@ To add a domain, add a row to `DOMAINS`, and run `nox -s words`.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -14,16 +15,23 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import attrs
+import click
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from sipqueue_async import _codes
+from sipqueue_async import CallDirection, QueueStrategy, _codes
 from sipqueue_async._language import FOLDER, LANGUAGES
-from sipqueue_async._language.codes import CODE, STATE
+from sipqueue_async._language.codes import CODE, DIRECTION, HANG_UP, STATE, STRATEGY
+from sipqueue_async._language.sentences import NOUN, PLACE
+from sipqueue_async.calls import HANG_UP_LABELS
+from sipqueue_async.cli.app import cli
+from sipqueue_async.cli.help import EXAMPLES
 from sipqueue_async.errors import OPERATION_MEANINGS, RET_MEANINGS
 from sipqueue_async.wallboard.languages import MARKED
+from tests.language import click_words
+from tests.language.templates import templates
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "sipqueue_async"
@@ -74,6 +82,12 @@ def _codes_messages() -> Iterator[Found]:
         yield Found(state.value, STATE)
     for label in _codes.CODE_LABELS.values():
         yield Found(label, CODE)
+    for label in HANG_UP_LABELS.values():
+        yield Found(label, HANG_UP)
+    for direction in CallDirection:
+        yield Found(direction.value, DIRECTION)
+    for strategy in QueueStrategy:
+        yield Found(strategy.value, STRATEGY)
 
 
 def _errors_messages() -> Iterator[Found]:
@@ -89,9 +103,124 @@ def _wallboard_messages() -> Iterator[Found]:
     yield from in_sources("wallboard/*.py")
 
 
+_SENTENCES: Final = (
+    *("_arguments.py", "_error_text.py", "_exchange.py", "_requests.py", "_seat_filter.py", "_secrets.py", "_text.py"),
+    *("_saved_format.py", "_toml_tables.py", "_wire/**/*.py", "alerts/hours.py", "alerts/rules*.py", "alerts/saved.py"),
+    *("alerts/texts.py", "auth.py", "errors.py", "feed.py", "history/batch.py", "history/database.py"),
+    *("history/report.py", "history/writers.py", "history/exports.py", "prometheus/__init__.py", "push/*.py"),
+    *("redis/__init__.py", "redis/connection.py", "redis/publication.py", "redis/reader*.py", "redis/scripts.py"),
+    *("redis/store.py", "settings.py", "wallboard/access.py", "cli/*.py", "cli/commands/*.py", "cli/forwarding/*.py"),
+    "cli/terminal/output.py",
+)
+"""The files whose errors and warnings the command may print."""
+_NOT_SHOWN: Final = (
+    # SQL, Lua, styles, formats, patterns, expressions
+    r"^<|^\s*(SELECT|PRAGMA|INSERT|DELETE|REPLACE|BEGIN|CREATE)|excluded|^destination = |= unpack|REDIS_VERSION",
+    r"%[sdgr(]|\{:?,?\}|\(\?|\\d|^\^|^\\|yyyy|User-Agent|^(bold|dim|export|integer|float|application|pip|id \{)",
+    r"^(sipqueue alert|sipqueue:|AppCred|code \{|\{name\} \(|\{service\} at|\{text\} \()",
+    # what a repr or a log line says
+    r"^(leads|stands|ended|not (started|read|running)|Commands)|^, (ended|closed|stopped)|Redis at|Sentinel",
+    # answers of servers, which are compared
+    r"cluster of|ACL failure|max number of clients|unauthenticated|^The user exec|^(Protocol|ERR|User)",
+    # mistakes of programs
+    r"must be .*, not \{name|'async with'|runs once|is deprecated|event class|^to \{asked|noun\}s, not|be one name",
+    r"without a group|group has|this feed has|give both group|wanted|such an? event|_interval|_rate|serves http",
+    r"session must|base_url must be a|max_entries|stream entry|the script takes",
+    # the message of alerts, in their own language; spans of time as they are given; what is counted
+    r"Test message|^(this|last) (week|month)$|^answered call$|--csv, --json|--csv or",
+)
+"""Strings in these files that no error of the command has."""
+_SYSTEM: Final = (
+    "Address already in use",
+    "Broken pipe",
+    "Cannot assign requested address",
+    "Connection refused",
+    "Connection reset by peer",
+    "Connection timed out",
+    "Directory not empty",
+    "Disk quota exceeded",
+    "File exists",
+    "File too large",
+    "Input/output error",
+    "Invalid argument",
+    "Is a directory",
+    "Name or service not known",
+    "Network is unreachable",
+    "No address associated with hostname",
+    "No route to host",
+    "No space left on device",
+    "No such file or directory",
+    "Not a directory",
+    "Operation not permitted",
+    "Permission denied",
+    "Read-only file system",
+    "Resource temporarily unavailable",
+    "Temporary failure in name resolution",
+    "Too many open files",
+    "self-signed certificate",
+    "self-signed certificate in certificate chain",
+    "certificate has expired",
+    "unable to get local issuer certificate",
+)
+"""Reasons that the system and OpenSSL give."""
+_NOUNS: Final = (
+    *("settings file", "rules file", "destinations file", "snapshot", "tally"),
+    *("queue", "queues", "extension", "extensions", "watcher", "reader", "relay"),
+)
+
+
+def _sentences() -> Iterator[Found]:
+    for noun in _NOUNS:
+        yield Found(noun, NOUN)
+    yield Found(PLACE)
+    yield Found("the secrets")
+    for reason in _SYSTEM:
+        yield Found(reason)
+    translated_elsewhere = {found.id for found in _sipqueue()}
+    for path in sorted({path for pattern in _SENTENCES for path in PACKAGE.glob(pattern)}):
+        for text in templates(path):
+            if text not in translated_elsewhere and not any(re.search(pattern, text) for pattern in _NOT_SHOWN):
+                yield Found(text)
+
+
+def _help() -> Iterator[Found]:
+    """Yield what the command's help says: it is translated when it is shown."""
+    # In the order of the list of commands, in which loading them does not depend on what is loaded already.
+    context = click.Context(cli)
+    yield from _help_of(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield from _help_of(command)
+        for each in getattr(command, "commands", {}).values():
+            yield from _help_of(each)
+
+
+def _help_of(command: click.Command) -> Iterator[Found]:
+    texts = [command.help, command.epilog, command.options_metavar, getattr(command, "subcommand_metavar", None)]
+    texts += [getattr(parameter, "help", None) for parameter in command.params]
+    for text in texts:
+        if text and EXAMPLES not in text:
+            yield Found(inspect.cleandoc(text))
+
+
+def _click() -> Iterator[Found]:
+    for message in click_words.MESSAGES:
+        yield Found(message)
+
+
+def _sipqueue() -> Iterator[Found]:
+    yield from in_sources("cli/**/*.py")
+    yield Found("from", "origin")
+    yield from _help()
+
+
 DOMAINS: Final = (
+    Domain("click", _click),
     Domain("codes", _codes_messages),
     Domain("errors", _errors_messages),
+    Domain("sentences", _sentences),
+    Domain("sipqueue", _sipqueue),
     Domain("wallboard", _wallboard_messages),
 )
 
@@ -200,7 +329,7 @@ def _faults_of(message: Message) -> Iterator[str]:
 
 def _places(text: str) -> list[str]:
     """Return the values that a message is formatted with, and its options, which must not change."""
-    return sorted(re.findall(r"\{[^{}]*\}|%\(\w+\)\w|%[sd]|(?<![\w-])--[a-z][a-z-]*", text))
+    return sorted(re.findall(r"\{[^{} ]*\}|%\(\w+\)\w|%[sd]|(?<![\w-])--[a-z][a-z-]*", text))
 
 
 def _ends(text: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import N_, _
 
 
 class Action(StrEnum):
@@ -31,12 +32,14 @@ class Action(StrEnum):
 
 
 _QUESTIONS: Final = {
-    Action.SIGN_IN: "Sign {extension} in to {queue}?",
-    Action.SIGN_OUT: "Sign {extension} out of {queue}?",
-    Action.PAUSE: "Pause {extension}, so that it is given no more calls?",
-    Action.RESUME: "Let {extension} take calls again?",
-    Action.HANG_UP: "End the call of {extension}?",
+    Action.SIGN_IN: N_("Sign {extension} in to {queue}?"),
+    Action.SIGN_OUT: N_("Sign {extension} out of {queue}?"),
+    Action.PAUSE: N_("Pause {extension}, so that it is given no more calls?"),
+    Action.RESUME: N_("Let {extension} take calls again?"),
+    Action.HANG_UP: N_("End the call of {extension}?"),
 }
+_ACTIONS: Final = (N_("sign-in"), N_("sign-out"), N_("pause"), N_("resume"), N_("hang-up"))
+"""The values of `Action`, for the catalogue."""
 _NEEDS_QUEUE: Final = frozenset({Action.SIGN_IN, Action.SIGN_OUT})
 
 
@@ -67,7 +70,7 @@ def command(*, action: str, extension: str, queue: str | None, yes: bool, **serv
     client = client_of(settings_of(server, os.environ))
     output = standard_output()
     if not yes:
-        _ask(_QUESTIONS[what].format(extension=harmless(extension), queue=harmless(queue or "")))
+        _ask(_(_QUESTIONS[what]).format(extension=harmless(extension), queue=harmless(queue or "")))
     return partial(act, client, output, what, extension, queue)
 
 
@@ -94,4 +97,5 @@ async def act(client: SipQueueClient, output: Output, action: Action, extension:
     }
     async with client:
         await acts[action]()
-    output.line(f"{action}: {harmless(extension)}{'' if queue is None else f' in {harmless(queue)}'}, done")
+    done = _("{action}: {extension}, done") if queue is None else _("{action}: {extension} in {queue}, done")
+    output.line(done.format(action=_(action), extension=harmless(extension), queue=harmless(queue or "")))

@@ -16,6 +16,7 @@ import click
 from rich.text import Text
 
 from sipqueue_async import Feed, SeatFilter, SipQueueError
+from sipqueue_async._language import translated
 from sipqueue_async._saved_format import SavedFormat
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import Alert, Alerts, AlertState, Destination, RulesFile
@@ -29,8 +30,9 @@ from sipqueue_async.cli.rules import check_seats, demo_rules, named_seats, rules
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import INDENT, clock, counted
+from sipqueue_async.cli.terminal.lines import INDENT, clock
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _, counted
 
 SAVE_EVERY: Final = 10.0
 """Seconds between two saves while there are no alerts. After a crash the time since the last one is an outage."""
@@ -156,13 +158,14 @@ async def try_out(rules: RulesFile, send: Mapping[Destination, Send], output: Ou
     message = trial(rules.language)
     reasons = await asyncio.gather(*(in_thread(partial(it, message)) for it in send.values()))
     for destination, reason in zip(send, reasons, strict=True):
-        output.line(harmless(f"{destination.name}: {'delivered' if reason is None else reason}"))
+        output.line(harmless(f"{destination.name}: {_('delivered') if reason is None else translated(reason)}"))
     if failed := [repr(it.name) for it, reason in zip(send, reasons, strict=True) if reason is not None]:
         raise Failure(f"not delivered to {', '.join(failed)}", UNREACHABLE)
 
 
 async def _describe(rules: RulesFile, output: Output) -> None:
-    output.line(f"the rules are valid: {', '.join(harmless(rule.name) for rule in rules.rules)}")
+    names = _(", ").join(harmless(rule.name) for rule in rules.rules)
+    output.line(_("the rules are valid: {names}").format(names=names))
 
 
 async def alert(
@@ -221,8 +224,9 @@ async def _greet(feed: Feed, origin: Origin, output: Output, rules: RulesFile, s
         return  # The alerts end with the same error.
     await report_absent(origin, named_seats(rules, seats), snapshot)
     if output.terminal:
-        watched = f"{counted(len(snapshot), 'seat')} by {counted(len(rules.rules), 'rule')}"
-        output.wrapped(Text(f"watching {watched}; Ctrl-C ends", "dim"))
+        text = _("watching {seats} by {rules}; Ctrl-C ends")
+        seats_rules = {"seats": counted(len(snapshot), "seat"), "rules": counted(len(rules.rules), "rule")}
+        output.wrapped(Text(text.format(**seats_rules), "dim"))
 
 
 class Run:

@@ -14,6 +14,8 @@ import click
 
 from sipqueue_async import CallAnswered, CallDirection, CallRecord, SipQueueClient
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
+from sipqueue_async._language import label_word
+from sipqueue_async._language.codes import DIRECTION, HANG_UP
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.call_figures import (
@@ -29,10 +31,11 @@ from sipqueue_async.cli.database import DatabaseOptions, database, history_of, o
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
-from sipqueue_async.cli.terminal.lines import counted, time_span
+from sipqueue_async.cli.terminal.lines import time_span
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.timespan import HELP, span_of
+from sipqueue_async.cli.words import _, counted
 from sipqueue_async.records import CallFigures, CallQueues, number_prefix
 
 if TYPE_CHECKING:
@@ -185,9 +188,10 @@ async def calls(
         )
         output.line()
     answered = sum(call.is_answered for call in records)
-    summary = f"{counted(len(records), 'call')}, {answered} answered"
+    summary = _("{calls}, {answered} answered").format(calls=counted(len(records), "call"), answered=answered)
     if not records:
-        summary += f", from {wanted.since:%Y-%m-%d %H:%M} to {wanted.until:%Y-%m-%d %H:%M} by the server's clock"
+        since, until = (f"{it:%Y-%m-%d %H:%M}" for it in (wanted.since, wanted.until))
+        summary += _(", from {since} to {until} by the server's clock").format(since=since, until=until)
     output.wrapped(summary)
 
 
@@ -220,7 +224,7 @@ async def print_figures(
     if by is not None:
         found = CallFigures.by(records, _key(by, counting, queues), **options)
         groups += sorted(found.items(), key=lambda it: (it[0] is None, it[0] or ""))
-    groups.append(("total", CallFigures.of(records, **options)))
+    groups.append(("total" if as_json else _("total"), CallFigures.of(records, **options)))
     if as_json:
         figures_lines(by or "group", groups, output)
     else:
@@ -269,10 +273,10 @@ def _cells(call: CallRecord, *, numbers: bool) -> list[Cell]:
     parties = [(harmless(call.caller or ""), ""), (harmless(call.callee or ""), "")] if numbers else []
     return [
         (f"{call.started_at:%Y-%m-%d %H:%M:%S}", ""),
-        (call.direction.value, ""),
+        (label_word(DIRECTION, call.direction.value), ""),
         (harmless(call.extension or ""), ""),
         *parties,
         ("" if call.waiting_seconds is None else time_span(call.waiting_seconds), ""),
-        (time_span(call.talk_seconds or 0), "") if call.is_answered else ("not answered", "dim"),
-        (call.hang_up_cause or "", ""),
+        (time_span(call.talk_seconds or 0), "") if call.is_answered else (_("not answered"), "dim"),
+        (label_word(HANG_UP, call.hang_up_cause) if call.hang_up_cause else "", ""),
     ]

@@ -6,19 +6,21 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Final, Unpack
 
 import click
 from rich.text import Text
 
 from sipqueue_async import Settings
+from sipqueue_async._language import translated
+from sipqueue_async._settings_place import default_path
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import TableColumn, table_lines
-from sipqueue_async.settings import default_path
+from sipqueue_async.cli.words import _
 
 
 @click.command(
@@ -57,21 +59,26 @@ async def config(settings: Settings, output: Output, environ: Mapping[str, str])
         await client_of(settings).aclose()
 
 
-_COLUMNS = (TableColumn("setting"), TableColumn("value"), TableColumn("from", labelled=True))
+_ORIGIN: Final = "origin"
+_COLUMNS = (TableColumn("setting"), TableColumn("value"), TableColumn("from", labelled=True, context=_ORIGIN))
 
 
 def _origin(settings: Settings, name: str) -> str:
     """Return where a setting comes from; the settings file is named once, below the table."""
     origin, file = settings.origins[name], f"{settings.file}, "
-    return f"the file, {origin.removeprefix(file)}" if origin.startswith(file) else origin
+    if not origin.startswith(file):
+        return translated(origin)
+    return _("the file, line {number}").format(number=origin.removeprefix(f"{file}line "))
 
 
 def _file(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return words about the settings file, and its path or where one could be."""
     if settings.file is not None:
-        return "settings file:", _short(settings.file, environ)
+        return _("settings file:"), _short(settings.file, environ)
     place = default_path(environ)
-    return ("no settings file", "") if place is None else ("no settings file; it could be", _short(place, environ))
+    return (
+        (_("no settings file"), "") if place is None else (_("no settings file; it could be"), _short(place, environ))
+    )
 
 
 def _short(path: Path, environ: Mapping[str, str]) -> str:

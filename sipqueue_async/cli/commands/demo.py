@@ -21,8 +21,9 @@ from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import DONE, FAILED
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration, SteppedSource, client_of
-from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.lines import EventLines
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _, counted, heading
 from sipqueue_async.simulator import GroundTruth, Simulator
 
 _USUAL: Final = Demonstration(speed=10.0)
@@ -63,7 +64,12 @@ async def demo(output: Output, centre: Demonstration = _USUAL, *, seconds: float
     async with simulator, client_of(simulator) as client:
         if output.terminal:
             output.wrapped(
-                Text(f"a simulated call centre at {simulator.url}, {centre.speed:g} times as fast as real", "dim")
+                Text(
+                    _("a simulated call centre at {url}, {speed:g} times as fast as real").format(
+                        url=simulator.url, speed=centre.speed
+                    ),
+                    "dim",
+                )
             )
         source = SteppedSource(simulator, client, centre.speed)
         watcher = StatusWatcher(source, interval=interval)
@@ -176,26 +182,30 @@ class Comparison:
         """Print the polls, the events by kind, and the reported calls beside the true ones."""
         counts = self.counts
         output.line()
-        output.line(Text(f"{counted(self.polls, 'poll')} over {self.span:.1f} s of the call centre's time", "bold"))
-        events = _table(output, "event", "number")
+        span = _("{polls} over {span:.1f} s of the call centre's time")
+        output.line(Text(span.format(polls=counted(self.polls, "poll"), span=self.span), "bold"))
+        events = _table(output, _("event"), _("number"))
         for kind in KINDS:
             if counts.kinds[kind]:
                 events.add_row(kind, str(counts.kinds[kind]))
-        events.add_row("all events", str(counts.kinds.total()), style="bold")
+        events.add_row(_("all events"), str(counts.kinds.total()), style="bold")
         output.table(events)
         output.line()
-        calls = _table(output, "calls", "true", "reported")
-        calls.add_row("answered", str(self.true_answered), str(counts.answered))
-        calls.add_row("missed", str(self.true_missed), str(counts.missed))
+        calls = _table(output, _("calls"), _("true"), _("reported"))
+        calls.add_row(heading("answered"), str(self.true_answered), str(counts.answered))
+        calls.add_row(heading("missed"), str(self.true_missed), str(counts.missed))
         output.table(calls)
         output.line()
         if not self.exact:
-            output.line(Text("The report differs from the truth, which is a bug: please tell the project.", "bold red"))
+            text = _("The report differs from the truth, which is a bug: please tell the project.")
+            output.line(Text(text, "bold red"))
             return
-        output.line(Text("Every call was reported, and no other.", "bold green"))
+        output.line(Text(_("Every call was reported, and no other."), "bold green"))
         if counts.hidden:
-            story = f"{counts.hidden} of the {counts.answered} answered began and ended between two polls"
-            output.wrapped(Text(f"{story}: only the counters show them.", "dim"))
+            story = _(
+                "{hidden} of the {answered} answered began and ended between two polls: only the counters show them."
+            )
+            output.wrapped(Text(story.format(hidden=counts.hidden, answered=counts.answered), "dim"))
 
 
 def _table(output: Output, heading: str, *numbers: str) -> Table:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sipqueue_async import Feed, SeatFilter, SipQueueError, Update
 from sipqueue_async._json_lines import FORMAT_VERSION, event_json, json_line
+from sipqueue_async._language import translated
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import UNREACHABLE, Failure, complain
@@ -26,8 +27,8 @@ from sipqueue_async.cli.forwarding.sending import Sender
 from sipqueue_async.cli.forwarding.store import DeadLetter, Store
 from sipqueue_async.cli.origin import Origin, OriginOptions, feed_of, origin_of, reporting_absent
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.terminal.lines import counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _, counted
 
 
 @click.command(
@@ -89,7 +90,8 @@ def _given(path: Path | None, option: str) -> Path:
 
 
 async def _describe(webhooks: Iterable[Webhook], output: Output) -> None:
-    output.line(f"the destinations are valid: {', '.join(harmless(it.name) for it in webhooks)}")
+    names = _(", ").join(harmless(it.name) for it in webhooks)
+    output.line(_("the destinations are valid: {names}").format(names=names))
 
 
 async def print_dead_letters(path: Path, output: Output) -> None:
@@ -126,7 +128,7 @@ async def try_out(targets: Iterable[Target], output: Output) -> None:
     targets = tuple(targets)
     answers = await asyncio.gather(*map(_try, targets))
     for target, answer in zip(targets, answers, strict=True):
-        output.line(harmless(f"{target.name}: {answer.reason or 'delivered'}"))
+        output.line(harmless(f"{target.name}: {translated(answer.reason or '') or _('delivered')}"))
     failed = [repr(it.name) for it, answer in zip(targets, answers, strict=True) if answer.reason]
     if failed:
         raise Failure(f"not delivered to {', '.join(failed)}", UNREACHABLE)
@@ -227,7 +229,7 @@ class Run:
         self._keep_present()
         if self._output.terminal:
             seats = counted(len(snapshot), "seat")
-            self._output.wrapped(Text(f"forwarding the events of {seats}; Ctrl-C ends", "dim"))
+            self._output.wrapped(Text(_("forwarding the events of {seats}; Ctrl-C ends").format(seats=seats), "dim"))
 
     def _keep_present(self) -> None:
         # A pending update's events are not in the file yet, so neither may its snapshot be.

@@ -21,6 +21,7 @@ from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.spans import BY, Reading, ReadingOptions, SpanOptions, reading, reading_of, span, zone_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
@@ -152,14 +153,14 @@ async def export(part: Reading, output: Output, file: Path, *, what: str, by: st
 
     given: dict[str, Any] = {"by": by, "zone": part.zone, "numbers": numbers, **part.seats}
     async with part.opened() as history:
-        with progress("{:,} rows") as show:
+        with progress(_("{:,} rows")) as show:
             try:
                 rows = await write(history, what, file, part.since, part.until, progress=show, **given)  # type: ignore[arg-type]
             except (ImportError, ValueError) as error:
                 raise Failure(str(error)) from None
             except OSError as error:
                 raise Failure(f"{file} cannot be written: {error.strerror or error}", FAILED) from None
-    output.line(f"{file}: {rows} rows")
+    output.line(_("{file}: {rows} rows").format(file=file, rows=rows))
 
 
 async def prune(
@@ -173,16 +174,16 @@ async def prune(
 ) -> None:
     """Remove what is older, and say what was removed."""
     async with opened_to_read(history):
-        with progress("pruning: {:.0%}") as show:
+        with progress(_("pruning: {:.0%}")) as show:
             pruned = await history.prune(keep, zone=zone, keep_numbers=keep_numbers, progress=show)
         if vacuum:
             await history.vacuum()
     if pruned.kept_since is None:
-        output.line(f"nothing is older than {keep.days} days")
+        output.line(_("nothing is older than {days} days").format(days=keep.days))
     else:
-        kept = pruned.kept_since.astimezone(zone)
-        output.line(f"removed {pruned.events} rows of {pruned.days} days; kept since {kept:%Y-%m-%d}")
+        text, kept = _("removed {events} rows of {days} days; kept since {kept}"), pruned.kept_since.astimezone(zone)
+        output.line(text.format(events=pruned.events, days=pruned.days, kept=f"{kept:%Y-%m-%d}"))
     if pruned.call_records:
-        output.line(f"removed {pruned.call_records} call records")
+        output.line(_("removed {number} call records").format(number=pruned.call_records))
     if pruned.numbers:
-        output.line(f"removed the numbers of {pruned.numbers} call records")
+        output.line(_("removed the numbers of {number} call records").format(number=pruned.numbers))

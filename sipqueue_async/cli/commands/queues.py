@@ -10,12 +10,15 @@ import click
 
 from sipqueue_async import QueueInfo, QueueStrategy, SipQueueClient
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
+from sipqueue_async._language import label_word
+from sipqueue_async._language.codes import STRATEGY
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import _
 
 
 @click.command("queues", epilog=options.examples("sipqueue queues", "sipqueue queues --json | jq '.queues[].name'"))
@@ -36,7 +39,7 @@ async def queues(client: SipQueueClient, output: Output, *, as_json: bool = Fals
     elif found:
         output.lines(table_lines(_COLUMNS, map(_cells, found), output.width, other_forms="--json"))
     else:
-        output.line("no queues")
+        output.line(_("no queues"))
 
 
 _COLUMNS: Final = (
@@ -52,7 +55,7 @@ def _cells(queue: QueueInfo) -> list[Cell]:
     strategy = f"code {queue.strategy_code}" if queue.strategy is QueueStrategy.UNKNOWN else queue.strategy.value
     return [
         (harmless(queue.name), ""),
-        (strategy, ""),
+        (label_word(STRATEGY, strategy), ""),
         (_seconds(queue.max_wait), ""),
         (_seconds(queue.max_wait_without_agent), ""),
         (harmless(queue.remark or ""), ""),
@@ -60,4 +63,4 @@ def _cells(queue: QueueInfo) -> list[Cell]:
 
 
 def _seconds(number: int | None) -> str:
-    return "" if number is None else f"{number} s"
+    return "" if number is None else _("{number} s").format(number=number)

@@ -18,9 +18,9 @@ from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import client_of, settings_of
 from sipqueue_async.cli.spans import Reading, reading, reading_of
-from sipqueue_async.cli.terminal.lines import counted
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import TableColumn, table_lines
+from sipqueue_async.cli.words import _, counted
 from sipqueue_async.records import reconcile
 
 _LONGEST_WAIT: Final = timedelta(hours=2)
@@ -93,6 +93,7 @@ async def compare(part: Reading, client: SipQueueClient, output: Output, zone: Z
             ]
             output.lines(table_lines(_COLUMNS, rows, output.width))
             output.line()
-        output.wrapped(f"{counted(found.events, 'answered call')} in the history, {found.records} in the call records")
+        text = _("{events} in the history, {records} in the call records")
+        output.wrapped(text.format(events=counted(found.events, "answered call"), records=found.records))
     if found.differences:
         raise Failure(f"they differ in {counted(len(found.differences), 'hour')} of an extension", FAILED)

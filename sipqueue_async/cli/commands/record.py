@@ -26,6 +26,7 @@ from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_pa
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
@@ -111,7 +112,7 @@ async def record(
                 pushed(receiver, push),
                 recording_calls(history, followed, calls) as call_recorder,
             ):
-                output.line(f"recording to {history.url} until Ctrl-C")
+                output.line(_("recording to {url} until Ctrl-C").format(url=history.url))
                 async with reporting_absent(origin, seats, feed.ready):
                     waits = [] if call_recorder is None else [call_recorder.wait()]
                     await first_of(recorder.wait(), *waits)

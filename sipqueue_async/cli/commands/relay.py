@@ -21,6 +21,7 @@ from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_pa
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, redis_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
@@ -108,7 +109,7 @@ async def relay(
             pushed(receiver_of(running, push), push),
             _recorded(history, target, baseline),
         ):
-            output.line(f"the relay publishes to {running.where} until Ctrl-C")
+            output.line(_("the relay publishes to {where} until Ctrl-C").format(where=running.where))
             # Asked of the platform, since a relay that stands by knows no status.
             async with reporting_absent(client, seats, partial(snapshot_of, client, seats)):
                 await running.wait()

@@ -40,8 +40,9 @@ from sipqueue_async.cli.running import Job, Work
 from sipqueue_async.cli.simulation import Demonstration, stepped_feed
 from sipqueue_async.cli.spans import BY, Reading, ReadingOptions, reading, reading_of
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import counted, feed_line
+from sipqueue_async.cli.terminal.lines import feed_line
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _, counted
 from sipqueue_async.tally import Tally
 
 SAVE_EVERY: Final = 10.0
@@ -334,8 +335,10 @@ class Report:
             raise Failure(absent, ABSENT)
         self._save()
         if self._output.terminal and self._form is Form.TABLE:
-            seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
-            self._output.wrapped(Text(f"watching {seats}; Ctrl-C prints the report", "dim"))
+            seats = _("{seats} in {queues}").format(
+                seats=counted(len(snapshot), "seat"), queues=counted(len(snapshot.queues), "queue")
+            )
+            self._output.wrapped(Text(_("watching {seats}; Ctrl-C prints the report").format(seats=seats), "dim"))
 
 
 async def _poll_once_more(feed: Feed) -> None:

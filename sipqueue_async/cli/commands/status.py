@@ -14,14 +14,16 @@ from rich.text import Text
 
 from sipqueue_async import AgentState, AgentStatus, SeatFilter, Snapshot
 from sipqueue_async._json_lines import snapshot_json
+from sipqueue_async._language import state_word
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
 from sipqueue_async.cli.exits import ABSENT, Failure, complain
 from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, absent_names, closing, origin_of, snapshot_of
 from sipqueue_async.cli.running import Work
-from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, state_text
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, state_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
+from sipqueue_async.cli.words import _, counted
 
 
 @click.command(
@@ -115,7 +117,7 @@ def _cells(agent: AgentStatus) -> list[Cell]:
         (harmless(agent.queue), ""),
         (harmless(agent.extension), ""),
         (harmless(agent.name or ""), ""),
-        (state_text(agent).plain, STATE_STYLES[agent.state]),
+        (state_of(agent), STATE_STYLES[agent.state]),
         (str(agent.calls_answered), ""),
         (str(agent.no_answer_count), ""),
         (clock(agent.last_answered_at), ""),
@@ -126,11 +128,16 @@ def _cells(agent: AgentStatus) -> list[Cell]:
 def _summary(snapshot: Snapshot, agents: list[AgentStatus]) -> Text:
     line = Text().append(clock(snapshot.observed_at), "dim").append(" ")
     if not agents:
-        return line.append("no agents")
-    line.append(f"{counted(len(agents), 'seat')} in {counted(len({agent.queue for agent in agents}), 'queue')}")
+        return line.append(_("no agents"))
+    seats, queues = counted(len(agents), "seat"), counted(len({agent.queue for agent in agents}), "queue")
+    line.append(_("{seats} in {queues}").format(seats=seats, queues=queues))
     numbers = Counter(agent.state for agent in agents)
-    shares = [Text(f"{numbers[state]} {state.value}", STATE_STYLES[state]) for state in AgentState if numbers[state]]
-    return line.append(": ").append_text(Text(", ").join(shares))
+    shares = [
+        Text(_("{number} {state}").format(number=numbers[state], state=state_word(state)), STATE_STYLES[state])
+        for state in AgentState
+        if numbers[state]
+    ]
+    return line.append(_(": ")).append_text(Text(_(", ")).join(shares))
 
 
 def _clocks(agents: list[AgentStatus]) -> str:
@@ -139,5 +146,7 @@ def _clocks(agents: list[AgentStatus]) -> str:
     times = (moment for agent in agents for moment in (agent.last_answered_at, agent.last_offered_at))
     sample = next((moment for moment in times if moment is not None), None)
     if sample is not None and sample.tzinfo is None:
-        return f"the time is this machine's ({zone}); last answer and last offer are the server's (see --timezone)"
-    return f"times are in this machine's time zone ({zone})"
+        text = _("the time is this machine's ({zone}); last answer and last offer are the server's (see --timezone)")
+    else:
+        text = _("times are in this machine's time zone ({zone})")
+    return text.format(zone=zone)

@@ -19,6 +19,7 @@ from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, RelayOri
 from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.cli.terminal.live import LiveStatus
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _
 from sipqueue_async.simulator import Simulator
 
 
@@ -87,7 +88,8 @@ async def top(
     if not output.screen:
         await status(origin, output, seats=seats)
         return DONE
-    usual = "read from a relay" if isinstance(origin, RelayOrigin) else f"polled every {interval:g} s"
+    is_relayed = isinstance(origin, RelayOrigin)
+    usual = _("read from a relay") if is_relayed else _("polled every {interval:g} s").format(interval=interval)
     async with feed_of(origin, interval=interval, seats=seats) as feed:
         live = LiveStatus(feed, title or usual, ellipsis=output.ellipsis, rules=alert_rules)
         async with feed:
@@ -117,6 +119,6 @@ async def top_demo(
 ) -> int:
     """Show a simulated call centre in the same way."""
     async with Simulator(centre.plan, seed=centre.seed, speed=centre.speed) as simulator:
-        title = f"a simulated call centre, {centre.speed:g} times as fast as real"
+        title = _("a simulated call centre, {speed:g} times as fast as real").format(speed=centre.speed)
         client = client_of(simulator)
         return await top(client, output, seats=seats, interval=interval, title=title, alert_rules=alert_rules)

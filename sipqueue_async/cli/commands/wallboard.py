@@ -27,6 +27,7 @@ from sipqueue_async.cli.simulation import Demonstration, client_of, name_people
 from sipqueue_async.cli.terminal.output import Output, standard_output
 from sipqueue_async.cli.thresholds import demonstration_thresholds, thresholds_of
 from sipqueue_async.cli.troubles import troubled
+from sipqueue_async.cli.words import _
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.wallboard import Thresholds, Wallboard
 from sipqueue_async.wallboard.journal import KEEP
@@ -229,7 +230,7 @@ async def wallboard(
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
             async with recording(history, feed), feed, pushed(receiver, push):
-                output.line(f"the wallboard is at {board.url} until Ctrl-C")
+                output.line(_("the wallboard is at {url} until Ctrl-C").format(url=board.url))
                 async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
                     await board.wait()
         finally:

@@ -21,8 +21,9 @@ from sipqueue_async.cli.origin import ALL_SEATS, Origin, OriginOptions, feed_of,
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.statefile import StateFile
-from sipqueue_async.cli.terminal.lines import EventLines, counted
+from sipqueue_async.cli.terminal.lines import EventLines
 from sipqueue_async.cli.terminal.output import Output, standard_output
+from sipqueue_async.cli.words import _, counted
 
 
 def _kinds(_context: click.Context, _parameter: click.Parameter, lists: tuple[str, ...]) -> frozenset[str]:
@@ -187,8 +188,10 @@ class _Stream:
         if self._lines is not None:
             self._lines.fit(snapshot.values())
         if self._output.terminal and self._lines is not None:
-            seats = f"{counted(len(snapshot), 'seat')} in {counted(len(snapshot.queues), 'queue')}"
-            self._output.wrapped(Text(f"watching {seats}; Ctrl-C ends", "dim"))
+            seats = _("{seats} in {queues}").format(
+                seats=counted(len(snapshot), "seat"), queues=counted(len(snapshot.queues), "queue")
+            )
+            self._output.wrapped(Text(_("watching {seats}; Ctrl-C ends").format(seats=seats), "dim"))
 
     def _save_if_all_is_printed(self) -> None:
         if not self._updates.pending:

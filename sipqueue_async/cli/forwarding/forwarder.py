@@ -18,7 +18,7 @@ from sipqueue_async.cli.forwarding.answers import LONGEST_WISH, Answer, Outcome
 from sipqueue_async.cli.forwarding.destinations import Target, Webhook
 from sipqueue_async.cli.forwarding.outages import follow
 from sipqueue_async.cli.forwarding.store import Message, Pause, Store
-from sipqueue_async.cli.terminal.lines import counted
+from sipqueue_async.cli.words import counted
 
 FIRST_PAUSE: Final = 1.0
 """Seconds before the first retry at most; each further pause is up to twice as long, at most `_LONGEST_PAUSE`."""

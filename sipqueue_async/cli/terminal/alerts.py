@@ -15,6 +15,7 @@ from sipqueue_async.alerts import AlertRaised, FeedSilent
 from sipqueue_async.alerts.sentences import and_more, since
 from sipqueue_async.cli.terminal.layout import Field, Line, cut
 from sipqueue_async.cli.terminal.lines import clock, time_span
+from sipqueue_async.cli.words import _
 
 _STYLE: Final = "bold black on yellow"
 _OLD: Final = "dim"
@@ -94,9 +95,9 @@ def _text(alert: AlertRaised, language: str) -> str:
 
 def alerts_text(alerts: Sequence[AlertRaised], moments: Moments, language: str) -> Text:
     """Return the page with all raised alerts, the most important first."""
-    page = Text("Raised alerts", "bold underline")
+    page = Text(_("Raised alerts"), "bold underline")
     if not alerts:
-        return page.append("\n").append("none; option --rules names the file with the rules", "dim not underline")
+        return page.append("\n").append(_("none; option --rules names the file with the rules"), "dim not underline")
     for alert in alerts:
         start = f"{since(clock(alert.since), language)}, {moments.lasted(alert)}"
         page.append("\n").append(_text(alert, language), "bold not underline")

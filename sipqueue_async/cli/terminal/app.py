@@ -33,6 +33,7 @@ from sipqueue_async.cli.terminal.details import agent_text, help_text
 from sipqueue_async.cli.terminal.layout import Line, target_at
 from sipqueue_async.cli.terminal.live import LiveStatus
 from sipqueue_async.cli.terminal.view import Sort, View
+from sipqueue_async.cli.words import _
 
 _TICK: Final = 1.0
 """Seconds between two pictures if nothing changes: times in state are shown to the second."""
@@ -186,7 +187,7 @@ class TopApp(App[None]):
         self._picture = Picture()
         self.failure: Exception | None = None
         """An unexpected error, which ended the program."""
-        self._search = Input(id="search", placeholder="search", select_on_focus=False)
+        self._search = Input(id="search", placeholder=_("search"), select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Build the screen."""

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sipqueue_async import AgentState
 from sipqueue_async.cli.terminal.lines import STATE_STYLES
+from sipqueue_async.cli.words import heading
 
 Kind: TypeAlias = AgentState | Literal["unseen"]
 """A state, or time in which the status was unknown."""
@@ -146,7 +147,7 @@ def _moments(since: datetime, until: datetime, zone: tzinfo, step: timedelta) ->
 def _legend(shown: set[Kind], signs: Mapping[Kind, str], width: int) -> list[Text]:
     lines = [Text()]
     for kind in (kind for kind in signs if kind in shown):
-        entry = Text().append(signs[kind], _style(kind)).append(f" {kind}")
+        entry = Text().append(signs[kind], _style(kind)).append(f" {heading(kind)}")
         if lines[-1] and lines[-1].cell_len + 2 + entry.cell_len > width:
             lines.append(Text())
         lines[-1].append("  " if lines[-1] else "").append_text(entry)

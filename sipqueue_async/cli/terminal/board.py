@@ -13,13 +13,15 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from sipqueue_async import AgentState, FeedHealth, SeatKey, SipQueueError
+from sipqueue_async._language import state_word, translated
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import AlertRaised
 from sipqueue_async.cli.terminal.alerts import Moments, banner
 from sipqueue_async.cli.terminal.layout import Column, Field, Line, cut, highlighted, placed, row
-from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, counted, time_span
+from sipqueue_async.cli.terminal.lines import STATE_STYLES, clock, state_of, time_span
 from sipqueue_async.cli.terminal.view import Sort, View
 from sipqueue_async.cli.terminal.wrapping import wrapped
+from sipqueue_async.cli.words import _, counted, heading, pgettext
 from sipqueue_async.tally import GroupTally, QueueTally, SeatTally, Tally
 
 _NARROWEST_BLOCK: Final = 56
@@ -203,7 +205,7 @@ class _Picture:
                     (Field(0, text, "bold yellow"),) for text in self._message(harmless(self._scene.notice), limit)
                 ]
         elif not self._down:
-            lines.append((Field(0, cut("waiting for the first answer", self._width, ""), "dim"),))
+            lines.append((Field(0, cut(_("waiting for the first answer"), self._width, ""), "dim"),))
         return lines
 
     def _banner(self) -> list[Line]:
@@ -225,10 +227,11 @@ class _Picture:
         health = self._scene.health
         since = health.last_good_at
         if since is None:
-            what = "NO STATUS YET"
+            what = _("NO STATUS YET")
         else:
-            what = f"FEED DOWN since {clock(since)} ({time_span((self._scene.now - since).total_seconds())})"
-        return f"{what}: {_why(health.last_error)}"
+            lasted = time_span((self._scene.now - since).total_seconds())
+            what = _("FEED DOWN since {time} ({lasted})").format(time=clock(since), lasted=lasted)
+        return _("{what}: {why}").format(what=what, why=_why(health.last_error))
 
     def _message(self, text: str, limit: int) -> list[str]:
         """Return a message wrapped between words, with an ellipsis if it needs more lines than the limit."""
@@ -241,15 +244,22 @@ class _Picture:
         total = self._tally.total
         seats = counted(sum(total.agents.values()), "seat")
         calls = [
-            (f"{total.calls_answered} answered", "green"),
-            (f"{total.calls_missed} missed", "red" if total.calls_missed else "dim"),
+            (_("{number} answered").format(number=total.calls_answered), "green"),
+            (_("{number} missed").format(number=total.calls_missed), "red" if total.calls_missed else "dim"),
         ]
+        since = (_("since {time}").format(time=clock(started_at)), "dim")
         if self._has_total_row:
-            where = f"in {counted(len(self._tally.queues), 'queue')}"
-            parts = [(f"{seats} {where}", "bold"), *calls, (f"since {clock(started_at)}", "dim")]
+            where = _("{seats} in {queues}").format(seats=seats, queues=counted(len(self._tally.queues), "queue"))
+            parts = [(where, "bold"), *calls, since]
         else:
-            states = [(f"{total.agents[state]} {state}", _style(state, total.agents[state])) for state in _URGENT]
-            parts = [(seats, "bold"), *states, *calls, (f"since {clock(started_at)}", "dim")]
+            states = [
+                (
+                    _("{number} {state}").format(number=total.agents[state], state=state_word(state)),
+                    _style(state, total.agents[state]),
+                )
+                for state in _URGENT
+            ]
+            parts = [(seats, "bold"), *states, *calls, since]
         return _flowing(parts, self._width)
 
     # ---- queues ------------------------------------------------------------------------------------------------------
@@ -263,35 +273,37 @@ class _Picture:
             return []
         queues = sorted(self._tally.queues.values(), key=lambda queue: queue.name)
         room = max(2, (self._height - 6) // 3)
-        heading = "queue"
+        label = heading("queue")
         if len(queues) > room:
-            heading = f"queue ({room} of {len(queues)})"
+            label = _("queue ({shown} of {queues})").format(shown=room, queues=len(queues))
             queues.sort(key=lambda queue: _warning(queue) is None)
             queues = queues[:room]
-        columns = self._queue_columns(queues, heading)
-        rows = [{column.name: (column.heading, "bold") for _, column in columns}]
+        columns = self._queue_columns(queues, label)
+        rows = [{column.name: (column.heading, "bold") for _at, column in columns}]
         rows += [self._queue_cells(queue, columns) for queue in queues]
         if self._has_total_row:
-            rows.append(self._group_cells("all", self._tally.total) | {"note": ("", "")})
+            rows.append(self._group_cells(_("all"), self._tally.total) | {"note": ("", "")})
         targets = [None, *(QueueTarget(queue.name) for queue in queues), QueueTarget(None)]
         return [
-            row(columns, [cells[column.name] for _, column in columns], self._scene.ellipsis, target)
+            row(columns, [cells[column.name] for _at, column in columns], self._scene.ellipsis, target)
             for cells, target in zip(rows, targets, strict=False)
         ]
 
-    def _queue_columns(self, queues: Sequence[QueueTally], heading: str) -> list[tuple[int, Column]]:
-        name = max([cell_len(heading), *(cell_len(harmless(queue.name)) for queue in queues)])
-        note = self._steady("note", max((len(warning) for queue in queues if (warning := _warning(queue))), default=0))
+    def _queue_columns(self, queues: Sequence[QueueTally], label: str) -> list[tuple[int, Column]]:
+        name = max([cell_len(label), *(cell_len(harmless(queue.name)) for queue in queues)])
+        note = self._steady(
+            "note", max((cell_len(warning) for queue in queues if (warning := _warning(queue))), default=0)
+        )
         columns = [
-            Column("name", heading, width=min(40, name), least=max(len(heading), min(12, name)), rank=0),
+            Column("name", label, width=min(40, name), least=max(cell_len(label), min(12, name)), rank=0),
             *(
-                Column(state.value, state.value, width=len(state.value), rank=rank, right=True)
+                _figure(state.value, rank)
                 for state, rank in _QUEUE_RANKS.items()
                 if self._steady(state, self._tally.total.agents[state]) or state in _ALWAYS
             ),
-            Column("answered", "answered", width=len("answered"), rank=5, right=True),
-            Column("missed", "missed", width=len("missed"), rank=4, right=True),
-            Column("longest", "longest talk", width=len("longest talk"), rank=12, right=True),
+            _figure("answered", 5),
+            _figure("missed", 4),
+            attrs.evolve(_figure("longest talk", 12), name="longest"),
             Column("note", "", width=note, least=note if self._width >= _WORDY else 1, rank=0),
         ]
         return placed(columns, self._width)
@@ -301,8 +313,8 @@ class _Picture:
         warning = _warning(queue) or ""
         if warning:
             cells[AgentState.WAITING.value] = ("0", "bold red")
-        room = max((column.width for _, column in columns if column.name == "note"), default=0)
-        return cells | {"note": (warning if len(warning) <= room else "!", "bold red")}
+        room = max((column.width for _at, column in columns if column.name == "note"), default=0)
+        return cells | {"note": (warning if cell_len(warning) <= room else "!", "bold red")}
 
     def _group_cells(self, name: str, group: GroupTally) -> dict[str, tuple[str, str]]:
         longest = group.longest_talk()
@@ -339,12 +351,12 @@ class _Picture:
             for index, fields in enumerate([heading, *(self._agent_line(seat, columns, width) for seat in mine)]):
                 lines[index] += _moved(fields, block * (width + _GAP))
         if self._view.search and not seats and room:
-            lines.append((Field(0, cut("nothing found", self._width, self._scene.ellipsis), "dim"),))
+            lines.append((Field(0, cut(_("nothing found"), self._width, self._scene.ellipsis), "dim"),))
         order = tuple(seat.key for seat in seats)
         return lines, Board(lines=[], order=order, first=first, rows=room, size=size)
 
     def _agent_line(self, seat: SeatTally, columns: Sequence[tuple[int, Column]], width: int) -> Line:
-        cells = self._agent_cells(seat, [column.name for _, column in columns])
+        cells = self._agent_cells(seat, [column.name for _at, column in columns])
         line = row(columns, cells, self._scene.ellipsis, seat.key)
         return highlighted(line, width, "reverse") if seat.key == self._view.selected else line
 
@@ -356,15 +368,18 @@ class _Picture:
         name = steady("name", max((cell_len(harmless(seat.agent.name or "")) for seat in seats), default=0))
         time = steady("time", max((len(self._time_of(seat)) for seat in seats), default=0))
         # Wide enough for most states, so that the next columns do not move when a state ends.
-        state = steady("state", max([len("receiving"), *(len(_state_of(seat)) for seat in seats)]))
+        usual = (cell_len(state_word(state)) for state in _ALWAYS)
+        state = steady("state", max(*usual, *(cell_len(state_of(seat.agent)) for seat in seats)))
+        ext, lasted = pgettext("short", "ext"), pgettext("column", "for ")
+        least = max(min(8, extension), cell_len(ext) if not ext.isascii() else 0)
         columns = [
-            Column("queue", "queue", width=min(24, max(len("queue"), queue)), least=6, rank=1),
-            Column("extension", "ext", width=min(16, max(len("ext"), extension)), least=min(8, extension), rank=0),
-            Column("name", "name", width=min(32, max(len("name"), name)), least=8, rank=2),
-            Column("state", "state", width=state, least=state, rank=0),
-            Column("time", "for ", width=len("0:00:00+"), least=max(len("for "), time), rank=0, right=True),
-            Column("answered", "answered", width=len("answered"), rank=4, right=True),
-            Column("missed", "missed", width=len("missed"), rank=3, right=True),
+            Column("queue", heading("queue"), width=min(24, max(len("queue"), queue)), least=6, rank=1),
+            Column("extension", ext, width=min(16, max(cell_len(ext), extension)), least=least, rank=0),
+            Column("name", heading("name"), width=min(32, max(len("name"), name)), least=8, rank=2),
+            Column("state", heading("state"), width=state, least=state, rank=0),
+            Column("time", lasted, width=len("0:00:00+"), least=max(cell_len(lasted), time), rank=0, right=True),
+            _figure("answered", 4),
+            _figure("missed", 3),
         ]
         if self._view.queue is not None:
             del columns[0]
@@ -376,7 +391,7 @@ class _Picture:
             "queue": (harmless(seat.key.queue), ""),
             "extension": (harmless(seat.key.extension), "bold"),
             "name": (harmless(seat.agent.name or ""), ""),
-            "state": (_state_of(seat), style),
+            "state": (state_of(seat.agent), style),
             "time": (self._time_of(seat), style),
             "answered": (str(seat.calls_answered), "" if seat.calls_answered else "dim"),
             "missed": (str(seat.calls_missed), "red" if seat.calls_missed else "dim"),
@@ -391,34 +406,37 @@ class _Picture:
 
     def _footer(self, hidden: int) -> Line:
         view = self._view
-        queue = "all" if view.queue is None else harmless(view.queue)
+        queue = _("all") if view.queue is None else harmless(view.queue)
+        sort = _("s sort: {column} reversed") if view.reverse else _("s sort: {column}")
         parts = [
-            *([(f"{hidden} not shown", "bold yellow")] if hidden else []),
-            ("q quit", ""),
-            ("? help", ""),
-            *([(f"/ search: {harmless(view.search)}", "bold yellow")] if view.search else []),
-            (f"s sort: {view.sort}{' reversed' if view.reverse else ''}", ""),
-            (f"f queue: {queue}", ""),
-            *([] if view.search else [("/ search", "")]),
+            *([(_("{number} not shown").format(number=hidden), "bold yellow")] if hidden else []),
+            (_("q quit"), ""),
+            (_("? help"), ""),
+            *([(_("/ search: {text}").format(text=harmless(view.search)), "bold yellow")] if view.search else []),
+            (sort.format(column=heading(view.sort)), ""),
+            (_("f queue: {queue}").format(queue=queue), ""),
+            *([] if view.search else [(_("/ search"), "")]),
         ]
         return _flowing(parts, self._width)
 
 
 def _why(error: BaseException | None) -> str:
     """Return what happened, without the place, which would not fit into a line."""
-    return harmless(" ".join((error.describe() if isinstance(error, SipQueueError) else str(error)).split()))
+    text = error.describe() if isinstance(error, SipQueueError) else str(error)
+    return harmless(" ".join(translated(text).split()))
 
 
 def _warning(queue: QueueTally) -> str | None:
     """Return a warning if no agent of the queue could take the next call."""
     if not queue.signed_in:
-        return "no agent signed in"
-    return None if queue.agents[AgentState.WAITING] else "no agent waiting"
+        return _("no agent signed in")
+    return None if queue.agents[AgentState.WAITING] else _("no agent waiting")
 
 
-def _state_of(seat: SeatTally) -> str:
-    """Return an agent's state as a word, an unknown one with its code."""
-    return f"unknown {seat.agent.state_code}" if seat.state is AgentState.UNKNOWN else seat.state.value
+def _figure(name: str, rank: int) -> Column:
+    """Return a column with figures, as wide as its heading."""
+    word = heading(name)
+    return Column(name, word, width=cell_len(word), rank=rank, right=True)
 
 
 def _flowing(parts: Iterable[tuple[str, str]], width: int) -> Line:

@@ -10,31 +10,33 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from sipqueue_async import AgentState, Event, Update
+from sipqueue_async._language import code_word, state_word
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.board import Scene
 from sipqueue_async.cli.terminal.lines import EventLines, clock, state_text, time_span
 from sipqueue_async.cli.terminal.wrapping import wrapped
+from sipqueue_async.cli.words import N_, _
 from sipqueue_async.tally import SeatTally
 
 _KEYS: Final = (
-    ("q, Ctrl-C", "quit"),
-    ("arrows, mouse", "select an agent, scroll"),
-    ("Page Up, Page Down", "scroll by a screen; space goes round"),
-    ("Enter, click", "details of the selected agent"),
-    ("/", "search in queues, extensions and names; Escape ends it"),
-    ("s, click on a heading", "sort; a second click reverses"),
-    ("r", "reverse the order"),
-    ("f, click on a queue", "only that queue's agents; f goes round"),
-    ("a, click on an alert", "all raised alerts"),
-    ("t", "next theme (TEXTUAL_THEME sets the first)"),
-    ("Ctrl-Z", "suspend; fg continues"),
+    (N_("q, Ctrl-C"), N_("quit")),
+    (N_("arrows, mouse"), N_("select an agent, scroll")),
+    (N_("Page Up, Page Down"), N_("scroll by a screen; space goes round")),
+    (N_("Enter, click"), N_("details of the selected agent")),
+    (N_("/"), N_("search in queues, extensions and names; Escape ends it")),
+    (N_("s, click on a heading"), N_("sort; a second click reverses")),
+    (N_("r"), N_("reverse the order")),
+    (N_("f, click on a queue"), N_("only that queue's agents; f goes round")),
+    (N_("a, click on an alert"), N_("all raised alerts")),
+    (N_("t"), N_("next theme (TEXTUAL_THEME sets the first)")),
+    (N_("Ctrl-Z"), N_("suspend; fg continues")),
 )
 
 _MARKS: Final = (
-    ("0:41+", "in this state for at least so long"),
-    ("answered, missed", "calls since the start of this program"),
-    ("no agent waiting", "no agent of the queue could take the next call"),
-    ("grey board", "the platform is not reachable, and the times stand still"),
+    (N_("0:41+"), N_("in this state for at least so long")),
+    (N_("answered, missed"), N_("calls since the start of this program")),
+    (N_("no agent waiting"), N_("no agent of the queue could take the next call")),
+    (N_("grey board"), N_("the platform is not reachable, and the times stand still")),
 )
 
 
@@ -48,20 +50,21 @@ _PAGE: Final = 85
 def help_text(width: int) -> Text:
     """Return the page with all keys and marks, for a screen of this width."""
     keys, marks = (_explained(pairs, width) for pairs in (_KEYS, _MARKS))
-    return _titled("Keys", keys).append("\n\n").append_text(_titled("What the board shows", marks))
+    return _titled(_("Keys"), keys).append("\n\n").append_text(_titled(_("What the board shows"), marks))
 
 
 def _explained(pairs: Collection[tuple[str, str]], width: int) -> Text:
     """Return names with their descriptions, which are wrapped and indented."""
     is_narrow = width < _NARROW
-    indent = 2 if is_narrow else max(len(name) for name, _ in pairs) + 2
+    pairs = [(_(name), _(description)) for name, description in pairs]
+    indent = 2 if is_narrow else max(cell_len(name) for name, _description in pairs) + 2
     lines: list[Text] = []
     for name, description in pairs:
         texts = wrapped(Text(description), width * _PAGE // 100 - indent)
         if is_narrow:
             lines.append(Text(name, "dim"))
         else:
-            lines.append(Text().append(name.ljust(indent), "dim").append_text(texts.pop(0)))
+            lines.append(Text().append(name + " " * (indent - cell_len(name)), "dim").append_text(texts.pop(0)))
         lines += [Text(" " * indent).append_text(text) for text in texts]
     return Text("\n").join(lines)
 
@@ -79,8 +82,8 @@ def agent_text(seats: Collection[SeatTally], events: Iterable[Event], scene: Sce
     for seat in seats:
         page.append("\n").append_text(_titled(harmless(seat.key.queue), _pairs(_record(seat, scene)))).append("\n")
     lines = [line for event in events for line in _event_lines(event, scene.now)]
-    story = Text("\n").join(reversed(lines)) if lines else Text("none since the start", "dim")
-    return page.append("\n").append_text(_titled("Last events", story))
+    story = Text("\n").join(reversed(lines)) if lines else Text(_("none since the start"), "dim")
+    return page.append("\n").append_text(_titled(_("Last events"), story))
 
 
 def _event_lines(event: Event, now: datetime) -> Iterable[Text]:
@@ -91,18 +94,22 @@ def _record(seat: SeatTally, scene: Scene) -> list[tuple[str, str | Text]]:
     agent = seat.agent
     lasted = time_span((scene.at - seat.since).total_seconds()) + ("+" if seat.approximate else "")
     times = seat.seconds(scene.at if scene.health.up else None)
-    spent = ", ".join(f"{state.value} {time_span(times[state])}" for state in AgentState if times[state] >= 1)
+    spent = _(", ").join(f"{state_word(state)} {time_span(times[state])}" for state in AgentState if times[state] >= 1)
+    calls = _("{answered} answered, {missed} missed")
     return [
-        ("state", state_text(agent).append(f" for {lasted}") if seat.present else Text("has left")),
-        ("extension's status", agent.status_label or ""),
-        ("since the start", f"{seat.calls_answered} answered, {seat.calls_missed} missed"),
-        ("by the platform", f"{agent.calls_answered} answered, {agent.no_answer_count} missed"),
-        ("calls outside queues", _number(agent.external_calls_count)),
-        ("time", spent),
-        ("last answer", clock(agent.last_answered_at)),
-        ("last offer", clock(agent.last_offered_at)),
-        ("last change", clock(agent.last_changed_at)),
-        ("wrap-up time", "" if agent.wrap_up_time is None else f"{agent.wrap_up_time} s"),
+        (
+            _("state"),
+            state_text(agent).append(_(" for {time}").format(time=lasted)) if seat.present else Text(_("has left")),
+        ),
+        (_("extension's status"), "" if agent.status_code is None else code_word(agent.status_code)),
+        (_("since the start"), calls.format(answered=seat.calls_answered, missed=seat.calls_missed)),
+        (_("by the platform"), calls.format(answered=agent.calls_answered, missed=agent.no_answer_count)),
+        (_("calls outside queues"), _number(agent.external_calls_count)),
+        (_("time"), spent),
+        (_("last answer"), clock(agent.last_answered_at)),
+        (_("last offer"), clock(agent.last_offered_at)),
+        (_("last change"), clock(agent.last_changed_at)),
+        (_("wrap-up time"), "" if agent.wrap_up_time is None else _("{number} s").format(number=agent.wrap_up_time)),
     ]
 
 

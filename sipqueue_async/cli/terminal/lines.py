@@ -29,10 +29,12 @@ from sipqueue_async import (
     StateChanged,
     Update,
 )
+from sipqueue_async._language import ENGLISH, code_word, language, state_word, translated
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.terminal.layout import cut
 from sipqueue_async.cli.terminal.output import ARROW, Output
 from sipqueue_async.cli.terminal.wrapping import wrapped
+from sipqueue_async.cli.words import N_, _, counted, heading, ngettext
 
 STATE_STYLES: Final[Mapping[AgentState, str]] = MappingProxyType(
     {
@@ -92,7 +94,7 @@ class EventLines:
         chosen = [event for event in update.events if not kinds or event.kind in kinds]
         if not kinds and not self._verbose:
             chosen = _essential(chosen, update.snapshot)
-        for _, group in groupby(chosen, key=lambda event: getattr(event, "key", None)):
+        for _key, group in groupby(chosen, key=lambda event: getattr(event, "key", None)):
             yield from self._group(list(group), now, in_full=bool(kinds) or self._verbose)
 
     def _group(self, events: list[Event], now: datetime, *, in_full: bool) -> Iterator[Text]:
@@ -104,7 +106,7 @@ class EventLines:
             else:
                 of_seat.append(event)
         if of_seat:
-            story = Text(", ").join(self._stories(of_seat, in_full=in_full))
+            story = Text(_(", ")).join(self._stories(of_seat, in_full=in_full))
             yield self._line(of_seat[-1], story)
 
     def _feed_line(self, line: Text) -> Text:
@@ -128,26 +130,26 @@ class EventLines:
         for event in sorted(events, key=lambda event: isinstance(event, StateChanged)):
             match event:
                 case AgentJoined(agent=agent):
-                    yield Text("joined, ").append_text(state_text(agent))
+                    yield Text(_("joined, ")).append_text(state_text(agent))
                 case AgentLeft(previous=previous):
-                    yield Text("left, was ").append_text(state_text(previous))
+                    yield Text(_("left, was ")).append_text(state_text(previous))
                 case StateChanged(previous=previous, agent=agent):
                     yield Text.assemble(state_text(previous), (f" {self._arrow} ", "dim"), state_text(agent))
                 case CallAnswered():
                     yield _answered(event)
                 case CallMissed(count=count):
-                    yield Text("missed a call" if count == 1 else f"missed {count} calls", "red")
+                    yield Text(ngettext("missed a call", "missed {count} calls", count).format(count=count), "red")
                 case _:
                     fields = sorted(event.fields if in_full else _RENAMED)
-                    yield Text(", ".join(self._change(name, event.previous, event.agent) for name in fields))
+                    yield Text(_(", ").join(self._change(name, event.previous, event.agent) for name in fields))
 
     def _change(self, field: str, previous: AgentStatus, agent: AgentStatus) -> str:
         if field == "status_code":
-            before, after = previous.status_label, agent.status_label
+            before, after = (_status(it) for it in (previous, agent))
             field = "status"
         else:
             before, after = getattr(previous, field), getattr(agent, field)
-        return f"{field} {_value(before)} {self._arrow} {_value(after)}"
+        return f"{_field(field)} {_value(before)} {self._arrow} {_value(after)}"
 
 
 def _folded(place: Text, name: str, story: Text, width: int, ellipsis: str) -> Text:
@@ -182,16 +184,22 @@ def _essential(events: Iterable[Event], snapshot: Snapshot | None) -> list[Event
 
 def _answered(event: CallAnswered) -> Text:
     count, hidden = event.count, event.hidden_count
-    story = Text("answered a call" if count == 1 else f"answered {count} calls", "green")
+    story = Text(ngettext("answered a call", "answered {count} calls", count).format(count=count), "green")
     if not hidden:
         return story
-    return story.append(" between two polls" if hidden == count else f", {hidden} between two polls", "dim")
+    how = _(" between two polls") if hidden == count else _(", {hidden} between two polls").format(hidden=hidden)
+    return story.append(how, "dim")
 
 
 def state_text(agent: AgentStatus) -> Text:
     """Return an agent's state in its colour, an unknown one with its code."""
-    word = f"unknown {agent.state_code}" if agent.state is AgentState.UNKNOWN else agent.state.value
-    return Text(word, STATE_STYLES[agent.state])
+    return Text(state_of(agent), STATE_STYLES[agent.state])
+
+
+def state_of(agent: AgentStatus) -> str:
+    """Return an agent's state as a word, an unknown one with its code."""
+    word = state_word(agent.state)
+    return f"{word} {agent.state_code}" if agent.state is AgentState.UNKNOWN else word
 
 
 def clock(moment: datetime | None) -> str:
@@ -208,7 +216,7 @@ def clock(moment: datetime | None) -> str:
 def duration(span: timedelta) -> str:
     """Return a duration as ``4.2 s``, or from a minute on as ``1:02:03``."""
     seconds = span.total_seconds()
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+    return _("{seconds:.1f} s").format(seconds=seconds) if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def time_span(seconds: float) -> str:
@@ -218,11 +226,6 @@ def time_span(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 agent``, ``2 agents``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _stamp(moment: datetime) -> Text:
     return Text().append(clock(moment), "dim").append(" ")
 
@@ -230,15 +233,18 @@ def _stamp(moment: datetime) -> Text:
 def feed_line(event: FeedDown | FeedUp, now: datetime) -> Text:
     """Return the line for an event of the feed; `now` is the time of a `FeedDown`, which carries none."""
     if isinstance(event, FeedUp):
-        story = f"feed up after {duration(event.outage)}, {counted(event.failures, 'failed poll')}"
+        story = _("feed up after {outage}, {failures}").format(
+            outage=duration(event.outage), failures=counted(event.failures, "failed poll")
+        )
         return _stamp(event.observed_at).append(story, "bold green")
-    since = "no status yet" if event.since is None else f"feed down since {clock(event.since)}"
-    return _stamp(now).append(f"{since}: {one_line(event.error)}", "bold red")
+    since = event.since
+    what = _("no status yet") if since is None else _("feed down since {time}").format(time=clock(since))
+    return _stamp(now).append(_("{what}: {why}").format(what=what, why=one_line(event.error)), "bold red")
 
 
 def one_line(error: BaseException) -> str:
     """Return an error's text on one line, without control characters."""
-    return harmless(" ".join(str(error).split()))
+    return harmless(" ".join(translated(str(error)).split()))
 
 
 def _latest(event: SeatEvent) -> AgentStatus:
@@ -252,5 +258,29 @@ def _padded(name: str, width: int) -> str:
 
 def _value(value: object) -> str:
     if value is None:
-        return "none"
+        return _("none")
     return clock(value) if isinstance(value, datetime) else harmless(str(value))
+
+
+def _status(agent: AgentStatus) -> str | None:
+    """Return the word for the extension's own status."""
+    label, code = agent.status_label, agent.status_code
+    return label if language() == ENGLISH or code is None else code_word(code)
+
+
+_FIELDS: Final = {
+    "name": N_("name"),
+    "status": N_("status"),
+    "calls_answered": N_("answered calls"),
+    "no_answer_count": N_("missed calls"),
+    "last_answered_at": N_("last answer"),
+    "last_offered_at": N_("last offer"),
+    "last_changed_at": N_("last change"),
+    "wrap_up_time": N_("wrap-up time"),
+    "external_calls_count": N_("calls outside queues"),
+}
+"""The words for a record's fields; English shows the fields' own names."""
+
+
+def _field(name: str) -> str:
+    return name if language() == ENGLISH else heading(_FIELDS.get(name, name))

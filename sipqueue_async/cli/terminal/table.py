@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from sipqueue_async.cli.terminal.wrapping import wrapped
+from sipqueue_async.cli.words import _, heading
 
 _GAP: Final = 2
 """Cells between two columns."""
@@ -26,12 +27,15 @@ class TableColumn:
     """A column of a table."""
 
     heading: str
+    """In English: it is shown in the language in force."""
     rank: int = 0
     """On a narrow terminal columns are left out by rank: the highest first, rank 0 never."""
     right: bool = False
     """Whether its cells are right-aligned."""
     labelled: bool = False
     """Whether a block shows its heading; with a rank above 0 it always does."""
+    context: str = ""
+    """Distinguishes headings that are the same in English."""
 
 
 def table_lines(
@@ -50,6 +54,7 @@ def table_lines(
         width: The terminal's width in cells; None for all columns, however wide they are.
         other_forms: Options of the command that print every column, such as ``--csv or --json``.
     """
+    columns = [attrs.evolve(column, heading=heading(column.heading, column.context)) for column in columns]
     rows = list(rows)
     widths = [
         max(cell_len(text) for text in (column.heading, *(row[at][0] for row in rows)))
@@ -61,16 +66,18 @@ def table_lines(
             kept.remove(max(kept, key=lambda at: columns[at].rank))
         if width < _NARROW or _total(widths, kept) > width:
             return [line for row in rows for line in _block(columns, row, width)]
-    heading = [(column.heading, "bold") for column in columns]
-    lines = [_line(columns, row, widths, kept) for row in (heading, *rows)]
+    headings = [(column.heading, "bold") for column in columns]
+    lines = [_line(columns, row, widths, kept) for row in (headings, *rows)]
     if width is not None and len(kept) < len(columns):
         lines += wrapped(_hidden([it.heading for at, it in enumerate(columns) if at not in kept], other_forms), width)
     return lines
 
 
 def _hidden(headings: Iterable[str], other_forms: str) -> Text:
-    remedy = f"use {other_forms} or a wider terminal" if other_forms else "use a wider terminal"
-    return Text(f"not shown: {', '.join(headings)} ({remedy})", "dim")
+    text = _("not shown: {columns} (use a wider terminal)")
+    if other_forms:
+        text = _("not shown: {columns} (use {options} or a wider terminal)")
+    return Text(text.format(columns=_(", ").join(headings), options=other_forms.replace(" or ", _(" or "))), "dim")
 
 
 def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
