@@ -24,7 +24,7 @@ from tests.kit.relay_scene import Scene
 
 _log: Final = logging.getLogger(__name__)
 
-TROUBLES: Final = int(os.environ.get("RELAY_TROUBLES", "8"))
+TROUBLES: Final = int(os.environ.get("RELAY_TROUBLES", "6"))
 LOSSES: Final = TROUBLES // 2 + 1
 FEW: Final = 8
 """The number of entries that the stream keeps: about a second's worth."""
