@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import ViewportSize, expect
 
@@ -115,10 +117,10 @@ async def test_a_chosen_queue_that_is_gone_is_shown_and_can_be_deselected(visit:
             await expect(card.locator(".warning")).to_have_text("No agents")
         await page.click(".queue:has-text('gone')")
         await expect(page.locator(".queue")).to_have_count(3)
-        assert page.url.endswith("?queue=never")
+        await expect(page).to_have_url(re.compile(r"\?queue=never$"))
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
         await page.click("text=Show all queues")
         await expect(page.locator(".queue")).to_have_count(2)
         await expect(page.locator(".tile")).to_have_count(2)
         await expect(page.locator("#all")).to_be_hidden()
-        assert page.url == wall.url
+        await expect(page).to_have_url(wall.url)

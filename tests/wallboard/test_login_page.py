@@ -29,7 +29,7 @@ async def test_login_opens_the_requested_view_and_logout_ends_it(visit: Visit) -
         await page.fill("#key", KEY)
         await page.keyboard.press("Enter")
         await expect(page.locator(".tile")).to_have_count(3)
-        assert page.url == f"{wallboard.url}?q=1000&talk=60"
+        await expect(page).to_have_url(f"{wallboard.url}?q=1000&talk=60")
         (cookie,) = await page.context.cookies()
         assert (cookie.get("httpOnly"), cookie.get("sameSite"), cookie.get("secure")) == (True, "Strict", False)
         assert KEY not in str(cookie)
@@ -53,7 +53,7 @@ async def test_a_page_whose_cookie_became_invalid_goes_to_the_login(visit: Visit
         await expect(page.locator("#condition")).to_have_text("Connection lost")
         async with Wallboard(stage.watcher, port=wallboard.port, key="another key than before") as other:
             await expect(page.locator("#key")).to_be_visible()
-            assert page.url == f"{other.url}login?sort=name"
+            await expect(page).to_have_url(f"{other.url}login?sort=name")
 
 
 async def test_foreign_markup_styles_images_and_frames_are_blocked(chromium: Browser) -> None:

@@ -49,7 +49,7 @@ async def test_names_are_text_and_nothing_comes_from_other_servers(visit: Visit)
         fetched: list[str] = await page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
         assert len(fetched) > 10
         assert [url for url in fetched if not url.startswith(wallboard.url)] == []
-        assert page.url == wallboard.url
+        await expect(page).to_have_url(wallboard.url)
 
 
 async def test_times_use_the_servers_clock_and_mark_inexact_ones(visit: Visit) -> None:

@@ -93,7 +93,7 @@ async def test_the_day_shows_the_reports_figures_and_the_outage(tmp_path: Path, 
         # A chosen queue stays in the address, and is that of the figures.
         await page.select_option("#queue", "queue-2")
         await expect(page.locator("#heading")).to_have_text("Monday, 5 January 2026: queue-2")
-        assert page.url.endswith("/day?zone=Europe%2FBerlin&queue=queue-2")
+        await expect(page).to_have_url(re.compile(r"/day\?zone=Europe%2FBerlin&queue=queue-2$"))
         chosen = await wall.history.report(*DAY, by="hour", zone=BERLIN, queue="queue-2")
         assert (await page.evaluate(FIGURES, "#totals"))["Answered"] == str(chosen.total.answered)
 
@@ -104,7 +104,7 @@ async def test_an_agents_bar_has_its_states_and_calls(tmp_path: Path, visit: Vis
         page = await visit(f"{wall.url}?theme=dark")
         await page.click(f".tile .name:has-text('{EVIL[:8]}')")
         await expect(page.locator("#heading")).to_have_text(f"{EVIL}, 100001: Monday, 5 January 2026")
-        assert page.url == f"{wall.url}agents/100001?theme=dark"
+        await expect(page).to_have_url(f"{wall.url}agents/100001?theme=dark")
         assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
         await page.select_option("#zone", "UTC")
         found = [it async for it in wall.history.intervals(*DAY, extension="100001")]
@@ -133,14 +133,14 @@ async def test_an_agents_bar_has_its_states_and_calls(tmp_path: Path, visit: Vis
         )
         await page.click("#day")
         await expect(page.locator("#queue")).to_have_value("")
-        assert page.url == f"{wall.url}day?zone=UTC&theme=dark"
+        await expect(page).to_have_url(f"{wall.url}day?zone=UTC&theme=dark")
         # A link keeps what was chosen in the very moment before, although the answer is still to come.
         await page.wait_for_selector("#agents a")
         await page.route("**/api/day*", lambda _: None)
         await page.select_option("#zone", "")
         await page.click("#agents a >> nth=0")
         await page.wait_for_url("**/agents/*")
-        assert page.url.endswith("?theme=dark")
+        await expect(page).to_have_url(re.compile(r"\?theme=dark$"))
         await page.unroute("**/api/day*")
 
 
@@ -156,10 +156,10 @@ async def test_today_grows_and_other_days_are_a_click_away(tmp_path: Path, visit
         await page.click("#before")
         await expect(page.locator("#nothing")).to_have_text("Nothing is recorded on this day.")
         await expect(page.locator("#condition")).to_have_text("Past")
-        assert page.url.endswith("day?zone=UTC&date=2026-01-04")
+        await expect(page).to_have_url(re.compile(r"day\?zone=UTC&date=2026-01-04$"))
         await page.click("#today")
         await expect(page.locator("#content")).to_be_visible()
-        assert page.url.endswith("day?zone=UTC")
+        await expect(page).to_have_url(re.compile(r"day\?zone=UTC$"))
         await page.click("#after")
         await expect(page.locator("#condition")).to_have_text("To come")
         await page.goto(f"{wall.url}agents/%3Cb%3E9?zone=Europe/Berlin&date=2026-10-25")

@@ -191,7 +191,7 @@ async def test_settings_are_in_the_address_and_survive_a_reload(visit: Visit) ->
         await page.check("#sound")
         await page.select_option("#theme", "dark")
         expected = "queue=queue-2&q=1000&sort=state&talk=120&ring=&wait=90&least=3&sound=1&theme=dark"
-        assert page.url.split("?")[1] == expected
+        await expect(page).to_have_url(re.compile(rf"\?{expected}$"))
         await page.reload()
         await expect(page.locator(".queue").nth(1)).to_have_attribute("aria-pressed", "true")
         await _tiles(page, own)
