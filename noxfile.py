@@ -48,8 +48,8 @@ QUICK_TESTS = (
 )
 OTHER_TESTS = (
     *QUICK_TESTS,
-    # Pages, sources, sizes over a long time, and a server's faults are the same in every Python.
-    *(f"--ignore=tests/{folder}" for folder in ("docs", "project", "endurance", "faults")),
+    # Pages, sources, translations, sizes over a long time, and a server's faults are the same in every Python.
+    *(f"--ignore=tests/{folder}" for folder in ("docs", "project", "language", "endurance", "faults")),
     # What examples at random find is not about Python either; a few run the code.
     "--hypothesis-profile=others",
 )

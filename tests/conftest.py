@@ -14,7 +14,7 @@ from typing import Any
 import async_solipsism
 import pytest
 from aioresponses import aioresponses
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.kit import relay_processes
 from tests.kit.needs import COMPONENTS, find
@@ -24,10 +24,11 @@ from tests.kit.redis_server import RedisServer
 from tests.kit.servers import CannedResponse, Platform, RawServer
 
 # The same few examples in every run, so that every run covers the same lines; `nox -s endurance` searches with many.
-# No deadline: the duration of one example depends on the machine.
-settings.register_profile("gate", settings(), deadline=None, max_examples=25, stateful_step_count=30, derandomize=True)
+# No deadline, and no limit for the making of examples: both take as long as the machine needs.
+base = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", base, max_examples=25, stateful_step_count=30, derandomize=True)
 settings.register_profile("others", settings.get_profile("gate"), max_examples=5, stateful_step_count=10)
-settings.register_profile("endurance", settings(), deadline=None, max_examples=1000)
+settings.register_profile("endurance", base, max_examples=1000)
 settings.load_profile("gate")
 
 # Coverage is measured in the test processes, not in the processes that they start.

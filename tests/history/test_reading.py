@@ -63,6 +63,7 @@ def compare(tally: Tally, found: dict[SeatKey, Figures]) -> None:
         assert figures.seconds == seat.seconds()
 
 
+@pytest.mark.one_python
 async def test_a_recorded_day_agrees_with_a_tally(history_url: str) -> None:
     first, polls = day(HOURS + 0.1)
     await record(history_url, first, polls)
@@ -149,6 +150,7 @@ async def test_naive_times_are_refused(tmp_path: Path, when: str) -> None:
             await anext(history.events(since, until))
 
 
+@pytest.mark.one_python
 async def test_pruning_keeps_the_figures_and_the_status(history_url: str) -> None:
     """Before a whole day of the zone nothing is left but its figures; from it on everything is as it was."""
     first, polls = day(4)
@@ -195,6 +197,7 @@ async def test_keep_must_not_be_negative(tmp_path: Path) -> None:
             await history.prune(timedelta(-1))
 
 
+@pytest.mark.one_python
 async def test_vacuum_gives_space_back(tmp_path: Path) -> None:
     path = tmp_path / "day.db"
     first, polls = day(5)

@@ -193,6 +193,7 @@ async def test_gaps_after_the_last_update_are_read(history_url: str) -> None:
         assert interval.unseen == at(0)
 
 
+@pytest.mark.one_python
 async def test_many_rows_are_written_and_read_in_parts(history_url: str) -> None:
     seats = [(f"{number // 10}", f"{number}") for number in range(600)]
     given = [

@@ -46,6 +46,7 @@ def test_names_follow_the_documented_pattern() -> None:
     assert plan.extensions == ("100001", "100002", "100003")
 
 
+@pytest.mark.one_python
 def test_offered_load_is_arrivals_times_mean_duration() -> None:
     plan = Plan(queues=2, calls_per_hour=30, talk_median=60, talk_sigma=0, short_calls=0)
     assert plan.offered_load == pytest.approx(1.0)

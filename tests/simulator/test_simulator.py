@@ -92,6 +92,7 @@ def test_a_senseless_speed_is_refused(speed: float) -> None:
 
 
 @pytest.mark.virtual_time
+@pytest.mark.one_python
 async def test_a_day_passes_in_virtual_time_without_a_socket() -> None:
     live = LiveCentre(CallCentre(BUSY), speed=10, clock=asyncio.get_running_loop().time)
     platform = Platform(live, tokens=["T"])

@@ -155,6 +155,7 @@ class _Flood:
         return snapshot(*(agent(str(it), name=name, calls_answered=self.number) for it in range(50)), at=self.number)
 
 
+@pytest.mark.one_python
 async def test_many_programs_that_do_not_read_cost_bounded_memory() -> None:
     """Each holds at most what the sockets buffer; when one reads again, it gets every call."""
     flood = _Flood()

@@ -146,6 +146,7 @@ class _Flood:
         return snapshot(*(agent(str(extension), name=names) for extension in range(200)), at=self.number)
 
 
+@pytest.mark.one_python
 async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
@@ -354,6 +355,7 @@ async def test_streams_of_one_other_machine_are_limited(monkeypatch: pytest.Monk
         again.close()
 
 
+@pytest.mark.one_python
 async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)

@@ -65,6 +65,7 @@ async def compared(
     await compare(part, client(), paper.output(), ZONE, as_json=as_json)
 
 
+@pytest.mark.one_python
 async def test_events_and_records_agree(tmp_path: Path) -> None:
     async with Simulator(PLAN, seed=3, speed=0) as simulator:
         simulator.advance(60)
