@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 import attrs
 import click
 
-from sipqueue_async import SeatFilter, SipQueueClient, Snapshot
+from sipqueue_async import SeatFilter, SipQueueClient
 from sipqueue_async.cli import options, pushing
-from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database, recording
+from sipqueue_async.cli.database import DatabaseOptions, baseline_of, chosen_history, database
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.origin import ALL_SEATS, DEFAULT_PREFIX, reporting_absent, snapshot_of
@@ -26,6 +28,13 @@ from sipqueue_async.cli.words import _
 if TYPE_CHECKING:
     from sipqueue_async.history import History
     from sipqueue_async.redis import Relay
+
+_log: Final = logging.getLogger("sipqueue_async")
+
+_LOOK: Final = 0.5
+"""The interval at which a relay that records notices that it leads or no longer leads, in seconds."""
+_PAUSE: Final = 2.0
+"""Seconds after which recording begins anew after an error that ended it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -103,11 +112,12 @@ async def relay(
     """Publish until an error that a retry cannot fix; record what is published if a history is given."""
     with log_on_stderr():
         async with (
-            baseline_of(history, seats) as baseline,
+            # Checks that these seats are the recorded ones, and keeps the database open.
+            baseline_of(history, seats),
             client,
             _relay(client, target, seats, interval) as running,
             pushed(receiver_of(running, push), push),
-            _recorded(history, target, baseline),
+            _recorded(history, target, running),
         ):
             output.line(_("the relay publishes to {where} until Ctrl-C").format(where=running.where))
             # Asked of the platform, since a relay that stands by knows no status.
@@ -116,17 +126,53 @@ async def relay(
 
 
 @asynccontextmanager
-async def _recorded(history: History | None, target: RelayTarget, baseline: Snapshot | None) -> AsyncGenerator[None]:
-    """Record what the relays with this prefix publish, whichever of them leads, if there is an open history."""
-    async with AsyncExitStack() as stack:
-        if history is not None:
-            # Imported lazily, as below.
-            from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
-
-            feed = RedisFeed(target.redis, prefix=target.prefix, baseline=baseline)
-            await stack.enter_async_context(recording(history, feed))
-            await stack.enter_async_context(feed)
+async def _recorded(history: History | None, target: RelayTarget, running: Relay) -> AsyncGenerator[None]:
+    """Record what the relays with this prefix publish while this one leads, if there is an open history."""
+    if history is None:
         yield
+        return
+    task = asyncio.create_task(_take_turns(history, target, running))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _take_turns(history: History, target: RelayTarget, running: Relay) -> None:
+    """Record while the relay leads: of several relays with one database, one writes."""
+    # Imported lazily: `history_of` reports that SQLAlchemy is missing.
+    from sipqueue_async.history import HistoryError  # noqa: PLC0415
+
+    while True:
+        await _until(running, leading=True)
+        try:
+            await _take_turn(history, target, running)
+        except HistoryError as error:
+            # For example, another relay led meanwhile and has written.
+            _log.warning("recording begins anew: %s", error)
+            await asyncio.sleep(_PAUSE)
+
+
+async def _take_turn(history: History, target: RelayTarget, running: Relay) -> None:
+    """Record from the last recorded status on, until the relay leads no longer."""
+    from sipqueue_async.history import Recorder  # noqa: PLC0415
+    from sipqueue_async.redis import RedisFeed  # noqa: PLC0415
+
+    feed = RedisFeed(target.redis, prefix=target.prefix, baseline=await history.baseline())
+    async with Recorder(history, feed) as recorder, feed:
+        ends = [asyncio.ensure_future(it) for it in (recorder.wait(), _until(running, leading=False))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def _until(running: Relay, *, leading: bool) -> None:
+    while running.leading is not leading:  # noqa: ASYNC110  # a relay has no event for it
+        await asyncio.sleep(_LOOK)
 
 
 def _relay(client: SipQueueClient, target: RelayTarget, seats: SeatFilter, interval: float) -> Relay:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Coroutine
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ import aiohttp
 import attrs
 import pytest
 
-from sipqueue_async import AppCredentials, AuthError, SeatFilter, SipQueueClient
+from sipqueue_async import AppCredentials, AuthError, SeatFilter, SipQueueClient, Update, diff
 from sipqueue_async.cli import app
 from sipqueue_async.cli.call_recording import CallPlan
 from sipqueue_async.cli.commands.record import record
@@ -24,11 +25,12 @@ from sipqueue_async.cli.commands.wallboard import Site, wallboard
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.simulation import client_of
-from sipqueue_async.history import History
+from sipqueue_async.history import History, Recorder
 from sipqueue_async.records import FollowedCall
 from sipqueue_async.simulator import Simulator
 from tests.kit.cli import BUSY, Paper, running, until
 from tests.kit.redis_server import RedisServer, free_port
+from tests.kit.simulated_updates import GivenFeed
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PUSH = b'{"id": 7, "endtime": "2026-01-05 09:10:00"}'
@@ -211,6 +213,61 @@ async def test_a_relay_records_what_it_publishes(url: str, redis_server: RedisSe
         target = RelayTarget(redis=redis_server.url)
         work = relay(client_of(simulator), Paper().output(), target=target, interval=0.02, history=History(url))
         await recorded(simulator, work, url)
+
+
+async def test_of_two_relays_the_leading_one_records(
+    url: str, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other continues the record when it leads, and a relay goes on after another program has written."""
+    async with Simulator(BUSY, speed=0) as simulator, History(url) as history:
+        start = simulator.centre.now
+        target = RelayTarget(redis=redis_server.url, lease=0.5)
+
+        def start_relay() -> asyncio.Task[None]:
+            work = relay(client_of(simulator), Paper().output(), target=target, interval=0.02, history=History(url))
+            return asyncio.ensure_future(work)
+
+        async def goes_on() -> None:
+            for _ in range(6):
+                simulator.advance(5)
+                polls = simulator.server.requests
+                await until(lambda polls=polls: simulator.server.requests >= polls + 2)  # type: ignore[misc]
+            async with asyncio.timeout(60):
+                while await answered(url) < simulator.truth.answered(start):
+                    await asyncio.sleep(0.02)
+
+        first = start_relay()
+        async with asyncio.timeout(60):
+            while not await has_begun(url):
+                await asyncio.sleep(0.02)
+        second = start_relay()
+        await goes_on()
+        first.cancel()
+        await asyncio.wait([first])
+        await goes_on()
+        assert "recording" not in caplog.text
+        await write_beside(history)
+        await goes_on()
+        assert "recording begins anew: the history" in caplog.text
+        second.cancel()
+        await asyncio.wait([second])
+        assert await answered(url) == simulator.truth.answered(start) > 2
+        updates = [it async for it in history.updates(BEGINNING, END)]
+    assert all(after.previous == before.snapshot for before, after in pairwise(updates))
+
+
+async def write_beside(history: History) -> None:
+    """Write a change as another program."""
+    known = await history.baseline()
+    assert known is not None
+    key, agent = next(iter(known.items()))
+    at = known.observed_at + timedelta(seconds=1)
+    changed = known.with_changes({key: attrs.evolve(agent, wrap_up_time=99)}, observed_at=at)
+    feed = GivenFeed()
+    feed.give(known)
+    async with Recorder(history, feed) as recorder, feed:
+        feed.give(changed, Update(sequence=1, snapshot=changed, previous=known, events=diff(known, changed)))
+        await until(lambda: not recorder.pending)
 
 
 @pytest.mark.parametrize("command", ["record", "wallboard", "relay --redis redis://nowhere"])
