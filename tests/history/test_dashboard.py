@@ -66,3 +66,17 @@ async def test_the_panels_show_the_recorded_day(rows: dict[str, list[tuple[Any, 
     assert {row[2] for row in rows["States of the agents"]} == {"waiting", "talking", "paused"}
     assert [row[1] for row in rows["Agents"]] == ["1", "2"]
     assert [(row[2], row[3]) for row in rows["Time without data"]] == [("outage", 7100)]
+
+
+async def test_each_query_of_the_dashboard_uses_an_index(postgres_server: PostgresServer) -> None:
+    """Also of its span of time: a history of years is not read for a day."""
+    url = postgres_server.database()
+    await record(url, [snapshot(agent(), at=0), snapshot(agent(calls_answered=1), at=4000)])
+    async with History(url) as history, store_of(history).database.reading() as connection:
+        # Tables of a few rows are scanned otherwise.
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        for name, sql in {**QUERIES, "calls": "SELECT * FROM v_calls WHERE $__timeFilter(at)"}.items():
+            asked = await connection.exec_driver_sql(f"EXPLAIN {as_grafana_sends(sql)}")
+            plan = "\n".join(row[0] for row in asked.fetchall())
+            assert "Seq Scan" not in plan, f"{name}: {plan}"
+            assert re.search(r"(Index|Recheck) Cond: .*to_timestamp\(.*00'::timestamp", plan), f"{name}: {plan}"
