@@ -233,6 +233,13 @@ def alert_truth(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/truth_alerts.py", "--write", "docs", *session.posargs, env=INSTALLED)
 
 
+@nox.session(name="history-truth")
+def history_truth(session: nox.Session) -> None:
+    """Record a fortnight through kills, restarts and full disks, as root; write the table of docs/history.md."""
+    session.install(*_group("test"), ".[all]")
+    session.run("python", "tests/benchmarks/truth_history.py", "--write", "docs", *session.posargs, env=INSTALLED)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what polls cost, against others and against limits; write the tables and the picture of docs/speed.md."""
