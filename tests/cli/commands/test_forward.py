@@ -127,7 +127,6 @@ async def test_an_outage_over_a_restart_begins_and_ends_once(tmp_path: Path) -> 
         async with forwarding(simulator, state, chosen):
             await until(lambda: len(receiver.events) > 1)
     assert [event["event"] for event in receiver.events] == ["feed-down", "feed-up"]
-    assert len(receiver.received) == 2
 
 
 @contextmanager

@@ -231,6 +231,13 @@ async def test_a_pause_does_not_outlast_a_new_url_or_a_clock_that_was_set_back(t
     assert hook.attempts[1][0] - begun == pytest.approx(3600)
 
 
+def test_a_pause_is_not_worth_a_line_while_nothing_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(tmp_path / "state") as store:
+        store.pause("crm", target().fingerprint, Pause(1, 1e12))
+        Forwarder(store, {target(): Hook().send})
+    assert capsys.readouterr().err == ""
+
+
 async def test_gone_ends_a_destination_until_it_has_another_url(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
