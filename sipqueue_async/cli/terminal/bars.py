@@ -146,7 +146,7 @@ def _moments(since: datetime, until: datetime, zone: tzinfo, step: timedelta) ->
 
 def _legend(shown: set[Kind], signs: Mapping[Kind, str], width: int) -> list[Text]:
     lines = [Text()]
-    for kind in (kind for kind in signs if kind in shown):
+    for kind in filter(shown.__contains__, signs):
         entry = Text().append(signs[kind], _style(kind)).append(f" {heading(kind)}")
         if lines[-1] and lines[-1].cell_len + 2 + entry.cell_len > width:
             lines.append(Text())
