@@ -14,7 +14,7 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.options import not_negative
 from sipqueue_async.wallboard import Thresholds
 
-SOON: Final = {"talk": 100.0, "ring": 10.0, "pause": 120.0}
+SOON: Final = {"talk": 100.0, "ring": 10.0, "pause": 75.0}
 """Thresholds in model seconds with which a demonstration's page shows agents who stand out within a minute."""
 FEW: Final = 3
 """A demonstration warns of a queue with fewer agents waiting."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import attrs
 
-from sipqueue_async import AgentState
+from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import Simulator
 
 EVERY: Final = 300.0
 """Seconds after which the troubles come again."""
 
 _STEPS: Final = 50
-"""How often, while agents are signed out, their calls are ended."""
+"""How often, in each half of the time, calls of those who left are ended."""
 
 
 @attrs.frozen
@@ -36,22 +35,27 @@ async def outage(simulator: Simulator, seconds: float) -> None:
     simulator.faults.clear()
 
 
-async def signed_out(simulator: Simulator, seconds: float, *, every_queue: bool) -> None:
-    """Sign all agents of the last queue, or of every queue, out for a time."""
+async def all_leave(simulator: Simulator, seconds: float) -> None:
+    """Sign the agents of the last queue out, then all others, and all in again at the end.
+
+    Nobody signs in meanwhile: a watcher believes only after a minute that somebody who has just come is gone.
+    """
     centre = simulator.centre
-    queues: Collection[str] = centre.queues if every_queue else centre.queues[-1:]
-    simulator.catch_up()
-    seats = [seat.key for seat in centre.seats() if seat.queue in queues]
-    for queue, extension in seats:
-        centre.sign_out(queue, extension)
-    for _ in range(_STEPS):
-        # An agent in a call would stay until its end.
-        for seat in centre.seats():
-            if seat.queue in queues and seat.state is AgentState.TALKING:
-                centre.hang_up(seat.extension)
-        await asyncio.sleep(seconds / _STEPS)
+    left: list[SeatKey] = []
+    for queues in (centre.queues[-1:], centre.queues):
         simulator.catch_up()
-    for queue, extension in seats:
+        leaving = [seat.key for seat in centre.seats() if seat.queue in queues and seat.key not in left]
+        for queue, extension in leaving:
+            centre.sign_out(queue, extension)
+        left += leaving
+        for _ in range(_STEPS):
+            # An agent in a call would stay until its end.
+            for seat in centre.seats():
+                if seat.key in left and seat.state is AgentState.TALKING:
+                    centre.hang_up(seat.extension)
+            await asyncio.sleep(seconds / 2 / _STEPS)
+            simulator.catch_up()
+    for queue, extension in left:
         centre.sign_in(queue, extension)
 
 
@@ -66,10 +70,9 @@ async def long_break(simulator: Simulator, seconds: float) -> None:
 
 
 TROUBLES: Final = (
-    Trouble(1.0, 36.0, long_break),
-    Trouble(12.0, 14.0, partial(signed_out, every_queue=False)),
-    Trouble(30.0, 8.0, outage),
-    Trouble(44.0, 14.0, partial(signed_out, every_queue=True)),
+    Trouble(1.0, 34.0, long_break),
+    Trouble(18.0, 24.0, all_leave),
+    Trouble(48.0, 8.0, outage),
 )
 """An agent who talks for too long, or a phone that rings for too long, comes by itself."""
 

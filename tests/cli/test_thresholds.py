@@ -26,7 +26,7 @@ def test_an_option_overrides_the_settings_file(tmp_path: Path) -> None:
 
 
 def test_a_demonstration_has_thresholds_of_its_own() -> None:
-    assert demonstration_thresholds({"least": 1}, speed=5.0) == Thresholds(talk=20, ring=2, pause=24, least=1)
+    assert demonstration_thresholds({"least": 1}, speed=5.0) == Thresholds(talk=20, ring=2, pause=15, least=1)
 
 
 def test_a_threshold_below_0_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
