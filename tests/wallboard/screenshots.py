@@ -37,12 +37,13 @@ PLAN = Plan(
 NAMES = {
     "100004": "客服 04",
     "100009": "客服 09 夜班",
-    "100017": "座席 17",
+    "100017": "客服 17",
     "100023": "Second line, evenings only",
-    "100038": "座席组长 38",
+    "100038": "班长 38",
     "100051": "Spanish and Portuguese desk",
 }
 
+AWAY = "cannot connect to pbx.example.com:443 (Connection refused); check the URL and that the server runs"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -88,6 +89,21 @@ async def save_history(browser: Browser, directory: Path) -> None:
             await context.close()
 
 
+async def save_chinese(browser: Browser, directory: Path) -> None:
+    """Take the screenshots of a wallboard in Chinese, before and during an outage."""
+    names = {str(100_001 + number): f"客服 {number + 1:02}" for number in range(PLAN.agents)}
+    stage = Stage(PLAN, seed=26, names=names | {"100009": "客服 09 夜班", "100038": "班长 38"})
+    async with wallboard_of(stage) as wallboard:
+        await stage.play(1232)
+        url = f"{wallboard.url}?talk=480"
+        async with page_of(browser, url, BIG_SCREEN, "dark", locale="zh-CN") as page:
+            await save(page, directory / "wallboard-zh.png")
+        await stage.fail(AWAY)
+        stage.centre.advance(134)
+        async with page_of(browser, url, BIG_SCREEN, "dark", locale="zh-CN") as page:
+            await save(page, directory / "wallboard-down-zh.png")
+
+
 async def main(directory: Path) -> None:
     """Take all screenshots."""
     stage = Stage(PLAN, seed=26, names=NAMES)
@@ -98,22 +114,18 @@ async def main(directory: Path) -> None:
         url = f"{wallboard.url}?talk=480"
         async with page_of(browser, url, BIG_SCREEN, "dark") as page:
             await save(page, directory / "wallboard-dark.png")
-        async with page_of(browser, f"{url}&lang=zh", BIG_SCREEN, "dark") as page:
-            await save(page, directory / "wallboard-zh.png")
         async with page_of(browser, url, BIG_SCREEN, "light") as page:
             await save(page, directory / "wallboard-light.png")
         async with page_of(browser, url, PHONE, "light", device_scale_factor=2) as page:
             await save(page, directory / "wallboard-phone.png")
         async with page_of(browser, url, BIG_SCREEN, "dark") as page:
-            await stage.fail(
-                "cannot connect to pbx.example.com:443 (Connection refused); check the URL and that the server runs"
-            )
+            await stage.fail(AWAY)
             stage.centre.advance(134)
-            for name, language in (("down", "en"), ("down-zh", "zh")):
-                await page.goto(f"{url}&lang={language}")
-                await page.wait_for_selector(".tile")
-                await page.wait_for_timeout(400)
-                await save(page, directory / f"wallboard-{name}.png")
+            await page.reload()
+            await page.wait_for_selector(".tile")
+            await page.wait_for_timeout(400)
+            await save(page, directory / "wallboard-down.png")
+        await save_chinese(browser, directory)
         await save_history(browser, directory)
         await browser.close()
 
