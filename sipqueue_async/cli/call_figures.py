@@ -10,6 +10,7 @@ import click
 
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
+from sipqueue_async.cli.options import not_negative
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.words import N_, _
@@ -48,7 +49,6 @@ class Counting:
 
 def figure_options(command: _Command) -> _Command:
     """Add the options that make up `FigureOptions`."""
-    seconds = click.FloatRange(min=0)
     for option in (
         click.option(
             "--number-prefix",
@@ -64,10 +64,16 @@ def figure_options(command: _Command) -> _Command:
         ),
         click.option(
             "--wrap-up",
-            type=seconds,
+            type=float,
+            callback=not_negative,
             help="The seconds of after-call work that the handle time of calls includes (0).",
         ),
-        click.option("--within", type=seconds, help=f"The seconds of the service level of calls ({_WITHIN:g})."),
+        click.option(
+            "--within",
+            type=float,
+            callback=not_negative,
+            help=f"The seconds of the service level of calls ({_WITHIN:g}).",
+        ),
     ):
         command = option(command)
     return command

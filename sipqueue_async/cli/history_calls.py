@@ -13,7 +13,6 @@ from sipqueue_async._language import label_word
 from sipqueue_async._language.codes import DIRECTION, HANG_UP
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.call_figures import Counting, figures_table
-from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.history_reading import OutputStream
 from sipqueue_async.cli.spans import Reading
 from sipqueue_async.cli.terminal.lines import time_span
@@ -94,19 +93,16 @@ def _cells(part: Reading, call: FollowedCall, *, numbers: bool) -> list[Cell]:
 async def print_call_report(part: Reading, output: Output, by: Any, counting: Counting, *, form: str) -> None:
     """Print a report of calls as a ``table``, as ``csv`` or as ``json``."""
     async with part.opened() as history:
-        try:
-            report = await history.call_report(
-                part.since,
-                part.until,
-                by=by,
-                zone=part.zone,
-                **part.seats,
-                answer_within=counting.within,
-                wrap_up=counting.wrap_up,
-                prefixes=counting.prefixes,
-            )
-        except ValueError as error:
-            raise Failure(str(error)) from None
+        report = await history.call_report(
+            part.since,
+            part.until,
+            by=by,
+            zone=part.zone,
+            **part.seats,
+            answer_within=counting.within,
+            wrap_up=counting.wrap_up,
+            prefixes=counting.prefixes,
+        )
     if form == "csv":
         text = io.StringIO()
         CsvWriter(text, CALL_REPORT, report.zone).write(map(call_report_row, report.rows))

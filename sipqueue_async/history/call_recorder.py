@@ -18,8 +18,10 @@ from sipqueue_async.records import CallCursor, CallFeed, FollowedCall
 
 _log: Final = logging.getLogger("sipqueue_async")
 
-_MOST_CALLS: Final = 2000
-"""Records after which a transaction is closed."""
+_MOST_CALLS: Final = 20_000
+"""Records after which a transaction is closed. Each has the whole cursor, which is large while old calls are read."""
+_CALLS_AT_A_TIME: Final = 500
+"""After so many records, other tasks of the event loop run."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _MOST_DOUBLINGS: Final = 10
@@ -136,6 +138,8 @@ class CallRecorder:
                 calls = [await anext(self._feed)]
                 while self._feed.pending and len(calls) < _MOST_CALLS:
                     calls.append(await anext(self._feed))
+                    if not len(calls) % _CALLS_AT_A_TIME:
+                        await asyncio.sleep(0)
                 await self._write(calls, self._feed.cursor)
         except Exception as error:
             self._health = attrs.evolve(self._health, last_error=error)

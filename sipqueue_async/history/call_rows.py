@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -68,8 +68,9 @@ def call_row(call: FollowedCall, platform_id: int, numbers: Numbers) -> tuple[An
     return tuple(values[name] for name in _COLUMNS)
 
 
-def call_of(row: Mapping[Any, Any]) -> FollowedCall:
+def call_of(values: Iterable[Any]) -> FollowedCall:
     """Return the call of a row, with times in UTC."""
+    row = dict(zip(_COLUMNS, values, strict=True))
     given = {name: row[name] for name in _INTEGERS}
     given |= {name: _original(row[name]) for name in (*_TEXTS, "caller", "callee")}
     given |= {name: None if row[name] is None else moment_of(row[name]) for name in _TIMES}

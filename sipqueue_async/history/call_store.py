@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -46,11 +47,16 @@ class CallWriter:
         Raises:
             HistoryError: They were not written.
         """
-        number = self._store.platform_id
-        rows = [call_row(call, number, self._numbers) for call in calls]
+        # In a thread: thousands of records would block the event loop.
+        rows, place = await asyncio.to_thread(self._encode, calls, cursor)
         async with self._store.database.writing() as connection:
             await connection.exec_driver_sql(self._calls, rows)
-            await connection.exec_driver_sql(self._cursor, (number, zlib.compress(cursor.to_json())))
+            await connection.exec_driver_sql(self._cursor, place)
+
+    def _encode(self, calls: Sequence[FollowedCall], cursor: CallCursor) -> tuple[list[Any], tuple[int, bytes]]:
+        number = self._store.platform_id
+        rows = [call_row(call, number, self._numbers) for call in calls]
+        return rows, (number, zlib.compress(cursor.to_json()))
 
 
 async def read_cursor(store: Store) -> CallCursor | None:
@@ -79,12 +85,12 @@ async def read_calls(
     while True:
         after = query.where(tuple_(_CALL.started_at, _CALL.id) > here)
         async with store.database.reading() as connection:
-            page = (await connection.execute(after)).mappings().fetchall()
+            page = (await connection.execute(after)).fetchall()
         for row in page:
             yield call_of(row)
         if len(page) < _PAGE:
             return
-        here = (page[-1]["started_at"], page[-1]["id"])
+        here = (page[-1].started_at, page[-1].id)
 
 
 async def call_span(

@@ -300,9 +300,9 @@ async def test_a_report_has_the_figures_of_the_same_records(by: Any, tmp_path: P
 
 async def test_a_report_names_agents_and_can_be_cut(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/day.db"
-    await record_status(
-        url, [snapshot(agent("100001", name="Ada"), agent("100002", name="Bo", queue="a"), agent("100002", name="Cy"))]
-    )
+    names = [("100001", "Ada"), ("100002", "Bo"), ("100002", "Cy"), ("100003", None)]
+    seats = [agent(it, name=name, queue=f"queue-{n}") for n, (it, name) in enumerate(names)]
+    await record_status(url, [snapshot(*seats)])
     async with History(url) as history:
         await write(history, *CALLS)
         rows = (await history.call_report(BEGINNING, END, by="agent", zone=ZONE)).rows

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from sipqueue_async import AppCredentials, CallDirection, CallMethod, CallRecord, SipQueueClient
-from sipqueue_async.records import CallFigures
+from sipqueue_async.records import CallCounter, CallFigures
 from sipqueue_async.simulator import Plan, Simulator
 from tests.records.test_feed import START, record
 
@@ -46,6 +46,12 @@ def test_each_figure_is_that_of_its_definition() -> None:
     }
     assert CallFigures.of(records, within=21).service_level == 0.75
     assert CallFigures.of(records, wrap_up=15).average_handle == 75.0
+
+
+def test_a_counter_says_how_many_calls_it_has() -> None:
+    counter = CallCounter[str]()
+    counter.add("a", call(1, 10))
+    assert repr(counter) == "<CallCounter, 1 calls>"
 
 
 def test_without_a_call_there_are_no_shares() -> None:

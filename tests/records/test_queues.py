@@ -43,6 +43,10 @@ def test_the_queue_is_that_of_the_one_event_that_fits(fields: dict[str, Any], qu
     assert CallQueues(EVENTS).queue(record(1, **fields)) == queue
 
 
+def test_it_says_how_many_answers_it_knows() -> None:
+    assert repr(CallQueues(EVENTS)) == "<CallQueues of 2 answers>"
+
+
 def test_times_with_and_without_a_zone_are_the_platforms() -> None:
     call = record(1)
     for zone in (UTC, ZoneInfo("Asia/Shanghai")):
