@@ -260,7 +260,7 @@ class TestFeedEvents:
     ) -> None:
         """If Redis loses its data, a reader keeps its snapshot and reports that the feed is down."""
         async with (
-            Writer(redis_server) as writer,
+            Writer(redis_server, lease=2) as writer,
             RedisFeed(redis_server.url) as feed,
             redis_server.client() as client,
         ):
@@ -303,7 +303,7 @@ class TestHealth:
     @pytest.mark.parametrize("group", [{}, {"group": "sales", "consumer": "one"}])
     async def test_it_tells_what_ended_the_reading(self, redis_server: RedisServer, group: dict[str, Any]) -> None:
         async with (
-            Writer(redis_server) as writer,
+            Writer(redis_server, lease=2) as writer,
             redis_server.client() as client,
             RedisFeed(redis_server.url, **group) as feed,
         ):

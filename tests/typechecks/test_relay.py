@@ -50,7 +50,7 @@ async def known(feed: Feed) -> Snapshot:
 
 async def test_a_relay_and_its_readers(redis_server: RedisServer) -> None:
     source = ScriptedSource([snapshot(agent())])
-    relay = Relay(source, redis_server.url, lease=5, max_age=timedelta(hours=1), interval=1.0, queues=["queue-1"])
+    relay = Relay(source, redis_server.url, lease=2, max_age=timedelta(hours=1), interval=1.0, queues=["queue-1"])
     async with relay as same, redis_server.client() as client:
         assert_type(same, Relay)
         assert_type(same.snapshot, Snapshot | None)
