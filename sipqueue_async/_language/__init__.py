@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from sipqueue_async._language.catalogues import FOLDER, N_, Words
 from sipqueue_async._language.codes import code_word, label_word, state_word
-from sipqueue_async._language.errors import reason_words
 from sipqueue_async._language.sentences import translated
 from sipqueue_async._language.spoken import ENGLISH, LANGUAGES, language, of_preferences, speaking
 
@@ -22,7 +21,6 @@ __all__ = [
     "label_word",
     "language",
     "of_preferences",
-    "reason_words",
     "speaking",
     "state_word",
     "translated",

@@ -54,17 +54,15 @@ class _Template:
     def of(cls, english: str, translation: str, nouns: Iterable[str]) -> _Template:
         parts = _VALUE.split(english)
         names, literals = parts[1::2], tuple(map(_plain, parts[::2]))
-        # A semicolon joins sentences. Only a template that has one itself has values with semicolons.
-        one = ".+?" if any(_SEMICOLON in literal for literal in literals) else f"(?:(?!{_SEMICOLON}).)+?"
         pattern, known = re.escape(literals[0]), set[str]()
         for at, name in enumerate(names):
             if name in known:
                 # The same value twice is the same text twice.
                 pattern += f"(?P={name})"
             elif name in _NOUN_NAMES:
-                pattern += f"(?P<{name}>{'|'.join(map(re.escape, nouns))}|{one})"
+                pattern += f"(?P<{name}>{'|'.join(map(re.escape, nouns))}|.+?)"
             else:
-                pattern += f"(?P<{name}>{_value_pattern(at, literals, one)})"
+                pattern += f"(?P<{name}>{_value_pattern(at, literals)})"
             pattern += re.escape(literals[at + 1])
             known.add(name)
         return cls(pattern, literals, translation)
@@ -82,12 +80,12 @@ class _Template:
         return None if found is None else found.groupdict()
 
 
-def _value_pattern(at: int, literals: Sequence[str], one: str) -> str:
+def _value_pattern(at: int, literals: Sequence[str]) -> str:
     """Return the pattern of a value; of two values side by side, the second one may be empty."""
     if at > 0 and not literals[at]:
         return r"\w+| \(.+\)| of .+|" if literals[at + 1] else ".*"
     is_greedy = not literals[at + 1] and at + 2 == len(literals) - 1 and not literals[-1]
-    return ".+" if is_greedy else one
+    return ".+" if is_greedy else ".+?"
 
 
 class _Sentences:
@@ -116,12 +114,18 @@ class _Sentences:
         """Return a known sentence in this language."""
         if (whole := self._whole.get(text)) is not None:
             return whole
-        fitting = [(values, it) for it in self._templates if (values := it.values(text)) is not None]
+        found = ((values, it) for it in self._templates if (values := it.values(text)) is not None)
+        fitting = [(values, it) for values, it in found if self._is_one(values.values(), it)]
         if not fitting:
             return None
         # The best one leaves the fewest sentences to its values, and has most of the text itself.
         values, template = min(fitting, key=lambda pair: (_joints(pair[0].values()), -pair[1].weight, -len(pair[0])))
         return template.translation.format(**{name: self._value(name, it) for name, it in values.items()})
+
+    def _is_one(self, values: Iterable[str], template: _Template) -> bool:
+        """Return whether a text with these values is one sentence: a semicolon joins sentences."""
+        has_semicolon = any(_SEMICOLON in literal for literal in template.literals)
+        return has_semicolon or all(_SEMICOLON not in value or self._known(value) is not None for value in values)
 
     def _value(self, name: str, value: str) -> str:
         if name in _NOUN_NAMES and value in self._nouns:

@@ -13,7 +13,7 @@ import attrs
 
 from sipqueue_async import FeedDown, FeedUp, SeatKey, Snapshot, Update
 from sipqueue_async._error_text import reason
-from sipqueue_async._language import LANGUAGES, language, reason_words
+from sipqueue_async._language import LANGUAGES, language, translated
 from sipqueue_async._text import harmless
 from sipqueue_async.alerts import AlertRaised
 from sipqueue_async.tally import SeatTally, Tally
@@ -304,7 +304,7 @@ class Board:
     def _feed(self) -> _Json:
         if self.down is None:
             return {"up": True if self.has_begun else None, "since": None, "error": None}
-        return {"up": False, "since": self._down_since, "error": reason_words(self.down[1])}
+        return {"up": False, "since": self._down_since, "error": translated(self.down[1])}
 
 
 def milliseconds(moment: datetime) -> int:

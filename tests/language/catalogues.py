@@ -28,7 +28,6 @@ from sipqueue_async._language.sentences import NOUN, PLACE
 from sipqueue_async.calls import HANG_UP_LABELS
 from sipqueue_async.cli.app import cli
 from sipqueue_async.cli.help import EXAMPLES
-from sipqueue_async.errors import OPERATION_MEANINGS, RET_MEANINGS
 from sipqueue_async.wallboard.languages import MARKED
 from tests.language import click_words
 from tests.language.templates import templates
@@ -90,11 +89,6 @@ def _codes_messages() -> Iterator[Found]:
         yield Found(strategy.value, STRATEGY)
 
 
-def _errors_messages() -> Iterator[Found]:
-    yield from map(Found, (*RET_MEANINGS.values(), *OPERATION_MEANINGS.values()))
-    yield from in_sources("_language/errors.py")
-
-
 def _wallboard_messages() -> Iterator[Found]:
     for pattern in ("wallboard/static/*.html", "wallboard/pages.py"):
         for path in sorted(PACKAGE.glob(pattern)):
@@ -109,7 +103,15 @@ _SENTENCES: Final = (
     *("alerts/texts.py", "auth.py", "errors.py", "feed.py", "history/batch.py", "history/database.py"),
     *("history/report.py", "history/writers.py", "history/exports.py", "prometheus/__init__.py", "push/*.py"),
     *("redis/__init__.py", "redis/connection.py", "redis/publication.py", "redis/reader*.py", "redis/scripts.py"),
-    *("redis/store.py", "settings.py", "wallboard/access.py", "cli/*.py", "cli/commands/*.py", "cli/forwarding/*.py"),
+    *(
+        "redis/store.py",
+        "settings.py",
+        "wallboard/access.py",
+        "wallboard/live.py",
+        "cli/*.py",
+        "cli/commands/*.py",
+        "cli/forwarding/*.py",
+    ),
     "cli/terminal/output.py",
 )
 """The files whose errors and warnings the command may print."""
@@ -125,6 +127,7 @@ _NOT_SHOWN: Final = (
     # mistakes of programs
     r"must be .*, not \{name|'async with'|runs once|is deprecated|event class|^to \{asked|noun\}s, not|be one name",
     r"without a group|group has|this feed has|give both group|wanted|such an? event|_interval|_rate|serves http",
+    r"whole_up_to|max_connections|above 0 seconds, not \{timeout",
     r"session must|base_url must be a|max_entries|stream entry|the script takes",
     # the message of alerts, in their own language; spans of time as they are given; what is counted
     r"Test message|^(this|last) (week|month)$|^answered call$|--csv, --json|--csv or",
@@ -218,7 +221,6 @@ def _sipqueue() -> Iterator[Found]:
 DOMAINS: Final = (
     Domain("click", _click),
     Domain("codes", _codes_messages),
-    Domain("errors", _errors_messages),
     Domain("sentences", _sentences),
     Domain("sipqueue", _sipqueue),
     Domain("wallboard", _wallboard_messages),
