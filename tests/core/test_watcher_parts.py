@@ -72,7 +72,7 @@ class Platform:
 async def watching(**options: Any) -> AsyncGenerator[tuple[StatusWatcher, Platform]]:
     """Yield a watcher that has polled once, and its source."""
     platform = Platform(ANN, IN_SALES, BOB)
-    async with StatusWatcher(platform, **{"interval": 10.0, "max_lag": 5.0, **options}) as watcher:
+    async with StatusWatcher(platform, interval=10.0, max_lag=5.0, **options) as watcher:
         await watcher.ready()
         yield watcher, platform
 
