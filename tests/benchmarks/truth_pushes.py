@@ -65,7 +65,15 @@ class Case:
     """The share of the pushes that is lost."""
     min_interval: float = 0.5
     """The receiver's least seconds between polls."""
+    whole_up_to: int = 50
+    """The most seats of which the receiver polls the whole status."""
     minutes: float = 60.0
+
+    @property
+    def options(self) -> dict[str, float]:
+        """The receiver's options that are not the usual ones."""
+        options = {"min_interval": self.min_interval, "whole_up_to": self.whole_up_to}
+        return {name: option for name, option in options.items() if option != getattr(Case(), name)}
 
     @property
     def plan(self) -> Plan:
@@ -83,7 +91,7 @@ class Case:
 
 def cases(minutes: float) -> tuple[Case, ...]:
     """Return the cases of the table; a run of 200 agents takes a quarter of the time, in which more calls happen."""
-    return tuple(
+    usual = (
         Case(
             agents=agents,
             interval=interval,
@@ -99,9 +107,9 @@ def cases(minutes: float) -> tuple[Case, ...]:
             (60.0, (None, 0.0, 0.1, 0.5)),
         )
         for loss in losses
-    ) + tuple(
-        Case(agents=200, interval=10.0, pushes=True, min_interval=least, minutes=minutes / 4) for least in (1.0, 2.0)
     )
+    busy = Case(agents=200, pushes=True, minutes=minutes / 4)
+    return (*usual, attrs.evolve(busy, min_interval=2.0), attrs.evolve(busy, whole_up_to=1000))
 
 
 @attrs.frozen(kw_only=True)
@@ -190,7 +198,12 @@ class PushRun:
             self._first = self._network.last.instant if self._network.last else 0.0
             consumers = [asyncio.create_task(self._consume(updates)), asyncio.create_task(self._follow(records))]
             if self._case.pushes:
-                receiver = PushReceiver(watcher, min_interval=self._case.min_interval, on_record=records.look)
+                receiver = PushReceiver(
+                    watcher,
+                    min_interval=self._case.min_interval,
+                    whole_up_to=self._case.whole_up_to,
+                    on_record=records.look,
+                )
                 await stack.enter_async_context(receiver)
                 consumers.append(asyncio.create_task(self._push(receiver)))
             await asyncio.sleep(self._end - self._now())

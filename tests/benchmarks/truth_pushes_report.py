@@ -22,8 +22,8 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _PLOT = 860, 380, 64, 70, 300, 340
 def _pushes(result: PushResult) -> str:
     if not result.case.pushes:
         return "none"
-    if result.case.min_interval != 0.5:
-        return f"all arrive, `min_interval={result.case.min_interval:g}`"
+    if result.case.options:
+        return "all arrive, " + ", ".join(f"`{name}={option:g}`" for name, option in result.case.options.items())
     return f"{result.case.loss:.0%} lost".replace("%", " %") if result.case.loss else "all arrive"
 
 
@@ -78,7 +78,7 @@ def write(results: Sequence[PushResult], directory: Path | None) -> str:
 
 
 def picture(results: Sequence[PushResult]) -> str:
-    """Return the picture: the median delay against the requests a minute, for each size of the call centre."""
+    """Return the picture: the median delay against the bytes a minute, for each size of the call centre."""
     sizes = sorted({result.case.agents for result in results})
     charts = [
         _chart(_LEFT + 420 * place, [it for it in results if it.case.agents == size])
@@ -87,7 +87,7 @@ def picture(results: Sequence[PushResult]) -> str:
     frame = f'<rect class="ground" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="6"/>'
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" '
-        'role="img" aria-label="Median delay of answered calls against requests a minute, with and without pushes">'
+        'role="img" aria-label="Median delay of answered calls against kB a minute, with and without pushes">'
     )
     return "\n".join([opening, f"<style>{_STYLE}</style>", frame, *charts, "</svg>", ""])
 
@@ -96,17 +96,17 @@ def _chart(left: float, results: Sequence[PushResult]) -> str:
     lines = [f'<text class="title" x="{left}" y="34">{results[0].case.agents} agents</text>']
     lines.append(f'<path class="axis" d="M{left},{_TOP}V{_BOTTOM}H{left + _PLOT}"/>')
     lines.append(f'<text x="{left}" y="{_TOP - 12}">median delay, in seconds</text>')
-    lines.append(f'<text text-anchor="end" x="{left + _PLOT}" y="{_BOTTOM + 44}">requests a minute</text>')
+    lines.append(f'<text text-anchor="end" x="{left + _PLOT}" y="{_BOTTOM + 44}">kB a minute</text>')
     for value in (0.1, 1.0, 10.0):
         y = _y(value)
         lines.append(f'<path class="grid" d="M{left},{y:.1f}H{left + _PLOT}"/>')
         lines.append(f'<text text-anchor="end" x="{left - 8}" y="{y + 4:.1f}">{value:g}</text>')
-    for value in (1.0, 10.0, 100.0):
+    for value in (10, 100, 1000):
         x = left + _x(value)
-        lines.append(f'<text text-anchor="middle" x="{x:.1f}" y="{_BOTTOM + 20}">{value:g}</text>')
-    for result in (it for it in results if it.case.min_interval == 0.5):
+        lines.append(f'<text text-anchor="middle" x="{x:.1f}" y="{_BOTTOM + 20}">{value:,}</text>')
+    for result in (it for it in results if not it.case.options):
         style, radius = ("a", 5) if result.case.pushes else ("b", 4)
-        x, y = left + _x(result.requests), _y(result.delay_median)
+        x, y = left + _x(result.kilobytes), _y(result.delay_median)
         name = f"{result.case.interval:g} s, pushes: {_pushes(result)}"
         lines.append(
             f'<g class="{style}"><circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
@@ -117,8 +117,8 @@ def _chart(left: float, results: Sequence[PushResult]) -> str:
     return "\n".join(lines)
 
 
-def _x(requests: float) -> float:
-    return _PLOT * (math.log10(max(0.8, requests)) - math.log10(0.8)) / (math.log10(300) - math.log10(0.8))
+def _x(kilobytes: float) -> float:
+    return _PLOT * math.log10(max(5.0, kilobytes) / 5) / math.log10(20_000 / 5)
 
 
 def _y(seconds: float) -> float:
