@@ -43,13 +43,15 @@ class Database:
     Args:
         url: ``sqlite:///day.db`` (relative), ``sqlite:////var/lib/day.db`` (absolute), or
             ``postgresql://user:password@host/name``.
+        create: Whether a file of SQLite that is missing is made.
 
     Raises:
         ValueError: The URL is invalid.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         self._url = _checked(url)
+        self._create = create
         self._engine: AsyncEngine | None = None
 
     @property
@@ -70,7 +72,8 @@ class Database:
         """Connect, and bring the schema up to date.
 
         Raises:
-            HistoryError: There is no connection, or a newer release wrote the schema.
+            HistoryError: There is no connection, the file is missing and is not to be made, or a newer release wrote
+                the schema.
         """
         if self.is_sqlite:
             await asyncio.to_thread(self._probe)
@@ -89,6 +92,8 @@ class Database:
         self._engine = engine
 
     def _probe(self) -> None:
+        if not self._create and not Path(str(self._url.database)).exists():
+            raise HistoryError(f"there is no history {self}; a recorder makes one")
         # If aiosqlite cannot open a file, its thread may outlive the event loop, and prints a traceback.
         try:
             sqlite3.connect(str(self._url.database)).close()

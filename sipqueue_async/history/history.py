@@ -37,23 +37,25 @@ class History:
     Args:
         url: ``sqlite:///day.db`` (a file; four slashes begin an absolute path) or ``postgresql://user@host/name``.
         platform: The name of the platform, if several share the database.
+        create: Whether a missing file of SQLite is made. A program that only reads had better give False: then a wrong
+            name is an error, and not an empty history.
 
     Raises:
         ValueError: The URL is invalid, or the name is empty.
     """
 
-    def __init__(self, url: str, *, platform: str = "main") -> None:
+    def __init__(self, url: str, *, platform: str = "main", create: bool = True) -> None:
         if not platform:
             raise ValueError("platform needs a name; leave it out for 'main'")
         self._platform = platform
-        self._database = Database(url)
+        self._database = Database(url, create=create)
         self._store = Store(self._database, platform)
 
     async def __aenter__(self) -> Self:
         """Open the database.
 
         Raises:
-            HistoryError: It cannot be opened, or a newer release wrote its schema.
+            HistoryError: It cannot be opened, it is missing and `create` is False, or a newer release wrote its schema.
         """
         await self._database.open()
         try:

@@ -63,6 +63,17 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> No
     assert path.read_text().startswith("not a database")
 
 
+async def test_a_missing_file_is_made_unless_a_program_only_reads(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/day.db"
+    with pytest.raises(HistoryError, match=r"there is no history sqlite:///.*day\.db; a recorder makes one"):
+        await History(url, create=False).__aenter__()
+    assert not list(tmp_path.iterdir())
+    async with History(url):
+        pass
+    async with History(url, create=False) as history:
+        assert await history.baseline() is None
+
+
 async def test_a_history_that_is_not_open_says_so() -> None:
     with pytest.raises(RuntimeError, match="the history is not open: use it in 'async with'"):
         await History("sqlite:///day.db").baseline()
