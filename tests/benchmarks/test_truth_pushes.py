@@ -48,7 +48,7 @@ def test_the_program_writes_tables_and_picture(
     pages = ("pushes.md", "call-records.md")
     for page in pages:
         shutil.copy(DOCS / page, tmp_path)
-    command = ["--minutes", "5", "--cases", "4", "--jobs", "1", "--write", str(tmp_path)]
+    command = ["--minutes", "5", "--cases", "5", "--jobs", "1", "--write", str(tmp_path)]
     assert truth_pushes.main(command) == 0
     printed = capsys.readouterr().out
     for page in pages:
