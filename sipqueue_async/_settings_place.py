@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG: Final = "SIPQUEUE_CONFIG"
 """The environment variable that names the settings file."""
@@ -18,12 +20,19 @@ def default_path(environ: Mapping[str, str] | None = None, platform: str = sys.p
     It is ``sipqueue/settings.toml`` in ``$XDG_CONFIG_HOME`` (``~/.config``), on macOS in
     ``~/Library/Application Support``, on Windows in ``%APPDATA%``.
     """
-    get = (os.environ if environ is None else environ).get
-    home = get("HOME")
+    from pathlib import Path  # noqa: PLC0415  # imported lazily: it would delay every --help
+
+    name = default_name(os.environ if environ is None else environ, platform)
+    return None if name is None else Path(name)
+
+
+def default_name(environ: Mapping[str, str], platform: str = sys.platform) -> str | None:
+    """Return `default_path` as text."""
+    home = environ.get("HOME")
     if platform == "win32":
-        folder = get("APPDATA")
+        folder = environ.get("APPDATA")
     elif platform == "darwin":
         folder = home and f"{home}/Library/Application Support"
     else:
-        folder = get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
-    return Path(folder, "sipqueue", "settings.toml") if folder else None
+        folder = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
+    return f"{folder}/sipqueue/settings.toml" if folder else None

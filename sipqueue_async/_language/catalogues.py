@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gettext as stdlib_gettext
+import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 from sipqueue_async._language.spoken import ENGLISH, language
 
-FOLDER: Final = Path(__file__).with_name("locale")
+# Importing pathlib would delay every --help.
+FOLDER: Final = f"{os.path.dirname(__file__)}/locale"  # noqa: PTH120
 """The catalogues, as gettext expects them: ``zh/LC_MESSAGES/<domain>.mo``."""
 
 

@@ -12,10 +12,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from sipqueue_async._language.catalogues import FOLDER
 from sipqueue_async._language.spoken import ENGLISH, language
@@ -41,8 +38,7 @@ def translated(text: str, name: str | None = None) -> str:
     return text if spoken == ENGLISH else _sentences(spoken).translated(text)
 
 
-@attrs.frozen
-class _Template:
+class _Template(NamedTuple):
     """A sentence with values."""
 
     pattern: str
@@ -158,12 +154,13 @@ def _plain(text: str) -> str:
 
 @cache
 def _sentences(name: str) -> _Sentences:
-    return _Sentences(dict(_messages(FOLDER / name / "LC_MESSAGES" / f"{DOMAIN}.mo")))
+    return _Sentences(dict(_messages(f"{FOLDER}/{name}/LC_MESSAGES/{DOMAIN}.mo")))
 
 
-def _messages(path: Path) -> Iterator[tuple[str, str]]:
+def _messages(path: str) -> Iterator[tuple[str, str]]:
     """Yield the messages of a compiled catalogue with their translations; gettext itself can only look one up."""
-    content = path.read_bytes()
+    with open(path, "rb") as file:  # noqa: PTH123  # importing pathlib would delay every --help
+        content = file.read()
     byte_order = "<" if content[:4] == b"\xde\x12\x04\x95" else ">"
     number, originals, translations = struct.unpack_from(f"{byte_order}3I", content, 8)
     for at in range(1, number):  # The first one is the header.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gettext
-import locale
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final, TextIO
 
 from sipqueue_async._language import ENGLISH, FOLDER, LANGUAGES, of_preferences, speaking
-from sipqueue_async._settings_place import CONFIG, default_path
+from sipqueue_async._settings_place import CONFIG, default_name
 
 VARIABLE: Final = "SIPQUEUE_LANGUAGE"
 KEY: Final = "language"
@@ -67,7 +66,7 @@ def _can_show(stream: TextIO | None) -> bool:
 def _of_file(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """Return the language that the settings file names; a file that cannot be read is reported later."""
     given = next(_values_of("--config", arguments), None) or environ.get(CONFIG)
-    path = given or default_path(environ)
+    path = given or default_name(environ)
     if path is None or not os.path.isfile(path):  # noqa: PTH113  # of a path that may not be accessible, it is False
         return None
     import tomllib  # noqa: PLC0415  # imported lazily: most runs need no settings file
@@ -89,6 +88,8 @@ def _values_of(option: str, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _windows_name() -> str | None:
+    import locale  # noqa: PLC0415  # imported lazily: other systems need it not
+
     # Python has set it to the user's locale.
     return locale.getlocale(locale.LC_CTYPE)[0]
 
@@ -124,7 +125,7 @@ def _click_speaking(name: str) -> Generator[None]:
         yield
         return
     domain, language = gettext.textdomain(), os.environ.get("LANGUAGE")
-    gettext.bindtextdomain(_CLICK, str(FOLDER))
+    gettext.bindtextdomain(_CLICK, FOLDER)
     gettext.textdomain(_CLICK)
     os.environ["LANGUAGE"] = name
     try:

@@ -34,7 +34,7 @@ from tests.language.templates import templates
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "sipqueue_async"
-LOCALE: Final = PACKAGE / "_language" / FOLDER.name
+LOCALE: Final = PACKAGE / "_language" / Path(FOLDER).name
 """The catalogues in the sources."""
 COMMAND: Final = "nox -s words"
 TRANSLATIONS: Final = tuple(name for name in LANGUAGES if name != "en")

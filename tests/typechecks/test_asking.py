@@ -66,6 +66,7 @@ def test_settings() -> None:
     environ = {"SIPQUEUE_URL": "http://127.0.0.1:1", "SIPQUEUE_TOKEN": "good-token"}
     assert_type(Settings.load(environ=environ), Settings)
     settings = Settings.load(environ=environ)
+    assert_type(settings.language, str | None)
     assert_type(settings.url, str | None)
     assert_type(settings.timeout, float | None)
     assert_type(settings.origins, Mapping[str, str])
