@@ -92,7 +92,7 @@ async def print_bars(part: Reading, output: Output) -> None:
 def _pieces(interval: StateInterval, gaps: Sequence[Outage]) -> Iterator[Piece]:
     """Yield the parts of an interval: in its state, or unseen."""
     at = interval.began_at
-    for gap in gaps if interval.unseen else ():
+    for gap in gaps:
         began, ended = max(at, gap.began_at), min(interval.ended_at, gap.ended_at or interval.ended_at)
         if began < ended:
             yield at, began, interval.state

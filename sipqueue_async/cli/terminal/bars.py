@@ -139,8 +139,7 @@ def _moments(since: datetime, until: datetime, zone: tzinfo, step: timedelta) ->
         moment = clock.replace(tzinfo=zone).astimezone(UTC)
         if moment >= until:
             return
-        if moment >= since:
-            yield moment
+        yield moment
         clock += step
 
 
