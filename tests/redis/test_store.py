@@ -28,8 +28,9 @@ from tests.kit.redis_server import Cable, RedisServer, free_port
 pytestmark = pytest.mark.one_python
 
 KEYS: Final = "~{sipqueue}:*"
-READER: Final = "+evalsha +script|load +hmget +hvals +xrange +xread"
-GROUP: Final = f"{READER} +time +hget +hset +hgetall +hdel +zadd +zrange +zrem"
+_FOLLOWER: Final = "+evalsha +script|load +hmget +hvals +xrange +xread"
+READER: Final = f"{_FOLLOWER} +xrevrange"
+GROUP: Final = f"{_FOLLOWER} +time +hget +hset +hgetall +hdel +zadd +zrange +zrem"
 RELAY: Final = "+evalsha +script|load +hincrby +set +get +del +hget +hset +hdel +xadd +xtrim +hmget +hvals"
 """The permissions that a relay needs; above, those of any reader and of a reader in a group.
 
@@ -114,6 +115,13 @@ async def read(store: Store) -> None:
     assert (since.state, since.entries) == (None, [second])
     now = await store.read(second.id)
     assert (now.state, now.entries) == (None, [])
+
+
+async def read_back(store: Store) -> None:
+    """Send every request of a reader that also answers what it missed."""
+    await read(store)
+    first, second = await store.follow("", 0.01)
+    assert await store.back(second.id) == [second, first]
 
 
 async def share(store: Store) -> None:
@@ -326,7 +334,7 @@ class TestPermissions:
             opened(redis_server.url) as other,
         ):
             await lead(relay)
-            await read(reader)
+            await read_back(reader)
             await read(group)
             assert await take(group, "group", "me", 10) is None
             lock = await leads(other)
@@ -375,7 +383,7 @@ class TestPermissions:
     @pytest.mark.parametrize(
         ("work", "rules", "command"),
         [(lead, RELAY, command) for command in RELAY.split()]
-        + [(read, READER, command) for command in READER.split()]
+        + [(read_back, READER, command) for command in READER.split()]
         + [(share, GROUP, command) for command in GROUP.split() if command not in {"+hmget", "+hvals", "+xread"}],
     )
     async def test_it_needs_that_much(
