@@ -133,7 +133,9 @@ class Record:
         gap: int | None = None
         for life in lives:
             until, is_first = second_of(life.recorded_until), True
-            spans = [(begin, end) for begin, end in coalesced if life.polls and end >= life.polls[0][0]]
+            # An update of this process: what an earlier one saw before it was recorded.
+            first, last = (life.polls[0][0], life.polls[-1][0]) if life.polls else (0, -1)
+            spans = [(max(begin, first - 1), end) for begin, end in coalesced if first <= end <= last]
             gap = seen if gap is None else gap
             for at, answer in life.polls:
                 if at > until:
