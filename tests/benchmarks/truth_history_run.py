@@ -101,7 +101,8 @@ class Office:
         for day in range(int(size.days) + 1):
             for _ in range(size.agents // 4):
                 key, at = chance.choice(keys), day * DAY + chance.randrange(600, (SHIFT - 2) * 3600)
-                self._commands += [(at, "sign_out", *key), (at + chance.randrange(300, 3000), "sign_in", *key)]
+                self._commands.append((at, "sign_out", key.queue, key.extension))
+                self._commands.append((at + chance.randrange(300, 3000), "sign_in", key.queue, key.extension))
         self._commands.sort(reverse=True)
 
     @property
