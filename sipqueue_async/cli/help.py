@@ -119,8 +119,6 @@ def _parameter(parameter: click.Parameter) -> click.Parameter:
         it.help = _text(it.help)
         if it.metavar is None and it.type.name in _METAVARS:
             it.metavar = _(_METAVARS[it.type.name])
-    elif it.metavar:
-        it.metavar = _(it.metavar)
     return it
 
 

@@ -56,7 +56,8 @@ def _template(node: ast.JoinedStr) -> str:
             while names.setdefault(name, source) != source:
                 name += "_"
             parts.append(f"{{{name}}}")
-        elif isinstance(value, ast.Constant):
+        else:
+            assert isinstance(value, ast.Constant)
             parts.append(str(value.value).replace("{", "{{").replace("}", "}}"))
     return "".join(parts)
 
