@@ -101,6 +101,8 @@ async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visi
         await expect(page.locator("#panel")).to_be_visible()
         for width in (320, 390, 683, 960):
             await page.set_viewport_size({"width": width, "height": 700})
+            # The page is drawn again in the frame after the resize event.
+            await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert await page.evaluate(OUTSIDE, ["#panel, #panel *", "body"]) == []
             assert await page.evaluate("document.documentElement.scrollWidth") == width
 
