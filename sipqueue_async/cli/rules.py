@@ -6,9 +6,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
+import attrs
 import click
 
 from sipqueue_async import SeatFilter
+from sipqueue_async._language import language
 from sipqueue_async.alerts import RulesFile, SignedOut, read_rules
 from sipqueue_async.cli.destinations import warn_if_readable
 from sipqueue_async.cli.exits import Failure, complain
@@ -38,10 +40,10 @@ def rules_of(path: Path) -> RulesFile:
 
 
 def demo_rules() -> RulesFile:
-    """Return the built-in rules of a demonstration, and say where they are."""
+    """Return the built-in rules of a demonstration, with texts in the language in force, and say where they are."""
     with as_file(files("sipqueue_async.cli").joinpath("demo-rules.toml")) as path:
         complain(f"no --rules given, so these are the built-in ones of {path}")
-        return read_rules(path)
+        return attrs.evolve(read_rules(path), language=language())
 
 
 def shown_rules(path: Path | None, seats: SeatFilter) -> RulesFile | None:

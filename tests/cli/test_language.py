@@ -16,6 +16,7 @@ from sipqueue_async._language import language, speaking
 from sipqueue_async.cli import app, exits
 from sipqueue_async.cli.breaking import cells
 from sipqueue_async.cli.language import chosen_language, in_force, system_names
+from sipqueue_async.cli.rules import demo_rules
 
 UTF8 = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 LATIN = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
@@ -161,6 +162,12 @@ def test_a_missing_argument_is_one_chinese_line(capsys: pytest.CaptureFixture[st
 def test_an_option_that_is_no_language_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["--language", "fr", "status"]) == exits.USAGE
     assert "'--language': 'fr' is not one of 'en', 'zh'" in capsys.readouterr().err
+
+
+def test_the_alerts_of_built_in_rules_are_in_the_language() -> None:
+    assert demo_rules().language == "en"
+    with speaking("zh"):
+        assert demo_rules().language == "zh"
 
 
 def test_completion_explains_commands_in_the_language() -> None:
