@@ -192,12 +192,14 @@ class CallFeed:
             _log.warning("the call records could not be read: %s", error)
         else:
             self._count(None)
+        await self._find_queues(list(found.values()))
+        # Nothing of a look that is cancelled up to here counts: the next one finds its records again.
+        self._pending += found.values()
+        if not self._health.failures_in_a_row:
             if is_whole:
                 self._whole_due = now + self._interval
-            # Only now: the pages of a look that failed may lack records that are older than those it found.
+            # The pages of a look that failed may lack records that are older than those it found.
             self._next_newest = self._newest_of(found)
-        await self._find_queues(list(found.values()))
-        self._pending += found.values()
         self._settle()
 
     async def _read(self, window: timedelta, found: dict[str, CallRecord]) -> None:

@@ -239,6 +239,25 @@ async def test_a_cancelled_iteration_loses_nothing() -> None:
     assert len({call.record.id for call in await taken(feed, 9)}) == 9
 
 
+@pytest.mark.virtual_time
+async def test_nothing_is_lost_if_it_is_cancelled_while_it_asks_for_the_queues_and_the_next_look_fails() -> None:
+    async def slow() -> Snapshot:
+        await asyncio.sleep(5)
+        return snapshot(seat("sales", "1"))
+
+    source = Records()
+    source.appearing = [(0.0, record(number, began=number * 3600)) for number in range(4)]
+    async with StatusWatcher(slow, interval=600) as watcher:
+        await watcher.ready()
+        feed = CallFeed(source, START, status=watcher, recent=timedelta(minutes=1))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(feed), 1)
+        source.faults = {3}
+        found = await taken(feed, 4)
+    assert sorted(call.record.id for call in found) == ["0", "1", "2", "3"]
+    assert feed.health.failures == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
