@@ -12,9 +12,11 @@ from typing import Final
 import attrs
 
 from sipqueue_async import (
+    AgentStatus,
     FeedDown,
     FeedEvent,
     FeedUp,
+    SeatKey,
     SipQueueError,
     Snapshot,
     StatusWatcher,
@@ -69,6 +71,8 @@ class Term:
         self._limits = limits
         self.published = State(entry="", sequence=0, lock="", snapshot=None, feed=None)
         self._known: Snapshot | None = None
+        self._after_reset: Snapshot | None = None
+        """The snapshot just after a reset of counters, which readers need in order to count the calls since."""
         self._feed: FeedEvent | None = None
         self._was_away = False
         """Whether Redis was away, so that the published state must be read before the next publication."""
@@ -127,6 +131,7 @@ class Term:
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:
         if update is not None:
             self._known = update.snapshot
+            self._after_reset = _after_reset(update) or self._after_reset
             turns = [event for event in update.events if isinstance(event, FeedDown | FeedUp)]
             self._feed = turns[-1] if turns else self._feed
         elif watcher.health.last_good_at is not None:
@@ -168,9 +173,18 @@ class Term:
         return self._known is not None and self.published.snapshot is None
 
     async def _publish(self, watcher: StatusWatcher, *, coalesced: bool) -> Answer:
-        """Publish the difference from the published state, if there is any."""
+        """Publish the difference from the published state, if there is any; in two steps over a reset of counters."""
+        answer = Answer.OK
+        if self._after_reset is not None:
+            answer = await self._publish_step(watcher, self._after_reset, coalesced=coalesced)
+        if answer is Answer.OK:
+            self._after_reset = None
+            answer = await self._publish_step(watcher, self._known, coalesced=coalesced)
+        return answer
+
+    async def _publish_step(self, watcher: StatusWatcher, known: Snapshot | None, *, coalesced: bool) -> Answer:
         before = self.published
-        after = before.snapshot if self._known is None else self._known
+        after = before.snapshot if known is None else known
         changes = () if after is None else diff(before.snapshot, after)
         feed = self._feed if self._feed_turned() else None
         if not changes and feed is None and not self._is_first():
@@ -240,6 +254,27 @@ class Term:
         state = (await self._store.read()).state
         assert state is not None  # noqa: S101  # a request without an entry returns the whole state
         return state
+
+
+def _after_reset(update: Update) -> Snapshot | None:
+    """Return the snapshot between an update's two, if it has events of two steps for a seat: a reset came between."""
+    before, after = update.previous, update.snapshot
+    if before is None or after is None:
+        return None
+    between: dict[SeatKey, AgentStatus | None] = {
+        event.key: event.previous
+        for event in update.events
+        if not isinstance(event, FeedDown | FeedUp) and event.previous is not before.get(event.key)
+    }
+    if not between:
+        return None
+    return after.with_changes(
+        between,
+        observed_at=after.observed_at,
+        server_time=after.server_time,
+        problems=after.problems,
+        steady_at=after.steady_at,
+    )
 
 
 def _has_polled(watcher: StatusWatcher) -> bool:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async import (
     AgentJoined,
     AuthError,
+    CallAnswered,
     FeedDown,
     FeedUp,
     Snapshot,
@@ -99,6 +101,22 @@ class TestPublishing:
         assert [type(event) for event in second.change.seat_events] == [StateChanged]
         assert (second.change.after, second.change.sequence, second.change.coalesced) == (first.id, 2, False)
         assert (it.leading, it.sequence) == (False, 0)
+
+    async def test_calls_since_a_reset_are_published_even_if_they_reach_the_counter_from_before(
+        self, redis_server: RedisServer
+    ) -> None:
+        earlier = agent(calls_answered=1, last_answered_at=START.replace(tzinfo=None))
+        after_reset = attrs.evolve(earlier, calls_answered=0)
+        later = attrs.evolve(earlier, last_answered_at=START.replace(tzinfo=None) + timedelta(hours=1))
+        platform = Platform(earlier)
+        async with relay(platform, redis_server), RedisFeed(redis_server.url) as feed:
+            await feed.ready(timeout=60)
+            calls = feed.subscribe(CallAnswered)
+            for agents in (after_reset, later):
+                polls, platform.agents = platform.polls, (agents,)
+                await until(lambda polls=polls: platform.polls > polls + 1)
+            assert (await asyncio.wait_for(anext(calls), 60)).count == 1
+            assert feed.snapshot == snapshot(later)
 
     async def test_a_platform_where_nobody_is_is_known(self, redis_server: RedisServer) -> None:
         """An empty snapshot is published like any other."""
