@@ -46,7 +46,7 @@ def describe(call: FollowedCall) -> str:
     record = call.record
     number = record.caller or "unknown number"
     if record.caller and not FULL:
-        # Of a short number, seven digits would be all.
+        # Seven digits would be the whole of a short number.
         number = f"{number[:3]}****{number[-4:]}" if len(number) > 10 else f"****{number[-2:]}"
     waited = "" if record.waiting_seconds is None else f", waited {record.waiting_seconds} s"
     return f"missed call: {number} at {record.started_at:%H:%M:%S}{waited}"

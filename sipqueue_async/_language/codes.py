@@ -16,8 +16,6 @@ STATE: Final = "state"
 """The context of the words for states."""
 CODE: Final = "code"
 """The context of the words for the codes of `state` and `status`."""
-
-
 HANG_UP: Final = "hang-up"
 """The context of the words for why a call ended."""
 DIRECTION: Final = "direction"

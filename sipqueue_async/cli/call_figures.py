@@ -13,7 +13,7 @@ from sipqueue_async._text import harmless
 from sipqueue_async.cli.options import not_negative
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
-from sipqueue_async.cli.words import N_, _
+from sipqueue_async.cli.words import N_, _, heading
 from sipqueue_async.records import CallFigures, number_prefix
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -54,13 +54,13 @@ def figure_options(command: _Command) -> _Command:
             "--number-prefix",
             "prefixes",
             multiple=True,
-            help="With --by prefix: count the callers whose numbers begin so apart; may be repeated.",
+            help="With --by prefix: a prefix whose callers are counted separately; may be repeated.",
         ),
         click.option(
             "--prefix-digits",
             "digits",
             type=int,
-            help=f"With --by prefix: how many digits of a caller's number are a line, 1 to 7 ({_DIGITS}).",
+            help=f"With --by prefix: how many digits of a caller's number make a group, 1 to 7 ({_DIGITS}).",
         ),
         click.option(
             "--wrap-up",
@@ -72,7 +72,7 @@ def figure_options(command: _Command) -> _Command:
             "--within",
             type=float,
             callback=not_negative,
-            help=f"The seconds of the service level of calls ({_WITHIN:g}).",
+            help=f"The service level counts calls that were answered within so many seconds ({_WITHIN:g}).",
         ),
     ):
         command = option(command)
@@ -117,7 +117,7 @@ def figures_table(
 ) -> None:
     """Print a line for each group, the last of which is the total."""
     columns = [TableColumn(name), *(TableColumn(heading, right=True) for heading in _HEADINGS)]
-    lines = (_cells(_(UNKNOWN) if group is None else harmless(group), found) for group, found in groups)
+    lines = (_cells(_shown(name, group), found) for group, found in groups)
     output.lines(table_lines(columns, lines, output.width))
     output.line()
     text = _("in time: answered within {within:g} s, of all offered calls")
@@ -128,6 +128,13 @@ def figures_lines(name: str, groups: Iterable[tuple[str | None, CallFigures]], o
     """Print an object for each group."""
     for group, found in groups:
         output.line(json_line({"v": FORMAT_VERSION, name: group, **found.to_dict()}))
+
+
+def _shown(name: str, group: str | None) -> str:
+    if group is None:
+        return _(UNKNOWN)
+    # Besides digits, a prefix is one of the words of `number_prefix`.
+    return heading(group) if name == "prefix" else harmless(group)
 
 
 def _cells(group: str, found: CallFigures) -> list[Cell]:

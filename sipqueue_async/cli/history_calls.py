@@ -19,8 +19,9 @@ from sipqueue_async.cli.terminal.lines import time_span
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.words import _, counted
-from sipqueue_async.history import CallReport, History
+from sipqueue_async.history import CallReport, CallReportRow, History
 from sipqueue_async.history.call_export import CALL_RECORDS, CALL_REPORT, call_record_row, call_report_row
+from sipqueue_async.history.call_report import NOT_KNOWN
 from sipqueue_async.history.writers import CsvWriter
 from sipqueue_async.records import FollowedCall
 
@@ -116,11 +117,17 @@ async def print_call_report(part: Reading, output: Output, by: Any, counting: Co
 
 
 def _table(report: CallReport, output: Output, counting: Counting) -> None:
-    names = {row.label: f"{row.label} {row.name}" for row in report.rows if row.name}
-    rows = [(names.get(row.label, row.label), row.figures) for row in report.rows if row.figures.offered]
+    rows = [(_name(row), row.figures) for row in report.rows if row.figures.offered]
     figures_table(report.by.replace("_", " "), [*rows, (_("total"), report.total)], output, counting)
     since, until = (f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
     output.wrapped(Text(_("{since} to {until}, {zone}").format(since=since, until=until, zone=report.zone)))
+
+
+def _name(row: CallReportRow) -> str | None:
+    """Return what stands in the table for a row; None if its queue or agent is not known."""
+    if row.label == NOT_KNOWN and row.queue is None and row.extension is None:
+        return None
+    return f"{row.label} {row.name}" if row.name else row.label
 
 
 def _json(report: CallReport) -> str:

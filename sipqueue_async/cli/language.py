@@ -88,7 +88,7 @@ def _values_of(option: str, arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _windows_name() -> str | None:
-    import locale  # noqa: PLC0415  # imported lazily: other systems need it not
+    import locale  # noqa: PLC0415  # imported lazily: other systems do not need it
 
     # Python has set it to the user's locale.
     return locale.getlocale(locale.LC_CTYPE)[0]

@@ -140,7 +140,7 @@ def server(command: _Command) -> _Command:
             "--config",
             type=click.Path(path_type=Path),
             help="The settings file, before SIPQUEUE_CONFIG: TOML with url, appid and accesskey or token, timezone, "
-            "timeout, encoding, redis, language.",
+            "timeout, encoding, redis, push, language, [wallboard].",
         ),
         click.option("--url", help="The API's URL, before SIPQUEUE_URL."),
     ):

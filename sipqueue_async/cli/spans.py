@@ -78,8 +78,8 @@ def span(command: _Command) -> _Command:
         click.option(
             "--zone", "zone_name", help="The time zone of days, such as Asia/Shanghai; by default this machine's."
         ),
-        click.option("--until", help="Where it ends; a day means its end. By default where --since ends, or now."),
-        click.option("--since", help=f"Where it begins, or all of it, {HELP}; by default today."),
+        click.option("--until", help="The end; a day means its end. By default that of --since, or now."),
+        click.option("--since", help=f"The beginning, or a whole span, {HELP}; by default today."),
     ):
         command = option(command)
     return database(command)

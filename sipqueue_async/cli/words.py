@@ -76,6 +76,9 @@ _HEADINGS: Final = (
     N_("remark"),
     N_("longest talk"),
     N_("time"),
+    N_("masked"),
+    N_("short"),
+    N_("other"),
 )
 """What `heading` is given besides states."""
 

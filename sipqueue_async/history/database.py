@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg
 from sqlalchemy import Connection, event, inspect, make_url, text
@@ -139,7 +139,7 @@ class Database:
                 yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
-    def translated(self, what: str) -> Generator[None]:
+    def translated(self, what: Literal["opened", "read", "written"]) -> Generator[None]:
         """Translate the errors of drivers inside the block.
 
         Raises:
@@ -148,10 +148,20 @@ class Database:
         try:
             yield
         except DATABASE_ERRORS as error:
-            failure = HistoryError(f"the history {self} cannot be {what}: {_reason(error)}")
+            failure = HistoryError(self._failure(what, _reason(error)))
             # Only rows that exist already stay a reason for ever.
             failure.retryable = not isinstance(error, IntegrityError)
             raise failure from None
+
+    def _failure(self, what: str, reason: str) -> str:
+        # Whole sentences, because these are translated.
+        match what:
+            case "opened":
+                return f"the history {self} cannot be opened: {reason}"
+            case "read":
+                return f"the history {self} cannot be read: {reason}"
+            case _:
+                return f"the history {self} cannot be written: {reason}"
 
     def _open_engine(self) -> AsyncEngine:
         if self._engine is None:

@@ -328,7 +328,7 @@ class History:
         keep_numbers: timedelta | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Pruned:
-        """Remove old events and call records. Figures of the events are added up to days, which reports still show.
+        """Remove old events and call records. Reports still have the events' figures of each day.
 
         Whole days are removed, in small transactions, so that a recorder can go on writing. The space is used again;
         `vacuum` gives it back to the file system.

@@ -43,7 +43,7 @@ class Pages:
         access: The access key, if one is required.
         guard: Checks the key.
         patience: Seconds within which a form must arrive.
-        title: The heading of the pages; None for the word for a wallboard.
+        title: The heading of the pages; None for "Wallboard" in their language.
         thresholds: When agents and queues stand out, on pages whose address says nothing else.
         has_history: Whether there is a history to show.
     """

@@ -83,7 +83,7 @@ class Wallboard:
             that show the present day's history.
         clock: The time now (aware), on the clock of the snapshots' `observed_at`; by default this machine's, which
             `SipQueueClient` uses. The clock of a relay on another machine should agree with it.
-        title: The heading of the pages; by default the word for a wallboard in the page's language.
+        title: The heading of the pages; by default "Wallboard" in their language.
         language: ``en`` or ``zh``: the language of pages whose address does not name one with ``?lang=``; by default
             the first of the two that the browser prefers.
         thresholds: When agents and queues stand out, on pages whose address says nothing else.

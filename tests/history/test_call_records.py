@@ -353,7 +353,7 @@ async def test_stored_prefixes_give_the_same_report(digits: int, tmp_path: Path)
 
 
 async def test_pruning_removes_calls_and_earlier_their_numbers(history_url: str) -> None:
-    """By whole days of the zone; without a recorded status the last call is the present."""
+    """It removes whole days of the zone, counted back from the last recorded status, or else from the last call."""
     days = [call(number, at=number * 86400 - 9 * 3600) for number in range(10)]
     async with History(history_url) as history:
         pruned = await history.prune(timedelta(0), zone=ZONE)

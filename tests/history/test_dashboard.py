@@ -73,7 +73,7 @@ async def test_each_query_of_the_dashboard_uses_an_index(postgres_server: Postgr
     url = postgres_server.database()
     await record(url, [snapshot(agent(), at=0), snapshot(agent(calls_answered=1), at=4000)])
     async with History(url) as history, store_of(history).database.reading() as connection:
-        # Tables of a few rows are scanned otherwise.
+        # PostgreSQL would scan tables of a few rows.
         await connection.exec_driver_sql("SET enable_seqscan = off")
         for name, sql in {**QUERIES, "calls": "SELECT * FROM v_calls WHERE $__timeFilter(at)"}.items():
             asked = await connection.exec_driver_sql(f"EXPLAIN {as_grafana_sends(sql)}")

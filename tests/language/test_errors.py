@@ -31,6 +31,12 @@ FAULTS = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
         ("malformed response: the program's log says more", "应答格式错误：详见程序日志"),
         ("ret 600: the platform does not accept the token", "ret 600：平台不接受该令牌"),
         ("error 1003: the operation failed", "错误 1003：操作失败"),
+        ("the history day.db cannot be read: disk I/O error", "无法读取历史 day.db：disk I/O error"),
+        (
+            "the history day.db cannot be written: database or disk is full",
+            "无法写入历史 day.db：database or disk is full",
+        ),
+        ("the history day.db cannot be opened: Connection refused", "无法打开历史 day.db：连接被拒绝"),
         ("ZeroDivisionError", "ZeroDivisionError"),
         ("the operation {failed}", "the operation {failed}"),
         ("", ""),

@@ -88,7 +88,7 @@ class Wanted:
 )
 @options.extensions
 @click.option("--figures", is_flag=True, help="Print figures of the incoming calls instead.")
-@click.option("--by", type=click.Choice(_BY), help="A line of figures for each of them.")
+@click.option("--by", type=click.Choice(_BY), help="How to group the figures.")
 @figure_options
 @database
 @click.option("--numbers", is_flag=True, help="Show telephone numbers, which are personal data.")

@@ -83,7 +83,7 @@ _STALE_POLLS: Final = 5
     show_default=True,
     help="How many updates /api/events keeps for programs that reconnect.",
 )
-@click.option("--title", help="The heading of the pages, instead of the word for a wallboard.")
+@click.option("--title", help="The heading of the pages; by default Wallboard, in their language.")
 @click.option(
     "--language",
     type=click.Choice(LANGUAGES),

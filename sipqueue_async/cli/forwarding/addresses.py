@@ -20,7 +20,7 @@ _SPECIAL_IPV4: Final = tuple(
 )  # fmt: skip
 """The blocks of IANA's registry of special-purpose IPv4 addresses, and multicast.
 
-Some anycast blocks in it count as global there, but the nearest server of theirs may be one's own.
+The registry lists some anycast blocks as global, but their nearest server may be in the own network.
 """
 _SPECIAL_IPV6: Final = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20")))
 """The same for IPv6, within `_UNICAST`: protocols (Teredo too), documentation and AS112."""

@@ -215,6 +215,20 @@ def test_figures_of_call_records(command: str, calls_database: str, capsys: pyte
     assert "2026-01-05" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("by", "first"),
+    [("queue", {"队列", "help", "sales", "未知"}), ("prefix --number-prefix 02", {"号段", "02", "其他", "未知"})],
+)
+def test_a_report_of_calls_is_in_chinese(
+    by: str, first: set[str], calls_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also the group of calls without a queue, and the words of `number_prefix`."""
+    span = ("--since", "2026-01-05", "--until", "2026-01-06", "--zone", "Europe/Berlin")
+    assert ran("--language", "zh", "report", "--calls", "--db", calls_database, *span, "--by", *by.split()) == 0
+    table = capsys.readouterr().out.partition("\n\n")[0]
+    assert {line.split()[0] for line in table.splitlines()} == {*first, "合计"}
+
+
 def test_recorded_calls_are_printed(calls_database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers only on request."""
     base = (
