@@ -5,13 +5,12 @@ Stable: the commands, their options, their output and their exit codes. The modu
 
 from __future__ import annotations
 
-import signal
+# Whatever is imported here is not protected from Ctrl-C: no `signal` and no `typing`, which take long.
 import sys
-from typing import Final
 
-_EXTRA: Final = frozenset({"click", "rich", "simpy", "textual"})
-_USAGE: Final = 2
-_INTERRUPTED: Final = 130
+_EXTRA = frozenset({"click", "rich", "simpy", "textual"})
+_USAGE = 2
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -20,9 +19,16 @@ def main() -> int:
         return _run()
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except RuntimeError as error:
+        # Python 3.11 turns a Ctrl-C during some statements `class`, as an import has them, into this error.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return _INTERRUPTED
+        raise
     finally:
         # All output is printed. Another Ctrl-C would only interrupt the interpreter's clean-up, and cause a traceback
         # or another exit code.
+        import signal  # noqa: PLC0415
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

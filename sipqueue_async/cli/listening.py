@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 from sipqueue_async.cli.exits import Failure
@@ -27,4 +28,5 @@ def _trouble(error: OSError | UnicodeError, address: str, other: str) -> str:
     # asyncio's error has no number if it could listen on none of the addresses.
     if error.errno in {None, errno.EADDRNOTAVAIL}:
         return f"it is not an address of this machine; give {address} one that is, or 0.0.0.0 for all"
-    return f"{error.strerror}; try {other}"
+    # The text of asyncio's error repeats the address, and is of no language but English.
+    return f"{os.strerror(error.errno)}; try {other}"

@@ -423,8 +423,21 @@ class TestMain:
         with pytest.raises(ModuleNotFoundError):
             _main_without(ModuleNotFoundError("No module named 'other'", name="other"))
 
-    def test_ctrl_c_while_it_loads_is_quiet(self) -> None:
-        assert _main_without(KeyboardInterrupt()) == 130
+    @pytest.mark.parametrize("is_wrapped", [False, True])
+    def test_ctrl_c_while_it_loads_is_quiet(self, is_wrapped: bool) -> None:
+        wrapped = RuntimeError("Error calling __set_name__ on ...")
+        wrapped.__cause__ = KeyboardInterrupt()
+        assert _main_without(wrapped if is_wrapped else KeyboardInterrupt()) == 130
+
+    def test_another_error_while_it_loads_is_raised(self) -> None:
+        with pytest.raises(RuntimeError, match="odd"):
+            _main_without(RuntimeError("odd"))
+
+    def test_little_is_imported_before_ctrl_c_is_handled(self) -> None:
+        code = "import sys, sipqueue_async.cli; print({'enum', 'signal', 'typing'} & set(sys.modules))"
+        here = Path(cli.__file__).parents[2]
+        done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=here)
+        assert done.stdout == "set()\n"
 
     def test_only_what_is_asked_for_is_imported(self) -> None:
         """The library imports nothing from the extra; the list of commands imports no command, rich or aiohttp."""
@@ -449,7 +462,14 @@ class TestMain:
 
 
 def _main_without(error: BaseException) -> int:
-    """Run `main` in an environment where every import raises an error."""
+    """Run `main` in an environment where every import from this package raises an error."""
+    really = builtins.__import__
+
+    def importing(name: str, *rest: Any) -> Any:
+        if name.startswith("sipqueue_async"):
+            raise error
+        return really(name, *rest)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builtins, "__import__", Mock(side_effect=error))
+        patch.setattr(builtins, "__import__", importing)
         return cli.main()

@@ -115,6 +115,8 @@ _SENTENCES: Final = (
     "cli/terminal/output.py",
 )
 """The files whose errors and warnings the command may print."""
+_SHOWN: Final = {"client.py": "^timezone is", "wallboard/server.py": "^other machines|^an events key|^the events key"}
+"""Sentences of other files that the command may print."""
 _NOT_SHOWN: Final = (
     # SQL, Lua, styles, formats, patterns, expressions
     r"^<|^\s*(SELECT|PRAGMA|INSERT|DELETE|REPLACE|BEGIN|CREATE)|excluded|^destination = |= unpack|REDIS_VERSION",
@@ -183,7 +185,10 @@ def _sentences() -> Iterator[Found]:
     for path in sorted({path for pattern in _SENTENCES for path in PACKAGE.glob(pattern)}):
         for text in templates(path):
             if text not in translated_elsewhere and not any(re.search(pattern, text) for pattern in _NOT_SHOWN):
-                yield Found(text)
+                # The command calls this argument as the setting is called.
+                yield Found(re.sub("^base_url ", "url ", text))
+    for name, pattern in _SHOWN.items():
+        yield from (Found(text) for text in templates(PACKAGE / name) if re.search(pattern, text))
 
 
 def _help() -> Iterator[Found]:

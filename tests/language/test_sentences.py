@@ -48,6 +48,15 @@ LOST = "the command may have been executed, so check the status before you repea
             "无法监听 ::1 端口 80：权限不够；请换用另一个 --port",
         ),
         (
+            "--url: url must begin with http:// or https:// and name a host",
+            "--url：url 必须以 http:// 或 https:// 开头，并包含主机名",
+        ),
+        (
+            "other machines can reach 0.0.0.0, so an access key is required; set A, or use --key-file",
+            "其他机器能访问 0.0.0.0，因此必须有访问密钥；请设置 A，或使用 --key-file",
+        ),
+        ("the destinations file /x cannot be read: Is a directory", "无法读取目标文件 /x：是一个目录"),
+        (
             "the URL answered with a web page (title: Log in); check the URL",
             "该网址应答的是网页（标题：Log in）；请检查网址",
         ),

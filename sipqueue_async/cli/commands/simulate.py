@@ -13,7 +13,7 @@ from typing import Final, Unpack
 import click
 
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -64,10 +64,8 @@ async def simulate(
         try:
             await stack.enter_async_context(simulator)
         except OSError as error:
-            reason = error.strerror or error
-            raise Failure(
-                f"cannot listen on {host}, port {port}: {reason}; try another --port, or 0 for any free one"
-            ) from None
+            other = "another --port, or 0 for any free one"
+            raise cannot_listen(host, port, error, address="--host", other=other) from None
         lines = {"SIPQUEUE_URL": simulator.url, "SIPQUEUE_APPID": simulator.appid}
         if not accesskey:
             # A key from the environment may be a real one, so it is not printed.

@@ -93,7 +93,7 @@ def read_webhooks(path: Path) -> tuple[Webhook, ...]:
         Failure: The file cannot be read, or it is invalid; the message names the table or line, the key and the reason.
     """
     try:
-        found = read_document(path, "file", lambda document: _file(document, path.parent))
+        found = read_document(path, "destinations file", lambda document: _file(document, path.parent))
     except ValueError as error:
         raise Failure(str(error)) from None
     if any(it.url is not None for it in found):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -89,7 +91,8 @@ async def test_a_port_in_use_is_told() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*try another --port") as caught:
+        told = f"cannot listen on 127.0.0.1, port {port}: {os.strerror(errno.EADDRINUSE)}; try another --port, or 0"
+        with pytest.raises(Failure, match=told) as caught:
             await simulate(Paper().output(), {}, SMALL, port=port)
     assert caught.value.code == USAGE
 
