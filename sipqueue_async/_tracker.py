@@ -110,7 +110,8 @@ class Tracker:
         """
         seats = {key for key in self.known if key.extension == extension}
         is_old = part.server_time and self._server_time and part.server_time < self._server_time
-        return part.keys() == seats and not is_old
+        # Without a known seat, the answer says nothing about what is known.
+        return bool(seats) and part.keys() == seats and not is_old
 
     def part_polled(self, part: Snapshot) -> Update | None:
         """Process a usable answer about one extension, and return the update if anything changed."""

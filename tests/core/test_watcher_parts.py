@@ -279,6 +279,14 @@ async def test_a_new_seat_joins_by_the_poll_of_the_whole() -> None:
         assert isinstance((await anext(updates)).events[0], AgentJoined)
 
 
+@pytest.mark.parametrize("options", [{}, {"extensions": ["2"]}])
+async def test_an_extension_without_a_known_seat_costs_a_poll_of_the_whole(options: dict[str, Any]) -> None:
+    async with watching(**options) as (watcher, platform):
+        asked = "1" if options else "9"
+        await watcher.refresh_extensions([asked])
+        assert platform.asked[1:] == [asked, platform.asked[0]]
+
+
 async def test_a_watcher_that_closes_ends_the_call() -> None:
     async with watching() as (watcher, platform):
         under_way, waiting = (asyncio.create_task(watcher.refresh_extensions([it])) for it in ("1", "2"))
