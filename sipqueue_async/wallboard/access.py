@@ -63,18 +63,19 @@ class Access:
     Args:
         key: The access key.
         clock: Seconds since the epoch.
+        noun: What errors call the key.
 
     Raises:
         ValueError: The key is too short, or cannot be encoded as UTF-8.
     """
 
-    def __init__(self, key: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, key: str, clock: Callable[[], float] = time.time, *, noun: str = "access key") -> None:
         if len(key) < SHORTEST_KEY:
-            raise ValueError(f"the access key is too short: use at least {SHORTEST_KEY} characters")
+            raise ValueError(f"the {noun} is too short: use at least {SHORTEST_KEY} characters")
         try:
             encoded = key.encode()
         except UnicodeEncodeError:
-            raise ValueError("the access key is not UTF-8 text: use letters and digits") from None
+            raise ValueError(f"the {noun} is not UTF-8 text: use letters and digits") from None
         self._key = _digest(key)
         # Slow on purpose: a leaked cookie must not help to guess the key.
         self._secret = hashlib.scrypt(encoded, salt=b"sipqueue wallboard cookie", n=2**14, r=8, p=1)

@@ -260,10 +260,7 @@ def _readers(key: str | None, events_key: str | None) -> Access | None:
         raise ValueError("an events key needs an access key beside it: without one, everything is open")
     if events_key == key:
         raise ValueError("the events key is the access key: use another one")
-    try:
-        return Access(events_key)
-    except ValueError as error:
-        raise ValueError(str(error).replace("access key", "events key")) from None
+    return Access(events_key, noun="events key")
 
 
 def _past_of(history: History, clock: Callable[[], datetime], every: float) -> Past:

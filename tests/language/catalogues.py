@@ -115,7 +115,12 @@ _SENTENCES: Final = (
     "cli/terminal/output.py",
 )
 """The files whose errors and warnings the command may print."""
-_SHOWN: Final = {"client.py": "^timezone is", "wallboard/server.py": "^other machines|^an events key|^the events key"}
+_SHOWN: Final = {
+    "client.py": "^timezone is",
+    "history/history.py": "^platform needs",
+    "records/prefixes.py": "^a prefix has",
+    "wallboard/server.py": "^other machines|^an events key|^the events key",
+}
 """Sentences of other files that the command may print."""
 _NOT_SHOWN: Final = (
     # SQL, Lua, styles, formats, patterns, expressions
@@ -170,7 +175,7 @@ _SYSTEM: Final = (
 """Reasons that the system and OpenSSL give."""
 _NOUNS: Final = (
     *("settings file", "rules file", "destinations file", "snapshot", "tally"),
-    *("queue", "queues", "extension", "extensions", "watcher", "reader", "relay"),
+    *("queue", "queues", "extension", "extensions", "watcher", "reader", "relay", "access key", "events key"),
 )
 
 

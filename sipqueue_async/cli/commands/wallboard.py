@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 KEY_VARIABLE: Final = "SIPQUEUE_WALLBOARD_KEY"
 EVENTS_KEY_VARIABLE: Final = "SIPQUEUE_EVENTS_KEY"
 _REMEDY: Final = f"set {KEY_VARIABLE}, or use --key-file"
+_EVENTS_REMEDY: Final = f"set {EVENTS_KEY_VARIABLE}, or use --events-key-file"
 
 _STALE_AFTER: Final = 30.0
 """Seconds without a good poll after which the page shows its figures as stale."""
@@ -145,7 +146,7 @@ def command(
             port=port,
             host_names=host_names,
             key=read_key(key_file, os.environ),
-            events_key=read_key(events_key_file, os.environ, variable=EVENTS_KEY_VARIABLE),
+            events_key=read_key(events_key_file, os.environ, variable=EVENTS_KEY_VARIABLE, what="the events key"),
             events_kept=events_kept,
             title=title,
             language=language,
@@ -185,8 +186,16 @@ def read_key(
     warn: Callable[[str], None] = complain,
     *,
     variable: str = KEY_VARIABLE,
+    what: str = "the access key",
 ) -> str | None:
     """Return the key of a file or of a variable of the environment, if there is one.
+
+    Args:
+        file: The file.
+        environ: The environment.
+        warn: Is told that other users can read the file.
+        variable: The variable.
+        what: What messages call the key.
 
     Raises:
         Failure: The file cannot be read, or it is empty.
@@ -200,9 +209,9 @@ def read_key(
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise Failure(f"the key file {file} cannot be read: {reason}") from None
     if not key:
-        raise Failure(f"the key file {file} is empty: put the access key in it")
+        raise Failure(f"the key file {file} is empty: put {what} in it")
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        warn(f"warning: other users can read the access key in {file}; run: chmod 600 {file}")
+        warn(f"warning: other users can read {what} in {file}; run: chmod 600 {file}")
     return key
 
 
@@ -270,4 +279,5 @@ def _wallboard(
             pushes=pushes,
         )
     except ValueError as error:
-        raise Failure(f"{error}; {_REMEDY}") from None
+        is_of_events = str(error).startswith("the events key")
+        raise Failure(f"{error}; {_EVENTS_REMEDY if is_of_events else _REMEDY}") from None

@@ -175,7 +175,11 @@ async def test_the_key_is_asked_for() -> None:
         (Site(host="0.0.0.0"), "so an access key is required; set SIPQUEUE_WALLBOARD_KEY, or use --key-file"),
         (Site(key="short"), "at least 12 characters; set SIPQUEUE_WALLBOARD_KEY"),
         (Site(key="a key \udcff that is broken"), "not UTF-8 text: use letters and digits; set SIPQUEUE"),
-        (Site(events_key=KEY), "an events key needs an access key beside it"),
+        (Site(events_key=KEY), "an events key needs an access key beside it.*; set SIPQUEUE_WALLBOARD_KEY"),
+        (
+            Site(key=KEY, events_key="short"),
+            "the events key is too short: .*; set SIPQUEUE_EVENTS_KEY, or use --events",
+        ),
         (Site(host="192.0.2.1", key=KEY), "192.0.2.1, port 0: it is not an address of this machine; give"),
         (Site(host="no.such.invalid", key=KEY), "the name is unknown; give --host an address of this machine"),
         (Site(host="x" * 70, key=KEY), "the name is unknown; give --host an address of this machine"),
