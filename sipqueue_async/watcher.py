@@ -263,6 +263,10 @@ class StatusWatcher(Feed):
         await asyncio.gather(*futures.values())
         return self._tracker.known
 
+    @property
+    def _whole_polls(self) -> int:
+        return self._health.polls
+
     def _new_future(self) -> asyncio.Future[Snapshot]:
         task = self._check_started()
         self._fanout.check()

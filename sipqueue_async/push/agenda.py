@@ -71,6 +71,10 @@ class Agenda:
             del self._names[name]
             self._began[name] = now
 
+    def whole_began(self, at: float) -> None:
+        """Note that the whole was polled, though an extension was asked for. What else is asked for still is."""
+        self._whole_began = at
+
     def wait_until(self, moment: float) -> None:
         """Let no poll begin before then."""
         self._not_before = moment

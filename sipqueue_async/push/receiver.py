@@ -296,7 +296,7 @@ class PushReceiver:
             name = await self._next()
             began = loop.time()
             self._agenda.begin(name, began)
-            before = self._watcher.snapshot
+            before, wholes = self._watcher.snapshot, self._whole_polls
             try:
                 after = await self._poll(name)
             except Exception:  # noqa: BLE001  # the watcher reports it to its consumers
@@ -309,6 +309,9 @@ class PushReceiver:
                 self._agenda.wait_until(began + pause)
             else:
                 failures = 0
+                if self._whole_polls != wholes:
+                    # Of an extension too, while the watcher polls only the whole.
+                    self._agenda.whole_began(began)
                 if after is not None:
                     self._count(name, useful=before is not None and bool(diff(before, after)))
 
@@ -328,6 +331,11 @@ class PushReceiver:
             timer = loop.call_later(max(_TICK, when - now), self._asked.set)
             await self._asked.wait()
             timer.cancel()
+
+    @property
+    def _whole_polls(self) -> int:
+        """How often the watcher has polled the whole status; always 0 for objects of other libraries."""
+        return getattr(self._watcher, "_whole_polls", 0)
 
     async def _poll(self, name: str) -> Snapshot | None:
         if name != WHOLE and self._parts is not None:

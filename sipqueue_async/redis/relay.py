@@ -115,6 +115,10 @@ class Relay:
         """The last status of the platform; None while this relay does not lead."""
         return None if self._watcher is None else self._watcher.snapshot
 
+    @property
+    def _whole_polls(self) -> int:
+        return 0 if self._watcher is None else self._watcher.health.polls
+
     async def refresh(self, *, anew: bool = False) -> Snapshot | None:
         """Poll now if this relay leads, and return the snapshot; None if it stands by.
 

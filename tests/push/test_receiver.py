@@ -136,6 +136,20 @@ async def test_above_a_number_of_seats_only_the_named_extensions_are_polled() ->
         assert (receiver.health.polls, receiver.health.partial) == (4, 3)
 
 
+async def test_while_only_the_whole_is_polled_pushes_of_many_extensions_cause_one_poll_each_min_interval() -> None:
+    async with receiving(whole_up_to=0, interval=1000.0) as (receiver, watcher, source):
+        # The answer shows no such extension, so the watcher asks for no other one for a while.
+        await watcher.refresh_extensions(["unknown"])
+        before = len(source.began)
+        for _ in range(50):
+            for extension in source.centre.extensions[:7]:
+                await receiver.handle(json.dumps({"type": "call", "extnumber": extension}).encode())
+            await asyncio.sleep(0.1)
+        assert set(source.asked[before:]) == {None}
+        assert 8 <= len(source.began) - before <= 11
+        assert min(later - earlier for earlier, later in pairwise(source.began[before:])) >= 0.5 - 1e-6
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
