@@ -6,8 +6,6 @@ import io
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from rich.text import Text
-
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._language import label_word
 from sipqueue_async._language.codes import DIRECTION, HANG_UP
@@ -15,7 +13,7 @@ from sipqueue_async._text import harmless
 from sipqueue_async.cli.call_figures import Counting, figures_table
 from sipqueue_async.cli.history_reading import OutputStream
 from sipqueue_async.cli.spans import Reading
-from sipqueue_async.cli.terminal.lines import time_span
+from sipqueue_async.cli.terminal.lines import reported_span, time_span
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.words import _, counted
@@ -119,8 +117,7 @@ async def print_call_report(part: Reading, output: Output, by: Any, counting: Co
 def _table(report: CallReport, output: Output, counting: Counting) -> None:
     rows = [(_name(row), row.figures) for row in report.rows if row.figures.offered]
     figures_table(report.by.replace("_", " "), [*rows, (_("total"), report.total)], output, counting)
-    since, until = (f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
-    output.wrapped(Text(_("{since} to {until}, {zone}").format(since=since, until=until, zone=report.zone)))
+    output.wrapped(reported_span(report.since, report.until, report.zone))
 
 
 def _name(row: CallReportRow) -> str | None:

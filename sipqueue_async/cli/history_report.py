@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
-from rich.text import Text
-
 from sipqueue_async import AgentState
 from sipqueue_async._json_lines import FORMAT_VERSION, json_line
 from sipqueue_async._text import harmless
 from sipqueue_async.cli.day import hours
+from sipqueue_async.cli.terminal.lines import reported_span
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.table import Cell, TableColumn, table_lines
 from sipqueue_async.cli.words import _
@@ -49,8 +48,7 @@ def report_table(report: Report, output: Output) -> None:
     lines.append(_line(names, report.total, unseen=unseen, style="bold"))
     output.lines(table_lines(columns, lines, output.width, other_forms="--csv, --json"))
     output.line()
-    since, until = (f"{it.astimezone(report.zone):%Y-%m-%d %H:%M:%S}" for it in (report.since, report.until))
-    output.wrapped(Text(_("{since} to {until}, {zone}").format(since=since, until=until, zone=report.zone)))
+    output.wrapped(reported_span(report.since, report.until, report.zone))
 
 
 def report_csv(report: Report) -> str:

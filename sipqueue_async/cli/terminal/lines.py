@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final
@@ -224,6 +224,12 @@ def time_span(seconds: float) -> str:
     minutes, second = divmod(max(0, math.floor(seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def reported_span(since: datetime, until: datetime, zone: tzinfo) -> Text:
+    """Return the last line of a report: its span of time, in its zone."""
+    first, last = (f"{it.astimezone(zone):%Y-%m-%d %H:%M:%S}" for it in (since, until))
+    return Text(_("{since} to {until}, {zone}").format(since=first, until=last, zone=zone))
 
 
 def _stamp(moment: datetime) -> Text:
