@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("sipqueue_async")
 
 _LONGEST_RETRY_AFTER: Final = 3600.0
+_LONGEST_OVERRUN: Final = 1.0
+"""Seconds for which a poll of one extension may go on after the next regular poll is due."""
 _slots: Final = StaggerSlots()
 
 
@@ -247,7 +249,7 @@ class StatusWatcher(Feed):
 
         The whole status is polled instead before the first good poll, while the feed is down, if the source cannot
         filter, and for `max_lag` after anything was held back or stale. It is also polled at once if such a poll fails,
-        is held back, or shows other seats of the extension than the known ones. So an unknown extension costs a poll of
+        has no answer a second after the next regular poll is due, is held back, or shows other seats of the extension than the known ones. So an unknown extension costs a poll of
         the whole.
 
         Raises:
@@ -330,7 +332,7 @@ class StatusWatcher(Feed):
             began = loop.time()
             self._is_polling = True
             is_part = self._parts and not self._refreshes and began < due and self._can_poll_parts(began)
-            error = await (self._poll_part() if is_part else self._poll(lateness=max(0.0, began - due)))
+            error = await (self._poll_part(due) if is_part else self._poll(lateness=max(0.0, began - due)))
             self._is_polling = False
             if self._closing:
                 # The source suppressed CancelledError. It is tested, but Python 3.11 traces no line that runs after an
@@ -386,14 +388,19 @@ class StatusWatcher(Feed):
     def _can_poll_parts(self, now: float) -> bool:
         return bool(self._health.up) and self._can_filter and now >= self._whole_until
 
-    async def _poll_part(self) -> None:
-        """Poll one extension and publish the result; if it is of no use, let the whole be polled at once."""
+    async def _poll_part(self, due: float) -> None:
+        """Poll one extension and publish the result; if it is of no use, let the whole be polled at once.
+
+        Args:
+            due: When the next regular poll is due; this one is given up soon after.
+        """
         extension = next(iter(self._parts))
         futures = self._parts.pop(extension)
         # Without a good answer, these calls wait for the whole.
         self._refreshes += futures
         try:
-            part = self._filtered(await self._fetched(extension=extension))
+            async with asyncio.timeout_at(due + _LONGEST_OVERRUN):
+                part = self._filtered(await self._fetched(extension=extension))
         except Exception as error:  # noqa: BLE001  # only a poll of the whole tells whether the feed is down
             _log.debug("a poll of one extension failed: %s", error)
             part = None

@@ -40,7 +40,7 @@ class Platform:
         self.agents = list(agents)
         self.asked: list[str | None] = []
         self.began: list[float] = []
-        self.latency = 0.1
+        self.latency = self.latency_of_parts = 0.1
         self.behind = self.parts_behind = timedelta(0)
         """How old the answers say they are, about the whole and about extensions."""
         self.errors: dict[str | None, Exception] = {}
@@ -56,7 +56,7 @@ class Platform:
         shown = self.agents if extension is None or self.shown_in_parts is None else self.shown_in_parts
         if shown is self.agents:
             shown = [it for it in shown if extension in {None, it.extension} and queue in {None, it.queue}]
-        await asyncio.sleep(self.latency)
+        await asyncio.sleep(self.latency if extension is None else self.latency_of_parts)
         if extension in self.errors:
             raise self.errors[extension]
         at = START + timedelta(seconds=now)
@@ -111,6 +111,17 @@ async def test_the_regular_polls_come_at_their_times() -> None:
         # A request about an extension is not cut short.
         assert regular == pytest.approx([0, 10, 20], abs=platform.latency)
         assert min(map(platform.asked.count, "12")) > 100
+
+
+async def test_a_slow_answer_about_an_extension_delays_a_regular_poll_by_a_second_at_most() -> None:
+    async with watching() as (watcher, platform):
+        platform.latency_of_parts = 60.0
+        assert await watcher.refresh_extensions(["1"]) is watcher.snapshot
+        assert platform.asked == [None, "1", None]
+        assert platform.began[2] - platform.began[0] == pytest.approx(11)
+        await asyncio.sleep(10)
+        assert platform.began[3] - platform.began[0] == pytest.approx(20)
+        assert watcher.health.failures == 0
 
 
 async def test_calls_for_the_same_extension_share_a_poll_that_begins_after_them() -> None:
