@@ -249,8 +249,8 @@ class StatusWatcher(Feed):
 
         The whole status is polled instead before the first good poll, while the feed is down, if the source cannot
         filter, and for `max_lag` after anything was held back or stale. It is also polled at once if such a poll fails,
-        has no answer a second after the next regular poll is due, is held back, or shows other seats of the extension than the known ones. So an unknown extension costs a poll of
-        the whole.
+        has no answer a second after the next regular poll is due, is held back, or shows other seats of the extension
+        than the known ones. So an unknown extension costs a poll of the whole.
 
         Raises:
             RuntimeError: The watcher is not running, or was closed meanwhile.
