@@ -104,7 +104,7 @@ class PushReceiver:
 
     If the snapshot has more than `whole_up_to` seats, a poll asks for one of the extensions that the pushes name. Then
     there is at most one poll of each extension in `min_interval`, and eight of them together, one after another. The
-    whole is polled if a push names no extension of the snapshot, if they name more than eight, and in a flood.
+    whole status is polled if a push names no extension of the snapshot, if they name more, and in a flood.
 
     After failed polls the receiver waits longer between polls, up to a minute. The watcher's own schedule goes on.
 
