@@ -21,6 +21,8 @@ _log: Final = logging.getLogger("sipqueue_async")
 
 _AHEAD: Final = timedelta(days=2)
 """The end of the range: later than the server's local time in every zone."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""How far the server's clock may be ahead of this machine's, if the server's zone is known."""
 _MOST_DOUBLINGS: Final = 16
 _LONGEST_PAUSE: Final = 300.0
 
@@ -213,8 +215,10 @@ class CallFeed:
     def _newest_of(self, found: Mapping[str, CallRecord]) -> datetime | None:
         """Return the latest time of dialling of all records so far."""
         times = [*self._known.values(), *(record.started_at for record in found.values())]
-        # A time far in the future is an error of the server's clock, and would hide every later call.
-        return max((moment for moment in times if moment <= self._until), default=self._newest)
+        # A time in the future is an error of the server's clock, and would hide every later call.
+        ahead = _AHEAD if self._since.tzinfo is None else _CLOCKS_DIFFER
+        latest = self._until - _AHEAD + ahead
+        return max((moment for moment in times if moment <= latest), default=self._newest)
 
     @property
     def _until(self) -> datetime:

@@ -240,6 +240,20 @@ async def test_a_cancelled_iteration_loses_nothing() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_time_in_the_future_hides_no_later_call() -> None:
+    """The server's clock was a day ahead for a while. The feed knows it if it knows the server's zone."""
+    now = datetime.now(UTC)
+    source = Records()
+    source.appearing = [
+        (0.0, record(1, started_at=now + timedelta(days=1), answered_at=None)),
+        (100.0, record(2, started_at=now, answered_at=None)),
+    ]
+    feed = CallFeed(source, now - timedelta(hours=1))
+    assert [call.record.id for call in await taken(feed, 2)] == ["1", "2"]
+    assert feed.cursor.newest == now
+
+
+@pytest.mark.virtual_time
 async def test_nothing_is_lost_if_it_is_cancelled_while_it_asks_for_the_queues_and_the_next_look_fails() -> None:
     async def slow() -> Snapshot:
         await asyncio.sleep(5)
