@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from sipqueue_async import __version__
@@ -108,6 +109,16 @@ class _LazyGroup(click.Group):
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
+class _OptionOrVariable(click.Option):
+    """An option whose errors name its environment variable if the value is from there."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return what an error calls the option."""
+        if ctx is not None and ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT:
+            return str(self.envvar)
+        return super().get_error_hint(ctx)
+
+
 def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: str) -> None:
     exits.write_json(name == "json")
 
@@ -122,6 +133,7 @@ def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: 
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
+    cls=_OptionOrVariable,
     envvar="SIPQUEUE_LOG_FORMAT",
     is_eager=True,
     expose_value=False,
@@ -131,6 +143,7 @@ def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: 
 @click.option(
     "--language",
     type=click.Choice(LANGUAGES),
+    cls=_OptionOrVariable,
     envvar=VARIABLE,
     is_eager=True,
     expose_value=False,

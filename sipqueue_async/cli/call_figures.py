@@ -116,7 +116,7 @@ def figures_table(
     name: str, groups: Iterable[tuple[str | None, CallFigures]], output: Output, counting: Counting
 ) -> None:
     """Print a line for each group, the last of which is the total."""
-    columns = [TableColumn(name), *(TableColumn(heading, right=True) for heading in _HEADINGS)]
+    columns = [TableColumn(name), *(TableColumn(it, right=True, labelled=True) for it in _HEADINGS)]
     lines = (_cells(_shown(name, group), found) for group, found in groups)
     output.lines(table_lines(columns, lines, output.width))
     output.line()

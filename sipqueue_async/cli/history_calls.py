@@ -29,10 +29,10 @@ _COLUMNS: Final = (
     TableColumn("way"),
     TableColumn("queue", rank=1),
     TableColumn("extension"),
-    TableColumn("caller"),
+    TableColumn("caller", labelled=True),
     TableColumn("called", rank=3),
     TableColumn("waited", rank=2, right=True),
-    TableColumn("talked", right=True),
+    TableColumn("talked", right=True, labelled=True),
     TableColumn("ended", rank=4),
 )
 
@@ -45,7 +45,8 @@ async def print_calls(part: Reading, output: Output, direction: str | None, *, n
         output.line(_("no calls were recorded"))
         return
     columns = [column for column in _COLUMNS if numbers or column.heading not in _NUMBERS]
-    output.lines(table_lines(columns, (_cells(part, call, numbers=numbers) for call in found), output.width))
+    rows = (_cells(part, call, numbers=numbers) for call in found)
+    output.lines(table_lines(columns, rows, output.width, other_forms="--csv, --json"))
     output.line()
     answered = sum(call.record.is_answered for call in found)
     summary = _("{calls}, {answered} answered")

@@ -398,6 +398,15 @@ def test_the_librarys_log_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert running.run(work) == 0
 
 
+@pytest.mark.parametrize(("line", "named"), [("config", "SIPQUEUE_LANGUAGE"), ("--language xx config", "'--language'")])
+def test_an_error_names_what_has_the_value(
+    line: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIPQUEUE_LANGUAGE", "fr")
+    assert app.run(line.split()) == 2
+    assert capsys.readouterr().err.startswith(f"sipqueue: Invalid value for {named}: ")
+
+
 class TestMain:
     def test_the_installed_command_begins_there(self) -> None:
         (command,) = metadata.entry_points(group="console_scripts", name="sipqueue")

@@ -167,12 +167,18 @@ _SYSTEM: Final = (
     "Resource temporarily unavailable",
     "Temporary failure in name resolution",
     "Too many open files",
+    "attempt to write a readonly database",
+    "database disk image is malformed",
+    "database is locked",
+    "database or disk is full",
+    "file is not a database",
+    "unable to open database file",
     "self-signed certificate",
     "self-signed certificate in certificate chain",
     "certificate has expired",
     "unable to get local issuer certificate",
 )
-"""Reasons that the system and OpenSSL give."""
+"""Reasons that the system, SQLite and OpenSSL give."""
 _NOUNS: Final = (
     *("settings file", "rules file", "destinations file", "snapshot", "tally"),
     *("queue", "queues", "extension", "extensions", "watcher", "reader", "relay", "access key", "events key"),

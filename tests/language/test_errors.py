@@ -34,7 +34,7 @@ FAULTS = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
         ("the history day.db cannot be read: disk I/O error", "无法读取历史 day.db：disk I/O error"),
         (
             "the history day.db cannot be written: database or disk is full",
-            "无法写入历史 day.db：database or disk is full",
+            "无法写入历史 day.db：磁盘或数据库已满",
         ),
         ("the history day.db cannot be opened: Connection refused", "无法打开历史 day.db：连接被拒绝"),
         ("ZeroDivisionError", "ZeroDivisionError"),

@@ -261,10 +261,10 @@ _COLUMNS: Final = (
     TableColumn("started"),
     TableColumn("way"),
     TableColumn("extension"),
-    TableColumn("caller"),
+    TableColumn("caller", labelled=True),
     TableColumn("called", rank=2),
     TableColumn("waited", rank=1, right=True),
-    TableColumn("talked", right=True),
+    TableColumn("talked", right=True, labelled=True),
     TableColumn("ended", rank=3),
 )
 

@@ -178,11 +178,11 @@ async def prune(
             pruned = await history.prune(keep, zone=zone, keep_numbers=keep_numbers, progress=show)
         if vacuum:
             await history.vacuum()
-    if pruned.kept_since is None:
-        output.line(_("nothing is older than {days} days").format(days=keep.days))
-    else:
+    if pruned.kept_since is not None:
         text, kept = _("removed {events} rows of {days} days; kept since {kept}"), pruned.kept_since.astimezone(zone)
         output.line(text.format(events=pruned.events, days=pruned.days, kept=f"{kept:%Y-%m-%d}"))
+    elif not (pruned.call_records or pruned.numbers):
+        output.line(_("nothing is older than {days} days").format(days=keep.days))
     if pruned.call_records:
         output.line(_("removed {number} call records").format(number=pruned.call_records))
     if pruned.numbers:

@@ -29,8 +29,8 @@ _SERVER: Final = ("url", "config", "timezone", "timeout")
 _COLUMNS: Final = (
     TableColumn("hour"),
     TableColumn("extension"),
-    TableColumn("events", right=True),
-    TableColumn("records", right=True),
+    TableColumn("events", right=True, labelled=True),
+    TableColumn("records", right=True, labelled=True),
 )
 
 

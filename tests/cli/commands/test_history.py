@@ -13,11 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 from rich.cells import cell_len
 
 from sipqueue_async import Snapshot, TransportError
 from sipqueue_async.cli import app
+from sipqueue_async.cli.call_figures import Counting
+from sipqueue_async.cli.history_calls import print_call_report, print_calls
 from sipqueue_async.cli.history_reading import print_bars, print_events, print_report, print_timeline
 from sipqueue_async.cli.progress import progress
 from sipqueue_async.cli.spans import Reading, Seats
@@ -153,7 +156,9 @@ def test_an_empty_span_is_said(line: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
-async def test_tables_fit_the_terminal(width: int, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tables_fit_the_terminal(
+    width: int, database: str, calls_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At any width, with Chinese names."""
     monkeypatch.setenv("COLUMNS", str(width))
     nobody = Seats(queue=None, extension=None)
@@ -166,6 +171,11 @@ async def test_tables_fit_the_terminal(width: int, database: str, monkeypatch: p
     await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"))
     await print_events(part, paper.output(NO_COLOR="1", TERM="xterm"), ())
     assert "王小明" in paper.text
+    calls = attrs.evolve(part, history=History(calls_database))
+    await print_calls(calls, paper.output(NO_COLOR="1", TERM="xterm"), None, numbers=True)
+    await print_call_report(calls, paper.output(NO_COLOR="1", TERM="xterm"), "day", Counting(), form="table")
+    # Also a block of lines says what each figure is.
+    assert {"talked", "abandoned", "handle"} <= set(paper.text.split())
     assert max(map(cell_len, paper.lines)) <= width
     without_blocks = Paper(terminal=True, encoding="ascii")
     await print_bars(part, without_blocks.output(NO_COLOR="1", TERM="xterm"))
@@ -281,7 +291,7 @@ def test_a_prune_says_how_many_calls_it_removed(tmp_path: Path, capsys: pytest.C
     with ThreadPoolExecutor(1) as threads:
         threads.submit(asyncio.run, add()).result()
     assert ran("history", "prune", "--db", url, "--keep-numbers", "0") == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "removed the numbers of 5 call records"
+    assert capsys.readouterr().out == "removed the numbers of 5 call records\n"
     assert ran("history", "prune", "--db", url, "--keep", "0") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "removed 5 call records"
 
