@@ -23,6 +23,8 @@ _AHEAD: Final = timedelta(days=2)
 """The end of the range: later than the server's local time in every zone."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """How far the server's clock may be ahead of this machine's, if the server's zone is known."""
+_READ_EARLY: Final = timedelta(hours=1)
+"""How much too early a time is read of the hour that comes twice when the clocks are set back."""
 _MOST_DOUBLINGS: Final = 16
 _LONGEST_PAUSE: Final = 300.0
 
@@ -106,6 +108,8 @@ class CallFeed:
         cursor = start if isinstance(start, CallCursor) else CallCursor(since=start)
         self._source = source
         self._since = cursor.since
+        # Local times without a zone are compared as they are.
+        self._read_early = timedelta(0) if cursor.since.tzinfo is None else _READ_EARLY
         self._newest = self._next_newest = cursor.newest
         self._known = dict(cursor.known)
         self._answers = Answers(cursor.answers)
@@ -207,9 +211,10 @@ class CallFeed:
     async def _read(self, window: timedelta, found: dict[str, CallRecord]) -> None:
         """Add the new records of the last calls, by id; those found before an error are good."""
         since = self._since if self._newest is None else max(self._since, self._newest - window)
+        # A server that ignores the range would give records again whose ids are forgotten.
+        earliest = max(self._since, since - self._read_early)
         async for record in self._source.fetch_calls(since, self._until):
-            # A server that ignores the range would give records again whose ids are forgotten.
-            if record.id not in self._known and record.started_at >= since:
+            if record.id not in self._known and record.started_at >= earliest:
                 found.setdefault(record.id, record)
 
     def _newest_of(self, found: Mapping[str, CallRecord]) -> datetime | None:
@@ -229,7 +234,7 @@ class CallFeed:
         if self._pending or self._next_newest is None or self._next_newest == self._newest:
             return
         self._newest = self._next_newest
-        oldest = self._newest - self._overlap
+        oldest = self._newest - self._overlap - self._read_early
         self._known = {id_: moment for id_, moment in self._known.items() if moment >= oldest}
 
     def _count(self, error: BaseException | None) -> None:

@@ -240,6 +240,28 @@ async def test_a_cancelled_iteration_loses_nothing() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_call_of_the_hour_that_comes_twice_is_read_as_an_hour_early_and_given_once() -> None:
+    """A client asks for all local times of the range, and cannot know which of the two hours it was."""
+
+    class WithoutRange(Records):
+        async def fetch_calls(self, since: datetime, until: datetime) -> AsyncIterator[CallRecord]:
+            for at, each in self.appearing:
+                if at <= self.now:
+                    yield each
+
+    source = WithoutRange()
+    newest = datetime.fromisoformat("2026-04-05 03:30:00+10:00")
+    again = datetime.fromisoformat("2026-04-05 02:10:00+11:00")
+    source.appearing = [
+        (0.0, record(1, started_at=newest, answered_at=None)),
+        (100.0, record(2, started_at=again, answered_at=None)),
+        (900.0, record(3, started_at=newest, answered_at=None)),
+    ]
+    feed = CallFeed(source, newest - timedelta(days=1))
+    assert [call.record.id for call in await taken(feed, 3)] == ["1", "2", "3"]
+
+
+@pytest.mark.virtual_time
 async def test_a_time_in_the_future_hides_no_later_call() -> None:
     """The server's clock was a day ahead for a while. The feed knows it if it knows the server's zone."""
     now = datetime.now(UTC)
