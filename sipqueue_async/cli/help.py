@@ -104,6 +104,8 @@ def in_language(command: _Command) -> _Command:
     if language() == ENGLISH:
         return command
     it = copy.copy(command)
+    # Click keeps the option for help as it was when it was first used, in the language of that moment.
+    it._help_option = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     it.help, it.epilog = _text(it.help), _epilog(it.epilog)
     it.options_metavar = it.options_metavar and _(it.options_metavar)
     it.params = [_parameter(parameter) for parameter in it.params]

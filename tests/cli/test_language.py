@@ -124,6 +124,9 @@ def test_the_help_of_each_command_is_chinese_and_fits(
     command: list[str], columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
+    assert app.run(["--language", "en", *command, "--help"]) == 0
+    assert "Show this message and exit." in " ".join(capsys.readouterr().out.split())
+    # What was in one language before is in the other one.
     assert app.run(["--language", "zh", *command, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("用法：sipqueue")
