@@ -26,7 +26,7 @@ def _trouble(error: OSError | UnicodeError, address: str, other: str) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"the name is unknown; give {address} an address of this machine"
     # asyncio's error has no number if it could listen on none of the addresses.
-    if error.errno in {None, errno.EADDRNOTAVAIL}:
+    if error.errno is None or error.errno == errno.EADDRNOTAVAIL:
         return f"it is not an address of this machine; give {address} one that is, or 0.0.0.0 for all"
     # The text of asyncio's error repeats the address, and is of no language but English.
     return f"{os.strerror(error.errno)}; try {other}"
