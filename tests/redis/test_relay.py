@@ -114,7 +114,7 @@ class TestPublishing:
             calls = feed.subscribe(CallAnswered)
             for agents in (after_reset, later):
                 polls, platform.agents = platform.polls, (agents,)
-                await until(lambda polls=polls: platform.polls > polls + 1)
+                await until(lambda polls=polls: platform.polls > polls + 1)  # type: ignore[misc]
             assert (await asyncio.wait_for(anext(calls), 60)).count == 1
             assert feed.snapshot == snapshot(later)
 
