@@ -40,9 +40,10 @@ def names(_context: click.Context, _parameter: click.Parameter, given: tuple[str
 
 
 def refuse_together(options: dict[str, bool]) -> None:
-    """Raise a usage error if all of these options are given."""
+    """Raise a usage error if both of two options are given."""
+    first, second = options
     if all(options.values()):
-        raise click.UsageError(f"{' and '.join(options)} do not go together")
+        raise click.UsageError(f"{first} and {second} do not go together")
 
 
 def refuse_relay_with(option: str, given: bool, origin: OriginOptions) -> None:

@@ -55,6 +55,7 @@ LOST = "the command may have been executed, so check the status before you repea
             "other machines can reach 0.0.0.0, so an access key is required; set A, or use --key-file",
             "其他机器能访问 0.0.0.0，因此必须有访问密钥；请设置 A，或使用 --key-file",
         ),
+        ("--csv and --json do not go together", "--csv 和 --json 不能同时使用"),
         ("the destinations file /x cannot be read: Is a directory", "无法读取目标文件 /x：是一个目录"),
         (
             "the URL answered with a web page (title: Log in); check the URL",
