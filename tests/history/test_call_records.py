@@ -106,7 +106,7 @@ async def read(history: History, **filters: Any) -> list[FollowedCall]:
 
 
 async def test_every_field_is_read_back(history_url: str) -> None:
-    """Also texts that a database cannot store, and numbers beyond 32 bits."""
+    """So are texts that a database cannot store, and numbers beyond 32 bits."""
     async with History(history_url) as history:
         assert await history.call_cursor() is None
         await recorded(history, [FULL, call(2, at=60)], "full")
@@ -167,7 +167,7 @@ async def test_calls_are_chosen_by_queue_extension_direction_and_span(history_ur
 
 
 async def test_more_calls_than_a_page_or_a_transaction_holds(tmp_path: Path) -> None:
-    """Of the same second, too."""
+    """Thousands of them are of the same second."""
     async with History(f"sqlite:///{tmp_path}/day.db") as history:
         await recorded(history, [call(number, at=number // 4000) for number in range(10_001)])
         assert len({it.record.id for it in await read(history)}) == 10_001
@@ -339,7 +339,7 @@ async def test_invalid_questions_are_refused(
 
 @pytest.mark.parametrize("digits", [1, 2, 3, 4])
 async def test_stored_prefixes_give_the_same_report(digits: int, tmp_path: Path) -> None:
-    """Up to their four digits."""
+    """With ``numbers="prefix"``, reports by up to four digits equal those of full numbers."""
     callers = (NUMBER, "02179460123", "+8613912345678", "138****1234", "", None)
     records = [call(number, caller=caller) for number, caller in enumerate(callers)]
     async with History(f"sqlite:///{tmp_path}/day.db") as history:

@@ -69,7 +69,7 @@ async def test_the_panels_show_the_recorded_day(rows: dict[str, list[tuple[Any, 
 
 
 async def test_each_query_of_the_dashboard_uses_an_index(postgres_server: PostgresServer) -> None:
-    """Also of its span of time: a history of years is not read for a day."""
+    """The index limits the span of time too: a dashboard of one day does not read a history of years."""
     url = postgres_server.database()
     await record(url, [snapshot(agent(), at=0), snapshot(agent(calls_answered=1), at=4000)])
     async with History(url) as history, store_of(history).database.reading() as connection:

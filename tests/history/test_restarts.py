@@ -164,7 +164,7 @@ async def test_a_status_without_agents(history_url: str) -> None:
 
 
 async def test_a_recorder_continues_after_hours_without_agents(history_url: str) -> None:
-    """They have no figures, as at night when all have signed out."""
+    """Such hours have no figures, as at night when all have signed out."""
     await give(history_url, [snapshot(agent(), at=0), snapshot(at=600), snapshot(at=3 * 3600)])
     await give(history_url, [snapshot(at=5 * 3600), snapshot(at=6 * 3600)])
     await give(history_url, [snapshot(at=7 * 3600), snapshot(agent(), at=8 * 3600), snapshot(agent(), at=9 * 3600)])

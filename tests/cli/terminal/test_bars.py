@@ -58,7 +58,7 @@ def test_each_cell_shows_what_took_most_of_its_time() -> None:
 
 
 def test_states_have_different_signs_and_styles() -> None:
-    """They can be told apart by either."""
+    """A state is recognisable without colours, and without the signs."""
     assert len(set(BLOCKS.values())) == len(set(LETTERS.values())) == len(AgentState) + 1
     bars = [Bar(kind, [(EIGHT, END, kind)]) for kind in BLOCKS]
     lines = bar_lines(bars, (EIGHT, END), UTC, 100)[1 : 1 + len(bars)]
@@ -66,7 +66,7 @@ def test_states_have_different_signs_and_styles() -> None:
 
 
 def test_a_short_state_is_not_lost_to_rounding() -> None:
-    """The parts of a cell are added up, also those of several pieces."""
+    """A cell shows the state with the longest total in it, over all pieces."""
     talks = [(at(number / 10), at(number / 10 + 0.06), AgentState.TALKING) for number in range(10)]
     waits = [(at(number / 10 + 0.06), at(number / 10 + 0.1), AgentState.WAITING) for number in range(10)]
     lines = bar_lines([Bar("1", [*talks, *waits])], (EIGHT, at(1)), UTC, 62)
@@ -93,7 +93,7 @@ def test_the_scale_has_round_times_of_the_zone(hours: int, zone: str, width: int
 
 
 def test_the_scale_follows_the_clocks() -> None:
-    """An hour that they skip is not shown."""
+    """The scale does not show an hour that the clocks skip."""
     since = datetime(2026, 3, 29, 0, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
     bars: list[Any] = [Bar("1", [(since, since + timedelta(hours=6), AgentState.IDLE)])]
     scale = bar_lines(bars, (since, since + timedelta(hours=6)), ZoneInfo("Europe/Berlin"), 80)[0].plain
