@@ -141,7 +141,7 @@ def _cells(group: str, found: CallFigures) -> list[Cell]:
     means = (found.average_speed_of_answer, found.average_talk, found.average_handle)
     texts = [
         *map(str, (found.offered, found.answered, found.abandoned)),
-        "" if found.service_level is None else f"{100 * found.service_level:.0f} %",
+        "" if found.service_level is None else f"{found.service_level:.0%}",
         *("" if mean is None else _("{seconds:.1f} s").format(seconds=mean) for mean in means),
     ]
     return [(group, ""), *((text, "") for text in texts)]
