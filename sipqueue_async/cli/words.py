@@ -86,7 +86,6 @@ _COUNTED: Final = (
     N_("{number} agent"),
     N_("{number} alert"),
     N_("{number} answered call"),
-    N_("{number} attempt"),
     N_("{number} call"),
     N_("{number} event"),
     N_("{number} failed poll"),

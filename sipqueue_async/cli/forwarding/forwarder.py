@@ -97,7 +97,7 @@ class Forwarder:
         # The clock may have been set back.
         lane.pause = min(max(pause.until - self._clock(), 0.0), LONGEST_WISH)
         if lane.pause and self._store.pending(lane.name):
-            lane.say(f"{counted(pause.failures, 'attempt')} failed before the restart; retrying in {lane.pause:.0f} s")
+            lane.say(f"retrying in {lane.pause:.0f} s after {counted(pause.failures, 'failure')} before the restart")
 
     def keep(self, events: Iterable[Event], snapshot: Snapshot | None, *, is_up: bool = False) -> None:
         """Put events into the state file, for the destinations that want them; `run` sends them.

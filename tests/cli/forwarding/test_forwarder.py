@@ -208,8 +208,8 @@ async def test_a_restart_continues_the_pause_after_failures(tmp_path: Path, caps
     assert again.attempts[0][0] - hook.attempts[0][0] == pytest.approx(500)
     assert capsys.readouterr().err.splitlines() == [
         "sipqueue: destination 'crm': busy; retrying",
-        "sipqueue: destination 'crm': 1 attempt failed before the restart; retrying in 400 s",
-        "sipqueue: destination 'crm': 1 attempt failed before the restart; retrying in 300 s",
+        "sipqueue: destination 'crm': retrying in 400 s after 1 failure before the restart",
+        "sipqueue: destination 'crm': retrying in 300 s after 1 failure before the restart",
         "sipqueue: destination 'crm': delivers again",
     ]
 
