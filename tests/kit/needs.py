@@ -1,4 +1,4 @@
-"""The external programs that tests use: where to find them, and what stays untested without them.
+"""The external programs and fonts that tests use: where to find them, and what stays untested without them.
 
 A test requests one with a marker or a fixture of the same name, such as `needs_redis` or `needs_node`. It is skipped if
 the program is missing. The noxfile also imports this module, so it uses only the standard library.
@@ -21,10 +21,11 @@ PLACES: Final = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A program that some tests need."""
+    """A program that some tests need, or a font."""
 
     name: str
     program: str
+    """The name of its file."""
     packages: tuple[str, ...]
     """The Debian packages that install it."""
     tested: str
@@ -50,9 +51,16 @@ COMPONENTS: Final = {
         Component(
             "chromium",
             "chromium",
-            # The layout tests need letters of known width, and Chinese letters.
-            ("chromium", "fonts-liberation", "fonts-wqy-microhei"),
+            ("chromium",),
             "the wallboard's page in a browser",
+        ),
+        Component(
+            "fonts",
+            "LiberationSans-Regular.ttf",
+            ("fonts-liberation", "fonts-wqy-microhei"),
+            # Their letters have known widths; in wider ones, words may be cut off.
+            "that everything on the wallboard's page fits",
+            ("usr/share/fonts/truetype/liberation*",),
         ),
         Component(
             "postgres",
@@ -79,7 +87,9 @@ def find(name: str) -> Path | None:
         *PLACES,
         *(place for pattern in component.places for place in sorted(map(str, Path("/").glob(pattern)), reverse=True)),
     ]
-    found = shutil.which(component.program, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+    # A font is a file that nobody can execute.
+    mode = os.F_OK if name == "fonts" else os.F_OK | os.X_OK
+    found = shutil.which(component.program, mode, os.pathsep.join([os.environ.get("PATH", ""), *places]))
     return None if found is None else Path(found)
 
 

@@ -63,6 +63,7 @@ async def test_an_alert_is_the_first_part_of_the_page_and_clears_by_itself(visit
         await expect(page.locator("#alerts")).to_be_hidden()
 
 
+@pytest.mark.needs_fonts
 @pytest.mark.parametrize(
     ("language", "since", "more"), [("en", "since 08:00:00", "and"), ("zh", "始于 08:00:00", "另有")]
 )

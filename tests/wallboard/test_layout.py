@@ -12,7 +12,7 @@ from tests.kit.builders import agent
 from tests.kit.wallboard_screen import SHOWN, Visit, Wall
 
 pytest_plugins = ["tests.kit.browser"]
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python, pytest.mark.needs_fonts]
 
 SCREENS: dict[str, ViewportSize] = {
     "big": {"width": 1920, "height": 1080},

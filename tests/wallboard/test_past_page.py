@@ -188,6 +188,7 @@ async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: 
         await expect(page.locator("#condition")).to_have_text("Live")
 
 
+@pytest.mark.needs_fonts
 async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visit: Visit) -> None:
     async with recorded_wall(tmp_path, names=NAMES) as wall:
         await busy(wall)

@@ -34,7 +34,8 @@ export function drawColumns(svg, data) {
   const size = letters();
   clear(svg, width, height);
   svg.append(hatching("unseen-day"));
-  const left = size * 3.4;
+  // "100 %" in a wide font.
+  const left = size * 4;
   const right = width - size * 0.5;
   const scale = {
     size,
