@@ -448,7 +448,7 @@ class TestMain:
             "print({'enum', 'signal', 'typing'} & set(sys.modules))"
         )
         # Without `site`, whose own imports would be seen too.
-        command = [sys.executable, "-S", "-c", code, Path(cli.__file__).parents[2]]
+        command = [sys.executable, "-S", "-c", code, str(Path(cli.__file__).parents[2])]
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
 
     def test_only_what_is_asked_for_is_imported(self) -> None:
