@@ -182,7 +182,7 @@ def compare(report: Report, rows: dict[object, Expected], by: By) -> Iterator[tu
         expected = cells(rows.get(name, Expected()))
         got = found_cells(found.get(name, Figures()))
         for cell, value in expected.items():
-            equal = got[cell] == value
+            equal = _is_equal(cell, got[cell], value)
             shown = moment(name) if isinstance(name, int) else name
             yield f"{by} {shown} {cell}: {got[cell]}, not {value}", equal
     total = Expected()
@@ -190,7 +190,17 @@ def compare(report: Report, rows: dict[object, Expected], by: By) -> Iterator[tu
         total.add(figures)
     got = found_cells(report.total)
     for cell, value in cells(total).items():
-        yield f"{by} total {cell}: {got[cell]}, not {value}", got[cell] == value
+        yield f"{by} total {cell}: {got[cell]}, not {value}", _is_equal(cell, got[cell], value)
+
+
+def _is_equal(cell: str, got: int | None, expected: int | None) -> bool:
+    """Return whether counts are the same, and times the same to the millisecond.
+
+    A row whose moment the history already has is recorded a microsecond later.
+    """
+    if cell in {"answered", "hidden", "missed"} or got is None or expected is None:
+        return got == expected
+    return abs(got - expected) < 1000
 
 
 def asked(size: Size) -> list[tuple[int, int, By, str]]:
