@@ -103,8 +103,9 @@ async def test_calls_are_recorded_with_their_queues(url: str, capsys: pytest.Cap
             client = SipQueueClient(simulator.url, auth, timezone=ZONE)
             return record(History(url), client, Paper().output(), interval=0.02, push=push, calls=plan)
 
-        async with running(work()):
+        async with running(work()) as task:
             while not await has_begun(url):
+                assert not task.done(), task
                 await asyncio.sleep(0.05)
             for _ in range(20):
                 simulator.advance(5)
