@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,17 +12,13 @@ from sipqueue_async.history.call_rows import NUMBERS, Numbers
 from sipqueue_async.history.call_store import CallWriter
 from sipqueue_async.history.errors import HistoryError
 from sipqueue_async.history.history import History, store_of
+from sipqueue_async.history.recording import raise_error, write_until_done
 from sipqueue_async.records import CallCursor, CallFeed, FollowedCall
-
-_log: Final = logging.getLogger("sipqueue_async")
 
 _MOST_CALLS: Final = 20_000
 """Records after which a transaction is closed. Each has the whole cursor, which is large while old calls are read."""
 _CALLS_AT_A_TIME: Final = 500
 """After so many records, other tasks of the event loop run."""
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
-_MOST_DOUBLINGS: Final = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +109,7 @@ class CallRecorder:
         task.cancel()
         await asyncio.wait([task])
         if kind is None:
-            _raise_error(task)
+            raise_error(task)
 
     async def wait(self) -> None:
         """Wait until an error ends the recorder, and raise it.
@@ -128,7 +122,7 @@ class CallRecorder:
         if self._task is None:
             raise RuntimeError("the recorder is not running: use it in 'async with'")
         await asyncio.wait([self._task])
-        _raise_error(self._task)
+        raise_error(self._task)
 
     # ---- implementation ----------------------------------------------------------------------------------------------
 
@@ -149,31 +143,9 @@ class CallRecorder:
 
     async def _write(self, calls: list[FollowedCall], cursor: CallCursor) -> None:
         """Write calls; retry for ever. A commit that worked although no answer came does no harm."""
-        failures = 0
-        while True:
-            try:
-                await self._writer.write(calls, cursor)
-            except HistoryError as error:
-                failures += 1
-                self._failed(error, failures)
-                if not error.retryable:
-                    raise
-            else:
-                break
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS))
-            await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
-        if failures:
-            _log.info("recording calls works again, after %d failures", failures)
+        await write_until_done("recording calls", lambda _: self._writer.write(calls, cursor), self._failed)
         records = self._health.records + len(calls)
         self._health = attrs.evolve(self._health, up=True, failures_in_a_row=0, records=records)
 
     def _failed(self, error: HistoryError, failures: int) -> None:
-        level = logging.ERROR if not error.retryable else logging.WARNING if failures == 1 else logging.DEBUG
-        _log.log(level, "recording calls failed%s: %s", "; it is retried" if error.retryable else "", error)
         self._health = attrs.evolve(self._health, up=False, failures_in_a_row=failures, last_error=error)
-
-
-def _raise_error(task: asyncio.Task[None]) -> None:
-    """Raise the error that ended a task, unless it was cancelled."""
-    if not task.cancelled():
-        task.result()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +18,7 @@ from sipqueue_async.history.errors import HistoryError
 from sipqueue_async.history.figures import moment_of
 from sipqueue_async.history.history import History, store_of
 from sipqueue_async.history.past import read_past
+from sipqueue_async.history.recording import raise_error, write_until_done
 from sipqueue_async.history.transcript import Transcript, time_of
 
 _log: Final = logging.getLogger("sipqueue_async")
@@ -31,8 +31,6 @@ _HEARTBEAT: Final = 60.0
 """While nothing changes, the time of the last good answer is written at this interval, in seconds."""
 _LOOK: Final = 1.0
 """The interval at which the end of the feed is noticed, in seconds."""
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
 
 
 @attrs.frozen(kw_only=True)
@@ -157,7 +155,7 @@ class Recorder:
             await self._cancel(task)
             self._updates.close()
         if kind is None:
-            _raise_error(task)
+            raise_error(task)
 
     async def _cancel(self, task: asyncio.Task[None]) -> None:
         if not task.done():
@@ -179,7 +177,7 @@ class Recorder:
         if self._task is None:
             raise RuntimeError("the recorder is not running: use it in 'async with'")
         await asyncio.wait([self._task])
-        _raise_error(self._task)
+        raise_error(self._task)
 
     # ---- implementation ----------------------------------------------------------------------------------------------
 
@@ -276,20 +274,7 @@ class Recorder:
 
     async def _write(self, writer: Writer, batch: Batch) -> None:
         """Write a batch; retry for ever."""
-        failures = 0
-        while True:
-            try:
-                await writer.write(batch, again=failures > 0)
-            except HistoryError as error:
-                failures += 1
-                self._failed(error, failures)
-                if not error.retryable:
-                    raise
-            else:
-                break
-            await asyncio.sleep(random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failures))
-        if failures:
-            _log.info("recording works again, after %d failures", failures)
+        await write_until_done("recording", lambda failures: writer.write(batch, again=failures > 0), self._failed)
         self._written_at = asyncio.get_running_loop().time()
         self._health = attrs.evolve(
             self._health,
@@ -301,12 +286,4 @@ class Recorder:
         )
 
     def _failed(self, error: HistoryError, failures: int) -> None:
-        level = logging.ERROR if not error.retryable else logging.WARNING if failures == 1 else logging.DEBUG
-        _log.log(level, "recording failed%s: %s", "; it is retried" if error.retryable else "", error)
         self._health = attrs.evolve(self._health, up=False, failures_in_a_row=failures, last_error=error)
-
-
-def _raise_error(task: asyncio.Task[None]) -> None:
-    """Raise the error that ended a task, unless it was cancelled."""
-    if not task.cancelled():
-        task.result()

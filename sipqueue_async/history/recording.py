@@ -1,0 +1,56 @@
+"""What both recorders do: repeat a write until it works, and raise the error that ended one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sipqueue_async.history.errors import HistoryError
+
+_log: Final = logging.getLogger("sipqueue_async")
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+_MOST_DOUBLINGS: Final = 10
+"""Beyond the longest pause; without a limit, the number would be too large for a float after some hours."""
+
+
+async def write_until_done(
+    what: str, attempt: Callable[[int], Awaitable[None]], failed: Callable[[HistoryError, int], None]
+) -> None:
+    """Write, and repeat it for ever with growing, randomised pauses.
+
+    Args:
+        what: What is done, for the log.
+        attempt: Writes. It receives how many attempts failed before.
+        failed: Called after each failure, with the error and the number of consecutive failures.
+
+    Raises:
+        HistoryError: Repeating it cannot help.
+    """
+    failures = 0
+    while True:
+        try:
+            await attempt(failures)
+        except HistoryError as error:
+            failures += 1
+            level = logging.ERROR if not error.retryable else logging.WARNING if failures == 1 else logging.DEBUG
+            _log.log(level, "%s failed%s: %s", what, "; it is retried" if error.retryable else "", error)
+            failed(error, failures)
+            if not error.retryable:
+                raise
+        else:
+            break
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS))
+        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+    if failures:
+        _log.info("%s works again, after %d failures", what, failures)
+
+
+def raise_error(task: asyncio.Task[None]) -> None:
+    """Raise the error that ended a task, unless it was cancelled."""
+    if not task.cancelled():
+        task.result()
