@@ -50,7 +50,7 @@ OTHER_TESTS = (
     *QUICK_TESTS,
     # Pages, sources, translations, sizes over a long time, and a server's faults are the same in every Python.
     *(f"--ignore=tests/{folder}" for folder in ("docs", "project", "language", "endurance", "faults")),
-    # What examples at random find is not about Python either; a few run the code.
+    # Defects that Hypothesis finds are the same in every Python too, so a few examples suffice.
     "--hypothesis-profile=others",
 )
 

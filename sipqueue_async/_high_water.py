@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -503,12 +503,7 @@ def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
 
 def _with_records(polled: Snapshot, records: Mapping[SeatKey, AgentStatus | None], known: Snapshot) -> Snapshot:
     """Return an answer with other records for some seats, and with the known problems of these seats."""
-    problems = polled.problems
-    if problems or known.problems:
-        problems = (
-            *(it for it in problems if (it.queue, it.extension) not in records),
-            *(it for it in known.problems if (it.queue, it.extension) in records),
-        )
+    problems = _joined(polled.problems, known.problems, records)
     return polled.with_changes(
         records,
         observed_at=polled.observed_at,
@@ -522,16 +517,21 @@ def _with_part(
     known: Snapshot, part: Snapshot, records: Mapping[SeatKey, AgentStatus], shown: Collection[SeatKey]
 ) -> Snapshot:
     """Return the known snapshot with other records for some seats, at the time of an answer that shows these seats."""
-    problems = known.problems
-    if problems or part.problems:
-        problems = (
-            *(it for it in problems if (it.queue, it.extension) not in shown),
-            *(it for it in part.problems if (it.queue, it.extension) in shown),
-        )
+    problems = _joined(known.problems, part.problems, shown)
     return known.with_changes(
         records,
         observed_at=part.observed_at,
         server_time=known.server_time,
         problems=problems,
         steady_at=part.steady_at,
+    )
+
+
+def _joined(
+    problems: tuple[FieldProblem, ...], others: tuple[FieldProblem, ...], seats: Container[object]
+) -> tuple[FieldProblem, ...]:
+    """Return problems, but for some seats the other ones."""
+    return (
+        *(it for it in problems if (it.queue, it.extension) not in seats),
+        *(it for it in others if (it.queue, it.extension) in seats),
     )

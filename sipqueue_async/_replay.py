@@ -1,4 +1,4 @@
-"""What a feed offers that can read its own past: names of its places that all readers of a relay share."""
+"""The interface of feeds that can read earlier updates, from places that have one name for all readers of a relay."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Replayable(Protocol):
 
     @property
     def place(self) -> Place | None:
-        """Where the snapshot is; None while the snapshot is not the published one."""
+        """The place of the snapshot in what was published; None while it is not a published one."""
         ...
 
     async def replay(self, name: str, snapshot: Snapshot, *, is_down: bool, most: int, most_events: int) -> Past | None:

@@ -1,4 +1,4 @@
-"""Where the settings file is; apart from `settings`, since the command needs it before it loads the library."""
+"""Find the settings file. Separate from `settings`, because the command needs it before it loads the library."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _NOUN_NAMES: Final = frozenset({NOUN, "kind"})
 _SEMICOLON: Final = "; "
 _COLON: Final = ": "
 _JOINTS: Final = ((_SEMICOLON, "；"), (_COLON, "："), ("：", "："), (", ", "，"))
-"""What joins two sentences, and what joins them in translations."""
+"""Pairs: the characters between two joined sentences in English, and those in translations."""
 _PLACE: Final = re.compile(r"(.+) \((\S+) at (\S+)\)", re.DOTALL)
 """A text, and the service and the server of the request: the `where` of an error."""
 _VALUE: Final = re.compile(r"\{(\w+)\}")
@@ -43,7 +43,7 @@ class _Template(NamedTuple):
 
     pattern: str
     literals: tuple[str, ...]
-    """What stands between the values, each time."""
+    """The text before, between and after the values."""
     translation: str
 
     @classmethod

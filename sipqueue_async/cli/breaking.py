@@ -1,4 +1,4 @@
-"""Where lines of text may break: between words, and between Chinese characters."""
+"""Break lines of text between words, and between Chinese characters."""
 
 from __future__ import annotations
 

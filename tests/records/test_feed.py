@@ -310,6 +310,19 @@ async def test_an_invalid_argument_is_named(options: dict[str, Any], words: str)
 
 # ---- queues ----------------------------------------------------------------------------------------------------------
 
+QUEUES: list[tuple[dict[str, Any], str | None]] = [
+    ({}, "sales"),
+    ({"extension": "2"}, None),
+    ({"extension": "3"}, None),
+    ({"extension": None}, None),
+    ({"answered": None}, None),
+    ({"answered": 5.0}, None),
+    ({"direction": CallDirection.OUT}, None),
+    ({"method": CallMethod.DIALLED}, None),
+    ({"method": CallMethod.UNKNOWN, "direction": CallDirection.UNKNOWN}, "sales"),
+]
+"""Other fields of a record, and the queue of its call where two seats answered then."""
+
 
 def seat(queue: str, extension: str, answered: float | None = None) -> Any:
     """Return a seat whose last call was answered some seconds after the start."""
@@ -318,21 +331,7 @@ def seat(queue: str, extension: str, answered: float | None = None) -> Any:
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize(
-    ("fields", "queue"),
-    [
-        ({}, "sales"),
-        ({"extension": "2"}, None),
-        ({"extension": "3"}, None),
-        ({"extension": None}, None),
-        ({"answered": None}, None),
-        ({"answered": 5.0}, None),
-        ({"direction": CallDirection.OUT}, None),
-        ({"method": CallMethod.DIALLED}, None),
-        ({"method": CallMethod.UNKNOWN, "direction": CallDirection.UNKNOWN}, "sales"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("fields", "queue"), QUEUES, ids=str)
 async def test_the_queue_is_that_of_the_one_seat_that_answered_then(fields: dict[str, Any], queue: str | None) -> None:
     source = Records()
     source.appearing = [(0.0, record(1, **fields))]

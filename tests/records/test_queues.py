@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 
-from sipqueue_async import CallAnswered, CallDirection, CallMethod, diff
+from sipqueue_async import CallAnswered, diff
 from sipqueue_async.records import CallQueues
 from tests.kit.builders import snapshot
-from tests.records.test_feed import record, seat
+from tests.records.test_feed import QUEUES, record, seat
 
 
 def answered(*seats: Any) -> list[CallAnswered]:
@@ -25,20 +25,7 @@ def answered(*seats: Any) -> list[CallAnswered]:
 EVENTS = answered(seat("sales", "1", 4), seat("sales", "2", 4), seat("help", "2", 4), seat("help", "3"))
 
 
-@pytest.mark.parametrize(
-    ("fields", "queue"),
-    [
-        ({}, "sales"),
-        ({"extension": "2"}, None),
-        ({"extension": "3"}, None),
-        ({"extension": None}, None),
-        ({"answered": None}, None),
-        ({"answered": 5.0}, None),
-        ({"direction": CallDirection.OUT}, None),
-        ({"method": CallMethod.DIALLED}, None),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("fields", "queue"), QUEUES, ids=str)
 def test_the_queue_is_that_of_the_one_event_that_fits(fields: dict[str, Any], queue: str | None) -> None:
     assert CallQueues(EVENTS).queue(record(1, **fields)) == queue
 

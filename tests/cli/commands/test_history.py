@@ -182,10 +182,9 @@ async def test_tables_fit_the_terminal(
     assert without_blocks.lines[-1].startswith("W waiting")
 
 
-@pytest.fixture(scope="module")
-def calls_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+def with_calls(folder: Path) -> str:
     """Return a history with call records."""
-    url = recorded(f"sqlite:///{tmp_path_factory.mktemp('calls')}/day.db")
+    url = recorded(f"sqlite:///{folder}/day.db")
 
     async def add() -> None:
         async with History(url) as history:
@@ -194,6 +193,12 @@ def calls_database(tmp_path_factory: pytest.TempPathFactory) -> str:
     with ThreadPoolExecutor(1) as threads:
         threads.submit(asyncio.run, add()).result()
     return url
+
+
+@pytest.fixture(scope="module")
+def calls_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a history with call records."""
+    return with_calls(tmp_path_factory.mktemp("calls"))
 
 
 @pytest.mark.parametrize("command", ["report", "history report"])
@@ -282,14 +287,7 @@ def test_without_call_records_it_says_so(line: str, capsys: pytest.CaptureFixtur
 
 
 def test_a_prune_says_how_many_calls_it_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url = recorded(f"sqlite:///{tmp_path}/day.db")
-
-    async def add() -> None:
-        async with History(url) as history:
-            await write_calls(history, *CALLS)
-
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(asyncio.run, add()).result()
+    url = with_calls(tmp_path)
     assert ran("history", "prune", "--db", url, "--keep-numbers", "0") == 0
     assert capsys.readouterr().out == "removed the numbers of 5 call records\n"
     assert ran("history", "prune", "--db", url, "--keep", "0") == 0
