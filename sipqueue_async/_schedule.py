@@ -7,6 +7,8 @@ import math
 import random
 from typing import Final
 
+from sipqueue_async._backoff import backoff
+
 _SLACK: Final = 1e-3  # of an interval
 
 # Seconds. A multiple of the golden ratio does not divide any usual interval, so delays that wrap around an interval
@@ -68,6 +70,4 @@ class Schedule:
         The pause is random between 0 and a limit (full jitter, so that the many clients of one server spread out). The
         limit begins at `interval` and doubles with each failure. The pause is no shorter than `at_least`.
         """
-        # The exponent is bounded because a float overflows after many failures.
-        limit = min(self._longest, self._interval * 2.0 ** min(failures - 1, 64))
-        return now + max(at_least, random.uniform(0.0, limit))
+        return now + max(at_least, random.uniform(0.0, backoff(failures, self._interval, self._longest)))

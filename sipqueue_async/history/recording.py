@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from sipqueue_async._backoff import backoff, jittered
 from sipqueue_async.history.errors import HistoryError
 
 _log: Final = logging.getLogger("sipqueue_async")
 
-_FIRST_PAUSE: Final = 0.5
+_FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
-_MOST_DOUBLINGS: Final = 10
-"""Beyond the longest pause; without a limit, the number would be too large for a float after some hours."""
 
 
 async def write_until_done(
@@ -44,8 +42,7 @@ async def write_until_done(
                 raise
         else:
             break
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS))
-        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)
+        await asyncio.sleep(jittered(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE)))
     if failures:
         _log.info("%s works again, after %d failures", what, failures)
 

@@ -15,6 +15,7 @@ import attrs
 from aiohttp import web
 
 from sipqueue_async import Snapshot, StatusWatcher, diff
+from sipqueue_async._backoff import backoff
 from sipqueue_async.push.agenda import WHOLE, Agenda
 
 LARGEST_PUSH: Final = 64 * 1024
@@ -25,7 +26,6 @@ _TAKEN: Final = b"1"
 """What the platform expects as the answer to a push that was taken."""
 _LONGEST_PAUSE: Final = 60.0
 _READ_TIMEOUT: Final = 10.0
-_MOST_DOUBLINGS: Final = 16
 _TICK: Final = 0.001
 """A timer of less than the clock's resolution may not advance it."""
 _EXTENSION: Final = "extnumber"
@@ -305,8 +305,7 @@ class PushReceiver:
                 failures += 1
                 self._count(name, failed=True)
                 longest = max(_LONGEST_PAUSE, self._min_interval)
-                pause = min(longest, self._min_interval * 2 ** min(failures, _MOST_DOUBLINGS))
-                self._agenda.wait_until(began + pause)
+                self._agenda.wait_until(began + backoff(failures, 2 * self._min_interval, longest))
             else:
                 failures = 0
                 if self._whole_polls != wholes:

@@ -14,6 +14,7 @@ import attrs
 
 from sipqueue_async import CallRecord, Feed, SipQueueError, StatusWatcher
 from sipqueue_async._arguments import check_above_zero
+from sipqueue_async._backoff import backoff
 from sipqueue_async.records.cursor import CallCursor
 from sipqueue_async.records.seats import Answers
 
@@ -25,7 +26,6 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """How far the server's clock may be ahead of this machine's, if the server's zone is known."""
 _READ_EARLY: Final = timedelta(hours=1)
 """How much too early a time is read of the hour that comes twice when the clocks are set back."""
-_MOST_DOUBLINGS: Final = 16
 _LONGEST_PAUSE: Final = 300.0
 
 
@@ -173,7 +173,7 @@ class CallFeed:
         loop = asyncio.get_running_loop()
         failures = self._health.failures_in_a_row
         if failures:
-            pause = min(_LONGEST_PAUSE, self._min_interval * 2 ** min(failures, _MOST_DOUBLINGS))
+            pause = backoff(failures, 2 * self._min_interval, _LONGEST_PAUSE)
             await asyncio.sleep(self._looked_at + pause - loop.time())
             return
         await asyncio.sleep(self._looked_at + self._min_interval - loop.time())

@@ -190,7 +190,7 @@ async def test_writing_is_retried_until_it_works(
         await real(self, calls, cursor)
 
     monkeypatch.setattr(CallWriter, "write", write_later)
-    monkeypatch.setattr("sipqueue_async.history.recording._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("sipqueue_async.history.recording._FIRST_PAUSE", 0.02)
     async with History(f"sqlite:///{tmp_path}/day.db") as history:
         feed = CallFeed(Source([FULL], TransportError("away")), CURSOR, min_interval=0.01)
         recorder = CallRecorder(history, feed, numbers="full")

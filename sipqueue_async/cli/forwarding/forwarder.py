@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from sipqueue_async import Event, Snapshot
+from sipqueue_async._backoff import backoff, jittered
 from sipqueue_async._json_lines import public_event_json
 from sipqueue_async.cli.exits import complain
 from sipqueue_async.cli.forwarding.answers import LONGEST_WISH, Answer, Outcome
@@ -190,7 +190,7 @@ class Forwarder:
                 lane.say("it ended with the HTTP status 410 and gets no more events")
             case _:
                 lane.failures += 1
-                lane.pause = max(_pause(lane.failures), answer.retry_after)
+                lane.pause = max(jittered(backoff(lane.failures, FIRST_PAUSE, _LONGEST_PAUSE)), answer.retry_after)
                 self._store.pause(lane.name, lane.fingerprint, Pause(lane.failures, self._clock() + lane.pause))
                 lane.say(f"{answer.reason}; retrying")
                 reason = f"not delivered within {lane.webhook.retry_for:g} s: {answer.reason}"
@@ -200,9 +200,3 @@ class Forwarder:
         if lane.failures:
             lane.failures = 0
             self._store.resume(lane.name)
-
-
-def _pause(failures: int) -> float:
-    """Return the seconds before the next attempt: growing, and random so that senders do not come all at once."""
-    longest = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 30), _LONGEST_PAUSE)
-    return random.uniform(longest / 2, longest)
