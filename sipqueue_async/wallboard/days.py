@@ -13,6 +13,7 @@ import attrs
 from aiohttp import web
 
 from sipqueue_async._language import N_
+from sipqueue_async.wallboard.languages import PARAMETER as LANGUAGE
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*)*", re.ASCII)
@@ -82,10 +83,14 @@ class Day:
                 label=f"{local:%H}:00" if shown[f"{local:%H}:00"] == 1 else f"{local:%H}:00 {local:%z}",
                 start=start,
                 end=end,
-                offset=round((local.utcoffset() or timedelta()).total_seconds()),
+                offset=self.offset_at(start),
             )
             for start, end, local in zip(starts, ends, local_starts, strict=True)
         ]
+
+    def offset_at(self, moment: datetime) -> int:
+        """Return the seconds by which the zone's clocks are ahead of UTC at a moment (aware)."""
+        return round((moment.astimezone(self.zone).utcoffset() or timedelta()).total_seconds())
 
     def _midnight(self, day: date) -> datetime:
         # A naive time is one of this machine's zone.
@@ -94,6 +99,8 @@ class Day:
 
 def day_of(request: web.Request, now: datetime, *, others: Collection[str] = ()) -> Day:
     """Return the day that the parameters ``date`` and ``zone`` name; by default today in this machine's zone.
+
+    The parameter ``lang`` is allowed too.
 
     Args:
         request: Its query has the parameters.
@@ -104,9 +111,10 @@ def day_of(request: web.Request, now: datetime, *, others: Collection[str] = ())
         web.HTTPBadRequest: A parameter is unknown, empty, invalid or repeated.
     """
     query = request.query
+    names = ("date", "zone", LANGUAGE, *others)
     for name in query:
-        if name not in {"date", "zone", *others}:
-            raise web.HTTPBadRequest(text=f"There is no such parameter; use {', '.join(('date', 'zone', *others))}.\n")
+        if name not in names:
+            raise web.HTTPBadRequest(text=f"There is no such parameter; use {', '.join(names)}.\n")
         if len(query.getall(name)) > 1 or not query[name]:
             raise web.HTTPBadRequest(text=f"Give {name} once and not empty, or leave it out.\n")
     zone = _zone(query.get("zone"))

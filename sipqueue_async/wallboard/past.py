@@ -12,11 +12,11 @@ from typing import Any, Final, TypeAlias
 from aiohttp import hdrs, web
 
 from sipqueue_async import SeatKey
-from sipqueue_async._language import N_
+from sipqueue_async._language import N_, translated
 from sipqueue_async._text import harmless
 from sipqueue_async.history import Call, Figures, History, HistoryError, Outage, Report, ReportRow, StateInterval
 from sipqueue_async.wallboard.answers import KEPT_FOR, Answers, BusyError
-from sipqueue_async.wallboard.board import FORMAT_VERSION, milliseconds
+from sipqueue_async.wallboard.board import FORMAT_VERSION, Board, milliseconds
 from sipqueue_async.wallboard.days import Day, Hour, day_of
 
 MOST_ROWS: Final = 5000
@@ -39,12 +39,14 @@ class Past:
     Args:
         history: The open history.
         clock: The time now (aware).
+        board: The board, which knows whether the feed is up.
         every: Seconds after which a page that shows the present day asks again.
     """
 
-    def __init__(self, history: History, clock: Callable[[], datetime], *, every: float) -> None:
+    def __init__(self, history: History, clock: Callable[[], datetime], board: Board, *, every: float) -> None:
         self._history = history
         self._clock = clock
+        self._board = board
         self._every = every
         self._answers = Answers(min(KEPT_FOR, every / 2))
         self._is_readable = True
@@ -56,18 +58,18 @@ class Past:
 
     async def _day(self, request: web.Request) -> web.Response:
         day, queue = day_of(request, self._clock(), others=("queue",)), request.query.get("queue")
-        return await self._answer((day, "queue", queue), partial(self._hours, day, queue))
+        return await self._answer(day, ("queue", queue), partial(self._hours, day, queue))
 
     async def _agent(self, request: web.Request) -> web.Response:
         day, extension = day_of(request, self._clock()), request.match_info["extension"]
-        return await self._answer((day, "agent", extension), partial(self._states, day, extension))
+        return await self._answer(day, ("agent", extension), partial(self._states, day, extension))
 
-    async def _answer(self, question: Hashable, make: Callable[[], Awaitable[_Json]]) -> web.Response:
+    async def _answer(self, day: Day, question: Hashable, make: Callable[[], Awaitable[_Json]]) -> web.Response:
         async def encoded() -> bytes:
             return json.dumps(await make(), separators=(",", ":")).encode()
 
         try:
-            body = await self._answers.get(question, encoded)
+            body = await self._answers.get((day, question), encoded)
         except BusyError:
             raise _unavailable(_BUSY) from None
         except HistoryError as error:
@@ -76,7 +78,20 @@ class Past:
                 _log.warning("the wallboard cannot read the history: %s", error)
             raise _unavailable(_UNREADABLE) from None
         self._is_readable = True
+        # The figures may be those of a moment ago. The feed's condition is not: a page must not call old figures live.
+        feed = json.dumps(self._feed(day), separators=(",", ":")).encode()
+        body = b'%s,"feed":%s}' % (body.removesuffix(b"}"), feed)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    def _feed(self, day: Day) -> _Json:
+        """Return whether the feed is up; otherwise since when it is down, and why in the language in force."""
+        since, why = self._board.down or (None, None)
+        return {
+            "up": None if not self._board.has_begun else why is None,
+            "since": _moment(since),
+            "offset": None if since is None else day.offset_at(since),
+            "error": None if why is None else translated(why),
+        }
 
     async def _hours(self, day: Day, queue: str | None) -> _Json:
         """Return a day's figures by the hour, and those of its agents."""

@@ -32,6 +32,7 @@ from sipqueue_async.wallboard.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from sipqueue_async.history import History
+    from sipqueue_async.wallboard.board import Board
     from sipqueue_async.wallboard.past import Past
 
 _GRACE: Final = 0.5
@@ -138,7 +139,7 @@ class Wallboard:
         self._live = Live(watcher, clock=clock, beat=beat, stale_after=stale_after, rules=rules)
         self._api = Api(self._live, pushes)
         self._journal = Journal(watcher, keep=events_kept)
-        self._past = None if history is None else _past_of(history, clock, beat)
+        self._past = None if history is None else _past_of(history, clock, self._live.board, beat)
         most = most_connections()
         # A quarter is left for short requests.
         self._streams = Streams(self._live, most=min(MOST_STREAMS, most * 3 // 8))
@@ -263,8 +264,8 @@ def _readers(key: str | None, events_key: str | None) -> Access | None:
     return Access(events_key, noun="events key")
 
 
-def _past_of(history: History, clock: Callable[[], datetime], every: float) -> Past:
+def _past_of(history: History, clock: Callable[[], datetime], board: Board, every: float) -> Past:
     # Imported lazily: the wallboard does not require the extra.
     from sipqueue_async.wallboard.past import Past  # noqa: PLC0415
 
-    return Past(history, clock, every=every)
+    return Past(history, clock, board, every=every)

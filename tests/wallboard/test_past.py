@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from sipqueue_async.history import Figures
+from sipqueue_async.history import Figures, History
 from sipqueue_async.simulator import Plan
-from sipqueue_async.wallboard import answers, past
+from sipqueue_async.wallboard import Wallboard, answers, past
 from sipqueue_async.wallboard.guard import HEADERS
 from tests.kit.openapi import validator
 from tests.kit.recorded_wall import EIGHT, recorded_wall
@@ -110,10 +110,44 @@ async def test_answers_are_as_described(tmp_path: Path) -> None:
     async with recorded_wall(tmp_path) as wall:
         await wall.play(1200)
         await wall.lose(60)
-        for path, schema in (("day", "Day"), ("agents/100001", "AgentDay")):
-            described = validator(schema)
-            described.validate(await get(f"{wall.url}api/{path}"))
-            described.validate(await get(f"{wall.url}api/{path}?date=2026-01-01"))
+        for is_up in (True, False):
+            if not is_up:
+                await wall.stage.fail("no route to the platform")
+            for path, schema in (("day", "Day"), ("agents/100001", "AgentDay")):
+                described = validator(schema)
+                described.validate(await get(f"{wall.url}api/{path}"))
+                described.validate(await get(f"{wall.url}api/{path}?date=2026-01-01"))
+
+
+async def test_the_feeds_condition_is_that_of_the_moment_though_the_figures_are_kept(tmp_path: Path) -> None:
+    async with recorded_wall(tmp_path, beat=1000.0) as wall:
+        url = f"{wall.url}api/day?zone=Europe/Berlin"
+        await wall.play(600)
+        up = {"up": True, "since": None, "offset": None, "error": None}
+        assert (await get(url))["feed"] == up
+        since = wall.stage.now()
+        await wall.stage.fail("Connection refused")
+        sent = await get(f"{url}&lang=en")
+        assert sent["feed"] == {"up": False, "since": sent["now"], "offset": 3600, "error": "Connection refused"}
+        assert at(sent["feed"]["since"]) == since
+        assert (await get(f"{url}&lang=zh"))["feed"]["error"] == "连接被拒绝"
+        await wall.stage.recover()
+        assert (await get(url))["feed"] == up
+
+
+async def test_a_feed_that_was_never_up_is_not_called_up(tmp_path: Path) -> None:
+    stage = Stage(start=EIGHT)
+    async with (
+        History(f"sqlite:///{tmp_path}/day.db") as history,
+        Wallboard(stage.watcher, history=history, clock=stage.now) as wallboard,
+    ):
+        url = f"{wallboard.url}api/day?zone=UTC"
+        assert (await get(url))["feed"] == {"up": None, "since": None, "offset": None, "error": None}
+        async with stage.watcher:
+            stage.failure = "no route to the platform"
+            await stage.fail("no route to the platform")
+            sent = await get(f"{url}&lang=en")
+            assert sent["feed"] == {"up": False, "since": None, "offset": None, "error": "no route to the platform"}
 
 
 async def test_unknown_agents_and_days_have_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import ViewportSize, expect
 
-from tests.kit.recorded_wall import RecordedWall, recorded_wall
+from tests.kit.recorded_wall import EIGHT, RecordedWall, recorded_wall
 from tests.kit.wallboard_screen import TOLD, Visit
 from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
 
@@ -186,6 +186,50 @@ async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: 
         await page.unroute("**/api/day*")
         await expect(page.locator("#trouble")).to_be_hidden()
         await expect(page.locator("#condition")).to_have_text("Live")
+
+
+async def test_an_outage_of_the_platform_is_not_live_and_says_since_when_and_why(tmp_path: Path, visit: Visit) -> None:
+    told = {
+        "en": ("Live", "No data", "No data since {time}. What is shown was true then.", "Connection refused"),
+        "zh": ("实时", "无数据", "{time} 起无数据，画面为当时的状态。", "连接被拒绝"),
+    }
+    async with recorded_wall(tmp_path) as wall:
+        await wall.play(600)
+        since = wall.stage.now()
+        page = await visit(wall.url)
+        for path in ("day", "agents/100001"):
+            for language, (live, down, text, why) in told.items():
+                await page.goto(f"{wall.url}{path}?lang={language}&zone=Europe/Berlin")
+                await expect(page.locator("#condition")).to_have_text(live)
+                await wall.stage.fail("Connection refused")
+                await expect(page.locator("#condition")).to_have_text(down)
+                await expect(page.locator("#condition")).to_have_attribute("data-condition", "down")
+                await expect(page.locator("#alert")).to_have_text(
+                    text.format(time=f"{since.astimezone(BERLIN):%H:%M:%S}")
+                )
+                await expect(page.locator("#reason")).to_have_text(why)
+                await expect(page.locator("body")).to_have_attribute("data-stale", "true")
+                await wall.stage.recover()
+                await expect(page.locator("#condition")).to_have_text(live)
+                await expect(page.locator("#trouble")).to_be_hidden()
+                await expect(page.locator("body")).to_have_attribute("data-stale", "false")
+        # A past day does not change, whatever the platform does.
+        await wall.stage.fail("Connection refused")
+        await page.goto(f"{wall.url}day?lang=en&date=2026-01-04")
+        await expect(page.locator("#condition")).to_have_text("Past")
+        await expect(page.locator("#trouble")).to_be_hidden()
+
+
+async def test_an_outage_since_another_day_has_its_date(tmp_path: Path, visit: Visit) -> None:
+    async with recorded_wall(tmp_path, start=EIGHT + timedelta(hours=15, minutes=40)) as wall:
+        await wall.play(600)
+        since = wall.stage.now()
+        await wall.stage.fail("Connection refused")
+        wall.stage.centre.advance(3600)
+        page = await visit(f"{wall.url}day?zone=UTC")
+        await expect(page.locator("#alert")).to_have_text(
+            f"No data since {since:%Y-%m-%d %H:%M:%S}. What is shown was true then."
+        )
 
 
 @pytest.mark.needs_fonts

@@ -39,6 +39,17 @@ export function timeOf(hours, moment) {
 }
 
 /**
+ * @param {string} date the shown day, such as 2026-01-05
+ * @param {number} moment
+ * @param {number} offset seconds by which the zone's clocks are ahead of UTC at the moment
+ * @returns {string} the time of day such as 14:03:59, with the date if that is another
+ */
+export function momentOf(date, moment, offset) {
+  const [day, time = ""] = new Date(moment + offset * 1000).toISOString().slice(0, 19).split("T");
+  return day === date ? time : `${day} ${time}`;
+}
+
+/**
  * @param {string} date such as 2026-01-05
  * @param {number} by days
  * @returns {string} a later or earlier day

@@ -2,8 +2,8 @@
 /** What both pages of the history share: the chosen day and time zone in the address, and the data, renewed on the present day. */
 
 import { byId, element, setText } from "./dom.js";
-import { inWords, shifted, timeOf } from "./hours.js";
-import { _ } from "./words.js";
+import { inWords, momentOf, shifted, timeOf } from "./hours.js";
+import { _, language } from "./words.js";
 
 /** @typedef {import("./hours.js").Hour} Hour */
 /**
@@ -18,7 +18,9 @@ import { _ } from "./words.js";
  * @property {"hours" | "zone" | null} removed which figures were removed: those by the hour, or all but other days'
  * @property {{began_at: number, ended_at: number | null, reason: string}[]} outages
  * @property {Hour[]} hours
+ * @property {{up: boolean | null, since: number | null, offset: number | null, error: string | null}} feed
  */
+/** @typedef {{condition: string, word: string, alert?: string, reason?: string}} Condition */
 
 /** Seconds between requests before the first answer. */
 const EVERY = 5;
@@ -120,6 +122,7 @@ export class Past {
     const asked = (this.#asked += 1);
     const url = new URL(this.#path);
     for (const name of this.#parameters) if (this.get(name)) url.searchParams.set(name, this.get(name));
+    url.searchParams.set("lang", language);
     let trouble = "";
     let isFinal = false;
     try {
@@ -148,16 +151,32 @@ export class Past {
    * @param {boolean} isFinal whether the request was wrong, so that there is nothing to show
    */
   #say(trouble, isFinal) {
-    const place = byId("trouble", HTMLElement);
-    setText(place, trouble);
-    place.hidden = !trouble;
-    const condition = byId("condition", HTMLElement);
-    setText(condition, trouble ? _("No data") : this.#isLive ? _("Live") : _("Past"));
-    if (!trouble && this.#data && this.#data.date > this.#data.today) setText(condition, _("To come"));
-    condition.dataset.condition = trouble ? "lost" : this.#isLive ? "live" : "past";
-    document.body.dataset.stale = String(Boolean(trouble));
+    const { condition, word, alert = "", reason = "" } = trouble ? { condition: "lost", word: _("No data"), alert: trouble } : this.#condition();
+    setText(byId("alert", HTMLElement), alert);
+    setText(byId("reason", HTMLElement), reason);
+    byId("trouble", HTMLElement).hidden = !alert;
+    const place = byId("condition", HTMLElement);
+    setText(place, word);
+    place.dataset.condition = condition;
+    document.body.dataset.stale = String(Boolean(alert));
     const main = document.querySelector("main");
     if (main) main.hidden = isFinal || !this.#data;
+  }
+
+  /** @returns {Condition} what the shown day is, once its data is there */
+  #condition() {
+    const data = this.#data;
+    if (!data) return { condition: "past", word: _("No data") };
+    if (data.date > data.today) return { condition: "past", word: _("To come") };
+    if (data.date < data.today) return { condition: "past", word: _("Past") };
+    const { up, since, offset, error } = data.feed;
+    if (up) return { condition: "live", word: _("Live") };
+    if (up === null) return { condition: "connecting", word: _("Connecting") };
+    const alert =
+      since === null
+        ? _("No data: the platform has not answered yet.")
+        : _("No data since {time}. What is shown was true then.", { time: momentOf(data.date, since, offset ?? 0) });
+    return { condition: "down", word: _("No data"), alert, reason: error ?? "" };
   }
 
   #draw() {
