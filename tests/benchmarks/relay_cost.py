@@ -23,13 +23,13 @@ from tests.benchmarks.speed_bodies import Story
 from tests.benchmarks.speed_measure import Section, Spread, WrongAnswer, number, table
 from tests.benchmarks.speed_process import ask, attend
 from tests.benchmarks.speed_server import Player, play
+from tests.kit.waiting import PATIENCE
 
 READERS: Final = (1, 10, 100)
 INTERVAL: Final = 1.0
 POLLS: Final = 6
 ROUNDS: Final = 5
 _SHARE: Final = 0.01
-_PATIENCE: Final = 60.0
 _SLOW_START: Final = 30.0
 """Seconds that the story continues beyond the measured time."""
 
@@ -200,7 +200,7 @@ async def _read(feeds: Sequence[Feed], parent: Connection) -> None:
         for feed, consumer in zip(feeds, consumers, strict=True):
             await running.enter_async_context(feed)
             consuming.create_task(consumer.consume())
-        await asyncio.gather(*(feed.ready(_PATIENCE) for feed in feeds))
+        await asyncio.gather(*(feed.ready(PATIENCE) for feed in feeds))
         parent.send("ready")
         await attend(parent, {"used": _used, "tallies": lambda: [consumer.tally() for consumer in consumers]})
 
@@ -265,7 +265,7 @@ def _numbers(readers: Connection, plan: Plan) -> list[int]:
 
 
 def _wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while not is_so():
         if time.monotonic() > deadline:
             raise WrongAnswer("a reader did not receive what the platform served")

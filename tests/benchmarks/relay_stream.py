@@ -19,6 +19,7 @@ from sipqueue_async._wire import SnapshotDecoder
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.benchmarks.speed_bodies import Story
 from tests.benchmarks.speed_measure import WrongAnswer
+from tests.kit.waiting import PATIENCE
 
 SEATS: Final = 200
 AT_ONCE: Final = 1e-6
@@ -27,7 +28,6 @@ _MOST: Final = 100_000
 """The number of entries that a stream keeps: the relay's default."""
 _PAGE: Final = 64
 """The maximum number of entries per read, the same as for `RedisFeed`."""
-_PATIENCE: Final = 60.0
 _OPTIONS: Final[dict[str, Any]] = {"protocol": 2, "socket_timeout": None}
 """Options of clients that wait for the other half: redis-py's default timeout is 5 seconds."""
 _STARTED: Final = datetime(2026, 1, 6, tzinfo=UTC)
@@ -145,7 +145,7 @@ async def publish(url: str, prefix: str, course: Course) -> Moments:
 
     client = cast("_Client", _Client.from_url(url, **_OPTIONS))
     relay = Relay(source, client, prefix=prefix, interval=course.interval)
-    async with asyncio.timeout(_PATIENCE), client, relay:
+    async with asyncio.timeout(PATIENCE), client, relay:
         await published(len(snapshots))
     return given[: len(snapshots)]
 
@@ -157,14 +157,14 @@ async def follow(url: str, prefix: str, course: Course) -> tuple[Moments, int, s
         async with Redis.from_url(url) as client:
             await client.rpush(_gate(prefix), "there")
 
-    async with asyncio.timeout(_PATIENCE), RedisFeed(url, prefix=prefix, initial=True) as feed:
+    async with asyncio.timeout(PATIENCE), RedisFeed(url, prefix=prefix, initial=True) as feed:
         return await _take(feed, course, tell)
 
 
 async def add(url: str, prefix: str, course: Course, entries: str) -> Moments:
     """Add the entries that a relay published before, one after the other."""
     given: list[float] = []
-    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
+    async with asyncio.timeout(PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
         due = clock()
         for fields in await _entries(client, entries):
             if len(given) == 1:
@@ -187,7 +187,7 @@ async def read(url: str, prefix: str, course: Course) -> tuple[Moments, Sequence
     found: list[dict[bytes, bytes]] = []
     had: list[float] = []
     last: Any = "0-0"
-    async with asyncio.timeout(_PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
+    async with asyncio.timeout(PATIENCE), Redis.from_url(url, **_OPTIONS) as client:
         while len(found) <= course.updates:
             pages: Any = await client.xread({_stream(prefix): last}, count=_PAGE, block=1000)
             for _, page in pages or ():
@@ -211,7 +211,7 @@ async def watch(course: Course) -> Passage:
     async def tell() -> None:
         """Do nothing: the consumer starts together with the watcher."""
 
-    async with asyncio.timeout(_PATIENCE), StatusWatcher(source, interval=course.interval, initial=True) as watcher:
+    async with asyncio.timeout(PATIENCE), StatusWatcher(source, interval=course.interval, initial=True) as watcher:
         had, events, last = await _take(watcher, course, tell)
     return Passage(given=given[: len(snapshots)], had=had, events=events, digest=last)
 

@@ -21,7 +21,8 @@ import attrs
 
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import Plan, Simulator
-from tests.kit.cli import Sipqueue, environment, sipqueue, until
+from tests.kit.cli import Sipqueue, environment, sipqueue
+from tests.kit.waiting import until
 
 RULES: Final = """
 [rules.talks]

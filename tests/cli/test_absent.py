@@ -20,7 +20,8 @@ from sipqueue_async.cli.origin import absent_names, reporting_absent
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.simulator.platform import STATUS
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper
+from tests.kit.waiting import until
 
 A1, A2, B2 = SeatKey("a", "1"), SeatKey("a", "2"), SeatKey("b", "2")
 EVERYTHING = {A1, A2, B2}

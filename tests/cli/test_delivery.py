@@ -29,7 +29,8 @@ from sipqueue_async.cli.exits import UNREACHABLE, Failure
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START
-from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
+from tests.kit.cli import BUSY, Paper, environment, sipqueue
+from tests.kit.waiting import until
 
 RULE = StateLasts("long-talk", AgentState.TALKING, longer_than=60)
 TALKS = '[rules.talks]\nkind = "state-lasts"\nstates = "talking"\nlonger_than = "0 s"\n'

@@ -20,7 +20,8 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.metrics import Address
 from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper
+from tests.kit.waiting import until
 
 RULES = RulesFile(rules=(StateLasts("any", tuple(AgentState), longer_than=0),))
 ANY_PORT = Address("127.0.0.1", 0)

@@ -16,8 +16,9 @@ from sipqueue_async import Snapshot, diff
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, MAIN, PATIENCE, environment, sipqueue, until
+from tests.kit.cli import BUSY, MAIN, environment, sipqueue
 from tests.kit.terminal import terminal
+from tests.kit.waiting import PATIENCE, until
 
 
 async def saved(path: Path) -> Snapshot:

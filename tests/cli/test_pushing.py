@@ -14,22 +14,17 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.redis import RedisFeed
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import until
+from tests.kit.ports import free_port
+from tests.kit.waiting import until
 
 PATH = "a-path-that-nobody-guesses"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 async def test_a_push_makes_the_watcher_poll() -> None:
     source = ScriptedSource([snapshot(agent()), snapshot(agent(state="talking"))])
     async with StatusWatcher(source, interval=600) as watcher:
         await watcher.ready()
-        port = _free_port()
+        port = free_port()
         address = PushAddress("127.0.0.1", port, PATH)
         async with pushed(receiver_of(watcher, address), address), aiohttp.ClientSession() as session:
             async with session.post(f"http://127.0.0.1:{port}/{PATH}", data=b"{}") as response:

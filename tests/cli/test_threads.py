@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from sipqueue_async.cli.threads import in_own_thread
-from tests.kit.cli import PATIENCE, until
+from tests.kit.waiting import PATIENCE, until
 
 
 def fail() -> None:

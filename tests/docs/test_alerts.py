@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.cli import PATIENCE, environment
+from tests.kit.cli import environment
+from tests.kit.waiting import PATIENCE
 
 pytestmark = [pytest.mark.one_python, pytest.mark.skipif(os.name != "posix", reason="the page is for a Unix shell")]
 

@@ -15,8 +15,9 @@ from sipqueue_async.cli.commands.forward import try_out
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.forwarding.destinations import read_webhooks, targets_of
 from sipqueue_async.cli.forwarding.signature import Signer
-from tests.kit.cli import PATIENCE, Paper
+from tests.kit.cli import Paper
 from tests.kit.forwarding import SECRET, target
+from tests.kit.waiting import PATIENCE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forward.md").read_text(encoding="utf-8")
 

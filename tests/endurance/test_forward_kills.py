@@ -19,8 +19,9 @@ from sipqueue_async import Snapshot
 from sipqueue_async.cli.forwarding.store import Store
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Sipqueue, environment, sipqueue, until
+from tests.kit.cli import BUSY, Sipqueue, environment, sipqueue
 from tests.kit.forwarding import SECRET, Receiver, has_begun
+from tests.kit.waiting import until
 
 KILLS: Final = int(os.environ.get("FORWARD_KILLS", "4"))
 

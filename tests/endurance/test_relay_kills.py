@@ -30,9 +30,9 @@ from tests.kit.relay import (
     published,
     reading,
     together,
-    until,
 )
 from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
+from tests.kit.waiting import until
 
 _log: Final = logging.getLogger(__name__)
 

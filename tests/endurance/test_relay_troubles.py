@@ -18,7 +18,8 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 
-from tests.kit.redis_server import Cable, RedisServer
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
 from tests.kit.relay import KEYS, copy_of, group_is_done, published, put_back
 from tests.kit.relay_scene import Scene
 

@@ -7,7 +7,7 @@ import atexit
 import io
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -18,10 +18,9 @@ from sipqueue_async.cli import commands as commands_package
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Plan, Simulator
 from tests.kit.preloaded import Preloaded, Program
+from tests.kit.waiting import PATIENCE
 
 MAIN = "from sipqueue_async.cli import main; raise SystemExit(main())"
-PATIENCE = 60.0
-"""Timeout in seconds for any expected event."""
 
 BUSY = Plan(
     agents=4,
@@ -61,13 +60,6 @@ class Paper(io.TextIOWrapper):
     def output(self, **environ: str) -> Output:
         """Return an output that prints to this stream."""
         return Output(self, environ)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def environment(simulator: Simulator | None = None, **more: str) -> dict[str, str]:

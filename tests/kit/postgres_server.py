@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.kit.needs import program
-from tests.kit.redis_server import free_port
+from tests.kit.ports import free_port
 
 _SETTINGS: Final = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "32MB"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from datetime import timedelta
 
 from sipqueue_async import FeedEvent, Snapshot, TransportError, diff
@@ -96,13 +95,6 @@ class Writer:
         )
         assert answer is Answer.OK
         self.known, self.sequence = after, self.sequence + 1
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def take(store: Store, group: str, consumer: str, claim: float) -> Entry | None:

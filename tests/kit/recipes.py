@@ -18,11 +18,10 @@ import attrs
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.simulator import Plan, PlatformServer, Seat
 from tests.kit.preloaded import Preloaded
+from tests.kit.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "recipes"
-PATIENCE = 60.0
-"""Limit in seconds for any step of a recipe; most take one or two."""
 
 TROUBLE = ("Traceback", "never awaited", "was destroyed", "Unclosed", "unclosed", "never retrieved")
 """Text that a cleanly ended program does not write to standard error."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -28,9 +28,8 @@ from sipqueue_async import (
 )
 from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, PlatformServer
+from tests.kit.waiting import PATIENCE
 
-PATIENCE: Final = 60.0
-"""Timeout in seconds for any expected event, even on a busy machine."""
 TOKEN: Final = "T"
 KEYS: Final = "{sipqueue}"
 BUSY: Final = Plan(
@@ -48,15 +47,6 @@ BUSY: Final = Plan(
     break_minutes=2,
 )
 """Something happens every second. No agent leaves, so that every seat's counters can be compared at the end."""
-
-
-async def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait until a condition holds."""
-    time = asyncio.get_running_loop().time
-    end = time() + patience
-    while not condition() and time() < end:
-        await asyncio.sleep(0.01)
-    assert condition(), f"not within {patience:g} s: {what}"
 
 
 def patient(url: str) -> Redis:

@@ -16,7 +16,8 @@ from redis.asyncio import Redis
 from sipqueue_async import Update
 from tests.kit.preloaded import Preloaded
 from tests.kit.preloaded import Program as Process
-from tests.kit.relay import KEYS, PATIENCE, TOKEN, Office
+from tests.kit.relay import KEYS, TOKEN, Office
+from tests.kit.waiting import PATIENCE
 
 MODULES: Final = ("sipqueue_async.redis", "sipqueue_async.cli.commands.relay")
 """The modules that the forking interpreter imports in advance."""

@@ -11,8 +11,10 @@ from redis.asyncio import Redis
 
 from sipqueue_async import AgentStatus, SeatKey, SipQueueClient
 from sipqueue_async.redis import RedisFeed, Relay
-from tests.kit.redis_server import Cable, RedisServer
-from tests.kit.relay import Office, Witness, Workers, group_is_done, group_is_there, patient, published, reading, until
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import Office, Witness, Workers, group_is_done, group_is_there, patient, published, reading
+from tests.kit.waiting import until
 
 
 class Pace(TypedDict, total=False):

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import pyte
 
-from tests.kit.cli import PATIENCE
+from tests.kit.waiting import PATIENCE
 
 TAKEN, GIVEN_BACK = b"\x1b[?1049h", b"\x1b[?1049l"
 """The sequences that enter the alternate screen and leave it."""

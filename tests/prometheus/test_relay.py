@@ -13,7 +13,7 @@ from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.exposition import Scrape, Series
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import until
+from tests.kit.waiting import until
 
 LAST_GOOD = "sipqueue_last_good_poll_timestamp_seconds"
 TALKING = AgentState.TALKING

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from sipqueue_async import StatusWatcher
 from sipqueue_async.push import PushReceiver, PushServer
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import until
+from tests.kit.waiting import until
 
 PATH = "a-path-that-nobody-guesses"
 PUSH = b'{"type": "call", "caller": "02079460123"}'

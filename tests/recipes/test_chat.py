@@ -13,7 +13,8 @@ import pytest
 from sipqueue_async import AgentState
 from tests.kit.chat_services import Discord, Service, Slack, Telegram
 from tests.kit.preloaded import Preloaded
-from tests.kit.recipes import PATIENCE, Recipe, load, preloaded, stage
+from tests.kit.recipes import Recipe, load, preloaded, stage
+from tests.kit.waiting import PATIENCE
 
 pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 

@@ -29,7 +29,8 @@ from sipqueue_async import AgentState
 from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.preloaded import Preloaded
-from tests.kit.recipes import PATIENCE, RECIPES, ROOT, Recipe, command_of, load, preloaded, stage
+from tests.kit.recipes import RECIPES, ROOT, Recipe, command_of, load, preloaded, stage
+from tests.kit.waiting import PATIENCE
 
 pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 

@@ -7,7 +7,8 @@ import asyncio
 from sipqueue_async import Snapshot
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.builders import agent, snapshot
-from tests.kit.redis_server import Cable, RedisServer
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
 
 _UPDATES = 130
 

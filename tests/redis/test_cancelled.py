@@ -13,8 +13,9 @@ from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.store import Store
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.publications import Writer, take, until
+from tests.kit.publications import Writer, take
 from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 
 async def _deaf() -> str:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import redis
@@ -19,12 +19,12 @@ from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis.store import Store
 from tests.kit.builders import agent, snapshot
 from tests.kit.needs import program
-from tests.kit.redis_server import RedisServer, free_port
+from tests.kit.ports import free_port
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.one_python
 
-PATIENCE: Final = 60.0
-"""Timeout in seconds for any expected event, even on a busy machine."""
 BEFORE, AFTER = 3, 7
 """The numbers of answered calls before and after each test's failure."""
 

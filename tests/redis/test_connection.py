@@ -12,8 +12,9 @@ from sipqueue_async import CallAnswered, Snapshot, TransportError
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.redis.store import Store
 from tests.kit.builders import agent, snapshot
-from tests.kit.redis_server import Cable, RedisServer
-from tests.kit.relay import PATIENCE, until
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import PATIENCE, until
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -15,8 +15,9 @@ from sipqueue_async import AgentStatus, SeatKey
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import KEYS, PATIENCE, Office, Witness, published, reading, until
+from tests.kit.relay import KEYS, Office, Witness, published, reading
 from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
+from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.one_python
 

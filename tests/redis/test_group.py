@@ -15,8 +15,9 @@ from sipqueue_async.redis import RedisFeed, RelayError
 from sipqueue_async.redis.store import Store, Superseded
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.publications import Writer, take, until
+from tests.kit.publications import Writer, take
 from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
 MISSED = snapshot(agent("1", "talking", no_answer_count=1), agent("2"), at=4)

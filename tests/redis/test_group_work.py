@@ -16,10 +16,12 @@ from sipqueue_async import CallAnswered, Snapshot, TransportError, Update
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.testing import collect
 from tests.kit.builders import agent, snapshot
+from tests.kit.cable import Cable
 from tests.kit.preloaded import Preloaded
-from tests.kit.redis_server import Cable, RedisServer
-from tests.kit.relay import KEYS, PATIENCE, group_is_done, group_is_there, patient, published
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import KEYS, group_is_done, group_is_there, patient, published
 from tests.kit.relay_processes import ReaderProgram
+from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.one_python
 

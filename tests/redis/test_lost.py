@@ -15,20 +15,11 @@ from sipqueue_async import AgentJoined, AgentLeft, CallAnswered, FeedHealth, Sna
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.redis_server import Cable, RedisServer
-from tests.kit.relay import (
-    KEYS,
-    PATIENCE,
-    Witness,
-    copy_of,
-    group_is_done,
-    group_is_there,
-    published,
-    put_back,
-    reading,
-    until,
-)
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import KEYS, Witness, copy_of, group_is_done, group_is_there, published, put_back, reading
 from tests.kit.relay_scene import Scene
+from tests.kit.waiting import PATIENCE, until
 
 AWAY: Final = 1.5
 """Seconds until a silent Redis counts as away."""

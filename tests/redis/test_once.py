@@ -11,17 +11,8 @@ from sipqueue_async import FeedDown, FeedUp, SeatEvent, Snapshot, StatusWatcher,
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.builders import ScriptedSource, snapshot
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import (
-    PATIENCE,
-    Office,
-    Witness,
-    Workers,
-    check_sequences,
-    group_is_done,
-    group_is_there,
-    reading,
-    until,
-)
+from tests.kit.relay import Office, Witness, Workers, check_sequences, group_is_done, group_is_there, reading
+from tests.kit.waiting import PATIENCE, until
 
 POLLS = 50
 

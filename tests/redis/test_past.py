@@ -17,8 +17,8 @@ from sipqueue_async.redis.store import ENTRIES, Entry
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.publications import change_of
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import until
 from tests.kit.strategies import chains_without_reset
+from tests.kit.waiting import until
 
 DOWN = FeedDown(error=TransportError("away"), since=START)
 UP = FeedUp(observed_at=START, outage=timedelta(seconds=9), failures=2)

@@ -25,8 +25,10 @@ from sipqueue_async.redis import RedisFeed, RedisFeedHealth, RelayError
 from sipqueue_async.tally import Tally
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
-from tests.kit.publications import Writer, payload_of, until
-from tests.kit.redis_server import Cable, RedisServer
+from tests.kit.cable import Cable
+from tests.kit.publications import Writer, payload_of
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
 

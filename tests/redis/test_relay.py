@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +28,9 @@ from sipqueue_async.redis.backoff import Backoff
 from sipqueue_async.redis.store import Entry, Store
 from sipqueue_async.testing import collect
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
-from tests.kit.redis_server import Cable, RedisServer
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 WAITING, TALKING = agent(), agent(state="talking")
 
@@ -62,13 +63,6 @@ def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **opt
     """Return a relay with short intervals."""
     given: dict[str, Any] = {"interval": 0.05, "max_backoff": 0.05, **options}
     return Relay(source, server.url, lease=lease, **given)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def entries(server: RedisServer) -> list[Entry]:

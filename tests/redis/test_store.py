@@ -21,9 +21,11 @@ from sipqueue_async import FeedDown, FeedEvent, Snapshot, TransportError, diff
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.redis.store import Answer, Lock, Store
 from tests.kit.builders import START, agent, snapshot
+from tests.kit.cable import Cable
 from tests.kit.needs import find
+from tests.kit.ports import free_port
 from tests.kit.publications import payload_of, take
-from tests.kit.redis_server import Cable, RedisServer, free_port
+from tests.kit.redis_server import RedisServer
 
 pytestmark = pytest.mark.one_python
 

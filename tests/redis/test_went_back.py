@@ -11,8 +11,10 @@ import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async.redis import RedisFeed, Relay
-from tests.kit.redis_server import Cable, RedisServer
-from tests.kit.relay import KEYS, PATIENCE, Office, Witness, copy_of, published, put_back, reading, until
+from tests.kit.cable import Cable
+from tests.kit.redis_server import RedisServer
+from tests.kit.relay import KEYS, Office, Witness, copy_of, published, put_back, reading
+from tests.kit.waiting import PATIENCE, until
 
 LEASE: Final = 0.6
 

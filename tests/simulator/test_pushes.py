@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
 from sipqueue_async.push import PushReceiver, PushServer
 from sipqueue_async.simulator import Plan, Pusher, PushFaults, Simulator
-from tests.kit.cli import until
+from tests.kit.waiting import until
 
 PLAN = attrs.evolve(Plan.lively(), external_calls_per_hour=20.0)
 PATH = "a-path-that-nobody-guesses"

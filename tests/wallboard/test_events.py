@@ -20,9 +20,9 @@ from sipqueue_async.wallboard import Wallboard
 from sipqueue_async.wallboard.api import description
 from sipqueue_async.wallboard.places import Position
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import until
 from tests.kit.openapi import validator
 from tests.kit.sse import Reader
+from tests.kit.waiting import until
 from tests.kit.wallboard_stage import NEVER, Stage, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)

@@ -15,8 +15,9 @@ from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import Office, patient, until
+from tests.kit.relay import Office, patient
 from tests.kit.sse import Reader
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.one_python
 

@@ -22,7 +22,8 @@ from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, cancel_later, until
+from tests.kit.cli import BUSY, Paper, cancel_later
+from tests.kit.waiting import until
 
 TALKS = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=0),))
 

@@ -10,7 +10,8 @@ from sipqueue_async import diff
 from sipqueue_async.cli.commands.demo import Comparison, EventCounts, demo
 from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Plan, Simulator
-from tests.kit.cli import Paper, until
+from tests.kit.cli import Paper
+from tests.kit.waiting import until
 
 
 async def test_it_stops_and_what_it_reported_is_true() -> None:

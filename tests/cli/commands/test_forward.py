@@ -25,8 +25,9 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, cancel_later, environment, running, sipqueue, until
+from tests.kit.cli import BUSY, Paper, cancel_later, environment, running, sipqueue
 from tests.kit.forwarding import SECRET, Receiver, has_begun, receiving, target
+from tests.kit.waiting import until
 
 
 @asynccontextmanager

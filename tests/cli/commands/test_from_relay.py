@@ -32,9 +32,11 @@ from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import BUSY, Paper, environment, running, sipqueue, until
-from tests.kit.redis_server import RedisServer, free_port
+from tests.kit.cli import BUSY, Paper, environment, running, sipqueue
+from tests.kit.ports import free_port
+from tests.kit.redis_server import RedisServer
 from tests.kit.terminal import terminal
+from tests.kit.waiting import until
 
 KNOWN = snapshot(agent("1"), agent("2"), agent("1", queue="b"))
 LATER = snapshot(agent("1", "talking", calls_answered=1), agent("2"), agent("1", "talking", queue="b"), at=60)

@@ -18,7 +18,8 @@ from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.spans import Reading, Seats
 from sipqueue_async.history import History, Recorder
 from sipqueue_async.simulator import PastCall, Plan, Simulator
-from tests.kit.cli import Paper, until
+from tests.kit.cli import Paper
+from tests.kit.waiting import until
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PLAN = attrs.evolve(Plan.lively(), external_calls_per_hour=10.0)

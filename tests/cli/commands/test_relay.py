@@ -15,8 +15,10 @@ from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
-from tests.kit.redis_server import RedisServer, free_port
+from tests.kit.cli import BUSY, Paper, environment, sipqueue
+from tests.kit.ports import free_port
+from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 SECRET = "a-password-that-nobody-may-see"
 

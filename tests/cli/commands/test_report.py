@@ -23,7 +23,8 @@ from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper
+from tests.kit.waiting import until
 
 
 def state_in(directory: Path) -> StateFile[Tally]:

@@ -19,7 +19,8 @@ from sipqueue_async import AppCredentials, SipQueueClient
 from sipqueue_async.cli.commands.simulate import simulate
 from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.simulation import Demonstration, lively_plan
-from tests.kit.cli import Paper, until
+from tests.kit.cli import Paper
+from tests.kit.waiting import until
 
 SMALL = Demonstration(agents=4)
 

@@ -28,8 +28,9 @@ from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.cli.terminal.view import View
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper
 from tests.kit.terminal import terminal
+from tests.kit.waiting import until
 
 # It is about Textual, which takes its time.
 pytestmark = pytest.mark.one_python

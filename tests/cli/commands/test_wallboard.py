@@ -24,8 +24,9 @@ from sipqueue_async.cli.rules import shown_rules
 from sipqueue_async.cli.simulation import Demonstration, client_of, name_people
 from sipqueue_async.cli.thresholds import FEW, SOON
 from sipqueue_async.simulator import CallCentre, Simulator
-from tests.kit.cli import BUSY, Paper, environment, sipqueue, until
-from tests.kit.redis_server import free_port
+from tests.kit.cli import BUSY, Paper, environment, sipqueue
+from tests.kit.ports import free_port
+from tests.kit.waiting import until
 
 KEY = "a key for the tests"
 LIMITS = {"talk": AgentState.TALKING, "ring": AgentState.RECEIVING, "pause": AgentState.PAUSED}

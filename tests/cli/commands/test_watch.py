@@ -18,7 +18,8 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, until
+from tests.kit.cli import BUSY, Paper
+from tests.kit.waiting import until
 
 
 @asynccontextmanager

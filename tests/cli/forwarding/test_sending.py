@@ -15,8 +15,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome
 from sipqueue_async.cli.forwarding.sending import MOST_READ, Sender
-from tests.kit.cli import PATIENCE
 from tests.kit.forwarding import receiving, target
+from tests.kit.waiting import PATIENCE
 
 BODY = b'{"v":1,"event":"test"}'
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
