@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import attrs
@@ -30,6 +30,8 @@ _STATE: Final = 3
 """The column of the state."""
 _WIDTH: Final = 80
 """Cells of a bar and its name, if there is no terminal that says how many it has."""
+_SHORTEST: Final = timedelta(seconds=1)
+"""The shortest time that is drawn up to the present: its cells need some length."""
 
 
 async def print_events(part: Reading, output: Output, kinds: Collection[str]) -> None:
@@ -71,8 +73,16 @@ async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> N
                 writer.write([event_row(event)])
 
 
-async def print_bars(part: Reading, output: Output) -> None:
-    """Print a bar for each seat: when it was in which state, and when that was unknown."""
+async def print_bars(part: Reading, output: Output, *, now: datetime) -> None:
+    """Print a bar for each seat: when it was in which state, and when that was unknown.
+
+    A span that is under way is drawn up to the present.
+
+    Args:
+        part: The seats and the span.
+        output: The terminal.
+        now: The present time.
+    """
     bars: dict[SeatKey, Bar] = {}
     async with part.opened() as history:
         gaps = [it async for it in history.outages(part.since, part.until)]
@@ -84,7 +94,10 @@ async def print_bars(part: Reading, output: Output) -> None:
     if bars:
         rows = [bars[key] for key in sorted(bars)]
         signs = BLOCKS if output.can_show("".join(BLOCKS.values())) else LETTERS
-        output.lines(bar_lines(rows, (part.since, part.until), part.zone, output.width or _WIDTH, signs=signs))
+        ends_now = part.since + _SHORTEST <= now < part.until
+        span = part.since, now if ends_now else part.until
+        width = output.width or _WIDTH
+        output.lines(bar_lines(rows, span, part.zone, width, signs=signs, ends_now=ends_now))
     else:
         output.line(_("nothing was recorded"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -110,7 +110,9 @@ def timeline(
 
     if as_csv:
         return partial(to.csv_timeline, part, output)
-    return partial(to.print_bars if output.terminal and not as_table else to.print_timeline, part, output)
+    if output.terminal and not as_table:
+        return partial(to.print_bars, part, output, now=datetime.now(UTC))
+    return partial(to.print_timeline, part, output)
 
 
 @command.command("export", epilog=options.examples("sipqueue history export calls.xlsx --since 'last month'"))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sipqueue_async import AgentState
 from sipqueue_async.cli.terminal.lines import STATE_STYLES
-from sipqueue_async.cli.words import heading
+from sipqueue_async.cli.words import _, heading
 
 Kind: TypeAlias = AgentState | Literal["unseen"]
 """A state, or time in which the status was unknown."""
@@ -67,6 +67,7 @@ def bar_lines(
     width: int,
     *,
     signs: Mapping[Kind, str] = BLOCKS,
+    ends_now: bool = False,
 ) -> list[Text]:
     """Return a scale of times, a bar for each seat, and a legend.
 
@@ -76,13 +77,17 @@ def bar_lines(
         zone: The zone of the scale.
         width: The terminal's width in cells.
         signs: The signs of the kinds.
+        ends_now: Whether the right end is the present, which the scale then says.
     """
     since, until = span
     named = max((cell_len(bar.name) for bar in bars), default=0) + 1
     if width < _NARROW or named > width // 3:
         named = 0
     cells = max(1, width - named)
-    lines = [Text(" " * named).append(_scale(since, until, zone, cells), "bold")]
+    scale = _scale(since, until, zone, cells)
+    if ends_now:
+        scale = _with_end(scale, _("now {time}").format(time=f"{until.astimezone(zone):%H:%M}"), cells)
+    lines = [Text(" " * named).append(scale, "bold")]
     shown: set[Kind] = set()
     for bar in bars:
         kinds = _cells(bar.pieces, since, until, cells)
@@ -126,6 +131,18 @@ def _scale(since: datetime, until: datetime, zone: tzinfo, cells: int) -> str:
         if len(line) < at + bool(not line) and at + len(label) <= cells:
             line = line.ljust(at) + label
     return line
+
+
+def _with_end(scale: str, label: str, cells: int) -> str:
+    """Return a scale with a label at its right end instead of the times in its way; unchanged if it is too narrow."""
+    room = cells - cell_len(label)
+    if room < 0:
+        return scale
+    kept = scale[: max(0, room - 1)]
+    if len(kept) < len(scale) and not scale[len(kept)].isspace():
+        # A part of a time would be another time.
+        kept = kept[: kept.rfind(" ") + 1]
+    return kept.ljust(room) + label
 
 
 def _moments(since: datetime, until: datetime, zone: tzinfo, step: timedelta) -> Iterator[datetime]:

@@ -6,10 +6,11 @@ import asyncio
 import csv
 import io
 import json
+import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -146,6 +147,41 @@ def test_a_timeline_on_a_terminal_is_a_bar_for_each_seat(
     assert capsys.readouterr().out == "nothing was recorded\n"
 
 
+async def test_a_day_under_way_is_drawn_up_to_now(database: str) -> None:
+    """A past day is drawn up to its end, and a day to come too."""
+    seats = Seats(queue=None, extension=["100002"])
+    midnight = START.replace(hour=0)
+    part = Reading(
+        history=History(database), since=midnight, until=midnight + timedelta(days=1), zone=ZoneInfo("UTC"), seats=seats
+    )
+    drawn: dict[float, tuple[str, int]] = {}
+    for hours in (-1, 0, 12, 16.5, 24, 30):
+        paper = Paper(terminal=True)
+        await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"), now=midnight + timedelta(hours=hours))
+        scale, bar, *_ = paper.lines
+        drawn[hours] = scale.partition("now")[2], bar.index("▒") - len("queue-1 100002 Ada ")
+    assert [drawn[hours][0] for hours in drawn] == ["", "", " 12:00", " 16:30", "", ""]
+    # The first status, at eight, is further to the right the shorter the drawn part is.
+    assert drawn[24][1] == drawn[30][1] == drawn[-1][1] == drawn[0][1] < drawn[16.5][1] < drawn[12][1]
+
+
+def test_today_ends_now(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command takes this machine's clock."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    now = datetime.now(UTC)
+    url = f"sqlite:///{tmp_path}/today.db"
+    seen = [Snapshot([agent("100001")], observed_at=now - timedelta(minutes=minutes)) for minutes in (60, 30)]
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, record(url, seen)).result()
+    monkeypatch.setenv("SIPQUEUE_DB", url)
+    span = ("--since", f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M}", "--until", f"{now + timedelta(days=1):%Y-%m-%d}")
+    assert ran("history", "timeline", *span, "--zone", "UTC") == 0
+    scale = capsys.readouterr().out.splitlines()[0]
+    # A minute may have begun since.
+    assert re.search(r" now \d\d:\d\d$", scale)
+
+
 @pytest.mark.parametrize(
     "line",
     ["report --since 2020-01-01", "history events --since 2020-01-01", "history timeline 100001 --since 2020-01-01"],
@@ -168,7 +204,7 @@ async def test_tables_fit_the_terminal(
     for by in ("agent", "hour", "week"):
         await print_report(part, paper.output(NO_COLOR="1", TERM="xterm"), by, form="table")
     await print_timeline(part, paper.output(NO_COLOR="1", TERM="xterm"))
-    await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"))
+    await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"), now=START + timedelta(hours=5))
     await print_events(part, paper.output(NO_COLOR="1", TERM="xterm"), ())
     assert "王小明" in paper.text
     calls = attrs.evolve(part, history=History(calls_database))
@@ -178,7 +214,7 @@ async def test_tables_fit_the_terminal(
     assert {"talked", "abandoned", "handle"} <= set(paper.text.split())
     assert max(map(cell_len, paper.lines)) <= width
     without_blocks = Paper(terminal=True, encoding="ascii")
-    await print_bars(part, without_blocks.output(NO_COLOR="1", TERM="xterm"))
+    await print_bars(part, without_blocks.output(NO_COLOR="1", TERM="xterm"), now=until)
     assert without_blocks.lines[-1].startswith("W waiting")
 
 

@@ -98,3 +98,18 @@ def test_the_scale_follows_the_clocks() -> None:
     bars: list[Any] = [Bar("1", [(since, since + timedelta(hours=6), AgentState.IDLE)])]
     scale = bar_lines(bars, (since, since + timedelta(hours=6)), ZoneInfo("Europe/Berlin"), 80)[0].plain
     assert scale.split() == ["00:00", "01:00", "03:00", "04:00", "05:00", "06:00"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "width", "expected"),
+    [
+        (10, 62, "  08:00       10:00       12:00       14:00          now 18:00"),
+        (9.6, 62, "  08:00       10:00        12:00       14:00         now 17:36"),
+        (0.5, 62, "  08:00     08:05     08:10     08:15     08:20      now 08:30"),
+        (10, 20, "           now 18:00"),
+        (10, 5, ""),
+    ],
+)
+def test_the_end_of_the_scale_is_now_instead_of_times_in_its_way(hours: float, width: int, expected: str) -> None:
+    lines = bar_lines([Bar("1", [(EIGHT, at(hours), AgentState.IDLE)])], (EIGHT, at(hours)), UTC, width, ends_now=True)
+    assert lines[0].plain == expected
