@@ -77,15 +77,14 @@ def _counts(item: WorkItem) -> bool:
     )
 
 
-def _draw(db: WorkDB, size: int, seed: str) -> tuple[int, list[WorkItem]]:
-    """Return how many mutants there are, and the ones to try; mark the others as skipped."""
+def _draw(db: WorkDB, size: int, seed: str) -> int:
+    """Mark all but some mutants as skipped; return how many a test could notice."""
     every = list(db.work_items)
     some = sorted(filter(_counts, every), key=lambda item: (str(item.mutations[0].module_path), *_identity(item)))
-    drawn = random.Random(seed).sample(some, min(size, len(some)))
-    tried = {item.job_id for item in drawn}
+    tried = {item.job_id for item in random.Random(seed).sample(some, min(size, len(some)))}
     others = [item.job_id for item in every if item.job_id not in tried]
     db.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
-    return len(some), drawn
+    return len(some)
 
 
 def _identity(item: WorkItem) -> tuple[str, int]:
@@ -108,7 +107,7 @@ def _try(name: str, target: Target, size: int) -> tuple[int, Counter[str], list[
     tool = str(Path(sys.executable).parent / "cosmic-ray")
     subprocess.run([tool, "init", "mutation.toml", session], check=True)
     with use_db(session) as db:
-        total, _ = _draw(db, size, name)
+        total = _draw(db, size, name)
     subprocess.run([tool, "exec", "mutation.toml", session], check=True)
     outcomes, alive = Counter[str](), list[str]()
     with use_db(session) as db:

@@ -80,14 +80,16 @@ def pytest_runtest_setup() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "virtual_time: the loop's clock jumps to the next thing to do; no real network")
-    config.addinivalue_line("markers", "one_python: long, and about something else than Python; run on one interpreter")
+    config.addinivalue_line(
+        "markers", "one_python: long, and the same in every version of Python; run on one interpreter"
+    )
     for component in COMPONENTS.values():
         config.addinivalue_line("markers", f"{component.marker}: skipped where {component.program} is missing")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that request a component by fixture like those with the marker; skip them if it is missing."""
+    """Mark tests whose fixtures need a component like those with the marker; skip them if it is missing."""
     for component in COMPONENTS.values():
         skip = pytest.mark.skip(reason=component.reason)
         is_missing = find(component.name) is None
@@ -126,28 +128,8 @@ def needs_chromium() -> None:
 
 
 @pytest.fixture(scope="session")
-def needs_haproxy() -> None:
-    """Request HAProxy; the test is skipped where it is missing."""
-
-
-@pytest.fixture(scope="session")
 def needs_postgres() -> None:
     """Request PostgreSQL; the test is skipped where it is missing."""
-
-
-@pytest.fixture(scope="session")
-def needs_curl() -> None:
-    """Request curl; the test is skipped where it is missing."""
-
-
-@pytest.fixture(scope="session")
-def needs_node() -> None:
-    """Request Node.js; the test is skipped where it is missing."""
-
-
-@pytest.fixture(scope="session")
-def needs_systemd() -> None:
-    """Request systemd; the test is skipped where it is missing."""
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from tests.benchmarks.relay_cost import Plan, Tally
 from tests.benchmarks.relay_stream import Course, Passage
 from tests.benchmarks.speed_measure import Section, WrongAnswer
 from tests.benchmarks.speed_report import begin, end, write_page
-from tests.kit.builders import aside
 from tests.kit.needs import HIDE
+from tests.kit.threads import in_new_thread
 
 pytestmark = pytest.mark.one_python
 
@@ -73,7 +73,7 @@ def test_the_program_writes_its_tables(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "argv", [program, *SMALL.split(), "--write", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
-        aside(partial(runpy.run_path, program, run_name="__main__"))
+        in_new_thread(partial(runpy.run_path, program, run_name="__main__"))
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     rest = (tmp_path / "relay.md").read_text("utf-8")

@@ -18,7 +18,7 @@ from tests.benchmarks.speed_contestants import LIBRARY, Contestant, library, oth
 from tests.benchmarks.speed_decode import race
 from tests.benchmarks.speed_measure import Limit, Section, Spread, WrongAnswer, table
 from tests.benchmarks.speed_report import begin, end, write
-from tests.kit.builders import aside
+from tests.kit.threads import in_new_thread
 
 pytestmark = pytest.mark.one_python
 
@@ -70,7 +70,7 @@ def test_the_program_writes_tables_and_picture(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "argv", [program, *SMALL.split(), "--write", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
-        aside(partial(runpy.run_path, program, run_name="__main__"))
+        in_new_thread(partial(runpy.run_path, program, run_name="__main__"))
     assert ended.value.code == 0
     before, after = PAGE.read_text("utf-8"), (tmp_path / "speed.md").read_text("utf-8")
     printed = capsys.readouterr().out

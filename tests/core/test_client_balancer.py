@@ -161,7 +161,7 @@ def calls(simulator: Simulator) -> tuple[int, int]:
     return simulator.truth.answered(), simulator.truth.missed()
 
 
-@pytest.mark.usefixtures("needs_haproxy")
+@pytest.mark.needs_haproxy
 @pytest.mark.parametrize("own_session", [True, False])
 async def test_a_lagging_server_is_not_mixed_in(tmp_path: Path, own_session: bool) -> None:
     """With the client's own session all polls reach one server; a session without cookies alternates between both."""
@@ -174,7 +174,7 @@ async def test_a_lagging_server_is_not_mixed_in(tmp_path: Path, own_session: boo
     assert len(times) == (1 if own_session else 2)
 
 
-@pytest.mark.usefixtures("needs_haproxy")
+@pytest.mark.needs_haproxy
 @pytest.mark.parametrize("dies", ["the one that answers", "the other one"])
 async def test_a_server_that_dies_is_replaced(tmp_path: Path, dies: str) -> None:
     """The other server takes over without a failed poll, and the reported calls stay exact."""

@@ -15,7 +15,7 @@ from sipqueue_async import Event, FeedUp, SipQueueClient, SipQueueError, Snapsho
 from tests.faults.catalogue import FAULTS
 from tests.faults.server import LOGIN, TOKEN, FaultServer, credentials, records_later
 from tests.faults.ways import HANG_TIMEOUT, TIMEOUT, Fault
-from tests.kit.builders import aside
+from tests.kit.threads import in_new_thread
 
 INTERVAL = 0.02
 """The watchers' interval and maximum pause, in seconds."""
@@ -235,7 +235,7 @@ def run_matrix() -> MatrixRun:
     """Run every fault for a call, for a login and for a watcher, several at once. A second run gives equal results."""
     said: list[str] = []
     with listening(said):
-        return aside(lambda: asyncio.run(_run_all(said)))
+        return in_new_thread(lambda: asyncio.run(_run_all(said)))
 
 
 async def _run_all(said: list[str]) -> MatrixRun:

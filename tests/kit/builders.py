@@ -1,12 +1,9 @@
-"""Builders of records, snapshots and bodies, a scripted source, and a call in a separate thread."""
+"""Builders of records, snapshots and bodies, and a scripted source."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from sipqueue_async.testing import START, ScriptedSource
 from sipqueue_async.testing import make_agent as agent
@@ -17,17 +14,13 @@ __all__ = [
     "START",
     "ScriptedSource",
     "agent",
-    "aside",
     "body",
     "envelope",
     "error_body",
     "failure_body",
     "record",
     "snapshot",
-    "without_slowness",
 ]
-
-_T = TypeVar("_T")
 
 RECORD: dict[str, Any] = {
     "queuename": "queue-1",
@@ -72,17 +65,3 @@ def failure_body(code: int | str, message: str = "no") -> bytes:
     """Return the body of an answer that reports a failed operation."""
     data = {"status": 1, "desc": "failed", "errors": {"code": str(code), "codemsg": message}}
     return json.dumps({"ret": 200, "data": data, "msg": ""}).encode()
-
-
-def without_slowness(complaints: str) -> str:
-    """Return a process's standard error without the warnings about slow steps, which depend on the machine."""
-    return re.sub(r"^.*Executing <.*> took [\d.]+ seconds\n", "", complaints, flags=re.MULTILINE)
-
-
-def aside(function: Callable[..., _T], *arguments: Any) -> _T:
-    """Call a function in a new thread, and return its result or raise its error.
-
-    After a coroutine is cancelled, Python 3.11 no longer traces the functions below it on that thread's stack.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *arguments).result()

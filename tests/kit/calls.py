@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
+from sipqueue_async import CallDirection, CallMethod, CallRecord
 from tests.kit.builders import envelope
 
 CALL: dict[str, Any] = {
@@ -33,6 +35,34 @@ CALL: dict[str, Any] = {
     "userkey": "48151623",
     "companycode": 1001,
 }
+_STARTED = datetime.fromisoformat("2026-01-05 09:00:00")
+RECORD = CallRecord(
+    id="17",
+    uuid="u-17",
+    direction=CallDirection.IN,
+    direction_code="callin",
+    method=CallMethod.GROUP,
+    method_code=6,
+    caller="02079460123",
+    callee="4000000000",
+    extension="100001",
+    started_at=_STARTED,
+    answered_at=_STARTED.replace(second=4),
+    ended_at=_STARTED.replace(minute=1),
+    waiting_seconds=4,
+    talk_seconds=56,
+    hang_up_side_code=10040,
+    hang_up_cause_code=10001,
+    recording_url="http://recordings.example/02079460123.mp3",
+    recording_file="02079460123.mp3",
+    recording_host="192.0.2.7",
+    key_press="48151623",
+    task_id="3",
+    task_round=1,
+    company_code="1001",
+    own_values={"userid": "crm-7"},
+)
+"""The record that a client decodes from `CALL`."""
 NUMBERS = ("02079460123", "4000000000", "48151623", "recordings.example", "crm-7")
 """Personal data that no error, log line or repr may show."""
 

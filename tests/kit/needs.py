@@ -1,7 +1,7 @@
 """The external programs and fonts that tests use: where to find them, and what stays untested without them.
 
-A test requests one with a marker or a fixture of the same name, such as `needs_redis` or `needs_node`. It is skipped if
-the program is missing. The noxfile also imports this module, so it uses only the standard library.
+A test requests one with its marker, such as `needs_node`, or with a fixture that needs it, such as `redis_server`. It
+is skipped if the program is missing. The noxfile also imports this module, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Component:
 
     @property
     def marker(self) -> str:
-        """The name of the marker and of the fixture."""
+        """The name of the marker."""
         return f"needs_{self.name}"
 
     @property
