@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
-# The standard library's `is_global` differs between releases, and counts some of these blocks as global.
+# Python's `is_global` is not enough: it calls multicast and anycast blocks global, and old releases lack some blocks.
+# It is asked too, because a newer release may know a block that is missing here.
 _SPECIAL_IPV4: Final = tuple(
     IPv4Network(it)
     for it in (
@@ -18,7 +19,7 @@ _SPECIAL_IPV4: Final = tuple(
         "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
     )
 )  # fmt: skip
-"""The blocks of IANA's registry of special-purpose IPv4 addresses, and multicast.
+"""The blocks of IANA's registry of special-purpose IPv4 addresses as of 2025-10-09, and multicast.
 
 The registry lists some anycast blocks as global, but their nearest server may be in the own network.
 """
@@ -39,10 +40,10 @@ def is_public(address: Address) -> bool:
     An IPv6 address that leads to an IPv4 address is public only if that one is.
     """
     if isinstance(address, IPv4Address):
-        return not any(address in block for block in _SPECIAL_IPV4)
+        return address.is_global and not any(address in block for block in _SPECIAL_IPV4)
     if (leads_to := _embedded(address)) is not None:
         return is_public(leads_to)
-    return address in _UNICAST and not any(address in block for block in _SPECIAL_IPV6)
+    return address.is_global and address in _UNICAST and not any(address in block for block in _SPECIAL_IPV6)
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

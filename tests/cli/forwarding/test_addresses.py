@@ -3,11 +3,70 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sipqueue_async.cli.forwarding.addresses import NotAllowedError, checked_sockets, is_public, literal_address
+
+REGISTERED = (
+    "0.0.0.0/8", "0.0.0.0/32", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.0.0.0/29", "192.0.0.8/32", "192.0.0.9/32", "192.0.0.10/32", "192.0.0.170/32",
+    "192.0.0.171/32", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.88.99.2/32",
+    "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+    "255.255.255.255/32", "::1/128", "::/128", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64",
+    "100:0:0:1::/64", "2001::/23", "2001::/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128",
+    "2001:2::/48", "2001:3::/32", "2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28",
+    "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10",
+)  # fmt: skip
+"""All blocks of IANA's registries of special-purpose addresses, IPv4 and IPv6, both of 2025-10-09."""
+LEADING = ("::ffff:0:0/96", "64:ff9b::/96", "2002::/16")
+"""Those whose addresses lead to IPv4 addresses."""
+
+
+@pytest.mark.parametrize("text", [block for block in REGISTERED if block not in LEADING])
+def test_no_registered_block_is_public_and_nothing_beside_it_is_refused(text: str) -> None:
+    block = ip_network(text)
+    assert not is_public(block[0])
+    assert not is_public(block[-1])
+    others = [ip_network(it) for it in (*REGISTERED, "224.0.0.0/4")]
+    for beside in (int(block[0]) - 1, int(block[-1]) + 1):
+        if not 0 <= beside < 2**block.max_prefixlen:
+            continue
+        address = type(block[0])(beside)
+        is_unicast = block.version == 4 or address in ip_network("2000::/3")
+        assert is_public(address) == (is_unicast and not any(address in it for it in others)), address
+
+
+def test_only_unicast_of_the_internet_is_public() -> None:
+    """Blocks of IPv6 that IANA has not assigned are refused, and so are new special ones outside 2000::/3."""
+    for first in range(0, 0x10000, 0x100):
+        address = IPv6Address((first << 112) + (0x1234 << 96) + 1)
+        assert is_public(address) == (0x2000 <= first <= 0x3FFF), address
+
+
+@given(st.ip_addresses(v=4))
+@example(IPv4Address("10.0.0.1"))
+@example(IPv4Address("192.88.99.1"))
+@example(IPv4Address("8.8.8.8"))
+def test_an_address_that_leads_to_another_one_is_public_as_that_one(address: IPv4Address) -> None:
+    number = int(address)
+    mapped, translated = IPv6Address(0xFFFF << 32 | number), IPv6Address((0x64_FF9B << 96) | number)
+    tunnelled = IPv6Address(0x2002 << 112 | number << 80 | 1)
+    assert {is_public(it) for it in (mapped, translated, tunnelled)} == {is_public(address)}
+    # Translation of a local network, and forms out of use.
+    local, compatible = IPv6Address(0x64_FF9B_0001 << 80 | number), IPv6Address(number)
+    assert not any(is_public(it) for it in (local, compatible, IPv6Address(0xFFFF << 48 | number)))
+
+
+@given(st.ip_addresses())
+def test_nothing_is_public_that_python_calls_private_or_reserved(address: IPv4Address | IPv6Address) -> None:
+    leads = any(address in ip_network(block) for block in LEADING)
+    if is_public(address) and not leads:
+        told = (address.is_global, address.is_private, address.is_multicast, address.is_reserved)
+        assert told == (True, False, False, False)
 
 
 @pytest.mark.parametrize(
