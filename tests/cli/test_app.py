@@ -153,21 +153,13 @@ class TestOptions:
         assert work[0].func is function
         assert work[0].keywords == expected
 
-    @pytest.fixture
-    def work(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
-        """Return a list that receives the calls instead of running them."""
+    @pytest.fixture(autouse=True)
+    def files(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Write the files that the command lines name."""
         (tmp_path / "key").write_text(KEY)
         (tmp_path / "key").chmod(0o600)
         (tmp_path / "rules").write_text(RULES)
         monkeypatch.chdir(tmp_path)
-        caught: list[Any] = []
-
-        def note(found: Any) -> int:
-            caught.append(found)
-            return 0
-
-        monkeypatch.setattr(running, "run", note)
-        return caught
 
     @pytest.mark.parametrize(
         ("line", "usual"),
@@ -180,7 +172,7 @@ class TestOptions:
             ("wallboard --demo", Demonstration(agents=24, speed=5.0)),
         ],
     )
-    def test_every_demonstration_has_a_size_a_speed_and_a_seed(
+    def test_every_demonstration_has_a_size_a_speed_and_a_seed_and_needs_no_settings(
         self, line: str, usual: Demonstration, work: list[Any]
     ) -> None:
         assert app.run(line.split()) == 0
@@ -196,11 +188,6 @@ class TestOptions:
         assert app.run(["alert", "--rules", "rules", "--state-file", "x"]) == 0
         assert all(it.keywords["state_file"] is not None for it in work)
         assert KEY not in repr(wallboard.Site(key=KEY))
-
-    @pytest.mark.parametrize("line", ["demo", "top --demo", "wallboard --demo", "report --demo", "simulate"])
-    def test_demonstrations_need_no_settings(self, line: str, work: list[Any]) -> None:
-        assert app.run(line.split()) == 0
-        assert work
 
     @pytest.mark.usefixtures("settings")
     @pytest.mark.parametrize("command", ["status", "watch", "top", "report", "wallboard", "alert --rules rules"])
@@ -309,18 +296,6 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "143  SIGTERM" in capsys.readouterr().out
     assert app.run(["watch", "-h"]) == 0
     assert "SIPQUEUE_URL" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("columns", [40, 80])
-@pytest.mark.parametrize("command", ["", *app.COMMANDS, "history events", "history export", "history prune"])
-def test_help_fits_the_terminal(
-    command: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    assert app.run([*command.split(), "--help"]) == 0
-    # Commands that users copy, and option names, stay on one line.
-    text = capsys.readouterr().out.partition("Examples:")[0].partition("Exit codes:")[0]
-    assert [line for line in text.splitlines() if len(line) > columns and not line.startswith("  --")] == []
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)

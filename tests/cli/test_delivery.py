@@ -30,6 +30,7 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START
 from tests.kit.cli import BUSY, Paper, environment, sipqueue
+from tests.kit.http import serving
 from tests.kit.waiting import until
 
 RULE = StateLasts("long-talk", AgentState.TALKING, longer_than=60)
@@ -105,18 +106,11 @@ class Receiver:
 @asynccontextmanager
 async def receiving() -> AsyncGenerator[Receiver]:
     receiver = Receiver()
-    application = web.Application()
-    application.router.add_post("/{tail:.*}", receiver.handle)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    receiver.port = runner.addresses[0][1]
-    try:
-        yield receiver
-    finally:
-        receiver.released.set()
-        await runner.cleanup()
+    async with serving(receiver.handle) as receiver.port:
+        try:
+            yield receiver
+        finally:
+            receiver.released.set()
 
 
 @asynccontextmanager

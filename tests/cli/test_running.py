@@ -105,15 +105,6 @@ async def _noted(ran: list[int]) -> int:
     return 0
 
 
-def test_a_cancellation_from_within_is_no_interruption() -> None:
-
-    async def work() -> int:
-        raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        running.run(work)
-
-
 def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "PATIENCE", 0.05)
     told: list[str] = []
@@ -142,17 +133,6 @@ def test_a_second_signal_ends_a_conclusion_too(exits: list[int]) -> None:
 
     with pytest.raises(Exited):
         running.run(running.Job(interrupted, lambda: signal.raise_signal(signal.SIGINT)))
-    assert exits == [130]
-
-
-def test_a_second_signal_ends_the_process_at_once(exits: list[int]) -> None:
-
-    async def work() -> None:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Exited):
-        running.run(work)
     assert exits == [130]
 
 

@@ -16,6 +16,7 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.forwarding.destinations import Target, Webhook
 from sipqueue_async.cli.forwarding.signature import Signer
 from sipqueue_async.cli.forwarding.store import Store
+from tests.kit.http import serving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -61,17 +62,11 @@ class Receiver:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncGenerator[None]:
         """Serve until the block ends."""
-        application = web.Application()
-        application.router.add_post("/{tail:.*}", self.handle)
-        runner = web.AppRunner(application, shutdown_timeout=0, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-        self.port = runner.addresses[0][1]
-        try:
-            yield
-        finally:
-            self.released.set()
-            await runner.cleanup()
+        async with serving(self.handle, port=port) as self.port:
+            try:
+                yield
+            finally:
+                self.released.set()
 
 
 def has_begun(state_file: Path) -> bool:

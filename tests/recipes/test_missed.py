@@ -16,6 +16,7 @@ from aiohttp import web
 from sipqueue_async import CallDirection, CallMethod, CallRecord
 from sipqueue_async.records import CallCursor, FollowedCall
 from sipqueue_async.simulator import PastCall, Plan, Simulator
+from tests.kit.http import serving
 from tests.kit.preloaded import Preloaded
 from tests.kit.recipes import Recipe, load, preloaded
 
@@ -43,14 +44,9 @@ class Robot:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Serve inside the block."""
-        app = web.Application()
-        app.router.add_post("/robot", self._take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/robot"
-        yield
-        await runner.cleanup()
+        async with serving(self._take) as port:
+            self.url = f"http://127.0.0.1:{port}/robot"
+            yield
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         answer = self._answers.pop(0) if self._answers else None

@@ -21,6 +21,7 @@ from tests.kit.builders import agent, snapshot
 from tests.kit.needs import program
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
+from tests.kit.servers import RawServer
 from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.one_python
@@ -148,20 +149,18 @@ async def _has_published(relay: Relay) -> bool:
     return relay.sequence > 0
 
 
-async def test_a_node_that_does_not_have_the_keys_says_what_to_do() -> None:
+async def test_a_node_that_does_not_have_the_keys_says_what_to_do(raw_server: RawServer) -> None:
     """If the caller gives one node's URL, the error tells them to pass a `RedisCluster`."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while asked := await reader.read(65536):
             writer.write(b"-MOVED 3999 127.0.0.1:6381\r\n" * asked.count(b"*"))
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        store = Store(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", "x")
-        with pytest.raises(TransportError, match=r"3999 127\.0\.0\.1:6381; this node of a cluster does not"):
-            await store.follow("", 0.01)
-        await store.aclose()
+    raw_server.connections = [answer]
+    store = Store(f"redis://127.0.0.1:{raw_server.port}", "x")
+    with pytest.raises(TransportError, match=r"3999 127\.0\.0\.1:6381; this node of a cluster does not"):
+        await store.follow("", 0.01)
+    await store.aclose()
 
 
 # ---- Sentinel --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tests.kit.needs import find
 from tests.kit.ports import free_port
 from tests.kit.publications import payload_of, take
 from tests.kit.redis_server import RedisServer
+from tests.kit.servers import RawServer
 
 pytestmark = pytest.mark.one_python
 
@@ -550,34 +551,30 @@ class TestTrouble:
             ("WRONGPASS invalid username-password pair", False),
         ],
     )
-    async def test_what_redis_says_of_itself_passes(self, said: str, passes: bool) -> None:
+    async def test_what_redis_says_of_itself_passes(self, raw_server: RawServer, said: str, passes: bool) -> None:
         """Errors of a temporary state are retryable `TransportError`s; others are `RelayError`s."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while asked := await reader.read(65536):
                 # One read may contain several commands; each begins with a star.
                 writer.write(f"-{said}\r\n".encode() * asked.count(b"*"))
-            writer.close()
 
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, opened(url) as store:
+        raw_server.connections = [answer]
+        async with opened(f"redis://127.0.0.1:{raw_server.port}") as store:
             with pytest.raises(TransportError if passes else RelayError) as told:
                 await store.follow("", 0.01)
         assert told.value.retryable == passes
 
     @pytest.mark.parametrize("said", ["", "-LOADING Redis is loading\r\n", "-ERR max number of clients reached\r\n"])
-    async def test_a_trouble_while_logging_in_keeps_no_password(self, said: str) -> None:
+    async def test_a_trouble_while_logging_in_keeps_no_password(self, raw_server: RawServer, said: str) -> None:
         """The errors' frames, which contain the password, are dropped."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(65536)
             writer.write(said.encode() * 3)
-            writer.close()
 
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        url = f"redis://:{SECRET}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, opened(url) as store:
+        raw_server.connections = [answer]
+        async with opened(f"redis://:{SECRET}@127.0.0.1:{raw_server.port}") as store:
             with pytest.raises(TransportError) as told:
                 await store.read()
         error: BaseException | None = told.value.__cause__

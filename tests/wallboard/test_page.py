@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from sipqueue_async import AppCredentials, SipQueueClient, StatusWatcher
 from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.wallboard import Wallboard
+from tests.kit.cable import Cable
 from tests.kit.wallboard_screen import SHOWN, Visit, truth_of
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
@@ -117,50 +118,10 @@ async def test_a_lost_connection_is_shown_and_made_again(visit: Visit) -> None:
 
 async def test_a_silent_connection_is_noticed_and_made_again(visit: Visit) -> None:
     stage = Stage(Plan(agents=3), seed=1)
-    async with wallboard_of(stage, beat=0.3) as wallboard, _Gate(wallboard.port) as gate:
-        page = await visit(gate.url)
+    async with wallboard_of(stage, beat=0.3) as wallboard, Cable(wallboard.port) as cable:
+        page = await visit(f"http://127.0.0.1:{cable.port}/")
         await expect(page.locator("#condition")).to_have_text("Live")
-        gate.shut = True
+        cable.pull()
         await expect(page.locator("#condition")).to_have_text("Connection lost")
-        gate.shut = False
+        cable.plug()
         await expect(page.locator("#condition")).to_have_text("Live")
-
-
-class _Gate:
-    """A proxy that drops all bytes while it is shut, without closing a connection."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self.shut = False
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
-
-    async def __aenter__(self) -> _Gate:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, sink in ((reader, to_writer), (to_reader, writer)):
-            task = asyncio.create_task(self._carry(source, sink))
-            self._tasks.add(task)
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                if not self.shut:
-                    sink.write(data)
-        finally:
-            sink.close()

@@ -48,19 +48,6 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIPQUEUE_DB", raising=False)
 
 
-@pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Collect the work of commands instead of doing it."""
-    found: list[Any] = []
-
-    def run(job: Any) -> int:
-        found.append(job)
-        return 0
-
-    monkeypatch.setattr("sipqueue_async.cli.running.run", run)
-    return found
-
-
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 

@@ -109,19 +109,14 @@ async def test_a_history_that_begins_later_is_refused(tmp_path: Path) -> None:
             await compared(tmp_path, simulator, Paper(), early=True)
 
 
-def test_the_servers_zone_is_needed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_servers_zone_is_needed(
+    work: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SIPQUEUE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("SIPQUEUE_TOKEN", "good-token")
-    found: list[Any] = []
-
-    def run(work: Any) -> int:
-        found.append(work)
-        return 0
-
-    monkeypatch.setattr("sipqueue_async.cli.running.run", run)
     line = ["reconcile", "--db", "sqlite:///day.db", "--since", "yesterday", "--json"]
     assert app.run(line) == 2
     assert "the server's time zone is needed: use --timezone" in capsys.readouterr().err
     assert app.run([*line, "--timezone", "Asia/Shanghai"]) == 0
-    assert (found[0].func, found[0].keywords) == (compare, {"as_json": True})
-    assert found[0].args[3] == ZONE
+    assert (work[0].func, work[0].keywords) == (compare, {"as_json": True})
+    assert work[0].args[3] == ZONE

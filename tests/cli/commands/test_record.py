@@ -157,21 +157,16 @@ def test_wrong_options_for_calls(
     assert words in capsys.readouterr().err
 
 
-def test_the_first_run_begins_today_or_where_it_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_run_begins_today_or_where_it_is_told(
+    url: str, work: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SIPQUEUE_URL", "http://nowhere.example/")
     monkeypatch.setenv("SIPQUEUE_TOKEN", "x")
-    plans: list[Any] = []
-
-    def run(job: Any) -> int:
-        plans.append(job.keywords["calls"])
-        return 0
-
-    monkeypatch.setattr("sipqueue_async.cli.running.run", run)
     base = ["record", "--db", url, "--timezone", "Asia/Shanghai"]
     assert app.run(base) == 0
     assert app.run([*base, "--calls"]) == 0
     assert app.run([*base, "--calls", "--calls-since", "2026-01-05", "--numbers", "full"]) == 0
-    nothing, today, chosen = plans
+    nothing, today, chosen = (job.keywords["calls"] for job in work)
     assert nothing is None
     assert today.numbers == "none"
     assert today.since.time() == time()

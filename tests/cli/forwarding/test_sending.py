@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from sipqueue_async.cli.forwarding.answers import Answer, Outcome
 from sipqueue_async.cli.forwarding.sending import MOST_READ, Sender
 from tests.kit.forwarding import receiving, target
+from tests.kit.http import serving
 from tests.kit.waiting import PATIENCE
 
 BODY = b'{"v":1,"event":"test"}'
@@ -123,21 +124,18 @@ async def test_rebinding_a_name_to_a_private_address_reaches_nothing() -> None:
         hits.append(request.transport.get_extra_info("sockname")[0])
         return web.Response(headers={"Connection": "close"})
 
-    application = web.Application()
-    application.router.add_post("/", handle)
-    runner = web.AppRunner(application, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", 0).start()
-    url = f"http://rebind.example:{runner.addresses[0][1]}/"
     resolver = Alternating("127.0.0.2", "127.0.0.1")
-    sender = Sender(target(url), resolver=resolver, admits=lambda it: it == ip_address("127.0.0.2"))
-    async with sender:
+    async with (
+        serving(handle, host="0.0.0.0") as port,
+        Sender(
+            target(f"http://rebind.example:{port}/"), resolver=resolver, admits=lambda it: it == ip_address("127.0.0.2")
+        ) as sender,
+    ):
         assert (await sender.send("msg_1", BODY)).outcome is Outcome.DELIVERED
         # The name is looked up again once its entry has left the cache.
         assert sender._session.connector is not None
         sender._session.connector.clear_dns_cache()  # type: ignore[attr-defined]
         answers = [await sender.send("msg_2", BODY) for _ in range(3)]
-    await runner.cleanup()
     assert resolver.lookups > 1
     assert {it.reason.partition(";")[0] for it in answers} == {"its address is not public"}
     assert hits == ["127.0.0.2"]
