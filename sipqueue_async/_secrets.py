@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
-from collections.abc import Iterable
-from typing import Final
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
 from sipqueue_async.errors import SipQueueError
@@ -17,7 +19,12 @@ _SHORTEST: Final = 6
 """A secret with fewer letters and digits cannot be distinguished from an ordinary word, and is not redacted."""
 _HIDDEN: Final = "(not shown: it quotes a secret)"
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^0-9a-z]+")
-_BACKSLASHED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|(.))", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"[\\%]u([0-9a-fA-F]{4})|\\u\{0*([0-9a-fA-F]{1,5})\}|\\U000([0-9a-fA-F]{5})|[\\0]x([0-9a-fA-F]{2})"
+    r"|\\(?P<octal>[0-3][0-7]{2})|\\(?P<other>.)",
+    re.DOTALL,
+)
+_TAG: Final = re.compile(r"<[^<>]*>")
 # A text that is still encoded after so many rounds of decoding is treated as one that quotes a secret.
 _ENCODED_AT_MOST: Final = 12
 
@@ -95,9 +102,23 @@ class Secret:
         return sorted(spellings, key=len, reverse=True)
 
     def _pieces(self) -> set[str]:
+        """Return what a text without the secret does not have, in letters and digits; none for a short secret."""
         forms, _ = _decodings(self._value)
-        long_enough = [form for form in forms if len(form) >= _SHORTEST]
-        return {form[start : start + _RUN] for form in long_enough for start in range(max(1, len(form) - _RUN + 1))}
+        pieces = {piece for form in forms if len(form) >= _SHORTEST for piece in _runs(form, _RUN)}
+        return pieces | set(self._in_bytes()) if pieces else pieces
+
+    def _in_bytes(self) -> Iterator[str]:
+        """Return pieces of the secret as byte dumps show it: in hexadecimal and decimal numbers, and in base64."""
+        value = self._value.encode(errors="surrogatepass")
+        for run in _runs(value, _RUN):
+            yield run.hex()
+            yield "".join(map(str, run))
+        for spelling in {value, quote(self._value, safe="").encode(), quote_plus(self._value).encode()}:
+            for before in range(3):
+                # Characters that depend on the bytes before and after the secret are not the secret's.
+                encoded = base64.b64encode(bytes(before) + spelling).rstrip(b"=")
+                inside = encoded[(8 * before + 5) // 6 : 8 * (before + len(spelling)) // 6]
+                yield from _runs(_alphanumeric(inside.decode()), _RUN)
 
     def _is_in(self, text: str) -> bool:
         pieces = self._pieces()
@@ -134,6 +155,8 @@ def forget_frames(error: BaseException, callers: BaseException | None) -> None:
 def _decodings(text: str) -> tuple[set[str], bool]:
     """Return the letters and digits of a text, before and after each step of decoding it as HTML, URL and JSON.
 
+    Each step is there with and without what looks like a tag, since tags may break up a secret or contain one.
+
     Also return whether the decoding reached plain text.
     """
     forms = {_alphanumeric(text)}
@@ -142,20 +165,31 @@ def _decodings(text: str) -> tuple[set[str], bool]:
         for decode in (html.unescape, unquote, _unescape):
             text = decode(text)
             forms.add(_alphanumeric(text))
+            forms.add(_alphanumeric(_TAG.sub("", text)))
         if text == before:
             return forms, True
     return forms, False
 
 
 def _alphanumeric(text: str) -> str:
-    return _NOT_ALPHANUMERIC.sub("", text.lower())
+    return _NOT_ALPHANUMERIC.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
 def _unescape(text: str) -> str:
     def character(escape: re.Match[str]) -> str:
-        four, two, octal, other = escape.groups()
-        if other is not None:
-            return other
-        return chr(int(octal, 8) if octal else int(four or two, 16))
+        if escape["other"] is not None:
+            return escape["other"]
+        if escape["octal"] is not None:
+            return chr(int(escape["octal"], 8))
+        return chr(int(next(filter(None, escape.groups())), 16))
 
-    return _BACKSLASHED.sub(character, text)
+    return _ESCAPE.sub(character, text)
+
+
+_Text = TypeVar("_Text", str, bytes)
+
+
+def _runs(text: _Text, length: int) -> Iterator[_Text]:
+    """Return every piece of a text of this length, or the whole of a shorter text."""
+    for start in range(max(1, len(text) - length + 1)):
+        yield text[start : start + length]

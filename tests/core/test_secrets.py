@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -140,6 +141,54 @@ def test_no_piece_of_a_secret_is_quoted(
         assert _longest_run(secret, plain) < 8
         plain = ENCODINGS[name][1](plain)
     assert _longest_run(secret, plain) < 8
+
+
+def _each(template: str) -> Callable[[str], str]:
+    """Return an encoder that applies a template to every character."""
+    return lambda text: "".join(template.format(character, ord(character)) for character in text)
+
+
+DUMPS: dict[str, Callable[[str], str]] = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64, one byte after": lambda text: base64.b64encode(b"t" + text.encode() + b"&x").decode(),
+    "base64, two bytes after": lambda text: base64.b64encode(b"to" + text.encode() + b"&x").decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "base64 of a form": lambda text: base64.b64encode(f"accesskey={quote_plus(text)}".encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "a hexadecimal dump": lambda text: text.encode().hex(" ").upper(),
+    "C's numbers": _each("0x{1:02x}, "),
+    "a list of bytes": lambda text: str(list(text.encode())),
+    "quoted-printable": _each("={1:02X}"),
+    "CSS": _each("\\{1:x} "),
+    "JavaScript in braces": _each("\\u{{{1:x}}}"),
+    "Python's long escapes": _each("\\U{1:08x}"),
+    "JavaScript's escape": _each("%u{1:04x}"),
+    "a tag for each character": _each("<b>{0}</b>"),
+    "escaped tags": _each("&lt;wbr&gt;{0}"),
+    "an attribute": lambda text: f"<a href='?{quote(quote(text))}'>",
+    "wide letters": lambda text: "".join(chr(ord(character) + 0xFEE0) for character in text),
+    "invisible characters": _each("&ZeroWidthSpace;{0}\u00ad"),
+    "two lines": lambda text: f"{text[:9]}\r\n    {text[9:]}",
+    "another case": str.swapcase,
+}
+
+
+@pytest.mark.parametrize("dump", DUMPS)
+@pytest.mark.parametrize("secret", [KEY, "Zt8mQw3LkP0sVx7Yb5NdHr2J", "s3cret"])
+def test_a_secret_is_recognized_in_dumps_and_between_tags(secret: str, dump: str) -> None:
+    quoted = DUMPS[dump](secret)
+    shown = Secret(secret).scrub(f"in <p>{quoted}</p> of it")
+    # Some spell this secret as it is.
+    assert shown == "(not shown: it quotes a secret)" or ("***" in shown and quoted not in shown)
+
+
+@pytest.mark.parametrize(
+    "plain", [_each("0x{1:02x} "), lambda text: base64.b64encode(text.encode()).decode(), _each("<b>{0}</b>")]
+)
+def test_other_dumps_are_shown(plain: Callable[[str], str]) -> None:
+    """Only dumps of the secret are redacted."""
+    text = plain("The quick brown fox jumps over the lazy dog")
+    assert Secret(KEY).scrub(text) == text
 
 
 def test_what_is_encoded_without_end_is_not_quoted() -> None:
