@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from sipqueue_async import __version__
 from sipqueue_async._language import LANGUAGES
 from sipqueue_async.cli import exits
+from sipqueue_async.cli.completion import complete_values_after_equals_signs
 from sipqueue_async.cli.help import Context, in_language
 from sipqueue_async.cli.language import VARIABLE, chosen_language, in_force
 from sipqueue_async.cli.words import N_, _
@@ -169,6 +170,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    complete_values_after_equals_signs()
     try:
         # Click only parses arguments; commands run outside it so that exit codes and signals are ours.
         found: Any = in_language(cli).main(arguments, prog_name="sipqueue", standalone_mode=False)

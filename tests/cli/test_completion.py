@@ -40,6 +40,9 @@ async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> Non
             await screen.until_shown("> sipqueue status")
             screen.press("--state tal\t")
             await screen.until_shown("> sipqueue status --state talking")
+            # To bash, the equals sign is a word of its own.
+            screen.press("--state=wai\t")
+            await screen.until_shown("> sipqueue status --state talking --state=waiting")
         finally:
             bash.kill()
             await bash.wait()
@@ -53,11 +56,14 @@ async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> Non
         (
             "zsh",
             "sipqueue watch --only=state-changed,call-",
-            [f"state-changed,call-{it}" for it in ("answered", "missed")],
+            [f"--only=state-changed,call-{it}" for it in ("answered", "missed")],
         ),
         ("fish", "sipqueue wa", ["watch", "wallboard"]),
         ("fish", "sipqueue history ti", ["timeline"]),
-        ("zsh", "sipqueue history report --by=hour", ["hour", "hour_of_day"]),
+        ("zsh", "sipqueue history report --by=hour", ["--by=hour", "--by=hour_of_day"]),
+        ("zsh", "sipqueue --language=zh status --state tal", ["talking"]),
+        ("fish", "sipqueue --language=z", ["--language=zh"]),
+        ("fish", "sipqueue status --state=tal", ["--state=talking"]),
         ("fish", "sipqueue top --inter", ["--interval"]),
     ],
 )
