@@ -33,8 +33,8 @@ _BUSY_TIMEOUT: Final = 30
 _MIGRATION_LOCK: Final = 0x5153_4951
 """The advisory lock in PostgreSQL that lets only one program migrate."""
 
-DATABASE_ERRORS: Final = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What the drivers raise. SQLAlchemy does not translate what asyncpg raises while it connects."""
+DATABASE_ERRORS: Final = (SQLAlchemyError, OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What the drivers raise. SQLAlchemy translates neither errors of a script of SQLite nor those of asyncpg's connecting."""
 
 
 class Database:

@@ -57,7 +57,10 @@ async def prune(store: Store, keep: timedelta, zone: ZoneInfo, progress: Progres
 
 
 async def _cut(store: Store, keep: timedelta, zone: ZoneInfo) -> int | None:
-    """Return the first hour to keep: the first of a day, and not later than the last one that is counted."""
+    """Return the first hour to keep: the first of a day, and not later than the last one that is counted.
+
+    None if nothing before it remains to be removed, also of an earlier prune that was stopped on its way.
+    """
     until = await store.recorded_until()
     hour = schema.hourly.c.hour
     query = select(func.min(hour), func.max(hour)).where(schema.hourly.c.platform_id == store.platform_id)
@@ -67,7 +70,16 @@ async def _cut(store: Store, keep: timedelta, zone: ZoneInfo) -> int | None:
         return None
     day = min((until - keep).astimezone(zone).date(), _day(last, zone))
     cut = _first_hour(day, zone)
-    return cut if cut > first else None
+    return cut if cut > first or await _has_events(store, cut * HOUR) else None
+
+
+async def _has_events(store: Store, cut: int) -> bool:
+    """Return whether events are before a cut, and not only the status that a prune keeps, which is of one moment."""
+    at = schema.event.c.at
+    query = select(func.min(at), func.max(at)).where(schema.event.c.platform_id == store.platform_id, at < cut)
+    async with store.database.reading() as connection:
+        first, last = (await connection.execute(query)).one()
+    return bool(first != last)
 
 
 def _day(hour: int, zone: ZoneInfo) -> date:
@@ -166,5 +178,12 @@ async def vacuum(store: Store) -> None:
             return
         free = (await connection.exec_driver_sql(_FREE)).scalar_one()
         for _ in range(-(-free // _PAGES)):
-            await connection.exec_driver_sql(_GIVE_BACK)
+            await _run_to_end(connection, _GIVE_BACK)
         await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+async def _run_to_end(connection: AsyncConnection, statement: str) -> None:
+    """Run a statement that gives no rows, but does its work in steps: the driver makes one step by itself."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101  # it is open
+    await driver.executescript(statement)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -112,6 +112,15 @@ class _File:
         os.close(descriptor)
         self.temporary = Path(name)
 
+    @contextmanager
+    def opening(self) -> Generator[None]:
+        """Remove the file if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.end(complete=False)
+            raise
+
     def end(self, *, complete: bool) -> None:
         """Give the file its name, or remove it."""
         try:
@@ -137,8 +146,9 @@ class CsvFile:
 
     def __init__(self, path: Path, table: Table, zone: tzinfo) -> None:
         self._file = _File(path)
-        self._stream = self._file.temporary.open("w", encoding="utf-8-sig", newline="")
-        self._writer = CsvWriter(self._stream, table, zone)
+        with self._file.opening():
+            self._stream = self._file.temporary.open("w", encoding="utf-8-sig", newline="")
+            self._writer = CsvWriter(self._stream, table, zone)
 
     def write(self, rows: Iterable[Sequence[Value]]) -> None:
         """Append rows."""
@@ -148,10 +158,39 @@ class CsvFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        complete = False
         try:
+            # It writes the rest.
             self._stream.close()
+            complete = kind is None
         finally:
-            self._file.end(complete=kind is None)
+            self._file.end(complete=complete)
+
+
+class _Zipped:
+    """What zipfile writes to. Once closed, it ignores everything.
+
+    After a failed write zipfile writes again when it is deleted, and Python would print that error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def write(self, data: bytes) -> int:
+        return len(data) if self._file.closed else self._file.write(data)
+
+    def seek(self, at: int) -> int:
+        return at if self._file.closed else self._file.seek(at)
+
+    def tell(self) -> int:
+        return 0 if self._file.closed else self._file.tell()
+
+    def flush(self) -> None:
+        if not self._file.closed:
+            self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class ExcelFile:
@@ -164,14 +203,23 @@ class ExcelFile:
         self._file = _File(path)
         self._table = table
         self._zone = zone
-        self._book: Any = xlsxwriter.Workbook(
-            str(self._file.temporary), {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss"}
-        )
-        self._bold = self._book.add_format({"bold": True})
-        formats = {"seconds": "0.000", "share": "0.0%"}
-        self._formats = {kind: self._book.add_format({"num_format": form}) for kind, form in formats.items()}
         self._sheets = 0
-        self._begin_sheet()
+        with self._file.opening():
+            # Beside the file, so that the error of a full disk names the right one.
+            self._parts = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+            self._zipped = _Zipped(self._file.temporary)
+            self._book: Any = xlsxwriter.Workbook(
+                self._zipped,
+                {
+                    "constant_memory": True,
+                    "default_date_format": "yyyy-mm-dd hh:mm:ss",
+                    "tmpdir": self._parts.name,
+                },
+            )
+            self._bold = self._book.add_format({"bold": True})
+            formats = {"seconds": "0.000", "share": "0.0%"}
+            self._formats = {kind: self._book.add_format({"num_format": form}) for kind, form in formats.items()}
+            self._begin_sheet()
 
     def _begin_sheet(self) -> None:
         self._sheets += 1
@@ -213,11 +261,29 @@ class ExcelFile:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         complete = False
         try:
-            # An incomplete book is closed too, because it has temporary files.
-            self._book.close()
-            complete = kind is None
+            if kind is None:
+                self._close_book()
+                complete = True
         finally:
+            self._discard_parts()
             self._file.end(complete=complete)
+
+    def _close_book(self) -> None:
+        from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
+
+        try:
+            self._book.close()
+            self._zipped.close()
+        except FileCreateError as error:
+            cause: OSError = error.args[0]
+            raise cause from None
+
+    def _discard_parts(self) -> None:
+        for file in (self._zipped, *(sheet.row_data_fh for sheet in self._book.worksheets())):
+            # Closing writes what is buffered.
+            with suppress(OSError):
+                file.close()
+        self._parts.cleanup()
 
 
 class ParquetFile:
@@ -241,7 +307,8 @@ class ParquetFile:
         self._batch: Any = arrow.record_batch
         self._array: Any = arrow.array
         self._file = _File(path)
-        self._writer: Any = parquet.ParquetWriter(str(self._file.temporary), self._schema)
+        with self._file.opening():
+            self._writer: Any = parquet.ParquetWriter(str(self._file.temporary), self._schema)
 
     def write(self, rows: Iterable[Sequence[Value]]) -> None:
         """Append rows as one group."""

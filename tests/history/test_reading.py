@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -191,6 +193,28 @@ async def test_pruning_keeps_the_figures_and_the_status(history_url: str) -> Non
             assert (of_days + found.get(key, Figures())).answered == seat.calls_answered
 
 
+@pytest.mark.one_python
+async def test_the_next_prune_finishes_one_that_was_stopped(history_url: str) -> None:
+    """Also on the same day, after all hours were added up and before the events were removed."""
+    first, polls = day(4)
+    await record(history_url, first, polls)
+    zone, cut = ZoneInfo("Pacific/Honolulu"), MORNING + timedelta(hours=2)
+
+    def stop(share: float) -> None:
+        raise InterruptedError(share)
+
+    async with History(history_url) as history:
+        events = [it async for it in history.events(cut, END)]
+        with pytest.raises(InterruptedError, match=r"0\.1"):
+            await history.prune(timedelta(hours=1), zone=zone, progress=stop)
+        assert [it async for it in history.events(cut, END)] == events
+        pruned = await history.prune(timedelta(hours=1), zone=zone)
+        assert (pruned.kept_since, pruned.days) == (cut, 0)
+        assert pruned.events > 500
+        assert [it async for it in history.events(BEGINNING, END)] == events
+        assert (await history.prune(timedelta(hours=1), zone=zone)).kept_since is None
+
+
 async def test_keep_must_not_be_negative(tmp_path: Path) -> None:
     async with History(f"sqlite:///{tmp_path}/day.db") as history:
         with pytest.raises(ValueError, match="keep must not be negative"):
@@ -208,6 +232,8 @@ async def test_vacuum_gives_space_back(tmp_path: Path) -> None:
         await history.prune(timedelta(0), zone=ZoneInfo("Pacific/Honolulu"))
         await history.vacuum()
         assert path.stat().st_size < before
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
         await history.vacuum()
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+import random
+import resource
 import sys
 import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -128,6 +133,38 @@ def test_a_failed_export_leaves_the_old_file_and_nothing_else(form: Format, tmp_
 
     with pytest.raises(RuntimeError):
         fail()
+    assert path.read_text() == "old"
+    assert [it.name for it in tmp_path.iterdir()] == ["calls"]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Generator[None]:
+    """Refuse to write more than some bytes to a file, as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize(
+    ("form", "pages", "room"),
+    [
+        # The beginning, the only page, a page in between or the end does not fit.
+        *[("csv", 1, 0), ("csv", 10, 4096), ("csv", 200, 4096)],
+        *[("xlsx", 10, 4096), ("xlsx", 200, 16_384)],
+        *[("parquet", 0, 0), ("parquet", 1, 1024), ("parquet", 10, 4096)],
+    ],
+)
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(form: Format, pages: int, room: int, tmp_path: Path) -> None:
+    """The failure is an OSError, and nothing is printed later."""
+    path, chance = tmp_path / "calls", random.Random(1)
+    path.write_text("old")
+    page = [(f"{chance.getrandbits(400):x}", 1, 1.5, 0.25, EIGHT, True) for _ in range(20)]
+    with pytest.raises(OSError, match="File too large"), files_of_at_most(room):
+        written(path, form, *[page] * pages)
+    gc.collect()
     assert path.read_text() == "old"
     assert [it.name for it in tmp_path.iterdir()] == ["calls"]
 
