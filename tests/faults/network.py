@@ -18,6 +18,10 @@ from tests.faults.ways import (
     whole_head,
 )
 
+CLOSED = "the server closed the connection"
+BROKEN_OFF = "the answer broke off"
+HALF_HEAD = raw(b"HTTP/1.1 200 OK\r\nContent-Ty")
+
 NETWORK = [
     Fault(
         name="connection refused",
@@ -48,56 +52,44 @@ NETWORK = [
         server="resets the connection before it reads anything",
         start=reset_at_once,
         error=TransportError,
-        says="the server closed the connection",
+        says=CLOSED,
     ),
-    Fault(
-        name="reset before the headers",
-        server="reads the request and resets the connection",
-        start=answering(then(Exchange.reset)),
-        error=TransportError,
-        says="the server closed the connection",
-    ),
-    Fault(
-        name="closed before the headers",
-        server="reads the request and closes the connection",
-        start=answering(then(Exchange.close)),
-        error=TransportError,
-        says="the server closed the connection",
-    ),
-    Fault(
-        name="reset inside the headers",
-        server="resets the connection in the middle of a header",
-        start=answering(then(Exchange.reset, raw(b"HTTP/1.1 200 OK\r\nContent-Ty"))),
-        error=TransportError,
-        says="the server closed the connection",
-    ),
-    Fault(
-        name="closed inside the headers",
-        server="closes the connection in the middle of a header",
-        start=answering(then(Exchange.close, raw(b"HTTP/1.1 200 OK\r\nContent-Ty"))),
-        error=TransportError,
-        says="the server closed the connection",
-    ),
-    Fault(
-        name="reset after the headers",
-        server="resets the connection once the headers are out",
-        start=answering(then(Exchange.reset, whole_head)),
-        error=TransportError,
-        says="the answer broke off",
-    ),
-    Fault(
-        name="reset inside the body",
-        server="resets the connection after half of the body",
-        start=answering(then(Exchange.reset, whole_head, half_body)),
-        error=TransportError,
-        says="the answer broke off",
-    ),
-    Fault(
-        name="closed inside the body",
-        server="closes the connection after half of the body",
-        start=answering(then(Exchange.close, whole_head, half_body)),
-        error=TransportError,
-        says="the answer broke off",
+    *(
+        Fault(name=name, server=does, start=answering(behaviour), error=TransportError, says=says)
+        for name, does, behaviour, says in (
+            ("reset before the headers", "reads the request and resets the connection", then(Exchange.reset), CLOSED),
+            ("closed before the headers", "reads the request and closes the connection", then(Exchange.close), CLOSED),
+            (
+                "reset inside the headers",
+                "resets the connection in the middle of a header",
+                then(Exchange.reset, HALF_HEAD),
+                CLOSED,
+            ),
+            (
+                "closed inside the headers",
+                "closes the connection in the middle of a header",
+                then(Exchange.close, HALF_HEAD),
+                CLOSED,
+            ),
+            (
+                "reset after the headers",
+                "resets the connection once the headers are out",
+                then(Exchange.reset, whole_head),
+                BROKEN_OFF,
+            ),
+            (
+                "reset inside the body",
+                "resets the connection after half of the body",
+                then(Exchange.reset, whole_head, half_body),
+                BROKEN_OFF,
+            ),
+            (
+                "closed inside the body",
+                "closes the connection after half of the body",
+                then(Exchange.close, whole_head, half_body),
+                BROKEN_OFF,
+            ),
+        )
     ),
     Fault(
         name="reset between answers",
@@ -134,43 +126,25 @@ NETWORK = [
 ]
 
 CERTIFICATES = [
-    Fault(
-        name="expired certificate",
-        server="shows a certificate that has expired",
-        start=showing("expired"),
-        error=TransportError,
-        says="certificate has expired",
-        link="tls",
-    ),
-    Fault(
-        name="self-signed certificate",
-        server="shows a certificate that it signed itself",
-        start=showing("self-signed"),
-        error=TransportError,
-        says="self-signed certificate",
-        link="tls",
-    ),
-    Fault(
-        name="certificate of another host",
-        server="shows a certificate for another name",
-        start=showing("other host"),
-        error=TransportError,
-        says="certificate is not valid for '127.0.0.1'",
-        link="tls",
-    ),
-    Fault(
-        name="no TLS",
-        server="speaks plain HTTP at an https:// URL",
-        start=showing(None),
-        error=TransportError,
-        says="check that the URL is right and uses TLS",
-        link="tls",
+    *(
+        Fault(name=name, server=does, start=showing(certificate), error=TransportError, says=says, link="tls")
+        for name, does, certificate, says in (
+            ("expired certificate", "shows a certificate that has expired", "expired", "certificate has expired"),
+            (
+                "self-signed certificate",
+                "shows a certificate that it signed itself",
+                "self-signed",
+                "self-signed certi",
+            ),
+            ("certificate of another host", "shows a certificate for another name", "other host", "is not valid for"),
+            ("no TLS", "speaks plain HTTP at an https:// URL", None, "check that the URL is right and uses TLS"),
+        )
     ),
     Fault(
         name="unexpected TLS",
         server="speaks TLS at an http:// URL",
         start=showing("good"),
         error=TransportError,
-        says="the server closed the connection",
+        says=CLOSED,
     ),
 ]
