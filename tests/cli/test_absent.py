@@ -20,7 +20,8 @@ from sipqueue_async.cli.origin import absent_names, reporting_absent
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.simulator.platform import STATUS
-from tests.kit.cli import BUSY, Paper
+from tests.kit.cli import BUSY, Paper, Stderr
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 A1, A2, B2 = SeatKey("a", "1"), SeatKey("a", "2"), SeatKey("b", "2")
@@ -100,21 +101,12 @@ async def test_what_goes_on_says_so(
     command: Callable[..., Coroutine[Any, Any, None]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with Simulator(BUSY, speed=0) as simulator:
-        task = asyncio.ensure_future(
-            command(client_of(simulator), Paper().output(), seats=SeatFilter(None, "999"), interval=0.02)
-        )
-        told = ""
-
-        def is_told() -> bool:
-            nonlocal told
-            told += capsys.readouterr().err
-            return "still watching for it" in told
-
-        await until(lambda: is_told() or task.done())
-        assert "no extension named '999'; there are 100001" in told
-        assert not task.done()
-        task.cancel()
-        await asyncio.wait([task])
+        work = command(client_of(simulator), Paper().output(), seats=SeatFilter(None, "999"), interval=0.02)
+        stderr = Stderr(capsys)
+        async with running(work) as task:
+            await until(lambda: "still watching for it" in stderr.text or task.done())
+            assert "no extension named '999'; there are 100001" in stderr.text
+            assert not task.done()
 
 
 async def test_a_first_status_that_fails_is_the_commands_to_report(capsys: pytest.CaptureFixture[str]) -> None:

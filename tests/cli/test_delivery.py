@@ -31,6 +31,7 @@ from sipqueue_async.simulator import Simulator
 from tests.kit.builders import START
 from tests.kit.cli import BUSY, Paper, environment, sipqueue
 from tests.kit.http import serving
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 RULE = StateLasts("long-talk", AgentState.TALKING, longer_than=60)
@@ -118,12 +119,8 @@ async def delivering(
     *destinations: Destination, language: str = "en", outboxes: dict[str, Outbox] | None = None
 ) -> AsyncGenerator[Delivery]:
     it = Delivery(senders(destinations, {}), RulesFile(rules=(), language=language), outboxes)
-    task = asyncio.ensure_future(it.run(lambda: None))
-    try:
+    async with running(it.run(lambda: None)):
         yield it
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 def again(saved: Delivery) -> dict[str, Outbox]:
@@ -370,14 +367,11 @@ async def test_the_command_delivers_what_it_printed_even_after_a_restart(
         send = senders([Destination(name="a", url=receiver.url())], {})
         for refusals, kept in ((1_000_000, state), (0, state), (1_000_000, None)):
             receiver.refusals, attempts = refusals, len(receiver.attempts)
-            task = asyncio.ensure_future(
-                alert(client_of(simulator), paper.output(), rules, interval=0.02, state_file=kept, send=send)
-            )
-            await until(partial(receiver.has, attempts=attempts + 1))
-            if not refusals:
-                await until(lambda: '"message":null' in (tmp_path / "state").read_text())
-            task.cancel()
-            await asyncio.wait([task])
+            work = alert(client_of(simulator), paper.output(), rules, interval=0.02, state_file=kept, send=send)
+            async with running(work):
+                await until(partial(receiver.has, attempts=attempts + 1))
+                if not refusals:
+                    await until(lambda: '"message":null' in (tmp_path / "state").read_text())
     [(_, title, body)] = receiver.received
     number = len(paper.lines) // 2
     assert (title, body.splitlines()[:-1]) == (f"{number} alerts", paper.lines[:number])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.metrics import Address
 from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper
+from tests.kit.cli import BUSY, Paper, Stderr
+from tests.kit.ports import taken_port
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 RULES = RulesFile(rules=(StateLasts("any", tuple(AgentState), longer_than=0),))
@@ -37,14 +38,9 @@ async def scrape(url: str) -> dict[tuple[str, str], float]:
 
 async def address(capsys: pytest.CaptureFixture[str]) -> str:
     """Return the URL that the command printed."""
-    found: list[str] = []
-
-    def has_url() -> bool:
-        found.extend(line.split()[-1] for line in capsys.readouterr().err.splitlines() if "metrics are at" in line)
-        return bool(found)
-
-    await until(has_url)
-    return found[0]
+    stderr = Stderr(capsys)
+    await until(lambda: "metrics are at" in stderr.text)
+    return next(line.split()[-1] for line in stderr.text.splitlines() if "metrics are at" in line)
 
 
 async def test_the_command_serves_raised_and_undelivered_alerts(
@@ -60,58 +56,44 @@ async def test_the_command_serves_raised_and_undelivered_alerts(
         Destination(name="good", url=f"json://{secret}"): lambda message: None,
     }
     async with Simulator(BUSY, speed=0) as simulator:
-        task = asyncio.ensure_future(
-            alert(client_of(simulator), Paper().output(), RULES, interval=0.02, send=send, metrics=ANY_PORT)
-        )
-        url = await address(capsys)
-        found: dict[tuple[str, str], float] = {}
-        async with asyncio.timeout(60):
-            while (
-                found.get(("sipqueue_alerts_given_up_total", "brief")) != 4
-                or found.get(("sipqueue_alerts_undelivered", "good")) != 0
-            ):
-                found = await scrape(url)
-        assert found["sipqueue_alerts_raised", "any"] == 4
-        assert found["sipqueue_alerts_undelivered", "away"] == 4
-        assert found["sipqueue_alerts_given_up_total", "good"] == 0
-        assert found["sipqueue_feed_up", ""] == 1
-        assert not any(secret in text for key in found for text in key)
-        task.cancel()
-        await asyncio.wait([task])
+        work = alert(client_of(simulator), Paper().output(), RULES, interval=0.02, send=send, metrics=ANY_PORT)
+        async with running(work):
+            url = await address(capsys)
+            found: dict[tuple[str, str], float] = {}
+            async with asyncio.timeout(60):
+                while (
+                    found.get(("sipqueue_alerts_given_up_total", "brief")) != 4
+                    or found.get(("sipqueue_alerts_undelivered", "good")) != 0
+                ):
+                    found = await scrape(url)
+            assert found["sipqueue_alerts_raised", "any"] == 4
+            assert found["sipqueue_alerts_undelivered", "away"] == 4
+            assert found["sipqueue_alerts_given_up_total", "good"] == 0
+            assert found["sipqueue_feed_up", ""] == 1
+            assert not any(secret in text for key in found for text in key)
         with pytest.raises(aiohttp.ClientConnectionError):
             await scrape(url)
 
 
-async def test_it_is_alive_and_ready(capsys: pytest.CaptureFixture[str]) -> None:
-    task = asyncio.ensure_future(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT))
-    server = (await address(capsys)).removesuffix("metrics")
-    async with aiohttp.ClientSession(server) as client, asyncio.timeout(60):
-        async with client.get("healthz") as answer:
-            assert (answer.status, await answer.text()) == (200, "alive\n")
-        status, text = 503, "not ready: the status is not known yet\n"
-        while status == 503:
-            assert text == "not ready: the status is not known yet\n"
-            async with client.get("readyz") as answer:
-                status, text = answer.status, await answer.text()
-        assert (status, text) == (200, "ready\n")
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def test_a_demonstration_has_metrics_without_destinations(capsys: pytest.CaptureFixture[str]) -> None:
-    task = asyncio.ensure_future(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT))
-    found = await scrape(await address(capsys))
-    assert ("sipqueue_alerts_raised", "any") in found
-    assert not any(name == "sipqueue_alerts_undelivered" for name, _ in found)
-    task.cancel()
-    await asyncio.wait([task])
+async def test_a_demonstration_has_metrics_and_health_without_destinations(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(alert_demo(Demonstration(), Paper().output(), RULES, metrics=ANY_PORT)):
+        url = await address(capsys)
+        async with aiohttp.ClientSession(url.removesuffix("metrics")) as client, asyncio.timeout(60):
+            async with client.get("healthz") as answer:
+                assert (answer.status, await answer.text()) == (200, "alive\n")
+            status, text = 503, "not ready: the status is not known yet\n"
+            while status == 503:
+                assert text == "not ready: the status is not known yet\n"
+                async with client.get("readyz") as answer:
+                    status, text = answer.status, await answer.text()
+            assert (status, text) == (200, "ready\n")
+        found = await scrape(url)
+        assert ("sipqueue_alerts_raised", "any") in found
+        assert not any(name == "sipqueue_alerts_undelivered" for name, _ in found)
 
 
 async def test_an_address_that_cannot_be_listened_on_is_named() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with taken_port() as port:
         for given, message in (
             (Address("127.0.0.1", port), f"cannot listen on 127.0.0.1, port {port}: .*; try another port"),
             (Address("192.0.2.1", 0), "not an address of this machine; give --metrics one that is"),

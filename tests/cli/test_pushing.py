@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +13,7 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.pushing import PushAddress, pushed, receiver_of, with_path
 from sipqueue_async.redis import RedisFeed
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.ports import free_port
+from tests.kit.ports import free_port, taken_port
 from tests.kit.waiting import until
 
 PATH = "a-path-that-nobody-guesses"
@@ -43,8 +42,7 @@ def test_a_reader_of_a_relay_does_not_poll() -> None:
 
 
 async def test_an_address_that_is_taken_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    with taken_port() as port:
         async with StatusWatcher(ScriptedSource([snapshot(agent())])) as watcher:
             address = PushAddress("127.0.0.1", port, PATH)
             with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +13,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sipqueue_async import AgentState, CallAnswered, CallMissed, SeatKey, Snapshot, Update
-from sipqueue_async.history import Figures, History, Recorder
+from sipqueue_async.history import Figures, History
 from sipqueue_async.history.figures import microseconds
 from sipqueue_async.history.history import store_of
 from sipqueue_async.history.store import HOUR
 from sipqueue_async.simulator import Plan
 from sipqueue_async.tally import Tally
-from tests.kit.recording import BEGINNING, END
-from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
+from tests.kit.recording import BEGINNING, END, give
+from tests.kit.simulated_updates import MORNING, Polled
 
 HOURS = 3
 PLAN = Plan(agents=12, calls_per_hour=90, several_queues=0.3, shift_hours=1.2, off_hours=0.4, short_calls=0.2)
@@ -36,16 +35,7 @@ def day(hours: float = HOURS, seed: int = 3) -> tuple[Snapshot, Polls]:
 
 async def record(url: str, first: Snapshot, polls: Polls) -> None:
     """Record polls."""
-    async with History(url) as history:
-        feed = GivenFeed()
-        feed.give(first)
-        async with Recorder(history, feed, max_pending=100_000) as recorder, feed:
-            while recorder.health.recorded_until is None:
-                await asyncio.sleep(0.001)
-            for snapshot, update in polls:
-                feed.give(snapshot, update)
-            while recorder.pending:
-                await asyncio.sleep(0.001)
+    await give(url, [first, *(snapshot for snapshot, _ in polls)])
 
 
 def counted(first: Snapshot, polls: Polls, hours: int) -> Tally:

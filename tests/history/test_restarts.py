@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
 from itertools import pairwise
@@ -34,7 +34,7 @@ from sipqueue_async.history.transcript import Transcript
 from sipqueue_async.simulator import Plan
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.recording import BEGINNING, END, record, recorded, running
+from tests.kit.recording import BEGINNING, END, give, record, recorded, running
 from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
 
 FIRST_HOUR = microseconds(START) // HOUR
@@ -42,31 +42,6 @@ FIRST_HOUR = microseconds(START) // HOUR
 
 def at(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
-
-
-async def give(
-    url: str,
-    given: Iterable[Snapshot],
-) -> None:
-    """Record snapshots of a feed that knows the first one already."""
-    first, *others = given
-    async with History(url) as history:
-        feed = GivenFeed()
-        feed.give(first)
-        async with Recorder(history, feed, max_pending=10_000) as recorder, feed:
-            previous = first
-            while recorder.health.recorded_until is None:
-                await asyncio.sleep(0.001)
-            for number, now in enumerate(others):
-                events = diff(previous, now)
-                update = Update(sequence=number, snapshot=now, previous=previous, events=events) if events else None
-                feed.give(now, update)
-                previous = now
-                # The recorder notes each answer, also one without a change.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-            while recorder.pending:
-                await asyncio.sleep(0.001)
 
 
 async def sums(store: Store, hours: int) -> dict[SeatKey, Figures]:

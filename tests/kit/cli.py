@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+
+import pytest
 
 from sipqueue_async.cli import commands as commands_package
 from sipqueue_async.cli.terminal.output import Output
@@ -60,6 +61,20 @@ class Paper(io.TextIOWrapper):
     def output(self, **environ: str) -> Output:
         """Return an output that prints to this stream."""
         return Output(self, environ)
+
+
+class Stderr:
+    """The standard error of the tests' own process so far, while a command runs in it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """Everything that was printed."""
+        self._text += self._capsys.readouterr().err
+        return self._text
 
 
 def environment(simulator: Simulator | None = None, **more: str) -> dict[str, str]:
@@ -135,22 +150,3 @@ async def sipqueue(
         yield Sipqueue(program)
     finally:
         await program.kill()
-
-
-@asynccontextmanager
-async def running(work: Any) -> AsyncGenerator[asyncio.Future[Any]]:
-    """Run a command until the block ends."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def cancel_later(task: asyncio.Future[Any], iterations: int) -> None:
-    """Cancel a task after so many iterations of the event loop."""
-    if iterations:
-        asyncio.get_running_loop().call_soon(cancel_later, task, iterations - 1)
-    else:
-        task.cancel()

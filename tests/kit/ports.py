@@ -1,10 +1,11 @@
-"""Free ports for servers that cannot choose one themselves."""
+"""Ports: free ones for servers that cannot choose one themselves, and one that is in use."""
 
 from __future__ import annotations
 
 import secrets
 import socket
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 
 
 def free_port() -> int:
@@ -19,3 +20,10 @@ def free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
+
+
+@contextmanager
+def taken_port() -> Generator[int]:
+    """Listen on a port of 127.0.0.1 until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]

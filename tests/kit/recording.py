@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import attrs
 
-from sipqueue_async import Event, FeedDown, SipQueueError, Snapshot, StatusWatcher, Update, Updates
+from sipqueue_async import Event, FeedDown, SipQueueError, Snapshot, StatusWatcher, Update, Updates, diff
 from sipqueue_async.history import History, Recorder
 from sipqueue_async.testing import ScriptedSource
+from tests.kit.simulated_updates import GivenFeed
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(2100, 1, 1, tzinfo=UTC)
@@ -95,3 +96,25 @@ async def recorded(url: str) -> list[Update]:
 def comparable(events: Iterable[Event]) -> list[object]:
     """Return events in comparable form: errors as their text."""
     return [(event.since, str(event.error)) if isinstance(event, FeedDown) else event for event in events]
+
+
+async def give(url: str, given: Iterable[Snapshot]) -> None:
+    """Record snapshots of a feed that knows the first one already."""
+    first, *others = given
+    async with History(url) as history:
+        feed = GivenFeed()
+        feed.give(first)
+        async with Recorder(history, feed, max_pending=100_000) as recorder, feed:
+            previous = first
+            while recorder.health.recorded_until is None:
+                await asyncio.sleep(0.001)
+            for number, now in enumerate(others):
+                events = diff(previous, now)
+                update = Update(sequence=number, snapshot=now, previous=previous, events=events) if events else None
+                feed.give(now, update)
+                previous = now
+                # The recorder notes each answer, also one without a change.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            while recorder.pending:
+                await asyncio.sleep(0.001)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import aiohttp
 import pytest
 
 from sipqueue_async.simulator import CallCentre, Plan, PlatformServer
+from tests.kit.ports import taken_port
 
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 EXAMPLE = {"service": STATUS, "token": "ABCDEFG", "queuename": "queue-1", "extnumber": "100001", "state": "0"}
@@ -149,8 +149,7 @@ async def test_a_server_is_started_once(server: PlatformServer) -> None:
 
 
 async def test_a_taken_port_is_told_and_leaves_nothing_behind() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
+    with taken_port() as port:
         server = PlatformServer(CallCentre(), port=port)
         with pytest.raises(OSError, match=str(port)):
             await server.start()

@@ -19,6 +19,7 @@ from sipqueue_async import AuthError, Snapshot, StatusWatcher
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard, server
 from sipqueue_async.wallboard.guard import HEADERS
+from tests.kit.ports import taken_port
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
 KEY = "a key for the tests"
@@ -448,10 +449,8 @@ async def test_it_can_be_started_once() -> None:
 
 
 async def test_a_port_in_use_raises_oserror() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        wallboard = Wallboard(Stage(SMALL).watcher, port=taken.getsockname()[1])
+    with taken_port() as port:
+        wallboard = Wallboard(Stage(SMALL).watcher, port=port)
         with pytest.raises(OSError, match="address already in use"):
             await wallboard.start()
         await wallboard.stop()

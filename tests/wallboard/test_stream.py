@@ -22,6 +22,7 @@ from sipqueue_async.wallboard.board import Board
 from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams
 from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.tasks import running
 from tests.kit.wallboard_stage import NEVER, Stage, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
@@ -150,7 +151,7 @@ class _Flood:
 async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
-    async with flood.watcher, _served(live, patience=300.0) as url, _following(live):
+    async with flood.watcher, _served(live, patience=300.0) as url, running(live.run()):
         await flood.watcher.ready()
         reader, writer = await _slow_reader(url)
         sent = _calls(live.board, "since")
@@ -174,7 +175,7 @@ async def test_a_browser_that_stops_reading_is_disconnected(by: str, monkeypatch
         monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
-    async with flood.watcher, _served(live, patience=0.2, most=1) as url, _following(live):
+    async with flood.watcher, _served(live, patience=0.2, most=1) as url, running(live.run()):
         await flood.watcher.ready()
         _, writer = await _slow_reader(url)
         async with aiohttp.ClientSession() as client, asyncio.timeout(60):
@@ -211,20 +212,10 @@ def _calls(board: Board, method: str) -> list[int]:
     return revisions
 
 
-@asynccontextmanager
-async def _following(live: Live) -> AsyncGenerator[None]:
-    task = asyncio.create_task(live.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 async def test_many_browsers_share_one_message() -> None:
     stage = Stage(PLAN)
     live = Live(stage.watcher, stale_after=30)
-    async with stage.watcher, _served(live) as url, _following(live), aiohttp.ClientSession() as client:
+    async with stage.watcher, _served(live) as url, running(live.run()), aiohttp.ClientSession() as client:
         await stage.watcher.ready()
         answers = [await client.get(url) for _ in range(10)]
         streams = [events(answer) for answer in answers]
@@ -257,13 +248,13 @@ async def test_a_board_on_a_running_watcher_shows_its_status_at_once() -> None:
     async with stage.watcher:
         await stage.watcher.ready()
         live = Live(stage.watcher, stale_after=30)
-        async with _following(live):
+        async with running(live.run()):
             await asyncio.sleep(0)
             assert live.board.tally.total.signed_in == len(stage.watcher.snapshot or ())
             assert live.is_fresh
         await stage.fail("away")
         late = Live(stage.watcher, stale_after=30)
-        async with _following(late):
+        async with running(late.run()):
             await asyncio.sleep(0)
             assert late.board.tally.total.signed_in == len(stage.watcher.snapshot or ())
             assert late.board.tally.feed_down is not None
@@ -282,7 +273,7 @@ async def test_a_baseline_is_shown_once_a_poll_confirmed_it() -> None:
     known = snapshot(agent())
     watcher = StatusWatcher(ScriptedSource([known]), interval=NEVER, baseline=known)
     live = Live(watcher, stale_after=30)
-    async with _following(live):
+    async with running(live.run()):
         await asyncio.sleep(0)
         assert json.loads(live.board.since(0))["seats"] == []
         async with watcher:
@@ -294,7 +285,7 @@ async def test_a_baseline_is_shown_once_a_poll_confirmed_it() -> None:
 async def test_an_empty_call_centre_is_up() -> None:
     watcher = StatusWatcher(ScriptedSource([snapshot()]), interval=NEVER)
     live = Live(watcher, stale_after=30)
-    async with watcher, _following(live):
+    async with watcher, running(live.run()):
         await watcher.ready()
         await asyncio.sleep(0)
         assert live.board.has_begun
@@ -359,7 +350,7 @@ async def test_streams_of_one_other_machine_are_limited(monkeypatch: pytest.Monk
 async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
     flood = _Flood()
     live = Live(flood.watcher, stale_after=30)
-    async with flood.watcher, _served(live, patience=300.0) as url, _following(live):
+    async with flood.watcher, _served(live, patience=300.0) as url, running(live.run()):
         await flood.watcher.ready()
         await asyncio.sleep(0)
         size = len(live.board.since(0))

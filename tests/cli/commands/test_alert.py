@@ -22,7 +22,8 @@ from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, cancel_later
+from tests.kit.cli import BUSY, Paper
+from tests.kit.tasks import cancel_later, running
 from tests.kit.waiting import until
 
 TALKS = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=0),))
@@ -34,12 +35,8 @@ async def alerting(
 ) -> AsyncGenerator[asyncio.Future[None]]:
     """Run the command until the block ends."""
     options = {"interval": 0.02, **options}
-    task = asyncio.ensure_future(alert(client_of(simulator), paper.output(NO_COLOR="1"), rules, **options))
-    try:
+    async with running(alert(client_of(simulator), paper.output(NO_COLOR="1"), rules, **options)) as task:
         yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def polled(simulator: Simulator) -> None:
@@ -211,10 +208,8 @@ async def test_a_rule_about_seats_that_the_options_leave_out_is_refused(
 async def test_a_demonstration_is_watched_in_its_own_time() -> None:
     rules = RulesFile(rules=(StateLasts("talks", AgentState.TALKING, longer_than=60),))
     paper = Paper()
-    task = asyncio.ensure_future(alert_demo(Demonstration(speed=600.0), paper.output(), rules, interval=20))
-    await until(lambda: "has been talking for 1 min" in paper.text)
-    task.cancel()
-    await asyncio.wait([task])
+    async with running(alert_demo(Demonstration(speed=600.0), paper.output(), rules, interval=20)):
+        await until(lambda: "has been talking for 1 min" in paper.text)
 
 
 def test_a_demonstration_has_rules_of_its_own_and_says_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,10 +223,8 @@ def test_a_demonstration_has_rules_of_its_own_and_says_where_they_are(capsys: py
 
 async def test_the_built_in_rules_raise_alerts_within_an_hour_of_the_demonstration() -> None:
     paper = Paper()
-    task = asyncio.ensure_future(alert_demo(Demonstration(speed=3600.0), paper.output(), demo_rules(), interval=20))
-    await until(lambda: len({line.split()[-1] for line in paper.lines if ": over after" in line}) > 1)
-    task.cancel()
-    await asyncio.wait([task])
+    async with running(alert_demo(Demonstration(speed=3600.0), paper.output(), demo_rules(), interval=20)):
+        await until(lambda: len({line.split()[-1] for line in paper.lines if ": over after" in line}) > 1)
 
 
 def test_check_only_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

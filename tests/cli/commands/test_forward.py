@@ -25,8 +25,9 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import agent, snapshot
-from tests.kit.cli import BUSY, Paper, cancel_later, environment, running, sipqueue
+from tests.kit.cli import BUSY, Paper, Stderr, environment, sipqueue
 from tests.kit.forwarding import SECRET, Receiver, has_begun, receiving, target
+from tests.kit.tasks import cancel_later, running
 from tests.kit.waiting import until
 
 
@@ -81,15 +82,10 @@ async def test_on_a_terminal_it_says_that_it_has_begun_and_names_that_do_not_exi
     strange = Target(webhook=webhook, url=strange.url, signer=strange.signer)
     async with Simulator(BUSY, speed=0) as simulator, forwarding(simulator, tmp_path / "state", strange, paper=paper):
         await until(lambda: paper.text)
-        lines: list[str] = []
-
-        def is_said() -> bool:
-            lines.extend(capsys.readouterr().err.splitlines())
-            return bool(lines)
-
-        await until(is_said)
+        stderr = Stderr(capsys)
+        await until(lambda: stderr.text.endswith("\n"))
     assert paper.lines == ["forwarding the events of 4 seats; Ctrl-C ends"]
-    assert lines == ["sipqueue: no queue named 'queue-9'; there are queue-1, queue-2; still watching for it"]
+    assert stderr.text == "sipqueue: no queue named 'queue-9'; there are queue-1, queue-2; still watching for it\n"
 
 
 async def test_refused_credentials_end_it_and_the_file_keeps_the_rest(
@@ -195,13 +191,13 @@ async def test_a_cancellation_at_any_moment_keeps_each_event_once(steps: int, tm
 async def test_a_dry_run_prints_what_each_destination_would_get() -> None:
     paper = Paper()
     webhooks = [target(name=name, events=frozenset({kind})).webhook for name, kind in NAMES.items()]
-    async with Simulator(BUSY, speed=0) as simulator:
-        task = asyncio.ensure_future(print_events(client_of(simulator), paper.output(), webhooks, interval=0.02))
+    async with (
+        Simulator(BUSY, speed=0) as simulator,
+        running(print_events(client_of(simulator), paper.output(), webhooks, interval=0.02)),
+    ):
         await until(lambda: simulator.server.requests > 2)
         simulator.advance(60)
         await until(lambda: {line.split()[0] for line in paper.lines} == {*NAMES})
-        task.cancel()
-        await asyncio.wait([task])
     for line in paper.lines:
         name, _, event = line.partition(" ")
         assert json.loads(event)["event"] == NAMES[name]

@@ -32,9 +32,10 @@ from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import ScriptedSource, agent, snapshot
-from tests.kit.cli import BUSY, Paper, environment, running, sipqueue
+from tests.kit.cli import BUSY, Paper, environment, sipqueue
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
+from tests.kit.tasks import running
 from tests.kit.terminal import terminal
 from tests.kit.waiting import until
 

@@ -28,10 +28,11 @@ from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.history import History, Recorder
 from sipqueue_async.records import FollowedCall
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, running
+from tests.kit.cli import BUSY, Paper
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.simulated_updates import GivenFeed
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -15,7 +15,7 @@ from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper, environment, sipqueue
+from tests.kit.cli import BUSY, Paper, Stderr, environment, sipqueue
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.waiting import until
@@ -48,16 +48,12 @@ async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys
         assert paper.lines == [
             f"the relay publishes to Redis at 127.0.0.1:{redis_server.port}, keys {{north}}:* until Ctrl-C"
         ]
-        said = ""
-
-        def says(text: str) -> bool:
-            nonlocal said
-            said += capsys.readouterr().err
-            return text in said
-
-        await until(lambda: says("no queue named 'queue-9'; there are queue-1, queue-2; still watching for it"))
+        stderr = Stderr(capsys)
+        await until(
+            lambda: "no queue named 'queue-9'; there are queue-1, queue-2; still watching for it" in stderr.text
+        )
         redis_server.kill()
-        await until(lambda: says("sipqueue: the relay cannot publish: "))
+        await until(lambda: "sipqueue: the relay cannot publish: " in stderr.text)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -23,7 +23,8 @@ from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.simulator import Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
-from tests.kit.cli import BUSY, Paper
+from tests.kit.cli import BUSY, Paper, Stderr
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 
@@ -40,14 +41,12 @@ async def watching(
     options = {"interval": 0.02, "form": Form.CSV, **options}
     report = Report(paper.output(NO_COLOR="1"), **options)
     polls = simulator.server.requests
-    task = asyncio.ensure_future(report.watch(client_of(simulator)))
-    # A login, a poll, and a second poll: its request shows that the first answer has been processed.
-    await until(lambda: simulator.server.requests >= polls + 3 or task.done())
     try:
-        yield report, task
+        async with running(report.watch(client_of(simulator))) as task:
+            # A login, a poll, and a second poll: its request shows that the first answer has been processed.
+            await until(lambda: simulator.server.requests >= polls + 3 or task.done())
+            yield report, task
     finally:
-        task.cancel()
-        await asyncio.wait([task])
         report.print()
 
 
@@ -115,19 +114,13 @@ async def test_a_terminal_is_told_that_all_is_well() -> None:
 async def test_trouble_is_told_beside_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
     """An outage is reported on stderr, waited out, and counted as unseen."""
     paper = Paper()
-    said = ""
+    stderr = Stderr(capsys)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):
         await simulator.stop_server()
-
-        def told(words: str) -> bool:
-            nonlocal said
-            said += capsys.readouterr().err
-            return words in said
-
-        await until(lambda: told("feed down since "))
+        await until(lambda: "feed down since " in stderr.text)
         await simulator.start_server()
-        await until(lambda: told("feed up after "))
-    assert all(line.startswith("sipqueue: ") for line in said.splitlines())
+        await until(lambda: "feed up after " in stderr.text)
+    assert all(line.startswith("sipqueue: ") for line in stderr.text.splitlines())
     assert all(float(row["unseen_seconds"]) > 0 for row in rows(paper))
 
 
@@ -191,14 +184,12 @@ class TestTime:
         """The file is saved even while nothing changes."""
         state = state_in(tmp_path)
         script(ScriptedSource([snapshot(agent(), at=at) for at in range(0, 60, 3)]))
-        task = asyncio.ensure_future(Report(Paper().output(), interval=3, state_file=state).watch(NOWHERE))
-        for seconds, expected in ((1, 0), (10, 9), (10, 18)):
-            await asyncio.sleep(seconds)
-            saved = state.load()
-            assert saved is not None
-            assert saved.observed_at == START + timedelta(seconds=expected)
-        task.cancel()
-        await asyncio.wait([task])
+        async with running(Report(Paper().output(), interval=3, state_file=state).watch(NOWHERE)):
+            for seconds, expected in ((1, 0), (10, 9), (10, 18)):
+                await asyncio.sleep(seconds)
+                saved = state.load()
+                assert saved is not None
+                assert saved.observed_at == START + timedelta(seconds=expected)
 
 
 async def test_withdrawn_credentials_end_it_with_the_figures_so_far(tmp_path: Path) -> None:
@@ -306,10 +297,8 @@ async def test_a_full_disk_ends_it_with_the_figures(tmp_path: Path) -> None:
 async def test_a_demonstration_counts_the_centres_time() -> None:
     paper = Paper()
     report = Report(paper.output(), form=Form.CSV, interval=6.0)
-    task = asyncio.ensure_future(report.watch_demo(Demonstration(speed=600.0)))
-    await until(lambda: report.tally.total.calls_answered or task.done())
-    task.cancel()
-    await asyncio.wait([task])
+    async with running(report.watch_demo(Demonstration(speed=600.0))) as task:
+        await until(lambda: report.tally.total.calls_answered or task.done())
     report.print()
     assert answered(paper) > 0
     assert rows(paper)[0]["started_at"].startswith("2026-01-05T08:0")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from sipqueue_async.cli.commands.simulate import simulate
 from sipqueue_async.cli.exits import USAGE, Failure
 from sipqueue_async.cli.simulation import Demonstration, lively_plan
 from tests.kit.cli import Paper
+from tests.kit.ports import taken_port
 from tests.kit.waiting import until
 
 SMALL = Demonstration(agents=4)
@@ -88,10 +88,7 @@ async def _posted(url: str, form: aiohttp.FormData) -> Any:
 
 
 async def test_a_port_in_use_is_told() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with taken_port() as port:
         told = f"cannot listen on 127.0.0.1, port {port}: {os.strerror(errno.EADDRINUSE)}; try another --port, or 0"
         with pytest.raises(Failure, match=told) as caught:
             await simulate(Paper().output(), {}, SMALL, port=port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -25,7 +24,7 @@ from sipqueue_async.cli.simulation import Demonstration, client_of, name_people
 from sipqueue_async.cli.thresholds import FEW, SOON
 from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue
-from tests.kit.ports import free_port
+from tests.kit.ports import free_port, taken_port
 from tests.kit.waiting import until
 
 KEY = "a key for the tests"
@@ -194,12 +193,11 @@ async def test_what_cannot_be_served_is_said(site: Site, message: str) -> None:
 
 
 async def test_a_port_that_is_taken_is_said() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*; try another --port"):
-            await wallboard(Demonstration(), Paper().output(), site=Site(port=port))
+    with (
+        taken_port() as port,
+        pytest.raises(Failure, match=f"cannot listen on 127.0.0.1, port {port}: .*; try another"),
+    ):
+        await wallboard(Demonstration(), Paper().output(), site=Site(port=port))
 
 
 async def test_refused_credentials_end_it() -> None:

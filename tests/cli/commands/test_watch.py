@@ -19,6 +19,7 @@ from sipqueue_async.cli.statefile import StateFile
 from sipqueue_async.cli.terminal.output import Output
 from sipqueue_async.simulator import Simulator
 from tests.kit.cli import BUSY, Paper
+from tests.kit.tasks import running
 from tests.kit.waiting import until
 
 
@@ -29,15 +30,11 @@ async def watching(
     """Run the command until the block ends; the block begins after the first poll."""
     polls = simulator.server.requests
     options = {"interval": 0.02, **options}
-    task = asyncio.ensure_future(watch(client_of(simulator), paper.output(NO_COLOR="1"), **options))
-    if polled:
-        # A login, a poll, and a second poll: its request shows that the first answer has been processed.
-        await until(lambda: simulator.server.requests >= polls + 3 or task.done())
-    try:
+    async with running(watch(client_of(simulator), paper.output(NO_COLOR="1"), **options)) as task:
+        if polled:
+            # A login, a poll, and a second poll: its request shows that the first answer has been processed.
+            await until(lambda: simulator.server.requests >= polls + 3 or task.done())
         yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def snapshot_of(simulator: Simulator) -> Snapshot:

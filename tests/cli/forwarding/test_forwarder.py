@@ -20,6 +20,7 @@ from sipqueue_async.cli.forwarding.forwarder import Forwarder
 from sipqueue_async.cli.forwarding.store import Pause, Store
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.forwarding import target
+from tests.kit.tasks import running
 
 pytestmark = pytest.mark.virtual_time
 
@@ -61,12 +62,8 @@ async def forwarding(path: Path, hooks: dict[Target, Hook]) -> AsyncGenerator[tu
     loop = asyncio.get_running_loop()
     with Store(path) as store:
         forwarder = Forwarder(store, {it: hook.send for it, hook in hooks.items()}, clock=loop.time)
-        task = asyncio.ensure_future(forwarder.run())
-        try:
+        async with running(forwarder.run()):
             yield forwarder, store
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
 
 def buried(store: Store) -> list[tuple[int, str]]:
