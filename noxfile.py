@@ -1,6 +1,6 @@
 """The checks of the project. `nox` runs the whole gate, `nox -s quick` its fast part; `nox --list` names all sessions.
 
-`.ci/run` measures coverage too: its full run of the tests is `coverage` instead of `tests`, and takes twice the time.
+`.ci/run` runs `coverage` instead of `tests`, which takes twice the time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOOP_SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")
 INSTALLED = {"PYTHONSAFEPATH": "1"}
 QUICK = {"SIPQUEUE_TESTS_QUICK": "1"}
 """Skips tests that start a process; tests/conftest.py reads it."""
-# Tests of recipes and benchmarks start processes; to collect them means to import all that they use.
+# Tests of recipes and benchmarks start processes; even collecting them imports everything that they use.
 NOT_QUICK = ("recipes", "benchmarks")
 QUICK_TESTS = (
     "-m",
@@ -82,23 +82,23 @@ nox.options.default_venv_backend = "uv" if _uv_works() else "virtualenv"
 # Container images often set this. Without bytecode, each process that a test starts compiles all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-_last_words: list[str] = []
+_last_lines: list[str] = []
 
 
 @atexit.register
-def _say_what_was_not_tested() -> None:
+def _print_last_lines() -> None:
     """Print it as the last lines of the run, after nox's own summary."""
-    print(*_last_words, sep="\n", end="\n" if _last_words else "", file=sys.stderr)
+    print(*_last_lines, sep="\n", end="\n" if _last_lines else "", file=sys.stderr)
 
 
 def _note_what_is_not_tested() -> None:
     absent = [version for version in PYTHONS if shutil.which(f"python{version}") is None]
     lines = [f"  {component.tested} ({component.program} is missing)" for component in missing()]
     lines += [f"  Python {', '.join(absent)} (no such interpreter on this machine)"] if absent else []
-    _last_words[:] = ["", "Not tested:", *lines] if lines else []
+    _last_lines[:] = ["", "Not tested:", *lines] if lines else []
     if missing():
         packages = " ".join(package for component in missing() for package in component.packages)
-        _last_words.append(f"To test everything: apt-get install {packages}")
+        _last_lines.append(f"To test everything: apt-get install {packages}")
 
 
 def _group(*names: str) -> list[str]:
@@ -208,14 +208,14 @@ def coverage(session: nox.Session) -> None:
     # Only a run with every component can reach every line; `_note_what_is_not_tested` says so at the end.
     session.run("coverage", "report", *(["--fail-under=0"] if missing() else []))
     if missing():
-        _last_words.append("Coverage was not judged, because tests were skipped.")
+        _last_lines.append("Coverage was not judged, because tests were skipped.")
 
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
     """Run the tests on the lowest declared version of every direct dependency."""
     session.install("uv")
-    # Not `create_tmp`: tests would put temporary files there, and pytest find the settings of this project above them.
+    # Not `create_tmp`: tests would put their temporary files there, below the settings of this project.
     pins = str(Path(session.cache_dir) / "lowest.txt")
     asked = ("--extra", "all", "--group", "test", "--group", "recipes", "--python-version", "3.11")
     session.run("uv", "pip", "compile", "-q", "pyproject.toml", *asked, "--resolution", "lowest-direct", "-o", pins)

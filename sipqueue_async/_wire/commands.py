@@ -35,11 +35,11 @@ def seat_fields(
 
 
 def checked_name(argument: str, value: object) -> str:
-    """Return a name that is a string, is not empty, and of an extension has no comma.
+    """Check a name and return it.
 
     Raises:
         TypeError: It is not a string.
-        ValueError: It is empty, or has a comma.
+        ValueError: It is empty, or an extension with a comma, which would name several.
     """
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a string, not {value!r}")

@@ -20,7 +20,7 @@ class Batch:
     """Rows that are written in one transaction: whole updates, and what follows from them."""
 
     after: int | None
-    """The time of the last row that the store has before it."""
+    """The time of the store's last row before this batch is written."""
     events: list[tuple[Any, ...]] = attrs.field(factory=list)
     seats: list[tuple[Any, ...]] = attrs.field(factory=list)
     names: list[tuple[Any, ...]] = attrs.field(factory=list)
@@ -43,7 +43,7 @@ class Batch:
 
     @property
     def last_at(self) -> int | None:
-        """The time of the last row that the store has after it."""
+        """The time of the store's last row after this batch is written."""
         return self.events[-1][1] if self.events else self.after
 
 

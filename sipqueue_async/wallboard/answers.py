@@ -1,4 +1,4 @@
-"""Makes the answers from the history one at a time, and keeps each a moment for other browsers."""
+"""Serializes the queries of the history, and caches each answer for a few seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 
 KEPT_FOR: Final = 3.0
-"""Seconds for which an answer is sent again."""
+"""Seconds for which an answer is cached."""
 MOST_WAITING: Final = 32
 """How many requests may wait for the history."""
 _MOST_KEPT: Final = 32
@@ -18,10 +18,10 @@ class BusyError(Exception):
 
 
 class Answers:
-    """Limits what browsers cost: a query runs for up to a second and has the event loop for a part of it.
+    """Limits the cost of browsers: a query takes up to a second, and blocks the event loop for a part of it.
 
     Args:
-        kept_for: Seconds for which an answer is sent again.
+        kept_for: Seconds for which an answer is cached.
     """
 
     def __init__(self, kept_for: float = KEPT_FOR) -> None:

@@ -69,6 +69,6 @@ def test_a_span_is_what_its_words_mean(since: str, until: str | None, start: str
     ],
 )
 def test_what_is_no_span_is_refused(since: str, until: str | None, message: str) -> None:
-    """With examples of what is one."""
+    """The error names the option and, for unreadable times, gives examples."""
     with pytest.raises(click.UsageError, match=message):
         span_of(since, until, BERLIN, NOW)

@@ -56,7 +56,7 @@ async def exported(url: str, content: Content, path: Path) -> list[dict[str, str
 
 
 async def test_events_have_what_is_known_of_them(url: str, tmp_path: Path) -> None:
-    """Each kind fills the columns that it has; events of the feed have no seat."""
+    """Each kind of event fills its own columns; events of the feed have no seat."""
     found = await exported(url, "events", tmp_path / "events.csv")
     kinds = {row["event"]: {name: value for name, value in row.items() if value and name != "event"} for row in found}
     at = "2026-01-05T08:00:10+00:00"
@@ -102,7 +102,7 @@ async def test_a_report_has_its_rows(url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("content", CONTENTS)
 async def test_everything_goes_into_every_format(content: Content, form: str, url: str, tmp_path: Path) -> None:
-    """In the zone of this machine, by default, and with the number of rows told on the way."""
+    """Every content fits every format, in this machine's zone by default; `progress` receives the number of rows."""
     path, counts = tmp_path / f"out.{form}", list[int]()
     async with History(url) as history:
         count = await export(history, content, path, START, LATER, queue="queue-1", progress=counts.append)
@@ -115,7 +115,7 @@ async def test_everything_goes_into_every_format(content: Content, form: str, ur
 
 
 async def test_many_rows_go_page_by_page(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more than a page is in memory."""
+    """Rows are written page by page, so at most one page is in memory."""
     monkeypatch.setattr("sipqueue_async.history.exports.PAGE", 2)
     counts: list[int] = []
     async with History(url) as history:
@@ -135,7 +135,7 @@ async def test_many_rows_go_page_by_page(url: str, tmp_path: Path, monkeypatch: 
 async def test_an_unknown_format_or_content_is_refused(
     content: Content, name: str, message: str, url: str, tmp_path: Path
 ) -> None:
-    """Before a file is made."""
+    """It is refused before any file is created."""
     async with History(url) as history:
         with pytest.raises(ValueError, match=message):
             await export(history, content, tmp_path / name, START, LATER)

@@ -39,7 +39,7 @@ def test_sums_do_not_depend_on_the_order(one: Figures, two: Figures, three: Figu
 
 
 def test_rates_are_of_the_sums() -> None:
-    """Shares and means, in seconds and from 0 to 1."""
+    """Shares are from 0 to 1 and means in seconds, both computed from the sums."""
     eight = datetime(2026, 1, 5, 8, tzinfo=UTC)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     figures = Figures(

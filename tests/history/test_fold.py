@@ -154,7 +154,7 @@ def test_the_longest_talk_has_its_full_length(day: Day) -> None:
 
 
 def test_a_talk_over_a_boundary_counts_in_both_spans() -> None:
-    """In the first with its length so far, in the second with its full length; after it has ended, no more."""
+    """The first span has its length so far, the second its full length, and a span after its end none."""
     polls = [one(0), one(10, TALKING), one(40, WAITING)]
     fold = Fold(polls[0], polls[0].observed_at)
     fold.update(update(polls[0], polls[1]))
@@ -180,7 +180,7 @@ def test_overlapping_gaps_are_unseen_once() -> None:
 
 
 def test_an_outage_counts_once_if_it_is_told_twice() -> None:
-    """Both as the events of updates and as a gap; an end without a beginning changes nothing."""
+    """An outage reported by events and as a gap counts once; an end without a beginning changes nothing."""
     first, second = one(0), one(20)
     back = Update(sequence=2, snapshot=second, previous=first, events=(up(second),))
     fold = Fold(first, moment(0))

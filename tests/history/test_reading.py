@@ -144,7 +144,7 @@ async def test_naive_times_are_refused(tmp_path: Path, when: str) -> None:
 
 @pytest.mark.one_python
 async def test_pruning_keeps_the_figures_and_the_status(history_url: str) -> None:
-    """Before a whole day of the zone nothing is left but its figures; from it on everything is as it was."""
+    """Of the pruned days of the zone only their figures remain; everything later is unchanged."""
     first, polls = day(4)
     await record(history_url, first, polls)
     # Midnight is at 10:00 UTC.
@@ -185,7 +185,7 @@ async def test_pruning_keeps_the_figures_and_the_status(history_url: str) -> Non
 
 @pytest.mark.one_python
 async def test_the_next_prune_finishes_one_that_was_stopped(history_url: str) -> None:
-    """Also on the same day, after all hours were added up and before the events were removed."""
+    """It removes the events that are left, even on the same day and after all hours were added up."""
     first, polls = day(4)
     await record(history_url, first, polls)
     zone, cut = ZoneInfo("Pacific/Honolulu"), MORNING + timedelta(hours=2)

@@ -122,7 +122,7 @@ async def test_the_open_hour_is_folded_and_whole_hours_are_read() -> None:
 
 
 async def test_a_talk_that_began_before_the_span_has_its_full_length() -> None:
-    """Even if it began in an hour before: how long it lasts is stored for the beginning of the hour."""
+    """The length so far is stored for the beginning of each hour, so an earlier beginning counts too."""
     memory = memory_of((0, "waiting"), (10, "talking"), (100, "waiting"))
     since = EIGHT + timedelta(minutes=90)
     report = await make_report(memory, since, EIGHT + timedelta(hours=2), by="hour", zone=UTC, seats=ALL)
@@ -131,7 +131,7 @@ async def test_a_talk_that_began_before_the_span_has_its_full_length() -> None:
 
 
 async def test_only_the_chosen_seats_count() -> None:
-    """In stored sums and in folded hours."""
+    """A filter applies to stored sums and to folded hours."""
     memory = memory_of((0, "waiting"), (150, "talking"))
     chosen = SeatFilter(queues="sales")
     for by in BY:
@@ -142,7 +142,7 @@ async def test_only_the_chosen_seats_count() -> None:
 
 
 async def test_hours_of_day_of_all_days_are_together() -> None:
-    """Whatever the day is; the zone's clocks count."""
+    """Each hour of the day, by the zone's clocks, sums up all days."""
     memory = memory_of((0, "talking"), (24 * 60, "waiting"), (48 * 60, "talking"))
     until = EIGHT + timedelta(days=3)
     report = await make_report(memory, EIGHT, until, by="hour_of_day", zone=BERLIN, seats=SeatFilter(extensions="1"))
@@ -152,7 +152,7 @@ async def test_hours_of_day_of_all_days_are_together() -> None:
 
 
 async def test_days_are_those_of_the_zone() -> None:
-    """Rows have their beginning and end in it."""
+    """Rows begin and end at the zone's midnights."""
     memory = memory_of((0, "talking"), (24 * 60, "waiting"))
     report = await make_report(memory, EIGHT, EIGHT + timedelta(days=9), by="day", zone=ZONES[2], seats=ALL)
     first, second = report.rows
@@ -187,7 +187,7 @@ async def test_there_may_be_no_record() -> None:
     ],
 )
 async def test_an_invalid_span_is_refused(change: dict[str, Any], message: str) -> None:
-    """Before anything is read."""
+    """It is refused before anything is read."""
     memory = memory_of((0, "waiting"), (150, "talking"))
     arguments: dict[str, Any] = {"since": EIGHT, "until": EIGHT, "by": "day", **change}
     with pytest.raises(ValueError, match=message):

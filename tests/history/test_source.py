@@ -63,7 +63,7 @@ async def url(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("by", BY)
 async def test_a_report_equals_the_tally(by: By, tmp_path: Path) -> None:
-    """By anything, and with an outage, which is unseen."""
+    """The totals of all kinds of report agree; an outage is unseen time."""
     address = f"sqlite:///{tmp_path}/day.db"
     total = tally_of(await recorded(address)).total
     async with History(address) as history:

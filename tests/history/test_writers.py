@@ -182,7 +182,7 @@ def test_a_file_is_as_readable_as_others(tmp_path: Path) -> None:
 def test_a_missing_library_is_named(
     form: Format, module: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to install; and no file is left."""
+    """The error says what to install, and no file is left."""
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"format {form} needs: pip install 'sipqueue_async\[{extra}\]'"):
         open_file(tmp_path / "calls", form, TABLE, BERLIN)

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 def free_port() -> int:
     """Return a port that no process listens on.
 
-    It is below the ports that systems give to connections and to servers on port 0, one of which could get it before it
-    is used; also with 10,000 more, which is the port of a cluster's bus.
+    It is below the ephemeral ports, so that no outgoing connection and no server on port 0 takes it first. The port
+    10,000 above it, the bus of a Redis cluster, is below them too.
     """
     while True:
         port = 15_000 + secrets.randbelow(7_000)

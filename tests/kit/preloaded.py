@@ -26,7 +26,7 @@ gc.freeze()
 programs = 0
 while True:
     message, files, *_ = socket.recv_fds(requests, 1, 5)
-    # Reaped, so that what they cost counts as this process's.
+    # Reap ended programs, so that their processor time counts as this process's.
     while programs and os.waitpid(-1, os.WNOHANG)[0]:
         programs -= 1
     if not message:
@@ -36,7 +36,7 @@ while True:
     programs += 1
     for file in files:
         os.close(file)
-# Between this interpreter and the program, a process that tells the program's id and, later, its exit code.
+# A process in between reports the program's id and, later, its exit code.
 requests.close()
 job, status, *standard = files
 if program := os.fork():
@@ -53,7 +53,7 @@ with open(job, encoding="utf-8") as file:
     file.seek(0)
     job = json.load(file)
 os.environ.update(job["variables"])
-# What was there before may have been of another kind, a file that can seek for instance.
+# Open the streams anew: the earlier ones may have been of another kind, such as a seekable file.
 sys.stdin = open(0, encoding="utf-8", closefd=False)
 if os.environ.get("PYTHONUNBUFFERED"):
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)

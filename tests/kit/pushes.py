@@ -14,9 +14,9 @@ from sipqueue_async.simulator.platform import STATUS
 
 
 class TimedSource:
-    """Snapshots of a call centre whose time is the loop's, or of one extension; each request takes `latency` seconds.
+    """Snapshots of a call centre, or of one extension, in the loop's time; each request takes `latency` seconds.
 
-    The answer is of the moment at which a request begins, the worst case for what happens during it.
+    An answer shows the moment at which its request began: the worst case for changes during the request.
     """
 
     def __init__(self, plan: Plan, seed: int = 0, *, latency: float = 0.05) -> None:

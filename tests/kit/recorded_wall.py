@@ -37,7 +37,7 @@ class RecordedWall:
     async def play(self, seconds: float) -> None:
         """Advance the time until something changes at the end, and wait until that is recorded.
 
-        After it, the record grows no more: a recorder writes only now and then that nothing has changed.
+        Otherwise the record could still grow: a recorder notes only now and then that nothing has changed.
         """
         await self.stage.play(seconds, step=10)
         while True:

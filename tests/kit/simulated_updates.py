@@ -17,7 +17,7 @@ MORNING: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 @attrs.frozen(kw_only=True)
 class GivenHealth:
-    """The health of a feed that is always up."""
+    """The health of a feed that is up from its first snapshot on."""
 
     up: bool | None = None
     ended: bool = False

@@ -90,7 +90,7 @@ class TestFeed:
         assert failures == none | {"TransportError": 2, "HttpStatusError": 1, "LookupError": 1}
 
     async def test_held_back_answers_and_records(self) -> None:
-        """With a lagging back end: an answer without news, then one that is old for one seat and new for another."""
+        """An old answer counts as one, and an answer that is old for one seat only counts as an old record."""
 
         def record(extension: str, calls: int) -> AgentStatus:
             return agent(extension, calls_answered=calls, last_answered_at=START.replace(tzinfo=None, minute=calls))

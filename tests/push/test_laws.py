@@ -39,10 +39,10 @@ QUIET = 30.0
 
 @attrs.frozen
 class Faults:
-    """What is wrong with the answers."""
+    """The faults of the answers."""
 
     behind: float = 0.0
-    """By how many seconds one of two back ends lags."""
+    """The lag in seconds of one of two back ends."""
     failing: float = 0.0
     absent: float = 0.0
     reset_at: float | None = None
@@ -51,7 +51,7 @@ class Faults:
 
 @attrs.frozen
 class Day:
-    """What a watcher of one call centre saw."""
+    """The observations of a watcher of one call centre."""
 
     updates: list[Update]
     first: Snapshot

@@ -99,7 +99,7 @@ async def _flood(receiver: PushReceiver, extensions: Sequence[str], seconds: flo
 
 @pytest.mark.parametrize("whole_up_to", [0, 50])
 async def test_a_flood_causes_one_poll_of_the_whole_each_min_interval(whole_up_to: int) -> None:
-    """Before the first of them there may be a poll of one extension."""
+    """At most one poll of an extension precedes them."""
     async with receiving(interval=1000.0, max_rate=100, whole_up_to=whole_up_to) as (receiver, _, source):
         assert await _flood(receiver, source.centre.extensions, 2.0) > 19_000
         wholes = [at for at, asked in zip(source.began, source.asked, strict=True) if asked is None][1:]
@@ -340,7 +340,7 @@ async def test_a_watcher_that_closes_ends_a_refresh_anew() -> None:
 
 
 async def test_events_are_those_of_polls() -> None:
-    """What a push says is not looked at."""
+    """The content of a push is ignored."""
     source = ScriptedSource([snapshot(agent()), snapshot(agent(state="talking", calls_answered=1))])
     async with StatusWatcher(source, interval=60) as watcher, PushReceiver(watcher) as receiver:
         await watcher.ready()

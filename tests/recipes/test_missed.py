@@ -91,7 +91,7 @@ async def test_missed_calls_are_posted_at_a_push_and_once_through_a_restart(pyth
 
 
 def test_the_first_run_starts_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the platform's clock, if its time zone is known."""
+    """The start is in the platform's time zone if that is known, and otherwise naive."""
     monkeypatch.setenv("MISSED_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("MISSED_FILE", str(tmp_path / "missed.json"))
     recipe = load("missed_calls.py")

@@ -42,7 +42,7 @@ class Relayed(StatusWatcher):
         self.history = history
         self.number = start
         self.error: Exception | None = None
-        """What `replay` raises."""
+        """The error that `replay` raises."""
         self.replays = 0
         self.is_exact = True
         self.on_replay: Callable[[], Awaitable[object]] | None = None

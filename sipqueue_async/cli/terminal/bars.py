@@ -152,7 +152,7 @@ def _moments(since: datetime, until: datetime, zone: tzinfo, step: timedelta) ->
     first = min(step, _DAY)
     clock = midnight + -(-(local - midnight) // first) * first
     while True:
-        # An hour that the clocks skip is an hour later.
+        # A time that the clocks skip in spring is an hour later.
         moment = clock.replace(tzinfo=zone).astimezone(UTC)
         if moment >= until:
             return

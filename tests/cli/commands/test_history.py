@@ -86,7 +86,7 @@ def test_a_report_has_a_row_for_each_agent(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_report_is_csv_or_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """With every figure; both commands print the same."""
+    """`history report` and `report` print the same, with every figure."""
     assert ran("history", "report", "--by", "hour", "--csv", *SPAN) == 0
     text = capsys.readouterr().out
     assert ran("report", "--by", "hour", "--csv", *SPAN) == 0
@@ -101,7 +101,7 @@ def test_a_report_is_csv_or_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_events_are_lines_csv_or_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """In order, with a line for each day; filters choose."""
+    """Events come in order, those of a new day after a line with its date, and filters apply."""
     span = ("--since", "2026-01-01", "--until", "2026-01-31")
     assert ran("history", "events", *span) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -117,7 +117,7 @@ def test_events_are_lines_csv_or_json(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> None:
-    """One after another, with their lengths."""
+    """The states come in order, each with its duration."""
     assert ran("history", "timeline", "100001", *SPAN) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[4:6] for line in lines[1:3]] == [["0:10:00", "waiting"], ["0:00:00", "talking"]]
@@ -131,7 +131,7 @@ def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_timeline_on_a_terminal_is_a_bar_for_each_seat(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unless the table is asked for."""
+    """`--table` prints the table there too."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
     span = ("--since", "2026-01-05T08:00", "--until", "2026-01-05T08:40", "--zone", "UTC")
@@ -195,7 +195,7 @@ def test_an_empty_span_is_said(line: str, capsys: pytest.CaptureFixture[str]) ->
 async def test_tables_fit_the_terminal(
     width: int, database: str, calls_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At any width, with Chinese names."""
+    """No line is wider than the terminal, even with Chinese names."""
     monkeypatch.setenv("COLUMNS", str(width))
     nobody = Seats(queue=None, extension=None)
     until = START + timedelta(days=2)
@@ -239,7 +239,7 @@ def calls_database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("command", ["report", "history report"])
 def test_figures_of_call_records(command: str, calls_database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a table, CSV or JSON, with every definition adjustable."""
+    """Figures come as a table, CSV or JSON, and the options change their definitions."""
     base = (*command.split(), "--calls", "--db", calls_database, "--since", "2026-01-05", "--until", "2026-01-06")
     zone = ("--zone", "Europe/Berlin")
     assert ran(*base, *zone, "--by", "agent", "--within", "10", "--wrap-up", "5") == 0
@@ -273,7 +273,7 @@ def test_figures_of_call_records(command: str, calls_database: str, capsys: pyte
 def test_a_report_of_calls_is_in_chinese(
     by: str, first: set[str], calls_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also the group of calls without a queue, and the words of `number_prefix`."""
+    """The groups of calls without a queue or a known number have Chinese names too."""
     span = ("--since", "2026-01-05", "--until", "2026-01-06", "--zone", "Europe/Berlin")
     assert ran("--language", "zh", "report", "--calls", "--db", calls_database, *span, "--by", *by.split()) == 0
     table = capsys.readouterr().out.partition("\n\n")[0]
@@ -281,7 +281,7 @@ def test_a_report_of_calls_is_in_chinese(
 
 
 def test_recorded_calls_are_printed(calls_database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Numbers only on request."""
+    """Telephone numbers are printed only on request."""
     base = (
         "history",
         "calls",
@@ -331,7 +331,7 @@ def test_a_prune_says_how_many_calls_it_removed(tmp_path: Path, capsys: pytest.C
 
 
 def test_an_export_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The ending tells the format."""
+    """The file name's suffix decides the format."""
     path = tmp_path / "calls.csv"
     assert ran("history", "export", str(path), *SPAN) == 0
     assert capsys.readouterr().out == f"{path}: 2 rows\n"
@@ -376,7 +376,7 @@ def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_what_is_wrong_is_one_line(line: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With an exit code, and never with a password."""
+    """The line is on stderr with the exit code of its kind, and shows no password."""
     assert ran(*line.split()) == code
     (told,) = capsys.readouterr().err.splitlines()
     assert message in told
@@ -396,7 +396,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_progress_is_shown_on_a_terminal_only() -> None:
-    """Now and then, on one line, of which nothing remains."""
+    """It overwrites one line a few times a second, and clears it at the end."""
     times = iter([0.0, 0.1, 0.3, 0.3, 0.4, 0.6, 0.6])
     paper = Paper(terminal=True)
     with progress("{} rows", paper, lambda: next(times)) as show:

@@ -88,7 +88,7 @@ def url(tmp_path: Path) -> str:
 
 
 async def test_what_happens_is_recorded(url: str) -> None:
-    """Until the command is ended; it names the database."""
+    """The command names the database and records until it is ended."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:
         await recorded(simulator, record(History(url), client_of(simulator), paper.output(), interval=0.02), url)

@@ -279,7 +279,7 @@ async def test_events_of_a_destination_that_left_the_file_become_dead_letters(
 
 
 async def test_a_state_file_that_cannot_be_written_ends_all_destinations(tmp_path: Path) -> None:
-    """What was delivered and could not be noted is repeated with its id."""
+    """A message whose delivery could not be recorded is sent again with the same id."""
     first = Hook()
     hooks = {target(name="a"): first, target(name="b"): Hook(takes=1e9)}
     with Store(tmp_path / "state") as store:
