@@ -15,6 +15,7 @@ import click
 from sipqueue_async import AuthError, SipQueueError
 from sipqueue_async._language import ENGLISH, language, translated
 from sipqueue_async._text import harmless
+from sipqueue_async.cli.appending import ends_within_a_line
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -70,6 +71,9 @@ def complain(message: str, *, level: str = "warning", exception: str | None = No
     """
     # stderr may be closed; the exit code is still right.
     with contextlib.suppress(OSError):
+        # A full disk may have cut off the line before.
+        if sys.stderr is not None and ends_within_a_line(sys.stderr):
+            print(file=sys.stderr)
         print(_log_line(message, level, exception) if _Log.is_json else _line(message), file=sys.stderr, flush=True)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import stat
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sipqueue_async.cli.appending import ends_within_a_line, written_whole
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.terminal.wrapping import wrapped
 
@@ -108,7 +107,7 @@ class Output:
         """End the line that an earlier run left unfinished in the file, for example because the disk was full."""
         if not self._has_begun:
             self._has_begun = True
-            if _ends_within_a_line(self.stream):
+            if ends_within_a_line(self.stream):
                 self.stream.write("\n")
 
 
@@ -121,7 +120,7 @@ def standard_output() -> Output:
     # Python has no stdout if the shell closed it (>&-).
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise Failure("standard output is closed, so there is nowhere to print to", FAILED)
-    return Output(sys.stdout, os.environ)
+    return Output(written_whole(sys.stdout), os.environ)
 
 
 class _Console(Console):
@@ -136,19 +135,3 @@ def _can_encode(stream: TextIO, text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _ends_within_a_line(stream: TextIO) -> bool:
-    """Return whether a stream appends to a regular file whose last line has no end."""
-    # Windows lacks the module, a stream may have no descriptor, and this process may not be allowed to read the file.
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import fcntl  # noqa: PLC0415
-
-        descriptor = stream.fileno()
-        appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
-        if appends and stat.S_ISREG(os.fstat(descriptor).st_mode):
-            # The descriptor is open for writing only, so open the file again.
-            with Path(f"/dev/fd/{descriptor}").open("rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read() != b"\n"
-    return False

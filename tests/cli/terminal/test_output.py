@@ -15,7 +15,7 @@ import pytest
 from rich.text import Text
 
 from sipqueue_async.cli.exits import complain
-from sipqueue_async.cli.terminal.output import Output
+from sipqueue_async.cli.terminal.output import Output, standard_output
 from tests.kit.cli import Paper
 
 
@@ -81,6 +81,36 @@ def test_output_appended_to_half_a_line_begins_with_a_newline(
         output.line("one")
         output.text("two")
     assert path.read_text() == expected
+
+
+def test_a_complaint_appended_to_half_a_line_begins_with_a_newline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_text("half")
+    with path.open("a") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        complain("one")
+        complain("two")
+    assert path.read_text() == "half\nsipqueue: one\nsipqueue: two\n"
+
+
+def test_unbuffered_output_is_written_whole_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like a nearly full disk, a full pipe takes only a part; Python's own unbuffered stream would ignore that."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with io.TextIOWrapper(io.FileIO(writer, "w"), "utf-8", write_through=True) as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        output = standard_output()
+        output.line("售")
+        assert os.read(reader, 10).decode() == "售\n"
+        with pytest.raises(BlockingIOError):
+            output.line("x" * 1_000_000)
+        os.read(reader, 1_000_000)
+        output.stream.close()
+        # The process's own stream is still open.
+        print("more", file=stream)
+    os.close(reader)
 
 
 def test_only_regular_files_get_a_newline(tmp_path: Path) -> None:
