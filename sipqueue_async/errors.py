@@ -28,6 +28,7 @@ OPERATION_MEANINGS: Final = {
     1013: "the extension is disabled",
     1014: "the extension is not registered",
     1015: "the extension is not in a call",
+    1018: "the number is enabled",
     1019: "the number is disabled",
     1020: "the number does not exist",
     1021: "the number is not owned by this company",
