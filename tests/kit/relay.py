@@ -276,6 +276,14 @@ async def published(redis: Redis) -> int:
     return int(await redis.hget(f"{KEYS}:meta", "sequence") or 0)
 
 
+async def more_published(redis: Redis, number: int) -> None:
+    """Wait for this many more publications."""
+    last = await published(redis) + number
+    async with asyncio.timeout(PATIENCE):
+        while await published(redis) < last:
+            await asyncio.sleep(0.01)
+
+
 _DUMP: Final = """
 local dumped = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do

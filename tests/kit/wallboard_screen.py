@@ -76,6 +76,11 @@ class Wall:
         await self.watcher.__aexit__(None, None, None)
 
 
+async def drawn(page: Page) -> None:
+    """Wait until the page has been drawn."""
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def truth_of(simulator: Simulator) -> dict[str, Any]:
     """Return the content that the page should show, from the simulator's ground truth."""
     truth, now = simulator.truth, simulator.centre.now

@@ -13,6 +13,7 @@ import attrs
 from sipqueue_async import AgentStatus, Snapshot, StatusWatcher, TransportError
 from sipqueue_async.simulator import CallCentre, Plan
 from sipqueue_async.wallboard import Wallboard
+from tests.kit.builders import agent, snapshot
 
 NEVER = 100_000.0
 """A polling interval so long that a watcher polls only when refreshed."""
@@ -76,6 +77,33 @@ class Stage:
         """Let polls succeed again."""
         self.failure = None
         await self.watcher.refresh()
+
+
+class Flood:
+    """A call centre of agents with long names, who each answer a call, or get another name, before every poll.
+
+    Args:
+        agents: The number of agents.
+        letters: The length of each name.
+        renames: Whether the names change, and not the numbers of calls.
+    """
+
+    def __init__(self, *, agents: int, letters: int, renames: bool = False) -> None:
+        self.number = 0
+        """The number of polls so far."""
+        self.watcher = StatusWatcher(self, interval=NEVER)
+        self._agents = agents
+        self._letters = letters
+        self._renames = renames
+
+    async def __call__(self) -> Snapshot:
+        """Return the next snapshot."""
+        self.number += 1
+        name = (f"{self.number} " if self._renames else "").ljust(self._letters, "x")
+        calls = 0 if self._renames else self.number
+        return snapshot(
+            *(agent(str(it), name=name, calls_answered=calls) for it in range(self._agents)), at=self.number
+        )
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(AgentStatus))

@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from redis.asyncio import Redis
 
 from sipqueue_async import AgentStatus, SeatKey
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.preloaded import Preloaded
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import KEYS, Office, Witness, published, reading
+from tests.kit.relay import KEYS, Office, Witness, more_published, published, reading
 from tests.kit.relay_processes import Fleet, ReaderProgram, RelayProgram
 from tests.kit.waiting import PATIENCE, until
 
@@ -41,14 +40,6 @@ async def hear_until(reader: ReaderProgram, witness: Witness, records: dict[Seat
             witness.hear(await reader.update())
 
 
-async def publications(redis: Redis, number: int) -> None:
-    """Wait for this many more publications."""
-    last = await published(redis) + number
-    async with asyncio.timeout(PATIENCE):
-        while await published(redis) < last:
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize(("entries", "seconds"), [(5, 3600), (100_000, 0.2)])
 async def test_a_reader_frozen_for_longer_than_anything_is_kept(
     redis_server: RedisServer, relay_python: Preloaded, office: Office, entries: int, seconds: float
@@ -65,12 +56,12 @@ async def test_a_reader_frozen_for_longer_than_anything_is_kept(
         witness = Witness("the frozen reader")
         await hear_until(reader, witness, await office.records())
         office.live.start()
-        await publications(redis, 3)
+        await more_published(redis, 3)
         reader.freeze()
-        await publications(redis, 40)
+        await more_published(redis, 40)
         assert await redis.xlen(f"{KEYS}:events") < 40
         reader.thaw()
-        await publications(redis, 3)
+        await more_published(redis, 3)
         office.live.stop()
         records = await office.records()
         await hear_until(reader, witness, records)
@@ -89,7 +80,7 @@ async def test_a_reader_frozen_for_less(redis_server: RedisServer, relay_python:
         await hear_until(reader, witness, await office.records())
         office.live.start()
         reader.freeze()
-        await publications(redis, BEHIND)
+        await more_published(redis, BEHIND)
         reader.thaw()
         office.live.stop()
         records = await office.records()
@@ -106,13 +97,13 @@ async def test_a_reader_that_comes_late(redis_server: RedisServer, office: Offic
         client = await stack.enter_async_context(office.client())
         await stack.enter_async_context(Relay(client, redis_server.url, interval=0.02))
         office.live.start()
-        await publications(redis, 20)
+        await more_published(redis, 20)
         witness = Witness("the late reader")
         feed = RedisFeed(redis_server.url, initial=True)
         await stack.enter_async_context(reading(feed, witness))
         await feed.ready(PATIENCE)
         began = feed.health.sequence
-        await publications(redis, 20)
+        await more_published(redis, 20)
         office.live.stop()
         records = await office.records()
         await until(lambda: witness.known == records, "all is read")
@@ -136,12 +127,12 @@ async def test_a_leader_frozen_while_another_one_takes_over(
         for _ in range(TAKEOVERS):
             # The leader polls continuously, so a request is under way whenever it freezes.
             frozen = await fleet.leader()
-            await publications(redis, 2)
+            await more_published(redis, 2)
             frozen.freeze()
             await fleet.leader(but=frozen)
-            await publications(redis, 2)
+            await more_published(redis, 2)
             frozen.thaw()
-            await publications(redis, 5)
+            await more_published(redis, 5)
         office.live.stop()
         records = await office.records()
         await until(lambda: witness.known == records and witness.is_up, "all is read")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +38,14 @@ async def begun(writer: Writer, feed: RedisFeed) -> None:
     assert await take(store, "sales", "nobody", 1) is None
 
 
+@asynccontextmanager
+async def working(server: RedisServer, **options: Any) -> AsyncGenerator[tuple[Writer, RedisFeed]]:
+    """Yield a relay and the first consumer of its group, which has begun."""
+    async with Writer(server) as writer, member(server, **options) as feed:
+        await begun(writer, feed)
+        yield writer, feed
+
+
 async def left(server: RedisServer) -> int:
     """Return the number of entries that are not acknowledged yet."""
     async with server.client() as client:
@@ -57,8 +67,7 @@ class TestSharing:
             while True:
                 told.append((await anext(updates)).sequence)
 
-        async with Writer(redis_server) as writer, member(redis_server) as one, member(redis_server, "two") as two:
-            await begun(writer, one)
+        async with working(redis_server) as (writer, one), member(redis_server, "two") as two:
             tasks = [asyncio.create_task(work(feed)) for feed in (one, two)]
             for _ in range(5):
                 await writer.publish(TALKING)
@@ -73,8 +82,7 @@ class TestSharing:
         assert sorted(told) == list(range(2, 12))
 
     async def test_an_update_has_the_seats_that_changed(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             (update,) = await collect(feed.updates(), until=1)
             assert feed.snapshot == TALKING
@@ -86,8 +94,7 @@ class TestSharing:
         )
 
     async def test_what_the_feed_does_is_work_too(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=None))
             (down,) = await handed_out(feed)
         assert isinstance(down, FeedDown)
@@ -114,8 +121,7 @@ async def _next(feed: RedisFeed, seconds: float) -> Event | None:
 class TestDone:
     async def test_asking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
         """Asking for the next entry acknowledges the previous one."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             await writer.publish(MISSED)
             await handed_out(feed)
@@ -128,8 +134,7 @@ class TestDone:
 
     async def test_looking_for_the_next_says_so(self, redis_server: RedisServer) -> None:
         """`get_nowait` asks for the next entry, and so acknowledges the previous one."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             await writer.publish(MISSED)
             updates = feed.updates()
@@ -148,8 +153,7 @@ class TestDone:
 
     async def test_acknowledging_says_so(self, redis_server: RedisServer) -> None:
         """`acknowledge` does not ask for the next entry, and may be repeated."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             await handed_out(feed)
             await feed.acknowledge()
@@ -158,8 +162,7 @@ class TestDone:
 
     async def test_what_nobody_wants_is_done(self, redis_server: RedisServer) -> None:
         """Entries that the stream's filter drops are acknowledged."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             missed = feed.subscribe(CallMissed)
             await writer.publish(TALKING)
             await writer.publish(MISSED)
@@ -178,8 +181,7 @@ class TestDone:
         assert first == second
 
     async def test_a_worker_that_dies_loses_what_it_has_after_a_while(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server, claim_after=30) as feed:
-            await begun(writer, feed)
+        async with working(redis_server, claim_after=30) as (writer, feed):
             await writer.publish(TALKING)
             store = Store(redis_server.url, "sipqueue")
             work = await take(store, "sales", "dead", 0.3)
@@ -214,8 +216,7 @@ class TestDone:
         assert isinstance(event, StateChanged)
 
     async def test_the_next_stream_gets_what_the_last_one_had(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             with feed.updates() as updates:
                 (first,) = await collect(updates, until=1, timeout=60)
@@ -251,12 +252,7 @@ class TestTrouble:
     async def test_a_trimmed_stream_is_a_difference(self, redis_server: RedisServer) -> None:
         """A group whose next entries were trimmed gets the difference to the current state."""
         later = snapshot(agent("1", "talking", calls_answered=4), agent("3"), at=90)
-        async with (
-            Writer(redis_server) as writer,
-            member(redis_server) as feed,
-            redis_server.client() as client,
-        ):
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed), redis_server.client() as client:
             await writer.publish(TALKING)
             await writer.publish(later)
             await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
@@ -269,12 +265,7 @@ class TestTrouble:
         down = FeedDown(error=TransportError("half a \ud83d"), since=None)
         up = FeedUp(observed_at=START, outage=timedelta(seconds=7), failures=3)
         told: list[str] = []
-        async with (
-            Writer(redis_server) as writer,
-            member(redis_server) as feed,
-            redis_server.client() as client,
-        ):
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed), redis_server.client() as client:
             updates = feed.updates()
             rows: list[list[FeedDown | FeedUp]] = [[down], [down, up], [up, down], [down, up, down], [up, down, up]]
             for row in rows:
@@ -288,12 +279,7 @@ class TestTrouble:
         assert told == ["feed-down", "feed-up", "feed-down", "feed-up"]
 
     async def test_a_trimmed_stream_without_a_difference_is_no_work(self, redis_server: RedisServer) -> None:
-        async with (
-            Writer(redis_server) as writer,
-            member(redis_server) as feed,
-            redis_server.client() as client,
-        ):
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed), redis_server.client() as client:
             await writer.publish(TALKING)
             await writer.publish(snapshot(*WAITING.values(), at=9))
             await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
@@ -304,8 +290,7 @@ class TestTrouble:
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "sipqueue_async")
-        async with Writer(redis_server) as writer, member(redis_server, claim_after=0.3) as feed:
-            await begun(writer, feed)
+        async with working(redis_server, claim_after=0.3) as (writer, feed):
             await writer.publish(TALKING)
             (first,) = await handed_out(feed)
             redis_server.kill()
@@ -321,8 +306,7 @@ class TestTrouble:
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "sipqueue_async")
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             await handed_out(feed)
             redis_server.kill()
@@ -351,8 +335,7 @@ class TestTrouble:
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "sipqueue_async")
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server):
             redis_server.kill()
         assert "a group's work could not be given back" in caplog.text
 
@@ -373,8 +356,7 @@ class TestTrouble:
 class TestNobodyListens:
     async def test_work_is_left_to_others(self, redis_server: RedisServer) -> None:
         """A worker whose loop was cancelled takes no further entries."""
-        async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
-            await begun(writer, gone)
+        async with working(redis_server) as (writer, gone), member(redis_server, "two") as other:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await anext(gone.updates())
@@ -383,8 +365,7 @@ class TestNobodyListens:
             assert isinstance(event, StateChanged)
 
     async def test_work_that_comes_as_its_stream_is_closed_is_given_back(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as gone, member(redis_server, "two") as other:
-            await begun(writer, gone)
+        async with working(redis_server) as (writer, gone), member(redis_server, "two") as other:
             take = gone._store.take
             updates = gone.updates()
 
@@ -480,8 +461,7 @@ class TestUnheard:
 class TestLateWords:
     async def test_a_late_beginning_takes_nothing_away(self, redis_server: RedisServer) -> None:
         """A delayed `begin` of an earlier attempt does not release the entries of a later one."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             store = feed._store
             await store.begin("sales", "late", "it 2")
@@ -494,16 +474,14 @@ class TestLateWords:
             assert await take(store, "sales", "other", 10) == work
 
     async def test_a_late_beginning_does_not_supersede_a_later_one(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (_, feed):
             store = feed._store
             for attempt in ("it 2", "it 1"):
                 await store.begin("sales", "late", attempt)
             assert await store.take("sales", "late", "it 2", 10) is None
 
     async def test_a_late_leaving_does_not_supersede_a_successor(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (_, feed):
             store = feed._store
             for attempt in ("old 1", "new 1"):
                 await store.begin("sales", "late", attempt)
@@ -512,8 +490,7 @@ class TestLateWords:
 
     async def test_a_late_sign_of_life_brings_no_work_back(self, redis_server: RedisServer) -> None:
         """A delayed `touch` does not restore an acknowledged entry."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             store = feed._store
             work = await take(store, "sales", "other", 10)
@@ -525,8 +502,7 @@ class TestLateWords:
 
     async def test_a_late_taking_takes_nothing(self, redis_server: RedisServer) -> None:
         """A delayed `take` of an earlier attempt claims nothing."""
-        async with Writer(redis_server) as writer, member(redis_server) as feed:
-            await begun(writer, feed)
+        async with working(redis_server) as (writer, feed):
             await writer.publish(TALKING)
             store = feed._store
             for attempt in ("it 10", "it 11"):
@@ -536,8 +512,7 @@ class TestLateWords:
             assert await take(store, "sales", "other", 10) is not None
 
     async def test_leaving_takes_nothing_from_a_successor(self, redis_server: RedisServer) -> None:
-        async with Writer(redis_server) as writer, member(redis_server) as old:
-            await begun(writer, old)
+        async with working(redis_server) as (writer, old):
             await writer.publish(TALKING)
             async with member(redis_server) as successor:
                 await handed_out(successor)

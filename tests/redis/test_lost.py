@@ -17,7 +17,17 @@ from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.cable import Cable
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import KEYS, Witness, copy_of, group_is_done, group_is_there, published, put_back, reading
+from tests.kit.relay import (
+    KEYS,
+    Witness,
+    copy_of,
+    group_is_done,
+    group_is_there,
+    more_published,
+    published,
+    put_back,
+    reading,
+)
 from tests.kit.relay_scene import Scene
 from tests.kit.waiting import PATIENCE, until
 
@@ -49,22 +59,14 @@ class Views:
         return self.view
 
 
-async def more(scene: Scene, number: int) -> None:
-    """Wait for this many more publications."""
-    last = await published(scene.redis) + number
-    async with asyncio.timeout(PATIENCE):
-        while await published(scene.redis) < last:
-            await asyncio.sleep(0.01)
-
-
 async def test_redis_loses_everything(tmp_path: Path) -> None:
     """Readers report every call once after Redis restarts empty."""
     async with RedisServer(tmp_path, keeps=False) as server, Scene(server, seed=1) as scene:
         for _ in range(2):
-            await more(scene, 5)
+            await more_published(scene.redis, 5)
             server.kill()
             await server.start()
-        await more(scene, 5)
+        await more_published(scene.redis, 5)
         await scene.settle()
         # Redis lost the group's position too, so the group starts again.
         await group_is_done(scene.redis)
@@ -93,16 +95,16 @@ async def test_redis_comes_back_with_older_data(tmp_path: Path) -> None:
     data, copy = tmp_path / "data", tmp_path / "copy"
     data.mkdir()
     async with RedisServer(data) as server, Scene(server, seed=2, claim_after=2) as scene:
-        await more(scene, 5)
+        await more_published(scene.redis, 5)
         server.kill()
         shutil.copytree(data, copy)
         await server.start()
-        await more(scene, 20)
+        await more_published(scene.redis, 20)
         server.kill()
         shutil.rmtree(data)
         shutil.copytree(copy, data)
         await server.start()
-        await more(scene, 5)
+        await more_published(scene.redis, 5)
         await scene.settle()
         # Entries that were claimed at the time of the copy are claimed again, even if they were acknowledged
         # afterwards.

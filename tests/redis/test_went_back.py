@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.cable import Cable
 from tests.kit.redis_server import RedisServer
-from tests.kit.relay import KEYS, Office, Witness, copy_of, published, put_back, reading
+from tests.kit.relay import KEYS, Office, Witness, copy_of, more_published, put_back, reading
 from tests.kit.waiting import PATIENCE, until
 
 LEASE: Final = 0.6
@@ -51,7 +51,7 @@ class Stage:
                 await until(lambda: self.relays[0].leading, "the first one leads")
             await until(lambda: all(it.known for it in self.witnesses), "the readers know who is there")
             self.office.live.start()
-            await self.more(5)
+            await more_published(self.redis, 5)
             self._stack = stack.pop_all()
         return self
 
@@ -59,13 +59,6 @@ class Stage:
         for cable in self.cables:
             cable.plug()
         await self._stack.__aexit__(*details)
-
-    async def more(self, number: int) -> None:
-        """Wait for this many more publications."""
-        last = await published(self.redis) + number
-        async with asyncio.timeout(PATIENCE):
-            while await published(self.redis) < last:
-                await asyncio.sleep(0.01)
 
     async def says(self, feed: bytes) -> None:
         """Wait until Redis has this event about the feed."""
@@ -106,7 +99,7 @@ async def stage(redis_server: RedisServer) -> AsyncIterator[Stage]:
 async def test_older_data_while_the_platform_is_away(stage: Stage, dies: bool) -> None:
     """A relay does not confirm the data that it finds in Redis before its first good poll."""
     older = await copy_of(stage.redis)
-    await stage.more(15)
+    await more_published(stage.redis, 15)
     await stage.office.server.stop()
     if dies:
         stage.cables[0].pull()
@@ -126,7 +119,7 @@ async def test_older_data_while_the_platform_is_away(stage: Stage, dies: bool) -
 async def test_older_data_and_readers_that_were_away(stage: Stage) -> None:
     """A leader is killed and Redis returns to older data, while one reader's connection is broken."""
     older = await copy_of(stage.redis)
-    await stage.more(15)
+    await more_published(stage.redis, 15)
     stage.cables[0].pull()
     stage.server.freeze()
     await until(lambda: not any(it.is_up for it in stage.witnesses), "the readers have noticed")
@@ -134,7 +127,7 @@ async def test_older_data_and_readers_that_were_away(stage: Stage) -> None:
     await put_back(stage.redis, older)
     await until(lambda: stage.relays[1].leading, "the other one leads")
     stage.cables[0].plug()
-    await stage.more(5)
+    await more_published(stage.redis, 5)
     await stage.check()
 
 
@@ -156,7 +149,7 @@ async def test_the_clock_steps_as_the_leader_dies(stage: Stage, is_away: bool) -
     if is_away:
         await stage.says(b"feed-down")
         await stage.office.server.start()
-    await stage.more(3)
+    await more_published(stage.redis, 3)
     stage.cables[0].plug()
     await stage.check()
 

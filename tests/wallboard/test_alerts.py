@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from sipqueue_async import AgentState, AgentStatus
 from sipqueue_async.alerts import FeedSilent, RulesFile, StateLasts
 from sipqueue_async.simulator import Plan
 from tests.kit.builders import agent, snapshot
-from tests.kit.wallboard_screen import Visit, Wall
+from tests.kit.wallboard_screen import Visit, Wall, drawn
 from tests.kit.wallboard_stage import Stage, wallboard_of
 from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
 
@@ -34,11 +34,6 @@ def people(paused: int, queue: str = "queue-1") -> list[AgentStatus]:
         )
         for number in range(60)
     ]
-
-
-async def drawn(page: Page) -> None:
-    """Wait until the page has been drawn."""
-    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 async def test_an_alert_is_the_first_part_of_the_page_and_clears_by_itself(visit: Visit) -> None:

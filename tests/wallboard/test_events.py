@@ -23,7 +23,7 @@ from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.openapi import validator
 from tests.kit.sse import Reader
 from tests.kit.waiting import until
-from tests.kit.wallboard_stage import NEVER, Stage, wallboard_of
+from tests.kit.wallboard_stage import NEVER, Flood, Stage, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 READERS = int(os.environ.get("EVENTS_READERS", "40"))
@@ -141,24 +141,10 @@ async def test_the_end_of_the_feed_is_told_once_and_the_stream_stays_open() -> N
                 assert await reader.read() == []
 
 
-class _Flood:
-    """A call centre of agents with long names, who each answer a call before every poll."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.watcher = StatusWatcher(self, interval=NEVER)
-
-    async def __call__(self) -> Snapshot:
-        """Return the next snapshot."""
-        self.number += 1
-        name = "x" * 4000
-        return snapshot(*(agent(str(it), name=name, calls_answered=self.number) for it in range(50)), at=self.number)
-
-
 @pytest.mark.one_python
 async def test_many_programs_that_do_not_read_cost_bounded_memory() -> None:
     """Each holds at most what the sockets buffer; when one reads again, it gets every call."""
-    flood = _Flood()
+    flood = Flood(agents=50, letters=4000)
     wallboard = Wallboard(flood.watcher, events_kept=5)
     wallboard._events._most, wallboard._events._patience, wallboard._door._most = READERS, 300.0, 2 * READERS
     async with wallboard, flood.watcher:
@@ -195,7 +181,7 @@ async def test_many_programs_that_do_not_read_cost_bounded_memory() -> None:
 
 
 async def test_a_program_that_stops_reading_is_disconnected() -> None:
-    flood = _Flood()
+    flood = Flood(agents=50, letters=4000)
     wallboard = Wallboard(flood.watcher)
     wallboard._events._patience = 0.2
     async with wallboard, flood.watcher:

@@ -9,7 +9,7 @@ from playwright.async_api import ViewportSize, expect
 
 from sipqueue_async import AgentState, AgentStatus
 from tests.kit.builders import agent
-from tests.kit.wallboard_screen import SHOWN, Visit, Wall
+from tests.kit.wallboard_screen import SHOWN, Visit, Wall, drawn
 
 pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python, pytest.mark.needs_fonts]
@@ -102,7 +102,7 @@ async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visi
         for width in (320, 390, 683, 960):
             await page.set_viewport_size({"width": width, "height": 700})
             # The page is drawn again in the frame after the resize event.
-            await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            await drawn(page)
             assert await page.evaluate(OUTSIDE, ["#panel, #panel *", "body"]) == []
             assert await page.evaluate("document.documentElement.scrollWidth") == width
 

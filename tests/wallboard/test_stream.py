@@ -23,7 +23,7 @@ from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.tasks import running
-from tests.kit.wallboard_stage import NEVER, Stage, wallboard_of
+from tests.kit.wallboard_stage import NEVER, Flood, Stage, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 
@@ -133,23 +133,9 @@ async def _served(live: Live, **options: Any) -> AsyncGenerator[str]:
         await runner.cleanup()
 
 
-class _Flood:
-    """A call centre whose long names all change with every poll."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.watcher = StatusWatcher(self, interval=NEVER)
-
-    async def __call__(self) -> Snapshot:
-        """Return the next snapshot."""
-        self.number += 1
-        names = f"{self.number} " + "x" * 2000
-        return snapshot(*(agent(str(extension), name=names) for extension in range(200)), at=self.number)
-
-
 @pytest.mark.one_python
 async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> None:
-    flood = _Flood()
+    flood = Flood(agents=200, letters=2000, renames=True)
     live = Live(flood.watcher, stale_after=30)
     async with flood.watcher, _served(live, patience=300.0) as url, running(live.run()):
         await flood.watcher.ready()
@@ -173,7 +159,7 @@ async def test_nothing_queues_up_for_a_slow_browser_and_it_gets_the_newest() -> 
 async def test_a_browser_that_stops_reading_is_disconnected(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if by == "the program":
         monkeypatch.setattr(stream_module, "_USER_TIMEOUT", None)
-    flood = _Flood()
+    flood = Flood(agents=200, letters=2000, renames=True)
     live = Live(flood.watcher, stale_after=30)
     async with flood.watcher, _served(live, patience=0.2, most=1) as url, running(live.run()):
         await flood.watcher.ready()
@@ -348,7 +334,7 @@ async def test_streams_of_one_other_machine_are_limited(monkeypatch: pytest.Monk
 
 @pytest.mark.one_python
 async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
-    flood = _Flood()
+    flood = Flood(agents=200, letters=2000, renames=True)
     live = Live(flood.watcher, stale_after=30)
     async with flood.watcher, _served(live, patience=300.0) as url, running(live.run()):
         await flood.watcher.ready()
