@@ -153,7 +153,8 @@ def test_the_help_of_each_command_fits_the_terminal_in_both_languages(
 )
 def test_errors_are_chinese(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["--language", "zh", *line.split()]) == exits.USAGE
-    assert capsys.readouterr().err == f"sipqueue: {said}\n"
+    # Older versions of click write the option without quotes.
+    assert capsys.readouterr().err.replace(" --nope；", " '--nope'；") == f"sipqueue: {said}\n"
 
 
 def test_a_missing_argument_is_one_chinese_line(capsys: pytest.CaptureFixture[str]) -> None:
