@@ -7,7 +7,6 @@ import errno
 import random
 import re
 from collections import deque
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
@@ -177,9 +176,7 @@ class _Exchange:
     async def __aenter__(self) -> _Answer:
         return await self._network.answer(self._fields)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         return None
 
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import parse_qs
 
@@ -208,9 +207,7 @@ class FaultServer:
         await self._listen()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.refuse()
         self._hold.close()
         assert not any(self._outcomes), f"the server itself is broken: {self._outcomes}"

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from redis.asyncio import Redis
@@ -80,9 +79,7 @@ class Office:
         await self.server.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.live.stop()
         await self.server.stop()
 
@@ -223,9 +220,7 @@ class Workers:
             self._tasks.append(asyncio.create_task(self._work(name)))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for feed in self.feeds.values():
             await feed.__aexit__(None, None, None)
         await asyncio.gather(*self._tasks)

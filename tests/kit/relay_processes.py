@@ -8,7 +8,6 @@ import pickle
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Final, Self
 
 from redis.asyncio import Redis
@@ -91,9 +90,7 @@ class Program:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.kill()
 
 
@@ -144,9 +141,7 @@ class Fleet:
             await relay.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for relay in self.relays:
             relay.thaw()
             await relay.kill()
