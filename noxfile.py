@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -176,7 +177,8 @@ def _run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None
 
     They are in the order of `tests/conftest.py`: files that take long come first, so that none is left to the end.
     """
-    workers = f"{2 * (os.cpu_count() or 1) + 1}*popen//python={Path(session.bin) / 'python'}{options}"
+    python = shlex.quote(str(Path(session.bin) / "python"))  # execnet splits it as a shell does
+    workers = f"{2 * (os.cpu_count() or 1) + 1}*popen//python={python}{options}"
     pytest = ("python", "-m", "pytest", "--dist", "loadfile", "--no-loadscope-reorder", "--tx", workers)
     session.run(*pytest, *arguments, *session.posargs, env=INSTALLED | (env or {}))
 

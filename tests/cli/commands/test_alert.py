@@ -216,7 +216,8 @@ def test_a_demonstration_has_rules_of_its_own_and_says_where_they_are(capsys: py
     assert app.run(["alert", "--demo", "--check"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("the rules are valid: long-talk, long-break, nobody-free")
-    assert Path(err.split()[-1]).read_text(encoding="utf-8").startswith("# The rules of")
+    path = Path(err.partition("the built-in ones of ")[2].strip())
+    assert path.read_text(encoding="utf-8").startswith("# The rules of")
     assert app.run(["alert", "--check"]) == 2
     assert "Missing option '--rules'" in capsys.readouterr().err
 
