@@ -32,7 +32,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif("PYTHONSAFEPATH" not in os.environ, reason="`nox -s quick` tests the checkout")
+@pytest.mark.skipif("PYTHONSAFEPATH" not in os.environ, reason="without PYTHONSAFEPATH the checkout is tested")
 def test_the_tests_import_the_installed_package() -> None:
     checkout = Path(__file__).parents[2]
     package = Path(sipqueue_async.__file__).resolve()
