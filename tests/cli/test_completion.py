@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.kit.terminal import terminal
 async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> None:
     """The documented line in ~/.bashrc is sufficient."""
     command = tmp_path / "sipqueue"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m sipqueue_async "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sipqueue_async "$@"\n')
     command.chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
     async with terminal(100, 30) as screen:

@@ -21,7 +21,7 @@ TESTS = os.environ.get("GATE_TESTS", "").split()
 @pytest.mark.skipif(not TESTS, reason="takes as long as the gate; part of the endurance session")
 def test_the_gate_passes_without_redis_chromium_and_haproxy(tmp_path: Path) -> None:  # pragma: no cover
     """The session skips the tests that need them, and ends with what to install and that coverage was not checked."""
-    checkout = tmp_path / "checkout"
+    checkout = tmp_path / "a 检出"  # a path that has to be quoted
     left_out = shutil.ignore_patterns(".git", ".nox", ".venv", "_build", "__pycache__", ".coverage*", ".*_cache")
     shutil.copytree(ROOT, checkout, ignore=left_out)
     command = [sys.executable, "-m", "nox", "-s", "coverage", "--", "-p", "no:cacheprovider", *TESTS]
