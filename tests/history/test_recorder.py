@@ -31,6 +31,7 @@ from sipqueue_async.history.history import store_of
 from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.recording import BEGINNING, END, comparable, record, recorded, running
+from tests.kit.simulated_updates import GivenFeed
 
 Answer: TypeAlias = Snapshot | BaseException
 
@@ -157,6 +158,27 @@ async def test_an_outage_goes_on_across_a_restart(history_url: str, *, changed: 
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
         assert (gap.reason, gap.began_at, gap.ended_at) == ("outage", START, START + at(100))
         assert (gap.failures, gap.error) == (1, "no route to host")
+
+
+async def test_an_outage_without_a_change_has_its_whole_length(history_url: str) -> None:
+    """Also if the feed reads from a relay: its snapshot is as old as the last change, before the outage."""
+    known, events = (
+        snapshot(agent(), at=0),
+        (
+            FeedDown(error=OUTAGE, since=START + at(10)),
+            FeedUp(observed_at=START + at(70), outage=at(60), failures=3),
+        ),
+    )
+    async with History(history_url) as history:
+        feed = GivenFeed()
+        async with Recorder(history, feed), feed:
+            feed.give(known)
+            for number, event in enumerate(events, 1):
+                feed.give(known, Update(sequence=number, snapshot=known, previous=known, events=(event,)))
+        (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
+        assert (gap.began_at, gap.ended_at) == (START + at(10), START + at(70))
+        total = (await history.report(BEGINNING, END)).total
+        assert (total.seconds[WAITING], total.unseen_seconds) == (10, 60)
 
 
 async def test_a_new_seat_of_a_feed_without_baseline_joins(history_url: str) -> None:
