@@ -184,8 +184,9 @@ class ReaderState:
         platform = head.feed if isinstance(head.feed, FeedDown) else None
         doubt = self._doubt(platform)
         self.failures += doubt is not None
-        # `on_reading` reports the recovery, together with what happened during the outage.
-        trouble = doubt or (self._trouble if self._reported_down else None)
+        # `on_reading` reports the recovery, together with what happened during the outage. Until then an earlier reason
+        # stays, unless the platform's outage explains why nothing is confirmed.
+        trouble = doubt or (self._trouble if self._reported_down and platform is None else None)
         return self._update(previous, events, feed=self._feed_event(platform or self._platform, trouble))
 
     def on_entries(self, asked_at: float, *, found: bool, is_complete: bool) -> None:

@@ -209,6 +209,16 @@ class TestBeginning:
         assert kinds(update) == [FeedUp, *[AgentJoined] * (2 * initial)]
         assert (reader.snapshot, reader.is_up) == (BEFORE, True)
 
+    def test_the_platform_s_outage_replaces_an_earlier_reason(self) -> None:
+        """A relay that published while its reader waited for one is there, so only the platform is away."""
+        reader = Reader()
+        assert kinds(*reader.ask(0)) == [FeedDown]
+        assert "no relay has published anything yet" in str(reader.trouble)
+        for number in range(1, 4):
+            assert reader.ask(1, state(BEFORE, PLATFORM_DOWN), renewals=number) == []
+            assert (reader.snapshot, reader.is_up, reader.trouble) == (BEFORE, False, PLATFORM_DOWN.error)
+        assert isinstance(only(reader.ask(2, state(BEFORE, PLATFORM_UP))), FeedUp)
+
     def test_a_baseline_stays_until_the_platform_is_seen(self) -> None:
         reader = Reader(BEFORE)
         assert only(reader.begin(state(None, PLATFORM_DOWN))) is PLATFORM_DOWN
