@@ -38,10 +38,10 @@ from tests.kit.alerts import (
     expect_missed,
     expect_state,
     history,
-    moment,
     shares,
 )
 from tests.kit.builders import agent, snapshot
+from tests.kit.times import moment
 
 seeds = st.integers(0, 1_000_000)
 delays = st.sampled_from([0.0, 3.0, 7.5, 20.0])

@@ -23,8 +23,8 @@ from sipqueue_async.alerts import (
     StateLasts,
     evaluate,
 )
-from tests.kit.alerts import moment
 from tests.kit.builders import START, agent, snapshot
+from tests.kit.times import moment
 
 RULES = (StateLasts("lasts", AgentState.TALKING, longer_than=0), Available("few", fewer_than=1))
 

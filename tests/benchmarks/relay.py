@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 from tests.benchmarks import relay_cost, relay_delay, relay_rate
 from tests.benchmarks.relay_track import redis_running, track
 from tests.benchmarks.speed_measure import Section
-from tests.benchmarks.speed_report import machine, write_page
+from tests.benchmarks.speed_report import machine, show, write_page
 from tests.kit.needs import COMPONENTS, find
 
 _LIBRARIES: Final = ("redis", "aiohttp", "attrs", "msgspec")
@@ -100,17 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         benchmark = _Benchmark(asked, url)
         (line,) = machine(others=_LIBRARIES).lines
         sections = [Section("machine", [f"{line.removesuffix('.')}, {asyncio.run(_version(url))}."])]
-        _show(sections[0])
+        show(sections[0])
         for part in asked.parts:
             sections.append(_PARTS[part](benchmark))
-            _show(sections[-1])
+            show(sections[-1])
     if asked.write is not None:
         write_page(sections, asked.write, "relay")
     return 0
-
-
-def _show(section: Section) -> None:
-    print(*section.lines, "", sep="\n", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

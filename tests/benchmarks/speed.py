@@ -32,7 +32,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.speed_fleet import Plan
 from tests.benchmarks.speed_measure import Section
-from tests.benchmarks.speed_report import machine, verdicts, write
+from tests.benchmarks.speed_report import machine, show, verdicts, write
 
 
 class _Benchmark:
@@ -108,19 +108,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _arguments(argv)
     benchmark = _Benchmark(asked)
     sections = [machine()]
-    _show(sections[0])
+    show(sections[0])
     for part in asked.parts:
         sections.append(_PARTS[part](benchmark))
-        _show(sections[-1])
+        show(sections[-1])
     lines, missed = verdicts(sections)
     print(*lines, sep="\n")  # noqa: T201
     if asked.write is not None:
         write(sections, benchmark.decoded, asked.write)
     return 1 if missed and asked.check else 0
-
-
-def _show(section: Section) -> None:
-    print(*section.lines, "", sep="\n", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.pages import replace_part
 from tests.benchmarks.speed_decode import Found
 from tests.benchmarks.speed_measure import Limit, Section
 from tests.benchmarks.speed_picture import picture
@@ -48,17 +49,17 @@ def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
     return lines, [it for it in limits if not it.met and not it.stretch]
 
 
+def show(section: Section) -> None:
+    """Print a section and an empty line, at once."""
+    print(*section.lines, "", sep="\n", flush=True)  # noqa: T201
+
+
 def write_page(sections: Iterable[Section], directory: Path, program: str) -> None:
     """Write the sections into the program's page in a directory, each between its marks."""
     page = directory / f"{program}.md"
-    text = page.read_text("utf-8")
     for section in sections:
-        head, mark, rest = text.partition(begin(section.part, program))
-        _, behind, tail = rest.partition(end(section.part, program))
-        if not behind:
-            raise ValueError(f"{page.name} has no marks for {section.part}")
-        text = "\n".join([head + mark, "", *section.lines, "", behind + tail])
-    page.write_text(text, "utf-8")
+        part = section.part
+        replace_part(page, begin(part, program), end(part, program), "\n".join(section.lines))
 
 
 def write(sections: Iterable[Section], found: Sequence[Found], directory: Path) -> None:

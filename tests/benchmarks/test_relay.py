@@ -102,5 +102,5 @@ def test_a_machine_without_redis_is_told_what_is_missing(
 def test_a_page_without_a_place_for_a_table_is_an_error(tmp_path: Path) -> None:
     """The program does not write between another program's marks."""
     (tmp_path / "relay.md").write_text(f"{begin('rate')}\n{end('rate')}\n")
-    with pytest.raises(ValueError, match=r"relay.md has no marks for rate"):
+    with pytest.raises(ValueError, match=r"relay.md lacks .*/relay.py, rate: begin"):
         write_page([Section("rate", [])], tmp_path, "relay")

@@ -38,6 +38,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 import attrs
 
+from tests.benchmarks.pages import replace_part
 from tests.benchmarks.truth_alerts_command import Outcome, command_table, run_command
 from tests.benchmarks.truth_alerts_day import START, Day, Told, play, scenario
 from tests.benchmarks.truth_alerts_expected import Expected, Reference
@@ -170,11 +171,7 @@ def _delays(delays: Sequence[float]) -> tuple[str, str]:
 
 def write(report: str, folder: Path) -> None:
     """Put the report into the page about alerts."""
-    page = folder / "alerts.md"
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{report}\n{END}{after}", encoding="utf-8")
+    replace_part(folder / "alerts.md", BEGIN, END, report)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

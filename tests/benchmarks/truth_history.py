@@ -38,6 +38,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 from sipqueue_async import AgentState, SeatKey
 from sipqueue_async.history import Figures, History, Report, ReportRow
 from sipqueue_async.history.buckets import BY, By
+from tests.benchmarks.pages import replace_part
 from tests.benchmarks.truth_history_expected import Expected, Record
 from tests.benchmarks.truth_history_run import (
     BEGAN,
@@ -318,10 +319,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write(text: str, folder: Path) -> None:
     """Replace the table of the page."""
-    page = folder / "history.md"
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    replace_part(folder / "history.md", BEGIN, END, text)
 
 
 if __name__ == "__main__":

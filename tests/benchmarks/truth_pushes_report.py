@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.pages import replace_part
 from tests.benchmarks.truth_report import _STYLE
 
 if TYPE_CHECKING:
@@ -70,10 +71,7 @@ def write(results: Sequence[PushResult], directory: Path | None) -> str:
     reports = {"pushes.md": f"{minutes}\n\n{delays(results)}", "call-records.md": f"{minutes}\n\n{queues(results)}"}
     if directory is not None:
         for name, report in reports.items():
-            page = directory / name
-            head, _, rest = page.read_text("utf-8").partition(BEGIN)
-            _, _, tail = rest.partition(END)
-            page.write_text(f"{head}{BEGIN}\n\n{report}\n\n{END}{tail}", "utf-8")
+            replace_part(directory / name, BEGIN, END, report)
         (directory / "_static").mkdir(exist_ok=True)
         (directory / "_static" / "pushes.svg").write_text(picture(results), "utf-8")
     return "\n\n".join(reports.values())

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from tests.benchmarks.pages import replace_part
 from tests.benchmarks.truth_check import Calls, Result
 from tests.benchmarks.truth_lag import LagResult
 
@@ -168,10 +169,7 @@ def lag_table(results: Sequence[LagResult]) -> str:
 
 def write(results: Results, report: str, directory: Path) -> None:
     """Write the report between the marks in the directory's ``accuracy.md``, and the picture into ``_static``."""
-    page = directory / "accuracy.md"
-    head, _, rest = page.read_text("utf-8").partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    page.write_text(f"{head}{BEGIN}\n\n{report}\n{END}{tail}", "utf-8")
+    replace_part(directory / "accuracy.md", BEGIN, END, report)
     static = directory / "_static"
     static.mkdir(exist_ok=True)
     (static / "accuracy.svg").write_text(picture(results["steady"]), "utf-8")

@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import attrs
@@ -18,6 +18,7 @@ from sipqueue_async import AgentState, AgentStatus, FieldProblem, SeatKey, Snaps
 from sipqueue_async.models import CODE_LABELS, STATE_CODES, code_label
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.strategies import agents, snapshots
+from tests.kit.times import NoOffset
 
 EAST = timezone(timedelta(hours=8))
 
@@ -166,20 +167,7 @@ def test_equal_records_of_a_seat_are_one_and_different_ones_are_refused() -> Non
         snapshot(agent("1"), agent("1", calls_answered=3))
 
 
-class _NoZone(tzinfo):
-    """A tzinfo without an offset, which leaves a datetime naive."""
-
-    def utcoffset(self, moment: datetime | None) -> None:
-        """Return no offset."""
-
-    def tzname(self, moment: datetime | None) -> None:
-        """Return no name."""
-
-    def dst(self, moment: datetime | None) -> None:
-        """Return no offset."""
-
-
-@pytest.mark.parametrize("naive", [datetime(2026, 1, 5), datetime(2026, 1, 5, tzinfo=_NoZone())])  # noqa: DTZ001
+@pytest.mark.parametrize("naive", [datetime(2026, 1, 5), datetime(2026, 1, 5, tzinfo=NoOffset())])  # noqa: DTZ001
 def test_naive_times_of_a_snapshot_are_refused(naive: datetime) -> None:
     """All times of snapshots can be compared with one another."""
     with pytest.raises(ValueError, match="observed_at must be an aware datetime"):

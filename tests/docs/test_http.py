@@ -19,12 +19,11 @@ from sipqueue_async._json_lines import event_json
 from sipqueue_async.simulator import Plan
 from tests.kit.needs import program
 from tests.kit.wallboard_screen import Visit
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
 pytest_plugins = ["tests.kit.browser"]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
-KEY = "a key for the tests"
 EVENTS_KEY = "a key for programs"
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 

@@ -19,7 +19,8 @@ from sipqueue_async.history.spans import SpanFold
 from sipqueue_async.tally import SeatTally
 from tests.kit.builders import agent, snapshot
 from tests.kit.days import Day, days
-from tests.kit.tally import SEAT, down, moment, one, up, update
+from tests.kit.tally import SEAT, down, one, up, update
+from tests.kit.times import moment
 
 pytestmark = pytest.mark.one_python
 

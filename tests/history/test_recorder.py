@@ -32,16 +32,13 @@ from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.recording import BEGINNING, END, comparable, record, recorded, running
 from tests.kit.simulated_updates import GivenFeed
+from tests.kit.times import moment
 
 Answer: TypeAlias = Snapshot | BaseException
 
 TALKING, WAITING = AgentState.TALKING, AgentState.WAITING
 OUTAGE = TransportError("no route to host")
 BLANK = FieldProblem("queue-1", "100002", "callsanswered", "is missing", carried=True)
-
-
-def at(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 def day() -> list[Answer]:
@@ -54,13 +51,13 @@ def day() -> list[Answer]:
         OUTAGE,
         OUTAGE,
         snapshot(
-            agent(state=WAITING, calls_answered=3, last_answered_at=answered + at(30)),
+            agent(state=WAITING, calls_answered=3, last_answered_at=answered + timedelta(seconds=30)),
             agent("100003", no_answer_count=1),
             at=40,
             server=40,
         ),
         snapshot(
-            agent(state=WAITING, calls_answered=3, last_answered_at=answered + at(30), wrap_up_time=5),
+            agent(state=WAITING, calls_answered=3, last_answered_at=answered + timedelta(seconds=30), wrap_up_time=5),
             agent("100002", AgentState.UNKNOWN, state_code=1299),
             agent("100003", no_answer_count=2, last_offered_at=START),
             at=50,
@@ -95,13 +92,13 @@ async def test_what_is_read_back_is_what_was_reported(history_url: str) -> None:
 async def test_each_status_is_known_afterwards(history_url: str) -> None:
     told = await record(history_url, day())
     async with History(history_url) as history:
-        assert await history.snapshot_at(START - at(1)) is None
+        assert await history.snapshot_at(moment(-1)) is None
         for update in told:
             assert update.snapshot is not None
             assert await history.snapshot_at(update.snapshot.observed_at) == update.snapshot
         baseline = await history.baseline()
         assert baseline is not None
-        assert (baseline, baseline.observed_at) == (told[-1].snapshot, START + at(3700))
+        assert (baseline, baseline.observed_at) == (told[-1].snapshot, moment(3700))
 
 
 async def test_a_restart_resumes_without_a_call_told_twice_or_lost(history_url: str) -> None:
@@ -112,7 +109,7 @@ async def test_a_restart_resumes_without_a_call_told_twice_or_lost(history_url: 
     assert [event.count for update in read for event in update.events if isinstance(event, CallAnswered)] == [1, 2]
     async with History(history_url) as history:
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
-        assert (gap.reason, gap.began_at, gap.ended_at) == ("stopped", START + at(10), START + at(500))
+        assert (gap.reason, gap.began_at, gap.ended_at) == ("stopped", moment(10), moment(500))
 
 
 @pytest.mark.parametrize("other", [None, snapshot(agent("7"), at=20)])
@@ -135,10 +132,10 @@ async def test_an_unchanged_status_after_a_restart_ends_the_gap(history_url: str
     await record(history_url, [snapshot(agent(), at=100), snapshot(agent(), at=110)])
     async with History(history_url) as history:
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
-        assert (gap.began_at, gap.ended_at) == (START, START + at(100))
+        assert (gap.began_at, gap.ended_at) == (START, moment(100))
         baseline = await history.baseline()
         assert baseline is not None
-        assert baseline.observed_at == START + at(110)
+        assert baseline.observed_at == moment(110)
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -152,11 +149,11 @@ async def test_an_outage_goes_on_across_a_restart(history_url: str, *, changed: 
     feed = [event for event in events if isinstance(event, FeedDown | FeedUp)]
     assert [type(event) for event in feed] == [FeedDown, FeedUp]
     assert isinstance(feed[1], FeedUp)
-    assert (feed[1].observed_at, feed[1].failures) == (START + at(100), 1)
+    assert (feed[1].observed_at, feed[1].failures) == (moment(100), 1)
     assert len(events) == 2 + changed
     async with History(history_url) as history:
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
-        assert (gap.reason, gap.began_at, gap.ended_at) == ("outage", START, START + at(100))
+        assert (gap.reason, gap.began_at, gap.ended_at) == ("outage", START, moment(100))
         assert (gap.failures, gap.error) == (1, "no route to host")
 
 
@@ -194,7 +191,7 @@ async def test_a_baseline_from_elsewhere_begins_the_record(history_url: str) -> 
     same(told, await recorded(history_url))
     async with History(history_url) as history:
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
-        assert (gap.reason, gap.began_at, gap.ended_at) == ("stopped", START - at(100), START)
+        assert (gap.reason, gap.began_at, gap.ended_at) == ("stopped", moment(-100), START)
 
 
 async def test_nothing_is_recorded_before_the_first_status(history_url: str) -> None:
@@ -204,7 +201,7 @@ async def test_nothing_is_recorded_before_the_first_status(history_url: str) -> 
         await run.poll()
     assert await recorded(history_url) == []
     async with History(history_url) as history:
-        assert await history.snapshot_at(START + at(5)) == snapshot(agent(), at=5)
+        assert await history.snapshot_at(moment(5)) == snapshot(agent(), at=5)
 
 
 async def test_a_recorder_may_start_while_the_feed_is_down(history_url: str) -> None:
@@ -224,15 +221,13 @@ async def test_events_can_be_filtered(history_url: str) -> None:
     await record(history_url, day())
     async with History(history_url) as history:
         found = [event async for event in history.events(BEGINNING, END, extension="100003", types=CallMissed)]
-        assert [(event.extension, event.observed_at) for event in found] == [("100003", START + at(50))]
+        assert [(event.extension, event.observed_at) for event in found] == [("100003", moment(50))]
         kinds = [type(event) async for event in history.events(BEGINNING, END, queue=["none"])]
         assert kinds == [FeedDown, FeedUp]
         every = [event async for event in history.events(BEGINNING, END)]
-        some = [event async for event in history.events(START + at(20), START + at(50), queue="queue-1")]
+        some = [event async for event in history.events(moment(20), moment(50), queue="queue-1")]
         assert comparable(some) == comparable(
-            event
-            for event in every
-            if event.observed_at is None or START + at(20) <= event.observed_at < START + at(50)
+            event for event in every if event.observed_at is None or moment(20) <= event.observed_at < moment(50)
         )
 
 

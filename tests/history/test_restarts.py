@@ -36,12 +36,9 @@ from sipqueue_async.testing import ScriptedSource
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.recording import BEGINNING, END, give, record, recorded, running
 from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
+from tests.kit.times import moment
 
 FIRST_HOUR = microseconds(START) // HOUR
-
-
-def at(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 async def sums(store: Store, hours: int) -> dict[SeatKey, Figures]:
@@ -66,16 +63,16 @@ async def test_figures_are_exact_over_restarts(history_url: str) -> None:
             (polls[stop].observed_at, polls[start].observed_at) for stop, start in spans
         ]
         unseen = sum((it.ended_at - it.began_at for it in gaps if it.ended_at), timedelta())
-        last = [it for it in polls if it.observed_at < MORNING + at(3 * 3600)][-1]
+        last = [it for it in polls if it.observed_at < MORNING + timedelta(hours=3)][-1]
         for key, figures in (await sums(store, 3)).items():
             assert figures.unseen == unseen // timedelta(microseconds=1)
             assert figures.unseen + sum(figures.elapsed.values()) == 3 * HOUR
             assert figures.answered == last[key].calls_answered - polls[0][key].calls_answered
             assert figures.missed == last[key].no_answer_count - polls[0][key].no_answer_count
         by_interval = dict.fromkeys(polls[0], timedelta())
-        async for interval in history.intervals(BEGINNING, MORNING + at(3 * 3600)):
+        async for interval in history.intervals(BEGINNING, MORNING + timedelta(hours=3)):
             by_interval[interval.key] += interval.ended_at - interval.began_at - interval.unseen
-        assert set(by_interval.values()) == {at(3 * 3600) - unseen}
+        assert set(by_interval.values()) == {timedelta(hours=3) - unseen}
 
 
 async def test_an_outage_is_unseen_time_of_the_interval(history_url: str) -> None:
@@ -89,9 +86,9 @@ async def test_an_outage_is_unseen_time_of_the_interval(history_url: str) -> Non
     async with History(history_url) as history:
         found = [it async for it in history.intervals(BEGINNING, END)]
     assert [(it.key.extension, it.seconds, it.unseen, it.approximate, it.goes_on) for it in found] == [
-        ("100001", 0, at(100), True, False),
-        ("2", 50, at(100), True, False),
-        ("100001", 50, at(0), True, True),
+        ("100001", 0, timedelta(seconds=100), True, False),
+        ("2", 50, timedelta(seconds=100), True, False),
+        ("100001", 50, timedelta(seconds=0), True, True),
     ]
 
 
@@ -109,16 +106,16 @@ async def test_a_step_of_the_wall_clock_counts_as_unseen(history_url: str) -> No
     """Time that did not pass counts for no state, and time on the record never goes back."""
 
     def steady(wall: float, passed: float, answered: int) -> Snapshot:
-        moment = snapshot(agent(calls_answered=answered), at=wall)
-        return moment.with_changes({}, observed_at=moment.observed_at, steady_at=passed)
+        seen = snapshot(agent(calls_answered=answered), at=wall)
+        return seen.with_changes({}, observed_at=seen.observed_at, steady_at=passed)
 
     forward, back = steady(4000, 20, 1), steady(3000, 30, 2)
     await give(
         history_url, [steady(0, 0, 0), steady(10, 10, 0), forward, back, steady(3010, 40, 3), steady(7200, 4230, 3)]
     )
     updates = await recorded(history_url)
-    moments = [it.snapshot.observed_at - START for it in updates if it.snapshot]
-    assert moments == [at(4000), at(4000) + timedelta(microseconds=1), at(4000) + timedelta(microseconds=2)]
+    moments = [it.snapshot.observed_at for it in updates if it.snapshot]
+    assert moments == [moment(4000), moment(4000.000001), moment(4000.000002)]
     async with History(history_url) as history:
         gaps = [it async for it in history.outages(BEGINNING, END)]
         assert [it.reason for it in gaps] == ["clock", "clock"]
@@ -134,7 +131,7 @@ async def test_a_status_without_agents(history_url: str) -> None:
     later = [snapshot(agent(), at=3 * 86400), snapshot(agent(no_answer_count=1), at=4 * 86400)]
     await record(history_url, [snapshot(agent(), at=20), snapshot(at=30), *later])
     async with History(history_url) as history:
-        assert (await history.prune(at(86400), zone=ZoneInfo("UTC"))).events > 0
+        assert (await history.prune(timedelta(days=1), zone=ZoneInfo("UTC"))).events > 0
         assert await history.snapshot_at(END) == later[1]
 
 
@@ -147,7 +144,10 @@ async def test_a_recorder_continues_after_hours_without_agents(history_url: str)
         report = await history.report(BEGINNING, END, by="hour", zone=UTC)
         assert [it.figures.signed_in_seconds for it in report.rows] == [600, 0, 0, 0, 0, 0, 0, 0, 3600]
         gaps = [it async for it in history.outages(BEGINNING, END)]
-        assert [(it.reason, it.began_at - START) for it in gaps] == [("stopped", at(3 * 3600)), ("stopped", at(21600))]
+        assert [(it.reason, it.began_at) for it in gaps] == [
+            ("stopped", moment(3 * 3600)),
+            ("stopped", moment(6 * 3600)),
+        ]
 
 
 async def test_a_state_may_change_without_its_code(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ async def test_gaps_after_the_last_update_are_read(history_url: str) -> None:
         items = [it async for it in store_of(history).timeline(0, microseconds(END))]
         assert [type(it) for it in items] == [Update, Outage]
         (interval, _) = [it async for it in history.intervals(BEGINNING, END)]
-        assert interval.unseen == at(0)
+        assert interval.unseen == timedelta(seconds=0)
 
 
 @pytest.mark.one_python
@@ -181,7 +181,7 @@ async def test_many_rows_are_written_and_read_in_parts(history_url: str) -> None
         most = [it for queue, it in enumerate(range(600)) if queue < 550]
         events = [it async for it in history.events(BEGINNING, END, extension=[str(it) for it in most])]
         assert len(events) == 550 * 11
-        later = await history.snapshot_at(START + at(6))
+        later = await history.snapshot_at(moment(6))
         assert later == given[6]
         by_hour = await store_of(history).hourly_sums(0, 1, None, by_seat=False)
         assert by_hour == []

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
 from sipqueue_async import AgentState, AgentStatus, CallMissed, SeatKey, Snapshot, Update, diff
 from sipqueue_async.alerts import Alert, AlertRaised, AlertState, Rule, evaluate
 from tests.kit.builders import START, agent
+from tests.kit.times import moment
 
 SEATS = tuple(SeatKey(f"q{number % 2}", str(100 + number // 2)) for number in range(6))
 STATES = (AgentState.WAITING, AgentState.TALKING, AgentState.PAUSED, AgentState.OFFLINE, AgentState.RECEIVING)
-
-
-def moment(at: float) -> datetime:
-    """Return START plus some seconds."""
-    return START + timedelta(seconds=at)
 
 
 class Look(NamedTuple):

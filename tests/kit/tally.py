@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sipqueue_async import AgentState, Event, FeedDown, FeedUp, SeatKey, Snapshot, TransportError, Update, diff
 from sipqueue_async.tally import SeatTally, Tally
 from tests.kit.builders import START, agent, snapshot
+from tests.kit.times import moment
 
 SEAT = SeatKey("queue-1", "100001")
-
-
-def moment(seconds: float) -> datetime:
-    """Return START plus some seconds."""
-    return START + timedelta(seconds=seconds)
 
 
 def one(at: float, state: AgentState = AgentState.WAITING, **fields: Any) -> Snapshot:

@@ -15,6 +15,9 @@ from sipqueue_async.simulator import CallCentre, Plan
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import agent, snapshot
 
+KEY = "a key for the tests"
+"""The access key of a wallboard that asks for one."""
+
 NEVER = 100_000.0
 """A polling interval so long that a watcher polls only when refreshed."""
 

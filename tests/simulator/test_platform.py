@@ -13,6 +13,7 @@ import pytest
 
 from sipqueue_async import AgentState
 from sipqueue_async.simulator import CallCentre, Plan, Platform, Seat
+from tests.kit.times import Clock
 
 LOGIN, LOGOUT = "App.Sip_Auth.Login", "App.Sip_Auth.Logout"
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
@@ -53,14 +54,6 @@ class _Script:
 
     def seats(self) -> Sequence[Seat]:
         return self.records
-
-
-@attrs.define
-class _Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def _ask(platform: Platform, service: str | None = STATUS, **fields: str) -> dict[str, Any]:
@@ -179,7 +172,7 @@ def test_a_token_that_nobody_was_given_is_invalid(service: str, fields: dict[str
 
 
 def test_a_token_is_good_for_its_lifetime_and_no_longer() -> None:
-    clock = _Clock()
+    clock = Clock()
     platform = Platform(_Script(), token_lifetime=60.0, clock=clock, tokens=["T"])
     token = _log_in(platform)
     clock.now += 59.9
@@ -192,7 +185,7 @@ def test_a_token_is_good_for_its_lifetime_and_no_longer() -> None:
 
 
 def test_tokens_live_twelve_hours_unless_told_otherwise() -> None:
-    clock = _Clock()
+    clock = Clock()
     platform = Platform(_Script(), clock=clock)
     token = _log_in(platform)
     clock.now += 12 * 3600 - 1

@@ -8,10 +8,10 @@ import math
 from typing import Any
 
 import aiohttp
-import attrs
 import pytest
 
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, Platform, Simulator
+from tests.kit.times import Clock
 
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 BUSY = Plan(calls_per_hour=200, talk_median=30)
@@ -26,16 +26,8 @@ async def _poll(simulator: Simulator) -> dict[str, Any]:
     return data
 
 
-@attrs.define
-class _Clock:
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_live_centre_follows_the_clock_at_its_speed() -> None:
-    clock = _Clock()
+    clock = Clock()
     live = LiveCentre(CallCentre(BUSY, seed=1), speed=60, clock=clock)
     reference = CallCentre(BUSY, seed=1)
     clock.now += 5
@@ -57,7 +49,7 @@ def test_a_live_centre_follows_the_clock_at_its_speed() -> None:
 
 
 def test_a_live_centre_can_skip_time() -> None:
-    clock = _Clock()
+    clock = Clock()
     centre = CallCentre()
     live = LiveCentre(centre, speed=2, clock=clock)
     live.advance(10)
@@ -72,7 +64,7 @@ def test_a_live_centre_can_skip_time() -> None:
 
 
 def test_a_live_centre_waits_for_the_clock_when_the_model_is_ahead() -> None:
-    clock = _Clock()
+    clock = Clock()
     centre = CallCentre()
     live = LiveCentre(centre, clock=clock)
     live.start()

@@ -11,7 +11,8 @@ from sipqueue_async import AgentLeft, AgentState, Snapshot, Update
 from sipqueue_async.tally import Tally
 from sipqueue_async.tally.clock import Clock
 from tests.kit.builders import agent, snapshot
-from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
+from tests.kit.tally import SEAT, began, calls, down, elapsed, one, seat, up, update
+from tests.kit.times import moment
 
 IDLE, WAITING, TALKING = AgentState.IDLE, AgentState.WAITING, AgentState.TALKING
 

@@ -12,7 +12,8 @@ import pytest
 from sipqueue_async import AgentState, Snapshot, StatusWatcher, TransportError, Update
 from sipqueue_async.tally import Tally
 from sipqueue_async.testing import ScriptedSource
-from tests.kit.tally import calls, elapsed, moment, one
+from tests.kit.tally import calls, elapsed, one
+from tests.kit.times import moment
 
 pytestmark = pytest.mark.virtual_time
 

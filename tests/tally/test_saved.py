@@ -10,7 +10,8 @@ import pytest
 from sipqueue_async import AgentChanged, AgentState, FieldProblem, Snapshot, Update, diff
 from sipqueue_async.tally import Tally
 from tests.kit.builders import agent, snapshot
-from tests.kit.tally import SEAT, began, calls, down, elapsed, moment, one, seat, up, update
+from tests.kit.tally import SEAT, began, calls, down, elapsed, one, seat, up, update
+from tests.kit.times import moment
 
 TALKING = AgentState.TALKING
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sipqueue_async.wallboard.access import COOKIE_AGE, Access, Attempts, HostNames, is_loopback
-
-KEY = "a key for the tests"
-
-
-class Clock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
+from tests.kit.times import Clock
+from tests.kit.wallboard_stage import KEY
 
 
 def test_only_the_key_is_the_key() -> None:

@@ -13,9 +13,8 @@ import pytest
 
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard, connections, server
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
-KEY = "a key for the tests"
 SMALL = Plan(agents=3)
 
 

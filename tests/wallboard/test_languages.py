@@ -21,11 +21,10 @@ from sipqueue_async.wallboard.files import read_files
 from sipqueue_async.wallboard.languages import preferred, translated
 from tests.kit.builders import agent
 from tests.kit.wallboard_screen import TOLD, Visit, Wall
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
 pytest_plugins = ["tests.kit.browser"]
 
-KEY = "a key for the tests"
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
 CHARACTERS = re.compile("[\u4e00-\u9fff]")
 PAGE = read_files()["index.html"].content.decode()

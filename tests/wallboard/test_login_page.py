@@ -10,12 +10,10 @@ from playwright.async_api import Browser, expect
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.wallboard_screen import BIG_SCREEN, Visit
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
 pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python]
-
-KEY = "a key for the tests"
 
 
 async def test_login_opens_the_requested_view_and_logout_ends_it(visit: Visit) -> None:

@@ -22,9 +22,8 @@ from sipqueue_async.wallboard import Wallboard, answers, past
 from sipqueue_async.wallboard.guard import HEADERS
 from tests.kit.openapi import validator
 from tests.kit.recorded_wall import EIGHT, recorded_wall
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
-KEY = "a key for the tests"
 BERLIN = ZoneInfo("Europe/Berlin")
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=BERLIN)
 DAY = (MIDNIGHT, MIDNIGHT + timedelta(days=1))

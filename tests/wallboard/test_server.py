@@ -20,9 +20,8 @@ from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard, server
 from sipqueue_async.wallboard.guard import HEADERS
 from tests.kit.ports import taken_port
-from tests.kit.wallboard_stage import Stage, wallboard_of
+from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
-KEY = "a key for the tests"
 OTHER_KEY = "another key than that"
 SMALL = Plan(agents=3, queues=2)
 PATHS = [

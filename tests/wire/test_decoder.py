@@ -25,6 +25,7 @@ from sipqueue_async import (
 from sipqueue_async._wire import SnapshotDecoder
 from tests.kit.builders import RECORD, START, body, envelope, record
 from tests.kit.decoding import FullDecoder, essence, outcome
+from tests.kit.times import NoOffset
 
 COUNTERS = {"noanswercount": "no_answer_count", "callsanswered": "calls_answered"}
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -357,24 +358,11 @@ def test_a_time_that_the_clocks_skip_is_read() -> None:
     assert skipped == datetime(2025, 3, 9, 7, 30, tzinfo=UTC)
 
 
-class _Unsure(tzinfo):
-    """A zone without an offset."""
-
-    def utcoffset(self, moment: datetime | None) -> None:
-        """Return no offset."""
-
-    def tzname(self, moment: datetime | None) -> None:
-        """Return no name."""
-
-    def dst(self, moment: datetime | None) -> None:
-        """Return no offset."""
-
-
 def test_a_zone_without_an_offset_leaves_times_naive() -> None:
-    assert _answered("2020-02-05 21:03:36", _Unsure()) == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
+    assert _answered("2020-02-05 21:03:36", NoOffset()) == datetime(2020, 2, 5, 21, 3, 36)  # noqa: DTZ001
 
 
-class _Strict(_Unsure):
+class _Strict(NoOffset):
     """A zone that raises for ambiguous times, like the zones of some packages."""
 
     def utcoffset(self, moment: datetime | None) -> None:

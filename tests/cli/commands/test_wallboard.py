@@ -26,8 +26,8 @@ from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue
 from tests.kit.ports import free_port, taken_port
 from tests.kit.waiting import until
+from tests.kit.wallboard_stage import KEY
 
-KEY = "a key for the tests"
 LIMITS = {"talk": AgentState.TALKING, "ring": AgentState.RECEIVING, "pause": AgentState.PAUSED}
 SMALL = Demonstration(agents=4, speed=50.0)
 
