@@ -33,8 +33,11 @@ BEYOND = """() => [...document.querySelectorAll("svg text")].map((it) => [it, it
     it.closest("svg").getBoundingClientRect()])
   .filter(([, own, around]) => own.left < around.left - 1 || own.right > around.right + 1
     || own.top < around.top - 1 || own.bottom > around.bottom + 1).map(([it]) => it.textContent)"""
-# Makes all durations as long as they can be in Chinese.
-LONGEST = """() => document.querySelectorAll(".figures dd").forEach((it) => { it.textContent = "23小时59分"; })"""
+# Makes all figures a text, in letters as wide as those of DejaVu Sans, which phones without other fonts show.
+WIDEST = """(text) => document.querySelectorAll(".figures dd").forEach((it) => {
+  it.textContent = text; it.style.letterSpacing = "0.13em"; })"""
+LONGEST = {"en": "123d 04h", "zh": "23小时59分"}
+SMALL: ViewportSize = {"width": 360, "height": 640}
 PAPER: ViewportSize = {"width": 718, "height": 1040}
 """A4 with the usual margins."""
 TEXTS = "h1, h2, h3, #recorded span, .figures dt, .figures dd, .legend span, :is(th, td):not(.wide), #choice *"
@@ -240,13 +243,13 @@ async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visi
         for path in ("day", "agents/100002", "day?lang=zh", "agents/100002?lang=zh", "agents/nobody?lang=zh"):
             await page.goto(f"{wall.url}{path}")
             await expect(page.locator("#condition")).to_have_text("实时" if "zh" in path else "Live")
-            for screen in SCREENS.values():
+            for screen in (*SCREENS.values(), SMALL):
                 await page.set_viewport_size(screen)
                 # The chart is drawn again after the resize event.
                 await page.wait_for_function("() => new Promise((done) => requestAnimationFrame(() => done(true)))")
                 assert await page.evaluate("document.documentElement.scrollWidth") == screen["width"], path
-                if "zh" in path:
-                    await page.evaluate(LONGEST)
+                await page.evaluate(WIDEST, LONGEST["zh" if "zh" in path else "en"])
+                await page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
                 assert await page.evaluate(OUTSIDE, [TEXTS, "body"]) == []
                 assert await page.evaluate(CUT, "h1, h2, h3, th, td, dd, dt") == [], (path, screen)
                 assert await page.evaluate(BEYOND) == [], (path, screen)
