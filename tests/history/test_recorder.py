@@ -162,8 +162,8 @@ async def test_an_outage_without_a_change_has_its_whole_length(history_url: str)
     known, events = (
         snapshot(agent(), at=0),
         (
-            FeedDown(error=OUTAGE, since=START + at(10)),
-            FeedUp(observed_at=START + at(70), outage=at(60), failures=3),
+            FeedDown(error=OUTAGE, since=moment(10)),
+            FeedUp(observed_at=moment(70), outage=timedelta(seconds=60), failures=3),
         ),
     )
     async with History(history_url) as history:
@@ -173,7 +173,7 @@ async def test_an_outage_without_a_change_has_its_whole_length(history_url: str)
             for number, event in enumerate(events, 1):
                 feed.give(known, Update(sequence=number, snapshot=known, previous=known, events=(event,)))
         (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
-        assert (gap.began_at, gap.ended_at) == (START + at(10), START + at(70))
+        assert (gap.began_at, gap.ended_at) == (moment(10), moment(70))
         total = (await history.report(BEGINNING, END)).total
         assert (total.seconds[WAITING], total.unseen_seconds) == (10, 60)
 
