@@ -195,8 +195,7 @@ class HighWater:
         left_out = _left_out(polled.problems) if polled.problems else {}
         for key, before, shown in changed:
             # A missing counter is no evidence: use its known value.
-            counters = {it: getattr(before, it) for it in left_out[key]} if key in left_out else {}
-            after = attrs.evolve(shown, **counters) if counters else shown
+            after = _filled(shown, before, left_out.get(key, ()))
             unseen = self._after_unseen_reset(key, before, after)
             evidence = _evidence(before, after) if unseen is None else _FORWARD
             if (
@@ -311,11 +310,12 @@ class HighWater:
         self._forget_long_ago()
         again = {key: None for key in new if key in self._left and not _is_later(self._left[key][0], polled[key])}
         self._records_held_back += len(again)
+        left_out = _left_out(polled.problems) if polled.problems else {}
         for key in new:
             if key not in again:
                 self._joined_at[key] = self._clock
                 before, _ = self._left.pop(key, (None, 0.0))
-                if before is not None and _began_anew(before, polled[key]):
+                if before is not None and _began_anew(before, _filled(polled[key], before, left_out.get(key, ()))):
                     self._replaced[key] = before, self._clock
         return again
 
@@ -457,6 +457,12 @@ def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
     if shown.last_changed_at is None:
         return _evidence(left, shown) == _FORWARD
     return _direction(left.last_changed_at, shown.last_changed_at) == _FORWARD
+
+
+def _filled(record: AgentStatus, known: AgentStatus, left_out: Collection[str]) -> AgentStatus:
+    """Return a record with the known values of the counters that it leaves out."""
+    counters: dict[str, Any] = {counter: getattr(known, counter) for counter in left_out}
+    return attrs.evolve(record, **counters) if counters else record
 
 
 def _left_out(problems: Iterable[FieldProblem]) -> Mapping[SeatKey, Collection[str]]:

@@ -339,6 +339,15 @@ class TestCountersLeftOut:
         (second,) = it.accept(snapshot(changed(calls_answered=8), at=4))
         assert [event.to_dict()["count"] for event in diff(first, second)] == [1]
 
+    def test_are_no_reset_when_an_agent_signs_in_again(self) -> None:
+        """Calls are counted from the first answer that has the counter."""
+        it = high_water(KNOWN, OTHER)
+        it.accept(snapshot(OTHER, at=2))
+        signed_in = changed(last_changed_at=T3)
+        it.accept(snapshot(attrs.evolve(signed_in, calls_answered=0), OTHER, at=4, problems=self.unknown))
+        answered = attrs.evolve(signed_in, calls_answered=8, last_answered_at=T3)
+        assert calls_told(it, snapshot(signed_in, OTHER, at=6), snapshot(answered, OTHER, at=8)) == 1
+
     @pytest.mark.parametrize("time", [T2, T3], ids=["no call", "a later call"])
     def test_are_unknown_of_another_person(self, time: datetime) -> None:
         it = high_water(changed(name="Ann"))
