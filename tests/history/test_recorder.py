@@ -16,6 +16,7 @@ from sipqueue_async import (
     AgentState,
     CallAnswered,
     CallMissed,
+    Event,
     FeedDown,
     FeedUp,
     FieldProblem,
@@ -159,12 +160,10 @@ async def test_an_outage_goes_on_across_a_restart(history_url: str, *, changed: 
 
 async def test_an_outage_without_a_change_has_its_whole_length(history_url: str) -> None:
     """Also if the feed reads from a relay: its snapshot is as old as the last change, before the outage."""
-    known, events = (
-        snapshot(agent(), at=0),
-        (
-            FeedDown(error=OUTAGE, since=moment(10)),
-            FeedUp(observed_at=moment(70), outage=timedelta(seconds=60), failures=3),
-        ),
+    known = snapshot(agent(), at=0)
+    events: tuple[Event, ...] = (
+        FeedDown(error=OUTAGE, since=moment(10)),
+        FeedUp(observed_at=moment(70), outage=timedelta(seconds=60), failures=3),
     )
     async with History(history_url) as history:
         feed = GivenFeed()
