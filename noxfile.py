@@ -9,6 +9,7 @@ import atexit
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,14 +68,18 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).resolve().parent)
 
 
 def _uv_works() -> bool:
-    """Tell if uv is installed and reaches a package index; it does not read pip's settings."""
+    """Tell if uv is installed and reaches a package index, and print why not; it does not read pip's settings."""
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # like pip
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if uv is None:
         return False
     resolve = (uv, "pip", "install", "--dry-run", "--python", sys.executable, *PROJECT["build-system"]["requires"])
     once = os.environ | {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "10"}
-    return subprocess.run(resolve, capture_output=True, check=False, env=once).returncode == 0
+    tried = subprocess.run(resolve, capture_output=True, text=True, check=False, env=once)
+    if tried.returncode != 0:
+        print("uv cannot use its package index, so pip makes the environments, which takes longer.", file=sys.stderr)
+        print(tried.stderr.strip(), file=sys.stderr)
+    return tried.returncode == 0
 
 
 # uv makes an environment in 3 s, pip in 15 to 20 s.
@@ -144,6 +149,18 @@ def typing(session: nox.Session) -> None:
 
 _side: list[subprocess.Popen[bytes]] = []
 _side_output = tempfile.TemporaryFile()  # noqa: SIM115  # open until nox ends
+
+
+@atexit.register
+def _end_side() -> None:
+    """Stop the sessions beside the tests if nox ends before they do, for example with `--stop-on-first-error`."""
+    for process in _side:
+        try:
+            # After Ctrl-C they are ending already; a second signal would interrupt them while they stop their programs.
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            process.wait()
 
 
 @nox.session(python=False)
