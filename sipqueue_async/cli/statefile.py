@@ -16,7 +16,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from sipqueue_async.cli.exits import FAILED, Failure
 from sipqueue_async.cli.filelock import locked
 
-_LEFT_BEHIND: Final = 3600.0
+_LEFT_BEHIND: Final = 600.0
 """Age in seconds of a temporary file that a killed run must have left: a save takes less."""
 
 
@@ -37,13 +37,15 @@ class StateFile(Generic[K]):
     Args:
         path: The file; it need not exist. If it is a symbolic link, its target is written.
         read: Turns the file's content back into the value, or raises a `ValueError` that says what is wrong.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, path: Path, read: Callable[[bytes], K]) -> None:
+    def __init__(self, path: Path, read: Callable[[bytes], K], *, clock: Callable[[], float] = time.time) -> None:
         self._given = path
         self._read = read
         self._path = path.resolve()
-        self._is_tidy = False
+        self._clock = clock
+        self._tidy_until = 0.0
 
     def load(self) -> K | None:
         """Return the saved value, or None if there is no file yet.
@@ -99,9 +101,11 @@ class StateFile(Generic[K]):
             raise Failure(
                 f"the state file {self._given} cannot be written: {error.strerror or error}", FAILED
             ) from None
-        if not self._is_tidy:
-            self._is_tidy = True
-            self._remove_left_behind()
+        now = self._clock()
+        if now >= self._tidy_until:
+            # Again later: the files of a run killed just before this one are still too young at the first save.
+            self._tidy_until = now + _LEFT_BEHIND
+            self._remove_left_behind(now)
 
     def _replace(self, data: bytes) -> None:
         # Use the same directory: a rename is atomic only within one file system. mkstemp creates it with mode 0600.
@@ -117,16 +121,16 @@ class StateFile(Generic[K]):
                 Path(temporary).unlink()
             raise
 
-    def _remove_left_behind(self) -> None:
+    def _remove_left_behind(self, now: float) -> None:
         """Remove the temporary files of runs that were killed while saving."""
         names = re.compile(rf"\.{re.escape(self._path.name)}\.[a-z0-9_]{{8}}")
         with contextlib.suppress(OSError):
             for path in self._path.parent.iterdir():
-                if names.fullmatch(path.name) and _is_left_behind(path.lstat()):
+                if names.fullmatch(path.name) and _is_left_behind(path.lstat(), now):
                     path.unlink()
 
 
-def _is_left_behind(status: os.stat_result) -> bool:
+def _is_left_behind(status: os.stat_result, now: float) -> bool:
     """Return whether a file can only be one that `mkstemp` made for this user, long ago."""
     is_private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == stat.S_IRUSR | stat.S_IWUSR
-    return is_private and status.st_uid == os.geteuid() and time.time() - status.st_mtime > _LEFT_BEHIND
+    return is_private and status.st_uid == os.geteuid() and now - status.st_mtime > _LEFT_BEHIND

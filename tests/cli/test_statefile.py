@@ -110,3 +110,16 @@ def test_temporary_files_that_killed_runs_left_are_removed(tmp_path: Path) -> No
     (tmp_path / ".state.a_symlin").symlink_to(left)
     state_file(tmp_path / "state").save(snapshot())
     assert {path.name for path in tmp_path.iterdir()} == {"state", ".state.a_symlin", *kept}
+
+
+def test_a_temporary_file_of_a_run_killed_just_before_is_removed_by_a_later_save(tmp_path: Path) -> None:
+    """A long run removes it, without a restart."""
+    now = [time.time()]
+    file = StateFile(tmp_path / "state", Snapshot.from_json, clock=lambda: now[0])
+    left = tmp_path / ".state.abcd_123"
+    left.touch(0o600)
+    file.save(snapshot())
+    assert left.exists()
+    now[0] += 700
+    file.save(snapshot())
+    assert not left.exists()
