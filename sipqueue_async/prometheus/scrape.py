@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 
 _UNREADABLE_VERSION: Final = re.compile(r";\s*version=(?![0-9]{1,4}(\.[0-9]{1,4}){0,3}\s*(;|$))")
 """A version in a media range that prometheus-client cannot compare with its own."""
+_NOT_ACCEPTED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
+"""A weight of 0, which excludes a media range; prometheus-client reads no weights."""
 
 
 class _Several(Collector):
@@ -31,6 +33,7 @@ def exposition(*collectors: Collector, accept: str = "") -> tuple[bytes, str]:
         collectors: The collectors; no two of them have a metric of the same name.
         accept: The request's header ``Accept``, which names the formats that Prometheus prefers.
     """
-    readable = [media for media in accept.split(",") if not _UNREADABLE_VERSION.search(media)]
-    encode, content_type = choose_encoder(",".join(readable))
+    ranges = accept.split(",")
+    usable = [it for it in ranges if not _UNREADABLE_VERSION.search(it) and not _NOT_ACCEPTED.search(it)]
+    encode, content_type = choose_encoder(",".join(usable))
     return encode(_Several(collectors)), content_type

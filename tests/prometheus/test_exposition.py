@@ -78,6 +78,8 @@ def test_the_format_follows_the_accept_header() -> None:
     assert plain.content_type.startswith("text/plain")
     assert open_metrics.content_type.startswith("application/openmetrics-text")
     assert plain.samples == open_metrics.samples
+    excluded = Scrape(collector, accept=f"{OPEN_METRICS}; Q=0.0 ,text/plain")
+    assert excluded.content_type == plain.content_type
 
 
 @given(st.text(st.sampled_from("1.0;=,version escapingq*/abc") | st.characters(), max_size=40))
