@@ -30,6 +30,9 @@ _PAGES: Final = frozenset({"index.html", "login.html", "day.html", "agent.html"}
 _AGENT: Final = "{extension}"
 _RETURN: Final = re.compile(r"day|agents/[A-Za-z0-9%._~-]+", re.ASCII)
 """The pages, besides the wallboard itself, that are shown after a login."""
+_ELEMENT: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
+_PAIR: Final = re.compile(r'(?:[^";]|"(?:[^"\\]|\\.)*"?)+')
+"""Text up to a comma, or up to a semicolon, that is not in quotes."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 10
 
@@ -228,7 +231,19 @@ def _is_encrypted(request: web.Request) -> bool:
     The first entry of each header describes the browser's connection. A browser that forges it only loses its own
     cookie.
     """
-    forwarded = request.forwarded[0].get("proto", "") if request.forwarded else ""
-    schemes = ",".join(request.headers.getall(hdrs.X_FORWARDED_PROTO, []))
-    first = schemes.partition(",")[0].strip().strip('"')
-    return request.secure or "https" in {forwarded.lower(), first.lower()}
+    forwarded = _first_element(request, hdrs.FORWARDED)
+    # Not aiohttp's parser: it drops an element with an IPv6 address without quotes, as nginx's $remote_addr gives it.
+    pairs = (pair.partition("=") for pair in _PAIR.findall(forwarded))
+    schemes = [value for name, _, value in pairs if name.strip().lower() == "proto"]
+    schemes.append(_first_element(request, hdrs.X_FORWARDED_PROTO))
+    return request.secure or any(_unquoted(scheme) == "https" for scheme in schemes)
+
+
+def _first_element(request: web.Request, name: str) -> str:
+    """Return the first element of a header's list; HTTP tells recipients to ignore empty ones."""
+    elements = _ELEMENT.findall(",".join(request.headers.getall(name, [])))
+    return next(filter(None, map(str.strip, elements)), "")
+
+
+def _unquoted(value: str) -> str:
+    return value.strip().strip('"').replace("\\", "").lower()

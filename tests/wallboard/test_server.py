@@ -124,6 +124,13 @@ PROXIED: list[tuple[dict[str, str], bool]] = [
     ({"Forwarded": "for=x, for=y;proto=https"}, False),
     ({"Forwarded": 'for="proto=https"'}, False),
     ({"Forwarded": "=;", "X-Forwarded-Proto": "https"}, True),
+    ({"Forwarded": "for=2001:db8::1;proto=https"}, True),
+    ({"Forwarded": "for=[2001:db8::1]:443; proto = https, for=x"}, True),
+    ({"Forwarded": ", ;proto=https"}, True),
+    ({"Forwarded": 'for="a\\";proto=https"'}, False),
+    ({"Forwarded": 'for="a;proto=https'}, False),
+    ({"Forwarded": 'proto="h\\ttps"'}, True),
+    ({"X-Forwarded-Proto": " , https,http"}, True),
     ({"X-Forwarded-Scheme": "https", "X-Forwarded-Ssl": "on"}, False),
 ]
 
