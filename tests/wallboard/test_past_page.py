@@ -178,12 +178,14 @@ async def test_today_grows_and_other_days_are_a_click_away(tmp_path: Path, visit
             await expect(page.locator("main")).to_be_hidden()
 
 
-async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: Visit) -> None:
+@pytest.mark.parametrize("is_frozen", [False, True])
+async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: Visit, *, is_frozen: bool) -> None:
+    """Also if the server does not answer, but closes nothing."""
     async with recorded_wall(tmp_path) as wall:
         await wall.play(600)
         page = await visit(f"{wall.url}day")
         await expect(page.locator("#condition")).to_have_text("Live")
-        await page.route("**/api/day*", lambda route: route.abort())
+        await page.route("**/api/day*", lambda route: None if is_frozen else route.abort())
         await expect(page.locator("#trouble")).to_contain_text("The connection to the wallboard is lost")
         await expect(page.locator("#hours")).to_be_visible()
         await page.unroute("**/api/day*")

@@ -24,6 +24,12 @@ import { _, language } from "./words.js";
 
 /** Seconds between requests before the first answer. */
 const EVERY = 5;
+/** Without an answer for so many times the seconds between requests, the connection counts as lost; then the request is given up. */
+const SILENCE = 3;
+const PATIENCE = 12;
+/** The fewest seconds between requests that these are counted by. */
+const SHORTEST = 0.7;
+const LOST = _("The connection to the wallboard is lost. Reconnecting…");
 const PARAMETERS = ["date", "zone"];
 /** What all pages have. */
 const KEPT = ["theme", "lang"];
@@ -125,8 +131,11 @@ export class Past {
     url.searchParams.set("lang", language);
     let trouble = "";
     let isFinal = false;
+    const unit = Math.max(this.#data?.every ?? EVERY, SHORTEST) * 1000;
+    // A server that is frozen or cut off closes nothing: without this, old figures would be called live for ever.
+    const late = setTimeout(() => asked === this.#asked && this.#data && this.#say(LOST, false), SILENCE * unit);
     try {
-      const answer = await fetch(url);
+      const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE * unit) });
       // The server's redirection leads to the login page.
       if (answer.status === 401) return location.reload();
       if (asked !== this.#asked) return;
@@ -134,7 +143,9 @@ export class Past {
       else trouble = _((await answer.text()).trim());
       isFinal = answer.status >= 400 && answer.status < 500;
     } catch {
-      trouble = _("The connection to the wallboard is lost. Reconnecting…");
+      trouble = LOST;
+    } finally {
+      clearTimeout(late);
     }
     if (asked !== this.#asked) return;
     this.#say(trouble, isFinal);
