@@ -1,7 +1,8 @@
-"""A fixture of the tests that only parse command lines."""
+"""Fixtures of the tests of the command line."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -20,3 +21,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(running, "run", note)
     return found
+
+
+@pytest.fixture
+def without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behave as if the extra for Redis were not installed."""
+    for name in [name for name in sys.modules if name.startswith("sipqueue_async.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)

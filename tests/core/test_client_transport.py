@@ -117,7 +117,7 @@ def test_reasons_are_the_systems_and_not_pythons(error: OSError, words: str) -> 
     assert plain_reason(error) == words
 
 
-# ---- connections that break ------------------------------------------------------------------------------------------
+# ---- a kept connection that the server closed ------------------------------------------------------------------------
 
 
 async def _close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,9 +136,6 @@ def _sending(sent: bytes) -> Fault:
         await writer.drain()
 
     return send
-
-
-# ---- a kept connection that the server closed ------------------------------------------------------------------------
 
 
 def _answering_once_then(fault: Fault) -> Fault:

@@ -89,18 +89,13 @@ class TestSchedule:
         assert [at % 1 for at in good] == pytest.approx([0] * len(good))
         assert [b - a for a, b in itertools.pairwise(good)] == pytest.approx([1] * (len(good) - 1))
 
-    async def test_retry_after_is_honoured(self) -> None:
-        source = ScriptedSource([HttpStatusError(429, 30.0), snapshot()])
-        async with StatusWatcher(source, interval=1) as watcher:
-            await watcher.ready()
-        assert source.polled_at[1] == pytest.approx(30)
-
-    async def test_retry_after_has_a_limit(self) -> None:
+    @pytest.mark.parametrize(("status", "asked", "pause"), [(429, 30.0, 30), (503, 1e12, 3600)])
+    async def test_retry_after_is_honoured_up_to_an_hour(self, status: int, asked: float, pause: float) -> None:
         """A Retry-After of years is limited, so polling continues."""
-        source = ScriptedSource([HttpStatusError(503, 1e12), snapshot()])
+        source = ScriptedSource([HttpStatusError(status, asked), snapshot()])
         async with StatusWatcher(source, interval=1) as watcher:
             await watcher.ready()
-        assert source.polled_at[1] == pytest.approx(3600)
+        assert source.polled_at[1] == pytest.approx(pause)
 
 
 class TestStream:

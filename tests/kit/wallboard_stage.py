@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
+import pytest
 
-from sipqueue_async import AgentStatus, Snapshot, StatusWatcher, TransportError
+from sipqueue_async import AgentStatus, AuthError, Snapshot, StatusWatcher, TransportError
 from sipqueue_async.simulator import CallCentre, Plan
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import agent, snapshot
@@ -118,4 +119,18 @@ async def wallboard_of(stage: Stage, **options: Any) -> AsyncGenerator[Wallboard
     clock: Callable[[], datetime] = stage.now
     async with stage.watcher, Wallboard(stage.watcher, clock=clock, **options) as wallboard:
         await stage.watcher.ready(timeout=60)
+        yield wallboard
+
+
+@asynccontextmanager
+async def ended_wallboard() -> AsyncGenerator[Wallboard]:
+    """Yield a wallboard whose watcher has ended with an error that quotes a secret."""
+
+    async def refuse() -> Snapshot:
+        raise AuthError(601, "appid=secret")
+
+    watcher = StatusWatcher(refuse)
+    async with Wallboard(watcher, beat=0.05) as wallboard, watcher:
+        with pytest.raises(AuthError):
+            await wallboard.wait()
         yield wallboard

@@ -19,7 +19,7 @@ from sipqueue_async.testing import collect
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import Writer, take
 from tests.kit.redis_server import RedisServer
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE, until
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
 MISSED = snapshot(agent("1", "talking", no_answer_count=1), agent("2"), at=4)
@@ -44,6 +44,13 @@ async def working(server: RedisServer, **options: Any) -> AsyncGenerator[tuple[W
     async with Writer(server) as writer, member(server, **options) as feed:
         await begun(writer, feed)
         yield writer, feed
+
+
+async def has_begun(client: Redis) -> None:
+    """Wait until the group has a place in the stream."""
+    async with asyncio.timeout(PATIENCE):
+        while not await client.hget("{sipqueue}:group:sales", "entry"):
+            await asyncio.sleep(0.01)  # pragma: no cover
 
 
 async def left(server: RedisServer) -> int:
@@ -402,9 +409,7 @@ class TestNobodyListens:
         async with Writer(redis_server) as writer, redis_server.client() as client:
             await writer.publish(WAITING)
             async with member(redis_server) as feed:
-                async with asyncio.timeout(60):
-                    while not await client.hget("{sipqueue}:group:sales", "entry"):
-                        await asyncio.sleep(0.01)  # pragma: no cover
+                await has_begun(client)
                 await writer.publish(TALKING)
                 (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)
@@ -415,9 +420,7 @@ class TestNobodyListens:
         async with Writer(redis_server) as writer, redis_server.client() as client, member(redis_server) as feed:
             await until(lambda: feed.health.up is False)
             await writer.publish(WAITING)
-            async with asyncio.timeout(60):
-                while not await client.hget("{sipqueue}:group:sales", "entry"):
-                    await asyncio.sleep(0.01)  # pragma: no cover
+            await has_begun(client)
             await writer.publish(TALKING)
             (event,) = await handed_out(feed)
         assert isinstance(event, StateChanged)

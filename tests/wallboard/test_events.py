@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from openapi_spec_validator import validate
 
-from sipqueue_async import AgentState, AuthError, Event, Snapshot, StatusWatcher, TransportError
+from sipqueue_async import AgentState, Event, Snapshot, StatusWatcher, TransportError
 from sipqueue_async._json_lines import KINDS, event_json
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
@@ -23,7 +23,7 @@ from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.openapi import validator
 from tests.kit.sse import Reader
 from tests.kit.waiting import until
-from tests.kit.wallboard_stage import NEVER, Flood, Stage, wallboard_of
+from tests.kit.wallboard_stage import NEVER, Flood, Stage, ended_wallboard, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 READERS = int(os.environ.get("EVENTS_READERS", "40"))
@@ -124,21 +124,14 @@ async def test_before_the_first_status_only_heartbeats_come() -> None:
 
 
 async def test_the_end_of_the_feed_is_told_once_and_the_stream_stays_open() -> None:
-    async def refuse() -> Snapshot:
-        raise AuthError(601, "appid=secret")
-
-    watcher = StatusWatcher(refuse)
-    async with Wallboard(watcher, beat=0.05) as wallboard, watcher:
-        with pytest.raises(AuthError):
-            await wallboard.wait()
-        async with Reader(wallboard.port) as reader:
-            assert (await reader.next()).event == "snapshot"
-            end = await reader.next()
-            assert end.event == "feed-ended"
-            assert "601" in end.data["error"]
-            assert "secret" not in end.data["error"]
-            for _ in range(3):
-                assert await reader.read() == []
+    async with ended_wallboard() as wallboard, Reader(wallboard.port) as reader:
+        assert (await reader.next()).event == "snapshot"
+        end = await reader.next()
+        assert end.event == "feed-ended"
+        assert "601" in end.data["error"]
+        assert "secret" not in end.data["error"]
+        for _ in range(3):
+            assert await reader.read() == []
 
 
 @pytest.mark.one_python

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from sipqueue_async import AuthError, Snapshot, StatusWatcher
+from sipqueue_async import StatusWatcher
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Wallboard
 from sipqueue_async.wallboard import sse as stream_module
@@ -23,7 +23,7 @@ from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.tasks import running
-from tests.kit.wallboard_stage import NEVER, Flood, Stage, wallboard_of
+from tests.kit.wallboard_stage import NEVER, Flood, Stage, ended_wallboard, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 
@@ -299,14 +299,7 @@ async def test_a_closed_watcher_is_shown_and_streams_stay_open() -> None:
 
 
 async def test_the_error_that_ended_the_watcher_is_shown() -> None:
-
-    async def refuse() -> Snapshot:
-        raise AuthError(601, "appid=secret")
-
-    watcher = StatusWatcher(refuse)
-    async with Wallboard(watcher, beat=0.05) as wallboard, watcher:
-        with pytest.raises(AuthError):
-            await wallboard.wait()
+    async with ended_wallboard() as wallboard:
         async with stream_of(wallboard.url) as stream:
             feed = (await next_of(stream, "board"))["data"]["feed"]
         assert feed["up"] is False

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -244,10 +243,8 @@ async def test_what_cannot_be_read_is_said(place: RelayOrigin, message: str) -> 
     assert "a-password" not in str(failure.value) + repr(place)
 
 
-async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("sipqueue_async.redis")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "redis", None)
+@pytest.mark.usefixtures("without_redis")
+async def test_a_missing_extra_is_said() -> None:
     with pytest.raises(Failure, match=r"pip install 'sipqueue_async\[redis\]'"):
         await snapshot_of(RelayOrigin(redis="redis://127.0.0.1"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 
 import pytest
 
@@ -87,10 +86,8 @@ async def test_what_cannot_be_used_is_said(where: RelayTarget, message: str) -> 
     assert SECRET not in str(failure.value)
 
 
-async def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("sipqueue_async.redis")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "redis", None)
+@pytest.mark.usefixtures("without_redis")
+async def test_a_missing_extra_is_said() -> None:
     with pytest.raises(Failure, match=r"pip install 'sipqueue_async\[redis\]'"):
         await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), target=target("redis://127.0.0.1"))
 
