@@ -11,7 +11,7 @@ import pytest
 from sipqueue_async import AgentChanged, AgentState, AgentStatus, CallAnswered, FieldProblem, HighWater, Snapshot, diff
 from tests.kit.builders import START, agent, snapshot
 
-T1, T2, T3 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3))  # noqa: DTZ001
+T1, T2, T3, T4 = (datetime(2026, 1, 5, 9, minute) for minute in (1, 2, 3, 4))  # noqa: DTZ001
 KNOWN = agent(
     calls_answered=7,
     no_answer_count=2,
@@ -271,6 +271,12 @@ class TestSeats:
         assert it.accept(snapshot(at=2))[0] == snapshot()
         assert it.accept(snapshot(KNOWN, OTHER, at=4))[0] == snapshot(KNOWN, OTHER)
 
+    def test_a_seat_that_left_alone_and_is_shown_again_has_not_joined(self) -> None:
+        it = high_water(KNOWN)
+        assert it.accept(snapshot(at=2))[0] == snapshot()
+        assert it.accept(snapshot(KNOWN, at=4))[0] == snapshot()
+        assert it.records_held_back == 1
+
     def test_a_seat_leaves_after_so_many_accepted_answers_without_it(self) -> None:
         it = high_water(KNOWN, OTHER, leave_after=2)
         assert it.accept(snapshot(OTHER, at=2))[0] == snapshot(KNOWN, OTHER)
@@ -424,6 +430,12 @@ class TestResets:
             ),
             (KNOWN, changed(calls_answered=6, last_answered_at=T1), changed(calls_answered=8, last_answered_at=T3), 1),
             (
+                KNOWN,
+                changed(calls_answered=6, no_answer_count=0),
+                changed(calls_answered=8, no_answer_count=0, last_answered_at=T3),
+                1,
+            ),
+            (
                 changed(calls_answered=1, no_answer_count=0),
                 attrs.evolve(RESET, state=AgentState.TALKING),
                 changed(calls_answered=2, no_answer_count=0, last_answered_at=T3),
@@ -436,6 +448,7 @@ class TestResets:
             "no counter fell",
             "times blanked",
             "old, no reset",
+            "old where a counter has no reset",
             "in a call, no reset",
         ],
     )
@@ -492,8 +505,16 @@ class TestResets:
             (KNOWN, RESET, attrs.evolve(RESET, calls_answered=1)),
             (KNOWN, RESET, attrs.evolve(RESET, calls_answered=8, last_answered_at=T3)),
             (LATE, NEXT_HOUR, attrs.evolve(NEXT_HOUR, calls_answered=9, last_answered_at=T2)),
+            (LATE, NEXT_HOUR, attrs.evolve(NEXT_HOUR, calls_answered=9, last_answered_at=T2, last_offered_at=T4)),
         ],
-        ids=["times blanked", "a missed call", "a call that ends", "a call, times kept", "end of summer time"],
+        ids=[
+            "times blanked",
+            "a missed call",
+            "a call that ends",
+            "a call, times kept",
+            "end of summer time",
+            "end of summer time, and the next offer is later",
+        ],
     )
     def test_after_one_that_time_confirmed_a_new_call_is_told_at_once(
         self, known: AgentStatus, accepted: AgentStatus, newer: AgentStatus
