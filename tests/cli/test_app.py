@@ -353,7 +353,9 @@ def test_output_that_cannot_be_written_is_discarded(
 
 
 def test_a_closed_stderr_changes_no_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", Mock(write=Mock(side_effect=BrokenPipeError), isatty=bool))
+    monkeypatch.setattr(
+        sys, "stderr", Mock(write=Mock(side_effect=BrokenPipeError), isatty=bool, fileno=Mock(side_effect=OSError))
+    )
     assert exits.end(TransportError("no route to host")) == 4
 
 
