@@ -29,6 +29,7 @@ from tests.kit.postgres_server import PostgresServer
 from tests.kit.preloaded import Preloaded
 from tests.kit.recording import BEGINNING, END
 from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
+from tests.kit.waiting import until
 
 KILLS: Final = int(os.environ.get("HISTORY_KILLS", "3"))
 ROOT: Final = Path(__file__).parents[2]
@@ -166,9 +167,7 @@ class Office:
 
     async def written(self) -> None:
         """Wait until everything is recorded."""
-        async with asyncio.timeout(120):
-            while self.recorder.pending or not self.recorder.health.up:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.recorder.health.up and not self.recorder.pending, patience=120)
 
     async def failed(self) -> None:
         """Go on until a write fails."""

@@ -20,6 +20,7 @@ from sipqueue_async.records import CallCursor, CallFeed, CallFigures, FollowedCa
 from tests.kit.builders import agent, snapshot
 from tests.kit.recording import BEGINNING, END
 from tests.kit.recording import record as record_status
+from tests.kit.waiting import until
 
 ZONE = ZoneInfo("Europe/Berlin")
 NINE = datetime(2026, 1, 5, 9, tzinfo=ZONE)
@@ -80,9 +81,7 @@ class Source:
 
 async def written(history: History, recorder: CallRecorder, records: int) -> None:
     """Wait until so many records are written."""
-    async with asyncio.timeout(60):
-        while recorder.health.records < records:
-            await asyncio.sleep(0.01)
+    await until(lambda: recorder.health.records >= records)
 
 
 async def recorded(history: History, records: Sequence[CallRecord], numbers: Any = "none") -> None:
@@ -222,8 +221,7 @@ async def test_an_error_that_a_retry_cannot_fix_ends_the_recorder(
         monkeypatch.setattr(CallWriter, "write", refuse)
         recorder = CallRecorder(history, CallFeed(Source([FULL]), CURSOR))
         await recorder.__aenter__()
-        while not recorder.health.ended:
-            await asyncio.sleep(0.01)
+        await until(lambda: recorder.health.ended)
         with pytest.raises(HistoryError, match="rows exist"):
             await recorder.__aexit__(None, None, None)
         assert recorder.health.up is False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -34,6 +33,7 @@ from tests.kit.builders import START, agent, snapshot
 from tests.kit.recording import BEGINNING, END, comparable, record, recorded, running
 from tests.kit.simulated_updates import GivenFeed
 from tests.kit.times import moment
+from tests.kit.waiting import until
 
 Answer: TypeAlias = Snapshot | BaseException
 
@@ -241,8 +241,7 @@ async def test_a_second_recorder_is_refused(history_url: str, caplog: pytest.Log
     async def record_two_at_once() -> None:
         async with running(history_url, [snapshot(agent(), at=0), snapshot(agent(calls_answered=1), at=10)]) as run:
             await run.poll()
-            while run.recorder.health.recorded_until is None:
-                await asyncio.sleep(0.01)
+            await until(lambda: run.recorder.health.recorded_until)
             await record(history_url, [snapshot(agent(calls_answered=1), at=20)])
             await run.poll()
             with pytest.raises(HistoryError, match="another recorder"):
@@ -272,12 +271,10 @@ async def test_a_database_that_is_away_is_retried_and_gets_the_difference(
     answers = [snapshot(agent(calls_answered=number), at=number) for number in range(10)]
     async with running(history_url, answers, max_pending=1) as run:
         await run.poll()
-        while run.recorder.health.recorded_until is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: run.recorder.health.recorded_until)
         await rename(run.history, "event", "away")
         await run.poll()
-        while not run.recorder.health.failures_in_a_row:
-            await asyncio.sleep(0.01)
+        await until(lambda: run.recorder.health.failures_in_a_row)
         await run.poll(8)
         await rename(run.history, "away", "event")
     health = run.recorder.health
@@ -301,8 +298,7 @@ async def rename(history: History, old: str, new: str) -> None:
 async def test_the_end_does_not_wait_for_ever(history_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with running(history_url, [snapshot(agent(), at=0), snapshot(at=1)], close_timeout=0.1) as run:
         await run.poll()
-        while run.recorder.health.recorded_until is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: run.recorder.health.recorded_until)
         await rename(run.history, "event", "away")
         await run.poll()
     assert "the database did not accept the last changes within 0.1 s" in caplog.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,6 +36,7 @@ from tests.kit.builders import START, agent, snapshot
 from tests.kit.recording import BEGINNING, END, give, record, recorded, running
 from tests.kit.simulated_updates import MORNING, GivenFeed, Polled
 from tests.kit.times import moment
+from tests.kit.waiting import until
 
 FIRST_HOUR = microseconds(START) // HOUR
 
@@ -288,8 +288,7 @@ async def test_an_empty_history_begins_with_a_watchers_older_baseline(tmp_path: 
         async with watcher, Recorder(history, watcher) as recorder:
             await watcher.ready()
             await watcher.refresh()
-            while recorder.health.recorded_until != answers[-1].observed_at:
-                await asyncio.sleep(0.001)
+            await until(lambda: recorder.health.recorded_until == answers[-1].observed_at)
         report = await history.report(START, END, by="hour", zone=UTC)
         assert report.total.answered == 1
         assert len(report.rows) == 4

@@ -27,7 +27,7 @@ from sipqueue_async import (
 )
 from sipqueue_async.redis import RedisFeed
 from sipqueue_async.simulator import CallCentre, LiveCentre, Plan, PlatformServer
-from tests.kit.waiting import PATIENCE
+from tests.kit.waiting import PATIENCE, until
 
 TOKEN: Final = "T"
 KEYS: Final = "{sipqueue}"
@@ -250,9 +250,7 @@ def check_sequences(updates: Iterable[Update], first: int, last: int) -> None:
 
 async def group_is_there(redis: Redis) -> None:
     """Wait until the group's start is recorded in Redis."""
-    async with asyncio.timeout(PATIENCE):
-        while not await redis.hget(f"{KEYS}:group:crew", "entry"):
-            await asyncio.sleep(0.01)
+    await until(lambda: redis.hget(f"{KEYS}:group:crew", "entry"))
 
 
 async def group_is_done(redis: Redis, patience: float = PATIENCE) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from inspect import isawaitable
 from typing import Final
 
 PATIENCE: Final = 60.0
@@ -11,9 +12,9 @@ PATIENCE: Final = 60.0
 
 
 async def until(condition: Callable[[], object], what: str = "the expected event", patience: float = PATIENCE) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition holds, or what it returns and has to be awaited."""
     time = asyncio.get_running_loop().time
     end = time() + patience
-    while not condition():
+    while not (await found if isawaitable(found := condition()) else found):
         assert time() < end, f"not within {patience:g} s: {what}"
         await asyncio.sleep(0.01)

@@ -19,6 +19,7 @@ from sipqueue_async import AgentState, Snapshot, StatusWatcher
 from sipqueue_async.prometheus import WatcherCollector
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.exposition import OPEN_METRICS, Scrape
+from tests.kit.waiting import until
 
 ODD = '\\"\n\r\t{},= \u2028\x85\x00\x1b\u202e\u3000\U0001f600'
 NAMES = st.text(st.characters(exclude_categories=[]) | st.sampled_from(ODD), min_size=1)
@@ -144,9 +145,7 @@ async def test_a_scrape_from_another_thread_sees_whole_polls() -> None:
     async with watcher:
         await watcher.ready()
         scraping = asyncio.get_running_loop().run_in_executor(None, scrape_on)
-        async with asyncio.timeout(60):
-            while len(set(polls)) <= 5 or len(polls) < 20:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(set(polls)) > 5 and len(polls) >= 20)
         enough.set()
         await scraping
     for scrape, number in zip(scrapes, polls, strict=True):

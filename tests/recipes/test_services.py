@@ -30,7 +30,7 @@ from sipqueue_async.simulator import Plan, Simulator
 from sipqueue_async.tally import Tally
 from tests.kit.preloaded import Preloaded
 from tests.kit.recipes import RECIPES, ROOT, Recipe, command_of, load, preloaded, stage
-from tests.kit.waiting import PATIENCE
+from tests.kit.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.one_python, pytest.mark.timeout(180)]
 
@@ -314,8 +314,7 @@ async def test_sigterm_ends_a_recipe_that_was_started_with_sigint_ignored() -> N
             cwd=ROOT,
             stdout=asyncio.subprocess.DEVNULL,
         )
+        await until(lambda: it.server.requests >= 3)
         async with asyncio.timeout(PATIENCE):
-            while it.server.requests < 3:
-                await asyncio.sleep(0.01)
             process.terminate()
             assert await process.wait() == 0

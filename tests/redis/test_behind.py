@@ -9,6 +9,7 @@ from sipqueue_async.redis import RedisFeed, Relay
 from tests.kit.builders import agent, snapshot
 from tests.kit.cable import Cable
 from tests.kit.redis_server import RedisServer
+from tests.kit.waiting import until
 
 _UPDATES = 130
 
@@ -33,8 +34,7 @@ async def test_a_reader_that_was_away_for_a_moment_is_handed_each_update(redis_s
         updates = feed.updates()
         cable.pull()
         go_on.set()
-        while relay.sequence < _UPDATES:
-            await asyncio.sleep(0.01)
+        await until(lambda: relay.sequence == _UPDATES)
         cable.plug()
         got = [await anext(updates) for _ in range(_UPDATES - 1)]
     assert [(it.sequence, it.coalesced) for it in got] == [(number, False) for number in range(2, _UPDATES + 1)]

@@ -22,7 +22,7 @@ from tests.kit.needs import program
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.servers import RawServer
-from tests.kit.waiting import PATIENCE
+from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.one_python
 
@@ -38,13 +38,6 @@ class Calls:
     async def __call__(self) -> Snapshot:
         """Return the current snapshot."""
         return snapshot(agent(calls_answered=self.answered), at=self.answered)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 async def told(answered: Subscription[CallAnswered], number: int) -> int:

@@ -19,7 +19,7 @@ from sipqueue_async.testing import collect
 from tests.kit.builders import START, agent, snapshot
 from tests.kit.publications import Writer, take
 from tests.kit.redis_server import RedisServer
-from tests.kit.waiting import PATIENCE, until
+from tests.kit.waiting import until
 
 WAITING, TALKING = snapshot(agent("1"), agent("2")), snapshot(agent("1", "talking"), agent("2"), at=2)
 MISSED = snapshot(agent("1", "talking", no_answer_count=1), agent("2"), at=4)
@@ -48,9 +48,7 @@ async def working(server: RedisServer, **options: Any) -> AsyncGenerator[tuple[W
 
 async def has_begun(client: Redis) -> None:
     """Wait until the group has a place in the stream."""
-    async with asyncio.timeout(PATIENCE):
-        while not await client.hget("{sipqueue}:group:sales", "entry"):
-            await asyncio.sleep(0.01)  # pragma: no cover
+    await until(lambda: client.hget("{sipqueue}:group:sales", "entry"))
 
 
 async def left(server: RedisServer) -> int:

@@ -23,6 +23,7 @@ from sipqueue_async.wallboard.live import Live
 from sipqueue_async.wallboard.stream import Streams
 from tests.kit.builders import ScriptedSource, agent, snapshot
 from tests.kit.tasks import running
+from tests.kit.waiting import until
 from tests.kit.wallboard_stage import NEVER, Flood, Stage, ended_wallboard, wallboard_of
 
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
@@ -338,9 +339,7 @@ async def test_a_hundred_browsers_that_read_nothing_share_one_message() -> None:
         try:
             sent = _calls(live.board, "since")
             writers = [(await _slow_reader(url))[1] for _ in range(100)]
-            async with asyncio.timeout(60):
-                while len(sent) < 100:
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(sent) >= 100)
             await asyncio.sleep(0.1)
             held, _ = tracemalloc.get_traced_memory()
         finally:
