@@ -94,7 +94,8 @@ class TestThereAndBack:
         changed = {event.key for event in diff(before, after)}
         for text in (*attrs.astuple(said), feed_to_json(feed)):
             assert text.isascii()
-            assert all(json.loads(line) is None or json.loads(line) for line in text.split("\n") if text)
+            values = [json.loads(line) for line in text.splitlines()]
+            assert not [value for value in values if value is not None and not value], "an empty value is left out"
         for text in (said.seats, said.was, said.now):
             assert len(text.split("\n") if text else ()) == len(changed)
         for text in (said.update, said.snapshot, feed_to_json(feed)):
