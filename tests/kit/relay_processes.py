@@ -83,8 +83,7 @@ class Program:
         """Kill the process at once, like a machine that goes down."""
         if self._process is not None:
             process, self._process = self._process, None
-            process.send_signal(signal.SIGKILL)
-            await asyncio.gather(process.wait(), process.stdout.read(), process.stderr.read())
+            await process.kill()
 
     async def __aenter__(self) -> Self:
         await self.start()
