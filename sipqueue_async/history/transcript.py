@@ -369,6 +369,8 @@ class Transcript:
         assert self._gap is not None  # noqa: S101
         gap, known = self._gap, self._known
         if gap.reason == "outage" and known is not None:
+            # The wall clock may have been set back since the outage began.
+            ended = self._place(ended)
             up = self._up(moment_of(ended))
             self._record(Update(sequence=0, snapshot=known, previous=known, events=(up,)), known, ended)
             return

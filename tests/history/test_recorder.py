@@ -158,6 +158,18 @@ async def test_an_outage_goes_on_across_a_restart(history_url: str, *, changed: 
         assert (gap.failures, gap.error) == (1, "no route to host")
 
 
+@pytest.mark.parametrize("later", [0, -50])
+async def test_an_outage_ends_although_the_clock_was_set_back_during_a_restart(history_url: str, later: float) -> None:
+    await record(history_url, [snapshot(agent(), at=0), OUTAGE])
+    await record(history_url, [snapshot(agent(), at=later)], resume=True)
+    async with History(history_url) as history:
+        (gap,) = [gap async for gap in history.outages(BEGINNING, END)]
+        assert (gap.reason, gap.began_at) == ("outage", START)
+        assert gap.ended_at is not None
+        assert START < gap.ended_at < moment(0.001)
+        assert [type(event) async for event in history.events(BEGINNING, END)] == [FeedDown, FeedUp]
+
+
 async def test_an_outage_without_a_change_has_its_whole_length(history_url: str) -> None:
     """Also if the feed reads from a relay: its snapshot is as old as the last change, before the outage."""
     known = snapshot(agent(), at=0)
