@@ -30,6 +30,8 @@ _STATE: Final = 3
 """The column of the state."""
 _WIDTH: Final = 80
 """Cells of a bar and its name, if there is no terminal that says how many it has."""
+_UNCONFIRMED: Final = timedelta(minutes=2)
+"""So long after the last confirmation the status is unknown: a recorder confirms it once a minute."""
 _SHORTEST: Final = timedelta(seconds=1)
 """The shortest time that is drawn up to the present: its cells need some length."""
 
@@ -76,7 +78,8 @@ async def csv_events(part: Reading, output: Output, kinds: Collection[str]) -> N
 async def print_bars(part: Reading, output: Output, *, now: datetime) -> None:
     """Print a bar for each seat: when it was in which state, and when that was unknown.
 
-    A span that is under way is drawn up to the present.
+    A span that is under way is drawn up to the present. The time after what is recorded is unknown: an outage goes on,
+    or no recorder runs.
 
     Args:
         part: The seats and the span.
@@ -84,6 +87,7 @@ async def print_bars(part: Reading, output: Output, *, now: datetime) -> None:
         now: The present time.
     """
     bars: dict[SeatKey, Bar] = {}
+    end = min(part.until, now)
     async with part.opened() as history:
         gaps = [it async for it in history.outages(part.since, part.until)]
         async for it in history.intervals(part.since, part.until, **part.seats):
@@ -91,6 +95,8 @@ async def print_bars(part: Reading, output: Output, *, now: datetime) -> None:
             # The interval in the end has the agent's last name.
             bar.name = " ".join(harmless(text) for text in (it.key.queue, it.key.extension, it.name) if text)
             bar.pieces += _pieces(it, gaps)
+            if it.goes_on and it.ended_at + _UNCONFIRMED <= end:
+                bar.pieces.append((it.ended_at, end, "unseen"))
     if bars:
         rows = [bars[key] for key in sorted(bars)]
         signs = BLOCKS if output.can_show("".join(BLOCKS.values())) else LETTERS

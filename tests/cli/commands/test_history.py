@@ -165,6 +165,21 @@ async def test_a_day_under_way_is_drawn_up_to_now(database: str) -> None:
     assert drawn[24][1] == drawn[30][1] == drawn[-1][1] == drawn[0][1] < drawn[16.5][1] < drawn[12][1]
 
 
+@pytest.mark.parametrize(("hours", "shown"), [(4, "▒▒╳╳"), (2.01, "▒▒"), (2, "▒▒")])
+async def test_time_after_what_is_recorded_is_unknown(tmp_path: Path, hours: float, shown: str) -> None:
+    """An outage that goes on is not blank, which would mean that the seats were not there."""
+    url = f"sqlite:///{tmp_path}/today.db"
+    await record(url, [snapshot(agent(), at=0), snapshot(agent(), at=7200), TransportError("no route to host")])
+    seats = Seats(queue=None, extension=None)
+    day = timedelta(days=1)
+    part = Reading(history=History(url), since=START, until=START + day, zone=ZoneInfo("UTC"), seats=seats)
+    paper = Paper(terminal=True)
+    await print_bars(part, paper.output(NO_COLOR="1", TERM="xterm"), now=START + timedelta(hours=hours))
+    bar = paper.lines[1].split()[-1]
+    assert "".join(bar[len(bar) * at // 8] for at in (1, 3, 5, 7))[: len(shown)] == shown
+    assert set(bar) == set(shown)
+
+
 def test_today_ends_now(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The command takes this machine's clock."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
