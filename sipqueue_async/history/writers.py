@@ -208,8 +208,10 @@ class ExcelFile:
             # Beside the file, so that the error of a full disk names the right one.
             self._parts = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
             self._zipped = _Zipped(self._file.temporary)
+            # zipfile needs fewer methods than xlsxwriter's types ask for.
+            target: Any = self._zipped
             self._book: Any = xlsxwriter.Workbook(
-                self._zipped,
+                target,
                 {
                     "constant_memory": True,
                     "default_date_format": "yyyy-mm-dd hh:mm:ss",
