@@ -81,6 +81,14 @@ async def drawn(page: Page) -> None:
     await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+async def resize(page: Page, size: ViewportSize) -> None:
+    """Resize the page, and wait until it has been drawn in this size."""
+    await page.set_viewport_size(size)
+    # A busy browser may draw more frames in the old size.
+    await page.wait_for_function("({width, height}) => innerWidth === width && innerHeight === height", arg=size)
+    await drawn(page)
+
+
 def truth_of(simulator: Simulator) -> dict[str, Any]:
     """Return the content that the page should show, from the simulator's ground truth."""
     truth, now = simulator.truth, simulator.centre.now

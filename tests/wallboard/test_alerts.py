@@ -11,7 +11,7 @@ from sipqueue_async import AgentState, AgentStatus
 from sipqueue_async.alerts import FeedSilent, RulesFile, StateLasts
 from sipqueue_async.simulator import Plan
 from tests.kit.builders import agent, snapshot
-from tests.kit.wallboard_screen import Visit, Wall, drawn
+from tests.kit.wallboard_screen import Visit, Wall, resize
 from tests.kit.wallboard_stage import Stage, wallboard_of
 from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
 
@@ -72,8 +72,7 @@ async def test_alerts_fit_on_every_screen_and_the_rest_is_counted(
             page = await visit(f"{wall.url}?lang={language}")
             await expect(page.locator(".tile")).to_have_count(60)
             for name, size in SCREENS.items():
-                await page.set_viewport_size(size)
-                await drawn(page)
+                await resize(page, size)
                 shown = await page.locator(".alert").count()
                 assert 1 <= shown <= number
                 if shown < number:

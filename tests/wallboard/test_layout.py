@@ -9,7 +9,7 @@ from playwright.async_api import ViewportSize, expect
 
 from sipqueue_async import AgentState, AgentStatus
 from tests.kit.builders import agent
-from tests.kit.wallboard_screen import SHOWN, Visit, Wall, drawn
+from tests.kit.wallboard_screen import SHOWN, Visit, Wall, drawn, resize
 
 pytest_plugins = ["tests.kit.browser"]
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.one_python, pytest.mark.needs_fonts]
@@ -67,7 +67,7 @@ async def test_states_and_times_of_any_length_fit_in_their_tiles(visit: Visit) -
             await expect(page.locator(".tile .time").first).to_have_text(told)
             # The widest texts appear at these ages.
             for screen in SCREENS.values() if age in {3599, *CHINESE_AGES} else ():
-                await page.set_viewport_size(screen)
+                await resize(page, screen)
                 assert await page.evaluate(CUT, ".tile :is(.word, .time, .code)") == [], (age, screen)
                 assert await page.evaluate(OUTSIDE, [".tile :is(.word, .time, .extension, canvas)", ".tile"]) == []
 
@@ -80,7 +80,7 @@ async def test_long_names_hide_no_warning(visit: Visit) -> None:
         titles = await page.eval_on_selector_all(".queue", "(cards) => cards.map((card) => card.title)")
         assert sorted(titles) == sorted(LONG_NAMES)
         for screen in SCREENS.values():
-            await page.set_viewport_size(screen)
+            await resize(page, screen)
             assert await page.evaluate("document.documentElement.scrollWidth") == screen["width"]
             assert await page.evaluate(OUTSIDE, [".queue :is(.name, .warning, .number)", ".queue"]) == []
             assert await page.evaluate(CUT, ".queue .warning") == []
@@ -93,14 +93,14 @@ async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visi
         # Set the totals of a large call centre without rendering its tiles.
         await page.evaluate("document.querySelectorAll('#totals dd').forEach((it) => { it.textContent = '1400'; })")
         for width in WIDTHS:
-            await page.set_viewport_size({"width": width, "height": 1080})
+            await resize(page, {"width": width, "height": 1080})
             cards = "#totals > div"
             assert await page.evaluate(OUTSIDE, [f"{cards} :is(dt, dd)", cards]) == [], width
             assert await page.evaluate(CUT, f"{cards}, {cards} > *") == [], width
         await page.click("summary")
         await expect(page.locator("#panel")).to_be_visible()
         for width in (320, 390, 683, 960):
-            await page.set_viewport_size({"width": width, "height": 700})
+            await resize(page, {"width": width, "height": 700})
             # The page is drawn again in the frame after the resize event.
             await drawn(page)
             assert await page.evaluate(OUTSIDE, ["#panel, #panel *", "body"]) == []
@@ -110,7 +110,7 @@ async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visi
 async def test_a_chosen_queue_that_is_gone_is_shown_and_can_be_deselected(visit: Visit) -> None:
     async with Wall(agent("1"), agent("2", queue="queue-2")) as wall:
         page = await visit(f"{wall.url}?queue=gone&queue=never")
-        await page.set_viewport_size(SCREENS["phone"])
+        await resize(page, SCREENS["phone"])
         await expect(page.locator("#nobody")).to_be_visible()
         assert (await page.evaluate(SHOWN))["queues"].keys() == {"gone", "never", "queue-1", "queue-2"}
         for name in ("gone", "never"):

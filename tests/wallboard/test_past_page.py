@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.kit.recorded_wall import EIGHT, RecordedWall, recorded_wall
-from tests.kit.wallboard_screen import TOLD, Visit
+from tests.kit.wallboard_screen import TOLD, Visit, resize
 from tests.wallboard.test_layout import CUT, OUTSIDE, SCREENS
 
 pytest_plugins = ["tests.kit.browser"]
@@ -246,7 +246,7 @@ async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visi
             await page.goto(f"{wall.url}{path}")
             await expect(page.locator("#condition")).to_have_text("实时" if "zh" in path else "Live")
             for screen in (*SCREENS.values(), SMALL):
-                await page.set_viewport_size(screen)
+                await resize(page, screen)
                 # The chart is drawn again after the resize event.
                 await page.wait_for_function("() => new Promise((done) => requestAnimationFrame(() => done(true)))")
                 assert await page.evaluate("document.documentElement.scrollWidth") == screen["width"], path
@@ -255,7 +255,7 @@ async def test_nothing_is_cut_off_on_any_screen_or_on_paper(tmp_path: Path, visi
                 assert await page.evaluate(OUTSIDE, [TEXTS, "body"]) == []
                 assert await page.evaluate(CUT, "h1, h2, h3, th, td, dd, dt") == [], (path, screen)
                 assert await page.evaluate(BEYOND) == [], (path, screen)
-            await page.set_viewport_size(PAPER)
+            await resize(page, PAPER)
             await page.emulate_media(media="print")
             for hidden in ("nav", "#choice", "#condition"):
                 await expect(page.locator(hidden)).to_be_hidden()

@@ -11,7 +11,7 @@ from sipqueue_async import AgentState, AgentStatus
 from sipqueue_async.simulator import Plan
 from sipqueue_async.wallboard import Thresholds
 from tests.kit.builders import START, agent, snapshot
-from tests.kit.wallboard_screen import Visit, Wall, drawn
+from tests.kit.wallboard_screen import Visit, Wall, resize
 from tests.kit.wallboard_stage import Stage, wallboard_of
 
 pytest_plugins = ["tests.kit.browser"]
@@ -84,8 +84,7 @@ async def test_a_wall_shows_everything_without_scrolling(visit: Visit, agents: i
         page = await visit(f"{wall.url}?lang={language}")
         await expect(page.locator(".tile").first).to_be_visible()
         for width, height in SCREENS.items():
-            await page.set_viewport_size({"width": width, "height": height})
-            await drawn(page)
+            await resize(page, {"width": width, "height": height})
             sizes = await page.evaluate(WALL)
             assert not sizes["scrolls"], width
             assert min(sizes["room"], sizes["footer"]) >= 0, width
