@@ -248,9 +248,11 @@ class ReaderState:
                 events = self._accept(self._published)
         trouble = self._doubt(platform)
         self.failures += trouble is not None
-        return self._update(
-            previous, events, feed=self._feed_event(platform, trouble, published, was_read=True), coalesced=coalesced
-        )
+        feed = self._feed_event(platform, trouble, published, was_read=True)
+        if isinstance(feed, FeedUp) and events and self.snapshot is not None:
+            # The status is known since its last change, which an event must not precede.
+            feed = attrs.evolve(feed, observed_at=min(feed.observed_at, self.snapshot.observed_at))
+        return self._update(previous, events, feed=feed, coalesced=coalesced)
 
     def _replace(self, state: State) -> tuple[SeatEvent, ...]:
         """Continue from the whole published state, and return the difference from the known snapshot."""

@@ -402,6 +402,21 @@ class TestFeed:
         assert update.events[0] == FeedUp(observed_at=AFTER.observed_at, outage=timedelta(seconds=2), failures=2)
         assert reader.failures == 0
 
+    def test_an_outage_in_which_entries_were_lost_ends_before_the_seats_events(self) -> None:
+        """They are of the time of the last change, and a tally counts no time twice."""
+        reader, tally = reader_at(BEFORE), Tally(BEFORE)
+        down = reader.on_failure(AWAY)
+        later = AFTER.observed_at + timedelta(seconds=40)
+        (up,) = reader.ask(9, state(AFTER, entry="99-0"), seen=later)
+        assert kinds(up) == [FeedUp, StateChanged]
+        assert {event.observed_at for event in up.events} == {AFTER.observed_at}
+        assert down is not None
+        for update in (down, up):
+            tally.update(update)
+        tally.advance(later)
+        total = timedelta(seconds=sum(tally.total.seconds().values()) + tally.total.unseen())
+        assert total == 2 * (later - START)
+
     def test_an_outage_from_the_start_is_counted_from_then(self) -> None:
         reader = Reader()
         down = only(reader.on_failure(AWAY))
