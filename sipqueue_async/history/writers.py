@@ -175,19 +175,27 @@ class _Zipped:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
+        self._at = 0
+        """The position that is pretended, once it is closed."""
 
     def write(self, data: bytes) -> int:
-        return len(data) if self._file.closed else self._file.write(data)
+        if not self._file.closed:
+            return self._file.write(data)
+        self._at += len(data)
+        return len(data)
 
     def seek(self, at: int) -> int:
-        return at if self._file.closed else self._file.seek(at)
+        if not self._file.closed:
+            return self._file.seek(at)
+        self._at = at
+        return at
 
     def tell(self) -> int:
-        return 0 if self._file.closed else self._file.tell()
+        return self._at if self._file.closed else self._file.tell()
 
     def flush(self) -> None:
-        if not self._file.closed:
-            self._file.flush()
+        # zipfile flushes at its end only. Closing does it.
+        pass
 
     def close(self) -> None:
         self._file.close()

@@ -153,17 +153,20 @@ def files_of_at_most(size: int) -> Generator[None]:
     [
         # The beginning, the only page, a page in between or the end does not fit.
         *[("csv", 1, 0), ("csv", 10, 4096), ("csv", 200, 4096)],
-        *[("xlsx", 10, 4096), ("xlsx", 200, 16_384)],
+        *[("xlsx", 10, 4096), ("xlsx", 40, 65_536)],
         *[("parquet", 0, 0), ("parquet", 1, 1024), ("parquet", 10, 4096)],
     ],
 )
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(form: Format, pages: int, room: int, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    form: Format, pages: int, room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The failure is an OSError, and nothing is printed later."""
+    monkeypatch.setattr(writers, "SHEET_ROWS", 100)  # each sheet fits, but not all of them
     path, chance = tmp_path / "calls", random.Random(1)
     path.write_text("old")
-    page = [(f"{chance.getrandbits(400):x}", 1, 1.5, 0.25, EIGHT, True) for _ in range(20)]
+    rows = [[(f"{chance.getrandbits(800):x}", 1, 1.5, 0.25, EIGHT, True) for _ in range(20)] for _ in range(pages)]
     with pytest.raises(OSError, match="File too large"), files_of_at_most(room):
-        written(path, form, *[page] * pages)
+        written(path, form, *rows)
     gc.collect()
     assert path.read_text() == "old"
     assert [it.name for it in tmp_path.iterdir()] == ["calls"]
