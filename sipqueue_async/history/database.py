@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -96,7 +97,8 @@ class Database:
             raise HistoryError(f"there is no history {self}; a recorder makes one")
         # If aiosqlite cannot open a file, its thread may outlive the event loop, and prints a traceback.
         try:
-            sqlite3.connect(str(self._url.database)).close()
+            with closing(sqlite3.connect(str(self._url.database), timeout=_BUSY_TIMEOUT)) as connection:
+                _set_up_file(connection)
         except sqlite3.Error as error:
             raise HistoryError(f"the history {self} cannot be opened: {error}") from None
 
@@ -237,13 +239,27 @@ def _engine(url: URL) -> AsyncEngine:
     return create_async_engine(url, pool_pre_ping=True, connect_args={"timeout": 10, "command_timeout": 60})
 
 
+def _set_up_file(connection: sqlite3.Connection) -> None:
+    """Make the settings that SQLite keeps in the file."""
+    # Takes effect in a new file only: removed rows can then be given back to the file system bit by bit.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait here, in spite of the timeout, if another program opens the new file too.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _set_up_sqlite(connection: Any, _: object) -> None:
     # The driver begins transactions late and commits before some statements; `_begin_sqlite` does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # Takes effect in a new file only: removed rows can then be given back to the file system bit by bit.
-    cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    cursor.execute("PRAGMA journal_mode = WAL")
     # A crash of the program loses nothing. A power failure may lose the last transactions, but damages nothing.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,19 @@ async def test_a_missing_file_is_made_unless_a_program_only_reads(tmp_path: Path
         pass
     async with History(url, create=False) as history:
         assert await history.baseline() is None
+
+
+async def test_a_file_that_another_program_opens_at_the_same_time_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait for a program that writes to a file of another mode."""
+    with closing(sqlite3.connect(tmp_path / "day.db")) as other:
+        other.executescript("CREATE TABLE other (a); BEGIN IMMEDIATE")
+        opening = asyncio.create_task(History(f"sqlite:///{tmp_path}/day.db").__aenter__())
+        await asyncio.wait([opening], timeout=1)
+        assert not opening.done()
+        other.rollback()
+        history = await opening
+        assert await history.baseline() is None
+        await history.__aexit__(None, None, None)
 
 
 async def test_a_history_that_is_not_open_says_so() -> None:
