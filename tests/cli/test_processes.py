@@ -82,7 +82,7 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
         "import signal, sys, os, threading\n"
         "from sipqueue_async.cli import running\n"
         "from sipqueue_async.cli.commands import report\n"
-        "running.PATIENCE = 0.05\n"
+        "running.PATIENCE = 3\n"
         "async def watched(self, *rest, **more):\n"
         "    import asyncio; signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)\n"
         f"report.Report._follow = watched\n{MAIN}"
@@ -95,7 +95,7 @@ async def test_a_slow_reader_gets_the_whole_report(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         chunks = [await asyncio.wait_for(loop.run_in_executor(None, os.read, reader, 1), PATIENCE)]
         # Longer than the program waits for anything except its output.
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(3.5)
         while chunk := await loop.run_in_executor(None, os.read, reader, 65536):
             chunks.append(chunk)
         os.close(reader)

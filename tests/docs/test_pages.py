@@ -178,7 +178,7 @@ async def test_the_tutorial_works_as_it_is_typed(tmp_path: Path) -> None:
     *rest, record, today, yesterday = rest
     printed = dict(zip(rest, await asyncio.gather(*map(terminal.run, rest)), strict=True))
     recorder = await terminal.start(record)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         figures = ""
         while "total" not in figures:
             figures = await terminal.run(today)

@@ -84,7 +84,7 @@ async def test_an_outage_is_shown_at_once_and_ends_with_the_next_good_poll(visit
         await expect(page.locator("#alert")).to_contain_text(f"No data since {since:%H:%M:%S}")
         await expect(page.locator("#condition")).to_have_text("No data")
         await expect(page.locator("#reason")).to_have_text("no route to the platform")
-        assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
+        await expect(page.locator("main")).to_have_css("filter", "grayscale(1)")
         stage.centre.advance(90)
         await expect(page.locator("#age")).to_have_text(re.compile(r"1:3\d"))
         # Times stand still during an outage.
@@ -93,7 +93,7 @@ async def test_an_outage_is_shown_at_once_and_ends_with_the_next_good_poll(visit
         await stage.recover()
         await expect(page.locator("#notice")).to_be_hidden()
         await expect(page.locator("#condition")).to_have_text("Live")
-        assert await page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "none"
+        await expect(page.locator("main")).to_have_css("filter", "none")
 
 
 def _seconds(text: str) -> int:

@@ -32,7 +32,8 @@ async def compared(
     history = History(f"sqlite:///{path}/day.db")
 
     def client() -> SipQueueClient:
-        return SipQueueClient(simulator.url, AppCredentials(simulator.appid, simulator.accesskey), timezone=ZONE)
+        credentials = AppCredentials(simulator.appid, simulator.accesskey)
+        return SipQueueClient(simulator.url, credentials, timezone=ZONE, timeout=60)
 
     def now() -> Any:
         return simulator.centre.local_time.replace(tzinfo=ZONE).astimezone(UTC)
