@@ -6,7 +6,8 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from sipqueue_async._closing import run_uncancelled
 from sipqueue_async.history.errors import HistoryError
 
 SCHEMAS: Final = ("0001", "0002", "0003")
@@ -31,6 +33,8 @@ _DRIVERS: Final = {
 _WRITES: Final = "sipqueue_writes"
 _BUSY_TIMEOUT: Final = 30
 """How many seconds a connection to SQLite waits for another one to end its transaction."""
+_CLOSE_TIMEOUT: Final = 5
+"""How many seconds a server that does not answer delays the closing of its connections."""
 _MIGRATION_LOCK: Final = 0x5153_4951
 """The advisory lock in PostgreSQL that lets only one program migrate."""
 
@@ -88,7 +92,7 @@ class Database:
                     async with engine.execution_options(**{_WRITES: True}).begin() as connection:
                         await connection.run_sync(self._migrate)
         except BaseException:
-            await engine.dispose()
+            await run_uncancelled(partial(_dispose, engine))
             raise
         self._engine = engine
 
@@ -105,7 +109,8 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         engine, self._engine = self._open_engine(), None
-        await engine.dispose()
+        # If this were cancelled, as by a second Ctrl-C, SQLAlchemy would print a traceback for each connection.
+        await run_uncancelled(partial(_dispose, engine))
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -183,6 +188,12 @@ class Database:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         # Another program may have done it meanwhile; then there is nothing left to do.
         upgrade(connection)
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await engine.dispose()
 
 
 def upgrade(connection: Connection) -> None:

@@ -16,10 +16,10 @@ from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import Feed, SeatFilter, Snapshot, TransportError, Update
 from sipqueue_async._arguments import check_above_zero
+from sipqueue_async._closing import run_uncancelled
 from sipqueue_async._json_lines import FORMAT_VERSION
 from sipqueue_async._replay import Past, Place
 from sipqueue_async.redis.backoff import Backoff
-from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.group import GroupWork
 from sipqueue_async.redis.past import Rewind
 from sipqueue_async.redis.reader_state import ReaderState

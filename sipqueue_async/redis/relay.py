@@ -15,8 +15,8 @@ from redis.asyncio import Redis, RedisCluster
 
 from sipqueue_async import SipQueueError, Snapshot, StatusWatcher, TransportError
 from sipqueue_async._arguments import check_at_least
+from sipqueue_async._closing import run_uncancelled
 from sipqueue_async.redis.backoff import Backoff
-from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.store import TIMEOUT, Lock, Store
 from sipqueue_async.redis.term import LeadershipLost, Limits, Term
 from sipqueue_async.watcher import Source

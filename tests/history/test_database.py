@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import pkgutil
 import sqlite3
@@ -88,6 +89,20 @@ async def test_a_file_that_another_program_opens_at_the_same_time_is_waited_for(
         history = await opening
         assert await history.baseline() is None
         await history.__aexit__(None, None, None)
+
+
+async def test_closing_ends_although_it_is_cancelled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for steps in range(1, 20):
+        history = await History(f"sqlite:///{tmp_path}/day.db").__aenter__()
+        assert await history.baseline() is None
+        closing_task = asyncio.create_task(history.__aexit__(None, None, None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing_task.cancel()
+        await asyncio.wait([closing_task])
+    # A connection that is left open warns when it is collected, and warnings are errors.
+    gc.collect()
+    assert not caplog.records
 
 
 async def test_a_history_that_is_not_open_says_so() -> None:

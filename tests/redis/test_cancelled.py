@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from sipqueue_async import AgentState
+from sipqueue_async._closing import run_uncancelled
 from sipqueue_async.redis import RedisFeed, Relay
-from sipqueue_async.redis.closing import run_uncancelled
 from sipqueue_async.redis.store import Store
 from sipqueue_async.testing import collect
 from tests.kit.builders import ScriptedSource, agent, snapshot

@@ -1,4 +1,4 @@
-"""Closing what feeds and relays hold, in spite of a cancellation."""
+"""Closing what feeds, relays and histories hold, in spite of a cancellation."""
 
 from __future__ import annotations
 
