@@ -66,9 +66,11 @@ async def test_bash_completes_commands_options_and_values(tmp_path: Path) -> Non
         ("fish", "sipqueue --language=z", ["--language=zh"]),
         ("fish", "sipqueue status --state=tal", ["--state=talking"]),
         ("fish", "sipqueue top --inter", ["--interval"]),
+        # To bash, an equals sign is a word of its own.
+        ("bash", "sipqueue status --state = tal", ["talking"]),
     ],
 )
-def test_zsh_and_fish_are_answered(
+def test_shells_are_answered(
     shell: str, words: str, expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, _, last = words.rpartition(" ")
@@ -77,8 +79,8 @@ def test_zsh_and_fish_are_answered(
         app.run([])
     assert "_SIPQUEUE_COMPLETE" in capsys.readouterr().out
     monkeypatch.setenv("_SIPQUEUE_COMPLETE", f"{shell}_complete")
-    monkeypatch.setenv("COMP_WORDS", words if shell == "zsh" else first)
-    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")) if shell == "zsh" else last)
+    monkeypatch.setenv("COMP_WORDS", first if shell == "fish" else words)
+    monkeypatch.setenv("COMP_CWORD", last if shell == "fish" else str(words.count(" ")))
     with pytest.raises(SystemExit, match="0"):
         app.run([])
     answer = capsys.readouterr().out

@@ -29,7 +29,7 @@ asyncio.run(main({url!r}, {start!r}, {chance!r}))
 """
 
 
-def faulty(polled: Polled, chance: random.Random) -> Callable[[], Snapshot]:
+def faulty(polled: Polled, chance: random.Random) -> Callable[[], Snapshot]:  # pragma: no cover  # as `main`
     """Return a function that polls the next moment, or fails now and then for a while."""
     failures = 0
 
@@ -44,7 +44,7 @@ def faulty(polled: Polled, chance: random.Random) -> Callable[[], Snapshot]:
     return poll
 
 
-async def main(url: str, start: float, seed: int) -> None:
+async def main(url: str, start: float, seed: int) -> None:  # pragma: no cover  # in processes that tests kill
     """Record from a model second on, until killed.
 
     Args:
