@@ -93,7 +93,7 @@ _last_lines: list[str] = []
 
 @atexit.register
 def _print_last_lines() -> None:
-    """Print it as the last lines of the run, after nox's own summary."""
+    """Print them after nox's own summary."""
     print(*_last_lines, sep="\n", end="\n" if _last_lines else "", file=sys.stderr)
 
 

@@ -39,7 +39,7 @@ _MIGRATION_LOCK: Final = 0x5153_4951
 """The advisory lock in PostgreSQL that lets only one program migrate."""
 
 DATABASE_ERRORS: Final = (SQLAlchemyError, OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What the drivers raise. SQLAlchemy translates no error of a script, and none of asyncpg while it connects."""
+"""What the drivers raise: SQLAlchemy's errors, and those that it does not wrap: of scripts, and of connecting."""
 
 
 class Database:

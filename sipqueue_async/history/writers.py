@@ -168,7 +168,7 @@ class CsvFile:
 
 
 class _Zipped:
-    """What zipfile writes to. Once closed, it ignores everything.
+    """A file for zipfile that ignores all calls once it is closed.
 
     After a failed write zipfile writes again when it is deleted, and Python would print that error.
     """

@@ -144,7 +144,7 @@ async def test_naive_times_are_refused(tmp_path: Path, when: str) -> None:
 
 @pytest.mark.one_python
 async def test_pruning_keeps_the_figures_and_the_status(history_url: str) -> None:
-    """Of the pruned days of the zone only their figures remain; everything later is unchanged."""
+    """A prune leaves only the figures of the removed days, and changes nothing later."""
     first, polls = day(4)
     await record(history_url, first, polls)
     # Midnight is at 10:00 UTC.

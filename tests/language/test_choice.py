@@ -73,7 +73,7 @@ def test_a_reason_within_a_sentence_takes_no_word_of_it() -> None:
 
 
 def test_templates_with_the_same_english_have_the_same_translation() -> None:
-    """Whatever their values are called: nobody could know which one a sentence comes from."""
+    """That holds whatever their values are called, because a sentence does not show which template it comes from."""
     alike: dict[str, set[str]] = {}
     for template, translation in TEMPLATES.items():
         names = {name: f"{{{at}}}" for at, name in enumerate(dict.fromkeys(_VALUE.findall(template)))}
@@ -85,7 +85,7 @@ def test_templates_with_the_same_english_have_the_same_translation() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        # Of alike openings, the one that has more of the text in every sentence.
+        # Of two templates that begin alike, the one with more fixed text is chosen.
         ("registration of extension 7", "分机 7 的注册信息"),
         ("registration 7", "注册信息 7"),
         ("a needs the key b", "a 缺少键 b"),

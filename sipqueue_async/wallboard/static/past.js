@@ -132,7 +132,7 @@ export class Past {
     let trouble = "";
     let isFinal = false;
     const unit = Math.max(this.#data?.every ?? EVERY, SHORTEST) * 1000;
-    // A server that is frozen or cut off closes nothing: without this, old figures would be called live for ever.
+    // A frozen or unreachable server does not close the connection. Without this, old figures would stay "Live".
     const late = setTimeout(() => asked === this.#asked && this.#data && this.#say(LOST, false), SILENCE * unit);
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE * unit) });
