@@ -39,7 +39,9 @@ class Target:
 TARGETS = {
     "_diff": Target(("_diff.py",), ("core/test_diff*.py", "core/test_tracker.py", "core/test_laws.py")),
     "_tracker": Target(("_tracker.py",), ("core/test_tracker.py", "core/test_watcher*.py")),
-    "_high_water": Target(("_high_water.py",), ("core/test_high_water.py", "core/test_tracker.py")),
+    "_high_water": Target(
+        ("_high_water.py", "_evidence.py", "_left_out.py"), ("core/test_high_water.py", "core/test_tracker.py")
+    ),
     "_fanout": Target(("_fanout.py", "_mailbox.py", "_streams.py"), ("core/test_fanout*.py",)),
     "_wire": Target(("_wire/*.py",), ("wire", "core/test_client.py", "core/test_client_canned.py")),
     "tally": Target(("tally/*.py",), ("tally/test_fold*.py", "tally/test_saved*.py", "tally/test_laws.py")),

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from sipqueue_async._arguments import check_at_least
-from sipqueue_async._diff import Change, compare, is_later, unknown_counters
-from sipqueue_async.models import COUNTER_FIELDS, AgentState, AgentStatus, FieldProblem, SeatKey, Snapshot
+from sipqueue_async._diff import Change, compare
+from sipqueue_async._evidence import (
+    BACK,
+    FORWARD,
+    NEITHER,
+    began_anew,
+    counters_fell,
+    direction_of_record,
+    directions_of_times,
+    has_joined_again,
+    is_after_reset,
+    is_at_zero,
+    may_be_older,
+)
+from sipqueue_async._left_out import LeftOut, filled, left_out_of, with_known_counters
+from sipqueue_async.models import AgentStatus, FieldProblem, SeatKey, Snapshot
 
-_FORWARD, _BACK, _NEITHER = 1, -1, 0
-_IN_A_CALL: Final = frozenset({AgentState.RECEIVING, AgentState.TALKING})
 _AT_LEAST: Final = 2
 """Answers before something old is accepted, even if `max_lag` has passed."""
-_COUNTERS: Final = (("calls_answered", "last_answered_at"), ("no_answer_count", "last_offered_at"))
 
 
 @attrs.define(eq=False)
@@ -87,8 +97,7 @@ class HighWater:
         self._suspects: dict[SeatKey, _Suspect] = {}
         # The last known records from before a reset or from before times went back, and when they were replaced.
         self._replaced: dict[SeatKey, tuple[AgentStatus, float]] = {}
-        # The call times when counters were last sent, of seats whose counters the platform leaves out.
-        self._counted_at: dict[tuple[SeatKey, str], datetime | None] = {}
+        self._left_out = LeftOut()
         self._missing: dict[SeatKey, int] = {}
         self._joined_at: dict[SeatKey, float] = {}
         self._left: dict[SeatKey, tuple[AgentStatus, float]] = {}
@@ -129,7 +138,7 @@ class HighWater:
             return (polled,)
         self._clock += polled.seconds_since(last_answer)
         if polled.problems:
-            polled = _with_known_counters(polled, known)
+            polled = with_known_counters(polled, known)
         changed, gone, new = compare(known, polled)
         held, resets, is_newer = self._judge(changed, polled)
         self._answered_at, self._part_answered_at = self._clock, {}
@@ -166,7 +175,7 @@ class HighWater:
         self._clock += part.seconds_since(last_answer)
         self._last_answer = part
         if part.problems:
-            part = _with_known_counters(part, known)
+            part = with_known_counters(part, known)
         changed = [(key, known[key], shown) for key, shown in part.items() if shown != known[key]]
         held, resets, is_newer = self._judge(changed, part)
         self._part_answered_at.update(dict.fromkeys(part, self._clock))
@@ -192,33 +201,33 @@ class HighWater:
         resets: dict[SeatKey, AgentStatus] = {}
         is_newer = False
         suspects = self._suspects
-        left_out = _left_out(polled.problems) if polled.problems else {}
+        left_out = left_out_of(polled.problems) if polled.problems else {}
         for key, before, shown in changed:
             # A missing counter is no evidence: use its known value.
-            after = _filled(shown, before, left_out.get(key, ()))
-            unseen = self._after_unseen_reset(key, before, after)
-            evidence = _evidence(before, after) if unseen is None else _FORWARD
+            after = filled(shown, before, left_out.get(key, ()))
+            unseen = self._left_out.after_unseen_reset(key, before, after)
+            evidence = direction_of_record(before, after) if unseen is None else FORWARD
             if (
                 self._replaced
                 and key in self._replaced
                 and self._may_be_from_before(key, before, after, left_out.get(key, ()))
             ):
-                evidence = _BACK
+                evidence = BACK
             suspect = suspects.get(key)
-            if evidence == _BACK:
+            if evidence == BACK:
                 suspect = suspect or _Suspect(self._part_answered_at.get(key, self._answered_at), after)
                 if self._is_to_be_held(suspect, before, after):
                     suspects[key], held[key] = suspect, before
                     continue
-            if evidence != _NEITHER:
+            if evidence != NEITHER:
                 is_newer = True
-                if evidence == _BACK or _began_anew(before, after):
+                if evidence == BACK or began_anew(before, after):
                     self._replaced[key] = before, self._clock
                 first = unseen or _first_after_reset(None if key in left_out else suspect, before, after)
                 if first is not None:
                     resets[key] = first
-            self._note_left_out(key, before, left_out.get(key, ()))
-            if evidence != _NEITHER or _fell(after, before):
+            self._left_out.note(key, before, left_out.get(key, ()))
+            if evidence != NEITHER or counters_fell(after, before):
                 # The counters continue from this record.
                 suspects.pop(key, None)
         self._note_seen_again(polled, held, is_newer=is_newer)
@@ -232,33 +241,6 @@ class HighWater:
                 if is_newer:
                     suspect.after_fall = None
 
-    def _note_left_out(self, key: SeatKey, known: AgentStatus, left_out: Collection[str]) -> None:
-        if not left_out and not self._counted_at:
-            return
-        for counter, time in _COUNTERS:
-            if counter in left_out:
-                self._counted_at.setdefault((key, counter), getattr(known, time))
-            else:
-                self._counted_at.pop((key, counter), None)
-
-    def _after_unseen_reset(self, key: SeatKey, known: AgentStatus, record: AgentStatus) -> AgentStatus | None:
-        """Return the known record with 0 for counters that were reset while the platform left them out, if any were.
-
-        Such a counter fell, and its call time is later than when it was last sent.
-        """
-        if not self._counted_at:
-            return None
-        zero: dict[str, Any] = {
-            counter: 0
-            for counter, time in _COUNTERS
-            if (key, counter) in self._counted_at
-            and getattr(record, counter) < getattr(known, counter)
-            and _direction(self._counted_at[key, counter], getattr(record, time)) == _FORWARD
-        }
-        if not zero or record.name not in {None, known.name} or _BACK in _directions(known, record):
-            return None
-        return attrs.evolve(known, **zero)
-
     def _may_be_from_before(
         self, key: SeatKey, known: AgentStatus, record: AgentStatus, left_out: Collection[str]
     ) -> bool:
@@ -267,17 +249,17 @@ class HighWater:
         if self._clock - at >= self._max_lag:
             del self._replaced[key]
             return False
-        direction = _evidence(known, record)
-        if direction == _FORWARD:
+        direction = direction_of_record(known, record)
+        if direction == FORWARD:
             # If the reset kept the call times, an older record has no later ones.
-            return _BACK in _directions(replaced, known) and _may_be_older(replaced, record, left_out)
-        return direction == _NEITHER and _fell(record, known) and _may_be_older(replaced, record, left_out)
+            return BACK in directions_of_times(replaced, known) and may_be_older(replaced, record, left_out)
+        return direction == NEITHER and counters_fell(record, known) and may_be_older(replaced, record, left_out)
 
     def _is_to_be_held(self, suspect: _Suspect, known: AgentStatus, record: AgentStatus) -> bool:
         suspect.answers += 1
         first = suspect.after_fall
         # Of several records of the same count, one that no older record can equal shows a reset best.
-        if first is None or _fell(first, record) or _is_at_zero(record, known):
+        if first is None or counters_fell(first, record) or is_at_zero(record, known):
             suspect.after_fall = record
         return suspect.answers < _AT_LEAST or self._clock - suspect.seen_at < self._max_lag
 
@@ -299,7 +281,7 @@ class HighWater:
         for key in left:
             # What goes back when the seat is there again says nothing about this time.
             self._suspects.pop(key, None)
-            self._note_left_out(key, known[key], ())
+            self._left_out.note(key, known[key], ())
         # An empty answer is more often a fault than a sign that all agents left at once: they may come back.
         if not is_empty or len(left) == 1:
             self._left.update({key: (known[key], self._clock) for key in left})
@@ -308,14 +290,16 @@ class HighWater:
     def _not_joined(self, new: Sequence[SeatKey], polled: Snapshot) -> dict[SeatKey, None]:
         """Return the new seats that only reappear after they left, and register those that joined."""
         self._forget_long_ago()
-        again = {key: None for key in new if key in self._left and not _is_later(self._left[key][0], polled[key])}
+        again = {
+            key: None for key in new if key in self._left and not has_joined_again(self._left[key][0], polled[key])
+        }
         self._records_held_back += len(again)
-        left_out = _left_out(polled.problems) if polled.problems else {}
+        left_out = left_out_of(polled.problems) if polled.problems else {}
         for key in new:
             if key not in again:
                 self._joined_at[key] = self._clock
                 before, _ = self._left.pop(key, (None, 0.0))
-                if before is not None and _began_anew(before, _filled(polled[key], before, left_out.get(key, ()))):
+                if before is not None and began_anew(before, filled(polled[key], before, left_out.get(key, ()))):
                     self._replaced[key] = before, self._clock
         return again
 
@@ -324,187 +308,6 @@ class HighWater:
         self._joined_at = {key: at for key, at in self._joined_at.items() if at > since}
         self._left = {key: (record, at) for key, (record, at) in self._left.items() if at > since}
         self._replaced = {key: (record, at) for key, (record, at) in self._replaced.items() if at > since}
-
-
-def _evidence(before: AgentStatus, after: AgentStatus) -> int:
-    """Return whether a record goes forward, back, or neither."""
-    change = _change(before, after)
-    if change == _FORWARD and after.name not in {None, before.name}:
-        # Another person has signed in, whose last call may have been earlier.
-        return _FORWARD
-    answered = _direction(before.last_answered_at, after.last_answered_at)
-    offered = _direction(before.last_offered_at, after.last_offered_at)
-    if change < 0 or answered < 0 or offered < 0:
-        return _BACK
-    if change or answered or offered:
-        return _FORWARD
-    return _BACK if _fell(before, after) or _external_fell(before, after) else _NEITHER
-
-
-def _directions(before: AgentStatus, after: AgentStatus) -> set[int]:
-    return {
-        _direction(before.last_answered_at, after.last_answered_at),
-        _direction(before.last_offered_at, after.last_offered_at),
-        _change(before, after),
-    }
-
-
-def _change(before: AgentStatus, after: AgentStatus) -> int:
-    """Return the direction of `last_changed_at`; a platform that sends it only now and then says nothing by that."""
-    if before.last_changed_at is None or after.last_changed_at is None:
-        return _NEITHER
-    return _direction(before.last_changed_at, after.last_changed_at)
-
-
-def _direction(before: datetime | None, after: datetime | None) -> int:
-    if before == after:
-        return _NEITHER
-    if before is None:
-        return _FORWARD
-    if after is None:
-        return _BACK
-    if is_later(before, after):
-        return _FORWARD
-    return _BACK if is_later(after, before) else _NEITHER
-
-
-def _fell(before: AgentStatus, after: AgentStatus) -> bool:
-    return after.calls_answered < before.calls_answered or after.no_answer_count < before.no_answer_count
-
-
-def _began_anew(before: AgentStatus, after: AgentStatus) -> bool:
-    """Return whether counters or times went back, so that an older record may seem to be newer."""
-    return _BACK in _directions(before, after) or _fell(before, after)
-
-
-def _external_fell(before: AgentStatus, after: AgentStatus) -> bool:
-    was, now = before.external_calls_count, after.external_calls_count
-    return was is not None and now is not None and now < was
-
-
-def _may_be_older(replaced: AgentStatus, record: AgentStatus, left_out: Collection[str]) -> bool:
-    """Return whether a record may be from before the same reset as `replaced`, so that it shows no calls after it.
-
-    Between two resets, no counter decreases while a call time gets later. With the same call time, a counter differs by
-    one call at most: the call of that time, which some platforms count when it ends.
-    """
-    directions = _directions(replaced, record)
-    if directions >= {_FORWARD, _BACK}:
-        return False
-    for counter, time in _COUNTERS:
-        if counter in left_out:
-            continue
-        growth = getattr(record, counter) - getattr(replaced, counter)
-        if _FORWARD in directions:
-            fits = growth >= 0
-        elif _BACK in directions:
-            fits = growth <= 0
-        else:
-            fits = growth >= -1 or getattr(record, time) is None
-        if not fits:
-            return False
-    return True
-
-
-def _first_after_reset(suspect: _Suspect | None, known: AgentStatus, record: AgentStatus) -> AgentStatus | None:
-    first = None if suspect is None else suspect.after_fall
-    return first if first is not None and _is_after_reset(first, known, record) else None
-
-
-def _is_after_reset(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
-    """Return whether `first`, which went back, has the counters just after a reset that came before `record`.
-
-    The times of `first` are then the known ones, or blank. There was a reset if the counters of `record` decreased
-    against the known ones; or if those of `first` are 0 and no call is under way, because an older record with the
-    known times cannot have such counters.
-    """
-    if first == record or _fell(first, record):
-        return False
-    if _fell(known, record):
-        return _times(first) in {_times(known), (None, None)} and _is_reset_throughout(first, known, record)
-    return _is_at_zero(first, known)
-
-
-def _is_reset_throughout(first: AgentStatus, known: AgentStatus, record: AgentStatus) -> bool:
-    """Return whether every counter that is lower in `first` than in `known` was reset.
-
-    A counter was reset if it is 0 in `first`, or still below the known value in `record`; otherwise `first` may be old.
-    """
-    counters = [[getattr(it, counter) for it in (first, known, record)] for counter, _ in _COUNTERS]
-    return all(at_first in {0, max(at_first, before)} or now < before for at_first, before, now in counters)
-
-
-def _is_at_zero(record: AgentStatus, known: AgentStatus) -> bool:
-    """Return whether a record has counters of 0 with the known call times, which no older record can have.
-
-    If the platform does not send the times of counted calls, this is no evidence, and the result is False.
-    """
-    if any(getattr(known, counter) and getattr(known, time) is None for counter, time in _COUNTERS):
-        return False
-    is_zero = record.calls_answered == record.no_answer_count == 0
-    return is_zero and _times(record) == _times(known) and record.state not in _IN_A_CALL
-
-
-def _times(record: AgentStatus) -> tuple[datetime | None, datetime | None]:
-    return record.last_answered_at, record.last_offered_at
-
-
-def _is_later(left: AgentStatus, shown: AgentStatus) -> bool:
-    """Return whether the record of a seat that left shows that it has joined again.
-
-    A sign-in changes `last_changed_at`. Without a change, a later call time is that of a call before the seat left.
-    """
-    if shown.last_changed_at is None:
-        return _evidence(left, shown) == _FORWARD
-    return _direction(left.last_changed_at, shown.last_changed_at) == _FORWARD
-
-
-def _filled(record: AgentStatus, known: AgentStatus, left_out: Collection[str]) -> AgentStatus:
-    """Return a record with the known values of the counters that it leaves out."""
-    counters: dict[str, Any] = {counter: getattr(known, counter) for counter in left_out}
-    return attrs.evolve(record, **counters) if counters else record
-
-
-def _left_out(problems: Iterable[FieldProblem]) -> Mapping[SeatKey, Collection[str]]:
-    """Return the counters that an answer leaves out, by seat."""
-    left_out: dict[SeatKey, list[str]] = {}
-    for problem in problems:
-        if problem.field in COUNTER_FIELDS:
-            key = SeatKey(problem.queue or "", problem.extension or "")
-            left_out.setdefault(key, []).append(COUNTER_FIELDS[problem.field])
-    return left_out
-
-
-def _with_known_counters(polled: Snapshot, known: Snapshot) -> Snapshot:
-    """Return the answer with the known values in place of missing counters of the same person."""
-    unknown = unknown_counters(known)
-    records: dict[SeatKey, AgentStatus | None] = {}
-    problems: list[FieldProblem] = []
-    for problem in polled.problems:
-        counter = COUNTER_FIELDS.get(problem.field)
-        key = SeatKey(problem.queue or "", problem.extension or "")
-        before, after = known.get(key), polled.get(key)
-        if (
-            counter is None
-            or before is None
-            or after is None
-            or after.name not in {None, before.name}  # another person
-            or (key, counter) in unknown
-        ):
-            problems.append(problem)
-            continue
-        record = attrs.evolve(records.get(key) or after, **{counter: getattr(before, counter)})
-        records[key] = before if record == before else record
-        problems.append(attrs.evolve(problem, carried=True))
-    if not records:
-        return polled
-    return polled.with_changes(
-        records,
-        observed_at=polled.observed_at,
-        server_time=polled.server_time,
-        problems=tuple(problems),
-        steady_at=polled.steady_at,
-    )
 
 
 def _with_records(polled: Snapshot, records: Mapping[SeatKey, AgentStatus | None], known: Snapshot) -> Snapshot:
@@ -541,3 +344,8 @@ def _joined(
         *(it for it in problems if (it.queue, it.extension) not in seats),
         *(it for it in others if (it.queue, it.extension) in seats),
     )
+
+
+def _first_after_reset(suspect: _Suspect | None, known: AgentStatus, record: AgentStatus) -> AgentStatus | None:
+    first = None if suspect is None else suspect.after_fall
+    return first if first is not None and is_after_reset(first, known, record) else None
