@@ -147,6 +147,13 @@ def typing(session: nox.Session) -> None:
                 session.error(f"{checker[0]} must report {rule} and nothing else for the example, but printed: {said}")
 
 
+def _end_as_by_ctrl_c(*_: object) -> None:
+    """Let nox stop its programs and the sessions beside the tests; by itself, Python ends at SIGTERM at once."""
+    raise KeyboardInterrupt
+
+
+signal.signal(signal.SIGTERM, _end_as_by_ctrl_c)
+
 _side: list[subprocess.Popen[bytes]] = []
 _side_output = tempfile.TemporaryFile()  # noqa: SIM115  # open until nox ends
 

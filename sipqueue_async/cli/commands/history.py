@@ -181,8 +181,8 @@ async def prune(
         if vacuum:
             await history.vacuum()
     if pruned.kept_since is not None:
-        text, kept = _("removed {events} rows of {days} days; kept since {kept}"), pruned.kept_since.astimezone(zone)
-        output.line(text.format(events=pruned.events, days=pruned.days, kept=f"{kept:%Y-%m-%d}"))
+        text, kept = _("removed {events} rows from before {kept}"), pruned.kept_since.astimezone(zone)
+        output.line(text.format(events=pruned.events, kept=f"{kept:%Y-%m-%d}"))
     elif not (pruned.call_records or pruned.numbers):
         output.line(_("nothing is older than {days} days").format(days=keep.days))
     if pruned.call_records:
