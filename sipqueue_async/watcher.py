@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, r
 import attrs
 
 from sipqueue_async._arguments import check_above_zero, check_at_least
+from sipqueue_async._refreshes import Refreshes
 from sipqueue_async._schedule import Schedule, StaggerSlots, stagger_delay
 from sipqueue_async._seat_filter import SeatFilter
 from sipqueue_async._tracker import Tracker
@@ -150,14 +151,7 @@ class StatusWatcher(Feed):
             self._state_times.begin(known.observed_at, watched=False)
         self._health = WatcherHealth()
         self._stream = self.subscribe()
-        # Set when a poll is due or `refresh` asks for one.
-        self._due = asyncio.Event()
-        # The futures of waiting `refresh` calls.
-        self._refreshes: list[asyncio.Future[Snapshot]] = []
-        # Those of calls that want a poll after the one under way.
-        self._later_refreshes: list[asyncio.Future[Snapshot]] = []
-        # Those of `refresh_extensions`, by extension.
-        self._parts: dict[str, list[asyncio.Future[Snapshot]]] = {}
+        self._refreshes = Refreshes()
         # Until then poll the whole only, by the loop's clock: there was a sign of lag, or an unusable part.
         self._whole_until = -math.inf
         self._is_polling = False
@@ -235,10 +229,8 @@ class StatusWatcher(Feed):
             RuntimeError: The watcher is not running, or was closed meanwhile.
             BaseException: The error of the poll.
         """
-        future = self._new_future()
-        (self._later_refreshes if anew and self._is_polling else self._refreshes).append(future)
-        self._due.set()
-        return await future
+        self._check_running()
+        return await self._refreshes.wait(later=anew and self._is_polling)
 
     async def refresh_extensions(self, extensions: Iterable[str]) -> Snapshot:
         """Poll the seats of these extensions now, one extension after another, and return the snapshot of all seats.
@@ -258,23 +250,19 @@ class StatusWatcher(Feed):
             BaseException: The error of the poll of the whole status.
         """
         wanted = SeatFilter(extensions=extensions).extensions or frozenset()
-        futures = {extension: self._new_future() for extension in sorted(wanted)}
-        for extension, future in futures.items():
-            self._parts.setdefault(extension, []).append(future)
-        self._due.set()
-        await asyncio.gather(*futures.values())
+        self._check_running()
+        await self._refreshes.wait_for_parts(wanted)
         return self._tracker.known
 
     @property
     def _whole_polls(self) -> int:
         return self._health.polls
 
-    def _new_future(self) -> asyncio.Future[Snapshot]:
+    def _check_running(self) -> None:
         task = self._check_started()
         self._fanout.check()
         if task.done() or self._closing:
             raise RuntimeError("the watcher has ended: make a new one")
-        return asyncio.get_running_loop().create_future()
 
     def add_listener(self, callback: Callable[[WatcherHealth], object]) -> Callable[[], None]:
         """Call a function with the new `health` after every poll; return a function that removes it.
@@ -317,10 +305,7 @@ class StatusWatcher(Feed):
         is_the_end = super()._end(error)
         if is_the_end:
             self._health = attrs.evolve(self._health, ended=True)
-            self._refreshes += self._later_refreshes
-            self._want_the_whole()
-            for future in self._waiting():
-                future.set_exception(error or RuntimeError("the watcher was closed"))
+            self._refreshes.end(error or RuntimeError("the watcher was closed"))
         return is_the_end
 
     async def _poll_for_ever(self, delay: float) -> None:
@@ -328,10 +313,10 @@ class StatusWatcher(Feed):
         due = loop.time() + delay
         schedule = Schedule(due, interval=self._interval, max_backoff=self._max_backoff)
         while True:
-            await self._pause(due)
+            await self._refreshes.pause(due)
             began = loop.time()
             self._is_polling = True
-            is_part = self._parts and not self._refreshes and began < due and self._can_poll_parts(began)
+            is_part = self._refreshes.wants_part and began < due and self._can_poll_parts(began)
             error = await (self._poll_part(due) if is_part else self._poll(lateness=max(0.0, began - due)))
             self._is_polling = False
             if self._closing:
@@ -347,20 +332,9 @@ class StatusWatcher(Feed):
                 at_least = min(asked or 0.0, _LONGEST_RETRY_AFTER)
                 due = schedule.after_failure(loop.time(), self._tracker.failures, at_least)
 
-    async def _pause(self, until: float) -> None:
-        self._refreshes += self._later_refreshes
-        self._later_refreshes.clear()
-        if not (self._refreshes or self._parts):
-            self._due.clear()
-        timer = asyncio.get_running_loop().call_at(until, self._due.set)
-        try:
-            await self._due.wait()
-        finally:
-            timer.cancel()
-
     async def _poll(self, lateness: float) -> Exception | None:
         """Poll the whole status once and publish the result; return the error if it is retryable."""
-        self._want_the_whole()
+        self._refreshes.want_whole()
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -379,12 +353,6 @@ class StatusWatcher(Feed):
             raise outcome
         return outcome
 
-    def _want_the_whole(self) -> None:
-        """Let the next poll of the whole answer the waiting calls of `refresh_extensions` too."""
-        for futures in self._parts.values():
-            self._refreshes += futures
-        self._parts.clear()
-
     def _can_poll_parts(self, now: float) -> bool:
         return bool(self._health.up) and self._can_filter and now >= self._whole_until
 
@@ -394,10 +362,7 @@ class StatusWatcher(Feed):
         Args:
             due: When the next regular poll is due; this one is given up soon after.
         """
-        extension = next(iter(self._parts))
-        futures = self._parts.pop(extension)
-        # Without a good answer, these calls wait for the whole.
-        self._refreshes += futures
+        extension, futures = self._refreshes.take_part()
         try:
             async with asyncio.timeout_at(due + _LONGEST_OVERRUN):
                 part = self._filtered(await self._fetched(extension=extension))
@@ -406,10 +371,7 @@ class StatusWatcher(Feed):
             part = None
         self._health = attrs.evolve(self._health, partial_polls=self._health.partial_polls + 1)
         if part is not None and self._took_part(part, extension):
-            for future in futures:
-                if not future.done():
-                    future.set_result(self._tracker.known)
-            self._refreshes = [future for future in self._refreshes if not future.done()]
+            self._refreshes.answer_part(futures, self._tracker.known)
         else:
             self._poll_whole_for_a_while()
         self._call_listeners()
@@ -483,7 +445,7 @@ class StatusWatcher(Feed):
             self._was_held_back = True
             self._health = attrs.evolve(self._health, **figures)
             # Return the known snapshot: another poll at once would not bring a newer one.
-            self._answer_refreshes()
+            self._refreshes.answer(self._tracker.known)
             return
         self._was_held_back = False
         self._health = attrs.evolve(
@@ -494,11 +456,7 @@ class StatusWatcher(Feed):
         if failures:
             _log.info("polling works again, after %d failures", failures)
         self._publish(update)
-        self._answer_refreshes()
-
-    def _answer_refreshes(self) -> None:
-        for future in self._waiting():
-            future.set_result(self._tracker.known)
+        self._refreshes.answer(self._tracker.known)
 
     def _failed(self, error: Exception, now: float, figures: dict[str, Any]) -> None:
         update = self._tracker.failed(error, now)
@@ -513,13 +471,7 @@ class StatusWatcher(Feed):
         _log.log(logging.DEBUG if update is None else logging.WARNING, "a poll failed: %s", error)
         self._note_states(update)
         self._publish(update)
-        for future in self._waiting():
-            future.set_exception(error)
-
-    def _waiting(self) -> list[asyncio.Future[Snapshot]]:
-        """Return the futures of waiting `refresh` calls, and clear the list."""
-        waiting, self._refreshes = self._refreshes, []
-        return [future for future in waiting if not future.done()]
+        self._refreshes.refuse(error)
 
 
 def _fetcher(source: Source, seats: SeatFilter) -> Callable[..., Awaitable[Snapshot]]:
