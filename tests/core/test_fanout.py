@@ -419,6 +419,12 @@ class TestClosing:
         async with asyncio.timeout(60):
             assert await waiting is None
 
+    async def test_one_with_some_of_the_same_queues_goes_on(self, feed: Feed) -> None:
+        kept = feed.subscribe(topic=(frozenset({"queue-1", "queue-2"}), None))
+        feed.subscribe(topic=(frozenset({"queue-1", "queue-3"}), None)).close()
+        feed.show(agent("1", TALKING), agent("2", queue="queue-2"))
+        assert [event.key for event in await feed.rest(kept)] == [("queue-1", "1")]
+
     async def test_a_dropped_one_is_forgotten(self, feed: Feed) -> None:
         """A subscription without references costs no memory and no time."""
         kept = feed.subscribe()
