@@ -33,7 +33,7 @@ class Refreshes:
         Args:
             later: Whether it must be a poll after the one under way.
         """
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
         (self._later if later else self._whole).append(future)
         self._due.set()
         return await future
@@ -41,7 +41,9 @@ class Refreshes:
     async def wait_for_parts(self, extensions: Iterable[str]) -> None:
         """Wait for a poll of each extension, or of the whole instead."""
         loop = asyncio.get_running_loop()
-        futures = {extension: loop.create_future() for extension in sorted(extensions)}
+        futures: dict[str, asyncio.Future[Snapshot]] = {
+            extension: loop.create_future() for extension in sorted(extensions)
+        }
         for extension, future in futures.items():
             self._parts.setdefault(extension, []).append(future)
         self._due.set()
