@@ -9,7 +9,6 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from shutil import which
 from typing import NamedTuple
 
 import pytest
@@ -78,8 +77,7 @@ CLIENTS = [
     pytest.param(
         Client("go", "package", ("2 * time.Second", "time.Second / 10"), ("go", "run", "client.go")),
         id="Go",
-        # Not among the programs that CI installs: the first compilation takes more than a minute.
-        marks=pytest.mark.skipif(which("go") is None, reason="go is not on this machine"),
+        marks=pytest.mark.needs_go,
     ),
 ]
 
@@ -91,7 +89,7 @@ async def test_a_documented_client_continues_where_it_was_cut_off(client: Client
     assert code.count(client.pause[0]) == 1
     (tmp_path / client.command[-1]).write_text(code.replace(*client.pause), encoding="utf-8")
     first, *rest = client.command
-    command = [first if first in {"sh", "go"} else program(first), *rest]
+    command = [first if first == "sh" else program(first), *rest]
     stage = Stage(PLAN)
     async with (
         wallboard_of(stage, key=KEY, events_key=EVENTS_KEY) as wallboard,

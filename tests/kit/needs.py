@@ -72,6 +72,7 @@ COMPONENTS: Final = {
         ),
         Component("haproxy", "haproxy", ("haproxy",), "the documented proxies, and the client behind a load balancer"),
         Component("curl", "curl", ("curl",), "the documented reader of events in a shell"),
+        Component("go", "go", ("golang-go",), "the documented reader of events in Go"),
         Component("node", "node", ("nodejs",), "the documented reader of events in JavaScript"),
         Component("systemd", "systemd-analyze", ("systemd",), "systemd's own check of the unit"),
     )
