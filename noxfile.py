@@ -166,7 +166,7 @@ def _end_side() -> None:
             # After Ctrl-C they are ending already; a second signal would interrupt them while they stop their programs.
             process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait()
 
 
