@@ -95,6 +95,12 @@ def test_commands_are_found() -> None:
     ]
 
 
+@pytest.mark.parametrize("page", ["cli.md", "cli.zh.md"])
+def test_the_page_of_the_command_line_lists_every_command(page: str) -> None:
+    listed = re.findall(r"^\| `sipqueue ([a-z]+)", _text(ROOT / "docs" / page), re.MULTILINE)
+    assert sorted(listed) == sorted(cli.list_commands(click.Context(cli)))
+
+
 def _typed(page: Path) -> list[str]:
     return [line for kind, block in FENCE.findall(_text(page)) if kind == "console" for line in block.splitlines()]
 
