@@ -64,7 +64,7 @@ class Alerts(AsyncIterator[Alert]):
         return len(self._alerts)
 
     def __repr__(self) -> str:
-        return f"<Alerts by {len(self._state.rules)} rules, {self._state.standing} alerts stand>"
+        return f"<Alerts by {len(self._state.rules)} rules, {self._state.standing} raised>"
 
     def __aiter__(self) -> Self:
         return self

@@ -157,7 +157,7 @@ class AlertState:
         return state
 
     def __repr__(self) -> str:
-        return f"<AlertState of {len(self._rules)} rules, {self.standing} alerts stand>"
+        return f"<AlertState of {len(self._rules)} rules, {self.standing} raised>"
 
     def note(self, what: Update | Snapshot | datetime) -> tuple[tuple[Alert, ...], datetime | None]:
         """Apply an update, a snapshot or a moment; return the alerts and the next deadline."""

@@ -138,7 +138,7 @@ class LiveCentre:
 
     def __repr__(self) -> str:
         return (
-            f"<LiveCentre at speed {self._speed:g}{'' if self._epoch is not None else ', standing'}: {self._centre!r}>"
+            f"<LiveCentre at speed {self._speed:g}{'' if self._epoch is not None else ', stopped'}: {self._centre!r}>"
         )
 
 

@@ -117,8 +117,8 @@ async def test_alerts_are_taken_up_again_after_a_cancellation_and_a_restart() ->
     there = a_source(record)
     async with StatusWatcher(there, interval=5, baseline=state.snapshot) as watcher:  # type: ignore[arg-type]
         alerts = Alerts(watcher, state)
-        assert repr(alerts) == "<Alerts by 1 rules, 1 alerts stand>"
-        assert repr(state) == "<AlertState of 1 rules, 1 alerts stand>"
+        assert repr(alerts) == "<Alerts by 1 rules, 1 raised>"
+        assert repr(state) == "<AlertState of 1 rules, 1 raised>"
         [cleared] = await first(alerts, 1)
         assert cleared.id == raised.id
         assert not isinstance(cleared, AlertRaised)

@@ -60,7 +60,7 @@ def test_the_simulators_parts_show_where_they_are() -> None:
     centre.advance(90)
     assert repr(centre) == "<CallCentre of 20 agents in 3 queues, second 90.0>"
     live = LiveCentre(centre, speed=10, clock=lambda: 0.0)
-    assert repr(live) == f"<LiveCentre at speed 10, standing: {centre!r}>"
+    assert repr(live) == f"<LiveCentre at speed 10, stopped: {centre!r}>"
     live.start()
     assert repr(live) == f"<LiveCentre at speed 10: {centre!r}>"
     answered, missed = centre.truth.answered(), centre.truth.missed()
@@ -81,4 +81,4 @@ def test_figures_and_metrics_show_whose_they_are() -> None:
     named = WatcherCollector({"north": watcher, "south": watcher}, agents=True)
     assert repr(named) == "<WatcherCollector of north, south, agents too>"
     of_alerts = AlertsCollector(Alerts(watcher, []))
-    assert repr(of_alerts) == "<AlertsCollector of <Alerts by 0 rules, 0 alerts stand>>"
+    assert repr(of_alerts) == "<AlertsCollector of <Alerts by 0 rules, 0 raised>>"
