@@ -391,4 +391,4 @@ def _checked_zone(zone: tzinfo | str | None) -> tzinfo | None:
         return zoneinfo.ZoneInfo(zone)
     # Some versions of Python raise OSError for the name of a directory of zones.
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"timezone is {zone!r}, which is no name of a zone like Asia/Shanghai") from None
+        raise ValueError(f"timezone is {zone!r}, which is not the name of a time zone such as Asia/Shanghai") from None

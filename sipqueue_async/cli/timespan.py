@@ -63,7 +63,7 @@ def _parsed(option: str, text: str, zone: tzinfo, now: datetime) -> tuple[dateti
             return found or (_exact(text, zone), None)
     except ValueError:
         pass
-    raise InvalidTime(f"{option} {text!r} is no time: give one {HELP}")
+    raise InvalidTime(f"{option} {text!r} is not a time: give one {HELP}")
 
 
 def _days(words: str, today: date) -> tuple[tuple[date, date] | None, str]:
@@ -79,7 +79,7 @@ def _days(words: str, today: date) -> tuple[tuple[date, date] | None, str]:
             day = date.fromisoformat(first)
             return (day, day + _DAY), rest
     except ValueError as error:
-        raise InvalidTime(f"{first!r} is no day of the calendar") from error
+        raise InvalidTime(f"{first!r} is not a day of the calendar") from error
     return None, words
 
 

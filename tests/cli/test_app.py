@@ -238,7 +238,7 @@ class TestOptions:
         ("watch --interval 0", "above 0"),
         ("watch --interval nan", "above 0"),
         ("watch --interval soon", "not a valid float"),
-        ("watch --only state-changed,nonsense", "'nonsense' is no kind of event; there are agent-joined"),
+        ("watch --only state-changed,nonsense", "'nonsense' is not a kind of event; there are agent-joined"),
         ("watch --queue=", "a name cannot be empty"),
         ("status --state busy", "busy"),
         ("status --token secret", "No such option"),

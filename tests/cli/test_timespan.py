@@ -49,7 +49,7 @@ def local(text: str) -> datetime:
         ("2026-10-25", None, "2026-10-25", "2026-10-26"),
     ],
 )
-def test_a_span_is_what_its_words_mean(since: str, until: str | None, start: str, end: str) -> None:
+def test_a_span_in_words_has_a_beginning_and_an_end(since: str, until: str | None, start: str, end: str) -> None:
     """Days are those of the zone. Without an end, a span ends with its day, or now."""
     assert span_of(since, until, BERLIN, NOW) == (local(start), local(end))
 
@@ -57,18 +57,18 @@ def test_a_span_is_what_its_words_mean(since: str, until: str | None, start: str
 @pytest.mark.parametrize(
     ("since", "until", "message"),
     [
-        ("tomorrow", None, "--since 'tomorrow' is no time: give one such as yesterday"),
-        ("today", "soon", "--until 'soon' is no time"),
-        ("25:00", None, "--since '25:00' is no time"),
-        ("9:00-soon", None, "--since '9:00-soon' is no time"),
-        ("last week 9:00", None, "--since 'last week 9:00' is no time"),
-        ("2026-02-30", None, "'2026-02-30' is no day of the calendar"),
+        ("tomorrow", None, "--since 'tomorrow' is not a time: give one such as yesterday"),
+        ("today", "soon", "--until 'soon' is not a time"),
+        ("25:00", None, "--since '25:00' is not a time"),
+        ("9:00-soon", None, "--since '9:00-soon' is not a time"),
+        ("last week 9:00", None, "--since 'last week 9:00' is not a time"),
+        ("2026-02-30", None, "'2026-02-30' is not a day of the calendar"),
         ("9999-12-31", None, "date value out of range"),
         ("yesterday", "2026-11-01", "--until, .*, is before --since, "),
-        ("", None, "--since '' is no time"),
+        ("", None, "--since '' is not a time"),
     ],
 )
-def test_what_is_no_span_is_refused(since: str, until: str | None, message: str) -> None:
+def test_an_invalid_span_is_refused(since: str, until: str | None, message: str) -> None:
     """The error names the option and, for unreadable times, gives examples."""
     with pytest.raises(click.UsageError, match=message):
         span_of(since, until, BERLIN, NOW)

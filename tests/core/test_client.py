@@ -497,7 +497,7 @@ def _wrong(name: str, words: str, *values: Any, kind: type[Exception] = ValueErr
         *_wrong("timeout", "timeout must be above 0", 0, -1, float("nan")),
         *_wrong("timeout", "timeout must be a number of seconds, not '10'", "10", kind=TypeError),
         *_wrong("max_body", "max_body must be at least 1", 0, -1),
-        *_wrong("timezone", "no name of a zone", "", "Mars/Base", "../x", "/etc", "x\0y", "Asia"),
+        *_wrong("timezone", "not the name of a time zone", "", "Mars/Base", "../x", "/etc", "x\0y", "Asia"),
         *_wrong("timezone", "timezone must be a tzinfo or a name", 8, kind=TypeError),
         *_wrong("state_codes", "asleep", {1299: "asleep"}),
         *_wrong("state_codes", "must be an integer", {"1299": "idle"}, kind=TypeError),

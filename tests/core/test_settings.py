@@ -64,7 +64,11 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         ({**TOKEN, **LOGIN}, ONLY_URL, "both a token and an appid"),
         (TOKEN, '# a comment\nurl = "ftp://somewhere"', "line 2: url must begin with http://"),
         ({"SIPQUEUE_TOKEN": "secret-key\n"}, ONLY_URL, "SIPQUEUE_TOKEN: the token has characters"),
-        (TOKEN, f'{ONLY_URL}\ntimezone = "no/zone"', "line 2: timezone is 'no/zone', which is no name of a zone"),
+        (
+            TOKEN,
+            f'{ONLY_URL}\ntimezone = "no/zone"',
+            "line 2: timezone is 'no/zone', which is not the name of a time zone",
+        ),
         ({**TOKEN, "SIPQUEUE_TIMEOUT": "-1"}, ONLY_URL, "SIPQUEUE_TIMEOUT: timeout must be above 0 seconds, not -1.0"),
         ({**TOKEN, "SIPQUEUE_TIMEOUT": "soon"}, ONLY_URL, "SIPQUEUE_TIMEOUT: timeout must be a number of seconds"),
         (TOKEN, f'{ONLY_URL}\n\n"password"  = "secret-key"', "line 3: unknown key 'password'; there are url, token"),

@@ -103,7 +103,7 @@ def test_the_most_specific_and_then_the_outermost_sentence_is_chosen(text: str, 
 
 
 def test_a_text_that_two_sentences_could_be_stays_english() -> None:
-    text = "extension 7 is only in b is no day of the calendar"
+    text = "extension 7 is only in b is not a day of the calendar"
     assert translated(text, "zh") == text
 
 

@@ -81,7 +81,7 @@ def _ask(question: str) -> None:
         Failure: The answer is no, or there is no terminal to ask on.
     """
     if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
-        raise Failure("standard input is no terminal to ask on; use --yes to act without asking")
+        raise Failure("standard input is not a terminal, so the command cannot ask; use --yes to act without asking")
     if not click.confirm(question, err=True):
         raise Failure("nothing was done", FAILED)
 

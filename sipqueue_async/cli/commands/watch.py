@@ -29,7 +29,7 @@ from sipqueue_async.cli.words import _, counted
 def _kinds(_context: click.Context, _parameter: click.Parameter, lists: tuple[str, ...]) -> frozenset[str]:
     kinds = frozenset(kind.strip() for kind in ",".join(lists).split(",")) if lists else frozenset[str]()
     for kind in sorted(kinds.difference(KINDS)):
-        raise click.BadParameter(f"{kind!r} is no kind of event; there are {', '.join(KINDS)}")
+        raise click.BadParameter(f"{kind!r} is not a kind of event; there are {', '.join(KINDS)}")
     return kinds
 
 

@@ -188,7 +188,7 @@ def test_the_options_of_calls_arrive(work: list[partial[Any]]) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("calls --since soon", "--since 'soon' is no time: give one such as yesterday"),
+        ("calls --since soon", "--since 'soon' is not a time: give one such as yesterday"),
         ("calls --since 2026-01-05 --until 2026-01-03", "is before --since,"),
         ("calls --since 2026-01-05T00:00Z", "--since has a time zone; name the server's with --timezone"),
         ("calls --by hour", "--by needs --figures"),

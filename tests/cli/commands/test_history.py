@@ -375,7 +375,7 @@ def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixt
         ("report --db postgresql://me:secret@host/db", 2, "put a URL with a password in SIPQUEUE_DB"),
         ("report --since yesterday --seconds 5", 2, "--since and --seconds do not go together"),
         ("report --db sqlite:///x.db --demo", 2, "--db and --demo do not go together"),
-        ("report --since soon", 2, "--since 'soon' is no time"),
+        ("report --since soon", 2, "--since 'soon' is not a time"),
         ("report --since today --zone Mars", 2, "there is no time zone 'Mars'"),
         ("report --since today --by prefix", 2, "--by prefix needs --calls"),
         ("report --since today --within 30", 2, "--within needs --calls"),
