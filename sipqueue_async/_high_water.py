@@ -73,8 +73,8 @@ class HighWater:
     Args:
         max_lag: How many seconds an answer may lag, by `Snapshot.seconds_since`.
         baseline: The snapshot from before the first answer.
-        leave_after: In how many accepted answers a seat must be missing to have left, without an answer in between
-            that shows it, accepted or not.
+        leave_after: After how many accepted answers without a seat it has left. An answer that shows the seat, accepted
+            or not, restarts the count.
 
     Raises:
         ValueError: `max_lag` is negative or infinite, or `leave_after` is below 1.
@@ -189,7 +189,7 @@ class HighWater:
         return (_with_records(self._known, resets, known), self._known) if resets else (self._known,)
 
     def note_present(self, polled: Snapshot) -> None:
-        """Register the seats of an answer that is not accepted: the answers that lack them are no longer in a row."""
+        """Restart the count of answers that lacked a seat, for each seat that an answer shows."""
         if self._missing:
             self._missing = {key: answers for key, answers in self._missing.items() if key not in polled}
 

@@ -1,14 +1,17 @@
 """Translates the sentences of exceptions and warnings, which are English, when they are shown to people.
 
-Programs and searches depend on the English texts, so that they are made in English, with their values in them. The
+Programs and searches depend on the English texts, so an exception has its text in English, with the values in it. The
 catalogue ``sentences`` has the same sentences as templates, such as ``the name {host} cannot be resolved ({words})``,
 which the checks of this project find in the sources. A text is translated by the template that it fits; its values,
 which may be sentences themselves, are translated in the same way. A text that fits none stays as it is.
 
-Of several templates that a text fits, that one translates it which splits the text at its outermost joint; then the
-most specific one: ``{name} needs --calls`` and not ``{name} needs {needed}``, which each sentence of the first one fits
-too; then the one that leaves the least text in English. If two are left that say different things, none is used:
-English is better than the words of another sentence.
+If a text fits several templates, these rules choose one, in this order:
+
+1. the template that splits the text at its outermost joint;
+2. the most specific one: ``{name} needs --calls`` rather than ``{name} needs {needed}``, which the same texts fit;
+3. the one that leaves the least text in English.
+
+If two different translations are left, the text stays English, which is better than the words of another sentence.
 """
 
 from __future__ import annotations
@@ -140,7 +143,7 @@ class _Sentences:
         self._known = lru_cache(_KEPT)(self._chosen)
 
     def translated(self, text: str) -> str:
-        """Return a text in this language, or unchanged if it is no known sentence."""
+        """Return a text in this language, or unchanged if it is not a known sentence."""
         return self._told(text).text
 
     def _read(self, text: str) -> _Told:
@@ -172,7 +175,7 @@ class _Sentences:
         return _Told(text, sum(it.left for it in told.values()))
 
     def _joined(self, text: str) -> _Told | None:
-        """Return two known sentences that a colon joins, in this language; None if the text is no such two."""
+        """Return two known sentences that a colon joins, in this language; None for other texts."""
         first, _, rest = text.partition(_COLON)
         begin, end = (self._known(first), self._known(rest)) if rest else (None, None)
         return None if begin is None or end is None else _Told(f"{begin.text}：{end.text}", begin.left + end.left)

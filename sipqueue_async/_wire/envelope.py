@@ -42,6 +42,7 @@ _envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
 _open_envelope_decoder: Final = msgspec.json.Decoder(_OpenEnvelope)
 
 _LONGEST_WORDS: Final = 1024
+"""Characters that are kept of a server's message."""
 
 # The start of the JSON after a PHP notice or other text: an object whose first key is one of the envelope.
 _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
@@ -49,7 +50,10 @@ _ENVELOPE_START: Final = re.compile(rb'\{\s*"(?:ret|data|msg)"\s*:')
 # Tags of a web page; a PHP notice contains other tags.
 _WEB_PAGE_START: Final = re.compile(rb"<(?:!doctype html|html|head|title|body)\b", re.IGNORECASE)
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_LONGEST_START: Final = 1024
+"""Bytes in which a page has its first tag."""
 _LONGEST_HEAD: Final = 16_384
+"""Bytes in which a page has its title."""
 _LONGEST_TITLE: Final = 80
 
 
@@ -124,7 +128,7 @@ def _parse(body: bytes) -> tuple[int, _Envelope]:
             failure = error
     if not body.strip():
         raise MalformedResponse("the body is empty")
-    if _WEB_PAGE_START.search(body, 0, _LONGEST_WORDS):
+    if _WEB_PAGE_START.search(body, 0, _LONGEST_START):
         raise MalformedResponse(_web_page(body), excerpt(body)) from failure
     raise MalformedResponse(f"not the JSON of the protocol: {trouble(failure)}", excerpt(body)) from failure
 

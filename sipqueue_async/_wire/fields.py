@@ -64,7 +64,7 @@ def elements(data: Data, mark: str) -> Iterable[msgspec.Raw]:
         mark: A field by which one record is recognised.
 
     Raises:
-        MalformedResponse: It is no list.
+        MalformedResponse: It is not a list of records.
     """
     result = data.result
     if result is None or result in ("", []):

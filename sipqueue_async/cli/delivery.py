@@ -282,7 +282,7 @@ def _sender(name: str, url: str) -> Send:
 def _give_time(plugin: Any) -> None:
     """Let a service answer until the attempt ends, unless the URL says otherwise (``cto``, ``rto``).
 
-    Apprise's few seconds would make a message of one that a slow service accepts later.
+    Apprise waits for a few seconds only, so it would repeat a message that a slow service accepts later.
     """
     for timeout in ("socket_connect_timeout", "socket_read_timeout"):
         if getattr(plugin, timeout) == getattr(type(plugin), timeout):

@@ -26,7 +26,7 @@ def chosen_language(arguments: Sequence[str], environ: Mapping[str, str], stream
     """Return the language of `--language`, or else of the environment, the settings file or the system.
 
     Lines for programs that collect logs are in English, and so is a text that standard output cannot encode. A name
-    that is no language is not reported here: click and `Settings` check it.
+    that is not a language is not reported here: click and `Settings` check it.
 
     Args:
         arguments: The arguments without the program's name.

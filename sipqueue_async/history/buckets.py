@@ -32,7 +32,7 @@ class Bucket:
 def buckets(since: datetime, until: datetime, by: By, zone: tzinfo) -> list[Bucket]:
     """Return the spans from `since` to `until`, in order; the first and the last may be cut.
 
-    Rows that are no spans of time have one bucket. Days and hours are those of the zone's clocks: a day may have 23 or
+    Rows that are not spans of time have one bucket. Days and hours are those of the zone's clocks: a day may have 23 or
     25 hours, and an hour of the night that is repeated is two buckets.
     """
     following = _FOLLOWING.get(by)

@@ -35,15 +35,15 @@ class CallReportRow:
     """The row's name: an hour such as ``2026-01-05 09:00``, a day, a week such as ``2026-W02``, a queue, an extension,
     a prefix, or an hour of day such as ``09:00``; ``not known`` for calls whose queue or agent is not known."""
     start: datetime | None = None
-    """When the row's span begins, in the report's zone; None if the row is no span of time."""
+    """When the row's span begins, in the report's zone; None if the row is not a span of time."""
     end: datetime | None = None
-    """When the row's span ends, in the report's zone; None if the row is no span of time."""
+    """When the row's span ends, in the report's zone; None if the row is not a span of time."""
     queue: str | None = None
     """The queue of a row by queue; None if it is not known."""
     extension: str | None = None
     """The extension of a row by agent; None if no agent answered and none was called."""
     name: str | None = None
-    """The agent's last recorded name, of a row by agent."""
+    """The agent's last recorded name, of a row by agent; None if the extension has different names in its queues."""
     figures: CallFigures
     """The figures."""
 
@@ -117,7 +117,7 @@ def _spans_of(first: datetime, last: datetime, by: CallBy, zone: tzinfo) -> list
 
 
 async def _names(store: Store) -> dict[str, str | None]:
-    """Return the last name of each extension's agent, if its seats have one."""
+    """Return the last recorded name of each extension's agent, unless its seats have different names."""
     async with store.database.reading() as connection:
         await store.load_seats(connection)
     names: dict[str, set[str]] = {}
@@ -128,7 +128,7 @@ async def _names(store: Store) -> dict[str, str | None]:
 
 
 def _group(call: FollowedCall, by: CallBy, prefixes: int | Collection[str]) -> str | None:
-    """Return the group of a call that is no span of time."""
+    """Return the group of a call, in a report whose rows are not spans of time."""
     match by:
         case "queue":
             return call.queue

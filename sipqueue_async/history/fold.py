@@ -31,7 +31,7 @@ _NO_TALKS: Final[Mapping[SeatKey, int]] = MappingProxyType({})
 
 @attrs.define(eq=False)
 class _Span:
-    """What a tally does not count of one seat, since the last take."""
+    """Figures of one seat since the last take that a `Tally` does not have."""
 
     hidden: int = 0
     first_signed_in: int | None = None

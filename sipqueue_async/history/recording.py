@@ -1,4 +1,4 @@
-"""What both recorders do: repeat a write until it works, and raise the error that ended one."""
+"""Shared by both recorders: repeat a write until it works, and raise the error that ended a recorder."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Replay:
-    """The records after a row, and what each following row says.
+    """Processes rows in order: keeps the records after the last row, and makes the events of the next ones.
 
     Args:
         seats: The seats by their numbers.

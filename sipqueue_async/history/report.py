@@ -36,9 +36,9 @@ class ReportRow:
     """The row's name: an hour such as ``2026-01-05 09:00``, a day, a week such as ``2026-W02``, a queue, an extension,
     or an hour of day such as ``09:00``."""
     start: datetime | None = None
-    """When the row's span begins, in the report's zone; None if the row is no span of time."""
+    """When the row's span begins, in the report's zone; None if the row is not a span of time."""
     end: datetime | None = None
-    """When the row's span ends, in the report's zone; None if the row is no span of time."""
+    """When the row's span ends, in the report's zone; None if the row is not a span of time."""
     queue: str | None = None
     """The queue of a row by queue or agent."""
     extension: str | None = None

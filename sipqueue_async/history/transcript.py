@@ -78,9 +78,9 @@ class Past:
 
 
 def time_of(update: Update, snapshot: Snapshot) -> int:
-    """Return the time of an update. An outage begins and ends with a good answer, which may be after the last change.
+    """Return the time of an update: its snapshot's, or that of a later beginning or end of an outage.
 
-    A reader's snapshot is as old as the last change.
+    An outage begins and ends with a good answer, but a reader's snapshot is as old as the last change.
     """
     moments = [event.since for event in update.events if isinstance(event, FeedDown) and event.since is not None]
     moments += [event.observed_at for event in update.events if isinstance(event, FeedUp)]

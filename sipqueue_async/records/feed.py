@@ -134,7 +134,7 @@ class CallFeed:
 
     @property
     def pending(self) -> int:
-        """How many records the last look found and are not given yet: so often the iteration does not wait."""
+        """How many records were found and not given yet: the iteration gives these without waiting."""
         return len(self._pending)
 
     @property

@@ -35,7 +35,7 @@ def number_prefix(number: str | None, prefixes: int | Collection[str] = 3) -> st
 
     Raises:
         TypeError: `prefixes` is neither a whole number nor several strings.
-        ValueError: It is out of range, or one of the prefixes is no digits, or too long.
+        ValueError: It is out of range, or a prefix has other characters than digits or is too long.
     """
     check_prefixes(prefixes)
     if not number:

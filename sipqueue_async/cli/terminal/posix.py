@@ -47,7 +47,7 @@ def restored_in_an_emergency(output: TextIO, is_taken: Callable[[], bool]) -> Ge
     """
     keyboard = sys.__stdin__.fileno() if sys.__stdin__ is not None else -1
     set_back: Callable[[], object] = bool
-    """Sets the keyboard's mode back, or does nothing if it is no terminal."""
+    """Sets the keyboard's mode back, or does nothing if standard input is not a terminal."""
     with contextlib.suppress(termios.error):
         set_back = partial(termios.tcsetattr, keyboard, termios.TCSANOW, termios.tcgetattr(keyboard))
 
