@@ -13,7 +13,7 @@ The figures:
 - *missing*, *twice*, *false*: those not told, told more than once, and told without such a condition;
 - *delay*: from the moment at which the condition had been true in the call centre for as long as the rule says to the
   alert. It includes the time up to the next poll, and outages. A negative delay is possible: `Available` and
-  `NoAnswers` do not see a change between two polls.
+  `NoAnswers` do not see a change between two polls, and `FeedSilent` counts from the last good poll before the outage.
 
 Run it with ``python tests/benchmarks/truth_alerts.py``; it fails if an alert was missing, told twice or false.
 """

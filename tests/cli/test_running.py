@@ -45,7 +45,7 @@ def test_a_command_that_ends_by_itself_gives_its_own_code() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, code: int) -> None:
+def test_a_signal_cancels_the_command_and_determines_its_exit_code(number: signal.Signals, code: int) -> None:
     cleaned: list[str] = []
 
     async def work() -> int:
@@ -61,7 +61,7 @@ def test_a_signal_cancels_and_names_itself_in_the_code(number: signal.Signals, c
     assert signal.getsignal(number) is before
 
 
-def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: list[int]) -> None:
+def test_a_block_is_restored_even_if_the_process_ends_at_once(exits: list[int]) -> None:
     put_back: list[str] = []
 
     async def work() -> int:
@@ -76,10 +76,10 @@ def test_what_is_to_be_put_back_is_also_where_the_process_ends_at_once(exits: li
     assert put_back == ["back", "back"]
     with pytest.raises(Exited):
         running.leave(1)
-    assert put_back == ["back", "back"], "it is still put back when it is long over"
+    assert put_back == ["back", "back"], "restored again after the end of the block"
 
 
-def test_a_signal_that_comes_as_the_command_ends_still_counts() -> None:
+def test_a_signal_at_the_end_of_a_command_determines_its_exit_code() -> None:
 
     async def work() -> int:
         signal.raise_signal(signal.SIGINT)
@@ -105,7 +105,9 @@ async def _noted(ran: list[int]) -> int:
     return 0
 
 
-def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_always_prints_its_results_and_without_a_timeout(
+    exits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(running, "PATIENCE", 0.05)
     told: list[str] = []
 
@@ -126,7 +128,7 @@ def test_a_job_concludes_in_its_own_time_however_it_ended(exits: list[int], monk
     assert (told, exits) == (["all", "all"], [])
 
 
-def test_a_second_signal_ends_a_conclusion_too(exits: list[int]) -> None:
+def test_a_second_signal_ends_the_printing_of_results_too(exits: list[int]) -> None:
 
     async def interrupted() -> None:
         signal.raise_signal(signal.SIGINT)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IMPORT = re.compile(r"^(?:from|import) ([\w.]+)", re.MULTILINE)
-# A rule of the examples is about half a minute, for which a test has no time.
+# The rules of the examples wait for half a minute; in the tests they wait for half a second.
 HURRY = ("lasting=30", "lasting=0.5")
 TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 # Statements with which a program waits until it is ended.

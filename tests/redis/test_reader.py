@@ -257,7 +257,7 @@ class TestFeedEvents:
             assert str(down.error).startswith("no relay is there")
             assert down.since == START
 
-    async def test_what_redis_has_lost_is_not_believed_until_a_relay_confirms_it(
+    async def test_after_a_loss_of_data_the_feed_is_down_until_a_relay_confirms_the_data(
         self, redis_server: RedisServer
     ) -> None:
         """If Redis loses its data, a reader keeps its snapshot and reports that the feed is down."""
@@ -282,7 +282,7 @@ class TestFeedEvents:
 
 
 class TestHealth:
-    async def test_it_tells_how_the_reading_goes(self, redis_server: RedisServer) -> None:
+    async def test_it_shows_the_condition_of_the_feed(self, redis_server: RedisServer) -> None:
         feed = RedisFeed(redis_server.url)
         where = f"<RedisFeed of Redis at 127.0.0.1:{redis_server.port}, keys {{sipqueue}}:*, "
         assert feed.health == RedisFeedHealth()
