@@ -163,7 +163,7 @@ async def test_old_data_is_not_up_to_date(stage: Stage) -> None:
     async with RedisFeed(stage.server.url) as fresh:
         with pytest.raises(TimeoutError, match="no relay"):
             await fresh.ready(timeout=3 * LEASE)
-        assert fresh.health.up is False
+        await until(lambda: fresh.health.up is False, "the new reader has noticed too")
     for cable in stage.cables:
         cable.plug()
     await stage.check()
