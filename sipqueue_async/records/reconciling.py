@@ -16,7 +16,7 @@ _METHODS: Final = frozenset({CallMethod.GROUP, CallMethod.UNKNOWN})
 
 @attrs.frozen(kw_only=True, order=True)
 class Difference:
-    """An hour in which an extension has not the same number of answered calls in the events and in the records."""
+    """An hour in which events and records have different numbers of answered calls for an extension."""
 
     hour: datetime
     """The beginning of the hour, in the server's time zone (aware)."""
@@ -56,7 +56,8 @@ def reconcile(
     """Compare the answered calls of the status stream with the records, for each extension and hour.
 
     A record names no queue, so all queues of an extension count together. Of the records only those of incoming calls
-    through a group count, as those of queues are. An event that reports several calls has only the time of the last.
+    count that came through a queue (`CallMethod.GROUP`) or have no known method. An event that reports several calls
+    has only the time of the last.
 
     Args:
         events: The events of these extensions, also those observed some time after `until`.

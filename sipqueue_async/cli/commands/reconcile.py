@@ -44,8 +44,8 @@ _COLUMNS: Final = (
 def command(*, as_json: bool, **given: Any) -> Work:
     """Compare recorded calls with the platform's call records.
 
-    It lists each hour in which an extension has not the same number of answered calls in both, and ends with exit code
-    1 if there is one.
+    It lists each hour in which the two have different numbers of answered calls for an extension, and ends with exit
+    code 1 if there is one.
     """
     settings = settings_of({name: given[name] for name in _SERVER}, os.environ)  # type: ignore[arg-type]
     client = client_of(settings)
