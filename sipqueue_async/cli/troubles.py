@@ -38,7 +38,8 @@ async def outage(simulator: Simulator, seconds: float) -> None:
 async def all_leave(simulator: Simulator, seconds: float) -> None:
     """Sign the agents of the last queue out, then all others, and all in again at the end.
 
-    Nobody signs in meanwhile: a watcher believes only after a minute that somebody who has just come is gone.
+    No agent signs in meanwhile: if an agent has just joined and is missing, a watcher waits for a minute (`max_lag`)
+    before it reports that the agent left.
     """
     centre = simulator.centre
     left: list[SeatKey] = []

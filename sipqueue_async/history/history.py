@@ -37,8 +37,8 @@ class History:
     Args:
         url: ``sqlite:///day.db`` (a file; four slashes begin an absolute path) or ``postgresql://user@host/name``.
         platform: The name of the platform, if several share the database.
-        create: Whether a missing file of SQLite is made. A program that only reads had better give False: then a wrong
-            name is an error, and not an empty history.
+        create: Whether a missing file of SQLite is made. Use False in a program that only reads: then a wrong name is
+            an error instead of an empty history.
 
     Raises:
         ValueError: The URL is invalid, or the name is empty.

@@ -131,7 +131,7 @@ class CallFigures:
 
 
 class _Counted(NamedTuple, Generic[_K]):
-    """What counts of a call. Of the records of one call, the least one is taken."""
+    """The values of a record that count. The least record of a call counts: answered ones first, then by time."""
 
     is_unanswered: bool
     moment: datetime
