@@ -386,7 +386,7 @@ class TestConditions:
         talking = snapshot(agent(state=AgentState.TALKING))
         assert self.alerts([rule], talking, until=3 * 86400) == [("lasts", "Raised", 30)]
 
-    def test_a_queue_that_is_named_and_not_there_has_nobody_available(self) -> None:
+    def test_a_named_queue_without_seats_has_no_agent_available(self) -> None:
         rule = Available("few", fewer_than=1, seats=SeatFilter(queues=["queue-2"]))
         assert self.alerts([rule], snapshot(agent())) == [("few", "Raised", 0)]
 

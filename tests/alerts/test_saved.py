@@ -41,7 +41,7 @@ def test_an_empty_state_is_saved_too() -> None:
     assert state.standing == 0
 
 
-def test_a_state_keeps_what_stands_and_the_snapshot() -> None:
+def test_a_saved_state_keeps_raised_alerts_and_the_snapshot() -> None:
     state = a_state()
     again = AlertState.from_json(state.to_json(), RULES)
     assert again.standing_by_rule == {"lasts": 1, "few": 1}
@@ -144,7 +144,7 @@ def test_an_alert_about_what_a_rule_no_longer_has_clears_at_the_first_snapshot(
     assert cleared == dict.fromkeys(stale, "rule")
 
 
-def test_an_alert_that_nobody_received_is_told_after_a_restart_unless_its_rule_is_gone() -> None:
+def test_an_alert_that_was_not_received_is_given_after_a_restart_unless_its_rule_is_gone() -> None:
     state, alerts, _ = evaluate(AlertState(RULES), snapshot(agent(state=AgentState.TALKING)))
     state.untold.extend(alerts)
     _, again, _ = evaluate(AlertState.from_json(state.to_json(), RULES), moment(5))
@@ -184,7 +184,7 @@ def test_an_alert_of_a_condition_that_is_over_meanwhile_is_cleared() -> None:
     ]
 
 
-def test_a_rule_that_asks_for_more_now_clears_what_stands() -> None:
+def test_a_changed_rule_clears_its_raised_alerts() -> None:
     rules = [StateLasts("lasts", AgentState.PAUSED, longer_than=0)]
     state = AlertState.from_json(a_state().to_json(), rules)
     assert state.snapshot is not None

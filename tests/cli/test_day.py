@@ -103,7 +103,7 @@ def test_names_are_printed_as_they_are_and_do_no_harm() -> None:
     assert "\x1b" not in text
 
 
-def test_who_left_and_whoever_was_not_chosen() -> None:
+def test_agents_who_left_are_included_and_filters_apply_to_sums() -> None:
     """An agent who left is included; a filter also applies to the sums."""
     people = (agent("1"), agent("2"), agent("1", queue="b"))
     assert len(rows(a_day(*people))) == 3

@@ -164,7 +164,7 @@ def test_a_missing_argument_is_one_chinese_line(capsys: pytest.CaptureFixture[st
     assert "。可选：sign-in, " in said
 
 
-def test_an_option_that_is_no_language_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_language_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["--language", "fr", "status"]) == exits.USAGE
     assert "'--language': 'fr' is not one of 'en', 'zh'" in capsys.readouterr().err
 

@@ -148,7 +148,7 @@ async def test_a_cancelled_login_is_taken_over_by_the_next_in_line() -> None:
     assert logins.started == 2
 
 
-async def test_a_cancelled_waiter_disturbs_nobody() -> None:
+async def test_a_cancelled_call_leaves_the_login_to_the_others() -> None:
     """A call that is cancelled while it waits for another call's login leaves the login running."""
     logins = Logins()
     first, second, third = [asyncio.create_task(logins.source.token()) for _ in range(3)]

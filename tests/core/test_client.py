@@ -67,7 +67,7 @@ async def test_filters_are_sent(platform: Platform, filters: dict[str, Any], fie
     assert {name: value for name, value in form.items() if name not in {"service", "token"}} == fields
 
 
-async def test_wrong_filters_ask_nobody(platform: Platform) -> None:
+async def test_an_unsupported_filter_is_refused_before_any_request(platform: Platform) -> None:
     """A filter that the platform does not support is a ValueError before any request, even a login."""
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
         wrong: list[dict[str, Any]] = [{"queue": ""}, {"extension": ""}, {"state": "paused"}, {"state": "asleep"}]
@@ -233,7 +233,7 @@ async def test_a_fresh_token_that_is_refused_is_the_servers_trouble(platform: Pl
     assert len(platform.forms) == 4
 
 
-async def test_a_second_refusal_of_another_kind_is_told_as_it_is(platform: Platform) -> None:
+async def test_the_second_refusal_is_raised_even_if_it_is_another_one(platform: Platform) -> None:
     """The answer to the repeated request counts, even if it is another refusal."""
     platform.answers = [login_body("t1"), error_body(600), login_body("t2"), error_body(603)]
     async with SipQueueClient(platform.url, CREDENTIALS) as client:
@@ -253,7 +253,7 @@ async def test_a_ready_token_cannot_be_renewed(platform: Platform) -> None:
     assert len(platform.forms) == 1
 
 
-async def test_a_token_that_reads_like_the_protocol_is_no_trouble(platform: Platform) -> None:
+async def test_a_token_that_is_a_word_of_the_protocol_changes_no_error(platform: Platform) -> None:
     """Redaction leaves an error's type and codes unchanged, even if the token is a word of the protocol."""
     platform.answers = [error_body(600)]
     async with SipQueueClient(platform.url, "600") as client:

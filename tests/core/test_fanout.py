@@ -348,7 +348,7 @@ class TestIterating:
             depths.add(len(caught.traceback))
         assert len(depths) == 1, "the shared error's traceback grows"
 
-    async def test_the_end_wakes_whoever_waits(self, feed: Feed) -> None:
+    async def test_the_end_of_the_feed_wakes_a_waiting_consumer(self, feed: Feed) -> None:
         subscription = feed.subscribe()
         waiting = asyncio.ensure_future(anext(subscription, None))
         await asyncio.sleep(0)
@@ -410,7 +410,7 @@ class TestClosing:
         feed.show(agent("1"))
         assert [event async for event in subscription] == []
 
-    async def test_close_wakes_whoever_waits(self, feed: Feed) -> None:
+    async def test_close_wakes_a_waiting_consumer(self, feed: Feed) -> None:
         updates = feed.updates()
         waiting = asyncio.ensure_future(anext(updates, None))
         await asyncio.sleep(0)

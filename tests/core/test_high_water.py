@@ -516,7 +516,7 @@ class TestResets:
             "end of summer time, and the next offer is later",
         ],
     )
-    def test_after_one_that_time_confirmed_a_new_call_is_told_at_once(
+    def test_after_a_record_accepted_by_time_a_new_call_is_reported_at_once(
         self, known: AgentStatus, accepted: AgentStatus, newer: AgentStatus
     ) -> None:
         it = high_water(known, max_lag=10)

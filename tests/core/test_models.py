@@ -432,7 +432,7 @@ def test_a_record_is_read_back_from_its_fields(record: AgentStatus) -> None:
         {**agent().to_dict(), "queue": 1},
     ],
 )
-def test_fields_that_are_no_record_are_refused(fields: dict[str, Any]) -> None:
+def test_damaged_fields_of_a_record_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="the saved record is damaged: "):
         AgentStatus.from_dict(fields)
 

@@ -60,7 +60,7 @@ class TestFirstPoll:
         assert update is not None
         assert update.previous == snapshot(agent())
 
-    def test_without_anybody_is_known_all_the_same(self) -> None:
+    def test_an_empty_first_poll_gives_a_snapshot_and_no_update(self) -> None:
         it = tracker(initial=True)
         assert it.polled(snapshot(), 0.0) is None
         assert it.snapshot is not None
@@ -102,7 +102,7 @@ class TestFeed:
         )
         assert it.failures == 0
 
-    def test_a_failure_makes_nobody_leave(self) -> None:
+    def test_no_agent_leaves_because_of_a_failure(self) -> None:
         it = tracker(snapshot(agent()), leave_after=1)
         for at in range(5):
             it.failed(ERROR, at)

@@ -324,7 +324,7 @@ class TestRefresh:
             with pytest.raises(TransportError):
                 await watcher.refresh()
 
-    async def test_a_cancelled_one_harms_nobody(self) -> None:
+    async def test_a_cancelled_refresh_leaves_the_poll_to_the_others(self) -> None:
         async with StatusWatcher(ScriptedSource([snapshot(agent())], takes=1)) as watcher:
             gives_up, stays = asyncio.ensure_future(watcher.refresh()), asyncio.ensure_future(watcher.refresh())
             await asyncio.sleep(0.5)
@@ -438,7 +438,7 @@ class TestArguments:
         with pytest.raises(TypeError, match="baseline must be a Snapshot"):
             StatusWatcher(ScriptedSource([snapshot()]), baseline=cast("Any", snapshot().to_json()))
 
-    def test_a_type_that_is_no_event(self) -> None:
+    def test_a_type_other_than_an_event_class_is_refused(self) -> None:
         with pytest.raises(TypeError, match="not an event class"):
             StatusWatcher(ScriptedSource([snapshot()])).subscribe(cast("Any", Snapshot))
         with pytest.raises(TypeError, match="not an event class"):
@@ -594,7 +594,7 @@ class TestStaggering:
                 await watcher.ready()
             assert loop.time() == pytest.approx(began)
 
-    async def test_whoever_asks_need_not_wait_for_the_turn(self) -> None:
+    async def test_a_refresh_polls_without_waiting_for_the_watchers_slot(self) -> None:
         """A refresh polls at once, whatever the watcher's place in the queue of polls."""
         loop = asyncio.get_running_loop()
         first, second = (StatusWatcher(ScriptedSource([snapshot()]), interval=60) for _ in range(2))

@@ -49,7 +49,7 @@ async def polled(simulator: Simulator) -> None:
     await until(lambda: simulator.server.requests > before + 1)
 
 
-async def test_each_event_arrives_at_least_once_in_order_whoever_is_killed(tmp_path: Path) -> None:
+async def test_each_event_arrives_at_least_once_and_in_order_through_kills(tmp_path: Path) -> None:
     chance, state = random.Random(7), tmp_path / "state"
     receiver, steady = Receiver(), Receiver()
     # Some messages are recorded and the connection is closed, so the sender does not learn that they arrived.

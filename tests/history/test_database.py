@@ -59,7 +59,7 @@ async def test_an_unknown_database_is_an_error(postgres_server: PostgresServer) 
         await History(url.rpartition("/")[0] + "/nowhere").__aenter__()
 
 
-async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "day.db"
     path.write_text("not a database, but the only copy of something" * 100)
     with pytest.raises(HistoryError, match="cannot be opened: file is not a database"):

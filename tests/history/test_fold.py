@@ -196,7 +196,7 @@ def test_an_outage_counts_once_if_it_is_told_twice() -> None:
     assert fold.take(moment(60))[SEAT].unseen_seconds == 20
 
 
-def test_a_change_within_a_gap_is_no_seen_time() -> None:
+def test_a_change_within_a_gap_counts_from_the_end_of_the_gap() -> None:
     """A state that an update shows while a gap is open counts from the end of the gap."""
     fold = Fold(one(0), moment(0))
     fold.gap(moment(10), None, "stopped")

@@ -165,7 +165,7 @@ class TestDone:
             assert await left(redis_server) == 0
             await feed.acknowledge()
 
-    async def test_what_nobody_wants_is_done(self, redis_server: RedisServer) -> None:
+    async def test_filtered_out_entries_are_acknowledged(self, redis_server: RedisServer) -> None:
         """Entries that the stream's filter drops are acknowledged."""
         async with working(redis_server) as (writer, feed):
             missed = feed.subscribe(CallMissed)
@@ -336,7 +336,7 @@ class TestTrouble:
                 await asyncio.sleep(0.3)
         assert looks == []
 
-    async def test_leaving_while_redis_is_away_is_no_failure(
+    async def test_leaving_while_redis_is_away_raises_nothing(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "sipqueue_async")

@@ -162,7 +162,7 @@ async def test_nothing_is_known_in_redis_while_the_platform_is_away(redis_server
 
 
 @pytest.mark.parametrize("terms", ["0", "50"])
-async def test_a_relay_comes_back_to_what_another_one_knows_better(redis_server: RedisServer, terms: str) -> None:
+async def test_a_relay_that_was_cut_off_polls_before_it_publishes(redis_server: RedisServer, terms: str) -> None:
     """A relay that was cut off polls again before it publishes, even if Redis restarts the numbering of terms."""
     before, now = (snapshot(agent(calls_answered=calls), at=calls) for calls in (7, 9))
     old, new = Views(before), Views(now)

@@ -74,7 +74,7 @@ feeds = st.one_of(
 
 class TestThereAndBack:
     @given(before=st.none() | snapshots(), after=snapshots(), feed=feeds, coalesced=st.booleans())
-    def test_a_reader_is_told_what_a_watcher_was(
+    def test_a_publication_has_the_events_of_the_watcher(
         self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None, coalesced: bool
     ) -> None:
         """A publication consists of ASCII lines, because Redis's scripts treat each line as one record."""
@@ -134,7 +134,7 @@ class TestThereAndBack:
         assert read_snapshot("null", []) is None
         assert read_feed(json.loads(feed_to_json(None))) is None
 
-    def test_nobody_is_known_too(self) -> None:
+    def test_an_empty_snapshot_is_published(self) -> None:
         """A platform without agents has an empty snapshot."""
         said = payload_of(None, snapshot())
         assert read_snapshot(said.snapshot, []) == snapshot()
@@ -205,7 +205,7 @@ class TestErrors:
         assert str(read.error) == "the relay's source failed: ZeroDivisionError"
         assert not read.error.retryable
 
-    def test_an_argument_that_is_no_json_is_told_in_words(self) -> None:
+    def test_an_argument_that_json_cannot_hold_is_published_as_text(self) -> None:
         read = read_feed(json.loads(feed_to_json(FeedDown(error=TransportError(OSError("no route")), since=None))))
         assert isinstance(read, FeedDown)
         assert str(read.error) == "no route"

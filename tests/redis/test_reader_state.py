@@ -226,7 +226,7 @@ class TestBeginning:
 
 
 class TestChanges:
-    def test_a_publication_is_told_as_it_is(self) -> None:
+    def test_a_publication_becomes_an_update(self) -> None:
         reader = reader_at(BEFORE)
         assert reader.take(BEFORE, AFTER) == Update(
             sequence=8, snapshot=AFTER, previous=BEFORE, events=diff(BEFORE, AFTER), coalesced=False
@@ -379,7 +379,7 @@ class TestFeed:
         reader.on_entries(reader.now + 1, found=True, is_complete=True)
         assert not reader.is_sure
 
-    def test_an_answer_that_takes_long_is_no_silence(self) -> None:
+    def test_a_slow_answer_is_not_taken_for_silence(self) -> None:
         """A large first answer over a slow line neither fails the feed nor counts as up to date."""
         reader = Reader()
         assert reader.ask(1, state(BEFORE)) + reader.ask(2, state(BEFORE)) == []
@@ -519,7 +519,7 @@ class TestLoss:
         assert kinds(*reader.ask(9, feed=PLATFORM_DOWN)) == [FeedDown]
         assert kinds(*(event for number in (5, 6, 7) for event in reader.ask(number))) == [FeedUp]
 
-    def test_an_emptied_redis_makes_nobody_leave(self) -> None:
+    def test_no_agent_leaves_because_redis_was_emptied(self) -> None:
         reader = reader_at(BEFORE)
         emptied = state(None, entry="", sequence=0)
         assert isinstance(only(reader.ask(0, emptied)), FeedDown)

@@ -112,7 +112,7 @@ class TestPublishing:
             assert (await asyncio.wait_for(anext(calls), 60)).count == 1
             assert feed.snapshot == snapshot(later)
 
-    async def test_a_platform_where_nobody_is_is_known(self, redis_server: RedisServer) -> None:
+    async def test_a_platform_without_agents_is_published(self, redis_server: RedisServer) -> None:
         """An empty snapshot is published like any other."""
         async with relay(Platform(), redis_server), RedisFeed(redis_server.url) as feed:
             assert await feed.ready(timeout=60) == snapshot()
@@ -266,7 +266,7 @@ class TestLeading:
             await until(lambda: it.leading)
         assert "the relay stands by: another relay leads" in caplog.text
 
-    async def test_whoever_has_led_meanwhile_knows_better(
+    async def test_a_relay_that_was_cut_off_does_not_overwrite_its_successor(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A relay that was cut off does not overwrite its successor's changes."""
@@ -552,7 +552,7 @@ class TestRunning:
         assert not waiting.cancelled(), "who waits is told to be cancelled"
         assert {*asyncio.all_tasks()} == {asyncio.current_task()}
 
-    async def test_nobody_needs_to_wait_for_it(self, redis_server: RedisServer) -> None:
+    async def test_an_error_ends_a_relay_that_is_not_waited_for(self, redis_server: RedisServer) -> None:
         platform = Platform()
         platform.error = ZeroDivisionError("a bug")
         async with relay(platform, redis_server) as it:

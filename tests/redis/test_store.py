@@ -247,7 +247,7 @@ class TestTls:
         async with opened(url) as store, opened(url) as other:
             await everything(store, other)
 
-    async def test_a_certificate_of_nobodys_is_refused(self, port: int) -> None:
+    async def test_an_untrusted_certificate_is_refused(self, port: int) -> None:
         async with opened(f"rediss://localhost:{port}/0") as store:
             with pytest.raises(TransportError, match=r"untrusted certificate: ") as refused:
                 await store.read()

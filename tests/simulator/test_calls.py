@@ -65,7 +65,7 @@ def test_a_call_keeps_its_number() -> None:
 
 
 @pytest.mark.parametrize("show", [False, True])
-def test_a_phone_that_nobody_has_signed_in_is_not_registered(*, show: bool) -> None:
+def test_the_phone_of_a_signed_out_agent_is_not_registered(*, show: bool) -> None:
     plan = Plan(agents=2, shift_hours=1.0, off_hours=23.0, staggered=False, show_signed_out=show)
     centre = CallCentre(plan)
     assert [it["status"] for it in _records(centre, "100001", "999")] == [1201, 1012]

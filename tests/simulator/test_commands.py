@@ -154,7 +154,7 @@ def test_an_impossible_command_is_refused_and_changes_nothing(command: Any, code
     assert centre.seats() is before
 
 
-def test_nobody_can_be_signed_in_whose_shift_is_over() -> None:
+def test_an_agent_whose_shift_is_over_cannot_be_signed_in() -> None:
     plan = attrs.evolve(QUIET, agents=2, several_queues=0.0, shift_hours=1.0, off_hours=1.0, staggered=False)
     centre = CallCentre(plan)
     centre.sign_out("queue-1", FIRST)

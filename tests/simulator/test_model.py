@@ -222,7 +222,7 @@ def test_only_sign_in_and_breaks_move_the_change_time() -> None:
     assert centre.truth.answered() > 100
 
 
-def test_external_calls_count_in_all_seats_and_are_no_queue_calls() -> None:
+def test_external_calls_count_in_all_seats_and_not_as_queue_calls() -> None:
     plan = Plan(calls_per_hour=0, external_calls_per_hour=6, several_queues=1, talk_median=60)
     centre = _run(plan, 7200)
     calls = centre.truth.external_calls
@@ -256,7 +256,7 @@ def test_counters_can_be_reset_by_hand() -> None:
     assert centre.truth.counter_resets == (3600.0,)
 
 
-def test_a_queue_that_nobody_serves_offers_nothing() -> None:
+def test_a_queue_without_agents_offers_no_call() -> None:
     centre = _run(Plan(queues=3, agents=1, several_queues=0, calls_per_hour=100), 3600)
     assert {offer.key for offer in centre.truth.offers} == {SeatKey("queue-1", "100001")}
 

@@ -166,7 +166,7 @@ def test_a_login_with_the_wrong_credentials_fails(fields: dict[str, str]) -> Non
 
 @pytest.mark.parametrize("fields", [{}, {"token": ""}, {"token": "unknown"}, {"token": "\udcff"}])
 @pytest.mark.parametrize("service", [STATUS, LOGOUT])
-def test_a_token_that_nobody_was_given_is_invalid(service: str, fields: dict[str, str]) -> None:
+def test_a_token_that_was_never_issued_is_invalid(service: str, fields: dict[str, str]) -> None:
     platform = Platform(_Script(), tokens=["T"])
     assert _refusal(_ask(platform, service, **fields)) == 600
 

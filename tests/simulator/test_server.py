@@ -93,7 +93,7 @@ async def test_parts_of_other_types_are_text_and_files_are_no_fields(
         ("text/plain", b""),
     ],
 )
-async def test_a_body_that_is_no_form_is_an_illegal_request(
+async def test_a_body_other_than_a_form_is_an_illegal_request(
     server: PlatformServer, session: aiohttp.ClientSession, content_type: str, body: bytes
 ) -> None:
     answer = await _send(session, server.url, data=body, headers={"Content-Type": content_type})

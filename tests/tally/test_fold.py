@@ -328,7 +328,7 @@ def test_it_shows_itself_in_short() -> None:
     assert repr(tally.queues["queue-1"]) == "<QueueTally queue-1, 1 signed in, 0 calls answered>"
 
 
-def test_nobody_else_can_change_it() -> None:
+def test_the_mappings_of_a_tally_are_read_only() -> None:
     """The mappings that a tally returns are read-only."""
     tally = Tally(one(0))
     shown: list[Any] = [tally.seats, tally.queues, tally.total.agents, tally.total.seats]

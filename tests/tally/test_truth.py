@@ -58,7 +58,7 @@ def test_time_is_true_to_an_interval_for_each_change(run: TallyRun) -> None:
     assert run.fast.total.seconds()[AgentState.OFFLINE] > 0.1 * seen
 
 
-def test_what_nobody_saw_is_of_no_state(run: TallyRun) -> None:
+def test_unseen_time_belongs_to_no_state(run: TallyRun) -> None:
     """The time of an outage or a restart belongs to no state and counts as unseen."""
     away = OUTAGE[1] - OUTAGE[0] + RESTART[1] - RESTART[0]
     watched = run.looks[-1].at - run.looks[0].at

@@ -37,7 +37,7 @@ def test_an_unknown_state_is_refused() -> None:
         make_agent(state="taking")
 
 
-def test_a_number_is_no_name() -> None:
+def test_a_number_is_refused_as_extension_and_queue() -> None:
     with pytest.raises(TypeError, match="extension must be a string, not 100001"):
         make_agent(cast("Any", 100001))
     with pytest.raises(TypeError, match="queue must be a string, not 1"):

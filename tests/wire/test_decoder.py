@@ -84,14 +84,14 @@ def test_the_references_example() -> None:
 
 
 @pytest.mark.parametrize("result", ["[]", "{}", "null", '""', None])
-def test_nobody_in_every_spelling(result: str | None) -> None:
+def test_every_notation_of_an_empty_result_is_an_empty_snapshot(result: str | None) -> None:
     """An empty result, in any of PHP's notations, is an empty snapshot and no error."""
     field = "" if result is None else f', "result": {result}'
     assert len(decode(f'{{"ret": 200, "data": {{"status": 0{field}}}, "msg": ""}}'.encode())) == 0
 
 
 @pytest.mark.parametrize("result", ["x", " ", 0, 1, False, True, 1.5, {"a": 1}, {"a": [], "b": {}}])
-def test_a_result_that_is_no_list_is_refused(result: Any) -> None:
+def test_a_result_that_is_not_a_list_is_refused(result: Any) -> None:
     """A result of another type is refused, and never read as "no agents"."""
     assert "data.result is not a list of records" in refusal(json.dumps(envelope(result)).encode())
 
@@ -109,7 +109,7 @@ def test_a_list_with_gaps_is_an_object() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, 1, "x", [], [RECORD], True])
-def test_a_record_that_is_no_object_refuses_the_body(odd: Any) -> None:
+def test_a_record_that_is_not_an_object_refuses_the_body(odd: Any) -> None:
     """One record that is not an object refuses the whole body: omitting it would look like an agent who left."""
     assert "a record is not an object" in refusal(body(RECORD, odd))
 
@@ -278,7 +278,7 @@ def _in(encoding: str, *records: dict[str, Any]) -> bytes:
     return json.dumps(envelope(list(records)), ensure_ascii=False).encode(encoding)
 
 
-def test_gbk_that_nobody_announced() -> None:
+def test_undeclared_gbk_in_a_name_is_a_problem() -> None:
     """A name that is not UTF-8 is a problem and None; such a queue or extension refuses the body."""
     shown = decode(_in("gbk", record(seatsname="张三")))
     (agent,) = shown.values()
@@ -298,7 +298,7 @@ WHOLE_EMOJI = json.dumps("😀")[1:-1]
     "spelt",
     [HALF_EMOJI, f"a{HALF_EMOJI}b", HALF_EMOJI.upper().replace("U", "u"), "\\ude00", f"{HALF_EMOJI}{WHOLE_EMOJI}"],
 )
-def test_half_a_surrogate_pair_is_no_text(spelt: str) -> None:
+def test_half_a_surrogate_pair_in_a_name_is_a_problem(spelt: str) -> None:
     """A name with half a surrogate pair is a problem and None; such a queue or extension refuses the body."""
     good = decode(body(record(extnumber="2"), record()))
     raw = body(record(extnumber="2"), record(seatsname="NAME"), desc="NAME").replace(b"NAME", spelt.encode())

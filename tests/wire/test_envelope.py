@@ -143,7 +143,7 @@ def test_a_msg_of_any_type_is_words(msg: str, words: str) -> None:
     assert refusal.value.msg == words
 
 
-def test_words_that_are_no_text_are_readable() -> None:
+def test_an_undecodable_message_is_readable() -> None:
     """Text in an undeclared encoding is shown with the standard replacement character."""
     with pytest.raises(ApiError) as refusal:
         decode_data(b'{"ret": 500, "msg": "a\xff"}')

@@ -44,7 +44,7 @@ def test_integers_may_be_strings(value: Any, number: int) -> None:
 @pytest.mark.parametrize(
     "value", [None, "", " ", True, 1.0, "1.0", "1e3", "0x1", "１２", "1_000", "--1", "1 2", [], {}, "x", "²"]
 )
-def test_what_is_no_integer(value: Any) -> None:
+def test_other_values_are_not_integers(value: Any) -> None:
     """Only integers and decimal strings in PHP's notation are integers: no floats, booleans or other notations."""
     with pytest.raises(Nonsense, match="not an integer"):
         integer(value)
@@ -123,7 +123,7 @@ def test_a_time_is_read_as_sent() -> None:
         *([], {}, 1.5),
     ],
 )
-def test_what_is_no_time(value: Any) -> None:
+def test_other_values_are_not_times(value: Any) -> None:
     """Only possible times in the protocol's notation are times."""
     with pytest.raises(Nonsense, match="not a time like"):
         naive_time(value)

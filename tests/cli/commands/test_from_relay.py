@@ -105,7 +105,7 @@ async def test_report_counts_the_calls_that_the_relay_saw(redis_server: RedisSer
     assert sum(int(row["calls_answered"]) for row in rows) == answered > 3
 
 
-async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_a_report_without_a_relay_fails(redis_server: RedisServer, tmp_path: Path) -> None:
     """The command fails, and prints only the contents of the state file."""
     paper = Paper()
     state = StateFile(tmp_path / "state", Tally.from_json)
@@ -117,7 +117,7 @@ async def test_report_without_a_relay_is_no_empty_day(redis_server: RedisServer,
     assert (caught.value.code, len(paper.lines)) == (UNREACHABLE, 4)
 
 
-async def test_what_a_relay_knew_before_an_outage_is_no_day(redis_server: RedisServer) -> None:
+async def test_a_report_does_not_count_what_a_relay_knew_before_an_outage(redis_server: RedisServer) -> None:
     paper = Paper()
     place = RelayOrigin(redis=redis_server.url)
     async with Relay(ScriptedSource([KNOWN]), redis_server.url, lease=0.2), RedisFeed(redis_server.url) as feed:

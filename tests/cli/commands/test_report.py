@@ -102,7 +102,7 @@ async def test_only_what_was_chosen_is_watched() -> None:
     assert [row["extension"] for row in rows(paper)] == ["100003"]
 
 
-async def test_a_terminal_is_told_that_all_is_well() -> None:
+async def test_a_terminal_shows_that_the_command_watches() -> None:
     """The line is printed only to a terminal, not to programs that read the figures."""
     for form, told in [(Form.TABLE, True), (Form.CSV, False)]:
         paper = Paper(terminal=True)

@@ -120,7 +120,7 @@ async def test_it_can_be_suspended_and_goes_on() -> None:
         await top.terminal.until(lambda: top.terminal.is_as_before)
 
 
-async def test_ends_on_a_terminal_that_nobody_reads() -> None:
+async def test_ends_on_a_terminal_whose_output_is_stopped() -> None:
     """SIGTERM works even after Ctrl-S stopped the terminal's output."""
     async with program(*DEMO) as top:
         await top.terminal.until_shown("seats in 2 queues")

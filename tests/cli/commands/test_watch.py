@@ -75,7 +75,7 @@ async def test_only_what_was_chosen_is_printed() -> None:
     assert set(stories(paper)) == {("call-answered", "queue-1", "100001"), ("call-answered", "queue-2", "100002")}
 
 
-async def test_a_terminal_is_told_that_all_is_well() -> None:
+async def test_a_terminal_shows_that_the_command_watches() -> None:
     """The line distinguishes a calm centre from a hung program."""
     paper = Paper(terminal=True)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper):

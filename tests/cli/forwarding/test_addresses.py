@@ -100,7 +100,7 @@ def test_all_other_addresses_are_not(text: str) -> None:
         checked_sockets(is_public)((socket.AF_INET, socket.SOCK_STREAM, 0, "", (text, 443)))
 
 
-def test_a_name_is_no_address() -> None:
+def test_a_name_is_not_an_address() -> None:
     assert literal_address("crm.example") is None
     assert literal_address("127.1") is None
 

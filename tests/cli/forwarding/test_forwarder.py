@@ -180,7 +180,7 @@ async def test_the_oldest_of_too_many_become_dead_letters_except_the_one_that_is
         assert [number for number, _ in buried(store)] == [0, 1]
 
 
-async def test_a_destination_is_left_alone_for_as_long_as_it_wishes(tmp_path: Path) -> None:
+async def test_a_retry_waits_as_long_as_the_destination_asked(tmp_path: Path) -> None:
     hook = Hook()
     hook.answer = lambda _: OK if len(hook.attempts) > 1 else Answer(Outcome.FAILED, "busy", 500.0)
     async with forwarding(tmp_path / "state", {target(): hook}) as (forwarder, _):

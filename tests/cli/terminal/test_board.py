@@ -204,7 +204,7 @@ class TestQueues:
             (AgentState.OFFLINE, "no agent signed in"),
         ],
     )
-    def test_warns_where_nobody_could_take_the_next_call(self, state: AgentState, warning: str) -> None:
+    def test_warns_of_a_queue_without_a_waiting_agent(self, state: AgentState, warning: str) -> None:
         """The warning is a sentence, or a mark if there is no room."""
         lines = compose(scene(tally_of(agent(state=state))), View(), 80, 24).lines
         (line,) = [line for line in lines if line and line[0].text == "queue-1"][:1]
@@ -215,7 +215,7 @@ class TestQueues:
         (line,) = [line for line in narrow if line and line[0].text == "queue-1"][:1]
         assert (line[-1].text == "!") == bool(warning)
 
-    def test_those_in_trouble_are_shown_where_there_is_no_room_for_all(self) -> None:
+    def test_queues_with_a_warning_are_shown_first_if_not_all_fit(self) -> None:
         people = [agent(queue=f"queue-{number:02}") for number in range(30)]
         people[20] = agent(queue="queue-20", state=AgentState.TALKING)
         shown = texts(compose(scene(tally_of(*people)), View(), 80, 24).lines)
@@ -265,7 +265,7 @@ class TestFeed:
             "queue-4, queue-5",
         ]
 
-    def test_a_platform_with_nobody_in_it(self) -> None:
+    def test_a_platform_without_agents_shows_0_seats(self) -> None:
         shown = texts(compose(scene(tally_of()), View(), 80, 24).lines)
         assert shown[1].startswith("0 seats")
 
