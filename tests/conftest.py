@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import async_solipsism
+import coverage
 import pytest
 from aioresponses import aioresponses
 from hypothesis import HealthCheck, settings
@@ -75,6 +76,14 @@ def pytest_runtest_setup() -> None:
     _trace_again()
     if os.environ.get("SIPQUEUE_TESTS_QUICK"):  # pragma: no cover  # in quick runs only
         _watch_for_processes()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Save what was measured: xdist kills a worker that needs more than 10 s to exit, as on a busy machine."""
+    measurement = coverage.Coverage.current()
+    if measurement is not None:  # pragma: no branch  # in measured runs only
+        measurement.save()
 
 
 def pytest_configure(config: pytest.Config) -> None:
