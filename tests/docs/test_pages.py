@@ -101,6 +101,14 @@ def test_the_page_of_the_command_line_lists_every_command(page: str) -> None:
     assert sorted(listed) == sorted(cli.list_commands(click.Context(cli)))
 
 
+def test_the_comparison_quotes_the_accuracy_page() -> None:
+    """Another program's share of missed calls at 10 seconds is that of the first table with this interval."""
+    quoted = re.search(r"it found ([\d.]+ %) of the missed calls", _text(ROOT / "docs" / "comparison.md"))
+    rows = [line for line in _text(ROOT / "docs" / "accuracy.md").splitlines() if line.startswith("| 10 s |")]
+    assert quoted is not None
+    assert f"({quoted[1]})" in rows[0].split("|")[7]
+
+
 def _typed(page: Path) -> list[str]:
     return [line for kind, block in FENCE.findall(_text(page)) if kind == "console" for line in block.splitlines()]
 
