@@ -102,7 +102,7 @@ def receiver_of(
 
 @asynccontextmanager
 async def pushed(receiver: PushReceiver | None, address: PushAddress | None) -> AsyncGenerator[None]:
-    """Let pushes make what runs outside the block poll, if there are a receiver and an address.
+    """Listen for pushes inside the block, if there are a receiver and an address.
 
     Raises:
         Failure: The address cannot be listened on.

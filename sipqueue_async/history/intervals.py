@@ -49,7 +49,7 @@ class StateInterval:
     goes_on: bool = False
     """Whether it was under way at the end of the span."""
     approximate: bool = False
-    """Whether its beginning is less exact than one poll: it lies in unseen time, or in a coalesced update."""
+    """Whether it may have begun more than one poll earlier: in unseen time, or within a coalesced update."""
 
     @property
     def seconds(self) -> float:
