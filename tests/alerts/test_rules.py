@@ -60,7 +60,7 @@ def test_one_name_stands_for_several() -> None:
         (lambda: SignedOut("r", extensions=[]), "extensions of the rule 'r' must not be empty"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make: Callable[[], Rule], reason: str) -> None:
+def test_an_invalid_rule_is_refused(make: Callable[[], Rule], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         make()
 

@@ -238,6 +238,6 @@ def rows(rows: list[Any], watches: Sequence[Any] = ()) -> bytes:
         (rows([5]), "damaged"),
     ],
 )
-def test_what_is_damaged_or_of_another_kind_is_refused(data: bytes, reason: str) -> None:
+def test_damaged_or_other_data_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         AlertState.from_json(data, RULES)

@@ -35,7 +35,7 @@ def test_the_script_writes_what_is_compared(tmp_path: Path, monkeypatch: pytest.
     assert path.read_text(encoding="utf-8") == FILE.read_text(encoding="utf-8")
 
 
-def test_what_matters_is_written_down() -> None:
+def test_the_file_has_unions_classes_and_signatures() -> None:
     lines = [line.strip() for line in FILE.read_text(encoding="utf-8").splitlines()]
     unions = [line.partition(" = ")[0] for line in lines]
     assert {"Auth", "Source", "where Until"} <= set(unions)

@@ -26,7 +26,7 @@ def test_every_condition_of_every_rule_is_raised_once_and_cleared_once(day: Day)
     assert min(it.due for it in counts.values()) > 0
 
 
-def test_what_is_missing_twice_or_false_is_found(day: Day) -> None:
+def test_a_missing_doubled_or_false_alert_is_found(day: Day) -> None:
     """The comparison is strict: one alert more, less or repeated is noticed."""
     talks = [it for it in day.told if it.alert.rule.name == "long-talk" and it.alert.kind == "raised"]
     without = attrs.evolve(day, told=[it for it in day.told if it.alert.id != talks[0].alert.id])

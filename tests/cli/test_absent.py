@@ -55,7 +55,7 @@ NO_QUEUE = "no queue named 'nosuch'; there are queue-1, queue-2"
         ),
     ],
 )
-def test_what_is_not_there_is_named_beside_what_is(
+def test_absent_names_are_listed_with_the_known_ones(
     seats: SeatFilter, known: set[SeatKey], everything: set[SeatKey], sentence: str | None
 ) -> None:
     assert describe_absent(seats, known, everything) == sentence
@@ -97,7 +97,7 @@ async def test_report_ends_and_prints_no_figures() -> None:
 
 
 @pytest.mark.parametrize("command", [watch, partial(wallboard, site=Site())], ids=["watch", "wallboard"])
-async def test_what_goes_on_says_so(
+async def test_a_command_that_continues_says_so(
     command: Callable[..., Coroutine[Any, Any, None]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with Simulator(BUSY, speed=0) as simulator:

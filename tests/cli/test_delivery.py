@@ -236,7 +236,7 @@ async def test_a_destination_that_hangs_delays_no_end(tmp_path: Path) -> None:
     assert (code, err) == (130, f"sipqueue: {number} alerts not delivered yet; no --state-file keeps them\n")
 
 
-async def test_what_was_not_delivered_is_sent_after_a_restart_with_the_same_id(
+async def test_an_undelivered_alert_is_sent_after_a_restart_with_the_same_id(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with receiving() as receiver:

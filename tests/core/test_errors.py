@@ -57,7 +57,7 @@ def test_the_tree_is_the_documented_one() -> None:
         *((OperationFailed(code), False) for code in (1002, 1011, 1012)),
     ],
 )
-def test_what_is_retryable(error: SipQueueError, retryable: bool) -> None:
+def test_only_errors_that_may_pass_are_retryable(error: SipQueueError, retryable: bool) -> None:
     """Errors of temporary conditions are retryable, others are not."""
     assert error.retryable is retryable
 
@@ -117,7 +117,7 @@ def test_every_operation_code_has_words(code: int) -> None:
     assert told != f"error {code}: the operation failed"
 
 
-def test_where_comes_last() -> None:
+def test_an_error_ends_with_its_place() -> None:
     """If a client raised the error, its text ends with the service and the server."""
     error = ApiError(400)
     error.where = "App.Sip_Auth.Login at https://x.example/"

@@ -183,7 +183,7 @@ class TestCoalescing:
         feed.show(agent("1", IDLE))
         assert [(await anext(updates)).coalesced for _ in range(2)] == [False, False]
 
-    async def test_what_was_undone_is_not_told(self, feed: Feed) -> None:
+    async def test_changes_that_were_undone_are_not_reported(self, feed: Feed) -> None:
         """A coalesced update has no events about changes that were undone."""
         subscription = feed.subscribe(max_pending=1)
         both = agent("1"), agent("2", queue="queue-2")

@@ -103,7 +103,7 @@ class TestGoingBack:
 
 
 @pytest.mark.parametrize("record", NEWER.values(), ids=NEWER)
-def test_what_does_not_go_back_is_accepted_at_once(record: AgentStatus) -> None:
+def test_a_record_that_does_not_go_back_is_accepted_at_once(record: AgentStatus) -> None:
     it = high_water(KNOWN)
     polled = snapshot(record, at=2)
     assert it.accept(polled)[0] is polled is it.snapshot
@@ -251,7 +251,7 @@ class TestSeats:
         assert calls_told(it, *(snapshot(OTHER, *records, at=at) for at, records in enumerate(shown, 1))) == 0
         assert it.snapshot == snapshot(OTHER, joined)
 
-    def test_what_went_back_before_it_left_does_not_count_when_it_is_there_again(self) -> None:
+    def test_a_record_held_back_before_a_seat_left_does_not_count_after_its_return(self) -> None:
         it = high_water(KNOWN, OTHER, max_lag=10)
         again, answered = changed(last_changed_at=T3), attrs.evolve(FORWARD, last_answered_at=T3)
         for at, records in enumerate(([changed(calls_answered=6), FORWARD], [FORWARD], [again, FORWARD])):
@@ -328,7 +328,7 @@ class TestCountersLeftOut:
             ["queue-1 100001 answered 1 call, unseen"],
         ]
 
-    def test_what_is_held_back_keeps_its_own_problems(self) -> None:
+    def test_a_held_back_record_keeps_its_own_problems(self) -> None:
         it = high_water(OTHER)
         it.accept(snapshot(changed(calls_answered=0), OTHER, at=2, problems=self.unknown))
         fallen = changed(calls_answered=3, no_answer_count=0)
@@ -339,7 +339,7 @@ class TestCountersLeftOut:
 
     unknown = (FieldProblem(*KNOWN.key, "callsanswered", "is missing"),)
 
-    def test_what_the_decoder_carried_is_known(self) -> None:
+    def test_a_counter_that_the_decoder_carried_is_known(self) -> None:
         it = HighWater()
         (first,) = it.accept(self.answer(KNOWN, "callsanswered", carried=True))
         (second,) = it.accept(snapshot(changed(calls_answered=8), at=4))

@@ -128,7 +128,7 @@ def test_a_snapshot_cannot_be_changed() -> None:
         shown.keys().mapping["other", "1"] = agent()
 
 
-def test_what_is_given_is_not_kept() -> None:
+def test_a_snapshot_copies_its_arguments() -> None:
     """Changing a list after a snapshot was made of it does not change the snapshot."""
     agents, problems = [agent("1")], [FieldProblem(None, None, "rsptime", "is odd")]
     shown = Snapshot(agents, observed_at=START, problems=problems)
@@ -308,7 +308,7 @@ def _refused(document: Any) -> str:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"nonsense", b"[" * 100_000, "{", b'{"a": ' + b"9" * 5000 + b"}"])
-def test_what_is_no_json_is_refused(data: bytes | str) -> None:
+def test_text_that_is_not_json_is_refused(data: bytes | str) -> None:
     """Text that is not JSON is a ValueError that says so, whatever the defect."""
     with pytest.raises(ValueError, match="the saved snapshot is not JSON"):
         Snapshot.from_json(data)

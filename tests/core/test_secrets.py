@@ -54,7 +54,7 @@ def test_a_quoted_secret_is_scrubbed(quoted: str) -> None:
         (4711, TypeError, "the token must be a string"),
     ],
 )
-def test_what_cannot_be_a_secret_is_refused_without_being_shown(value: Any, kind: type[Exception], words: str) -> None:
+def test_an_impossible_secret_is_refused_without_being_shown(value: Any, kind: type[Exception], words: str) -> None:
     """A value that cannot be a token is refused at once, and the error does not show it."""
     with pytest.raises(kind, match=words) as refusal:
         Secret(value).check("the token")
@@ -191,7 +191,7 @@ def test_other_dumps_are_shown(plain: Callable[[str], str]) -> None:
     assert Secret(KEY).scrub(text) == text
 
 
-def test_what_is_encoded_without_end_is_not_quoted() -> None:
+def test_a_text_encoded_many_times_is_not_shown() -> None:
     """A text that is still encoded after many decoding steps is redacted as if it quoted the secret."""
     assert Secret(KEY).scrub("%" + "25" * 50 + "41") == "(not shown: it quotes a secret)"
 

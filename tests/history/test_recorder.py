@@ -83,7 +83,7 @@ def same(told: Sequence[Update], read: Sequence[Update]) -> None:
         assert one.snapshot.problems == other.snapshot.problems
 
 
-async def test_what_is_read_back_is_what_was_reported(history_url: str) -> None:
+async def test_recorded_updates_equal_the_reported_ones(history_url: str) -> None:
     told = await record(history_url, day())
     kinds = {type(event) for update in told for event in update.events}
     assert kinds >= {StateChanged, CallAnswered, CallMissed, AgentJoined, AgentLeft, FeedDown, FeedUp}

@@ -231,9 +231,7 @@ async def test_the_receiver_outlives_its_watcher_quietly() -> None:
             await watcher.refresh()
 
 
-async def test_what_does_not_poll_causes_no_poll() -> None:
-    """Such as a relay that stands by."""
-
+async def test_pushes_to_a_standby_count_no_poll() -> None:
     class StandBy:
         snapshot = None
         asked = 0

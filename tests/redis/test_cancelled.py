@@ -58,7 +58,7 @@ async def test_a_reader_can_be_closed_at_any_moment(redis_server: RedisServer, s
             await asyncio.sleep(0)
 
 
-async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
+async def test_a_cancellation_does_not_stop_closing() -> None:
     opened, closed = asyncio.Event(), asyncio.Event()
 
     async def close() -> None:
@@ -77,7 +77,7 @@ async def test_what_is_cancelled_while_it_closes_closes_all_the_same() -> None:
     assert task.cancelled()
 
 
-async def test_what_cannot_be_closed_says_so() -> None:
+async def test_an_error_while_closing_is_raised() -> None:
     """An error while closing is raised."""
 
     async def close() -> None:
@@ -93,7 +93,7 @@ def _relay(redis: str) -> Relay:
 
 @pytest.mark.parametrize("steps", range(2))
 @pytest.mark.parametrize("make", [RedisFeed, _relay])
-async def test_what_is_closed_just_as_it_ends_leaves_no_connection(
+async def test_closing_at_the_moment_of_an_error_leaves_no_connection(
     redis_server: RedisServer, make: Callable[[str], RedisFeed | Relay], steps: int
 ) -> None:
     ends = make(redis_server.url)

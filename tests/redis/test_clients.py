@@ -108,7 +108,7 @@ async def test_a_cluster_works(cluster: RedisServer) -> None:
     await check_each_call_is_told_once(lambda: RedisCluster.from_url(cluster.url), restart)
 
 
-async def test_what_a_cluster_says_is_understood(cluster: RedisServer) -> None:
+async def test_errors_of_a_cluster_are_those_of_the_relay(cluster: RedisServer) -> None:
     """A wrong password is a `RelayError` that does not show it; a cluster that is down is a `TransportError`."""
     async with cluster.client() as client:
         await client.config_set("requirepass", "right")

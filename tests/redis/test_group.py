@@ -98,7 +98,7 @@ class TestSharing:
             events=diff(WAITING, TALKING),
         )
 
-    async def test_what_the_feed_does_is_work_too(self, redis_server: RedisServer) -> None:
+    async def test_a_group_receives_feed_events(self, redis_server: RedisServer) -> None:
         async with working(redis_server) as (writer, feed):
             await writer.publish(WAITING, FeedDown(error=TransportError("no route"), since=None))
             (down,) = await handed_out(feed)
@@ -307,7 +307,7 @@ class TestTrouble:
             (second,) = await handed_out(feed)
         assert [it.agent.state for it in (first, second) if isinstance(it, StateChanged)] == ["talking", "waiting"]
 
-    async def test_what_was_dealt_with_while_redis_was_away_is_done(
+    async def test_an_entry_finished_while_redis_was_away_is_acknowledged_later(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "sipqueue_async")
@@ -344,7 +344,7 @@ class TestTrouble:
             redis_server.kill()
         assert "a group's work could not be given back" in caplog.text
 
-    async def test_what_redis_refuses_ends_the_stream(self, redis_server: RedisServer) -> None:
+    async def test_a_refusal_by_redis_ends_the_stream(self, redis_server: RedisServer) -> None:
         async with (
             Writer(redis_server) as writer,
             member(redis_server) as feed,
@@ -389,7 +389,7 @@ class TestNobodyListens:
             (event,) = await handed_out(other)
             assert isinstance(event, StateChanged)
 
-    async def test_what_waits_to_be_taken_is_not_acknowledged(self, redis_server: RedisServer) -> None:
+    async def test_an_update_that_was_not_taken_is_not_acknowledged(self, redis_server: RedisServer) -> None:
         async with Writer(redis_server) as writer, member(redis_server, "two") as other:
             async with member(redis_server) as feed:
                 await begun(writer, feed)

@@ -220,7 +220,7 @@ class TestVersions:
         with pytest.raises(RelayError):
             check_version(version)
 
-    def test_what_earlier_releases_wrote_is_read(self) -> None:
+    def test_publications_of_format_1_are_read(self) -> None:
         """Publications of format 1, without a number of confirmations, are read."""
         fields = damaged("update", lambda update: update.update(version=1))
         del fields["confirmed"]

@@ -233,7 +233,7 @@ class TestReady:
                 with pytest.raises(TimeoutError, match="the last error: no route"):
                     await feed.ready(timeout=0.3)
 
-    async def test_what_redis_refuses_is_raised_everywhere(self, redis_server: RedisServer) -> None:
+    async def test_a_refusal_by_redis_is_raised_everywhere(self, redis_server: RedisServer) -> None:
         async with redis_server.client() as client:
             await client.config_set("requirepass", "x")
         async with RedisFeed(redis_server.url) as feed:

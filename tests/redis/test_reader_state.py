@@ -176,7 +176,7 @@ class TestBeginning:
         assert isinstance(up, FeedUp)
         assert (reader.is_up, reader.snapshot) == (True, BEFORE)
 
-    def test_what_is_known_first_after_an_outage_is_the_baseline(self) -> None:
+    def test_the_first_status_after_an_outage_is_the_baseline(self) -> None:
         reader = Reader()
         reader.on_failure(AWAY)
         (update,) = reader.begin(state(BEFORE))
@@ -344,7 +344,7 @@ class TestFeed:
         assert update.events[0] == PLATFORM_UP
         assert (reader.is_up, reader.trouble) == (True, None)
 
-    def test_what_is_seen_before_an_outage_is_told_before(self) -> None:
+    def test_changes_before_an_outage_are_reported_before_it(self) -> None:
         assert kinds(reader_at(BEFORE).take(BEFORE, AFTER, PLATFORM_DOWN)) == [StateChanged, FeedDown]
 
     def test_a_silent_relay_is_gone_after_two_leases(self) -> None:

@@ -119,7 +119,7 @@ class TestPublishing:
             (entry,) = await entries(redis_server)
             assert entry.change.after_snapshot == snapshot()
 
-    async def test_what_readers_know_is_confirmed_in_silence(self, redis_server: RedisServer) -> None:
+    async def test_a_publication_is_confirmed_while_nothing_changes(self, redis_server: RedisServer) -> None:
         """While nothing changes, the relay keeps confirming its last publication."""
         store = Store(redis_server.url, "sipqueue")
         async with relay(Platform(WAITING), redis_server, lease=0.3):
@@ -384,7 +384,7 @@ class TestTrouble:
         assert caplog.text.count("the relay leads") == 1
 
     @pytest.mark.parametrize("lost", ["everything", "the last publication"])
-    async def test_what_redis_has_lost_is_published_again(self, redis_server: RedisServer, lost: str) -> None:
+    async def test_data_that_redis_lost_is_published_again(self, redis_server: RedisServer, lost: str) -> None:
         platform = Platform(WAITING)
         async with relay(platform, redis_server), redis_server.client() as client:
             await told(redis_server, 1)
@@ -443,7 +443,7 @@ class TestTrouble:
             StateChanged,
         ]
 
-    async def test_what_happens_while_redis_is_away_is_published_afterwards(
+    async def test_changes_while_redis_is_away_are_published_afterwards(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         platform = Platform(WAITING)
@@ -493,7 +493,7 @@ class TestTrouble:
         levels = [each.levelname for each in caplog.records if "the relay waits" in each.getMessage()]
         assert levels == ["WARNING", *["DEBUG"] * (len(levels) - 1)]
 
-    async def test_what_redis_refuses_ends_it(
+    async def test_a_refusal_by_redis_ends_the_relay(
         self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with redis_server.client() as client:

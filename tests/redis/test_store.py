@@ -550,7 +550,9 @@ class TestTrouble:
             ("WRONGPASS invalid username-password pair", False),
         ],
     )
-    async def test_what_redis_says_of_itself_passes(self, raw_server: RawServer, said: str, passes: bool) -> None:
+    async def test_an_error_of_a_temporary_state_of_redis_is_retryable(
+        self, raw_server: RawServer, said: str, passes: bool
+    ) -> None:
         """Errors of a temporary state are retryable `TransportError`s; others are `RelayError`s."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -134,7 +134,7 @@ def test_a_back_end_has_sensible_numbers(ends: dict[str, float]) -> None:
         BackEnd(**ends)  # type: ignore[arg-type]
 
 
-def test_what_cannot_be_balanced_is_refused() -> None:
+def test_invalid_balancing_is_refused() -> None:
     """No back ends, empty runs, and a centre without a past are refused."""
     platform = Platform(Presence(), tokens=["t"])
     with pytest.raises(ValueError, match="at least one back end"):

@@ -164,7 +164,7 @@ def test_a_fault_of_another_type_is_refused(fault: dict[str, Any], says: str) ->
         Faults().next(**fault)
 
 
-def test_what_is_planted_shows() -> None:
+def test_the_repr_lists_planned_faults() -> None:
     faults = Faults()
     faults.next(reset=True)
     faults.next(body=b"<br>", delay=0.5, times=None)

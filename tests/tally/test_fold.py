@@ -57,7 +57,7 @@ def test_offline_is_not_signed_in() -> None:
     assert seat(tally).occupancy(moment(30)) == 0.5
 
 
-def test_what_was_there_at_the_first_sight_began_before() -> None:
+def test_a_state_in_the_first_snapshot_has_an_approximate_beginning() -> None:
     """A state in the first snapshot has an approximate beginning; a later one is precise."""
     tally = Tally(one(0, TALKING))
     assert began(tally) == (0, True)
@@ -95,7 +95,7 @@ def test_an_outage_is_of_no_state() -> None:
     assert began(tally) == (0, True)
 
 
-def test_what_is_the_same_after_an_outage_has_lasted() -> None:
+def test_a_state_that_is_equal_after_an_outage_keeps_its_beginning() -> None:
     """A state that is equal before and after an outage keeps its beginning."""
     tally = Tally(one(0, TALKING))
     tally.update(update(one(8, TALKING), one(10)))
@@ -106,7 +106,7 @@ def test_what_is_the_same_after_an_outage_has_lasted() -> None:
 
 
 @pytest.mark.parametrize("after", [one(30, IDLE), one(30, calls_answered=1), one(30, no_answer_count=2)])
-def test_what_is_another_after_an_outage_began_in_it(after: Snapshot) -> None:
+def test_a_state_that_changed_in_an_outage_has_an_approximate_beginning(after: Snapshot) -> None:
     """A state or counter that differs after an outage changed then, at an approximate time."""
     tally = Tally(one(0))
     tally.update(down(one(20)))
@@ -312,7 +312,7 @@ def test_updates_about_what_is_known_already_change_nothing() -> None:
     assert (tally.total.signed_in, elapsed(tally)) == (0, {"waiting": 2})
 
 
-def test_what_was_never_known_is_taken_as_it_comes() -> None:
+def test_an_update_registers_an_unknown_seat() -> None:
     """An update registers an unknown seat, and its calls count; an unknown seat's leaving is ignored."""
     tally = Tally(snapshot(at=0))
     tally.update(Update(sequence=1, snapshot=one(10), previous=one(8), events=update(one(8), snapshot(at=10)).events))

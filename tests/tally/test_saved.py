@@ -154,7 +154,7 @@ def test_a_lone_surrogate_in_a_name_is_kept() -> None:
         (b'{"format":"sipqueue-tally","version":1}', "damaged: the field .seats. is missing"),
     ],
 )
-def test_what_is_no_tally_is_refused(data: bytes, reason: str) -> None:
+def test_data_that_is_not_a_tally_is_refused(data: bytes, reason: str) -> None:
     """A file of another kind or of a later release is a ValueError that says so."""
     with pytest.raises(ValueError, match=reason):
         Tally.from_json(data)

@@ -54,7 +54,7 @@ def test_times_are_seconds_or_moments() -> None:
     assert START.tzinfo is UTC
 
 
-def test_what_makes_no_snapshot_is_refused() -> None:
+def test_invalid_arguments_of_a_snapshot_are_refused() -> None:
     with pytest.raises(ValueError, match="two different records"):
         make_snapshot(make_agent(), make_agent(state="talking"))
     with pytest.raises(TypeError, match="must be an AgentStatus"):

@@ -70,7 +70,7 @@ async def test_for_a_time() -> None:
         assert len(await collect(watcher, until=timedelta(seconds=3))) == 2
 
 
-async def test_what_does_not_come_is_told_with_what_came() -> None:
+async def test_a_timeout_shows_the_collected_events() -> None:
     async with StatusWatcher(day()) as watcher:
         with pytest.raises(TimeoutError) as caught:
             await collect(watcher.subscribe(StateChanged, CallAnswered), until=AgentJoined, timeout=4)
@@ -98,7 +98,7 @@ async def test_a_stream_that_ends_before_is_told() -> None:
 
 
 @pytest.mark.parametrize("error", [AuthError(601, "no"), TimeoutError("of its own")], ids=repr)
-async def test_what_ends_the_watcher_is_raised(error: Exception) -> None:
+async def test_the_error_that_ends_the_watcher_is_raised(error: Exception) -> None:
     async with StatusWatcher(ScriptedSource([make_snapshot(), error])) as watcher:
         with pytest.raises(type(error)) as caught:
             await collect(watcher, until=2)
@@ -114,7 +114,7 @@ async def test_less_than_one_is_refused() -> None:
 
 
 @pytest.mark.parametrize("until", [None, True, 1.5, "FeedDown", (FeedDown, FeedUp), asyncio.sleep])
-async def test_what_cannot_be_waited_for_is_refused_at_once(until: Any) -> None:
+async def test_an_invalid_condition_is_refused_at_once(until: Any) -> None:
     async with StatusWatcher(ScriptedSource([make_snapshot()])) as watcher:
         with pytest.raises(
             TypeError, match="until must be a number, a class or union of some, a function or a timedelta"

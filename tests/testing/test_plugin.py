@@ -67,7 +67,7 @@ def test_the_fixtures_and_the_mark_are_described(pytester: pytest.Pytester) -> N
 
 
 @pytest.mark.parametrize("package", ["pytest_asyncio", "simpy"])
-def test_what_is_missing_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_a_missing_package_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """Without the extra, the error names the package to install."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in [

@@ -104,7 +104,7 @@ async def test_a_history(tmp_path: Path) -> None:
         assert_type(await Recorder(history, watcher).wait(), None)
 
 
-def test_what_is_read() -> None:
+def test_types_of_records_that_a_history_gives() -> None:
     key = SeatKey("queue-1", "100001")
     interval = StateInterval(key=key, name=None, state=AgentState.IDLE, began_at=START, ended_at=START)
     assert_type(interval.seconds, float)

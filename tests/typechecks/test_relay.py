@@ -82,7 +82,7 @@ async def test_a_member_of_a_group(redis_server: RedisServer) -> None:
         assert_type(await feed.acknowledge(), None)
 
 
-def test_what_relays_cannot_be_given() -> None:
+def test_a_relay_refuses_an_unknown_argument() -> None:
     with pytest.raises(TypeError):
         Relay(ScriptedSource([snapshot()]), "redis://127.0.0.1", intervall=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -308,7 +308,7 @@ STEPS = st.lists(st.tuples(snapshots() | st.just(TransportError("away")), st.boo
 
 
 @given(steps=STEPS, keep=st.integers(1, 4))
-async def test_what_a_reader_receives_replays_to_the_present_status(
+async def test_a_readers_events_replay_to_the_present_status(
     steps: list[tuple[Snapshot | TransportError, bool, bool]], keep: int
 ) -> None:
     """It may read now and then, reconnect at any event, and fall behind."""

@@ -500,7 +500,7 @@ def _many(**fields: Any) -> list[dict[str, Any]]:
     return [record(extnumber=str(number), **fields) for number in range(100, 140)]
 
 
-def test_where_everybody_changed_each_is_read() -> None:
+def test_all_changes_are_found_if_most_records_changed() -> None:
     """All changes are found when most records change at each poll."""
     odd = _many(state=1214, callsanswered=12)
     odd[20]["callsanswered"], odd[30]["lastanswertime"] = "12", "soon"
@@ -516,7 +516,7 @@ def test_where_everybody_changed_each_is_read() -> None:
         known = new
 
 
-def test_where_some_changed_these_are_told() -> None:
+def test_exactly_the_changed_seats_have_events() -> None:
     """Events concern exactly the seats that changed, in any order of the records."""
     records = _many()
     decoder, known = _warm(_compact(*reversed(records)))
@@ -545,7 +545,7 @@ def test_a_record_that_comes_twice_hides_no_other() -> None:
         decoder.decode(_compact(record(extnumber="1", state=1215), first, second, tail="x" * 500), observed_at=START)
 
 
-def test_what_no_list_has_between_its_records_is_looked_at() -> None:
+def test_text_between_records_is_parsed_unless_it_is_a_comma() -> None:
     """Anything but a comma between two records is parsed."""
     first, second = (json.dumps(record(extnumber=number), separators=(",", ":")) for number in "12")
     head = f'{{"ret":200,"data":{{"status":0,"result":[{first},{{}},{second}]'

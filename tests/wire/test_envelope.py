@@ -38,7 +38,7 @@ def test_strings_for_integers_are_fine_in_the_envelope() -> None:
         "注意：".encode("gbk"),
     ],
 )
-def test_what_stands_before_the_json_is_skipped(prefix: bytes) -> None:
+def test_text_before_the_json_is_skipped(prefix: bytes) -> None:
     """A byte order mark, blanks and PHP's notices before the JSON are skipped."""
     assert decode_data(prefix + _body(envelope([1])))["result"] == [1]
     with pytest.raises(ApiError, match="ret 400"):
@@ -81,7 +81,7 @@ def test_what_stands_before_the_json_is_skipped(prefix: bytes) -> None:
         (b'{"ret": 200, "data": {"status": "x"}}', "data.status is 'x', not an integer"),
     ],
 )
-def test_what_is_no_envelope_is_refused(body: bytes, words: str) -> None:
+def test_a_body_without_an_envelope_is_refused(body: bytes, words: str) -> None:
     """A body without the protocol's envelope is a MalformedResponse with the reason and an excerpt."""
     with pytest.raises(MalformedResponse) as refusal:
         decode_data(body)

@@ -120,7 +120,7 @@ def test_another_order_is_noticed_at_once() -> None:
 
 
 @SEPARATORS
-def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> None:
+def test_after_a_page_with_many_changes_records_are_given_in_runs(between: bytes) -> None:
     """After a page in which most records changed, the reader gets the next ones as a whole run."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting(of_a_run=16)
@@ -132,7 +132,7 @@ def test_where_most_records_differ_they_are_given_in_runs(between: bytes) -> Non
     assert followed(found.layout, answer(before, between)) == (dict(enumerate(before)), before, found.head, found.tail)
 
 
-def test_what_cannot_be_read_in_a_run_is_given_one_by_one() -> None:
+def test_records_of_a_refused_run_are_given_one_by_one() -> None:
     """If the reader refuses a run, it gets the run's records one by one."""
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     noting = Noting()
@@ -153,14 +153,14 @@ def test_a_run_may_be_longer_or_shorter(longer: int, between: bytes) -> None:
     assert found.layout.records() == now
 
 
-def test_where_a_run_ends_too_early_there_is_nothing_to_follow() -> None:
+def test_a_body_that_ends_within_a_run_is_not_followed() -> None:
     before, now = objects(*range(10, 50)), objects(*range(50, 90))
     for size in range(17, 40):
         assert followed(layout_of(before), answer(now[:size])) is None
         assert followed(layout_of(before), answer(now)[: -15 * size]) is None
 
 
-def test_where_few_records_of_a_run_differ_the_next_are_looked_through() -> None:
+def test_after_a_run_with_few_changes_records_are_compared_one_by_one() -> None:
     """After a run with few changes, the next page is compared record by record again."""
     now = objects(*range(50, 66), *range(26, 41), 99, *range(42, 49), 99)
     noting = Noting(of_a_run=1)

@@ -89,7 +89,7 @@ def test_a_list_has_several_forms(result: Any, names: list[str]) -> None:
         (True, "data.result is not a list of records"),
     ],
 )
-def test_what_is_no_list_of_queues_is_refused(result: Any, reason: str) -> None:
+def test_an_invalid_list_of_queues_is_refused(result: Any, reason: str) -> None:
     with pytest.raises(MalformedResponse, match=reason):
         decode_queues(_body(result).replace(b"Infinity", b"1e999"))
 

@@ -63,7 +63,7 @@ def test_a_regular_record_takes_the_fast_path() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"1", b"[" * 100_000, json.dumps(record(state="1213")).encode()])
-def test_what_is_not_regular_is_left_to_the_slow_path(raw: bytes) -> None:
+def test_an_irregular_record_is_left_to_the_slow_path(raw: bytes) -> None:
     assert RegularReader(STATE_CODES, naive_time).read(raw, [None]) is None
 
 
@@ -90,7 +90,7 @@ def test_a_name_that_is_no_text_is_left_to_the_slow_path() -> None:
 
 
 @pytest.mark.parametrize("name", [None, "", "王芳"])
-def test_what_did_not_change_is_shared(name: str | None) -> None:
+def test_unchanged_texts_of_a_record_are_shared(name: str | None) -> None:
     """The unchanged texts of a changed record are the same objects."""
     old, again = read_after(record(seatsname=name), record(seatsname=name, state=1215, status=1204))
     assert again is not None
@@ -110,7 +110,7 @@ def test_equal_records_are_the_same_object() -> None:
     assert again[0] is known[0]
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_memory_of_times_and_names_is_bounded() -> None:
     """The memory of times and names is bounded."""
     made: list[int] = []
 

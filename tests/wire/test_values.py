@@ -93,7 +93,7 @@ def test_a_text_with_lost_bytes_is_none() -> None:
     assert len(str(nonsense.value)) < 120
 
 
-def test_what_identifies_is_not_empty() -> None:
+def test_a_queue_or_extension_is_not_empty() -> None:
     """An empty queue or extension is refused."""
     assert identity("1") == "1"
     with pytest.raises(Nonsense, match="is empty"):
@@ -203,7 +203,7 @@ def test_valid_utf8_is_unchanged_except_for_its_byte_order_mark() -> None:
     assert as_utf8("张三".encode("gbk"), "gb18030") == "张三".encode()
 
 
-def test_what_is_no_text_is_marked_as_lost() -> None:
+def test_undecodable_bytes_are_marked_as_lost() -> None:
     """Undecodable bytes become the mark for lost bytes in UTF-8, and so do surrogates that an encoding permits."""
     assert as_utf8(b'"\xff"', "utf-8").decode() == f'"{LOST}"'
     assert LOST in as_utf8(b'"+2AA-"', "utf-7").decode()

@@ -42,7 +42,7 @@ async def forwarding(
         yield task
 
 
-async def test_what_changed_while_it_was_stopped_or_the_receiver_was_down_arrives_in_order(tmp_path: Path) -> None:
+async def test_changes_while_the_command_or_the_receiver_was_down_arrive_in_order(tmp_path: Path) -> None:
     state = tmp_path / "state"
     async with Simulator(BUSY, speed=0) as simulator, receiving() as receiver:
         chosen = target(receiver.url(), events=frozenset({"state-changed"}))

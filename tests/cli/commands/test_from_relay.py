@@ -235,7 +235,7 @@ async def test_a_wallboard_shows_what_the_relay_tells(redis_server: RedisServer)
         (RelayOrigin(redis="redis://:a-password@127.0.0.1", prefix="{}"), "prefix must be a name without braces"),
     ],
 )
-async def test_what_cannot_be_read_is_said(place: RelayOrigin, message: str) -> None:
+async def test_an_invalid_url_or_prefix_is_a_usage_error(place: RelayOrigin, message: str) -> None:
     """The message shows no password."""
     with pytest.raises(Failure, match=message) as failure:
         await watch(place, Paper().output())

@@ -390,7 +390,7 @@ def test_a_prune_says_what_it_removed(tmp_path: Path, capsys: pytest.CaptureFixt
         ("history export /nowhere/calls.csv --since 2026-01-05", 1, "/nowhere/calls.csv cannot be written"),
     ],
 )
-def test_what_is_wrong_is_one_line(line: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line(line: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The line is on stderr with the exit code of its kind, and shows no password."""
     assert ran(*line.split()) == code
     (told,) = capsys.readouterr().err.splitlines()
@@ -437,7 +437,7 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
         ("history prune --db sqlite:///nofile.db", 2, "there is no database nofile.db; sipqueue record makes one"),
     ],
 )
-def test_what_was_never_recorded_is_named(
+def test_an_absent_queue_extension_or_database_is_named(
     line: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -87,7 +87,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/day.db"
 
 
-async def test_what_happens_is_recorded(url: str) -> None:
+async def test_events_are_recorded_until_the_command_ends(url: str) -> None:
     """The command names the database and records until it is ended."""
     paper = Paper()
     async with Simulator(BUSY, speed=0) as simulator:

@@ -27,7 +27,7 @@ def target(url: str, prefix: str = "sipqueue", lease: float = 10.0) -> RelayTarg
     return RelayTarget(redis=url, prefix=prefix, lease=lease)
 
 
-async def test_what_it_watches_reaches_readers(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_readers_get_the_chosen_seats(redis_server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
     """Readers of the prefix get only the chosen seats; stderr reports an outage of Redis."""
     paper = Paper()
     log = logging.getLogger("sipqueue_async")
@@ -78,7 +78,7 @@ async def test_refused_credentials_end_it(redis_server: RedisServer, capsys: pyt
         (target("redis://[::1"), "the Redis URL must be redis://"),
     ],
 )
-async def test_what_cannot_be_used_is_said(where: RelayTarget, message: str) -> None:
+async def test_an_invalid_redis_is_a_usage_error(where: RelayTarget, message: str) -> None:
     """The message shows no password."""
     with pytest.raises(Failure, match=message) as failure:
         await relay(SipQueueClient("http://127.0.0.1:9", "token"), Paper().output(), target=where)

@@ -244,7 +244,7 @@ async def test_it_goes_on_with_the_same_day(tmp_path: Path) -> None:
     assert all(float(row["unseen_seconds"]) < 30 for row in rows(third))
 
 
-async def test_what_is_saved_is_printed_without_a_platform(tmp_path: Path) -> None:
+async def test_saved_figures_are_printed_without_a_platform(tmp_path: Path) -> None:
     paper, again = Paper(), Paper()
     state = state_in(tmp_path)
     async with Simulator(BUSY, speed=0) as simulator, watching(simulator, paper, state_file=state):

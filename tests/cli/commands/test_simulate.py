@@ -42,7 +42,7 @@ async def serving(
             await task
 
 
-async def test_what_it_prints_is_what_a_client_needs() -> None:
+async def test_a_client_connects_with_the_printed_variables() -> None:
     async with serving(centre=Demonstration(agents=4, speed=2.0, seed=3)) as printed:
         credentials = AppCredentials(printed["SIPQUEUE_APPID"], printed["SIPQUEUE_ACCESSKEY"])
         async with SipQueueClient(printed["SIPQUEUE_URL"], credentials) as client:

@@ -325,7 +325,7 @@ async def test_a_terminal_is_given_back_in_every_case(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("is_terminal", "term"), [(False, "xterm"), (True, "dumb")])
-async def test_where_there_is_no_screen_it_prints_one_table(is_terminal: bool, term: str) -> None:
+async def test_without_a_screen_top_prints_one_table(is_terminal: bool, term: str) -> None:
     paper = Paper(terminal=is_terminal)
     async with asyncio.timeout(60):
         assert await top_demo(paper.output(TERM=term), Demonstration()) == 0

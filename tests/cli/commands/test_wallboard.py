@@ -185,7 +185,7 @@ async def test_the_key_is_asked_for() -> None:
         (Site(host="x" * 70, key=KEY), "the name is unknown; give --host an address of this machine"),
     ],
 )
-async def test_what_cannot_be_served_is_said(site: Site, message: str) -> None:
+async def test_an_invalid_site_is_a_usage_error(site: Site, message: str) -> None:
     with pytest.raises(Failure, match=message) as failure:
         await wallboard(Demonstration(), Paper().output(), site=site)
     assert failure.value.code == USAGE

@@ -175,7 +175,7 @@ class Jammed(Output):
         raise BrokenPipeError
 
 
-async def test_what_could_not_be_printed_is_not_saved_as_told(tmp_path: Path) -> None:
+async def test_an_update_that_could_not_be_printed_is_not_saved(tmp_path: Path) -> None:
     """The state file is never ahead of the output."""
     state = StateFile(tmp_path / "state", Snapshot.from_json)
     async with Simulator(BUSY, speed=0) as simulator:

@@ -112,7 +112,7 @@ class TestAgents:
         assert [row[0] for row in rows(shown, "ext ")] == ["3", "4", "5", "1"]
         assert "f queue: queue-1" in texts(shown)[-1]
 
-    def test_what_a_row_says(self) -> None:
+    def test_a_row_has_state_time_in_state_and_calls(self) -> None:
         tally = tally_of(*self.PEOPLE, later=self.LATER)
         shown = rows(compose(scene(tally, at=3725), View(sort=Sort.QUEUE), 100, 30).lines, " ext ")
         assert ["queue-1", "3", "talking", "1:01:05", "2", "1"] in shown
