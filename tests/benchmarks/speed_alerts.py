@@ -92,7 +92,7 @@ def section(found: Found) -> Section:
     what = f"an update of {found.records:,} seats with {len(RULES)} rules"
     # Smaller bodies cost less to take, but events and rules cost the same.
     limits = [Limit(what, found.spread.median, _LIMIT, stretch=True)] if found.records >= RECORDS else []
-    asked = f"hoped for: {verdict(limits[0])}" if limits else "–"
+    asked = f"goal: {verdict(limits[0])}" if limits else "–"
     spread = found.spread
     row = (what, f"**{number(spread.median)}**", f"{number(spread.low)} to {number(spread.high)}", asked)
     titles = ("1 % changed", "updates without rules", "10th to 90th percentile", "at most")

@@ -99,7 +99,7 @@ class Found:
         return Limit(str(self.case), self.own.median, limits[SHARES.index(self.case.share)])
 
     @property
-    def hope(self) -> Limit | None:
+    def goal(self) -> Limit | None:
         """The stricter limit that is only a goal: missing it is no failure."""
         if self.case in _UNTUNED:
             return Limit(str(self.case), self.own.median, _LIMITS[self.case.records][-1], stretch=True)
@@ -212,14 +212,14 @@ def section(found: Sequence[Found]) -> Section:
     ]
     for size in sorted({it.case.records for it in found}):
         lines += [f"{size:,} records:", "", *_everyone(size, found), ""]
-    limits = [limit for it in found for limit in (it.limit, it.hope) if limit is not None]
+    limits = [limit for it in found for limit in (it.limit, it.goal) if limit is not None]
     return Section("decode", lines, limits)
 
 
 def _own_row(found: Found) -> tuple[str, ...]:
     limits = [verdict(found.limit)] if found.limit else []
-    if found.hope:
-        limits.append(f"hoped for: {verdict(found.hope)}")
+    if found.goal:
+        limits.append(f"goal: {verdict(found.goal)}")
     return (
         str(found.case).replace(" records", "").replace(" changed", ""),
         number(found.events) if found.events else "0",

@@ -122,7 +122,7 @@ def section(found: Found) -> Section:
         (what, f"**{number(spread.median)}**", f"{number(spread.low)} to {number(spread.high)}", limit)
         for what, spread, limit in (
             ("`SipQueueClient.fetch_snapshot` and `diff`", found.client, verdict(client)),
-            ("`StatusWatcher.refresh`, with a consumer", found.watcher, f"hoped for: {verdict(watcher)}"),
+            ("`StatusWatcher.refresh`, with a consumer", found.watcher, f"goal: {verdict(watcher)}"),
         )
     ]
     titles = (f"{found.records:,} records, 1 % changed", "bare requests", "10th to 90th percentile", "at most")

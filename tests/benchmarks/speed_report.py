@@ -45,7 +45,7 @@ def end(part: str, program: str = "speed") -> str:
 def verdicts(sections: Iterable[Section]) -> tuple[list[str], list[Limit]]:
     """Return a line for each limit, and the list of missed limits."""
     limits = [limit for section in sections for limit in section.limits]
-    lines = [f"{'met' if it.met else 'NOT MET'}{' (only hoped for)' if it.stretch else ''}: {it}" for it in limits]
+    lines = [f"{'met' if it.met else 'NOT MET'}{' (only a goal)' if it.stretch else ''}: {it}" for it in limits]
     return lines, [it for it in limits if not it.met and not it.stretch]
 
 

@@ -55,7 +55,7 @@ def test_limits_belong_to_their_cases() -> None:
     assert limits["1,000 records, 0 % changed"] == 0.1
     assert limits["10,000 records, 1 % changed, in another order each time"] == 1.5
     assert limits["100,000 records, 100 % changed, gc tuned"] == 1.25 * 2.6
-    assert any("| 0.10, missed; hoped for: 0.050, missed |" in line for line in speed_decode.section(found).lines)
+    assert any("| 0.10, missed; goal: 0.050, missed |" in line for line in speed_decode.section(found).lines)
 
 
 SMALL = "--effort 0.01 --sizes 20 100 --seats 100 --subscriptions 5 --watchers 2 --interval 0.1 --seconds 0.5"
@@ -99,9 +99,9 @@ def test_a_missed_limit_is_reported_and_fails_a_check(
     assert speed.main(["--parts", "import", "--check", "--write", str(tmp_path)]) == 1
     assert "| x | 1 |" in (tmp_path / "speed.md").read_text("utf-8")
     assert not (tmp_path / "_static").exists()
-    assert "NOT MET: x: 2.00, at most 1.00 is wanted\nNOT MET (only hoped for): y" in capsys.readouterr().out
-    hoped_for = Section("import", (), _missing("import").limits[1:])
-    monkeypatch.setitem(speed._PARTS, "import", lambda benchmark: hoped_for)
+    assert "NOT MET: x: 2.00, at most 1.00 is wanted\nNOT MET (only a goal): y" in capsys.readouterr().out
+    goals = Section("import", (), _missing("import").limits[1:])
+    monkeypatch.setitem(speed._PARTS, "import", lambda benchmark: goals)
     assert speed.main(["--parts", "import", "--check"]) == 0
 
 
