@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import math
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -259,7 +260,7 @@ def _retry_after(header: str | None) -> float | None:
         return None
     # The parser returns a naive datetime for the zone "-0000", which means UTC.
     moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return float(max(0, math.ceil((moment - datetime.now(UTC)).total_seconds())))
 
 
 def _connect_reason(error: aiohttp.ClientConnectorError) -> str:
@@ -303,11 +304,12 @@ def _checked_url(base_url: str) -> URL:
         raise TypeError(f"base_url must be a string, not {type(base_url).__name__}")
     try:
         url = URL(base_url)
+        host = url.host  # decodes an international name
     except ValueError as error:
         raise ValueError(f"base_url is not a URL: {error}") from None
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not host:
         # It may be a password in the wrong place, so do not quote it.
         raise ValueError("base_url must begin with http:// or https:// and name a host")
     return url

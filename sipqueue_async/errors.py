@@ -125,7 +125,7 @@ class HttpStatusError(SipQueueError):
         if self.location is not None:
             return f"{name}: redirects are not followed; if the new address is right, use {self.location} as the URL"
         if self.retry_after is not None:
-            return f"{name}: try again in {self.retry_after:g} s"
+            return f"{name}: try again in {self.retry_after:.15g} s"
         if self.retryable:
             return f"{name}: try again later"
         return f"{name}: check the URL, and any proxy in front of the platform"

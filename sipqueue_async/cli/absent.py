@@ -104,5 +104,5 @@ def _queues_of(extension: str, keys: Iterable[SeatKey]) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    shown, more = ", ".join(names[:_LISTED]), len(names) - _LISTED
+    shown, more = ", ".join(map(harmless, names[:_LISTED])), len(names) - _LISTED
     return f"{shown} and {more} more" if more > 0 else shown

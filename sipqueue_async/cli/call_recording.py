@@ -84,7 +84,7 @@ def call_plan(given: CallOptions, timezone: str | None) -> CallPlan | None:
     if timezone is None:
         raise Failure("the server's time zone is needed: use --timezone, such as --timezone Asia/Shanghai")
     zone = ZoneInfo(timezone)
-    start, _ = span_of(since or "today", None, zone, datetime.now(UTC))
+    start, _ = span_of(since or "today", None, zone, datetime.now(UTC), option="--calls-since")
     return CallPlan(since=start.astimezone(zone), numbers=numbers or "none")
 
 

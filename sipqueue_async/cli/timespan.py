@@ -22,7 +22,9 @@ class InvalidTime(ValueError):  # noqa: N818  # its text becomes a usage error
     """The text names no time."""
 
 
-def span_of(since: str, until: str | None, zone: tzinfo, now: datetime) -> tuple[datetime, datetime]:
+def span_of(
+    since: str, until: str | None, zone: tzinfo, now: datetime, *, option: str = "--since"
+) -> tuple[datetime, datetime]:
     """Return the beginning and the end of a span (aware UTC).
 
     Without `until` the span ends where `since` ends: a day, a week, a month or a range of hours does, and a moment goes
@@ -33,16 +35,17 @@ def span_of(since: str, until: str | None, zone: tzinfo, now: datetime) -> tuple
         until: The end; None if it is not given.
         zone: The time zone of days and clock times.
         now: The present time.
+        option: The option that gave the beginning.
 
     Raises:
         click.UsageError: A text names no time, or the end is before the beginning.
     """
     try:
-        start, end = _parsed("--since", since, zone, now)
+        start, end = _parsed(option, since, zone, now)
         if until is not None:
             moment, last = _parsed("--until", until, zone, now)
             end = moment if last is None else last
-    except (InvalidTime, OverflowError) as error:
+    except InvalidTime as error:
         raise click.UsageError(str(error)) from None
     end = max(now, start) if end is None else end
     if end < start:
@@ -54,14 +57,17 @@ def _parsed(option: str, text: str, zone: tzinfo, now: datetime) -> tuple[dateti
     """Return a moment and None, or both ends of a span."""
     words = " ".join(text.lower().split())
     today = now.astimezone(zone).date()
-    days, clocks = _days(words, today)
     try:
+        days, clocks = _days(words, today)
         if days is not None and not clocks:
             return _midnight(days[0], zone), _midnight(days[1], zone)
         if days is None or days[1] - days[0] == _DAY:
             found = _clocks(days[0] if days else today, clocks, zone)
             return found or (_exact(text, zone), None)
-    except ValueError:
+    except InvalidTime as error:
+        raise InvalidTime(f"{option} {error}") from None
+    except (ValueError, OverflowError):
+        # Near the ends of the calendar a zone's offset, or the day after, may not exist.
         pass
     raise InvalidTime(f"{option} {text!r} is not a time: give one {HELP}")
 

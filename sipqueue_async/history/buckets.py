@@ -48,6 +48,13 @@ def buckets(since: datetime, until: datetime, by: By, zone: tzinfo) -> list[Buck
     return list(_distinct(found, zone)) if by == "hour" else found
 
 
+def first_day(until: datetime, keep: timedelta, zone: tzinfo) -> date:
+    """Return the day of the moment that is `keep` before `until`; one in the year 1 at the earliest."""
+    # A day is left at the beginning for the offset of the zone.
+    first = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+    return (until - min(keep, until - first)).astimezone(zone).date()
+
+
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first moment of a day in a zone (aware UTC)."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

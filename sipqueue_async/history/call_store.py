@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_,
 
 from sipqueue_async import CallDirection, SeatFilter
 from sipqueue_async.history.batch import replacing
-from sipqueue_async.history.buckets import day_start
+from sipqueue_async.history.buckets import day_start, first_day
 from sipqueue_async.history.call_rows import Numbers, call_of, call_row
 from sipqueue_async.history.call_tables import call_cursor, call_record
 from sipqueue_async.history.encoding import storable
@@ -143,7 +143,7 @@ async def _days(store: Store, keep: timedelta, zone: tzinfo) -> AsyncIterator[li
     if first is None:
         return
     until = await store.recorded_until() or moment_of(last)
-    end = day_start((until - keep).astimezone(zone).date(), zone)
+    end = day_start(first_day(until, keep, zone), zone)
     start = moment_of(first)
     while start < end:
         following = min(end, day_start(start.astimezone(zone).date() + timedelta(days=1), zone))

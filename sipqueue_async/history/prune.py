@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sipqueue_async import Snapshot
 from sipqueue_async.history import schema
+from sipqueue_async.history.buckets import first_day
 from sipqueue_async.history.encoding import encode_extra, encode_seen
 from sipqueue_async.history.figures import microseconds, moment_of
 from sipqueue_async.history.replay import Replay
@@ -68,7 +69,7 @@ async def _cut(store: Store, keep: timedelta, zone: ZoneInfo) -> int | None:
         first, last = (await connection.execute(query)).one()
     if until is None or last is None:
         return None
-    day = min((until - keep).astimezone(zone).date(), _day(last, zone))
+    day = min(first_day(until, keep, zone), _day(last, zone))
     cut = _first_hour(day, zone)
     return cut if cut > first or await _has_events(store, cut * HOUR) else None
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 import attrs
+from yarl import URL
 
 from sipqueue_async.simulator.bills import Bills
 from sipqueue_async.simulator.calls import PhoneCall
@@ -63,7 +64,7 @@ class Pusher:
         every: Seconds between two looks.
 
     Raises:
-        ValueError: `every` is not above 0.
+        ValueError: `every` is not above 0, or a URL is invalid.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Pusher:
         if not 0 < every < math.inf:
             raise ValueError(f"every must be above 0 seconds, not {every!r}")
         self._simulator = simulator
-        self._urls = tuple(urls)
+        self._urls = tuple(map(_checked, urls))
         self._faults = faults or PushFaults()
         self._every = every
         self._rng = random.Random(self._faults.seed)
@@ -149,6 +150,17 @@ class Pusher:
         except (aiohttp.ClientError, OSError):
             # A push that does not arrive is lost.
             return
+
+
+def _checked(text: str) -> str:
+    try:
+        url = URL(text)
+        is_url = url.scheme in {"http", "https"} and bool(url.host)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError(f"a URL must begin with http:// or https:// and name a host, which {text!r} does not")
+    return text
 
 
 def _status(extension: str, call: PhoneCall, status: str) -> dict[str, Any]:

@@ -118,11 +118,14 @@ class HostNames:
 
     Args:
         host: The address listened on.
-        names: Further names.
+        names: Further names, with or without a port.
+
+    Raises:
+        ValueError: A name is no host name.
     """
 
     def __init__(self, host: str, names: Iterable[str] = ()) -> None:
-        self._names = {"localhost", host.lower(), *(name.lower().rstrip(".") for name in names)}
+        self._names = {"localhost", host.lower(), *map(_host_name, names)}
         self._any_address = not is_loopback(host)
 
     def include(self, header: str) -> bool:
@@ -134,6 +137,20 @@ class HostNames:
             return True
         address = _address(name)
         return address is not None and (self._any_address or address.is_loopback)
+
+
+def _host_name(text: str) -> str:
+    """Return a host name as browsers send it: in lower case, without a port, and in ASCII."""
+    name = without_port(text)
+    try:
+        ascii_name = (name or "").encode("idna").decode("ascii")
+    except UnicodeError:
+        ascii_name = ""
+    if not ascii_name:
+        raise ValueError(
+            f"this is not a host name: {text!r}; give one such as wall.example.com, without a scheme and a path"
+        )
+    return ascii_name
 
 
 def is_loopback(host: str) -> bool:

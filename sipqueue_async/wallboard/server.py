@@ -97,8 +97,8 @@ class Wallboard:
     Raises:
         TypeError: `events_kept` is not a number.
         ValueError: A key is too short, or missing but required; the events key is the access key, or given without
-            one; `events_kept` is below 1; there is no such language; or the feed shares its changes with a group, so
-            that most changes would be missing.
+            one; `events_kept` is below 1; there is no such language; one of `host_names` is no host name; or the feed
+            shares its changes with a group, so that most changes would be missing.
     """
 
     def __init__(

@@ -46,6 +46,7 @@ NO_QUEUE = "no queue named 'nosuch'; there are queue-1, queue-2"
         ),
         (SeatFilter(["x", "y", "a"]), {A1, A2}, EVERYTHING, "no queues named 'x', 'y'; there are a, b"),
         (SeatFilter("x", "9"), set(), {A1}, "no queue named 'x'; there are a; no extension named '9'; there are 1"),
+        (SeatFilter("x"), set(), {SeatKey("a\n b", "1")}, r"no queue named 'x'; there are a\n b"),
         (SeatFilter("b", "1"), set(), EVERYTHING, "extension '1' is only in a"),
         (
             SeatFilter(None, "x"),

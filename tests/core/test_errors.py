@@ -68,6 +68,7 @@ def test_only_errors_that_may_pass_are_retryable(error: SipQueueError, retryable
         (TransportError("no whole answer within 10 s"), "no whole answer within 10 s"),
         (HttpStatusError(503), "HTTP 503 Service Unavailable: try again later"),
         (HttpStatusError(503, 2.5), "HTTP 503 Service Unavailable: try again in 2.5 s"),
+        (HttpStatusError(503, 34223912.0), "HTTP 503 Service Unavailable: try again in 34223912 s"),
         (HttpStatusError(404), "HTTP 404 Not Found: this URL is not the API; check the URL"),
         (HttpStatusError(403), "HTTP 403 Forbidden: check the URL, and any proxy in front of the platform"),
         (MalformedResponse("the URL answered with a web page", "<p>"), "the URL answered with a web page"),

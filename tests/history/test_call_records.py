@@ -366,6 +366,8 @@ async def test_pruning_removes_calls_and_earlier_their_numbers(history_url: str)
         ]
         pruned = await history.prune(timedelta(days=5), zone=ZONE, keep_numbers=timedelta(days=2))
         assert (pruned.call_records, pruned.numbers) == (0, 0)
+        pruned = await history.prune(timedelta.max, zone=ZONE, keep_numbers=timedelta.max)
+        assert (pruned.call_records, pruned.numbers) == (0, 0)
         with pytest.raises(ValueError, match="keep_numbers must not be negative"):
             await history.prune(timedelta(0), keep_numbers=timedelta(days=-1))
 

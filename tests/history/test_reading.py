@@ -211,6 +211,16 @@ async def test_keep_must_not_be_negative(tmp_path: Path) -> None:
             await history.prune(timedelta(-1))
 
 
+@pytest.mark.parametrize("keep", [timedelta(days=800_000), timedelta.max])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Honolulu"])
+async def test_a_time_to_keep_may_reach_back_before_the_calendar(keep: timedelta, zone: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/day.db"
+    await record(url, *day(5))
+    async with History(url) as history:
+        pruned = await history.prune(keep, zone=ZoneInfo(zone), keep_numbers=keep)
+    assert (pruned.kept_since, pruned.events, pruned.call_records) == (None, 0, 0)
+
+
 @pytest.mark.one_python
 async def test_vacuum_gives_space_back(tmp_path: Path) -> None:
     path = tmp_path / "day.db"

@@ -108,6 +108,12 @@ def test_it_has_to_look_now_and_then() -> None:
         Pusher(Simulator(), [], every=0)
 
 
+@pytest.mark.parametrize("url", ["", "foo", "127.0.0.1:8090", "ftp://x/", "http://", "http://[::1/", "http://xn--a/"])
+def test_a_url_that_cannot_receive_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="a URL must begin with http:// or https:// and name a host, which "):
+        Pusher(Simulator(), [url])
+
+
 async def test_a_receiver_that_hangs_holds_up_a_limited_number_of_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sipqueue_async.simulator.pushes._MOST_UNDER_WAY", 0)
     async with Simulator(PLAN, seed=7, speed=0) as simulator:

@@ -105,6 +105,26 @@ def test_only_its_own_host_names_are_accepted(host: str, header: str, expected: 
 
 
 @pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("wall.example.com:8443", "wall.example.com"),
+        ("wall.example.com", "wall.example.com:8443"),
+        ("Büro.example.com", "xn--bro-hoa.example.com"),
+        ("192.0.2.7", "192.0.2.7:80"),
+        ("[2001:db8::1]", "[2001:db8::1]:80"),
+    ],
+)
+def test_a_further_host_name_is_compared_as_browsers_send_it(name: str, header: str) -> None:
+    assert HostNames("127.0.0.1", [name]).include(header)
+
+
+@pytest.mark.parametrize("name", ["", ".", "a b", "https://wall.example.com/", "wall.example.com/", "a..b", "x" * 70])
+def test_a_further_host_name_that_no_browser_sends_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="this is not a host name: "):
+        HostNames("127.0.0.1", [name])
+
+
+@pytest.mark.parametrize(
     ("host", "expected"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LocalHost", True), ("0.0.0.0", False), ("::", False),
      ("192.0.2.7", False), ("wall.example.com", False), ("", False)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ import click
 from sipqueue_async import SipQueueClient
 from sipqueue_async._text import harmless
 from sipqueue_async.cli import options
-from sipqueue_async.cli.exits import FAILED, Failure
+from sipqueue_async.cli.exits import FAILED, Failure, complain
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.settings import ServerOptions, client_of, settings_of
 from sipqueue_async.cli.terminal.output import Output, standard_output
@@ -96,6 +97,10 @@ async def act(client: SipQueueClient, output: Output, action: Action, extension:
         Action.HANG_UP: lambda: client.hang_up(extension),
     }
     async with client:
-        await acts[action]()
+        try:
+            await acts[action]()
+        except asyncio.CancelledError:
+            complain("no answer came; the command may have been executed, so check the status before you repeat it")
+            raise
     done = _("{action}: {extension}, done") if queue is None else _("{action}: {extension} in {queue}, done")
     output.line(done.format(action=_(action), extension=harmless(extension), queue=harmless(queue or "")))

@@ -130,9 +130,13 @@ def export_command(*, file: Path, what: str, by: str, numbers: bool, **given: Un
 
 
 @command.command("prune", epilog=options.examples("sipqueue history prune --keep 400 --zone Asia/Shanghai"))
-@click.option("--keep", type=click.IntRange(min=0), default=400, show_default=True, help="How many days to keep.")
 @click.option(
-    "--keep-numbers", type=click.IntRange(min=0), help="How many days to keep the telephone numbers of call records."
+    "--keep", type=click.IntRange(0, timedelta.max.days), default=400, show_default=True, help="How many days to keep."
+)
+@click.option(
+    "--keep-numbers",
+    type=click.IntRange(0, timedelta.max.days),
+    help="How many days to keep the telephone numbers of call records.",
 )
 @click.option("--zone", "zone_name", default="UTC", show_default=True, help="The time zone of the days.")
 @click.option("--vacuum", is_flag=True, help="Give the space back to the file system afterwards.")

@@ -13,6 +13,7 @@ from typing import Final, Unpack
 import click
 
 from sipqueue_async.cli import options
+from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.listening import cannot_listen
 from sipqueue_async.cli.running import Work
 from sipqueue_async.cli.simulation import Demonstration
@@ -60,6 +61,10 @@ async def simulate(
     if accesskey := environ.get("SIPQUEUE_ACCESSKEY"):
         platform["accesskey"] = accesskey
     simulator = Simulator(centre.plan, seed=centre.seed, speed=centre.speed, host=host, port=port, **platform)
+    try:
+        pusher = Pusher(simulator, push)
+    except ValueError as error:
+        raise Failure(f"--push: {error}") from None
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(simulator)
@@ -72,5 +77,5 @@ async def simulate(
             lines["SIPQUEUE_ACCESSKEY"] = simulator.accesskey
         output.line("\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items()))
         if push:
-            await stack.enter_async_context(Pusher(simulator, push))
+            await stack.enter_async_context(pusher)
         await asyncio.Event().wait()

@@ -279,5 +279,10 @@ def _wallboard(
             pushes=pushes,
         )
     except ValueError as error:
-        is_of_events = str(error).startswith("the events key")
-        raise Failure(f"{error}; {_EVENTS_REMEDY if is_of_events else _REMEDY}") from None
+        raise Failure(f"{error}; {_remedy(str(error))}") from None
+
+
+def _remedy(reason: str) -> str:
+    if reason.startswith("this is not a host name"):
+        return "see --host-name"
+    return _EVENTS_REMEDY if reason.startswith("the events key") else _REMEDY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from datetime import datetime, timedelta
@@ -270,6 +271,24 @@ async def test_each_action_acts() -> None:
         "sign-out: 100001 in queue-1, done",
         "sign-in: 100001 in queue-1, done",
     ]
+
+
+async def test_a_command_that_is_stopped_before_its_answer_is_in_doubt(capsys: pytest.CaptureFixture[str]) -> None:
+    arrived = asyncio.Event()
+
+    class Silent(SipQueueClient):
+        async def hang_up(self, extension: str) -> None:
+            arrived.set()
+            await asyncio.Event().wait()
+
+    client = Silent("http://127.0.0.1:9", "token")
+    task = asyncio.ensure_future(agent.act(client, Paper().output(), Action.HANG_UP, "100001", None))
+    await arrived.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    said = "no answer came; the command may have been executed, so check the status before you repeat it"
+    assert capsys.readouterr().err == f"sipqueue: {said}\n"
 
 
 def test_it_acts_without_asking_on_request(work: list[partial[Any]]) -> None:

@@ -434,6 +434,8 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
         ("history timeline 999", 5, "no extension named '999'; there are 100001, 100002"),
         ("report --since 2026-01-05 --extension 100002 --queue 挂号", 5, "extension '100002' is only in queue-1"),
         ("history events --db sqlite:///nofile.db", 2, "there is no database nofile.db; sipqueue record makes one"),
+        ("history prune --keep 1000000000", 2, "1000000000 is not in the range 0<=x<=999999999"),
+        ("history prune --keep-numbers 1000000000", 2, "1000000000 is not in the range 0<=x<=999999999"),
         ("history prune --db sqlite:///nofile.db", 2, "there is no database nofile.db; sipqueue record makes one"),
     ],
 )

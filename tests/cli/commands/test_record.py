@@ -144,7 +144,7 @@ async def test_calls_are_recorded_with_their_queues(url: str, capsys: pytest.Cap
         ("--numbers full", "--numbers needs --calls"),
         ("--calls-since today", "--calls-since needs --calls"),
         ("--calls", "the server's time zone is needed: use --timezone"),
-        ("--calls --timezone UTC --calls-since soon", "--since 'soon' is not a time"),
+        ("--calls --timezone UTC --calls-since soon", "--calls-since 'soon' is not a time"),
         ("--calls --from-relay", "--from-relay and --calls do not go together"),
     ],
 )

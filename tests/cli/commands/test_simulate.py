@@ -71,6 +71,12 @@ async def test_it_pushes_what_happens() -> None:
         await until(lambda: arrived)
 
 
+async def test_a_url_for_pushes_that_cannot_receive_is_told() -> None:
+    with pytest.raises(Failure, match=r"--push: a URL must begin with .*, which 'foo' does not") as caught:
+        await simulate(Paper().output(), {}, SMALL, push=["foo"])
+    assert caught.value.code == USAGE
+
+
 async def test_the_references_example_is_answered_as_printed() -> None:
     form = aiohttp.FormData(default_to_multipart=True)
     fields = {"service": "App.Sip_Queue.GetQueueSipStatus", "token": "ABCDEFG", "queuename": "queue-1"}

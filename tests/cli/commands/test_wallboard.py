@@ -180,6 +180,7 @@ async def test_the_key_is_asked_for() -> None:
             Site(key=KEY, events_key="short"),
             "the events key is too short: .*; set SIPQUEUE_EVENTS_KEY, or use --events",
         ),
+        (Site(host_names={"http://x/"}), "not a host name: 'http://x/'; give one such as .*; see --host-name"),
         (Site(host="192.0.2.1", key=KEY), "192.0.2.1, port 0: it is not an address of this machine; give"),
         (Site(host="no.such.invalid", key=KEY), "the name is unknown; give --host an address of this machine"),
         (Site(host="x" * 70, key=KEY), "the name is unknown; give --host an address of this machine"),
