@@ -189,14 +189,14 @@ class CallAnswered(_ChangeEvent):
         return _is_news(self.previous.last_answered_at, self.answered_at)
 
     def __str__(self) -> str:
-        unseen = (
+        hidden = (
             ""
             if not self.hidden_count
-            else ", unseen"
+            else ", hidden"
             if self.count == self.hidden_count
-            else f", {self.hidden_count} unseen"
+            else f", {self.hidden_count} hidden"
         )
-        return self._say(f"answered {_calls(self.count)}{unseen}")
+        return self._say(f"answered {_calls(self.count)}{hidden}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as values for JSON; the documentation of ``sipqueue watch --json`` lists the fields."""

@@ -46,12 +46,12 @@ def only(old: Snapshot | None, new: Snapshot) -> Event:
             only(snapshot(BEFORE), snapshot(agent(state=AgentState.UNKNOWN, state_code=1299))),
             "queue-1 100001 waiting → code 1299",
         ),
-        (only(snapshot(BEFORE), snapshot(agent(calls_answered=1))), "queue-1 100001 answered 1 call, unseen"),
+        (only(snapshot(BEFORE), snapshot(agent(calls_answered=1))), "queue-1 100001 answered 1 call, hidden"),
         (
             only(
                 snapshot(agent(state=AgentState.TALKING)), snapshot(agent(state=AgentState.TALKING, calls_answered=2))
             ),
-            "queue-1 100001 answered 2 calls, 1 unseen",
+            "queue-1 100001 answered 2 calls, 1 hidden",
         ),
         (only(snapshot(BEFORE), snapshot(agent(no_answer_count=3))), "queue-1 100001 missed 3 calls"),
         (

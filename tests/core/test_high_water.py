@@ -325,7 +325,7 @@ class TestCountersLeftOut:
         assert told == [
             ["queue-1 100001 missed 1 call"],
             ["queue-1 100001 calls_answered: 0 → 9"],
-            ["queue-1 100001 answered 1 call, unseen"],
+            ["queue-1 100001 answered 1 call, hidden"],
         ]
 
     def test_a_held_back_record_keeps_its_own_problems(self) -> None:
