@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -113,13 +114,15 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
     headers = {"Content-Type": "application/json; charset=utf-8", **reply.headers}
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = reply.length
+    # There is no transport if the client closed the connection meanwhile.
     transport = request.transport
-    # There is no transport if the client closed the connection meanwhile; aiohttp handles that.
     if reply.reset and transport is not None:
         reset_connection(transport)
         return response
-    await response.prepare(request)
-    await response.write(reply.body)
+    # A client may leave at any time; aiohttp would log a traceback.
+    with suppress(ConnectionResetError):
+        await response.prepare(request)
+        await response.write(reply.body)
     if len(reply.body) < reply.length and transport is not None:
         transport.close()
     return response

@@ -64,6 +64,22 @@ async def test_a_reset_is_one_of_tcp(sipqueue_simulator: Simulator) -> None:
     writer.close()
 
 
+async def test_a_client_that_leaves_before_its_answer_is_not_logged_as_an_error(
+    sipqueue_simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    sipqueue_simulator.faults.next(delay=0.2)
+    host, _, port = sipqueue_simulator.url.removeprefix("http://").partition(":")
+    before = asyncio.all_tasks()
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: platform\r\n\r\n")
+    async with asyncio.timeout(60):
+        while sipqueue_simulator.platform.requests < 1:
+            await asyncio.sleep(0.001)
+        writer.close()
+        await asyncio.wait(asyncio.all_tasks() - before)
+    assert caplog.records == []
+
+
 async def test_a_delay_is_a_right_answer_that_is_late(sipqueue_simulator: Simulator, client: SipQueueClient) -> None:
     sipqueue_simulator.faults.next(delay=0.02)
     assert len(await client.fetch_snapshot()) > 0
