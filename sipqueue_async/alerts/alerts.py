@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from sipqueue_async import Feed, FeedHealth, Snapshot, Update
+from sipqueue_async._whole_feed import check_whole_feed
 from sipqueue_async.alerts.events import Alert
 from sipqueue_async.alerts.rules import Rule
 from sipqueue_async.alerts.state import AlertState, evaluate
@@ -34,13 +35,12 @@ class Alerts(AsyncIterator[Alert]):
         rules: The rules; or a restored state, whose `AlertState.snapshot` is the watcher's baseline.
 
     Raises:
-        TypeError: One of the rules is not a rule.
+        TypeError: The feed is not a feed, or one of the rules is not a rule.
         ValueError: Two rules have the same name, an `unless` is invalid, or the feed shares its updates with a group.
     """
 
     def __init__(self, feed: Feed, rules: Iterable[Rule] | AlertState) -> None:
-        if feed.is_shared:
-            raise ValueError("alerts need every update: this feed hands some of them to other consumers of its group")
+        check_whole_feed("feed", feed)
         self._feed = feed
         self._state = rules if isinstance(rules, AlertState) else AlertState(rules)
         # Part of the state, so that a saved state includes what was not yielded yet.

@@ -13,6 +13,7 @@ from typing import Final, Self
 import attrs
 
 from sipqueue_async import Feed, FeedHealth, Update, Updates
+from sipqueue_async._whole_feed import check_whole_feed
 from sipqueue_async.history.batch import Batch, Writer
 from sipqueue_async.history.errors import HistoryError
 from sipqueue_async.history.figures import moment_of
@@ -80,13 +81,13 @@ class Recorder:
         close_timeout: How many seconds the end of the block waits for the database.
 
     Raises:
+        TypeError: The feed is not a feed.
         ValueError: The feed belongs to a group, so that it receives only a part of the changes; or `max_pending` is
             below 1.
     """
 
     def __init__(self, history: History, feed: Feed, *, max_pending: int = 1000, close_timeout: float = 10.0) -> None:
-        if feed.is_shared:
-            raise ValueError("a feed with a group receives only a part of the changes: record one without a group")
+        check_whole_feed("feed", feed)
         self._store = store_of(history)
         self._history = history
         self._feed = feed

@@ -30,6 +30,7 @@ from sipqueue_async import (
     StatusWatcher,
     TransportError,
 )
+from sipqueue_async._whole_feed import check_whole_feed
 from sipqueue_async.prometheus.labels import label
 from sipqueue_async.prometheus.scrape import exposition
 from sipqueue_async.tally import Tally
@@ -67,16 +68,17 @@ class WatcherCollector(Collector):
         agents: Also export series for each agent: ten and more per agent.
 
     Raises:
+        TypeError: One of them is not a feed.
         ValueError: There is no feed, or a feed shares its changes with a group, so calls would be missing.
     """
 
     def __init__(self, watchers: Feed | Mapping[str, Feed], *, agents: bool = False) -> None:
-        alone = isinstance(watchers, Feed)
-        named = {"": watchers} if isinstance(watchers, Feed) else dict(watchers)
+        alone = not isinstance(watchers, Mapping)
+        named = dict(watchers) if isinstance(watchers, Mapping) else {"": watchers}
         if not named:
             raise ValueError("watchers must be a feed, or at least one feed by name")
-        if any(feed.is_shared for feed in named.values()):
-            raise ValueError("a feed with a group receives only part of the changes: use one without a group")
+        for feed in named.values():
+            check_whole_feed("each of watchers", feed)
         self._labels: tuple[str, ...] = () if alone else ("platform",)
         self._recorders = [(() if alone else (label(name),), _Recorder(feed)) for name, feed in named.items()]
         self._agents = agents

@@ -142,6 +142,7 @@ class Tally:
             lock: Held while the tally changes and `on_change` runs, for programs that read the tally in another thread.
 
         Raises:
+            TypeError: The feed is not a feed.
             ValueError: The feed belongs to a group, so the tally would miss calls.
         """
         return TallyUpdater(self, feed, on_change, lock).stop

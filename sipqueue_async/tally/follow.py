@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from sipqueue_async import Feed, FeedDown, FeedHealth, Update
+from sipqueue_async._whole_feed import check_whole_feed
 
 if TYPE_CHECKING:
     from sipqueue_async.tally.fold import Tally
@@ -29,8 +30,7 @@ class TallyUpdater:
         on_change: Callable[[Update | None], object] | None,
         lock: AbstractContextManager[object] | None,
     ) -> None:
-        if feed.is_shared:
-            raise ValueError("a feed with a group receives only a part of the changes: follow one without a group")
+        check_whole_feed("feed", feed)
         self._tally = tally
         self._feed = feed
         self._on_change = on_change

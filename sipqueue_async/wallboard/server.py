@@ -16,6 +16,7 @@ from aiohttp.http import HttpProcessingError
 from sipqueue_async import Feed
 from sipqueue_async._arguments import check_at_least
 from sipqueue_async._language import LANGUAGES
+from sipqueue_async._whole_feed import check_whole_feed
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.push import PushReceiver
 from sipqueue_async.wallboard.access import Access, HostNames, is_loopback
@@ -95,7 +96,7 @@ class Wallboard:
             one they are not found.
 
     Raises:
-        TypeError: `events_kept` is not a number.
+        TypeError: `events_kept` is not a number, or the watcher is not a feed.
         ValueError: A key is too short, or missing but required; the events key is the access key, or given without
             one; `events_kept` is below 1; there is no such language; one of `host_names` is no host name; or the feed
             shares its changes with a group, so that most changes would be missing.
@@ -123,8 +124,7 @@ class Wallboard:
     ) -> None:
         if key is None and not is_loopback(host):
             raise ValueError(f"other machines can reach {host}, so an access key is required")
-        if watcher.is_shared:
-            raise ValueError("a feed with a group receives only part of the changes: use one without a group")
+        check_whole_feed("watcher", watcher)
         check_at_least("events_kept", events_kept, 1, "update")
         if language is not None and language not in LANGUAGES:
             raise ValueError(f"language must be one of {', '.join(LANGUAGES)}, not {language!r}")

@@ -37,14 +37,6 @@ def a_source(
     return source
 
 
-async def test_a_feed_that_shares_its_updates_is_refused() -> None:
-    class Shared(StatusWatcher):
-        is_shared = True
-
-    with pytest.raises(ValueError, match="alerts need every update"):
-        Alerts(Shared(a_source(lambda _: TALKING)), [])  # type: ignore[arg-type]
-
-
 async def first(alerts: Alerts, number: int) -> list[Alert]:
     return [await anext(alerts) for _ in range(number)]
 

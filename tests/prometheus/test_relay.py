@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pytest
-
 from sipqueue_async import AgentState, Snapshot, StatusWatcher, TransportError
 from sipqueue_async.prometheus import WatcherCollector
 from sipqueue_async.redis import RedisFeed, Relay
@@ -134,8 +132,3 @@ async def test_readers_have_no_metrics_of_polls(redis_server: RedisServer) -> No
     assert scrape.by("sipqueue_agents", "platform", state="waiting") == {"north": 1, "south": 1}
     assert set(OF_POLLS) <= scrape.families.keys()
     assert {dict(it.labels)["platform"] for it in scrape.samples if it.name.startswith(OF_POLLS)} == {"north"}
-
-
-def test_a_feed_with_a_group_is_refused() -> None:
-    with pytest.raises(ValueError, match="receives only part of the changes"):
-        WatcherCollector({"north": RedisFeed("redis://127.0.0.1", group="exporters", consumer="1")})

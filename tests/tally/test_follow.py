@@ -124,11 +124,3 @@ async def test_the_lock_is_held_while_the_tally_changes() -> None:
     async with watcher:
         await poll(watcher, 2)
     assert (held, lock.locked()) == ([True, True], False)
-
-
-async def test_a_part_of_the_changes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed that shares its changes within a group cannot be followed."""
-    watcher = watching(one(0))
-    monkeypatch.setattr(StatusWatcher, "is_shared", True)
-    with pytest.raises(ValueError, match="follow one without"):
-        Tally().follow(watcher)

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sipqueue_async import StatusWatcher, TransportError
+from sipqueue_async import TransportError
 from sipqueue_async.redis import RedisFeed, Relay, RelayError
 from sipqueue_async.wallboard import Wallboard
 from tests.kit.builders import START, ScriptedSource, agent, snapshot
@@ -213,9 +213,3 @@ async def test_a_new_wallboard_counts_ages_from_the_relays_last_change(redis_ser
             known = await told(wallboard, lambda known: known["seats"])
     assert {seat["since"] for seat in known["seats"]} == {TALKING.observed_at.isoformat()}
     assert {seat["approximate"] for seat in known["seats"]} == {True}
-
-
-def test_a_feed_with_a_group_is_refused() -> None:
-    with pytest.raises(ValueError, match="receives only part of the changes"):
-        Wallboard(RedisFeed("redis://127.0.0.1", group="walls", consumer="1"))
-    Wallboard(StatusWatcher(ScriptedSource([WAITING])))
