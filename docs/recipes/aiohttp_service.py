@@ -73,10 +73,7 @@ async def events(request: web.Request) -> web.WebSocketResponse:
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
-                    seat = {"queue": event.queue, "extension": event.extension}
-                    await socket.send_json(
-                        {"event": type(event).__name__, **seat, "text": str(event)}
-                    )
+                    await socket.send_json({**event.to_dict(), "text": str(event)})
         await socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
     sender = asyncio.create_task(send())

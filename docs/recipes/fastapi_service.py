@@ -72,10 +72,7 @@ async def events(socket: WebSocket, watcher: Watcher) -> None:
         with suppress(SipQueueError):
             async for update in updates:
                 for event in update.events:
-                    seat = {"queue": event.queue, "extension": event.extension}
-                    await socket.send_json(
-                        {"event": type(event).__name__, **seat, "text": str(event)}
-                    )
+                    await socket.send_json({**event.to_dict(), "text": str(event)})
         await socket.close(1011)
 
     async def listen() -> None:

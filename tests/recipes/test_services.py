@@ -63,7 +63,7 @@ async def test_a_service_sends_every_event_to_every_client_and_reports_its_healt
             it.floor.put(AgentState.TALKING)
             for socket in (first, second):
                 event = await socket.receive_json(timeout=PATIENCE)
-                assert (event["event"], event["extension"]) == ("StateChanged", "100001")
+                assert (event["event"], event["extension"]) == ("state-changed", "100001")
                 assert "waiting → talking" in event["text"]
             async with session.get("/queues") as answer:
                 assert (await answer.json())["queue-1"]["talking"] == 1
@@ -73,7 +73,7 @@ async def test_a_service_sends_every_event_to_every_client_and_reports_its_healt
                 while await _health(session) != (503, "stale"):
                     await asyncio.sleep(0.05)
                 for socket in (first, second):
-                    assert (await socket.receive_json())["event"] == "FeedDown"
+                    assert (await socket.receive_json())["event"] == "feed-down"
                     assert (await socket.receive()).data == 1011
 
 
