@@ -26,6 +26,10 @@ class AgentState(StrEnum):
     UNKNOWN = "unknown"
     """An unlisted code; `AgentStatus.state_code` has its number."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"there is no state {value!r}: use one of {', '.join(cls)}")
+
 
 STATE_CODES: Final[Mapping[int, AgentState]] = MappingProxyType(
     {

@@ -53,7 +53,10 @@ class SavedFormat:
         Raises:
             ValueError: It is not.
         """
-        if not isinstance(document, dict) or document.get("format") != self.name:
+        found = document.get("format") if isinstance(document, dict) else None
+        if not isinstance(document, dict) or found != self.name:
+            if isinstance(found, str) and found.startswith("sipqueue"):
+                raise ValueError(f'this is not a saved {self.kind}: its "format" is {found!r}, not {self.name!r}')
             raise ValueError(f'this is not a saved {self.kind}: it has no "format": "{self.name}"')
         version = document.get("version")
         if type(version) is not int or version != self.version:

@@ -65,14 +65,14 @@ class RulesFile:
         return self._texts.get(alert.rule.name, Texts()).text(alert, self.language)
 
 
-def read_rules(path: Path) -> RulesFile:
+def read_rules(path: Path | str) -> RulesFile:
     """Return the content of a rules file.
 
     Raises:
         ValueError: The file cannot be read or is not TOML, or a rule is invalid; the message names the file, the table
             or line, the key, and the reason.
     """
-    return read_document(path, "rules file", _file)
+    return read_document(Path(path), "rules file", _file)
 
 
 def _file(document: dict[str, Any]) -> RulesFile:

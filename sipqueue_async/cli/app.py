@@ -92,12 +92,17 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            # Click would suggest only commands that are loaded.
-            similar = get_close_matches(args[0], COMMANDS, n=1)
+            # Click would suggest only commands that are loaded, and none of the group.
+            similar = self._of_history(ctx, args[0]) or get_close_matches(args[0], COMMANDS, n=1)
             if similar:
                 message = _("No such command {name!r} (did you mean {similar}?)")
                 raise click.UsageError(message.format(name=args[0], similar=similar[0]), ctx)
         return super().resolve_command(ctx, args)
+
+    def _of_history(self, ctx: click.Context, name: str) -> list[str]:
+        """Return the command of this name in the group of history, with the group's name, if there is one."""
+        group = self.get_command(ctx, "history")
+        return ["history " + name] if isinstance(group, click.Group) and name in group.commands else []
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section(_("Commands")):

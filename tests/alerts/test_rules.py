@@ -41,7 +41,7 @@ def test_one_name_stands_for_several() -> None:
     ("make", "reason"),
     [
         (lambda: StateLasts("", "talking", longer_than=1), "name of the rule '' must not be empty"),
-        (lambda: StateLasts("r", "taking", longer_than=1), "'taking' is not a valid AgentState"),
+        (lambda: StateLasts("r", "taking", longer_than=1), "there is no state 'taking': use one of idle, waiting"),
         (lambda: StateLasts("r", [], longer_than=1), "states of the rule 'r' must not be empty"),
         (lambda: StateLasts("r", "talking", longer_than=-1), "longer_than of the rule 'r' must be 0 or more seconds"),
         (lambda: StateLasts("r", "talking", longer_than=float("nan")), "longer_than of the rule 'r'"),

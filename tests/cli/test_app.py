@@ -235,6 +235,7 @@ class TestOptions:
     [
         ("wacth", "No such command 'wacth' (did you mean watch?); see sipqueue --help"),
         ("nonsense", "No such command 'nonsense'; see sipqueue --help"),
+        ("export", "No such command 'export' (did you mean history export?); see sipqueue --help"),
         ("watch --interval 0", "above 0"),
         ("watch --interval nan", "above 0"),
         ("watch --interval soon", "not a valid float"),

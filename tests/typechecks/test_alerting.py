@@ -48,6 +48,7 @@ def test_rules() -> None:
 def test_rules_file(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text('[rules.away]\nkind = "feed-silent"')
     assert_type(read_rules(tmp_path / "rules.toml"), RulesFile)
+    assert_type(read_rules(str(tmp_path / "rules.toml")), RulesFile)
     assert_type(read_rules(tmp_path / "rules.toml").rules, tuple[Rule, ...])
     assert_type(read_rules(tmp_path / "rules.toml").language, str)
     assert_type(read_rules(tmp_path / "rules.toml").destinations, tuple[Destination, ...])
