@@ -32,11 +32,14 @@ from sipqueue_async import (
     diff,
 )
 from sipqueue_async._saved_format import DAMAGE, damage
+from sipqueue_async.models import COUNTER_FIELDS
 
 VERSION: Final = 2
 """The format that relays write. Readers accept format 1 too, which lacks the field `confirmed`."""
 _READABLE: Final = (1, 2)
 _NO_RECORD: Final = "null"
+_PROBLEMS: Final = "problems"
+"""In a record: the problems of its counters that the platform has never sent."""
 
 _ERRORS: Final[Mapping[str, type[SipQueueError]]] = {
     kind.__name__: kind
@@ -96,6 +99,8 @@ class Change:
     """Their records before, in the order of `seats`; None for a seat that joined."""
     now: tuple[AgentStatus | None, ...]
     """Their records after, in the same order; None for a seat that left."""
+    never_sent: tuple[FieldProblem, ...] = ()
+    """The counters in `was` whose 0 means nothing, because the platform had never sent them."""
 
     @cached_property
     def agents(self) -> dict[SeatKey, AgentStatus | None]:
@@ -110,7 +115,10 @@ class Change:
     @property
     def before_snapshot(self) -> Snapshot | None:
         """A snapshot of the old records of the seats that changed, and of no others."""
-        return None if self.moment is None else self.moment.snapshot(it for it in self.was if it is not None)
+        if self.moment is None:
+            return None
+        before = attrs.evolve(self.moment, problems=self.never_sent)
+        return before.snapshot(it for it in self.was if it is not None)
 
     @cached_property
     def after_snapshot(self) -> Snapshot | None:
@@ -140,12 +148,19 @@ class Publication:
 
 
 def publication(
-    *, sequence: int, snapshot: Snapshot | None, feed: FeedEvent | None, changes: Sequence[SeatEvent], coalesced: bool
+    *,
+    sequence: int,
+    previous: Snapshot | None,
+    snapshot: Snapshot | None,
+    feed: FeedEvent | None,
+    changes: Sequence[SeatEvent],
+    coalesced: bool,
 ) -> Publication:
     """Return the publication of some changes.
 
     Args:
         sequence: The publication's number.
+        previous: The snapshot before the changes, if there was one.
         snapshot: The snapshot after the changes; None until a poll has succeeded for the first time.
         feed: The change of the feed's condition, if there was one.
         changes: The seats' events.
@@ -168,8 +183,8 @@ def publication(
         snapshot=_dump(moment),
         update=_dump(update),
         seats="\n".join(_dump(list(key)) for key in now),
-        was=_records(was.values()),
-        now=_records(now.values()),
+        was=_records(was.values(), previous),
+        now=_records(now.values(), snapshot),
     )
 
 
@@ -178,8 +193,20 @@ def feed_to_json(feed: FeedEvent | None) -> str:
     return _dump(None if feed is None else _feed_to_json(feed))
 
 
-def _records(agents: Iterable[AgentStatus | None]) -> str:
-    return "\n".join(_NO_RECORD if agent is None else _dump(agent.to_dict()) for agent in agents)
+def _records(agents: Iterable[AgentStatus | None], of: Snapshot | None) -> str:
+    never_sent: dict[SeatKey, list[dict[str, Any]]] = {}
+    for problem in () if of is None else of.problems:
+        if problem.field in COUNTER_FIELDS and not problem.carried:
+            key = SeatKey(problem.queue or "", problem.extension or "")
+            never_sent.setdefault(key, []).append(problem.to_dict())
+
+    def line(agent: AgentStatus | None) -> str:
+        if agent is None:
+            return _NO_RECORD
+        problems = never_sent.get(agent.key)
+        return _dump(agent.to_dict() | ({_PROBLEMS: problems} if problems else {}))
+
+    return "\n".join(map(line, agents))
 
 
 # One line of ASCII, so that lone surrogates in names survive, whatever encoding a client uses. `json.dumps` with
@@ -289,7 +316,7 @@ def read_snapshot(moment: str, records: Iterable[str]) -> Snapshot | None:
         found = read_moment(json.loads(moment))
         if found is None:
             return None
-        agents = (AgentStatus.from_dict(json.loads(record)) for record in records)
+        agents = (agent for agent, _ in map(_read_record, records) if agent is not None)
         return found.snapshot(sorted(agents, key=attrgetter("key")))
 
 
@@ -356,15 +383,25 @@ def _read_error(document: Mapping[str, Any]) -> SipQueueError:
 
 def _read_records(fields: Mapping[str, str]) -> dict[str, Any]:
     seats = tuple(SeatKey(*json.loads(line)) for line in fields["seats"].splitlines())
-    was = tuple(map(_read_record, fields["was"].splitlines()))
-    now = tuple(map(_read_record, fields["now"].splitlines()))
+    before = tuple(map(_read_record, fields["was"].splitlines()))
+    was = tuple(agent for agent, _ in before)
+    now = tuple(agent for agent, _ in map(_read_record, fields["now"].splitlines()))
     if len(set(seats)) != len(seats):
         raise ValueError("a seat is listed twice")
     for seat, *agents in zip(seats, was, now, strict=True):
         if any(agent is not None and agent.key != seat for agent in agents):
             raise ValueError(f"the record for {seat} names another seat")
-    return {"seats": seats, "was": was, "now": now}
+    return {
+        "seats": seats,
+        "was": was,
+        "now": now,
+        "never_sent": tuple(it for _, problems in before for it in problems),
+    }
 
 
-def _read_record(line: str) -> AgentStatus | None:
-    return None if line == _NO_RECORD else AgentStatus.from_dict(json.loads(line))
+def _read_record(line: str) -> tuple[AgentStatus | None, Sequence[FieldProblem]]:
+    if line == _NO_RECORD:
+        return None, ()
+    fields = json.loads(line)
+    problems = fields.pop(_PROBLEMS, ())
+    return AgentStatus.from_dict(fields), [FieldProblem.from_dict(problem) for problem in problems]

@@ -10,7 +10,7 @@ is up to date, and increments the counter `confirmed` each time:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from itertools import compress
 from typing import Final
@@ -22,6 +22,7 @@ from sipqueue_async import (
     FeedDown,
     FeedEvent,
     FeedUp,
+    FieldProblem,
     HighWater,
     SeatEvent,
     SeatFilter,
@@ -375,11 +376,21 @@ def admitted(change: Change, seats: SeatFilter) -> Change:
         return change
     admitted = list(map(seats.admits, change.seats))
     moment = change.moment
+
+    def theirs(problems: Iterable[FieldProblem]) -> tuple[FieldProblem, ...]:
+        return tuple(it for it in problems if seats.admits((it.queue, it.extension)))
+
     if moment is not None:
-        problems = tuple(it for it in moment.problems if seats.admits((it.queue, it.extension)))
-        moment = attrs.evolve(moment, problems=problems)
+        moment = attrs.evolve(moment, problems=theirs(moment.problems))
     was, now = (tuple(compress(records, admitted)) for records in (change.was, change.now))
-    return attrs.evolve(change, moment=moment, seats=tuple(compress(change.seats, admitted)), was=was, now=now)
+    return attrs.evolve(
+        change,
+        moment=moment,
+        seats=tuple(compress(change.seats, admitted)),
+        was=was,
+        now=now,
+        never_sent=theirs(change.never_sent),
+    )
 
 
 def _sharing(old: Snapshot, new: Snapshot, events: tuple[SeatEvent, ...]) -> Snapshot:

@@ -130,6 +130,7 @@ class Term:
 
     async def _step(self, watcher: StatusWatcher, update: Update | None) -> None:
         if update is not None:
+            self._learn_of_counters(update.previous)
             self._known = update.snapshot
             self._after_reset = _after_reset(update) or self._after_reset
             turns = [event for event in update.events if isinstance(event, FeedDown | FeedUp)]
@@ -155,6 +156,17 @@ class Term:
             seen=_seen(watcher),
             confirms=self.published.sequence > 0 and _has_polled(watcher),
         )
+
+    def _learn_of_counters(self, previous: Snapshot | None) -> None:
+        """Continue from the watcher's snapshot if it has the published records, but knows more counters.
+
+        A counter that turns out to be 0 changes no record, so the published problems still say that it is unknown.
+        """
+        published = self.published.snapshot
+        if previous is None or published is None or previous.problems == published.problems:
+            return
+        if previous == published:
+            self.published = attrs.evolve(self.published, snapshot=previous)
 
     def _notice_recovery(self, watcher: StatusWatcher) -> None:
         """Make a `FeedUp` after an outage that began under an earlier relay: this watcher has not seen it begin."""
@@ -190,7 +202,12 @@ class Term:
         if not changes and feed is None and not self._is_first():
             return Answer.OK
         payload = publication(
-            sequence=before.sequence + 1, snapshot=after, feed=feed, changes=changes, coalesced=coalesced
+            sequence=before.sequence + 1,
+            previous=before.snapshot,
+            snapshot=after,
+            feed=feed,
+            changes=changes,
+            coalesced=coalesced,
         )
         async with self._renewing():
             answer = await self._store.publish(

@@ -22,7 +22,9 @@ def payload_of(
 ) -> Publication:
     """Return the publication for the difference between two snapshots."""
     changes = () if after is None else diff(before, after)
-    return publication(sequence=sequence, snapshot=after, feed=feed, changes=changes, coalesced=coalesced)
+    return publication(
+        sequence=sequence, previous=before, snapshot=after, feed=feed, changes=changes, coalesced=coalesced
+    )
 
 
 def fields_of(payload: Publication, after: str = "7-0", confirmed: int = 1) -> dict[str, str]:

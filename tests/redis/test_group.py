@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from sipqueue_async import AgentLeft, CallMissed, Event, FeedDown, FeedUp, StateChanged, TransportError, Update, diff
+from sipqueue_async import (
+    AgentLeft,
+    CallAnswered,
+    CallMissed,
+    Event,
+    FeedDown,
+    FeedUp,
+    FieldProblem,
+    StateChanged,
+    TransportError,
+    Update,
+    diff,
+)
 from sipqueue_async.redis import RedisFeed, RelayError
 from sipqueue_async.redis.store import Store, Superseded
 from sipqueue_async.testing import collect
@@ -264,6 +276,21 @@ class TestTrouble:
             (update,) = await collect(feed.updates(), until=1, timeout=60)
             assert (update.events, update.sequence, update.coalesced) == (diff(WAITING, later), 3, True)
             assert AgentLeft in {type(event) for event in update.events}
+
+    async def test_a_counter_that_appears_in_a_trimmed_stream_is_no_call(self, redis_server: RedisServer) -> None:
+        missing = FieldProblem("queue-1", "3", "callsanswered", "it is missing")
+        joined = snapshot(*WAITING.values(), agent("3"), at=60, problems=[missing])
+        later = snapshot(*WAITING.values(), agent("3", "talking", calls_answered=9), at=90)
+        async with working(redis_server) as (writer, feed), redis_server.client() as client:
+            await writer.publish(joined)
+            updates = feed.updates()
+            assert (await asyncio.wait_for(anext(updates), 60)).events == diff(WAITING, joined)
+            await writer.publish(snapshot(*WAITING.values(), agent("3", calls_answered=8), at=80))
+            await writer.publish(later)
+            await client.xtrim("{sipqueue}:events", maxlen=0, approximate=False)
+            update = await asyncio.wait_for(anext(updates), 60)
+        assert update.events == diff(joined, later)
+        assert CallAnswered not in {type(event) for event in update.events}
 
     async def test_a_trimmed_stream_tells_the_feeds_condition_once(self, redis_server: RedisServer) -> None:
         """After trimming, a group receives one feed event if the feed's condition has changed, otherwise none."""

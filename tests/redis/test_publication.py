@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -52,6 +52,12 @@ WAITING, TALKING = agent(), agent(state="talking", calls_answered=1)
 PROBLEM = FieldProblem(queue="queue-1", extension=None, field="lastanswertime", reason="no time: 'soon'")
 
 
+def without(counters: Iterable[str], known: Snapshot) -> Snapshot:
+    """Return a snapshot whose counters the platform has never sent."""
+    problems = [FieldProblem(*key, field, "it is missing") for key in known for field in counters]
+    return Snapshot(known.values(), observed_at=known.observed_at, problems=problems)
+
+
 def damaged(name: str, change: Callable[[Any], object], said: Publication | None = None) -> dict[str, str]:
     """Return an entry's fields after a change to the JSON in one of them."""
     fields = fields_of(said or payload_of(snapshot(WAITING), snapshot(TALKING, server=1, problems=[PROBLEM]), UP))
@@ -73,11 +79,18 @@ feeds = st.one_of(
 
 
 class TestThereAndBack:
-    @given(before=st.none() | snapshots(), after=snapshots(), feed=feeds, coalesced=st.booleans())
+    @given(
+        before=st.none() | snapshots(),
+        after=snapshots(),
+        feed=feeds,
+        coalesced=st.booleans(),
+        left_out=st.sets(st.sampled_from(["callsanswered", "noanswercount"])),
+    )
     def test_a_publication_has_the_events_of_the_watcher(
-        self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None, coalesced: bool
+        self, before: Snapshot | None, after: Snapshot, feed: FeedEvent | None, coalesced: bool, left_out: set[str]
     ) -> None:
         """A publication consists of ASCII lines, because Redis's scripts treat each line as one record."""
+        before = None if before is None else without(left_out, before)
         said = payload_of(before, after, feed, coalesced=coalesced)
         change = read_change(fields_of(said))
         assert change.seat_events == diff(before, after)

@@ -12,11 +12,13 @@ import pytest
 from redis.asyncio import Redis
 
 from sipqueue_async import (
+    AgentChanged,
     AgentJoined,
     AuthError,
     CallAnswered,
     FeedDown,
     FeedUp,
+    FieldProblem,
     Snapshot,
     StateChanged,
     TransportError,
@@ -49,6 +51,7 @@ class Platform:
         self.at = 0.0
         self.error: Exception | None = None
         self.agents = agents
+        self.problems: tuple[FieldProblem, ...] = ()
 
     async def __call__(self) -> Snapshot:
         """Return the snapshot, or raise the error."""
@@ -56,7 +59,7 @@ class Platform:
         self.at += 0.01
         if self.error is not None:
             raise self.error
-        return snapshot(*self.agents, at=self.at)
+        return snapshot(*self.agents, at=self.at, problems=self.problems)
 
 
 def relay(source: Any, server: RedisServer | Cable, *, lease: float = 0.5, **options: Any) -> Relay:
@@ -111,6 +114,23 @@ class TestPublishing:
                 await until(lambda polls=polls: platform.polls > polls + 1)  # type: ignore[misc]
             assert (await asyncio.wait_for(anext(calls), 60)).count == 1
             assert feed.snapshot == snapshot(later)
+
+    async def test_the_first_value_of_a_counter_is_no_call_for_readers(self, redis_server: RedisServer) -> None:
+        """A counter that appears counts earlier calls. One that appears as 0 counts the calls since."""
+        platform = Platform(agent("1"), agent("2"))
+        missing = [FieldProblem("queue-1", extension, "callsanswered", "it is missing") for extension in "12"]
+        platform.problems = tuple(missing)
+        async with relay(platform, redis_server), RedisFeed(redis_server.url, extensions=["1", "2"]) as feed:
+            await feed.ready(timeout=60)
+            updates = feed.updates()
+            polls, platform.problems = platform.polls, (missing[0],)
+            await until(lambda: platform.polls > polls + 1)
+            platform.problems, platform.agents = (), (agent("1", calls_answered=9), agent("2", calls_answered=1))
+            first, second = (await asyncio.wait_for(anext(updates), 60)).events
+        assert isinstance(first, AgentChanged)
+        assert (first.extension, set(first.fields)) == ("1", {"calls_answered"})
+        assert isinstance(second, CallAnswered)
+        assert (second.extension, second.count) == ("2", 1)
 
     async def test_a_platform_without_agents_is_published(self, redis_server: RedisServer) -> None:
         """An empty snapshot is published like any other."""
