@@ -37,7 +37,7 @@ class AgentStatus:
     extension: str
     """The extension number [extnumber]: a string, because leading zeros count."""
     name: str | None = None
-    """The agent's name [seatsname]."""
+    """The agent's name; None if it is missing, empty, or spaces only [seatsname]."""
     state: AgentState
     """What the agent is doing: `state_code` looked up in the code table."""
     state_code: int

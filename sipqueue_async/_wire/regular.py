@@ -90,7 +90,7 @@ class RegularReader:
                 elif it.seatsname and LOST in it.seatsname:
                     return None
                 else:
-                    agent.name = it.seatsname or None
+                    agent.name = it.seatsname if it.seatsname and not it.seatsname.isspace() else None
                 agent.state = states[it.state]
                 agent.state_code = it.state
                 agent.status_code = it.status

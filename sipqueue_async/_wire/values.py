@@ -65,8 +65,8 @@ def text(value: object) -> str:
 
 
 def optional_text(value: object) -> str | None:
-    """Return a string, or None if the value is blank."""
-    return None if value is None or value == "" else text(value)
+    """Return a string, or None if the value is blank: missing, empty, or spaces only."""
+    return None if value is None or value == "" or (isinstance(value, str) and value.isspace()) else text(value)
 
 
 def identity(value: object) -> str:

@@ -86,6 +86,18 @@ async def test_long_names_hide_no_warning(visit: Visit) -> None:
             assert await page.evaluate(CUT, ".queue .warning") == []
 
 
+async def test_queues_in_a_table_have_room_for_their_names(visit: Visit) -> None:
+    names = [f"Service {number:02}" for number in range(10)]
+    people = [agent(str(number), AgentState.UNKNOWN, queue=name, name=name) for number, name in enumerate(names)]
+    async with Wall(*people) as wall:
+        page = await visit(wall.url)
+        await expect(page.locator(".queue .warning:visible")).to_have_count(10)
+        for screen in ("big", "laptop", "projector"):
+            await resize(page, SCREENS[screen])
+            await expect(page.locator(".table .queue:visible")).to_have_count(10)
+            assert await page.evaluate(CUT, ".table .queue .name") == [], screen
+
+
 async def test_totals_stay_in_their_cards_and_settings_on_the_screen(visit: Visit) -> None:
     async with Wall(*_people(7)) as wall:
         page = await visit(wall.url)

@@ -40,6 +40,7 @@ def unknown(seat: SeatKey) -> None:
 @given(odd=ODD, missing=MISSING)
 @example(odd={}, missing=set())
 @example(odd={"seatsname": ""}, missing={"status", "wrapuptime"})
+@example(odd={"seatsname": " \u3000"}, missing=set())
 @example(odd={"seatsname": LOST}, missing=set())
 @example(odd={"state": 2**63}, missing=set())
 def test_both_ways_agree(odd: dict[str, Any], missing: set[str]) -> None:

@@ -80,7 +80,7 @@ def test_texts_may_be_numbers() -> None:
     for value in wrong:
         with pytest.raises(Nonsense, match="not a text"):
             text(value)
-    assert optional_text("") is optional_text(None) is None
+    assert optional_text("") is optional_text(None) is optional_text(" \u3000\n") is None
     assert optional_integer("") is optional_integer(None) is None
     assert optional_text("a") == "a"
 

@@ -18,6 +18,10 @@ const CALLS = 2;
 const CARD = 17;
 const ROW = { width: 28, height: 1.85 };
 const GAP = 0.6;
+/** What a row has for a name beside a warning, and what it offers at most. */
+const NAME = { least: 4, most: 14 };
+/** A row's column of agents in an unknown state. */
+const UNKNOWN = 2.85;
 /** The share of the screen's height for the table. */
 const SHARE = 0.3;
 
@@ -121,6 +125,9 @@ export class Queues {
   #list;
   #pages;
   #onPress;
+  #names = document.createElement("canvas").getContext("2d");
+  /** Stays true, so that the columns of the table do not change to and fro. */
+  #hasUnknown = false;
 
   /**
    * @param {HTMLElement} list
@@ -141,6 +148,7 @@ export class Queues {
   show(queues, gone, view) {
     // A chosen queue stays even without agents, so that it can be deselected.
     const all = [...new Set([...queues.keys(), ...gone, ...view.queues])].sort(compare);
+    this.#hasUnknown ||= [...queues.values()].some(({ unknown }) => unknown > 0);
     const names = this.#fit(all, (name) => !queues.has(name) || view.isShort(queues.get(name)?.waiting ?? 0));
     for (const [name, card] of this.#cards) {
       if (!names.includes(name)) {
@@ -170,8 +178,11 @@ export class Queues {
     const table = isWall() && names.length > cards;
     this.#list.classList.toggle("table", table);
     if (!table) return this.#pages.slice(_("Queues"), names, names.length || 1);
-    const columns = Math.max(1, Math.floor((width + GAP) / (ROW.width + GAP)));
+    const narrow = Math.max(1, Math.floor((width + GAP) / (ROW.width + GAP)));
     const room = Math.max(2, Math.floor((SHARE * innerHeight) / rem / ROW.height));
+    // Fewer columns leave room for names, unless queues would then have to wait for another page.
+    const wide = Math.floor((width + GAP) / (this.#rowWidth(names, rem) + GAP));
+    const columns = Math.min(narrow, Math.max(1, wide, Math.ceil(names.length / room)));
     // One more row rather than a page for a few queues.
     const most = Math.ceil(names.length / columns) === room + 1 ? room + 1 : room;
     if (names.length > columns * most) names = [...names.filter(isTrouble), ...names.filter((name) => !isTrouble(name))];
@@ -179,6 +190,21 @@ export class Queues {
     this.#list.style.setProperty("--columns", String(columns));
     this.#list.style.setProperty("--rows", String(Math.min(most, Math.ceil(names.length / columns))));
     return shown;
+  }
+
+  /**
+   * @param {string[]} names
+   * @param {number} rem
+   * @returns {number} the width of a row that shows its name, in rem
+   */
+  #rowWidth(names, rem) {
+    let longest = NAME.least;
+    if (this.#names) {
+      this.#names.font = `650 ${0.95 * rem}px ${getComputedStyle(this.#list).fontFamily}`;
+      // The beginning of a name is enough to know that it is too long.
+      for (const name of names) longest = Math.max(longest, this.#names.measureText(name.slice(0, 100)).width / rem);
+    }
+    return ROW.width + Math.min(longest, NAME.most) - NAME.least + (this.#hasUnknown ? UNKNOWN : 0);
   }
 
   /** @param {string} name */
