@@ -107,7 +107,7 @@ async def test_a_lost_connection_is_shown_and_made_again(visit: Visit) -> None:
         page = await visit(wallboard.url)
         await expect(page.locator(".tile")).to_have_count(3)
         await wallboard.stop()
-        await expect(page.locator("#alert")).to_contain_text("The connection to the wallboard is lost since")
+        await expect(page.locator("#alert")).to_contain_text("The connection to the wallboard has been lost since")
         await expect(page.locator("#condition")).to_have_text("Connection lost")
         again = Wallboard(stage.watcher, port=wallboard.port, clock=stage.now, beat=0.3)
         async with again:

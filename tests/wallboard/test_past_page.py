@@ -195,7 +195,7 @@ async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path, visit: 
 
 async def test_an_outage_of_the_platform_is_not_live_and_says_since_when_and_why(tmp_path: Path, visit: Visit) -> None:
     told = {
-        "en": ("Live", "No data", "No data since {time}. What is shown was true then.", "Connection refused"),
+        "en": ("Live", "No data", "No data since {time}. The page shows what was known then.", "Connection refused"),
         "zh": ("实时", "无数据", "{time} 起无数据，画面为当时的状态。", "连接被拒绝"),
     }
     async with recorded_wall(tmp_path) as wall:
@@ -233,7 +233,7 @@ async def test_an_outage_since_another_day_has_its_date(tmp_path: Path, visit: V
         wall.stage.centre.advance(3600)
         page = await visit(f"{wall.url}day?zone=UTC")
         await expect(page.locator("#alert")).to_have_text(
-            f"No data since {since:%Y-%m-%d %H:%M:%S}. What is shown was true then."
+            f"No data since {since:%Y-%m-%d %H:%M:%S}. The page shows what was known then."
         )
 
 

@@ -58,7 +58,7 @@ export function feedDown(since, error, clock) {
     text:
       since === null
         ? _("No data: the platform has not answered yet.")
-        : _("No data since {time}. What is shown was true then.", { time: clock.timeOfDay(since) }),
+        : _("No data since {time}. The page shows what was known then.", { time: clock.timeOfDay(since) }),
     reason: error ?? "",
     since,
   };
@@ -73,7 +73,7 @@ export function connectionLost(since, clock) {
   return {
     condition: "lost",
     word: _("Connection lost"),
-    text: _("The connection to the wallboard is lost since {time}. Reconnecting…", { time: clock.timeOfDay(since) }),
+    text: _("The connection to the wallboard has been lost since {time}. Reconnecting…", { time: clock.timeOfDay(since) }),
     reason: "",
     since,
   };

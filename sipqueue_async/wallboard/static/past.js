@@ -186,7 +186,7 @@ export class Past {
     const alert =
       since === null
         ? _("No data: the platform has not answered yet.")
-        : _("No data since {time}. What is shown was true then.", { time: momentOf(data.date, since, offset ?? 0) });
+        : _("No data since {time}. The page shows what was known then.", { time: momentOf(data.date, since, offset ?? 0) });
     return { condition: "down", word: _("No data"), alert, reason: error ?? "" };
   }
 
