@@ -144,7 +144,8 @@ def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: 
     is_eager=True,
     expose_value=False,
     callback=_set_log_format,
-    help="How lines on stderr are written, before SIPQUEUE_LOG_FORMAT: for people, or for programs that collect logs.",
+    help="How lines on stderr are written: for people, or for programs that collect logs. "
+    "Overrides SIPQUEUE_LOG_FORMAT.",
 )
 @click.option(
     "--language",
@@ -153,7 +154,7 @@ def _set_log_format(_context: click.Context, _parameter: click.Parameter, name: 
     envvar=VARIABLE,
     is_eager=True,
     expose_value=False,
-    help="The language of all text for people, before SIPQUEUE_LANGUAGE; by default the system's.",
+    help="The language of all text for people, by default the system's. Overrides SIPQUEUE_LANGUAGE.",
 )
 @click.version_option(__version__, prog_name="sipqueue", message="%(prog)s %(version)s")
 def cli() -> None:

@@ -39,8 +39,8 @@ def database(command: _Command) -> _Command:
         click.option(
             "--db",
             "db_url",
-            help="The history's database, before SIPQUEUE_DB: sqlite:///day.db or postgresql://user@host/name; "
-            "none with a password.",
+            help="The history's database: sqlite:///day.db or postgresql://user@host/name, without a password. "
+            "Overrides SIPQUEUE_DB.",
         ),
     ):
         command = option(command)

@@ -146,7 +146,7 @@ class Day:
         span = _("{since} to {until}: {people}")
         line = Text(span.format(since=_local(since), until=_local(until), people=people))
         if self.down_since is not None:
-            line.append(_("; the feed is down since {time}").format(time=clock(self.down_since)), "bold red")
+            line.append(_("; the feed has been down since {time}").format(time=clock(self.down_since)), "bold red")
         return line
 
     # ---- for programs ------------------------------------------------------------------------------------------------

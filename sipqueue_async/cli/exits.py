@@ -133,7 +133,7 @@ def end(error: Exception) -> int:
             code = CLOSED_PIPE
         case OSError():
             _give_up_stdout()
-            complain(f"cannot go on: {error.strerror or error}", level="error")
+            complain(f"cannot continue: {error.strerror or error}", level="error")
             code = FAILED
         case _:
             raise error

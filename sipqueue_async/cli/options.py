@@ -64,7 +64,7 @@ interval: Final = click.option(
 )
 host: Final = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 redis: Final = click.option(
-    "--redis", "redis_url", help="The URL of a Redis, before SIPQUEUE_REDIS_URL; none with a password."
+    "--redis", "redis_url", help="The URL of a Redis, without a password. Overrides SIPQUEUE_REDIS_URL."
 )
 
 
@@ -130,20 +130,20 @@ def server(command: _Command) -> _Command:
             "--timeout",
             type=float,
             callback=positive,
-            help="Seconds for one request (10), before SIPQUEUE_TIMEOUT.",
+            help="Seconds for one request (10). Overrides SIPQUEUE_TIMEOUT.",
         ),
         click.option(
             "--timezone",
-            help="The server's time zone, such as Asia/Shanghai, before SIPQUEUE_TIMEZONE; "
-            "without it its times are shown as sent.",
+            help="The server's time zone, such as Asia/Shanghai; without it, the server's times are shown as sent. "
+            "Overrides SIPQUEUE_TIMEZONE.",
         ),
         click.option(
             "--config",
             type=click.Path(path_type=Path),
-            help="The settings file, before SIPQUEUE_CONFIG: TOML with url, appid and accesskey or token, timezone, "
-            "timeout, encoding, redis, push, language, [wallboard].",
+            help="The settings file: TOML with url, appid and accesskey or token, timezone, timeout, encoding, redis, "
+            "push, language, [wallboard]. Overrides SIPQUEUE_CONFIG.",
         ),
-        click.option("--url", help="The API's URL, before SIPQUEUE_URL."),
+        click.option("--url", help="The API's URL. Overrides SIPQUEUE_URL."),
     ):
         command = option(command)
     return command

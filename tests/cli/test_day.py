@@ -85,7 +85,7 @@ def test_columns_that_most_need_not_have_are_there_when_needed() -> None:
     tally.update(Update(sequence=1, snapshot=known, previous=known, events=(down,)))
     back = snapshot(agent(), agent("7"), at=90)
     paper = printed(Day(tally))
-    assert paper.lines[-1].endswith(f"the feed is down since {known.observed_at.astimezone():%H:%M:%S}")
+    assert paper.lines[-1].endswith(f"the feed has been down since {known.observed_at.astimezone():%H:%M:%S}")
     assert "unseen" not in paper.text
     tally = Tally.from_json(tally.to_json())
     tally.update(Update(sequence=2, snapshot=back, previous=known, events=diff(known, back)))

@@ -124,7 +124,7 @@ def timeline(
 def export_command(*, file: Path, what: str, by: str, numbers: bool, **given: Unpack[ReadingOptions]) -> Work:
     """Write events, calls, intervals, a report or call records to a CSV, Excel or Parquet file.
 
-    The file's ending tells the format: .csv, .xlsx or .parquet.
+    The file's ending determines the format: .csv, .xlsx or .parquet.
     """
     return partial(export, reading_of(given), standard_output(), file, what=what, by=by, numbers=numbers)
 
@@ -144,7 +144,7 @@ def export_command(*, file: Path, what: str, by: str, numbers: bool, **given: Un
 def prune_command(
     *, keep: int, keep_numbers: int | None, zone_name: str, vacuum: bool, **given: Unpack[DatabaseOptions]
 ) -> Work:
-    """Remove old events and call records; figures of the events' days stay."""
+    """Remove old events and call records; the daily figures of the events stay."""
     zone = zone_of(zone_name)
     assert isinstance(zone, ZoneInfo)  # noqa: S101  # it was given by name
     numbers = None if keep_numbers is None else timedelta(days=keep_numbers)

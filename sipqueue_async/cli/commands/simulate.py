@@ -34,7 +34,7 @@ REFERENCE_TOKEN: Final = "ABCDEFG"  # noqa: S105  # printed in the platform's pu
 @options.host
 @options.port(0)
 @options.demonstration(speed=1.0)
-@click.option("--push", metavar="URL", multiple=True, help="POST what happens there; may be repeated.")
+@click.option("--push", metavar="URL", multiple=True, help="POST the platform's pushes to this URL; may be repeated.")
 def command(*, host: str, port: int, push: tuple[str, ...], **demonstration: Unpack[options.DemoOptions]) -> Work:
     """Serve a simulated platform.
 

@@ -64,18 +64,18 @@ _STALE_POLLS: Final = 5
     "host_names",
     callback=options.names,
     multiple=True,
-    help="A further name that browsers reach it by; may be repeated.",
+    help="Another host name by which browsers reach it; may be repeated.",
 )
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path),
-    help="A file with the access key, before SIPQUEUE_WALLBOARD_KEY; needed with an address that others can reach.",
+    help="A file with the access key. Overrides SIPQUEUE_WALLBOARD_KEY. Needed with an address that others can reach.",
 )
 @click.option(
     "--events-key-file",
     type=click.Path(path_type=Path),
-    help="A file with a second key, before SIPQUEUE_EVENTS_KEY, that opens only /api/events, /api/snapshot and "
-    "/api/openapi.json.",
+    help="A file with a second key, which opens only /api/events, /api/snapshot and /api/openapi.json. "
+    "Overrides SIPQUEUE_EVENTS_KEY.",
 )
 @click.option(
     "--events-kept",
