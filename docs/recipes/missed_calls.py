@@ -1,5 +1,7 @@
 # python docs/recipes/missed_calls.py
-"""A bot that posts each missed call within a second of the platform's push, and no call twice.
+"""A bot that posts each missed call within a second of the platform's push.
+
+It posts a call twice only if it crashes after the post and before it has saved its place.
 
 It listens for pushes on MISSED_HOST (127.0.0.1) and MISSED_PORT (8090), at the secret path of
 SIPQUEUE_PUSH. It posts to MISSED_URL in the format of WeCom's and DingTalk's group robots, and
