@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,12 +25,15 @@ pytest_plugins = ["tests.kit.browser"]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
 EVENTS_KEY = "a key for programs"
+LONG = 2 * 2**18
+"""The longest line in bytes that aiohttp reads by default."""
 PLAN = Plan(agents=12, queues=2, calls_per_hour=240.0, opening_callers=3)
 
 
 def block(language: str, text: str) -> str:
     """Return the page's code in a language that contains a text."""
-    (code,) = [it for it in re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if text in it]
+    start = re.escape(f"```{language}\n")
+    (code,) = [it for it in re.findall(rf"^{start}(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if text in it]
     return str(code)
 
 
@@ -70,6 +74,10 @@ CLIENTS = [
         marks=pytest.mark.needs_curl,
     ),
     pytest.param(
+        Client("{code-block} python", "read(", ("sleep(2)", "sleep(0.1)"), (sys.executable, "client.py")),
+        id="Python",
+    ),
+    pytest.param(
         Client("javascript", "fetch", ("2000", "100"), ("node", "client.mjs")),
         id="JavaScript",
         marks=pytest.mark.needs_node,
@@ -89,7 +97,7 @@ async def test_a_documented_client_continues_where_it_was_cut_off(client: Client
     assert code.count(client.pause[0]) == 1
     (tmp_path / client.command[-1]).write_text(code.replace(*client.pause), encoding="utf-8")
     first, *rest = client.command
-    command = [first if first == "sh" else program(first), *rest]
+    command = [first if first in {"sh", sys.executable} else program(first), *rest]
     stage = Stage(PLAN)
     async with (
         wallboard_of(stage, key=KEY, events_key=EVENTS_KEY) as wallboard,
@@ -109,6 +117,26 @@ async def test_a_documented_client_continues_where_it_was_cut_off(client: Client
             for connection in list(wallboard._events._open):
                 assert isinstance(connection, asyncio.Protocol)
                 connection.transport.abort()  # type: ignore[attr-defined]
+
+
+@pytest.mark.one_python
+async def test_the_documented_client_in_python_reads_a_long_snapshot_and_continues_after_its_own_restart(
+    tmp_path: Path,
+) -> None:
+    code = block("{code-block} python", "read(")
+    (tmp_path / "client.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "client.py"]
+    stage = Stage(Plan(agents=3000, queues=2, calls_per_hour=240.0))
+    async with wallboard_of(stage, key=KEY, events_key=EVENTS_KEY) as wallboard, asyncio.timeout(250):
+        async with running(command, tmp_path, wallboard.url) as lines:
+            snapshot = await lines.readline()
+            assert len(snapshot) > LONG
+            assert len(json.loads(snapshot)["agents"]) >= 3000
+            while not (tmp_path / "last-id").exists():
+                await asyncio.sleep(0.01)
+        await stage.play(20)
+        async with running(command, tmp_path, wallboard.url) as lines:
+            assert json.loads(await lines.readline())["event"] != "snapshot"
 
 
 @pytest.mark.needs_chromium
