@@ -133,12 +133,11 @@ async def baseline_of(history: History | None, seats: SeatFilter) -> AsyncGenera
         Failure: As for `opened`; or the status has other seats, which would be recorded as leaving.
     """
     async with AsyncExitStack() as stack:
-        if history is None:
-            yield None
-            return
-        await stack.enter_async_context(opened(history))
-        baseline = await history.baseline()
-        check_all_watched(baseline or (), seats, history.url, "another database or --platform")
+        baseline = None
+        if history is not None:
+            await stack.enter_async_context(opened(history))
+            baseline = await history.baseline()
+            check_all_watched(baseline or (), seats, history.url, "another database or --platform")
         yield baseline
 
 

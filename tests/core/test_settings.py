@@ -73,6 +73,7 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         ({**TOKEN, "SIPQUEUE_TIMEOUT": "soon"}, ONLY_URL, "SIPQUEUE_TIMEOUT: timeout must be a number of seconds"),
         (TOKEN, f'{ONLY_URL}\n\n"password"  = "secret-key"', "line 3: unknown key 'password'; there are url, token"),
         (TOKEN, f'{ONLY_URL}\n[server]\nkey = "secret-key"', "line 2: unknown key 'server'"),
+        (TOKEN, "language = 'fr'", "line 1: language must be one of en, zh, not 'fr'"),
         (TOKEN, "url = 5", "line 1: url must be a non-empty text in quotes"),
         (TOKEN, 'url = ""', "line 1: url must be a non-empty text in quotes"),
         (TOKEN, 'timeout = "long"', "line 1: timeout must be a number of seconds, not 'long'"),

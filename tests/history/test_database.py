@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from sipqueue_async.history import History, HistoryError
-from sipqueue_async.history.database import SCHEMAS
+from sipqueue_async.history.database import SCHEMAS, _set_up_file
 from sipqueue_async.history.history import store_of
 from sipqueue_async.history.migrations import versions
 from sipqueue_async.history.schema import metadata
@@ -76,6 +76,17 @@ async def test_a_missing_file_is_made_unless_a_program_only_reads(tmp_path: Path
         pass
     async with History(url, create=False) as history:
         assert await history.baseline() is None
+
+
+async def test_a_file_that_cannot_be_set_up_is_an_error_at_once(tmp_path: Path) -> None:
+    """Only another program's lock is waited for."""
+    path = tmp_path / "day.db"
+    path.touch()
+    with (
+        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        _set_up_file(connection)
 
 
 async def test_a_file_that_another_program_opens_at_the_same_time_is_waited_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from sipqueue_async import (
+    AgentJoined,
     AgentState,
     AuthError,
     SeatKey,
@@ -100,6 +101,24 @@ async def test_a_long_pause_is_counted_in_parts(history_url: str) -> None:
         found = await sums(store_of(history), 6 * 24)
     assert {key.extension: it.unseen for key, it in found.items()} == {"100001": 6 * 24 * HOUR}
     assert [it.answered for it in found.values()] == [1]
+
+
+async def test_seats_that_came_after_a_reader_opened_the_history_are_read(history_url: str) -> None:
+    await record(history_url, [snapshot(agent("1"), at=0)])
+    async with History(history_url) as history:
+        await record(history_url, [snapshot(agent("1"), agent("2", calls_answered=1), at=60)], resume=True)
+        found = [event.extension async for event in history.events(BEGINNING, END) if isinstance(event, AgentJoined)]
+        assert found == ["2"]
+
+
+async def test_pauses_between_equal_statuses_are_unseen(history_url: str) -> None:
+    """The hour that is under way is counted again at each start, although no update follows the pauses."""
+    for at in (0, 600):
+        await record(history_url, [snapshot(agent(), at=at)], resume=bool(at))
+    await record(history_url, [snapshot(agent(), at=1200), snapshot(agent(calls_answered=1), at=3600)], resume=True)
+    async with History(history_url) as history:
+        (figures,) = (await sums(store_of(history), 1)).values()
+    assert figures.unseen == 1200 * 10**6
 
 
 async def test_a_step_of_the_wall_clock_counts_as_unseen(history_url: str) -> None:
@@ -235,7 +254,7 @@ class SharedFeed(GivenFeed):
 
 
 async def test_a_part_of_a_feed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a feed with a group receives only a part"):
+    with pytest.raises(ValueError, match="a feed with a group receives only part of the changes"):
         Recorder(History(f"sqlite:///{tmp_path}/day.db"), SharedFeed())
 
 

@@ -128,15 +128,13 @@ async def relay(
 @asynccontextmanager
 async def _recorded(history: History | None, target: RelayTarget, running: Relay) -> AsyncGenerator[None]:
     """Record what the relays with this prefix publish while this one leads, if there is an open history."""
-    if history is None:
-        yield
-        return
-    task = asyncio.create_task(_take_turns(history, target, running))
+    recording = None if history is None else asyncio.create_task(_take_turns(history, target, running))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        if recording is not None:
+            recording.cancel()
+            await asyncio.wait([recording])
 
 
 async def _take_turns(history: History, target: RelayTarget, running: Relay) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -202,6 +204,14 @@ async def test_an_endless_body_is_cut_off() -> None:
 async def test_a_broken_answer_is_a_failure_and_is_not_quoted(said: bytes, reason: str) -> None:
     async with scripted(saying(said)) as url:
         assert await once(url) == Answer(Outcome.FAILED, reason)
+
+
+async def test_an_unknown_certificate_is_a_failure_without_the_hosts_name() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context) as server:
+        answer = await once(f"https://localhost:{server.sockets[0].getsockname()[1]}/")
+    assert answer.reason == "TLS failed: its certificate is not valid for this destination"
 
 
 async def test_a_server_that_cannot_be_reached_is_a_failure() -> None:

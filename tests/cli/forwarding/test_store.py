@@ -197,6 +197,17 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "state")
 
 
+def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "state") as store:
+        store.keep(KNOWN, messages(2), 1.0)
+        store._database.execute("CREATE TRIGGER full BEFORE INSERT ON pending BEGIN SELECT RAISE(FAIL, 'no room'); END")
+        with pytest.raises(Failure, match="cannot be written: no room"):
+            store.keep(snapshot(), messages(1), 2.0)
+        store._database.execute("DROP TRIGGER full")
+        assert (store.snapshot(), store.pending()) == (KNOWN, 2)
+        store.keep(KNOWN, (), 3.0)
+
+
 def test_a_full_disk_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     with Store(tmp_path / "state") as store:
         store.keep(KNOWN, messages(2), 1.0)
