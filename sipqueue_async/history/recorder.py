@@ -163,9 +163,8 @@ class Recorder:
             task.cancel()
             await asyncio.wait([task])
             _log.error(
-                "recording ends, but the database did not accept the last changes within %g s; "
-                "the next recorder will write the difference",
-                self._close_timeout,
+                "recording ends before the database has accepted the last changes; "
+                "the next recorder will write the difference"
             )
 
     async def wait(self) -> None:

@@ -15,7 +15,8 @@ from sipqueue_async.cli import exits
 from sipqueue_async.cli.app import cli
 from tests.kit.needs import program
 
-FOLDER = Path(__file__).parents[2] / "docs" / "deploy"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "deploy"
 UNIT = FOLDER / "sipqueue-wallboard.service"
 SAFE = 2.0
 """The highest exposure, from 0 to 10, by systemd's own measure."""
@@ -74,6 +75,11 @@ def test_the_container_runs_the_command_without_root() -> None:
     lines = [line.partition(" ") for line in text.splitlines() if line and not line.startswith("#")]
     known = {"FROM", "RUN", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
     assert {name for name, _, _ in lines} == known
+    copied = [
+        path for name, _, value in lines if name == "COPY" and "--from" not in value for path in value.split()[:-1]
+    ]
+    assert copied[-1] == "sipqueue_async"
+    assert all((ROOT / path).exists() for path in copied)
     last: dict[str, str] = {name: value for name, _, value in lines}
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
     assert last["STOPSIGNAL"] == "SIGTERM"

@@ -313,7 +313,7 @@ async def test_the_end_does_not_wait_for_ever(history_url: str, caplog: pytest.L
         await until(lambda: run.recorder.health.recorded_until)
         await rename(run.history, "event", "away")
         await run.poll()
-    assert "the database did not accept the last changes within 0.1 s" in caplog.text
+    assert "recording ends before the database has accepted the last changes" in caplog.text
     async with History(history_url) as history:
         await rename(history, "away", "event")
         assert await history.snapshot_at(END) == snapshot(agent())
