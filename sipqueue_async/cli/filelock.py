@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sipqueue_async._text import harmless
-from sipqueue_async.cli.exits import Failure
+from sipqueue_async.cli.exits import FAILED, Failure
 
 
 @contextmanager
@@ -40,8 +40,11 @@ def locked(path: Path, given: Path) -> Generator[None]:
             raise Failure(
                 f"the state file {given} is in use by process {holder}: end it, or choose another file"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        try:
+            os.ftruncate(descriptor, os.write(descriptor, str(os.getpid()).encode()))
+        except OSError as error:
+            # Such as a full disk.
+            raise Failure(f"the state file {given} cannot be locked: {error.strerror or error}", FAILED) from None
         yield
     finally:
         os.close(descriptor)

@@ -77,6 +77,14 @@ def test_a_file_has_one_user_at_a_time(tmp_path: Path) -> None:
         ExitStack().enter_context(state_file(tmp_path / ("x" * 300)).locked())
 
 
+def test_a_full_disk_that_has_no_room_for_the_lock_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".state.lock").symlink_to("/dev/full")
+    told = f"the state file {tmp_path / 'state'} cannot be locked: No space left on device"
+    with pytest.raises(Failure, match=told) as caught:
+        ExitStack().enter_context(state_file(tmp_path / "state").locked())
+    assert caught.value.code == FAILED
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = state_file(tmp_path / "state")
     file.save(snapshot(agent()))
