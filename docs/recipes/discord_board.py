@@ -19,6 +19,17 @@ from sipqueue_async import AgentState, StatusWatcher, run
 EVERY = float(os.environ.get("DISCORD_EVERY", "10"))
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 Route.BASE = os.environ.get("DISCORD_API", Route.BASE)
+MOST = 2000  # characters that Discord accepts in a message
+
+
+def fitting(lines: list[str], last: list[str]) -> str:
+    """Join lines to a message. Lines that do not fit are counted before the last ones."""
+    text, kept = "\n".join([*lines, *last]), len(lines)
+    # An emoji counts as two characters, as in UTF-16.
+    while len(text.encode("utf-16-le")) > 2 * MOST:
+        kept -= 1
+        text = "\n".join([*lines[:kept], f"and {len(lines) - kept} more", *last])
+    return text
 
 
 def describe(watcher: StatusWatcher) -> str:
@@ -29,14 +40,14 @@ def describe(watcher: StatusWatcher) -> str:
         counts = watcher.snapshot.counts(queue)
         warning = "" if counts[AgentState.WAITING] else " \N{WARNING SIGN} no agent waiting"
         # Names are untrusted: escape markup; AllowedMentions.none() below stops @everyone.
-        name = discord.utils.escape_markdown(" ".join(queue.split()))
+        name = discord.utils.escape_markdown(" ".join(queue.split())[:100])
         waiting, talking = counts[AgentState.WAITING], counts[AgentState.TALKING]
         lines.append(f"**{name}** {waiting} waiting, {talking} talking{warning}")
+    last = []
     if not watcher.health.up:
-        lines.append(
-            f"_as of {discord.utils.format_dt(watcher.snapshot.observed_at)}: the platform is away_"
-        )
-    return "\n".join(lines) or "Nobody is signed in."
+        since = discord.utils.format_dt(watcher.snapshot.observed_at)
+        last.append(f"_as of {since}: the platform is away_")
+    return fitting(lines, last) or "Nobody is signed in."
 
 
 async def keep_board(watcher: StatusWatcher, webhook: discord.Webhook) -> None:

@@ -26,6 +26,22 @@ from sipqueue_async import AgentState, StatusWatcher, Updates, run
 CHAT = os.environ["TELEGRAM_CHAT"]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 RETRY = float(os.environ.get("TELEGRAM_RETRY", "5"))
+MOST = 4096  # characters that Telegram accepts in a message
+
+
+def shown(name: str) -> str:
+    """Return a name on one line; Telegram would refuse a message with a very long one."""
+    return " ".join(name.split())[:100]
+
+
+def fitting(lines: list[str], last: list[str]) -> str:
+    """Join lines to a message. Lines that do not fit are counted before the last ones."""
+    text, kept = "\n".join([*lines, *last]), len(lines)
+    # Telegram counts an emoji as two characters, as UTF-16 does.
+    while len(text.encode("utf-16-le")) > 2 * MOST:
+        kept -= 1
+        text = "\n".join([*lines[:kept], f"and {len(lines) - kept} more", *last])
+    return text
 
 
 def describe(watcher: StatusWatcher) -> str:
@@ -35,13 +51,14 @@ def describe(watcher: StatusWatcher) -> str:
     for queue in watcher.snapshot.queues:
         counts = watcher.snapshot.counts(queue)
         lines.append(
-            f"{queue}: {counts[AgentState.WAITING]} waiting, {counts[AgentState.TALKING]} talking"
+            f"{shown(queue)}: {counts[AgentState.WAITING]} waiting,"
+            f" {counts[AgentState.TALKING]} talking"
         )
+    last = []
     if not watcher.health.up:
-        lines.append(
-            f"As of {watcher.snapshot.observed_at.astimezone():%H:%M}: the platform is away."
-        )
-    return "\n".join(lines) or "Nobody is signed in."
+        since = watcher.snapshot.observed_at.astimezone()
+        last.append(f"As of {since:%H:%M}: the platform is away.")
+    return fitting(lines, last) or "Nobody is signed in."
 
 
 async def say(bot: Bot, text: str) -> None:
@@ -74,9 +91,9 @@ async def announce(updates: Updates, bot: Bot) -> None:
             if empty != deserted.get(queue, False):
                 await say(
                     bot,
-                    f"{queue}: no agent is waiting"
+                    f"{shown(queue)}: no agent is waiting"
                     if empty
-                    else f"{queue}: an agent is waiting again",
+                    else f"{shown(queue)}: an agent is waiting again",
                 )
             deserted[queue] = empty
 

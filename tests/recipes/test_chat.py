@@ -107,6 +107,20 @@ async def test_the_discord_board_is_one_message_that_is_edited(python: Preloaded
     ]
 
 
+@pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")  # discord.py imports it
+@pytest.mark.parametrize(("recipe", "most"), [("telegram_bot.py", 4096), ("discord_board.py", 2000)])
+def test_a_message_counts_the_queues_that_do_not_fit(recipe: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_CHAT", "1")
+    fitting = load(recipe).fitting
+    lines = [f"queue-{number:03}: 1 waiting \N{TELEPHONE RECEIVER}" for number in range(500)]
+    *shown, more, away = fitting(lines, ["away"]).splitlines()
+    assert shown == lines[: len(shown)]
+    assert (more, away) == (f"and {500 - len(shown)} more", "away")
+    used = len("\n".join([*shown, more, away]).encode("utf-16-le")) / 2
+    assert most - len(lines[0]) - 2 <= used <= most
+    assert fitting(lines[:3], ["away"]) == "\n".join([*lines[:3], "away"])
+
+
 async def test_the_alert_is_posted_once_when_it_begins_and_once_when_it_ends(python: Preloaded) -> None:
     """Refused posts are repeated; the robot's key is not printed."""
     robot = Service()
