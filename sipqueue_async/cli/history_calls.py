@@ -42,7 +42,7 @@ async def print_calls(part: Reading, output: Output, direction: str | None, *, n
     async with part.opened() as history:
         found = [call async for call in _calls(part, history, direction)]
     if not found:
-        output.line(_("no calls were recorded"))
+        output.line(_("no call records were recorded; sipqueue record --calls records them"))
         return
     columns = [column for column in _COLUMNS if numbers or column.heading not in _NUMBERS]
     rows = (_cells(part, call, numbers=numbers) for call in found)
@@ -110,7 +110,7 @@ async def print_call_report(part: Reading, output: Output, by: Any, counting: Co
     elif form == "json":
         output.line(_json(report))
     elif not report.rows:
-        output.line(_("no calls were recorded"))
+        output.line(_("no call records were recorded; sipqueue record --calls records them"))
     else:
         _table(report, output, counting)
 

@@ -334,7 +334,7 @@ def test_recorded_calls_are_printed(calls_database: str, capsys: pytest.CaptureF
 @pytest.mark.parametrize("line", ["report --calls", "history calls", "history report --calls"])
 def test_without_call_records_it_says_so(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ran(*line.split(), *SPAN) == 0
-    assert capsys.readouterr().out == "no calls were recorded\n"
+    assert capsys.readouterr().out == "no call records were recorded; sipqueue record --calls records them\n"
 
 
 def test_a_prune_says_how_many_calls_it_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
