@@ -52,6 +52,16 @@ class StateInterval:
     """Whether it may have begun more than one poll earlier: in unseen time, or within a coalesced update."""
 
     @property
+    def queue(self) -> str:
+        """The seat's queue."""
+        return self.key.queue
+
+    @property
+    def extension(self) -> str:
+        """The seat's extension."""
+        return self.key.extension
+
+    @property
     def seconds(self) -> float:
         """Its length in seconds, without unseen time."""
         return (self.ended_at - self.began_at - self.unseen).total_seconds()
@@ -75,6 +85,16 @@ class Call:
     """How many of them no snapshot shows; see `CallAnswered.hidden_count`."""
     call_time: datetime | None = None
     """When the last of them was answered or offered, by the server's clock, as the platform sent it."""
+
+    @property
+    def queue(self) -> str:
+        """The seat's queue."""
+        return self.key.queue
+
+    @property
+    def extension(self) -> str:
+        """The seat's extension."""
+        return self.key.extension
 
 
 def call_of(event: Event) -> Call | None:

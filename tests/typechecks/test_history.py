@@ -109,9 +109,14 @@ def test_types_of_records_that_a_history_gives() -> None:
     interval = StateInterval(key=key, name=None, state=AgentState.IDLE, began_at=START, ended_at=START)
     assert_type(interval.seconds, float)
     assert_type(interval.unseen, timedelta)
+    assert_type(interval.queue, str)
+    assert_type(interval.extension, str)
     call = Call(key=key, name=None, at=START, outcome="missed", count=1)
     assert_type(call.outcome, Literal["answered", "missed"])
     assert_type(call.call_time, datetime | None)
+    assert (call.queue, call.extension) == (interval.queue, interval.extension) == key
+    assert_type(call.queue, str)
+    assert_type(call.extension, str)
     pruned = Pruned(events=0, days=0, kept_since=None)
     assert_type(pruned.kept_since, datetime | None)
 
