@@ -23,7 +23,7 @@ class AppCredentials:
 
     Raises:
         TypeError: One of them is not a string.
-        ValueError: One of them is empty, or the key has characters that no platform gives.
+        ValueError: One of them is empty, or has characters that no platform gives.
     """
 
     __slots__ = ("_accesskey", "_appid")
@@ -40,6 +40,10 @@ class AppCredentials:
             raise TypeError("the appid must be a string")
         if not appid.strip():
             raise ValueError("the appid is empty")
+        try:
+            appid.encode()
+        except UnicodeEncodeError:
+            raise ValueError("the appid is not UTF-8 text; was it read from the right place?") from None
 
     @property
     def appid(self) -> str:

@@ -170,14 +170,17 @@ class Settings:
         """Return the token, or the credentials to log in with.
 
         Raises:
-            SettingsError: There are none, or half of them, or both kinds.
+            SettingsError: There are none, or half of them, or both kinds, or they are invalid.
         """
         if self.token is not None:
             if self.appid or self.accesskey:
                 raise SettingsError("both a token and an appid with accesskey are given; leave one of the two out")
             return self.token
         if self.appid is not None and self.accesskey is not None:
-            return AppCredentials(self.appid, self.accesskey)
+            try:
+                return AppCredentials(self.appid, self.accesskey)
+            except ValueError as error:
+                raise self.blame(error) from None
         for name, value, other in (
             ("accesskey", self.accesskey, self.appid),
             ("appid", self.appid, self.accesskey),

@@ -72,6 +72,19 @@ Exit codes:
 """
 
 
+class _Text(click.types.StringParamType):
+    """Text that can be encoded: Python keeps an argument's bytes that are not text as lone surrogates."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text: str = super().convert(value, param, ctx)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            self.fail(f"{text!r} is not text in {encoding}, the encoding of this locale", param, ctx)
+        return text
+
+
 class _LazyGroup(click.Group):
     """Loads a command's module when the command is used: most modules have imports that other commands do not need."""
 
@@ -86,6 +99,9 @@ class _LazyGroup(click.Group):
         command: click.Command = import_module(f"sipqueue_async.cli.commands.{cmd_name}").command
         for it in (command, *getattr(command, "commands", {}).values()):
             it.context_class = Context
+            for parameter in it.params:
+                if parameter.type is click.STRING:
+                    parameter.type = _Text()
         return in_language(command)
 
     def resolve_command(

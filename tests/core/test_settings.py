@@ -63,6 +63,10 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         ({"SIPQUEUE_ACCESSKEY": "secret-key"}, ONLY_URL, "the appid is missing: set SIPQUEUE_APPID"),
         ({**TOKEN, **LOGIN}, ONLY_URL, "both a token and an appid"),
         (TOKEN, '# a comment\nurl = "ftp://somewhere"', "line 2: url must begin with http://"),
+        ({**LOGIN, "SIPQUEUE_ACCESSKEY": "secret-key密"}, ONLY_URL, "SIPQUEUE_ACCESSKEY: the accesskey has characters"),
+        ({**LOGIN, "SIPQUEUE_ACCESSKEY": " "}, ONLY_URL, "SIPQUEUE_ACCESSKEY: the accesskey is empty"),
+        ({**LOGIN, "SIPQUEUE_APPID": " "}, ONLY_URL, "SIPQUEUE_APPID: the appid is empty"),
+        ({**LOGIN, "SIPQUEUE_APPID": "\udcb6"}, ONLY_URL, "SIPQUEUE_APPID: the appid is not UTF-8 text; was it"),
         ({"SIPQUEUE_TOKEN": "secret-key\n"}, ONLY_URL, "SIPQUEUE_TOKEN: the token has characters"),
         (
             TOKEN,
