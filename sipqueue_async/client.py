@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zoneinfo
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
@@ -16,6 +15,7 @@ import aiohttp
 from sipqueue_async._exchange import Answer
 from sipqueue_async._requests import Requests
 from sipqueue_async._secrets import Secret
+from sipqueue_async._time_zones import time_zone
 from sipqueue_async._wire import (
     BUSY,
     CALL_RECORDS,
@@ -99,7 +99,8 @@ class SipQueueClient:
         self._requests = Requests(
             base_url, wrapped, session=session, timeout=timeout, max_body=max_body, encoding=encoding
         )
-        self._settings = WireSettings(_checked_zone(timezone), _checked_codes(state_codes or {}))
+        zone = None if timezone is None else time_zone("timezone", timezone)
+        self._settings = WireSettings(zone, _checked_codes(state_codes or {}))
         self._decoders: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], Decoder[Any]] = OrderedDict()
 
     @classmethod
@@ -380,15 +381,3 @@ def _checked_codes(codes: Mapping[int, AgentState]) -> dict[int, AgentState]:
         if not isinstance(code, int):
             raise TypeError(f"state_codes has {code!r} for a code, which must be an integer")
     return {code: AgentState(state) for code, state in codes.items()}
-
-
-def _checked_zone(zone: tzinfo | str | None) -> tzinfo | None:
-    if zone is None or isinstance(zone, tzinfo):
-        return zone
-    if not isinstance(zone, str):
-        raise TypeError(f"timezone must be a tzinfo or a name like Asia/Shanghai, not {zone!r}")
-    try:
-        return zoneinfo.ZoneInfo(zone)
-    # Some versions of Python raise OSError for the name of a directory of zones.
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"timezone is {zone!r}, which is not the name of a time zone such as Asia/Shanghai") from None

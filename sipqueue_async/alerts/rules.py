@@ -94,6 +94,14 @@ def _one_of(*choices: str) -> Callable[[object, attrs.Attribute[Any], str], None
     return check
 
 
+def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    def check(rule: object, field: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise TypeError(f"{_where(rule, field)} must be of the class {kind.__name__}, not {value!r}")
+
+    return check
+
+
 def _one_limit(rule: Rule, lower: str, upper: str) -> None:
     if (getattr(rule, lower) is None) == (getattr(rule, upper) is None):
         raise ValueError(f"the rule {rule.name!r} needs one limit: either {lower} or {upper}")
@@ -114,7 +122,7 @@ class Rule:
         repeat_every: Raise the alert again at this interval until it clears; None for once.
 
     Raises:
-        TypeError: A duration is neither a timedelta nor a number.
+        TypeError: A duration is neither a timedelta nor a number, or `seats` or `hours` has another type.
         ValueError: An argument is invalid; the message names the rule and the argument.
     """
 
@@ -122,10 +130,8 @@ class Rule:
     """The kind of rule in saved states."""
 
     name: str = attrs.field(kw_only=False, validator=_not_empty)
-    seats: SeatFilter = attrs.field(factory=SeatFilter, validator=attrs.validators.instance_of(SeatFilter))
-    hours: Hours | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(Hours))
-    )
+    seats: SeatFilter = attrs.field(factory=SeatFilter, validator=_is_a(SeatFilter))
+    hours: Hours | None = attrs.field(default=None, validator=attrs.validators.optional(_is_a(Hours)))
     unless: tuple[str, ...] = attrs.field(default=(), converter=_to_names)
     clear_after: float = attrs.field(default=0.0, converter=_to_seconds, validator=_at_least_zero)
     repeat_every: float | None = attrs.field(default=None, converter=_optional_seconds, validator=_above_zero)

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
+from sipqueue_async._time_zones import time_zone
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.call_export import CALL_RECORDS, call_record_row
 from sipqueue_async.history.store import Names
@@ -63,7 +64,7 @@ async def export(
     queue: Names = None,
     extension: Names = None,
     by: By = "day",
-    zone: tzinfo | None = None,
+    zone: tzinfo | str | None = None,
     numbers: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> int:
@@ -83,7 +84,7 @@ async def export(
         queue: Only this queue or these queues.
         extension: Only this extension or these extensions.
         by: What the rows of a report are.
-        zone: The time zone; by default this machine's.
+        zone: The time zone or its name; by default this machine's.
         numbers: Whether call records have their telephone numbers, as far as they are stored.
         progress: Called with the number of rows so far, now and then.
 
@@ -93,7 +94,7 @@ async def export(
         OSError: The file cannot be written.
         ValueError: The file's name has no known ending, or as for `History.report`.
     """
-    zone = LocalZone() if zone is None else zone
+    zone = LocalZone() if zone is None else time_zone("zone", zone)
     target, seats = Path(path), {"queue": queue, "extension": extension}
     table, rows = _content(history, content, (since, until), seats, {"by": by, "zone": zone}, numbers=numbers)
     count = 0

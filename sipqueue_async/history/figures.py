@@ -21,8 +21,11 @@ def microseconds(moment: datetime) -> int:
     """Return a moment as microseconds since the epoch.
 
     Raises:
-        ValueError: The moment is naive.
+        TypeError: It is not a datetime.
+        ValueError: It is naive.
     """
+    if not isinstance(moment, datetime):
+        raise TypeError(f"the time must be an aware datetime, not {moment!r}")
     if moment.utcoffset() is None:
         raise ValueError(f"the time must be an aware datetime, not {moment!r}")
     return (moment - _EPOCH) // _MICROSECOND

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from sipqueue_async import AgentState, CallDirection, Event, SeatFilter, SeatKey, Snapshot, Update
+from sipqueue_async._time_zones import named_zone, time_zone
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.call_report import CallBy, CallReport, make_call_report
 from sipqueue_async.history.call_store import read_calls, read_cursor, remove_calls, remove_numbers
@@ -282,7 +283,7 @@ class History:
         until: datetime,
         *,
         by: CallBy = "day",
-        zone: tzinfo | None = None,
+        zone: tzinfo | str | None = None,
         queue: Names = None,
         extension: Names = None,
         answer_within: float = 20.0,
@@ -296,7 +297,7 @@ class History:
             until: The end.
             by: What the rows are: ``"hour"``, ``"day"``, ``"week"``, ``"queue"``, ``"agent"`` (in all queues),
                 ``"prefix"`` of the caller's number, or ``"hour_of_day"``.
-            zone: The time zone of days and hours; by default this machine's.
+            zone: The time zone of days and hours, or its name; by default this machine's.
             queue: Only calls that are known to be of this queue or these queues.
             extension: Only calls of this extension or these extensions.
             answer_within: The seconds of the service level.
@@ -314,7 +315,7 @@ class History:
             since,
             until,
             by=by,
-            zone=LocalZone() if zone is None else zone,
+            zone=LocalZone() if zone is None else time_zone("zone", zone),
             seats=SeatFilter(_names(queue), _names(extension)),
             counter=CallCounter(within=answer_within, wrap_up=wrap_up),
             prefixes=prefixes,
@@ -324,7 +325,7 @@ class History:
         self,
         keep: timedelta,
         *,
-        zone: ZoneInfo | None = None,
+        zone: ZoneInfo | str | None = None,
         keep_numbers: timedelta | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Pruned:
@@ -335,7 +336,7 @@ class History:
 
         Args:
             keep: The length of time to keep, counted back from the last recorded moment.
-            zone: The time zone of the days; by default UTC. An hour belongs to the day in which it begins.
+            zone: The time zone of the days, or its name; by default UTC. An hour belongs to the day in which it begins.
             keep_numbers: The length of time to keep telephone numbers and other personal data of call records; by
                 default as long as the records.
             progress: Called with the share that is done, from 0 to 1.
@@ -347,7 +348,7 @@ class History:
         for name, length in (("keep", keep), ("keep_numbers", keep_numbers)):
             if length is not None and length < timedelta(0):
                 raise ValueError(f"{name} must not be negative, as {length} is")
-        days = zone or ZoneInfo("UTC")
+        days = named_zone("zone", zone) if isinstance(zone, str) else zone or ZoneInfo("UTC")
         pruned = await prune(self._store, keep, days, progress)
         calls = await remove_calls(self._store, keep, days)
         numbers = 0 if keep_numbers is None else await remove_numbers(self._store, keep_numbers, days)
@@ -367,7 +368,7 @@ class History:
         until: datetime,
         *,
         by: By = "day",
-        zone: tzinfo | None = None,
+        zone: tzinfo | str | None = None,
         queue: Names = None,
         extension: Names = None,
     ) -> Report:
@@ -378,18 +379,19 @@ class History:
             until: The end.
             by: What the rows are: ``"hour"``, ``"day"``, ``"week"``, ``"queue"``, ``"agent"`` (in each queue), or
                 ``"hour_of_day"`` for the hours of all days together.
-            zone: The time zone of days and hours, such as ``ZoneInfo("Europe/Berlin")``; by default this machine's.
+            zone: The time zone of days and hours, or its name such as ``"Europe/Berlin"``; by default this machine's.
             queue: Only this queue or these queues.
             extension: Only this extension or these extensions.
 
         Raises:
             HistoryError: The database cannot be read.
-            ValueError: A time is naive, the end is before the beginning, a name is empty, `by` is none of these, or the
-                span has a part of a day whose hours were removed.
+            TypeError: A time is no datetime, or the zone is neither a tzinfo nor a name.
+            ValueError: A time is naive, the end is before the beginning, a name is empty or no zone's, `by` is none of
+                these, or the span has a part of a day whose hours were removed.
         """
         seats = SeatFilter(_names(queue), _names(extension))
-        zone = LocalZone() if zone is None else zone
-        return await make_report(StoreSource(self._store), since, until, by=by, zone=zone, seats=seats)
+        chosen = LocalZone() if zone is None else time_zone("zone", zone)
+        return await make_report(StoreSource(self._store), since, until, by=by, zone=chosen, seats=seats)
 
 
 def store_of(history: History) -> Store:

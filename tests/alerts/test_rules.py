@@ -66,16 +66,16 @@ def test_an_invalid_rule_is_refused(make: Callable[[], Rule], reason: str) -> No
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "reason"),
     [
-        {"longer_than": "10"},
-        {"longer_than": True},
-        {"longer_than": 1, "seats": "sales"},
-        {"longer_than": 1, "hours": "9-5"},
+        ({"longer_than": "10"}, "a duration must be a timedelta or a number of seconds"),
+        ({"longer_than": True}, "a duration must be a timedelta or a number of seconds"),
+        ({"seats": "sales"}, "seats of the rule 'rule' must be of the class SeatFilter, not 'sales'"),
+        ({"hours": "9-5"}, "hours of the rule 'rule' must be of the class Hours, not '9-5'"),
     ],
 )
-def test_other_types_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(TypeError):
+def test_other_types_are_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
         StateLasts("rule", "talking", **{"longer_than": 1, **fields})
 
 

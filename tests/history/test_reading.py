@@ -6,14 +6,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from sipqueue_async import AgentState, CallAnswered, CallMissed, SeatKey, Snapshot, Update
-from sipqueue_async.history import Figures, History
+from sipqueue_async.history import Figures, History, export
 from sipqueue_async.history.figures import microseconds
 from sipqueue_async.history.history import store_of
 from sipqueue_async.history.store import HOUR
@@ -140,6 +141,27 @@ async def test_naive_times_are_refused(tmp_path: Path, when: str) -> None:
     async with History(f"sqlite:///{tmp_path}/day.db") as history:
         with pytest.raises(ValueError, match="must be an aware datetime"):
             await anext(history.events(since, until))
+
+
+@pytest.mark.parametrize("since", ["2026-01-05", date(2026, 1, 5)])
+async def test_what_is_no_time_is_refused(tmp_path: Path, since: Any) -> None:
+    async with History(f"sqlite:///{tmp_path}/day.db") as history:
+        with pytest.raises(TypeError, match="must be an aware datetime, not"):
+            await history.report(since, END)
+
+
+async def test_a_zone_may_be_given_by_name(tmp_path: Path) -> None:
+    zone = "Asia/Shanghai"
+    async with History(f"sqlite:///{tmp_path}/day.db") as history:
+        assert (await history.report(BEGINNING, END, zone=zone)).zone == ZoneInfo(zone)
+        assert (await history.call_report(BEGINNING, END, zone=zone)).zone == ZoneInfo(zone)
+        assert (await history.prune(timedelta(0), zone=zone)).days == 0
+        assert await export(history, "calls", tmp_path / "calls.csv", BEGINNING, END, zone=zone) == 0
+        for call in (history.report, history.call_report):
+            with pytest.raises(ValueError, match="zone is 'Mars', which is not the name of a time zone"):
+                await call(BEGINNING, END, zone="Mars")
+        with pytest.raises(ValueError, match="zone is 'Mars', which is not the name of a time zone"):
+            await history.prune(timedelta(0), zone="Mars")
 
 
 @pytest.mark.one_python

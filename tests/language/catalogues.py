@@ -116,7 +116,7 @@ _SENTENCES: Final = (
 )
 """The files whose errors and warnings the command may print."""
 _SHOWN: Final = {
-    "client.py": "^timezone is",
+    "_time_zones.py": "which is not the name of a time zone",
     "history/history.py": "^platform needs",
     "records/prefixes.py": "^a prefix has",
     "wallboard/server.py": "^other machines|^an events key|^the events key",
@@ -134,7 +134,7 @@ _NOT_SHOWN: Final = (
     # mistakes of programs
     r"must be .*, not \{name|'async with'|runs once|is deprecated|event class|^to \{asked|noun\}s, not|be one name",
     r"without a group|group has|this feed has|give both group|wanted|such an? event|_interval|_rate|serves http",
-    r"whole_up_to|max_connections|above 0 seconds, not \{timeout",
+    r"of the class|whole_up_to|max_connections|above 0 seconds, not \{timeout",
     r"session must|base_url must be a|max_entries|stream entry|the script takes",
     # the message of alerts, in their own language; spans of time as they are given; what is counted
     r"Test message|^(this|last) (week|month)$|^answered call$|--csv, --json|--csv or",
