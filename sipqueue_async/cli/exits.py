@@ -133,7 +133,9 @@ def end(error: Exception) -> int:
             code = CLOSED_PIPE
         case OSError():
             _give_up_stdout()
-            complain(f"cannot continue: {error.strerror or error}", level="error")
+            reason = error.strerror or str(error)
+            reason = reason if error.filename is None else f"{error.filename}: {reason}"
+            complain(f"cannot continue: {reason}", level="error")
             code = FAILED
         case _:
             raise error

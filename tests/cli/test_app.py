@@ -340,7 +340,11 @@ def test_an_unexpected_error_is_raised() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
-    [(BrokenPipeError(), 141, ""), (OSError(28, "No space left on device"), 1, "cannot continue: No space left")],
+    [
+        (BrokenPipeError(), 141, ""),
+        (OSError(28, "No space left on device"), 1, "cannot continue: No space left"),
+        (OSError(28, "No space left on device", "standard output"), 1, "continue: standard output: No space left"),
+    ],
 )
 def test_output_that_cannot_be_written_is_discarded(
     error: OSError, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

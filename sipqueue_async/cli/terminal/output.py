@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Final, TextIO
 
 from rich.console import Console
@@ -65,8 +65,8 @@ class Output:
 
     def line(self, text: Text | str = "") -> None:
         """Print one line, which is neither wrapped nor cut."""
-        self._begin()
-        self._console.print(text, soft_wrap=True)
+        with self._writing():
+            self._console.print(text, soft_wrap=True)
 
     def wrapped(self, text: Text | str, indent: int = 0) -> None:
         """Print one line; on a terminal that is too narrow, wrap it between words.
@@ -94,21 +94,27 @@ class Output:
 
     def text(self, text: str) -> None:
         """Write text unchanged."""
-        self._begin()
-        self.stream.write(text)
-        self.stream.flush()
+        with self._writing():
+            self.stream.write(text)
+            self.stream.flush()
 
     def table(self, table: Table) -> None:
         """Print a table as wide as the terminal allows, or in a pipe as wide as it is."""
-        self._begin()
-        self._console.print(table)
+        with self._writing():
+            self._console.print(table)
 
-    def _begin(self) -> None:
-        """End the line that an earlier run left unfinished in the file, for example because the disk was full."""
-        if not self._has_begun:
-            self._has_begun = True
-            if ends_within_a_line(self.stream):
-                self.stream.write("\n")
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[None]:
+        """End the line that an earlier run left unfinished in the file, and let errors say what cannot be written."""
+        try:
+            if not self._has_begun:
+                self._has_begun = True
+                if ends_within_a_line(self.stream):
+                    self.stream.write("\n")
+            yield
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def standard_output() -> Output:

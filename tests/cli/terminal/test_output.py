@@ -128,6 +128,16 @@ def test_only_regular_files_get_a_newline(tmp_path: Path) -> None:
     assert path.read_text() == expected
 
 
+@pytest.mark.parametrize("write", ["line", "text"])
+def test_an_error_says_that_standard_output_cannot_be_written(write: str) -> None:
+    # Closing the stream would write once more.
+    stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO("/dev/full", "w")))
+    with pytest.raises(OSError, match="No space left on device: 'standard output'"):
+        getattr(Output(stream, {}), write)("a line")
+    with pytest.raises(OSError, match="No space left on device"):
+        stream.close()
+
+
 def test_a_line_on_a_narrow_terminal_is_wrapped_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     controller, descriptor = pty.openpty()
     fcntl.ioctl(controller, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
