@@ -59,7 +59,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     for path, reason in (
         (tmp_path, "is not a regular file"),
         (tmp_path / ("x" * 300), "cannot be read: "),
-        (tmp_path / "nowhere" / "state", "its directory does not exist"),
+        (tmp_path / "nowhere" / "state", "its directory does not exist; create it first"),
     ):
         with pytest.raises(Failure, match=reason):
             state_file(path).load()

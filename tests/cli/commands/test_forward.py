@@ -263,7 +263,7 @@ def test_the_options_lead_where_they_say(
     assert app.run(rules) == 2
     assert "Missing option '--state-file'" in capsys.readouterr().err
     assert app.run([*rules, "--state-file", str(tmp_path / "a" / "b")]) == 2
-    assert "its directory does not exist" in capsys.readouterr().err
+    assert "its directory does not exist; create it first" in capsys.readouterr().err
     found = app.cli.main([*rules, "--dry-run"], standalone_mode=False)
     assert (found.func, [it.name for it in found.args[2]]) == (print_events, ["crm"])
     found = app.cli.main([*rules, "--try"], standalone_mode=False)

@@ -183,7 +183,7 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_as_it_is(
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="its directory does not exist"):
+    with pytest.raises(Failure, match="its directory does not exist; create it first"):
         Store(tmp_path / "a" / "state")
     with pytest.raises(Failure, match="there is no state file"):
         Store(tmp_path / "state", read_only=True)
