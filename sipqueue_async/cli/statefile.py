@@ -87,7 +87,9 @@ class StateFile(Generic[K]):
         if self._path.exists() and not self._path.is_file():
             raise Failure(f"the state file {self._given} is not a regular file: choose another path")
         if not self._path.parent.is_dir():
-            raise Failure(f"the state file {self._given} cannot be written: its directory does not exist; create it first")
+            raise Failure(
+                f"the state file {self._given} cannot be written: its directory does not exist; create it first"
+            )
 
     def save(self, state: K) -> None:
         """Replace the file by one with this value, which only its owner can read.

@@ -137,7 +137,9 @@ class Store:
 
     def _check_place(self, *, must_exist: bool) -> None:
         if not self._path.parent.is_dir():
-            raise Failure(f"the state file {self._given} cannot be written: its directory does not exist; create it first")
+            raise Failure(
+                f"the state file {self._given} cannot be written: its directory does not exist; create it first"
+            )
         if self._path.exists() and not self._path.is_file():
             raise Failure(f"the state file {self._given} is not a regular file: choose another path")
         if self._path.exists() and self._path.stat().st_nlink > 1:
