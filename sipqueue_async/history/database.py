@@ -30,6 +30,8 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+_PARAMETERS: Final = ("ssl", "sslmode", "host", "port", "passfile", "target_session_attrs")
+"""The parameters of a URL of PostgreSQL."""
 _WRITES: Final = "sipqueue_writes"
 _BUSY_TIMEOUT: Final = 30
 """How many seconds a connection to SQLite waits for another one to end its transaction."""
@@ -104,7 +106,7 @@ class Database:
             with closing(sqlite3.connect(str(self._url.database), timeout=_BUSY_TIMEOUT)) as connection:
                 _set_up_file(connection)
         except sqlite3.Error as error:
-            raise HistoryError(f"the history {self} cannot be opened: {error}") from None
+            raise HistoryError(self._failure("opened", _why_unopened(error, Path(str(self._url.database))))) from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -190,6 +192,17 @@ class Database:
         upgrade(connection)
 
 
+def _why_unopened(error: sqlite3.Error, path: Path) -> str:
+    """Return the reason with what to do about it: SQLite has one sentence for several reasons."""
+    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+        return str(error)
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    if path.is_file():
+        return "SQLite cannot write files beside it, which it needs even to read: use a folder that you may write to"
+    return str(error)
+
+
 async def _dispose(engine: AsyncEngine) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_TIMEOUT):
@@ -227,7 +240,7 @@ def _version(connection: Connection) -> str | None:
 def _checked(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("the history's URL is invalid: use sqlite:///FILE or postgresql://USER@HOST/NAME") from None
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
@@ -235,9 +248,24 @@ def _checked(url: str) -> URL:
             f"the history's URL begins with {parsed.drivername}: use sqlite:///FILE or postgresql://USER@HOST/NAME"
         )
     parsed = parsed.set(drivername=driver)
-    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+    return _checked_file(parsed) if parsed.get_backend_name() == "sqlite" else _checked_server(parsed)
+
+
+def _checked_file(url: URL) -> URL:
+    if url.host or url.database in {None, "", ":memory:"} or "\0" in str(url.database):
         raise ValueError("the history's URL names no file: use sqlite:///FILE, such as sqlite:///day.db")
-    return parsed
+    return url
+
+
+def _checked_server(url: URL) -> URL:
+    if url.port is not None and url.port not in range(1, 65536):
+        raise ValueError(f"the history's URL has the port {url.port}: use one from 1 to 65535")
+    for name in url.query:
+        if name not in _PARAMETERS:
+            raise ValueError(f"the history's URL has the parameter {name!r}: use only {', '.join(_PARAMETERS)}")
+    # asyncpg has another name for libpq's parameter.
+    mode = url.query.get("sslmode")
+    return url if mode is None else url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def _engine(url: URL) -> AsyncEngine:

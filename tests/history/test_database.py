@@ -33,6 +33,11 @@ VIEWS = ("v_seats", "v_calls", "v_intervals", "v_hourly", "v_outages", "v_call_r
         ("mysql://root:secret@host/x", "the history's URL begins with mysql: use sqlite:///FILE"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
+        ("sqlite://host/day.db", "names no file"),
+        ("sqlite:///a\0.db", "names no file"),
+        ("postgresql://user:secret@host:port/x", "the history's URL is invalid"),
+        ("postgresql://user:secret@host:99999/x", "has the port 99999: use one from 1 to 65535"),
+        ("postgresql://user@host/x?password=secret", "has the parameter 'password': use only ssl, sslmode, host"),
     ],
 )
 def test_an_invalid_url_is_refused(url: str, complaint: str) -> None:
@@ -53,6 +58,14 @@ async def test_a_missing_server_is_an_error_without_the_password() -> None:
     assert "secret" not in repr(history)
 
 
+async def test_a_url_of_postgresql_may_say_how_to_encrypt_as_other_programs_do(postgres_server: PostgresServer) -> None:
+    url = postgres_server.database()
+    async with History(f"{url}?sslmode=disable") as history:
+        assert await history.baseline() is None
+    with pytest.raises(HistoryError, match=r"cannot be opened: .* rejected SSL upgrade"):
+        await History(f"{url}?sslmode=require").__aenter__()
+
+
 async def test_an_unknown_database_is_an_error(postgres_server: PostgresServer) -> None:
     url = postgres_server.database()
     with pytest.raises(HistoryError, match='database "nowhere" does not exist'):
@@ -65,6 +78,21 @@ async def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path: Path) -
     with pytest.raises(HistoryError, match="cannot be opened: file is not a database"):
         await History(f"sqlite:///{path}").__aenter__()
     assert path.read_text().startswith("not a database")
+
+
+async def test_an_error_says_what_a_file_of_sqlite_needs(tmp_path: Path) -> None:
+    path = tmp_path / "day.db"
+    async with History(f"sqlite:///{path}"):
+        pass
+    (tmp_path / "day.db-wal").mkdir()
+    with pytest.raises(
+        HistoryError, match="cannot be opened: SQLite cannot write files beside it, which it needs even"
+    ):
+        await History(f"sqlite:///{path}").__aenter__()
+    with pytest.raises(HistoryError, match=r"cannot be opened: there is no folder .*nowhere"):
+        await History(f"sqlite:///{tmp_path}/nowhere/day.db").__aenter__()
+    with pytest.raises(HistoryError, match="cannot be opened: unable to open database file"):
+        await History(f"sqlite:///{tmp_path}").__aenter__()
 
 
 async def test_a_missing_file_is_made_unless_a_program_only_reads(tmp_path: Path) -> None:
