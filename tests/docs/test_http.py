@@ -18,6 +18,7 @@ from sipqueue_async import Event
 from sipqueue_async._json_lines import event_json
 from sipqueue_async.simulator import Plan
 from tests.kit.needs import program
+from tests.kit.waiting import until
 from tests.kit.wallboard_screen import Visit
 from tests.kit.wallboard_stage import KEY, Stage, wallboard_of
 
@@ -125,15 +126,14 @@ async def test_the_documented_client_in_python_reads_a_long_snapshot_and_continu
 ) -> None:
     code = block("{code-block} python", "read(")
     (tmp_path / "client.py").write_text(code, encoding="utf-8")
-    command = [sys.executable, "client.py"]
+    command, saved = [sys.executable, "client.py"], tmp_path / "last-id"
     stage = Stage(Plan(agents=3000, queues=2, calls_per_hour=240.0))
     async with wallboard_of(stage, key=KEY, events_key=EVENTS_KEY) as wallboard, asyncio.timeout(250):
         async with running(command, tmp_path, wallboard.url) as lines:
             snapshot = await lines.readline()
             assert len(snapshot) > LONG
             assert len(json.loads(snapshot)["agents"]) >= 3000
-            while not (tmp_path / "last-id").exists():
-                await asyncio.sleep(0.01)
+            await until(lambda: saved.exists() and saved.read_text(), "the id is saved")
         await stage.play(20)
         async with running(command, tmp_path, wallboard.url) as lines:
             assert json.loads(await lines.readline())["event"] != "snapshot"
