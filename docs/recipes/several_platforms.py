@@ -11,30 +11,32 @@ from pathlib import Path
 
 from sipqueue_async import Event, Settings, SipQueueError, StatusWatcher, run
 
+FILES = [Path(file) for file in os.environ["PLATFORMS"].split()]
 INTERVAL = float(os.environ.get("SIPQUEUE_INTERVAL", "2"))
 
 Stream = asyncio.Queue[tuple[str, Event | SipQueueError]]
 
 
-async def watch(file: Path, stream: Stream) -> None:
+async def watch(platform: str, settings: Settings, stream: Stream) -> None:
     """Put one platform's events into the stream."""
-    # Without the environment, which would override every file.
-    settings = Settings.load(file, environ={})
     try:
         async with StatusWatcher.from_env(settings, interval=INTERVAL) as watcher:
             async for event in watcher:
-                await stream.put((file.stem, event))
+                await stream.put((platform, event))
     except SipQueueError as error:
         # A permanent error, such as refused credentials, ends this platform's task and no other.
-        await stream.put((file.stem, error))
+        await stream.put((platform, error))
 
 
 async def main() -> None:
+    # Without the environment, which would override every file. Read all of them before the first
+    # poll: `run` reports an invalid one in one line.
+    platforms = {file.stem: Settings.load(file, environ={}) for file in FILES}
     # Bounded, so that a slow consumer makes the watchers' subscriptions coalesce.
     stream: Stream = asyncio.Queue(maxsize=100)
     async with asyncio.TaskGroup() as tasks:
-        for file in map(Path, os.environ["PLATFORMS"].split()):
-            tasks.create_task(watch(file, stream), name=f"watch {file}")
+        for platform, settings in platforms.items():
+            tasks.create_task(watch(platform, settings, stream), name=f"watch {platform}")
         while True:
             name, event = await stream.get()
             print(f"{name}: {event}", flush=True)

@@ -270,6 +270,16 @@ async def test_several_platforms_are_one_stream_and_do_not_end_each_other(python
             await recipe.until("PARIS: queue-1 100001 waiting → paused")
 
 
+async def test_a_missing_settings_file_of_several_is_one_line(python: Preloaded, tmp_path: Path) -> None:
+    code = (RECIPES / "several_platforms.py").read_text(encoding="utf-8")
+    missing = tmp_path / "berlin.toml"
+    program = await python.start(code, tmp_path, {"PLATFORMS": str(missing)})
+    async with asyncio.timeout(PATIENCE):
+        errors = (await program.stderr.read()).decode()
+        assert await program.wait() == 2
+    assert errors == f"settings: the settings file {missing} cannot be read: No such file or directory\n"
+
+
 async def test_calls_are_joined_with_the_other_partys_number(python: Preloaded) -> None:
     plan = attrs.evolve(Plan.lively(), short_calls=0.0)
     async with Simulator(plan, seed=2, speed=60) as simulator:
