@@ -19,6 +19,7 @@ from typing import Final, Protocol
 import attrs
 
 from sipqueue_async.alerts.events import Alert, AlertCleared, AlertRaised, Reason, alert_id
+from sipqueue_async.alerts.hours import Hours
 from sipqueue_async.alerts.rules import FeedSilent, Rule
 from sipqueue_async.alerts.watches import Due, Subject, Watch
 
@@ -170,8 +171,12 @@ class Engine:
 
     def holds(self, rule: int, subject: Subject) -> bool:
         """Return whether a condition holds now."""
+        return self.holds_since(rule, subject) is not None
+
+    def holds_since(self, rule: int, subject: Subject) -> float | None:
+        """Return when a condition that holds now began, on the axis; None if it does not hold."""
         watch = self._watches[rule].get(subject)
-        return watch is not None and watch.since is not None
+        return None if watch is None else watch.since
 
     def hours_began(self, rule: int) -> float | None:
         """Return when the present hours of a rule began, on the axis, or None outside of them."""
@@ -215,6 +220,11 @@ class Engine:
     def fire(self, watch: Watch, at: float) -> None:
         """Act on a watch's deadline."""
         if watch.raised_at is None:
+            due = self._due(watch)
+            if due is None or due > at + _ROUNDING:
+                # The rule's hours ended meanwhile: during an outage, a restart, or another rule's alert.
+                self._schedule(watch)
+                return
             if self._is_suppressed(watch):
                 self._held[watch.rule][watch] = None
                 return
@@ -239,11 +249,6 @@ class Engine:
         return began is None or began > watch.raised_at
 
     def _schedule(self, watch: Watch) -> None:
-        rule = self.rules[watch.rule]
-        if watch.raised_at is None and watch.since is not None and rule.hours is None:
-            # The most frequent case.
-            self.set_deadline(watch, watch.since + rule.delay, watch.rule)
-            return
         due = self._due(watch)
         if due is None:
             self.cancel_deadline(watch)
@@ -255,22 +260,24 @@ class Engine:
         rule = self.rules[watch.rule]
         if watch.raised_at is None:
             assert watch.since is not None  # noqa: S101  # a watch that neither holds nor was raised is dropped
-            return self._ready_at(rule, watch.since)
+            return (
+                watch.since + rule.delay if rule.hours is None else self._ready_at(rule.hours, rule.delay, watch.since)
+            )
         moments = [] if watch.clear_at is None else [watch.clear_at]
         moments += [] if watch.repeat_at is None else [watch.repeat_at]
         if rule.hours is not None:
-            moments.append(self.hours_change(watch.rule))
+            # The hours may have ended while the feed was down, or while no program ran.
+            moments.append(self.now if self._outlasted_hours(watch, self.now) else self.hours_change(watch.rule))
         return min(moments, default=None)
 
-    def _ready_at(self, rule: Rule, since: float) -> float | None:
-        """Return when a condition that began at `since` will have held for the rule's delay within its hours."""
-        assert rule.hours is not None  # noqa: S101  # `_schedule` adds the delay itself then
+    def _ready_at(self, hours: Hours, delay: float, since: float) -> float | None:
+        """Return when a condition that began at `since` will have held for a rule's delay within its hours."""
         moment = self.wall(max(since, self.now))
         for _ in range(_MOST_SPANS):
-            start = rule.hours.started_at(moment)
+            start = hours.started_at(moment)
             if start is None:
-                moment = start = rule.hours.next_change(moment)
-            ready, end = max(since, self.axis(start)) + rule.delay, rule.hours.next_change(moment)
+                moment = start = hours.next_change(moment)
+            ready, end = max(since, self.axis(start)) + delay, hours.next_change(moment)
             if ready < self.axis(end):
                 return ready
             moment = end

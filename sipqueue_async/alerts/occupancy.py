@@ -136,7 +136,7 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         full = self.began + self.rule.within
         if is_open and now + _TINY >= full:
             self._judge(share)
-        elif self.rule.hours is not None:
+        elif self._is_of_earlier_hours(share.subject):
             engine.end(self.number, share.subject, at_once=True, reason="hours")
         check = self._next(share, now, full) + self.unseen if is_open else change
         engine.set_deadline(share, min(check, change), self.number)
@@ -152,6 +152,11 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             self.began = max(self.began, max(engine.axis(began), engine.resumed_at) - self.unseen)
         self.hours_began = began
         return began is not None
+
+    def _is_of_earlier_hours(self, subject: Subject) -> bool:
+        """Return whether the condition began to hold before the present hours. An outage alone does not end it."""
+        began, since = self.engine.hours_began(self.number), self.engine.holds_since(self.number, subject)
+        return since is not None and (began is None or since < began)
 
     def _limit(self) -> tuple[float, float]:
         """Return the limit, and 1 if it is an upper limit, -1 if it is a lower one."""

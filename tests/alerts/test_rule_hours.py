@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sipqueue_async import AgentState, FeedDown, FeedUp, Snapshot, TransportError, Update, diff
+from sipqueue_async import AgentState, FeedDown, FeedUp, SeatFilter, Snapshot, TransportError, Update, diff
 from sipqueue_async.alerts import (
     Alert,
     AlertCleared,
@@ -72,10 +72,10 @@ class Watching:
             self.take(Update(sequence=1, snapshot=new, previous=old, events=events))
         self.known, self.is_down = new, False
 
-    def lose(self, text: str) -> None:
-        """Begin an outage."""
+    def lose(self, text: str, *, since: str | None = None) -> None:
+        """Begin an outage, after a last good poll at `since`."""
         self.until(clock(text))
-        down = FeedDown(error=TransportError("away"), since=clock(text))
+        down = FeedDown(error=TransportError("away"), since=clock(since or text))
         self.take(Update(sequence=1, snapshot=self.known, previous=self.known, events=(down,)))
         self.is_down = True
 
@@ -177,6 +177,41 @@ def test_hours_that_end_and_begin_in_an_outage_end_the_alert() -> None:
     assert watching.told == ["08:10 raised", "09:35 hours", "09:40 raised"]
 
 
+@pytest.mark.parametrize("restarts", [[], ["08:58"], ["09:05"], ["08:58", "09:05"]])
+@pytest.mark.parametrize(
+    ("longer_than", "told"),
+    [(600, ["08:10 raised", "09:35 hours"]), (3300, [])],
+    ids=["raised before", "due meanwhile"],
+)
+def test_hours_that_end_in_an_outage_end_the_alert_and_none_is_raised_after_them(
+    restarts: list[str], longer_than: float, told: list[str]
+) -> None:
+    rule = StateLasts("lasts", AgentState.TALKING, longer_than=longer_than, hours=Hours("08:00-09:00"))
+    watching = Watching(rule)
+    watching.see(talking("08:00"))
+    watching.lose("08:50")
+    for text in restarts:
+        watching.until(clock(text))
+        watching.restart()
+    watching.see(talking("09:35"))
+    watching.until(clock("12:00"))
+    assert watching.told == told
+    watching.until(clock("09:00") + timedelta(days=1))
+    assert watching.told[len(told) :] == (["08:10 raised", "09:00 hours"] if told else ["08:55 raised", "09:00 hours"])
+
+
+def test_an_alert_that_another_one_suppressed_is_not_raised_after_its_hours() -> None:
+    hours, seats = Hours("08:00-10:00"), SeatFilter(queues="other")
+    watching = Watching(
+        StateLasts("lasts", AgentState.TALKING, longer_than=600, hours=Hours("08:00-09:00"), unless="desk"),
+        SignedOut("desk", extensions=agent().extension, hours=hours, seats=seats),
+    )
+    watching.see(talking("08:00"))
+    watching.until(clock("12:00") + timedelta(days=1))
+    assert {it.rule.name for it in watching.alerts} == {"desk"}
+    assert watching.told == ["08:00 raised", "10:00 hours"] * 2
+
+
 @pytest.mark.parametrize("hours", ["00:00-24:00", "Mon-Sat 00:00-24:00; Sun 00:00-24:00"])
 def test_a_delay_may_be_longer_than_a_span_of_hours_that_follow_each_other(hours: str) -> None:
     rule = StateLasts("lasts", AgentState.TALKING, longer_than=20 * 86400, hours=Hours(hours, "Europe/Berlin"))
@@ -267,3 +302,13 @@ class TestOccupancy:
         watching.see(talking("09:35"))
         watching.until(clock("09:59"))
         assert watching.told == ["08:10 raised", "09:35 hours", "09:45 raised"]
+
+    def test_an_outage_that_began_before_the_window_was_complete_does_not_end_the_alert(self) -> None:
+        """The outage is known only after the alert was raised: it began with the last good poll."""
+        watching = Watching(self.RULE)
+        watching.see(talking("08:00"))
+        watching.until(clock("08:10"))
+        watching.lose("08:12", since="08:08")
+        watching.see(talking("08:13", AgentState.WAITING))
+        watching.until(clock("09:10"))
+        assert watching.told == ["08:10 raised", "08:15 ended"]
