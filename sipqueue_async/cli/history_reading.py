@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -145,6 +146,42 @@ async def csv_timeline(part: Reading, output: Output) -> None:
     async with part.opened() as history:
         async for interval in history.intervals(part.since, part.until, **part.seats):
             writer.write([interval_row(interval)])
+
+
+async def print_outages(part: Reading, output: Output) -> None:
+    """Print a row for each time in which the status was unknown."""
+    words = {"outage": _("no answer"), "stopped": _("no recorder"), "clock": _("clock set")}
+    columns = [TableColumn("from"), TableColumn("to"), TableColumn("lasted", right=True), TableColumn("reason")]
+    columns += [TableColumn("error", 1)]
+    rows = []
+    async with part.opened() as history:
+        async for it in history.outages(part.since, part.until):
+            began, ended = (
+                _("goes on") if moment is None else f"{moment.astimezone(part.zone):%Y-%m-%d %H:%M:%S}"
+                for moment in (it.began_at, it.ended_at)
+            )
+            lasted = "" if it.ended_at is None else hours((it.ended_at - it.began_at).total_seconds())
+            texts = [began, ended, lasted, words[it.reason], harmless(it.error or "")]
+            rows.append([(text, "") for text in texts])
+    if rows:
+        output.lines(table_lines(columns, rows, output.width, other_forms="--json"))
+    else:
+        output.line(_("no outages"))
+
+
+async def json_outages(part: Reading, output: Output) -> None:
+    """Print an object for each time in which the status was unknown."""
+    async with part.opened() as history:
+        async for it in history.outages(part.since, part.until):
+            told = {
+                "v": 1,
+                "began_at": it.began_at.isoformat(),
+                "ended_at": None if it.ended_at is None else it.ended_at.isoformat(),
+                "reason": it.reason,
+                "failures": it.failures,
+                "error": it.error,
+            }
+            output.line(json.dumps(told))
 
 
 async def print_report(part: Reading, output: Output, by: Any, *, form: str) -> None:

@@ -56,6 +56,8 @@ _HEADINGS: Final = (
     N_("from"),
     N_("to"),
     N_("lasted"),
+    N_("reason"),
+    N_("error"),
     N_("setting"),
     N_("value"),
     N_("started"),

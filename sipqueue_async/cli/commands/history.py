@@ -115,6 +115,17 @@ def timeline(
     return partial(to.print_timeline, part, output)
 
 
+@command.command("outages", epilog=options.examples("sipqueue history outages --since 'last week'"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each outage.")
+@span
+def outages(*, as_json: bool, **given: Unpack[SpanOptions]) -> Work:
+    """Print the times in which the status was unknown, and why."""
+    part = reading_of({**given, "queues": frozenset(), "extensions": frozenset()})
+    from sipqueue_async.cli import history_reading as to  # noqa: PLC0415
+
+    return partial(to.json_outages if as_json else to.print_outages, part, standard_output())
+
+
 @command.command("export", epilog=options.examples("sipqueue history export calls.xlsx --since 'last month'"))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--what", type=click.Choice(CONTENTS), default="calls", show_default=True, help="What to write.")

@@ -116,6 +116,35 @@ def test_events_are_lines_csv_or_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert (row["event"], row["name"]) == ("call-answered", "王小明")
 
 
+def test_outages_are_lines_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each outage has its beginning, end, length, reason and error; one that lasts has no end."""
+    base = ("history", "outages", "--db", f"sqlite:///{tmp_path}/day.db", *SPAN)
+    asyncio.run(record(base[3], answers()[:4]))
+    asyncio.run(record(base[3], [snapshot(agent(), at=3600), TransportError("no route to host")]))
+    assert ran(*base) == 0
+    rows = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        ["from", "to", "lasted", "reason", "error"],
+        ["2026-01-05 08:10:00", "2026-01-05 08:20:00", "0:10:00", "no answer", "no route to host"],
+        ["2026-01-05 08:20:00", "2026-01-05 09:00:00", "0:40:00", "no recorder", ""],
+        ["2026-01-05 09:00:00", "goes on", "no answer", "no route to host"],
+    ]
+    assert ran(*base, "--json") == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [it["reason"] for it in told] == ["outage", "stopped", "outage"]
+    assert told[0] == {
+        "v": 1,
+        "began_at": "2026-01-05T08:10:00+00:00",
+        "ended_at": "2026-01-05T08:20:00+00:00",
+        "reason": "outage",
+        "failures": 1,
+        "error": "no route to host",
+    }
+    assert told[2]["ended_at"] is None
+    assert ran(*base, "--until", "2026-01-05T08:05") == 0
+    assert capsys.readouterr().out == "no outages\n"
+
+
 def test_a_timeline_has_an_agents_states(capsys: pytest.CaptureFixture[str]) -> None:
     """The states come in order, each with its duration."""
     assert ran("history", "timeline", "100001", *SPAN) == 0
