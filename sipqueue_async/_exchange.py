@@ -17,7 +17,7 @@ from yarl import URL
 
 from sipqueue_async._arguments import check_above_zero, check_at_least
 from sipqueue_async._secrets import Secret
-from sipqueue_async._text import plain_reason
+from sipqueue_async._text import is_host_name, plain_reason
 from sipqueue_async._wire import body_encoding, text_encoding
 from sipqueue_async.errors import HttpStatusError, MalformedResponse, TransportError
 
@@ -304,14 +304,15 @@ def _checked_url(base_url: str) -> URL:
         raise TypeError(f"base_url must be a string, not {type(base_url).__name__}")
     try:
         url = URL(base_url)
-        host = url.host  # decodes an international name
     except ValueError as error:
         raise ValueError(f"base_url is not a URL: {error}") from None
     if url.user is not None or url.password is not None:
         raise ValueError("base_url must not hold a user or a password; give them to a session of your own")
-    if url.scheme not in {"http", "https"} or not host:
-        # It may be a password in the wrong place, so do not quote it.
+    # It may be a password in the wrong place, so do not quote it.
+    if url.scheme not in {"http", "https"} or not url.raw_host:
         raise ValueError("base_url must begin with http:// or https:// and name a host")
+    if not is_host_name(url.raw_host):
+        raise ValueError("base_url has a host name that is not valid")
     return url
 
 

@@ -68,6 +68,15 @@ def _begins_a_formula(text: str) -> bool:
     return unicodedata.normalize("NFKC", text.lstrip(' "')[:1])[:1] in _FORMULA
 
 
+def is_host_name(name: str) -> bool:
+    """Return whether a name can be looked up: no part of it is empty or too long."""
+    try:
+        # Lookups encode it like this, and decode what is encoded already.
+        return bool(name.encode("idna").decode("idna"))
+    except UnicodeError:
+        return False
+
+
 def plain_reason(error: OSError) -> str:
     """Return why a connection failed, in the system's words instead of Python's."""
     if isinstance(error, ssl.SSLCertVerificationError):

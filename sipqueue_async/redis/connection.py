@@ -62,7 +62,9 @@ def connect(url: str, timeout: float) -> Redis:
             options["socket_keepalive"] = True
             options["socket_keepalive_options"] = _keepalive_options()
         client = Redis.from_url(url, **options)
-    except ValueError:
+        # Nothing else checks the URL's parameters before the first request.
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    except (ValueError, TypeError, exceptions.RedisError):
         # Python's message may quote a part of the password.
         raise ValueError(
             "the Redis URL must be redis://, rediss:// or unix:// with host, port and database; special characters of "

@@ -14,6 +14,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
+from sipqueue_async._text import is_host_name
 from sipqueue_async.simulator.bills import Bills
 from sipqueue_async.simulator.calls import PhoneCall
 from sipqueue_async.simulator.simulator import Simulator
@@ -155,7 +156,7 @@ class Pusher:
 def _checked(text: str) -> str:
     try:
         url = URL(text)
-        is_url = url.scheme in {"http", "https"} and bool(url.host)
+        is_url = url.scheme in {"http", "https"} and is_host_name(url.raw_host or "")
     except ValueError:
         is_url = False
     if not is_url:

@@ -67,6 +67,8 @@ async def test_a_client_uses_the_environment_and_then_the_file(
         ({**LOGIN, "SIPQUEUE_ACCESSKEY": " "}, ONLY_URL, "SIPQUEUE_ACCESSKEY: the accesskey is empty"),
         ({**LOGIN, "SIPQUEUE_APPID": " "}, ONLY_URL, "SIPQUEUE_APPID: the appid is empty"),
         ({**LOGIN, "SIPQUEUE_APPID": "\udcb6"}, ONLY_URL, "SIPQUEUE_APPID: the appid is not UTF-8 text; was it"),
+        (TOKEN, 'url = "https://a..b/"', "line 1: url has a host name that is not valid"),
+        (TOKEN, 'url = "https://xn--a/"', "line 1: url has a host name that is not valid"),
         ({"SIPQUEUE_TOKEN": "secret-key\n"}, ONLY_URL, "SIPQUEUE_TOKEN: the token has characters"),
         (
             TOKEN,

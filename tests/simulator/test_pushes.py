@@ -108,7 +108,9 @@ def test_it_has_to_look_now_and_then() -> None:
         Pusher(Simulator(), [], every=0)
 
 
-@pytest.mark.parametrize("url", ["", "foo", "127.0.0.1:8090", "ftp://x/", "http://", "http://[::1/", "http://xn--a/"])
+@pytest.mark.parametrize(
+    "url", ["", "foo", "127.0.0.1:8090", "ftp://x/", "http://", "http://[::1/", "http://xn--a/", "http://a..b/"]
+)
 def test_a_url_that_cannot_receive_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="a URL must begin with http:// or https:// and name a host, which "):
         Pusher(Simulator(), [url])

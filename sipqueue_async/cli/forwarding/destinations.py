@@ -12,6 +12,7 @@ from yarl import URL
 
 from sipqueue_async import Event, SeatFilter
 from sipqueue_async._json_lines import KINDS
+from sipqueue_async._text import is_host_name
 from sipqueue_async._toml_tables import (
     InvalidError,
     Reader,
@@ -192,10 +193,10 @@ def _checked_url(webhook: Webhook, given: str) -> URL:
     place = f"the URL of the destination {webhook.name!r}"
     try:
         url = URL(given)
-        host, _ = url.host, url.port
     except ValueError:
         raise Failure(f"{place} is not valid") from None
-    if url.scheme not in {"http", "https"} or not host:
+    host = url.raw_host
+    if url.scheme not in {"http", "https"} or not host or not is_host_name(host):
         raise Failure(f"{place} is not valid: it must begin with https:// and a host's name")
     if webhook.allow_private:
         return url

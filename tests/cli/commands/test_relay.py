@@ -75,6 +75,8 @@ async def test_refused_credentials_end_it(redis_server: RedisServer, capsys: pyt
     [
         (target(f"http://user:{SECRET}@127.0.0.1"), "the Redis URL must be redis://, rediss:// or unix://"),
         (target(f"redis://:{SECRET}@127.0.0.1", prefix="{}"), "prefix must be a name without braces"),
+        (target("redis://127.0.0.1?foo=bar"), "the Redis URL must be redis://"),
+        (target("rediss://127.0.0.1?ssl_cert_reqs=foo"), "the Redis URL must be redis://"),
         (target("redis://[::1"), "the Redis URL must be redis://"),
     ],
 )

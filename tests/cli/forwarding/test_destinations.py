@@ -130,6 +130,7 @@ def test_urls_and_secrets_come_from_the_environment_and_no_repr_shows_them(tmp_p
     [
         ({"CRM_URL": ""}, "the destination 'crm' has no URL: set CRM_URL"),
         ({"CRM_URL": "ftp://s3cr3t/"}, "is not valid: it must begin with https:// and a host's name"),
+        ({"CRM_URL": "https://s3cr3t..example/"}, "is not valid: it must begin with https:// and a host's name"),
         ({"CRM_URL": "https:///s3cr3t"}, "the URL of the destination 'crm' is not valid"),
         ({"CRM_URL": "https://s3cr3t:99999/"}, "the URL of the destination 'crm' is not valid"),
         ({"CRM_URL": "https://[s3cr3t/"}, "the URL of the destination 'crm' is not valid"),
