@@ -26,6 +26,9 @@ from sipqueue_async.alerts.watches import Due, Subject, Watch
 _ROUNDING: Final = 1e-6
 """A microsecond, the resolution of `datetime`."""
 
+_CLOCK_WAS_SET: Final = timedelta(seconds=1)
+"""The difference between wall and monotonic time from which the ends of hours are calculated again."""
+
 _MOST_SPANS: Final = 64
 """How many spans of a rule's hours are searched. A delay longer than each of them never elapses."""
 
@@ -62,6 +65,8 @@ class Engine:
     resumed_at: float = 0.0
     """When the last outage ended, on the axis."""
     _anchor: tuple[float, datetime] | None = None
+    _start: datetime | None = None
+    """The wall time of the axis' start, by the clock by which the deadlines of rules with hours were set."""
     _watches: list[dict[Subject, Watch]] = attrs.field(init=False)
     _held: list[dict[Watch, None]] = attrs.field(init=False)
     _waiting: dict[str, list[int]] = attrs.field(init=False)
@@ -94,6 +99,18 @@ class Engine:
         """Map a point of the axis to a wall time. The present moves forward to it, never back."""
         self._anchor = (axis, wall)
         self.now = max(self.now, axis)
+        start = self.wall(0.0)
+        if abs(start - (self._start or start)) > _CLOCK_WAS_SET:
+            self._check_hours()
+            self._start = start
+        self._start = self._start or start
+
+    def _check_hours(self) -> None:
+        """Check all deadlines of rules with hours now: by another wall clock, hours begin and end at other times."""
+        for heap in self._heaps:
+            for _, rule, _, due, token in tuple(heap):
+                if token == due.token and self.rules[rule].hours is not None:
+                    self.set_deadline(due, self.now, rule)
 
     def axis(self, wall: datetime) -> float:
         """Convert a wall time to the axis."""

@@ -212,6 +212,34 @@ def test_an_alert_that_another_one_suppressed_is_not_raised_after_its_hours() ->
     assert watching.told == ["08:00 raised", "10:00 hours"] * 2
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        StateLasts("lasts", AgentState.TALKING, longer_than=600, hours=Hours("08:00-09:00")),
+        Occupancy("busy", above=0.9, within=600, hours=Hours("08:00-09:00")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("polls", "told"),
+    [
+        ([("08:00", 0), ("08:11", 11), ("08:20", 20), ("09:20", 21)], ["08:10 raised", "09:20 hours"]),
+        ([("08:00", 0), ("08:05", 5), ("09:05", 6)], []),
+        ([("07:00", 0), ("07:05", 5), ("08:05", 6), ("08:50", 51)], ["08:10 raised", "09:00 hours"]),
+        ([("08:30", 0), ("08:41", 11), ("07:41", 12)], ["08:40 raised", "07:41 hours", "08:10 raised", "09:00 hours"]),
+        ([("08:00", 0), ("08:11", 11), ("08:50", 50), ("08:05", 51)], ["08:10 raised", "09:00 hours"]),
+    ],
+    ids=["out of them", "past them", "into them", "back out of them", "back within them"],
+)
+def test_hours_follow_a_wall_clock_that_is_set(rule: Rule, polls: list[tuple[str, float]], told: list[str]) -> None:
+    watching = Watching(rule)
+    for text, minutes in polls:
+        records = [agent(state=AgentState.TALKING)]
+        watching.take(Snapshot(records, observed_at=clock(text), steady_at=60 * minutes))
+        watching.until(clock(text) + timedelta(seconds=59))
+    watching.until(clock("11:00"))
+    assert watching.told == told
+
+
 @pytest.mark.parametrize("hours", ["00:00-24:00", "Mon-Sat 00:00-24:00; Sun 00:00-24:00"])
 def test_a_delay_may_be_longer_than_a_span_of_hours_that_follow_each_other(hours: str) -> None:
     rule = StateLasts("lasts", AgentState.TALKING, longer_than=20 * 86400, hours=Hours(hours, "Europe/Berlin"))
