@@ -63,7 +63,7 @@ def history_of(options: DatabaseOptions, environ: Mapping[str, str]) -> History:
         # Imported lazily: the other commands must not require SQLAlchemy.
         from sipqueue_async.history import History  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise Failure(f"a history needs: pip install 'sipqueue_async[history]' ({error})") from None
+        raise Failure(f"a history needs {error.name}: pip install 'sipqueue_async[history]'") from None
     try:
         return History(url, platform=options["platform"])
     except ValueError as error:

@@ -1,4 +1,14 @@
-"""History: records what a feed reports into SQLite or PostgreSQL, and reads it back."""
+"""History: records what a feed reports into SQLite or PostgreSQL, and reads it back. Needs the extra ``history``."""
+
+from importlib import import_module
+
+try:
+    import_module("sqlalchemy")
+except ModuleNotFoundError as error:
+    remedy = "pip install 'sipqueue_async[history]'"
+    raise ModuleNotFoundError(
+        f"sipqueue_async.history needs SQLAlchemy, which is not installed: {remedy}", name=error.name
+    ) from None
 
 from sipqueue_async.history.call_recorder import CallRecorder, CallRecorderHealth
 from sipqueue_async.history.call_report import CallReport, CallReportRow

@@ -4,6 +4,16 @@ The two halves are independent. `CallCentre` plays a `Plan` and records the `Gro
 and `PlatformServer` serve the records of any `Centre`. `Simulator` combines them. Needs the extra ``simulator``.
 """
 
+from importlib import import_module
+
+try:
+    import_module("simpy")
+except ModuleNotFoundError as error:
+    remedy = "pip install 'sipqueue_async[simulator]'"
+    raise ModuleNotFoundError(
+        f"sipqueue_async.simulator needs SimPy, which is not installed: {remedy}", name=error.name
+    ) from None
+
 from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre
 from sipqueue_async.simulator.commands import CommandedCentre, CommandError

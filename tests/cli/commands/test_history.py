@@ -434,9 +434,11 @@ def test_a_database_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sys.modules, "sipqueue_async.history", None)
+    for name in [it for it in sys.modules if it.startswith("sipqueue_async.history")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     assert ran("report", "--since", "today") == 2
-    assert "a history needs: pip install 'sipqueue_async[history]'" in capsys.readouterr().err
+    assert "a history needs sqlalchemy: pip install 'sipqueue_async[history]'" in capsys.readouterr().err
 
 
 def test_progress_is_shown_on_a_terminal_only() -> None:
