@@ -64,7 +64,10 @@ def dump(
         if snapshot is None:
             content["at"] = now.isoformat()
         else:
-            content["snapshot"] = json.loads(snapshot.with_changes({}, observed_at=now).to_json())
+            dated = snapshot.with_changes(
+                {}, observed_at=now, server_time=snapshot.server_time, problems=snapshot.problems
+            )
+            content["snapshot"] = json.loads(dated.to_json())
         content["rules"] = {
             condition.rule.name: {
                 "kind": condition.rule.kind,

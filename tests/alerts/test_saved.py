@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from sipqueue_async import AgentState, FeedDown, FeedUp, SeatFilter, Snapshot, TransportError, Update, diff
+from sipqueue_async import (
+    AgentState,
+    FeedDown,
+    FeedUp,
+    FieldProblem,
+    SeatFilter,
+    Snapshot,
+    TransportError,
+    Update,
+    diff,
+)
 from sipqueue_async.alerts import (
     AlertCleared,
     AlertState,
@@ -47,6 +57,17 @@ def test_a_saved_state_keeps_raised_alerts_and_the_snapshot() -> None:
     assert again.standing_by_rule == {"lasts": 1, "few": 1}
     assert again.snapshot == state.snapshot
     assert evaluate(again, moment(10))[1] == ()
+
+
+def test_the_first_value_of_a_counter_is_no_missed_calls_after_a_restart() -> None:
+    """The saved snapshot is also the next watcher's baseline, so it says which counters are unknown."""
+    rules = [MissedCalls("missed", count=2, within=600)]
+    missing = FieldProblem("queue-1", "100001", "noanswercount", "it is missing")
+    state, _, _ = evaluate(AlertState(rules), snapshot(agent(), server=0, problems=[missing]))
+    state = AlertState.from_json(state.to_json(), rules)
+    assert state.snapshot is not None
+    assert (state.snapshot.problems, state.snapshot.server_time) == ((missing,), START)
+    assert evaluate(state, snapshot(agent(no_answer_count=9), at=60))[1] == ()
 
 
 def test_alerts_of_rules_that_are_gone_clear_once_even_after_another_restart() -> None:
