@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
 from sipqueue_async import FeedDown, FeedUp, SeatFilter, Snapshot
 from sipqueue_async._replay import Past, Replayed
-from sipqueue_async.redis.publication import Change, with_feed
+from sipqueue_async.redis.publication import Change, Moment, with_feed
 from sipqueue_async.redis.reader_state import admitted
 from sipqueue_async.redis.store import Entry
 
@@ -48,11 +46,15 @@ class Rewind:
                 self.is_done = True
                 return
             self.is_done = False
-            self._found.append((entry.id, change, self._snapshot))
+            self._found.append((entry.id, change, self._after(change.moment)))
             self.wanted = change.after
-            self._snapshot = self._snapshot.with_changes(
-                dict(zip(change.seats, change.was, strict=True)), **attrs.asdict(change.moment, recurse=False)
-            )
+
+    def _after(self, moment: Moment) -> Snapshot:
+        """Return the snapshot after the entry to take, which has this moment."""
+        if not self._found:
+            return self._snapshot
+        _, later, snapshot = self._found[-1]
+        return moment.changed(snapshot, dict(zip(later.seats, later.was, strict=True)))
 
     def past(self, tag: str, *, is_down: bool) -> Past | None:
         """Return what was found.

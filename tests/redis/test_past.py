@@ -9,7 +9,17 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 
-from sipqueue_async import CallAnswered, FeedDown, FeedEvent, FeedUp, SeatFilter, Snapshot, TransportError, diff
+from sipqueue_async import (
+    CallAnswered,
+    FeedDown,
+    FeedEvent,
+    FeedUp,
+    FieldProblem,
+    SeatFilter,
+    Snapshot,
+    TransportError,
+    diff,
+)
 from sipqueue_async._replay import Past
 from sipqueue_async.redis import RedisFeed, Relay
 from sipqueue_async.redis.past import Rewind
@@ -48,6 +58,20 @@ def test_the_past_has_the_events_that_readers_received_then(chain: list[Snapshot
     publications = () if past is None else past.publications
     assert [it.events for it in publications] == [diff(*it) for it in pairwise(chain)]
     assert [dict(it.snapshot) for it in publications] == [dict(it) for it in chain[1:]]
+
+
+def test_each_publication_has_the_time_and_the_problems_of_its_own_moment() -> None:
+    """A reader that falls behind gets the difference from one of them: a counter that was unknown there is no call."""
+    missing = FieldProblem("queue-1", "1", "callsanswered", "it is missing")
+    chain = [
+        snapshot(agent("1"), problems=[missing]),
+        snapshot(agent("1", "talking"), at=1, server=1, problems=[missing]),
+        snapshot(agent("1", "talking", calls_answered=9), at=2, server=2),
+        snapshot(agent("1", calls_answered=9), at=3, server=3),
+    ]
+    past = rewound(stream(chain), chain[-1])
+    assert past is not None
+    assert [it.snapshot.to_json() for it in past.publications] == [it.to_json() for it in chain[1:]]
 
 
 CHAIN = [snapshot(agent("1", calls_answered=calls), at=calls) for calls in range(6)]
