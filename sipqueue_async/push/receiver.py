@@ -119,6 +119,7 @@ class PushReceiver:
             nothing of the push.
 
     Raises:
+        TypeError: `watcher` cannot be made to poll.
         ValueError: An argument is invalid.
     """
 
@@ -132,6 +133,8 @@ class PushReceiver:
         whole_up_to: int = 50,
         on_record: Callable[[], object] | None = None,
     ) -> None:
+        if not isinstance(watcher, Pollable):
+            raise TypeError(f"watcher must be a StatusWatcher or a Relay, not {type(watcher).__name__}")
         if not 0 < min_interval < math.inf:
             raise ValueError(f"min_interval must be above 0 seconds, not {min_interval!r}")
         if max_rate < 1:

@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import attrs
 
@@ -29,6 +29,7 @@ _READ_EARLY: Final = timedelta(hours=1)
 _LONGEST_PAUSE: Final = 300.0
 
 
+@runtime_checkable
 class CallSource(Protocol):
     """Where the records come from: a `SipQueueClient`."""
 
@@ -101,6 +102,8 @@ class CallFeed:
         recent: timedelta = timedelta(minutes=15),
         min_interval: float = 1.0,
     ) -> None:
+        if not isinstance(source, CallSource):
+            raise TypeError(f"source must be a SipQueueClient, not {type(source).__name__}")
         check_above_zero("interval", interval, "seconds")
         check_above_zero("min_interval", min_interval, "seconds")
         if not timedelta(0) < recent <= overlap:

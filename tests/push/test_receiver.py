@@ -270,6 +270,8 @@ async def test_an_invalid_argument_is_named(options: dict[str, Any], text: str) 
     watcher = StatusWatcher(ScriptedSource([snapshot()]))
     with pytest.raises(ValueError, match=text):
         PushReceiver(watcher, **options)
+    with pytest.raises(TypeError, match="watcher must be a StatusWatcher or a Relay, not list"):
+        PushReceiver([], **options)  # type: ignore[arg-type]
 
 
 # ---- ASGI ------------------------------------------------------------------------------------------------------------

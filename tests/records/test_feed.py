@@ -306,6 +306,8 @@ async def test_nothing_is_lost_if_it_is_cancelled_while_it_asks_for_the_queues_a
 async def test_an_invalid_argument_is_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         CallFeed(Records(), START, **options)
+    with pytest.raises(TypeError, match="source must be a SipQueueClient, not list"):
+        CallFeed([], START, **options)  # type: ignore[arg-type]
 
 
 # ---- queues ----------------------------------------------------------------------------------------------------------
