@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -193,11 +193,12 @@ def feed_to_json(feed: FeedEvent | None) -> str:
     return _dump(None if feed is None else _feed_to_json(feed))
 
 
-def _records(agents: Iterable[AgentStatus | None], of: Snapshot | None) -> str:
+def _records(agents: Collection[AgentStatus | None], of: Snapshot | None) -> str:
+    seats = {agent.key for agent in agents if agent is not None}
     never_sent: dict[SeatKey, list[dict[str, Any]]] = {}
     for problem in () if of is None else of.problems:
-        if problem.field in COUNTER_FIELDS and not problem.carried:
-            key = SeatKey(problem.queue or "", problem.extension or "")
+        key = SeatKey(problem.queue or "", problem.extension or "")
+        if key in seats and problem.field in COUNTER_FIELDS and not problem.carried:
             never_sent.setdefault(key, []).append(problem.to_dict())
 
     def line(agent: AgentStatus | None) -> str:
