@@ -11,6 +11,7 @@ import click
 from aiohttp import hdrs, web
 
 from sipqueue_async import Feed
+from sipqueue_async._server_log import server_log
 from sipqueue_async.alerts import Alerts
 from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.listening import cannot_listen
@@ -94,7 +95,7 @@ async def _served(
     app = web.Application()
     app.router.add_get("/metrics", respond)
     add_health(app, feed)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+    runner = web.AppRunner(app, access_log=None, logger=server_log("metrics"), shutdown_timeout=0)
     await runner.setup()
     try:
         try:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from sipqueue_async._server_log import server_log
 from sipqueue_async.push.connections import Connections
 from sipqueue_async.push.receiver import LARGEST_PUSH, PushReceiver
 
@@ -79,7 +80,12 @@ class PushServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         # No access log: it would have the secret path. The platform does not compress pushes.
         runner = self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=_GRACE, auto_decompress=False, lingering_time=_GRACE
+            app,
+            access_log=None,
+            logger=server_log("push"),
+            shutdown_timeout=_GRACE,
+            auto_decompress=False,
+            lingering_time=_GRACE,
         )
         try:
             await runner.setup()

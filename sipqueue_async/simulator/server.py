@@ -13,6 +13,7 @@ from typing import Final, Self, Unpack
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sipqueue_async._server_log import server_log
 from sipqueue_async.simulator.faults import Reply
 from sipqueue_async.simulator.platform import Platform, PlatformOptions
 from sipqueue_async.simulator.seats import Centre
@@ -72,7 +73,9 @@ class PlatformServer(Platform):
         app.router.add_get("/{path:.*}", self._handle, allow_head=False)
         app.router.add_post("/{path:.*}", self._handle)
         # No access log: a token or an access key may be in the query.
-        runner = self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
+        runner = self._runner = web.AppRunner(
+            app, access_log=None, logger=server_log("simulator"), shutdown_timeout=_GRACE
+        )
         try:
             await runner.setup()
             site = web.TCPSite(runner, self._host, self._port, reuse_address=True)

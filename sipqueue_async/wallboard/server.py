@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
@@ -11,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
 from sipqueue_async import Feed
 from sipqueue_async._arguments import check_at_least
 from sipqueue_async._language import LANGUAGES
+from sipqueue_async._server_log import server_log
 from sipqueue_async._whole_feed import check_whole_feed
 from sipqueue_async.alerts import RulesFile
 from sipqueue_async.push import PushReceiver
@@ -42,17 +41,7 @@ _GRACE: Final = 0.5
 _LARGEST_FORM: Final = 4096
 """Bytes; the login form is the only form."""
 
-_log: Final = logging.getLogger("sipqueue_async.wallboard")
-
-
-class _MalformedRequests(logging.Filter):
-    """Drops the records of malformed requests, or any client could fill the log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
-
-
-_log.addFilter(_MalformedRequests())
+_log: Final = server_log("wallboard")
 
 
 class Wallboard:

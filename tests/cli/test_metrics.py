@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from sipqueue_async import AgentState
 from sipqueue_async.alerts import Destination, RulesFile, StateLasts
@@ -21,6 +22,7 @@ from sipqueue_async.cli.simulation import Demonstration, client_of
 from sipqueue_async.simulator import Simulator
 from tests.kit.cli import BUSY, Paper, Stderr
 from tests.kit.ports import taken_port
+from tests.kit.raw_http import send_malformed
 from tests.kit.tasks import running
 from tests.kit.waiting import until
 
@@ -122,3 +124,14 @@ def test_an_address_of_ipv6_stands_in_brackets(tmp_path: Path) -> None:
     path.write_text('[rules.away]\nkind = "feed-silent"', encoding="utf-8")
     assert app.run(["alert", "--rules", str(path), "--check", "--metrics", "[::1]:0"]) == 0
     assert Address("::1", 9300).url == "http://[::1]:9300/metrics"
+
+
+async def test_malformed_requests_print_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        Simulator(BUSY, speed=0) as simulator,
+        running(alert(client_of(simulator), Paper().output(), RULES, interval=5.0, metrics=ANY_PORT)),
+    ):
+        await send_malformed(URL(await address(capsys)).port or 0)
+    assert [it for it in caplog.records if it.exc_info] == []

@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 from sipqueue_async import StatusWatcher
 from sipqueue_async.push import PushReceiver, PushServer
 from tests.kit.builders import ScriptedSource, agent, snapshot
+from tests.kit.raw_http import send_malformed
 from tests.kit.waiting import until
 
 PATH = "a-path-that-nobody-guesses"
@@ -49,6 +50,15 @@ async def test_a_push_over_http_is_answered_as_the_platform_expects(caplog: pyte
             assert watcher.health.polls == 2
     assert "02079460123" not in caplog.text
     assert PATH not in caplog.text
+
+
+async def test_malformed_requests_fill_no_log(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving() as (server, _, _):
+        await send_malformed(server.port)
+    assert [it for it in caplog.records if it.levelno >= logging.WARNING] == []
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from sipqueue_async.simulator import CallCentre, Plan, PlatformServer
 from tests.kit.ports import taken_port
+from tests.kit.raw_http import send_malformed
 
 STATUS = "App.Sip_Queue.GetQueueSipStatus"
 EXAMPLE = {"service": STATUS, "token": "ABCDEFG", "queuename": "queue-1", "extnumber": "100001", "state": "0"}
@@ -164,3 +166,11 @@ def test_an_address_of_the_newer_kind_is_put_in_brackets() -> None:
 
 async def test_no_secret_shows_in_the_servers_repr(server: PlatformServer) -> None:
     assert repr(server) == f"<PlatformServer on 127.0.0.1 port {server.port}>"
+
+
+async def test_malformed_requests_fill_no_log(
+    server: PlatformServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await send_malformed(URL(server.url).port or 0)
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
