@@ -67,6 +67,8 @@ class Engine:
     _anchor: tuple[float, datetime] | None = None
     _start: datetime | None = None
     """The wall time of the axis' start, by the clock by which the deadlines of rules with hours were set."""
+    _began: dict[int, tuple[datetime, float]] = attrs.field(init=False, factory=dict)
+    """When the last known hours of a rule began, by the wall clock and on the axis."""
     _watches: list[dict[Subject, Watch]] = attrs.field(init=False)
     _held: list[dict[Watch, None]] = attrs.field(init=False)
     _waiting: dict[str, list[int]] = attrs.field(init=False)
@@ -201,7 +203,12 @@ class Engine:
         if hours is None:
             return -math.inf
         began = hours.started_at(self.wall(self.now))
-        return None if began is None else self.axis(began)
+        if began is None:
+            return None
+        at, (seen, earlier) = self.axis(began), self._began.get(rule, (None, 0.0))
+        # If the wall clock was set back within the hours, they began when they were seen to begin.
+        self._began[rule] = began, min(at, earlier) if began == seen else at
+        return self._began[rule][1]
 
     def hours_change(self, rule: int) -> float:
         """Return when the hours of a rule begin or end next, on the axis."""

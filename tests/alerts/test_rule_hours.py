@@ -290,6 +290,13 @@ class TestMissedCalls:
         watching.see(missed("09:11", 4))
         assert watching.told[2:] == ["09:11 raised"]
 
+    def test_calls_of_these_hours_count_although_the_clock_is_set_back(self) -> None:
+        watching = Watching(MissedCalls("missed", count=2, within=3600, hours=Hours("08:00-10:00")))
+        polls = [("08:30", 30, 0), ("08:50", 50, 2), ("09:30", 90, 2), ("08:05", 91, 2), ("08:10", 96, 3)]
+        for text, minutes, number in polls:
+            watching.see(Snapshot(missed(text, number).values(), observed_at=clock(text), steady_at=60 * minutes))
+        assert watching.told == ["08:50 raised"]
+
     def test_hours_that_end_in_an_outage_without_calls_end_the_alert(self) -> None:
         watching = self.missing(("08:10", 2), hours="08:00-09:00")
         watching.lose("08:30")
