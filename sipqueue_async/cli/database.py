@@ -12,6 +12,7 @@ import click
 from sipqueue_async import Feed, SeatFilter, Snapshot
 from sipqueue_async.cli.absent import check_all_watched, describe_absent
 from sipqueue_async.cli.exits import ABSENT, FAILED, Failure
+from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.settings import has_password
 
 if TYPE_CHECKING:
@@ -143,10 +144,11 @@ async def baseline_of(history: History | None, seats: SeatFilter) -> AsyncGenera
 
 @asynccontextmanager
 async def recording(history: History | None, feed: Feed) -> AsyncGenerator[None]:
-    """Record a feed while the block runs, if there is an open history to record to."""
+    """Record a feed while the block runs, if there is an open history to record to; print what hinders it."""
     async with AsyncExitStack() as stack:
         if history is not None:
             from sipqueue_async.history import Recorder  # noqa: PLC0415
 
+            stack.enter_context(log_on_stderr())
             await stack.enter_async_context(Recorder(history, feed))
         yield

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import attrs
 import pytest
+from sqlalchemy import text
 
 from sipqueue_async import AppCredentials, AuthError, SeatFilter, SipQueueClient, Update, diff
 from sipqueue_async.cli import app
@@ -26,9 +27,10 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.history import History, Recorder
+from sipqueue_async.history.history import store_of
 from sipqueue_async.records import FollowedCall
 from sipqueue_async.simulator import Simulator
-from tests.kit.cli import BUSY, Paper
+from tests.kit.cli import BUSY, Paper, Stderr
 from tests.kit.ports import free_port
 from tests.kit.redis_server import RedisServer
 from tests.kit.simulated_updates import GivenFeed
@@ -205,6 +207,20 @@ async def test_a_wallboard_records_too(url: str) -> None:
     async with Simulator(BUSY, speed=0) as simulator:
         work = wallboard(client_of(simulator), Paper().output(), site=Site(), interval=0.02, history=History(url))
         await recorded(simulator, work, url)
+
+
+async def test_a_wallboard_says_what_hinders_recording(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    stderr = Stderr(capsys)
+    async with Simulator(BUSY, speed=0) as simulator:
+        work = wallboard(client_of(simulator), Paper().output(), site=Site(), interval=0.02, history=History(url))
+        async with running(work), History(url) as other:
+            async with store_of(other).database.writing() as connection:
+                await connection.execute(text("ALTER TABLE event RENAME TO lost"))
+            simulator.advance(60)
+            await until(lambda: "sipqueue: recording failed; it is retried: the history" in stderr.text)
+            async with store_of(other).database.writing() as connection:
+                await connection.execute(text("ALTER TABLE lost RENAME TO event"))
+            await until(lambda: "sipqueue: recording works again, after" in stderr.text)
 
 
 async def test_a_relay_records_what_it_publishes(url: str, redis_server: RedisServer) -> None:
