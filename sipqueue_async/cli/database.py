@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
-from sipqueue_async import Feed, SeatFilter, Snapshot
+from sipqueue_async import Feed, SeatFilter, SipQueueError, Snapshot
 from sipqueue_async.cli.absent import check_all_watched, describe_absent
-from sipqueue_async.cli.exits import ABSENT, FAILED, Failure
+from sipqueue_async.cli.exits import ABSENT, FAILED, Failure, complain
 from sipqueue_async.cli.logs import log_on_stderr
 from sipqueue_async.cli.settings import has_password
 
 if TYPE_CHECKING:
-    from sipqueue_async.history import History
+    from sipqueue_async.history import History, Recorder
 
 VARIABLE: Final = "SIPQUEUE_DB"
 """Names the database, with a password if need be."""
@@ -150,5 +151,14 @@ async def recording(history: History | None, feed: Feed) -> AsyncGenerator[None]
             from sipqueue_async.history import Recorder  # noqa: PLC0415
 
             stack.enter_context(log_on_stderr())
-            await stack.enter_async_context(Recorder(history, feed))
+            recorder = await stack.enter_async_context(Recorder(history, feed))
+            task = asyncio.create_task(_report_end(recorder))
+            stack.callback(task.cancel)
         yield
+
+
+async def _report_end(recorder: Recorder) -> None:
+    try:
+        await recorder.wait()
+    except SipQueueError as error:
+        complain(f"recording has ended: {error}", level="error")

@@ -27,7 +27,9 @@ from sipqueue_async.cli.exits import Failure
 from sipqueue_async.cli.pushing import PushAddress
 from sipqueue_async.cli.simulation import client_of
 from sipqueue_async.history import History, Recorder
+from sipqueue_async.history.batch import Batch, Writer
 from sipqueue_async.history.history import store_of
+from sipqueue_async.history.store import Store
 from sipqueue_async.records import FollowedCall
 from sipqueue_async.simulator import Simulator
 from tests.kit.cli import BUSY, Paper, Stderr
@@ -214,6 +216,7 @@ async def test_a_wallboard_says_what_hinders_recording(url: str, capsys: pytest.
     async with Simulator(BUSY, speed=0) as simulator:
         work = wallboard(client_of(simulator), Paper().output(), site=Site(), interval=0.02, history=History(url))
         async with running(work), History(url) as other:
+            await until_recorded(store_of(other))
             async with store_of(other).database.writing() as connection:
                 await connection.execute(text("ALTER TABLE event RENAME TO lost"))
             simulator.advance(60)
@@ -221,6 +224,30 @@ async def test_a_wallboard_says_what_hinders_recording(url: str, capsys: pytest.
             async with store_of(other).database.writing() as connection:
                 await connection.execute(text("ALTER TABLE lost RENAME TO event"))
             await until(lambda: "sipqueue: recording works again, after" in stderr.text)
+
+
+async def test_a_wallboard_says_that_recording_has_ended(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    stderr = Stderr(capsys)
+    async with Simulator(BUSY, speed=0) as simulator:
+        work = wallboard(client_of(simulator), Paper().output(), site=Site(), interval=0.02, history=History(url))
+        async with running(work), History(url) as other:
+            store = store_of(other)
+            await until_recorded(store)
+            async with store.database.reading() as connection:
+                last = await store.last_at(connection)
+            assert last is not None
+            row = (store.platform_id, last + 5, 0, 1, 6, 2, 0, 0, 0, 1, None, None, None)
+            await Writer(store).write(Batch(after=last, events=[row]))
+            simulator.advance(60)
+            await until(lambda: "sipqueue: recording has ended: the history" in stderr.text)
+    assert "let only one record a platform" in stderr.text
+
+
+async def until_recorded(store: Store) -> None:
+    """Wait until the first status is in a database."""
+    async with asyncio.timeout(60):
+        while await store.recorded_until() is None:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_relay_records_what_it_publishes(url: str, redis_server: RedisServer) -> None:
