@@ -45,7 +45,7 @@ async def test_the_page_shows_what_the_relay_publishes_and_each_outage(visit: Vi
                     await expect(page.locator("#condition")).to_have_text("Live")
                     await expect(page.locator("#notice")).to_be_hidden()
                 await expect(page.locator("#condition")).to_have_text("No data")
-                await expect(page.locator("#alert")).to_have_text(re.compile("No data since .* was true then"))
+                await expect(page.locator("#alert")).to_have_text(re.compile("No data since .* was known then"))
                 await expect(page.locator("#reason")).to_contain_text("no relay is there")
                 async with Relay(client, server.url, interval=0.3, lease=1):
                     await expect(page.locator("#condition")).to_have_text("Live")
