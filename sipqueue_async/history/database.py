@@ -280,11 +280,11 @@ def _engine(url: URL) -> AsyncEngine:
 
 def _set_up_file(connection: sqlite3.Connection) -> None:
     """Make the settings that SQLite keeps in the file."""
-    # Takes effect in a new file only: removed rows can then be given back to the file system bit by bit.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     give_up_at = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
+            # Takes effect in a new file only: removed rows can then be given back to the file system bit by bit.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             # SQLite does not wait here, in spite of the timeout, if another program opens the new file too.
