@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -239,9 +240,14 @@ async def wallboard(
             raise cannot_listen(site.host, site.port, error, address="--host", other="another --port") from None
         try:
             async with recording(history, feed), feed, pushed(receiver, push):
-                output.line(_("the wallboard is at {url} until Ctrl-C").format(url=board.url))
-                async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
-                    await board.wait()
+                try:
+                    output.line(_("the wallboard is at {url} until Ctrl-C").format(url=board.url))
+                    async with reporting_absent(real, rules.named_seats(site.rules, seats), feed.ready):
+                        await board.wait()
+                except asyncio.CancelledError:
+                    # Stop before the feed closes: for readers of the events, a restart is not the end of the feed.
+                    await board.stop()
+                    raise
         finally:
             await board.stop()
 

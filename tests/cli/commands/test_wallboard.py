@@ -6,9 +6,10 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -25,6 +26,7 @@ from sipqueue_async.cli.thresholds import FEW, SOON
 from sipqueue_async.simulator import CallCentre, Simulator
 from tests.kit.cli import BUSY, Paper, environment, sipqueue
 from tests.kit.ports import free_port, taken_port
+from tests.kit.sse import Reader
 from tests.kit.waiting import until
 from tests.kit.wallboard_stage import KEY
 
@@ -252,3 +254,16 @@ async def test_a_signal_ends_it_and_its_streams() -> None:
             program.send(signal.SIGINT)
             assert await program.rest() == (130, "", "")
             assert KEY not in line
+
+
+async def test_stopping_it_is_not_the_end_of_the_feed_for_readers_of_the_events() -> None:
+    """They continue after the restart, or from another wallboard of the same relay."""
+    async with AsyncExitStack() as stack:
+        async with serving() as url:
+            await until_known(url)
+            readers = [await stack.enter_async_context(Reader(urlsplit(url).port or 0)) for _ in range(5)]
+            for reader in readers:
+                assert (await reader.next()).event == "snapshot"
+        for reader in readers:
+            while (messages := await reader.read()) is not None:
+                assert "feed-ended" not in {message.event for message in messages}
