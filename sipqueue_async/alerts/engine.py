@@ -97,6 +97,11 @@ class Engine:
         """Whether the first snapshot has arrived."""
         return self._anchor is not None
 
+    @property
+    def known_at(self) -> float:
+        """When the last snapshot arrived, on the axis."""
+        return self._anchor[0] if self._anchor is not None else 0.0
+
     def anchor(self, axis: float, wall: datetime) -> None:
         """Map a point of the axis to a wall time. The present moves forward to it, never back."""
         self._anchor = (axis, wall)

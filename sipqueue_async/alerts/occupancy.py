@@ -29,7 +29,18 @@ class _Share:
     two changes at either end of the window F is linear, so the moment at which it crosses 0 can be calculated.
     """
 
-    __slots__ = ("condition", "counts", "history", "signed_in", "subject", "talk", "token", "upto")
+    __slots__ = (
+        "condition",
+        "counts",
+        "dropped",
+        "dropped_at",
+        "history",
+        "signed_in",
+        "subject",
+        "talk",
+        "token",
+        "upto",
+    )
 
     def __init__(self, condition: OccupancyCondition, subject: Subject, at: float) -> None:
         self.condition = condition
@@ -39,6 +50,10 @@ class _Share:
         """The numbers of agents talking and signed in now."""
         self.history: deque[tuple[float, int, int]] = deque([(at, 0, 0)])
         """Start, agents talking and agents signed in, for each span from before the window's start up to now."""
+        self.dropped: list[tuple[float, int, int]] = []
+        """Spans that left the window since the last snapshot, in order."""
+        self.dropped_at = -1.0
+        """The time of that snapshot, on the axis."""
         self.upto = at
         self.talk = self.signed_in = 0.0
         """Agent-seconds within the window."""
@@ -50,7 +65,7 @@ class _Share:
         self.signed_in += self.counts[1] * (at - self.upto)
         while start < end:
             if len(self.history) > 1 and self.history[1][0] <= start:
-                self.history.popleft()
+                self._drop()
                 continue
             begin, talking, signed_in = self.history[0]
             stop = min(end, self.history[1][0]) if len(self.history) > 1 else end
@@ -59,6 +74,20 @@ class _Share:
             self.signed_in -= signed_in * span
             start = stop
         self.upto = at
+
+    def _drop(self) -> None:
+        """Drop the oldest span; keep it until the next snapshot, up to which an outage may turn out to have begun."""
+        known = self.condition.engine.known_at
+        if self.dropped_at != known:
+            self.dropped, self.dropped_at = [], known
+        self.dropped.append(self.history.popleft())
+
+    def go_back(self, at: float) -> None:
+        """Move the window's end back to a moment since the last snapshot."""
+        if at < self.upto:
+            self.history.extendleft(reversed(self.dropped))
+            self.dropped = []
+            self.restart(at)
 
     def restart(self, at: float) -> None:
         """Recalculate the seconds within the window from the history."""
@@ -191,6 +220,11 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         if slope and (slope < 0) == holds:
             moments.append(now - excess / slope + 2 * _TINY)
         return max(now + _TINY, min(moments))
+
+    def go_back(self, at: float) -> None:
+        """Take back what was counted after a moment of the axis: the feed was down then, which is known only now."""
+        for share in self.shares.values():
+            share.go_back(at - self.unseen)
 
     def pause(self, seconds: float) -> None:
         """Leave an outage of `seconds` out of the seen time."""

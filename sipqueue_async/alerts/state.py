@@ -84,6 +84,10 @@ class AlertState:
         self._snapshot: Snapshot | None = None
         # Whether the state was restored, and has received no snapshot or update since.
         self._is_resuming = False
+        # An outage that began before any time was known.
+        self._down: FeedDown | None = None
+        # When the last change was applied, on the axis: no outage begins before.
+        self._changed_at = 0.0
         self.untold: deque[Alert] = deque()
         """The alerts that no caller has received yet. They are saved with the state; `evaluate` returns them first."""
 
@@ -179,6 +183,8 @@ class AlertState:
         engine = self._engine
         if not engine.started:
             engine.anchor(0.0, now)
+            if self._down is not None:
+                self._went_down(self._down)
         engine.run(engine.axis(now), including=True)
 
     def _see(self, snapshot: Snapshot) -> None:
@@ -192,18 +198,27 @@ class AlertState:
 
     def _update(self, update: Update) -> None:
         events = [event for event in update.events if not isinstance(event, FeedDown | FeedUp)]
-        if update.snapshot is not None and (events or any(isinstance(it, FeedUp) for it in update.events)):
+        if update.snapshot is not None and (events or self._is_polled(update, update.snapshot)):
+            unsure = update.coalesced
             if self._snapshot is None:
+                unsure = unsure or update.previous is None
                 self._begin(update.previous or Snapshot(observed_at=update.snapshot.observed_at))
             elif self._is_resuming and update.previous != self._snapshot:
                 events = list(diff(self._snapshot, update.snapshot))
-            self._fold(events, update.snapshot, coalesced=update.coalesced)
+            self._fold(events, update.snapshot, coalesced=unsure)
         for event in update.events:
             if isinstance(event, FeedDown):
                 self._went_down(event)
 
+    def _is_polled(self, update: Update, snapshot: Snapshot) -> bool:
+        """Return whether an update without changes tells of a poll: the end of an outage, or the last before one."""
+        if any(isinstance(it, FeedUp) for it in update.events):
+            return True
+        known = self._snapshot
+        return not self._engine.frozen and (known is None or snapshot.seconds_since(known) > 0)
+
     def _begin(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self._snapshot, self._changed_at = snapshot, self._engine.now
         self._engine.anchor(self._engine.now, snapshot.observed_at)
         for condition in self._conditions:
             if isinstance(condition, OccupancyCondition):
@@ -230,6 +245,7 @@ class AlertState:
             self._resume(at)
         for event in events:
             self._note(event, unsure=unsure)
+            self._changed_at = at
         self._settle(unsure=unsure)
         engine.run(at, including=True)
 
@@ -255,9 +271,15 @@ class AlertState:
 
     def _went_down(self, event: FeedDown) -> None:
         engine = self._engine
-        since = engine.now if event.since is None or not engine.started else engine.axis(event.since)
+        if not engine.started:
+            self._down = event
+            return
+        since = engine.now if event.since is None else engine.axis(event.since)
         if not engine.frozen:
-            engine.frozen, engine.blind_since = True, since
+            engine.frozen, engine.blind_since = True, max(since, self._changed_at)
+            for condition in self._conditions:
+                if isinstance(condition, OccupancyCondition):
+                    condition.go_back(engine.blind_since)
         for number in self._feed_rules:
             engine.begin(number, (None, None), since, approximate=False)
         engine.run(engine.now, including=True)

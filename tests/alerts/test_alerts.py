@@ -10,7 +10,17 @@ from datetime import timedelta
 import pytest
 
 from sipqueue_async import AgentState, AgentStatus, AuthError, Snapshot, StatusWatcher, TransportError
-from sipqueue_async.alerts import Alert, AlertRaised, Alerts, AlertState, Available, FeedSilent, StateLasts, minutes
+from sipqueue_async.alerts import (
+    Alert,
+    AlertRaised,
+    Alerts,
+    AlertState,
+    Available,
+    FeedSilent,
+    Hours,
+    StateLasts,
+    minutes,
+)
 from tests.kit.builders import START, agent
 
 pytestmark = pytest.mark.virtual_time
@@ -92,6 +102,17 @@ async def test_a_platform_that_is_away_from_the_start_is_told_of() -> None:
         assert loop.time() - began == pytest.approx(30, abs=0.1)
 
 
+@pytest.mark.parametrize("last_poll", [0.0, 3.0])
+async def test_an_outage_before_the_first_look_is_told_of(last_poll: float) -> None:
+    rules = [FeedSilent("away", lasting=30, hours=Hours("00:00-24:00"))]
+    source = a_source(lambda now: TransportError("away") if now > last_poll else agent())
+    async with StatusWatcher(source, interval=1) as watcher:  # type: ignore[arg-type]
+        alerts = Alerts(watcher, rules)
+        await asyncio.sleep(5)
+        [alert] = await first(alerts, 1)
+        assert alert.rule.name == "away"
+
+
 async def test_alerts_are_taken_up_again_after_a_cancellation_and_a_restart() -> None:
     def record(now: float) -> AgentStatus:
         return TALKING if now < 500 else agent()
@@ -155,6 +176,20 @@ async def test_updates_that_came_before_the_first_look_are_taken_in() -> None:
         await asyncio.sleep(5)
         [raised] = await first(alerts, 1)
         assert at(raised) == pytest.approx(2.02)
+
+
+async def test_an_alert_that_was_due_before_an_outage_comes_late_if_the_consumer_is() -> None:
+    def record(now: float) -> AgentStatus | BaseException:
+        return TransportError("away") if 20 < now < 40 else TALKING if 2 < now < 30 else agent()
+
+    rules = [StateLasts("talks", AgentState.TALKING, longer_than=5)]
+    async with StatusWatcher(a_source(record), interval=1, max_backoff=1) as watcher:  # type: ignore[arg-type]
+        alerts = Alerts(watcher, rules)
+        await asyncio.sleep(50)
+        async with asyncio.timeout(60):
+            raised, cleared = await first(alerts, 2)
+        assert isinstance(raised, AlertRaised)
+        assert at(cleared) > 40
 
 
 async def test_a_consumer_that_falls_behind_gets_the_final_condition() -> None:

@@ -325,6 +325,7 @@ class TestTime:
         first = Update(sequence=1, snapshot=there, previous=None, events=diff(None, there))
         _, alerts, _ = evaluate(AlertState(rules), first)
         assert [str(it) for it in alerts] == ["Extension 100001 in queue-1 has been talking for 0 s"]
+        assert alerts[0].approximate
 
 
 class TestConditions:

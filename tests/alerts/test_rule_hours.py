@@ -338,6 +338,24 @@ class TestOccupancy:
         watching.until(clock("09:59"))
         assert watching.told == ["08:10 raised", "09:35 hours", "09:45 raised"]
 
+    @pytest.mark.parametrize("noticed", [0, 50, 170])
+    @pytest.mark.parametrize("is_restarted", [False, True])
+    def test_the_time_until_an_outage_is_noticed_does_not_count_either(self, noticed: int, is_restarted: bool) -> None:
+        """Spans that leave the window in this time are in it again after the outage."""
+        watching = Watching(Occupancy("busy", above=0.3, within=600))
+        at, shown = clock("08:00"), (AgentState.TALKING, AgentState.WAITING)
+        for number in range(40):
+            known = Snapshot([agent(state=shown[number % 2])], observed_at=at)
+            watching.see(known)
+            watching.until(at + timedelta(seconds=20 + noticed))
+            down = FeedDown(error=TransportError("away"), since=at + timedelta(seconds=20))
+            watching.take(Update(sequence=1, snapshot=known, previous=known, events=(down,)))
+            watching.is_down = True
+            if is_restarted:
+                watching.restart()
+            at += timedelta(seconds=200)
+        assert [round(it.value, 6) for it in watching.state.raised] == [0.5]
+
     def test_an_outage_that_began_before_the_window_was_complete_does_not_end_the_alert(self) -> None:
         """The outage is known only after the alert was raised: it began with the last good poll."""
         watching = Watching(self.RULE)
