@@ -114,6 +114,8 @@ class Places:
 
     def note(self, place: str, position: Position, *, is_down: bool) -> None:
         """Note the last position at a place where readers know the feed as up or as down."""
+        # A place that is noted again moves to the end: `drop` relies on the order of the positions.
+        self._ends.pop((place, is_down), None)
         self._ends[place, is_down] = position
         if len(self._ends) > self._most:
             del self._ends[next(iter(self._ends))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -305,6 +306,19 @@ def test_a_place_is_found_only_where_a_reader_knows_the_same_of_the_feed() -> No
     places.drop(Publication(4, events, None, False))
     assert places.find(Mark("c", 1, False)) == Position(4, 1)
     assert Publication(4, events, None, False).mark(Position(4, 1)) is None
+
+
+def test_a_place_is_not_found_once_the_events_after_it_are_dropped() -> None:
+    """Outages without a publication lead back to the same place."""
+    places = Places(10)
+    down, up = FeedDown(error=AWAY, since=None), FeedUp(observed_at=team(0).observed_at, outage=timedelta(), failures=1)
+    places.note("a", Position(0, 0), is_down=False)
+    places.note("a", Position(1, 1), is_down=True)
+    places.note("a", Position(2, 1), is_down=False)
+    places.drop(Publication(1, (down,), None, True, place="a"))
+    places.drop(Publication(2, (up,), None, False, place="a"))
+    assert places.find(Mark("a", None, True)) is None
+    assert places.find(Mark("a", None, False)) == Position(2, 1)
 
 
 def test_only_a_mark_is_read_as_one() -> None:
