@@ -101,7 +101,9 @@ def demonstration(*, agents: int = 12, speed: float) -> Callable[[_Command], _Co
         "speed": "Its speed, in multiples of real time.",
         "seed": "What happens in it; each seed is another day.",
     }
-    many = click.IntRange(min=1)
+    # Ten times as many need 9 GB and minutes before anything is shown.
+    # Ten times as many need 9 GB and minutes before anything is shown.
+    many = click.IntRange(min=1, max=10_000)
 
     def add(command: _Command) -> _Command:
         for option in (

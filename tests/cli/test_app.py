@@ -264,6 +264,7 @@ class TestOptions:
         ("wallboard --prefix north", "--prefix needs --from-relay"),
         ("status --from-relay", "no Redis given"),
         ("relay --url http://127.0.0.1:9", "no credentials given"),
+        ("demo --agents 10001", "10001 is not in the range 1<=x<=10000"),
         ("relay --redis redis://r --lease 0.01", "0.01 is not in the range 0.1<=x<=3600"),
         ("watch --from-relay --redis redis://:secret@r", "other users can see a program's arguments"),
         ("top --from-relay --demo", "--from-relay and --demo do not go together"),
