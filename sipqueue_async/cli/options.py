@@ -102,7 +102,6 @@ def demonstration(*, agents: int = 12, speed: float) -> Callable[[_Command], _Co
         "seed": "What happens in it; each seed is another day.",
     }
     # Ten times as many need 9 GB and minutes before anything is shown.
-    # Ten times as many need 9 GB and minutes before anything is shown.
     many = click.IntRange(min=1, max=10_000)
 
     def add(command: _Command) -> _Command:
