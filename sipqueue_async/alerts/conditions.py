@@ -96,6 +96,10 @@ class Condition(ABC, Generic[R]):
         """Return the figure that an alert shows: the seconds for which the condition has held."""
         return at - since
 
+    def keeps(self, subject: Subject) -> bool:
+        """Return whether a restored condition is judged at the first snapshot only, and holds until then if it did."""
+        return False
+
     def save(self) -> list[list[Any]]:
         """Return the data that the snapshot lacks, as JSON values; times are seconds before now."""
         return []
@@ -293,6 +297,8 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
     def __init__(self, engine: Engine, number: int, rule: MissedCalls) -> None:
         super().__init__(engine, number, rule, rule.per)
         self.windows: dict[Subject, _Window] = {}
+        self.resumed_at = -math.inf
+        """When the last outage ended after which calls were dropped that had expired in it, on the axis."""
 
     def wants(self, before: AgentState | None, after: AgentState | None) -> bool:
         return False
@@ -314,6 +320,13 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
         if window.total >= self.rule.count:
             self.engine.begin(self.number, window.subject, self.engine.now, approximate=unsure, agent=agent)
 
+    def settle(self, *, unsure: bool) -> None:
+        if self.resumed_at != self.engine.resumed_at:
+            # Before overdue alerts are raised or repeated.
+            self.resumed_at = self.engine.resumed_at
+            for window in tuple(self.windows.values()):
+                self.expire(window, self.engine.now)
+
     def expect(self, window: _Window) -> None:
         """Set a window's deadline to the time at which its oldest calls expire, or to the end of the hours."""
         expires = window.calls[0][0] + self.rule.within
@@ -330,6 +343,7 @@ class MissedCallsCondition(GroupCondition[MissedCalls]):
         if window.calls:
             self.expect(window)
         else:
+            self.engine.cancel_deadline(window)
             del self.windows[window.subject]
 
     def value(self, subject: Subject, at: float, since: float) -> float:

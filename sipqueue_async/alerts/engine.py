@@ -62,8 +62,8 @@ class Engine:
     """The watches with a raised alert, in the order of their raising."""
     standing: dict[str, int] = attrs.field(init=False)
     """The number of raised alerts by rule; every rule has an entry, so another thread may read it."""
-    resumed_at: float = 0.0
-    """When the last outage ended, on the axis."""
+    resumed_at: float = -math.inf
+    """When the last outage ended, on the axis; -inf before any has."""
     _anchor: tuple[float, datetime] | None = None
     _start: datetime | None = None
     """The wall time of the axis' start, by the clock by which the deadlines of rules with hours were set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
@@ -120,6 +121,8 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         super().__init__(engine, number, rule, rule.per)
         self.shares: dict[Subject, _Share] = {}
         self.touched: dict[Subject, None] = {}
+        self.resumed_at = -math.inf
+        """When the last outage ended after which all shares were judged, on the axis."""
         self.unseen = 0.0
         """Seconds of the axis during which the feed was down."""
         self.began = 0.0
@@ -153,6 +156,10 @@ class OccupancyCondition(GroupCondition[Occupancy]):
         share.change(new[0] - old[0], new[1] - old[1])
 
     def settle(self, *, unsure: bool) -> None:
+        if self.resumed_at != self.engine.resumed_at:
+            # Before overdue alerts are raised or repeated.
+            self.resumed_at = self.engine.resumed_at
+            self.touched |= dict.fromkeys(self.shares)
         touched, self.touched = self.touched, {}
         for subject in touched:
             self.look(self.shares[subject])
@@ -181,6 +188,9 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             self.began = max(self.began, max(engine.axis(began), engine.resumed_at) - self.unseen)
         self.hours_began = began
         return began is not None
+
+    def keeps(self, subject: Subject) -> bool:
+        return subject in self.shares
 
     def _is_of_earlier_hours(self, subject: Subject) -> bool:
         """Return whether the condition began to hold before the present hours. An outage alone does not end it."""
@@ -232,7 +242,9 @@ class OccupancyCondition(GroupCondition[Occupancy]):
 
     def value(self, subject: Subject, at: float, since: float) -> float:
         share = self.shares.get(subject)
-        return share.talk / share.signed_in if share is not None and share.signed_in else 0.0
+        if share is not None and not self.engine.frozen:
+            share.move(self.seen())
+        return share.talk / share.signed_in if share is not None and share.signed_in > _TINY else 0.0
 
     def save(self) -> list[list[Any]]:
         # The time after a restart continues an outage, all of which is unseen.
@@ -253,4 +265,3 @@ class OccupancyCondition(GroupCondition[Occupancy]):
             changes = [(self.seen() - before, talking, signed_in) for before, talking, signed_in in history]
             share.history = deque(changes)
             share.restart(self.seen())
-            self.look(share)

@@ -162,7 +162,10 @@ def _restore(engine: Engine, condition: Condition[Any], row: tuple[Any, ...]) ->
     # Whether the platform answers is unknown until the first poll, which continues or ends its alert.
     of_feed = isinstance(condition.rule, FeedSilent)
     was_raised = watch.raised_at is not None
-    holds = since is not None and was_raised if of_feed else engine.holds(condition.number, watch.subject)
+    if of_feed or condition.keeps(watch.subject):
+        holds = since is not None and (was_raised or not of_feed)
+    else:
+        holds = engine.holds(condition.number, watch.subject)
     if not was_raised and not holds:
         return
     if holds:

@@ -14,6 +14,7 @@ from sipqueue_async.alerts import (
     Alert,
     AlertCleared,
     AlertState,
+    Available,
     FeedSilent,
     Hours,
     MissedCalls,
@@ -297,6 +298,23 @@ class TestMissedCalls:
             watching.see(Snapshot(missed(text, number).values(), observed_at=clock(text), steady_at=60 * minutes))
         assert watching.told == ["08:50 raised"]
 
+    def test_an_alert_whose_calls_expired_in_an_outage_is_not_repeated_after_it(self) -> None:
+        watching = Watching(MissedCalls("missed", count=2, within=600, repeat_every=300))
+        watching.see(missed("08:00", 0))
+        watching.see(missed("08:10", 2))
+        watching.lose("08:11")
+        watching.see(missed("09:10", 2))
+        assert watching.told == ["08:10 raised", "09:10 ended"]
+
+    def test_an_alert_that_was_held_back_is_not_raised_after_a_restart_if_its_calls_expired(self) -> None:
+        few = Available("few", fewer_than=1, per="all")
+        watching = Watching(few, MissedCalls("missed", count=2, within=600, unless="few"))
+        watching.see(talking("08:00"))
+        watching.see(Snapshot([agent(state=AgentState.TALKING, no_answer_count=2)], observed_at=clock("08:10")))
+        watching.restart()
+        watching.see(missed("09:10", 2))
+        assert watching.told == ["08:00 raised", "09:10 ended"]
+
     def test_hours_that_end_in_an_outage_without_calls_end_the_alert(self) -> None:
         watching = self.missing(("08:10", 2), hours="08:00-09:00")
         watching.lose("08:30")
@@ -330,10 +348,23 @@ class TestOccupancy:
         watching.until(clock("08:50"))
         assert watching.told == [f"{first} raised"]
 
-    def test_hours_that_end_and_begin_in_an_outage_end_the_alert_and_restart_the_window(self) -> None:
+    def test_a_repeat_has_the_present_share(self) -> None:
+        watching = Watching(Occupancy("busy", above=0.1, within=3600, repeat_every=900))
+        watching.see(talking("07:00"))
+        watching.see(talking("08:00", AgentState.WAITING))
+        watching.until(clock("08:50"))
+        assert [round(it.value, 6) for it in watching.alerts] == [1, 0.75, 0.5, 0.25]
+
+    @pytest.mark.parametrize("restarted", [[], ["08:50"], ["08:50", "09:10"], ["09:35"]])
+    def test_hours_that_end_and_begin_in_an_outage_end_the_alert_and_restart_the_window(
+        self, restarted: list[str]
+    ) -> None:
         watching = Watching(self.RULE)
         watching.see(talking("07:00"))
         watching.lose("08:50")
+        for text in restarted:
+            watching.until(clock(text))
+            watching.restart()
         watching.see(talking("09:35"))
         watching.until(clock("09:59"))
         assert watching.told == ["08:10 raised", "09:35 hours", "09:45 raised"]
@@ -356,12 +387,17 @@ class TestOccupancy:
             at += timedelta(seconds=200)
         assert [round(it.value, 6) for it in watching.state.raised] == [0.5]
 
-    def test_an_outage_that_began_before_the_window_was_complete_does_not_end_the_alert(self) -> None:
+    @pytest.mark.parametrize("is_restarted", [False, True])
+    def test_an_outage_that_began_before_the_window_was_complete_does_not_end_the_alert(
+        self, is_restarted: bool
+    ) -> None:
         """The outage is known only after the alert was raised: it began with the last good poll."""
         watching = Watching(self.RULE)
         watching.see(talking("08:00"))
         watching.until(clock("08:10"))
         watching.lose("08:12", since="08:08")
+        if is_restarted:
+            watching.restart()
         watching.see(talking("08:13", AgentState.WAITING))
         watching.until(clock("09:10"))
         assert watching.told == ["08:10 raised", "08:15 ended"]
