@@ -2,13 +2,10 @@
 
 from importlib import import_module
 
-try:
+from sipqueue_async._extras import needed_by
+
+with needed_by("history", "SQLAlchemy"):
     import_module("sqlalchemy")
-except ModuleNotFoundError as error:
-    remedy = "pip install 'sipqueue_async[history]'"
-    raise ModuleNotFoundError(
-        f"sipqueue_async.history needs SQLAlchemy, which is not installed: {remedy}", name=error.name
-    ) from None
 
 from sipqueue_async.history.call_recorder import CallRecorder, CallRecorderHealth
 from sipqueue_async.history.call_report import CallReport, CallReportRow

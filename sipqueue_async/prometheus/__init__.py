@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-try:
+from sipqueue_async._extras import needed_by
+
+with needed_by("prometheus", "prometheus-client"):
     import_module("prometheus_client.core")
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "sipqueue_async.prometheus needs prometheus-client, which is not installed: "
-        "pip install 'sipqueue_async[prometheus]'",
-        name=error.name,
-    ) from None
 
 from sipqueue_async.prometheus.alerts import AlertsCollector, Deliveries
 from sipqueue_async.prometheus.feeds import WatcherCollector

@@ -3,13 +3,12 @@
 Needs the extra ``redis`` and a Redis server of version 7 or later. `docs/relay.md` explains both sides.
 """
 
-try:
-    import redis  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ModuleNotFoundError as error:
-    remedy = "pip install 'sipqueue_async[redis]'"
-    raise ModuleNotFoundError(
-        f"sipqueue_async.redis needs redis, which is not installed: {remedy}", name=error.name
-    ) from None
+from importlib import import_module
+
+from sipqueue_async._extras import needed_by
+
+with needed_by("redis", "redis"):
+    import_module("redis")
 
 from sipqueue_async.redis.publication import RelayError, SourceError
 from sipqueue_async.redis.reader import RedisFeed, RedisFeedHealth

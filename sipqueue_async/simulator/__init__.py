@@ -6,13 +6,10 @@ and `PlatformServer` serve the records of any `Centre`. `Simulator` combines the
 
 from importlib import import_module
 
-try:
+from sipqueue_async._extras import needed_by
+
+with needed_by("simulator", "SimPy"):
     import_module("simpy")
-except ModuleNotFoundError as error:
-    remedy = "pip install 'sipqueue_async[simulator]'"
-    raise ModuleNotFoundError(
-        f"sipqueue_async.simulator needs SimPy, which is not installed: {remedy}", name=error.name
-    ) from None
 
 from sipqueue_async.simulator.back_ends import BackEnd
 from sipqueue_async.simulator.calls import PhoneCall, PhoneCentre

@@ -116,6 +116,7 @@ _SENTENCES: Final = (
 )
 """The files whose errors and warnings the command may print."""
 _SHOWN: Final = {
+    "_extras.py": "which is not installed",
     "_time_zones.py": "which is not the name of a time zone",
     "history/history.py": "^platform needs",
     "records/prefixes.py": "^a prefix has",
