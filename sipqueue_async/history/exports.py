@@ -10,7 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-from sipqueue_async._time_zones import time_zone
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.call_export import CALL_RECORDS, call_record_row
 from sipqueue_async.history.store import Names
@@ -25,7 +24,7 @@ from sipqueue_async.history.tables import (
     report_row,
 )
 from sipqueue_async.history.writers import FORMATS, Format, Table, Value, open_file
-from sipqueue_async.history.zones import LocalZone
+from sipqueue_async.history.zones import zone_or_local
 
 if TYPE_CHECKING:
     from sipqueue_async.history.history import History
@@ -94,7 +93,7 @@ async def export(
         OSError: The file cannot be written.
         ValueError: The file's name has no known ending, or as for `History.report`.
     """
-    zone = LocalZone() if zone is None else time_zone("zone", zone)
+    zone = zone_or_local(zone)
     target, seats = Path(path), {"queue": queue, "extension": extension}
     table, rows = _content(history, content, (since, until), seats, {"by": by, "zone": zone}, numbers=numbers)
     count = 0

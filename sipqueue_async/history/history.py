@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from sipqueue_async import AgentState, CallDirection, Event, SeatFilter, SeatKey, Snapshot, Update
-from sipqueue_async._time_zones import named_zone, time_zone
+from sipqueue_async._time_zones import named_zone
 from sipqueue_async.history.buckets import By
 from sipqueue_async.history.call_report import CallBy, CallReport, make_call_report
 from sipqueue_async.history.call_store import read_calls, read_cursor, remove_calls, remove_numbers
@@ -23,7 +23,7 @@ from sipqueue_async.history.replay import Replay
 from sipqueue_async.history.report import Report, make_report
 from sipqueue_async.history.source import StoreSource
 from sipqueue_async.history.store import Names, Outage, Store
-from sipqueue_async.history.zones import LocalZone
+from sipqueue_async.history.zones import zone_or_local
 from sipqueue_async.records import CallCounter, CallCursor, FollowedCall
 
 
@@ -315,7 +315,7 @@ class History:
             since,
             until,
             by=by,
-            zone=LocalZone() if zone is None else time_zone("zone", zone),
+            zone=zone_or_local(zone),
             seats=SeatFilter(_names(queue), _names(extension)),
             counter=CallCounter(within=answer_within, wrap_up=wrap_up),
             prefixes=prefixes,
@@ -390,8 +390,7 @@ class History:
                 these, or the span has a part of a day whose hours were removed.
         """
         seats = SeatFilter(_names(queue), _names(extension))
-        chosen = LocalZone() if zone is None else time_zone("zone", zone)
-        return await make_report(StoreSource(self._store), since, until, by=by, zone=chosen, seats=seats)
+        return await make_report(StoreSource(self._store), since, until, by=by, zone=zone_or_local(zone), seats=seats)
 
 
 def store_of(history: History) -> Store:

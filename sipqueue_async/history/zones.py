@@ -1,9 +1,11 @@
-"""The time zone of this machine, with its changes of the clocks."""
+"""The time zone of a report: this machine's, with its changes of the clocks, or another."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
+
+from sipqueue_async._time_zones import time_zone
 
 
 class LocalZone(tzinfo):
@@ -39,3 +41,13 @@ class LocalZone(tzinfo):
 
     def __repr__(self) -> str:
         return f"<LocalZone {self}>"
+
+
+def zone_or_local(zone: tzinfo | str | None) -> tzinfo:
+    """Return the time zone that an argument `zone` gives; by default this machine's.
+
+    Raises:
+        TypeError: It is neither a zone nor a name.
+        ValueError: There is no zone of that name.
+    """
+    return LocalZone() if zone is None else time_zone("zone", zone)
