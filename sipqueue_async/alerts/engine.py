@@ -107,10 +107,11 @@ class Engine:
         self._anchor = (axis, wall)
         self.now = max(self.now, axis)
         start = self.wall(0.0)
-        if abs(start - (self._start or start)) > _CLOCK_WAS_SET:
-            self._check_hours()
+        if self._start is None:
             self._start = start
-        self._start = self._start or start
+        elif abs(start - self._start) > _CLOCK_WAS_SET:
+            self._start = start
+            self._check_hours()
 
     def _check_hours(self) -> None:
         """Check all deadlines of rules with hours now: by another wall clock, hours begin and end at other times."""
