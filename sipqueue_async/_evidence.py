@@ -1,4 +1,4 @@
-"""What two records of one seat tell about their age: which is newer, and whether counters were reset in between."""
+"""Compares two records of one seat: which is newer, and whether counters were reset in between."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _MIGRATION_LOCK: Final = 0x5153_4951
 """The advisory lock in PostgreSQL that lets only one program migrate."""
 
 DATABASE_ERRORS: Final = (SQLAlchemyError, OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What the drivers raise: SQLAlchemy's errors, and those that it does not wrap: of scripts, and of connecting."""
+"""The errors of SQLAlchemy, and those of the drivers that it does not wrap: in scripts, and while connecting."""
 
 
 class Database:

@@ -1,4 +1,4 @@
-"""What two records of a seat tell about their age. test_high_water.py tests what follows from it."""
+"""Comparing the ages of two records of a seat. test_high_water.py tests which records are then accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is built on a feed refuses other objects and feeds with a group."""
+"""Tallies, alerts, recorders, collectors and wallboards refuse objects that are not feeds, and feeds with a group."""
 
 from __future__ import annotations
 
